@@ -1,0 +1,80 @@
+# Penstock's workshop: `make` alone lists what there is.
+# Two stamps in .venv keep things quick: `serve` needs the first only, and a fresh stamp means no pip, no network.
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+SERVER := $(VENV)/.server-is-installed
+DEV    := $(VENV)/.dev-is-installed
+PIP    := $(BIN)/python -m pip --quiet --no-input --disable-pip-version-check
+LOCK    = $(BIN)/uv pip compile pyproject.toml --group build --quiet --universal --python-version 3.11 \
+          --generate-hashes --no-emit-index-url --custom-compile-command 'make lock'
+
+# The first Python that is new enough. Asked only when .venv has to be made.
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 python3; do \
+              "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+              && { echo "$$python"; break; }; done)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install serve test test-real golden check format bench lock clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(SERVER) ## make .venv with the server in it
+
+serve: $(SERVER) ## run the server; ARGS go to `penstock serve`
+	@exec $(BIN)/penstock serve $(ARGS)
+
+test: $(DEV) ## run the whole suite; ARGS go to pytest, COVER=1 measures what it reaches of the core
+ifdef COVER
+	@$(BIN)/coverage run -m pytest $(ARGS)
+	@$(BIN)/coverage report
+else
+	@$(BIN)/python -m pytest $(ARGS)
+endif
+
+test-real: $(DEV) ## run the tests that need the real llama.cpp server
+	@$(BIN)/python -m pytest -m real $(ARGS)
+
+golden: $(DEV) ## rewrite the golden transcripts; read the diff before you commit it
+	@$(BIN)/python -m pytest --rewrite-golden $(ARGS)
+	@git diff --stat -- tests
+
+check: $(DEV) ## format, lint and types, changing nothing
+	@$(BIN)/ruff format --check
+	@$(BIN)/ruff check
+	@$(BIN)/mypy
+
+format: $(DEV) ## mend what can be mended by machine
+	@$(BIN)/ruff check --fix-only --quiet
+	@$(BIN)/ruff format
+
+bench: $(DEV) ## measure; ARGS go to `python -m bench`
+	@$(BIN)/python -m bench $(ARGS)
+
+lock: | $(BIN)/pip ## pin every dependency anew (the only target that needs uv)
+	@$(PIP) install uv
+	@$(LOCK) --extra server --upgrade --output-file requirements.lock
+	@$(LOCK) --extra server --extra redis --extra postgres --extra dev --upgrade --constraints requirements.lock --output-file requirements-dev.lock
+
+clean: ## remove .venv and what the tools remember
+	@rm -rf $(VENV) build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@find core adapters tests bench -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+$(BIN)/pip:
+	@test -n "$(PYTHON)" || { echo "Penstock needs Python 3.11 or newer; say where with make PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	    || { echo "$(PYTHON) lacks the venv module: on Debian and Ubuntu, apt install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(SERVER): pyproject.toml requirements.lock | $(BIN)/pip
+	@echo "Installing the server into $(VENV) (once)"
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --no-index --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): requirements-dev.lock $(SERVER)
+	@echo "Installing the tools into $(VENV) (once)"
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@

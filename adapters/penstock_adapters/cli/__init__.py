@@ -1,0 +1,213 @@
+"""The command line: `penstock serve`, `config`, `keys` and `store`, and `penstock --version`.
+
+It knows flags, the file and exit codes; what is wrong with a setting, the settings say. Whatever takes long to import
+is imported when it is needed, so that a mistake is told at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from penstock.settings import ConfigFile, Settings, SettingsError, effective, load
+
+from .state import with_store
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+_FLAGS = {
+    "host": ("HOST", "address to listen on; one that others can reach wants API keys (127.0.0.1)"),
+    "port": ("PORT", "port to listen on; 0 takes a free one (8080)"),
+    "upstream": ("URL", "base URL of a Chat Completions server; without one, the synthetic model answers"),
+    "upstream_key_env": ("NAME", "name of the variable that holds the upstream's key"),
+    "model": ("NAME", "model of requests that name none"),
+    "store": ("URL", "where responses are kept: memory://, sqlite:///path, redis://..., postgresql://..., none://"),
+    "workers": ("N", "processes that share the port (1)"),
+    "log_level": ("LEVEL", "debug, info, warning or error (info)"),
+}
+_ACTIONS = {
+    "stats": "count what there is",
+    "sweep": "remove what has expired, as servers do by themselves",
+    "migrate": "make the engine ready, as servers do at their first request",
+}
+_EXAMPLES = """examples:
+  penstock serve                                          the built-in synthetic model
+  penstock serve --upstream http://127.0.0.1:11434/v1     Ollama, llama.cpp, vLLM, ...
+  penstock serve --upstream https://api.example.com/v1 --upstream-key-env EXAMPLE_KEY
+  PENSTOCK_API_KEYS=secret penstock serve --host 0.0.0.0  for other machines
+  penstock config                                         every setting as it holds, as TOML
+  penstock keys new alice                                 an API key, and its entry for the file
+  penstock store stats                                    what is kept; also: sweep, migrate
+
+Each flag is also a variable (PENSTOCK_PORT) and a key of penstock.toml (port).
+A flag wins over a variable, and a variable over the file.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command. The exit code is 2 for whatever the caller can mend."""
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if options.version:
+        sys.stdout.write(f"penstock {_version()}\n")
+        return 0
+    if options.command is None:
+        parser.print_help(sys.stderr)
+        return 2
+    try:
+        code: int = options.run(options)
+    except SettingsError as mistake:
+        sys.stderr.write(f"penstock: {mistake}\n")
+        return 2
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _with_examples(argparse.ArgumentParser("penstock"), "The OpenAI Responses API in front of any model.")
+    parser.add_argument("--version", action="store_true", help="print the version")
+    commands = parser.add_subparsers(dest="command", metavar="{serve,config,keys,store}")
+    for name, run, add_arguments, what in (
+        ("serve", _serve, _add_flags, "run the server"),
+        ("config", _config, _add_flags, "print the effective settings, secrets masked"),
+        ("keys", _keys, _add_key, "make an API key"),
+        ("store", _store, _add_action, "count, sweep or migrate what is kept"),
+    ):
+        command = _with_examples(commands.add_parser(name, help=what), f"{what[0].upper()}{what[1:]}.")
+        command.set_defaults(run=run)
+        add_arguments(command)
+    return parser
+
+
+def _with_examples(parser: argparse.ArgumentParser, description: str) -> argparse.ArgumentParser:
+    parser.description, parser.epilog = description, _EXAMPLES
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.allow_abbrev = False
+    return parser
+
+
+def _add_flags(parser: argparse.ArgumentParser) -> None:
+    """All flags are texts here."""
+    for name, (metavar, meaning) in _FLAGS.items():
+        parser.add_argument("--" + name.replace("_", "-"), metavar=metavar, help=meaning)
+    parser.add_argument("--allow-anonymous", action="store_const", const="true", help="let others in without API keys")
+    _add_config(parser)
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", metavar="FILE", help="settings as TOML (penstock.toml, where there is one)")
+
+
+def _add_key(parser: argparse.ArgumentParser) -> None:
+    parser.description = f"{parser.description} It is printed this once, and its entry for penstock.toml on stderr."
+    parser.add_argument("action", choices=["new"])
+    parser.add_argument("name", metavar="NAME", help="whose it is; keys of one name have the same responses")
+
+
+def _add_action(parser: argparse.ArgumentParser) -> None:
+    """Other flags would mean nothing."""
+    for action, meaning in _ACTIONS.items():
+        parser.description = f"{parser.description}\n  {action:8} {meaning}"
+    parser.add_argument("action", choices=_ACTIONS)
+    metavar, meaning = _FLAGS["store"]
+    parser.add_argument("--store", metavar=metavar, help=meaning)
+    _add_config(parser)
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("penstock")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    given = {name: getattr(options, name, None) for name in (*_FLAGS, "allow_anonymous")}
+    flags = {name: text for name, text in given.items() if text is not None}
+    return load(flags, os.environ, _config_file(options.config))
+
+
+def _config_file(flag: str | None) -> ConfigFile | None:
+    """The file that was named, or else `penstock.toml`, which need not be there."""
+    named = flag or os.environ.get("PENSTOCK_CONFIG")
+    path = Path(named or "penstock.toml")
+    try:
+        return ConfigFile(str(path), path.read_text("utf-8-sig"))
+    except (OSError, ValueError) as error:
+        if not named and isinstance(error, FileNotFoundError):
+            return None
+        problem = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        where = "--config" if flag else "PENSTOCK_CONFIG" if named else "penstock.toml"
+        raise SettingsError(where, f"cannot read {path}: {problem}") from None
+
+
+def _config(options: argparse.Namespace) -> int:
+    sys.stdout.write(effective(with_store(_settings(options))))
+    return 0
+
+
+def _keys(options: argparse.Namespace) -> int:
+    from .keys import new_key
+
+    return new_key(options.name)
+
+
+def _store(options: argparse.Namespace) -> int:
+    settings = with_store(_settings(options))
+    with _server_extra("store"):
+        from penstock_adapters.starlette import STORES
+    from penstock.assembly import open_store
+
+    from .upkeep import tend
+
+    url = settings.store or ""
+    return tend(options.action, url, open_store(url, STORES))
+
+
+def _serve(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)
+    create_app = _import_app()
+    from penstock.assembly import open_store
+    from penstock_adapters.starlette import STORES
+
+    from .serving import serve
+
+    settings = with_store(settings)
+    open_store(settings.store or "", STORES)  # a wrong URL is told now, and not at the first request
+    return serve(settings, create_app)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """To be told to stop while it starts is no failure."""
+    raise SystemExit(0)
+
+
+def _import_app() -> Callable[[Settings], Starlette]:
+    """The app, and what it stands on."""
+    with _server_extra("serve"):
+        import uvicorn  # noqa: F401
+
+        from penstock_adapters.starlette import create_app
+    return create_app
+
+
+@contextmanager
+def _server_extra(command: str) -> Iterator[None]:
+    """Imports of what a bare install of the core does not bring."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("penstock"):
+            raise
+        raise SettingsError(command, f"{error.name} is not installed: pip install 'penstock[server]'") from None

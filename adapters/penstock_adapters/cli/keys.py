@@ -1,0 +1,25 @@
+"""Making API keys: `penstock keys new` shows one once, and what the settings keep of it.
+
+It knows how a key looks and where it is written: stdout has the key alone, so that it can be piped to where it belongs.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sys
+
+from penstock.settings import as_toml, make_key
+
+_PREFIX = "sk-penstock-"
+"""By this, people and scanners tell a key of ours from others."""
+_RANDOM_BYTES = 32
+"""43 characters, and nothing to guess: that is why a plain hash of it may lie in a file."""
+
+
+def new_key(name: str) -> int:
+    """Make a key of this name. Raises `SettingsError` for a name that no key can have."""
+    key = _PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
+    entry = as_toml({"keys": [make_key(name, key, "NAME")]})
+    sys.stderr.write(f"# for penstock.toml; the key itself is not shown again\n{entry}")
+    sys.stdout.write(f"{key}\n")
+    return 0

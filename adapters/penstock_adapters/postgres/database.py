@@ -1,0 +1,145 @@
+"""The connections to the database: a bounded pool, made at the first use, that finds its way back after a restart.
+
+It knows asyncpg and how its failures are told: where the database is away, an `ApiError` of status 503, which clients
+try again. A change whose connection was lost is not repeated, since nobody knows whether it was made; a reading is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, TypeAlias
+
+from penstock.errors import ApiError, invalid
+
+from .address import CONNECT_S, GRACE_S, Address
+
+Row: TypeAlias = Mapping[str, Any]
+
+REST_S = 0.5
+"""How long nobody connects after an attempt that failed: a server that stops or starts is not helped by a crowd."""
+
+_STANDBY = "25006"
+"""The SQLSTATE of a server that only reads: after a failover an old connection may lead there."""
+_AWAY = (_STANDBY, "08", "53", "57", "58", "40001", "40P01")
+"""The beginnings of those that pass: connection, resources, shutdown and time, I/O, conflicts."""
+_LOST = ("08", "57P")
+"""Those after which a new connection may do better."""
+_UNSPEAKABLE = ("22021", "54000")
+"""A text with a NUL byte, an id longer than an index takes."""
+
+
+class Database:
+    """A pool of connections that is shared by everything in the process."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self._pool: Any = None
+        self._opening = asyncio.Lock()
+        self._resting_until = 0.0
+
+    async def read(self, sql: str, *values: object) -> list[Row]:
+        """The rows of a statement that changes nothing; none where a value is such that no row can have it."""
+        try:
+            return await self._fetch(sql, values)
+        except Exception as error:
+            if _is_unspeakable(error):
+                return []
+            if not is_lost(error):
+                raise told(error) from error
+        return await self.change(sql, *values)
+
+    async def change(self, sql: str, *values: object) -> list[Row]:
+        """The rows of a statement that runs once, or may have run once where it fails."""
+        try:
+            return await self._fetch(sql, values)
+        except Exception as error:
+            raise told(error) from error
+
+    async def aclose(self) -> None:
+        """Let what runs end, for a moment, and close."""
+        if self._pool is None:
+            return
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()
+
+    async def _fetch(self, sql: str, values: tuple[object, ...]) -> list[Row]:
+        pool = self._pool or await self._open()
+        async with asyncio.timeout(CONNECT_S):
+            connection = await pool.acquire()
+        try:
+            rows: list[Row] = await connection.fetch(sql, *values)
+        except Exception as error:
+            if is_lost(error) or _state(error) == _STANDBY:
+                connection.terminate()
+            raise
+        finally:
+            await pool.release(connection, timeout=GRACE_S)
+        return rows
+
+    async def _open(self) -> Any:
+        """The pool. It connects when somebody asks, and does without the driver's reset: nothing of ours lasts."""
+        async with self._opening:
+            if self._pool is None:
+                self._pool = await import_module("asyncpg").create_pool(
+                    **self.address.connection_settings(),
+                    min_size=0,
+                    max_size=self.address.connections_max,
+                    connect=self._connect,
+                    reset=_leave_as_it_is,
+                )
+        return self._pool
+
+    async def _connect(self, *where: object, **settings: object) -> Any:
+        now = asyncio.get_running_loop().time
+        if now() < self._resting_until:
+            raise ConnectionError("the last attempt failed a moment ago")
+        try:
+            return await import_module("asyncpg").connect(*where, **settings)
+        except Exception:
+            self._resting_until = now() + REST_S
+            raise
+
+
+def told(error: Exception) -> Exception:
+    """An error as it is for those above: the database is away, a client's id is none, or it is a bug."""
+    if is_lost(error) or isinstance(error, TimeoutError) or _state(error).startswith(_AWAY):
+        return ApiError(
+            "The store is not available at the moment. Please try again.",
+            status=503,
+            type="server_error",
+            code="server_error",
+            retry_after_s=1.0,
+        )
+    if _is_unspeakable(error):
+        return invalid("The request has an id that cannot be stored.")
+    return error
+
+
+def is_lost(error: Exception) -> bool:
+    """Whether the connection is gone, or was never made."""
+    if isinstance(error, OSError) and not isinstance(error, TimeoutError):
+        return True
+    if _state(error):
+        return _state(error).startswith(_LOST)
+    # The driver's own words for a server that has just said goodbye; its ValueErrors are about what it was given.
+    driver = import_module("asyncpg")
+    return isinstance(error, driver.InterfaceError | driver.InternalClientError) and not isinstance(error, ValueError)
+
+
+def _is_unspeakable(error: Exception) -> bool:
+    """Whether a value is such that no row can have it; the driver wraps what it cannot encode."""
+    return _state(error).startswith(_UNSPEAKABLE) or isinstance(error.__cause__, UnicodeEncodeError)
+
+
+def _state(error: Exception) -> str:
+    """PostgreSQL's five letters for what happened, where it was PostgreSQL."""
+    return getattr(error, "sqlstate", None) or ""
+
+
+async def _leave_as_it_is(connection: object) -> None:
+    """The driver's own would be a round trip after every statement."""

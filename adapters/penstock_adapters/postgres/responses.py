@@ -1,0 +1,208 @@
+"""Responses and their items: saved, settled, read, chained and found, each by one statement.
+
+A response's own items stand in `response_items`. Where it completes in a conversation they are copied to the
+conversation's end, since either may be deleted before the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from penstock.ports import ChainTooLong, StoredResponse
+
+from .database import Row
+from .part import Part
+from .rows import ALIVE, ITEMS, RESPONSE, RUNS, arrays, items_of, response_of
+
+# $1 to $10 are the row, $11 and $12 the ids and bodies of input and output, $13 how many of them are input.
+_ADD_RESPONSE = """
+    INSERT INTO responses (
+        id, owner, status, created_at, expires_at, previous_response_id, conversation_id, background, body, request
+    )
+    SELECT $1::text, $2::text, $3::text, $4::bigint, $5::bigint, $6::text, $7::text, $8::boolean, $9::bytea, $10::bytea
+"""
+_ADD_ITEMS = """
+    INSERT INTO response_items (response_id, is_output, place, owner, id, body)
+    SELECT saved.id, place > $13, CASE WHEN place > $13 THEN place - $13 ELSE place END, $2, said.id, said.body
+    FROM saved, unnest($11::text[], $12::bytea[]) WITH ORDINALITY AS said (id, body, place)
+"""
+SAVE = f"""
+    WITH saved AS ({_ADD_RESPONSE} RETURNING id), kept AS ({_ADD_ITEMS})
+    SELECT FROM saved
+"""
+SAVE_IN_CONVERSATION = f"""
+    WITH room AS (
+        UPDATE conversations SET next_place = next_place + cardinality($11::text[])
+        WHERE id = $7 AND owner = $2 AND writer = $1 AND {ALIVE}
+        RETURNING id, next_place - cardinality($11::text[]) AS first
+    ), saved AS (
+        {_ADD_RESPONSE} FROM room RETURNING id
+    ), kept AS (
+        {_ADD_ITEMS}
+    ), told AS (
+        INSERT INTO conversation_items (conversation_id, place, owner, id, body)
+        SELECT room.id, room.first + said.place - 1, $2, said.id, said.body
+        FROM room, unnest($11::text[], $12::bytea[]) WITH ORDINALITY AS said (id, body, place)
+        ON CONFLICT (conversation_id, id) DO NOTHING
+    )
+    SELECT FROM saved
+"""
+
+# $3 is the new status, $4 the body, $5 the fence or NULL, $6 and $7 the output's ids and bodies.
+_MAY_SETTLE = f"""
+    id = $1 AND owner = $2 AND {RUNS} AND {ALIVE}
+    AND ($5::bigint IS NULL OR (fence = $5 AND leased_until IS NOT NULL))
+"""
+_NEW_OUTPUT = """
+    INSERT INTO response_items (response_id, is_output, place, owner, id, body)
+    SELECT settled.id, true, said.place, $2, said.id, said.body
+    FROM settled, unnest($6::text[], $7::bytea[]) WITH ORDINALITY AS said (id, body, place)
+    ON CONFLICT (response_id, is_output, place) DO UPDATE SET id = excluded.id, body = excluded.body
+"""
+_OLD_OUTPUT = """
+    DELETE FROM response_items item USING settled
+    WHERE item.response_id = settled.id AND item.is_output AND item.place > cardinality($6::text[])
+"""
+SETTLE = f"""
+    WITH settled AS (
+        UPDATE responses SET status = $3, body = $4, request = '' WHERE {_MAY_SETTLE} RETURNING id, background
+    ), added AS ({_NEW_OUTPUT}), removed AS ({_OLD_OUTPUT})
+    SELECT background FROM settled
+"""
+SETTLE_IN_CONVERSATION = f"""
+    WITH known AS MATERIALIZED (
+        SELECT id, conversation_id FROM responses WHERE {_MAY_SETTLE} FOR UPDATE
+    ), said AS MATERIALIZED (
+        SELECT item.id, item.body, false AS is_output, item.place
+        FROM known JOIN response_items item ON item.response_id = known.id AND NOT item.is_output
+        UNION ALL
+        SELECT id, body, true, place FROM unnest($6::text[], $7::bytea[]) WITH ORDINALITY AS output (id, body, place)
+    ), room AS (
+        UPDATE conversations SET next_place = next_place + (SELECT count(*) FROM said)
+        FROM known WHERE conversations.id = known.conversation_id AND owner = $2 AND writer = $1 AND {ALIVE}
+        RETURNING conversations.id, next_place - (SELECT count(*) FROM said) AS first
+    ), settled AS (
+        UPDATE responses SET status = $3, body = $4, request = '' FROM room WHERE responses.id = $1
+        RETURNING responses.id, background
+    ), added AS ({_NEW_OUTPUT}), removed AS ({_OLD_OUTPUT}), told AS (
+        INSERT INTO conversation_items (conversation_id, place, owner, id, body)
+        SELECT room.id, room.first - 1 + row_number() OVER (ORDER BY is_output, place), $2, said.id, said.body
+        FROM room, said ON CONFLICT (conversation_id, id) DO NOTHING
+    )
+    SELECT background FROM settled
+"""
+
+READ = f"{RESPONSE} WHERE id = $2 AND owner = $1 AND {ALIVE}"
+DELETE = f"DELETE FROM responses WHERE id = $2 AND owner = $1 AND {ALIVE} RETURNING background"
+
+# One link more than is allowed says that there are too many.
+CHAIN = f"""
+    WITH RECURSIVE known AS (
+        SELECT id, status, created_at, previous_response_id, conversation_id, 1 AS length
+        FROM responses WHERE id = $2 AND owner = $1 AND {ALIVE}
+        UNION ALL
+        SELECT prior.id, prior.status, prior.created_at, prior.previous_response_id, prior.conversation_id, length + 1
+        FROM known JOIN responses prior ON prior.id = known.previous_response_id
+        WHERE owner = $1 AND {ALIVE} AND length <= $3
+    )
+    SELECT id, status, created_at, previous_response_id, conversation_id, item_ids, item_bodies, input_count
+    FROM known {ITEMS} ORDER BY length DESC
+"""
+
+# One look-up per id and table: clients choose ids too, and an owner may have thousands of one.
+FIND_ITEMS = f"""
+    SELECT wanted.id, found.body FROM unnest($2::text[]) AS wanted (id) CROSS JOIN LATERAL (
+        (
+            SELECT item.body FROM response_items item JOIN responses holder ON holder.id = item.response_id
+            WHERE item.owner = $1 AND item.id = wanted.id AND {ALIVE} LIMIT 1
+        ) UNION ALL (
+            SELECT item.body FROM conversation_items item JOIN conversations holder ON holder.id = item.conversation_id
+            WHERE item.owner = $1 AND item.id = wanted.id AND {ALIVE} LIMIT 1
+        ) LIMIT 1
+    ) AS found
+"""
+
+
+class Responses(Part):
+    """Responses and the items in them."""
+
+    async def save(self, response: StoredResponse) -> bool:
+        """Add a response; one that has completed in a conversation, to that too."""
+        ids, bodies = arrays(response.input + response.output)
+        saved = await self._database.change(
+            SAVE_IN_CONVERSATION if _completes_in_conversation(response) else SAVE,
+            response.id,
+            response.owner,
+            response.status,
+            response.created_at,
+            response.expires_at,
+            response.previous_response_id,
+            response.conversation_id,
+            response.background,
+            response.body,
+            response.request,
+            ids,
+            bodies,
+            len(response.input),
+        )
+        return bool(saved)
+
+    async def settle(self, response: StoredResponse, *, fence: int | None = None) -> bool:
+        """Change a response that has not ended."""
+        settled = await self._database.change(
+            SETTLE_IN_CONVERSATION if _completes_in_conversation(response) else SETTLE,
+            response.id,
+            response.owner,
+            response.status,
+            response.body,
+            fence,
+            *arrays(response.output),
+        )
+        return self._tell(response.id, settled)
+
+    async def response(self, owner: str, response_id: str) -> StoredResponse | None:
+        """One response."""
+        rows = await self._database.read(READ, owner, response_id)
+        return response_of(rows[0]) if rows else None
+
+    async def delete_response(self, owner: str, response_id: str) -> bool:
+        """Remove a response; what refers to it goes by the schema's own rules."""
+        return self._tell(response_id, await self._database.change(DELETE, owner, response_id))
+
+    async def chain(self, owner: str, response_id: str, *, responses_max: int) -> list[StoredResponse]:
+        """The response and all before it, oldest first, in one round trip."""
+        rows = await self._database.read(CHAIN, owner, response_id, responses_max)
+        if len(rows) > responses_max:
+            raise ChainTooLong
+        return [_link(owner, row) for row in rows]
+
+    async def find_items(self, owner: str, item_ids: Collection[str]) -> dict[str, bytes]:
+        """The bodies of the items that there are."""
+        rows = await self._database.read(FIND_ITEMS, owner, list(item_ids))
+        return {row["id"]: row["body"] for row in rows}
+
+    def _tell(self, response_id: str, changed: list[Row]) -> bool:
+        """Only the events of a background response have readers."""
+        if changed and changed[0]["background"]:
+            self._news.tell(response_id)
+        return bool(changed)
+
+
+def _completes_in_conversation(response: StoredResponse) -> bool:
+    return response.status == "completed" and response.conversation_id is not None
+
+
+def _link(owner: str, row: Row) -> StoredResponse:
+    """A link of a chain: without its body, which nobody asked for."""
+    heard, said = items_of(row)
+    return StoredResponse(
+        id=row["id"],
+        owner=owner,
+        status=row["status"],
+        created_at=row["created_at"],
+        previous_response_id=row["previous_response_id"],
+        conversation_id=row["conversation_id"],
+        body=b"",
+        input=heard,
+        output=said,
+    )

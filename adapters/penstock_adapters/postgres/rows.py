@@ -1,0 +1,66 @@
+"""Rows as structs, structs as values, and the SQL that more than one part of the store says.
+
+It knows the columns by name, and asks for nothing itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from penstock.ports import StoredItem, StoredResponse
+
+from .database import Row
+
+ALIVE = "(expires_at IS NULL OR expires_at > extract(epoch FROM now()))"
+"""Not expired, by the database's clock: it is one for all replicas."""
+RUNS = "status IN ('queued', 'in_progress')"
+"""Not ended, in the words of the index over what is to run."""
+
+ITEMS = """
+    CROSS JOIN LATERAL (
+        SELECT array_agg(item_id) AS item_ids, array_agg(item_body) AS item_bodies,
+            count(*) FILTER (WHERE NOT is_output) AS input_count
+        FROM (
+            SELECT item.is_output, item.id AS item_id, item.body AS item_body
+            FROM response_items item WHERE item.response_id = known.id ORDER BY item.is_output, item.place
+        ) AS ordered
+    ) AS items
+"""
+"""Joined to the response `known`: its items, input first. The driver would have to ask the server what an array of rows
+is, and an array of booleans, on each connection."""
+RESPONSE = f"""
+    SELECT id, owner, status, created_at, expires_at, previous_response_id, conversation_id, background, body, request,
+        item_ids, item_bodies, input_count
+    FROM responses known {ITEMS}
+"""
+
+
+def response_of(row: Row) -> StoredResponse:
+    """A whole response."""
+    heard, said = items_of(row)
+    return StoredResponse(
+        id=row["id"],
+        owner=row["owner"],
+        status=row["status"],
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
+        previous_response_id=row["previous_response_id"],
+        conversation_id=row["conversation_id"],
+        background=row["background"],
+        body=row["body"],
+        request=row["request"],
+        input=heard,
+        output=said,
+    )
+
+
+def items_of(row: Row) -> tuple[list[StoredItem], list[StoredItem]]:
+    """A response's input and output; the arrays of no items are NULL."""
+    items = [StoredItem(*each) for each in zip(row["item_ids"] or (), row["item_bodies"] or (), strict=True)]
+    return items[: row["input_count"]], items[row["input_count"] :]
+
+
+def arrays(items: Iterable[StoredItem]) -> tuple[list[str], list[bytes]]:
+    """Items as two arrays, which a statement unnests."""
+    listed = list(items)
+    return [item.id for item in listed], [item.body for item in listed]

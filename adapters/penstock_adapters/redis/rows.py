@@ -1,0 +1,139 @@
+"""Rows as they stand in Redis, and as the port has them.
+
+A response's items stand packed in one field, id and body behind the length of each: what is read and removed together
+costs one entry, not one for each. (Redis' own msgpack for Lua does not know binaries.)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from struct import Struct
+from typing import cast
+
+from penstock.ports import StoredConversation, StoredItem, StoredResponse
+from penstock.wire import ResponseStatus
+
+from .link import Word
+
+RESPONSE = ("owner", "status", "created", "expires", "previous", "conversation", "background", "body", "input")
+RESPONSE_FIELDS = (*RESPONSE, "output", "request")
+"""The fields that make a `StoredResponse`, as `response_from` takes them."""
+CONVERSATION_FIELDS = ("owner", "created", "expires", "metadata")
+"""The fields that make a `StoredConversation`, as `conversation_from` takes them."""
+
+_LENGTH = Struct("<I")
+
+
+def pack(items: Sequence[StoredItem]) -> bytes:
+    """Items as one value, which Lua can read too."""
+    pieces: list[bytes] = []
+    for item in items:
+        item_id = item.id.encode()
+        pieces += (_LENGTH.pack(len(item_id)), item_id, _LENGTH.pack(len(item.body)), item.body)
+    return b"".join(pieces)
+
+
+def unpack(value: bytes) -> list[StoredItem]:
+    """The items of such a value."""
+    items: list[StoredItem] = []
+    at = 0
+    while at < len(value):
+        item_id, at = _piece(value, at)
+        body, at = _piece(value, at)
+        items.append(StoredItem(item_id.decode(), body))
+    return items
+
+
+def _piece(value: bytes, at: int) -> tuple[bytes, int]:
+    start = at + _LENGTH.size
+    end = start + int(_LENGTH.unpack_from(value, at)[0])
+    return value[start:end], end
+
+
+def items_from(flat: Sequence[bytes]) -> list[StoredItem]:
+    """Items that are given as id, body, id, body."""
+    return [StoredItem(flat[i].decode(), flat[i + 1]) for i in range(0, len(flat), 2)]
+
+
+def new_token() -> bytes:
+    """What tells a call's second attempt from another call."""
+    return os.urandom(8)
+
+
+def response_words(response: StoredResponse) -> list[Word]:
+    """A response as the arguments of `save`."""
+    return [
+        response.id,
+        response.owner,
+        response.status,
+        response.created_at,
+        _optional(response.expires_at),
+        response.previous_response_id or "",
+        response.conversation_id or "",
+        "1" if response.background else "",
+        response.body,
+        pack(response.input),
+        pack(response.output),
+        response.request,
+    ]
+
+
+def response_from(response_id: str, values: Sequence[bytes | None]) -> StoredResponse | None:
+    """A response of the values of `RESPONSE_FIELDS`; None where there are none."""
+    owner, status, created, expires, previous, conversation, background, body, given, output, request = values
+    if owner is None or status is None or created is None or body is None or given is None or output is None:
+        return None
+    return StoredResponse(
+        id=response_id,
+        owner=owner.decode(),
+        status=status_from(status),
+        created_at=int(created),
+        expires_at=int(expires) if expires else None,
+        previous_response_id=text(previous),
+        conversation_id=text(conversation),
+        background=background is not None,
+        body=body,
+        input=unpack(given),
+        output=unpack(output),
+        request=request or b"",
+    )
+
+
+def conversation_words(conversation: StoredConversation) -> list[Word]:
+    """A conversation as the arguments of `save_conversation`."""
+    return [
+        conversation.id,
+        conversation.owner,
+        conversation.created_at,
+        _optional(conversation.expires_at),
+        conversation.metadata,
+    ]
+
+
+def conversation_from(conversation_id: str, values: Sequence[bytes | None]) -> StoredConversation | None:
+    """A conversation of the values of `CONVERSATION_FIELDS`; None where there are none."""
+    owner, created, expires, metadata = values
+    if owner is None or created is None or metadata is None:
+        return None
+    return StoredConversation(
+        id=conversation_id,
+        owner=owner.decode(),
+        created_at=int(created),
+        expires_at=int(expires) if expires else None,
+        metadata=metadata,
+    )
+
+
+def status_from(value: bytes) -> ResponseStatus:
+    """A status that we wrote."""
+    return cast(ResponseStatus, value.decode())
+
+
+def text(value: bytes | None) -> str | None:
+    """A text that may be absent."""
+    return value.decode() if value else None
+
+
+def _optional(value: int | None) -> Word:
+    return "" if value is None else value

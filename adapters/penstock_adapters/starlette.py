@@ -1,0 +1,68 @@
+"""The Starlette door: an app for uvicorn, which also mounts into anybody's Starlette or FastAPI app.
+
+It knows routes, and that the hot one comes first; each leads to the raw ASGI callable, since a Starlette request and
+response would cost more than the whole way through the core. The drivers that it brings are named here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.util import find_spec
+
+from starlette.applications import Starlette
+from starlette.routing import Mount, Route
+
+from penstock import assembly
+from penstock.ports import Store
+from penstock.settings import Settings, SettingsError
+from penstock_adapters.aiohttp import AiohttpClient
+from penstock_adapters.asgi import AsgiApp
+from penstock_adapters.compression import decompress
+
+
+def create_app(settings: Settings | None = None) -> Starlette:
+    """The app that the settings describe; without any, the synthetic model. Nothing is opened before a request."""
+    settings = settings or Settings()
+    client = AiohttpClient(settings.limits)
+    service = assembly.build(settings, connect=client.transport, decompress=decompress, stores=STORES)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        yield
+        await service.aclose()
+
+    app = AsgiApp(service)
+    starlette = Starlette(routes=[Route("/v1/responses", app), Mount("/", app)], lifespan=lifespan)
+    starlette.state.drain = service.drain
+    return starlette
+
+
+def _redis(url: str) -> Store:
+    _need("redis", "redis")
+    from penstock_adapters.redis import RedisStore
+
+    return RedisStore(url)
+
+
+def _postgres(url: str) -> Store:
+    _need("asyncpg", "postgres")
+    from penstock_adapters.postgres import PostgresStore
+
+    return PostgresStore(url)
+
+
+def _need(driver: str, extra: str) -> None:
+    """Say now that a driver is missing: a store imports it with its first connection."""
+    if find_spec(driver) is None:
+        raise SettingsError("store", f"{driver} is not installed: pip install 'penstock[{extra}]'")
+
+
+STORES: dict[str, assembly.OpenStore] = {
+    "redis": _redis,
+    "rediss": _redis,
+    "valkey": _redis,
+    "postgres": _postgres,
+    "postgresql": _postgres,
+}
+"""The stores beyond the core's own, by the scheme of their URL."""

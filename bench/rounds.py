@@ -1,0 +1,115 @@
+"""Measures one scenario: starts the upstream and the servers, then interleaves short rounds A B A B.
+
+It knows processes, load runs and CPU clocks; it prints nothing and compares nothing (`report.py` does).
+"""
+
+import contextlib
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from bench.figures import LoadResult
+from bench.load import GRACE_S
+from bench.processes import ROOT, Child, StartError, cores, free_port, prepare, running
+from bench.scenarios import Scenario, Server
+
+Say = Callable[[str], None]
+WARM_UP_S = 0.5
+LOAD_START_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How long and how wide."""
+
+    seconds: float = 3.0
+    rounds: int = 3
+    connections: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One run of one server: the load client's figures, and CPU seconds of the server and of the upstream."""
+
+    load: LoadResult
+    server_cpu_s: float
+    upstream_cpu_s: float
+
+
+@dataclass(slots=True)
+class Outcome:
+    """All rounds of one server in one scenario; a server with a `fault` has no score."""
+
+    server: Server
+    rounds: list[Round] = field(default_factory=list)
+    peak_rss_mb: float = 0.0
+    fault: str | None = None
+
+
+def measure(scenario: Scenario, servers: Sequence[Server], effort: Effort, say: Say) -> list[Outcome]:
+    """Return one outcome per server, the rounds interleaved; every process is ended on return."""
+    outcomes = [Outcome(server) for server in servers]
+    with contextlib.ExitStack() as stack:
+        upstream = _start_upstream(stack)
+        children = [_start(stack, outcome, upstream) for outcome in outcomes]
+        pairs = [(outcome, child) for outcome, child in zip(outcomes, children, strict=True) if child]
+        for number in range(effort.rounds + 1):
+            say(f"{scenario.name}: {f'round {number} of {effort.rounds}' if number else 'warm-up'}")
+            for outcome, child in pairs:
+                if not outcome.fault:
+                    _play(outcome, child, upstream, scenario, effort, warm_up=number == 0)
+        for outcome, child in pairs:
+            outcome.peak_rss_mb = child.peak_rss_mb()
+    return outcomes
+
+
+def _start_upstream(stack: contextlib.ExitStack) -> Child:
+    port = free_port()
+    command = (sys.executable, "-m", "bench.upstream", "--port", str(port))
+    return stack.enter_context(running(command, port, cores()[1]))
+
+
+def _start(stack: contextlib.ExitStack, outcome: Outcome, upstream: Child) -> Child | None:
+    port = free_port()
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    try:
+        return stack.enter_context(running(outcome.server.argv(port, upstream.port, folder), port, cores()[0]))
+    except StartError as error:
+        outcome.fault = str(error)
+        return None
+
+
+def _play(
+    outcome: Outcome, child: Child, upstream: Child, scenario: Scenario, effort: Effort, *, warm_up: bool
+) -> None:
+    seconds = min(WARM_UP_S, effort.seconds) if warm_up else effort.seconds
+    server_s, upstream_s = child.cpu_s(), upstream.cpu_s()
+    result = _load(outcome.server, child.port, scenario, seconds, effort.connections)
+    played = Round(result, child.cpu_s() - server_s, upstream.cpu_s() - upstream_s)
+    if result.failures or not result.replies:
+        total = result.replies + result.failures
+        outcome.fault = f"{result.failures} of {total} replies bad: {result.first_failure}"
+    elif not warm_up:
+        outcome.rounds.append(played)
+
+
+def _load(server: Server, port: int, scenario: Scenario, seconds: float, connections: int) -> LoadResult:
+    command = [sys.executable, "-m", "bench.load", f"http://127.0.0.1:{port}{server.path}"]
+    command += ["--body", scenario.body(server.model).decode(), "--seconds", str(seconds)]
+    command += ["--connections", str(connections)]
+    if server.text_known:
+        command += ["--text-chars", str(scenario.text_chars)]
+    finished = subprocess.run(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=seconds + GRACE_S + LOAD_START_S,
+        preexec_fn=prepare(cores()[1]),
+    )
+    return msgspec.json.decode(finished.stdout, type=LoadResult)

@@ -1,0 +1,123 @@
+"""Who may ask: API keys, and while there are none, only pages and programs of this machine.
+
+It knows headers and keys. A browser on this machine can be made to post to a local port by any page, or by a name that
+is made to point here (DNS rebinding); so without keys both `Host` and `Origin` must be local, or allowed by setting.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping, Sequence
+from urllib.parse import urlsplit
+
+import msgspec
+
+from penstock import ids
+from penstock.errors import ApiError
+from penstock.secrets import Secret
+
+ANONYMOUS = "anonymous"
+_OWNER_DIGITS = 32
+"""An owner is the beginning of a hash: 128 bits, so that no row tells the key or meets another owner's."""
+_NAMED = "name-"
+"""How the owner of a key with a name begins; that of a key without one is hexadecimal digits only."""
+_LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class AccessKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key as the door knows it: by its hash, and whose it is."""
+
+    digest: bytes
+    """SHA-256 of the key; a key is long and random, so that nothing slower is needed."""
+    owner: str
+    expires_at: float | None = None
+    """From this second on it lets nobody in."""
+
+
+def named_key(name: str, digest: bytes, expires_at: float | None = None) -> AccessKey:
+    """A key with a name: its owner is the name, so that the next key of that name finds what this one stored."""
+    owner = _NAMED + hashlib.sha256(name.encode()).hexdigest()[:_OWNER_DIGITS]
+    return AccessKey(digest=digest, owner=owner, expires_at=expires_at)
+
+
+def key_digest(key: str) -> bytes:
+    """What is kept of a key."""
+    return hashlib.sha256(key.encode()).digest()
+
+
+class Access:
+    """The check at the door. `any_host` lifts the check of `Host` for servers that are open on purpose."""
+
+    def __init__(
+        self,
+        keys: Sequence[Secret],
+        *,
+        named: Sequence[AccessKey] = (),
+        allowed_hosts: Iterable[str] = (),
+        any_host: bool = False,
+        now_s: ids.Now = ids.now_s,
+    ) -> None:
+        self._keys = [*map(_plain_key, keys), *named]
+        self._now_s = now_s
+        self._allowed_hosts = _LOCAL | {name.lower() for name in allowed_hosts}
+        self._any_host = any_host
+
+    def check(self, headers: Mapping[str, str]) -> str:
+        """The caller as the owner of rows; without keys everybody is the one anonymous owner.
+
+        Raises `ApiError`: 401 for a missing, wrong or expired key, 403 for a foreign page or host name.
+        """
+        if self._keys:
+            return self._check_key(bearer(headers))
+        self._check_local(headers)
+        return ANONYMOUS
+
+    def _check_key(self, given: str | None) -> str:
+        if given is None:
+            message = "You didn't provide an API key: send it as 'Authorization: Bearer YOUR_KEY'."
+            raise ApiError(message, status=401, code="invalid_api_key")
+        digest = key_digest(given)
+        matches = [key for key in self._keys if hmac.compare_digest(digest, key.digest)]
+        if not matches:  # every key was compared, so that the time tells nothing of which one it was
+            raise ApiError("Incorrect API key provided.", status=401, code="invalid_api_key")
+        key = matches[0]
+        if key.expires_at is not None and self._now_s() >= key.expires_at:
+            raise ApiError("This API key has expired: ask for a new one.", status=401, code="invalid_api_key")
+        return key.owner
+
+    def _check_local(self, headers: Mapping[str, str]) -> None:
+        host = headers.get("host")
+        if host and not self._any_host and _host_name(f"//{host}") not in self._allowed_hosts:
+            raise _foreign("Host", "allowed_hosts")
+        origin = headers.get("origin")
+        if origin and _host_name(origin) not in self._allowed_hosts:
+            raise _foreign("Origin", "allowed_hosts")
+
+
+def _plain_key(key: Secret) -> AccessKey:
+    """A key without a name: its owner is the key itself, and goes with it."""
+    digest = key_digest(key.reveal())
+    return AccessKey(digest=digest, owner=digest.hex()[:_OWNER_DIGITS])
+
+
+def bearer(headers: Mapping[str, str]) -> str | None:
+    """The token of the `authorization` header, if it has one."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+def _host_name(url: str) -> str | None:
+    """The host of a URL without its port; None for what is no URL, such as the origin `null`."""
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
+
+
+def _foreign(header: str, setting: str) -> ApiError:
+    message = (
+        f"Requests with this '{header}' are refused while the server has no API keys. "
+        f"Configure API keys, or add the name to {setting}."
+    )
+    return ApiError(message, status=403, code="forbidden_host")

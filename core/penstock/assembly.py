@@ -1,0 +1,127 @@
+"""The assembly: settings in, a service out. The only place that knows every driver by its name.
+
+It knows names and builds; what a driver does, it never looks at. Drivers that need more than the standard library
+come from the doors, as arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
+
+from penstock.access import Access, named_key
+from penstock.dialects import synthetic
+from penstock.dialects.chat_completions import ChatCompletions
+from penstock.engine import LocalUpstream, Policies, RemoteUpstream, Route, Routes
+from penstock.limits import Limits
+from penstock.ports import Store, Transport
+from penstock.service import Decompress, Service, no_encodings
+from penstock.settings import Settings, SettingsError, UpstreamSettings
+
+Connect = Callable[[str, Limits], Transport]
+"""`connect(url, limits)`: a transport to the upstream at a base URL."""
+
+
+OpenStore = Callable[[str], Store | None]
+"""Makes the store at a URL, without connecting to it yet."""
+
+
+def _sqlite(url: str) -> Store:
+    from penstock.stores.sqlite import SqliteStore
+
+    path = url.removeprefix("sqlite://").removeprefix("/")
+    if not path:
+        raise SettingsError("store", "sqlite:// wants a path: sqlite:///relative/file or sqlite:////absolute/file")
+    return SqliteStore(path)
+
+
+def _memory(url: str) -> Store:
+    from penstock.stores.memory import MemoryStore
+
+    return MemoryStore()
+
+
+_STORES: dict[str, OpenStore] = {"memory": _memory, "sqlite": _sqlite, "none": lambda url: None}
+_NO_STORES: Mapping[str, OpenStore] = {}
+
+
+def _no_network(url: str, limits: Limits) -> Transport:
+    raise TypeError(f"build() needs an argument 'connect' to reach {url}")
+
+
+def build(
+    settings: Settings,
+    *,
+    connect: Connect = _no_network,
+    decompress: Decompress = no_encodings,
+    stores: Mapping[str, OpenStore] = _NO_STORES,
+) -> Service:
+    """The service that the settings describe. Nothing is connected to or opened before the first request."""
+    return Service(
+        build_routes(settings, connect),
+        access=_access(settings),
+        limits=settings.limits,
+        policies=Policies(unknown_parameters=settings.unknown_parameters, absent_tools=settings.absent_tools),
+        store=open_store(settings.store or "memory://", stores),
+        decompress=decompress,
+        done_marker=settings.done_marker,
+    )
+
+
+def _access(settings: Settings) -> Access:
+    """The check at the door, for keys of either form."""
+    named = [
+        named_key(key.name, key.digest, expires_at=key.expires.timestamp() if key.expires else None)
+        for key in settings.keys
+    ]
+    return Access(
+        settings.api_keys, named=named, allowed_hosts=settings.allowed_hosts, any_host=settings.allow_anonymous
+    )
+
+
+def open_store(url: str, stores: Mapping[str, OpenStore] = _NO_STORES) -> Store | None:
+    """The store at a URL, by its scheme; None for `none://`. Raises `SettingsError` where that cannot be."""
+    scheme = url.partition("://")[0]
+    known = _STORES | dict(stores)
+    if scheme not in known:
+        schemes = ", ".join(f"{name}://" for name in sorted(known))
+        raise SettingsError("store", f"no store for '{scheme}://'; there are {schemes}")
+    try:
+        urlsplit(url)  # what fails here would be told with the password in it
+    except ValueError:
+        raise SettingsError("store", "not a URL: its host cannot be read") from None
+    try:
+        return known[scheme](url)
+    except ValueError as error:
+        raise SettingsError("store", str(error)) from None
+
+
+def build_routes(settings: Settings, connect: Connect) -> Routes:
+    """A route for each upstream; the synthetic model where there is none."""
+    if not settings.upstreams:
+        local = LocalUpstream(synthetic.speak, synthetic.MODELS)
+        route = Route(name="synthetic", upstream=local, models=synthetic.MODELS)
+        return Routes([route], settings.model or synthetic.MODELS[0])
+    routes = [_route(upstream, settings, connect) for upstream in settings.upstreams]
+    return Routes(routes, settings.model)
+
+
+def _route(upstream: UpstreamSettings, settings: Settings, connect: Connect) -> Route:
+    limits = settings.limits
+    remote = RemoteUpstream(
+        _DIALECTS[upstream.dialect](upstream.options, limits),
+        connect(upstream.url, limits),
+        limits,
+        key=upstream.key,
+        headers=upstream.headers.items(),
+    )
+    return Route(
+        name=upstream.name,
+        upstream=remote,
+        models=upstream.models,
+        aliases=upstream.aliases,
+        takes_bearer=upstream.key is None and not settings.has_keys,  # a key of ours is nobody else's business
+    )
+
+
+_DIALECTS = {"chat_completions": ChatCompletions}

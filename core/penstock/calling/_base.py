@@ -1,0 +1,82 @@
+"""The common form of tool use: functions, calls of them, and what the calls gave back.
+
+It knows what every chat model understands. What a tool family makes of it stands in the family's own file here.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Protocol
+
+import msgspec
+
+from penstock.wire import NULL, ContentPart, Event, OutputItem
+
+
+class Offer(msgspec.Struct, kw_only=True):
+    """A function as the model is offered it. `parameters` is a JSON schema, or null."""
+
+    name: str
+    description: str | None = None
+    parameters: msgspec.Raw = NULL
+    strict: bool | None = None
+
+
+class Call(msgspec.Struct, kw_only=True):
+    """A call that stands in the history. `arguments` is JSON as some model wrote it."""
+
+    call_id: str
+    name: str
+    arguments: str
+
+
+class Output(msgspec.Struct, kw_only=True):
+    """What a call gave back: a text, or parts."""
+
+    call_id: str
+    content: str | list[ContentPart]
+
+
+class ArgumentsReader(Protocol):
+    """Takes a call's arguments as they arrive and gives the text that the client sees of them."""
+
+    def feed(self, fragment: str) -> str:
+        """The text that `fragment` adds, which may be none yet."""
+
+    def close(self) -> str:
+        """The text that was held back until the arguments ended."""
+
+    def is_whole(self) -> bool:
+        """Whether the arguments so far are a whole JSON value, so that nothing can follow."""
+
+
+class CallForm(Protocol):
+    """How the model's call of one offered function is told to the client: as which item, by which events."""
+
+    id_prefix: ClassVar[str]
+    """How the ids of such items begin."""
+
+    def item(self, *, id: str, call_id: str) -> OutputItem:
+        """The item as it begins."""
+
+    def reader(self) -> ArgumentsReader:
+        """A reader for one call's arguments."""
+
+    def delta(self, *, item_id: str, output_index: int, delta: str) -> Event:
+        """The event of a piece of text."""
+
+    def done(self, *, item: Any, output_index: int) -> Event:
+        """The event that settles the item's text."""
+
+
+def is_json(text: str) -> bool:
+    """Whether a text is one whole JSON value to which nothing can be added; a number may go on."""
+    if not text.lstrip().startswith(("{", "[", '"')):
+        return False
+    try:
+        msgspec.json.decode(text, type=msgspec.Raw)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return False
+    return True
+
+
+__all__ = ["ArgumentsReader", "Call", "CallForm", "Offer", "Output", "is_json"]

@@ -1,0 +1,86 @@
+"""Functions: what the client declares is what the model is offered, and a call comes back as it was made.
+
+It knows the function family both ways; it never reads a schema or checks arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+import msgspec
+
+from penstock.wire import (
+    FunctionCall,
+    FunctionCallArgumentsDelta,
+    FunctionCallArgumentsDone,
+    FunctionCallOutput,
+    FunctionTool,
+)
+
+from ._base import Call, Offer, Output, is_json
+
+
+class PlainReader:
+    """Arguments that the client sees just as they arrive; a call without any has `{}`."""
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+
+    def feed(self, fragment: str) -> str:
+        """All of it."""
+        self._pieces.append(fragment)
+        return fragment
+
+    def close(self) -> str:
+        """An empty object where nothing came, so that every client can parse what it gets."""
+        return "" if any(self._pieces) else "{}"
+
+    def is_whole(self) -> bool:
+        """Whether the pieces make a whole JSON value."""
+        return is_json("".join(self._pieces))
+
+
+class FunctionForm(msgspec.Struct, frozen=True):
+    """Calls of one function, told as `function_call` items."""
+
+    id_prefix: ClassVar[str] = "fc_"
+
+    name: str
+
+    def item(self, *, id: str, call_id: str) -> FunctionCall:
+        """A call without arguments yet."""
+        return FunctionCall(id=id, status="in_progress", call_id=call_id, name=self.name, arguments="")
+
+    def reader(self) -> PlainReader:
+        """Arguments pass through."""
+        return PlainReader()
+
+    def delta(self, *, item_id: str, output_index: int, delta: str) -> FunctionCallArgumentsDelta:
+        """A piece of the arguments."""
+        return FunctionCallArgumentsDelta(item_id=item_id, output_index=output_index, delta=delta)
+
+    def done(self, *, item: FunctionCall, output_index: int) -> FunctionCallArgumentsDone:
+        """The arguments, whole."""
+        return FunctionCallArgumentsDone(
+            item_id=str(item.id), output_index=output_index, name=item.name, arguments=item.arguments
+        )
+
+
+def offers(tool: FunctionTool) -> Iterator[tuple[Offer, FunctionForm]]:
+    """The function itself."""
+    offer = Offer(name=tool.name, description=tool.description, parameters=tool.parameters, strict=tool.strict)
+    yield offer, FunctionForm(tool.name)
+
+
+def call(item: FunctionCall) -> Call:
+    """A call of the history."""
+    return Call(call_id=item.call_id, name=item.name, arguments=item.arguments)
+
+
+def output(item: FunctionCallOutput) -> Output:
+    """An output of the history."""
+    return Output(call_id=item.call_id, content=item.output)
+
+
+__all__ = ["FunctionForm", "PlainReader", "call", "offers", "output"]

@@ -1,0 +1,1 @@
+"""The languages of upstreams, each pure and a stranger to the others."""

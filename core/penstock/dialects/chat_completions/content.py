@@ -1,0 +1,99 @@
+"""Content parts as Chat Completions takes them.
+
+It knows each part class by one entry in a table; a part that a chat model cannot be shown is the client's error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from penstock.calling import Output
+from penstock.errors import invalid
+from penstock.wire import (
+    ContentPart,
+    InputAudio,
+    InputFile,
+    InputImage,
+    InputText,
+    OutputText,
+    Part,
+    Refusal,
+)
+
+from . import wire
+
+
+def _text(part: InputText | OutputText, param: str) -> wire.TextPart:
+    return wire.TextPart(text=part.text)
+
+
+def _refusal(part: Refusal, param: str) -> wire.TextPart:
+    return wire.TextPart(text=part.refusal)
+
+
+def _image(part: InputImage, param: str) -> wire.ImagePart:
+    if not part.image_url:
+        message = "This model takes images by 'image_url' (a data: URL too), not by 'file_id'."
+        raise invalid(message, f"{param}.image_url")
+    detail = None if part.detail == "auto" else part.detail
+    return wire.ImagePart(image_url=wire.ImageUrl(url=part.image_url, detail=detail))
+
+
+def _file(part: InputFile, param: str) -> wire.FilePart:
+    if not (part.file_data or part.file_id):
+        message = "This model takes files by 'file_data' or 'file_id', not by 'file_url'."
+        raise invalid(message, f"{param}.file_data")
+    return wire.FilePart(
+        file=wire.File(file_data=part.file_data or None, file_id=part.file_id or None, filename=part.filename or None)
+    )
+
+
+def _audio(part: InputAudio, param: str) -> wire.AudioPart:
+    return wire.AudioPart(input_audio=wire.Audio(data=part.input_audio.data, format=part.input_audio.format))
+
+
+_PARTS: dict[type[Part], Callable[[Any, str], wire.MessagePart]] = {
+    InputText: _text,
+    OutputText: _text,
+    Refusal: _refusal,
+    InputImage: _image,
+    InputFile: _file,
+    InputAudio: _audio,
+}
+
+
+def message_content(content: str | Sequence[ContentPart], param: str) -> str | list[wire.MessagePart]:
+    """A message's content: a plain string where it is but one text, since some templates take nothing else."""
+    if isinstance(content, str):
+        return content
+    parts = [_part(part, f"{param}.content[{index}]") for index, part in enumerate(content)]
+    return parts[0].text if len(parts) == 1 and isinstance(parts[0], wire.TextPart) else parts
+
+
+def plain_text(content: str | Sequence[ContentPart], param: str) -> str:
+    """The content of a message that is text alone: the assistant's, the system's and the developer's."""
+    if isinstance(content, str):
+        return content
+    parts = [_part(part, f"{param}.content[{index}]") for index, part in enumerate(content)]
+    for index, part in enumerate(parts):
+        if not isinstance(part, wire.TextPart):
+            message = "A message of this role holds text only, for this model."
+            raise invalid(message, f"{param}.content[{index}].type")
+    return "".join(part.text for part in parts if isinstance(part, wire.TextPart))
+
+
+def tool_content(output: Output, param: str) -> tuple[str, list[wire.MessagePart]]:
+    """What a call gave back: its text, and the parts that are none."""
+    if isinstance(output.content, str):
+        return output.content, []
+    parts = [_part(part, f"{param}.output[{index}]") for index, part in enumerate(output.content)]
+    texts = [part.text for part in parts if isinstance(part, wire.TextPart)]
+    others: list[wire.MessagePart] = [part for part in parts if not isinstance(part, wire.TextPart)]
+    if others:
+        texts.append(f"[{len(others)} attachment(s) of this result follow in the next user message]")
+    return "\n".join(texts), others
+
+
+def _part(part: ContentPart, param: str) -> wire.MessagePart:
+    return _PARTS[type(part)](part, param)

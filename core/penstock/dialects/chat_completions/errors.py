@@ -1,0 +1,91 @@
+"""What an upstream's error means to the client: by status, by body, within a stream.
+
+It knows how backends tell of errors. A key or an address of the upstream is never repeated to a client.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+from penstock.errors import ApiError, rate_limited, upstream_failed
+
+from . import wire
+
+_MESSAGE_CHARS_MAX = 2_000
+_RETRY_DEFAULT_S = 1.0
+_CONTEXT = re.compile(r"context.{0,20}(length|window|size)|too many tokens|exceeds?.{0,40}context", re.IGNORECASE)
+
+
+def reply_error(status: int, headers: Mapping[str, str], body: bytes, *, own_key: bool) -> ApiError:
+    """An error reply. `own_key` tells that the client's own key was used, so that a refusal of it is the client's."""
+    told = _read(body)
+    message = told.message or f"The upstream answered with status {status}."
+    code = str(told.code) if told.code is not None else None
+    if status in (401, 403):
+        return _refused(status, own_key=own_key)
+    if status == 429:
+        return rate_limited(message, _retry_after_s(headers))
+    if 400 <= status < 500 and status not in (404, 405, 408):
+        return _client_error(message, told.param, code)
+    if status == 404:
+        return ApiError(f"The upstream does not know this: {message}", status=404, code=code or "model_not_found")
+    # what a server says of its own failures is for its operator: stacks, paths
+    return upstream_failed(f"The upstream failed with status {status}.", status=status if status in (503, 504) else 502)
+
+
+def stream_error(reply: wire.ReadReply) -> ApiError:
+    """An error told with status 200, whole or in the middle of a stream."""
+    error = reply.error
+    if not isinstance(error, wire.ReadError):
+        error = wire.ReadError(message=error or reply.message)
+    message = _short(error.message) or "The upstream met an error."
+    if error.code in (429, "429", "rate_limit_exceeded"):
+        return rate_limited(message, _RETRY_DEFAULT_S)
+    if error.type == "invalid_request_error" or error.code in (400, "400"):
+        return _client_error(message, error.param, None)
+    return upstream_failed(message)
+
+
+def _client_error(message: str, param: str | None, code: str | None) -> ApiError:
+    if _CONTEXT.search(message):
+        return ApiError(message, code="context_length_exceeded", param="input")
+    return ApiError(f"The upstream refused the request: {message}", param=param, code=code)
+
+
+def _refused(status: int, *, own_key: bool) -> ApiError:
+    if own_key:
+        return ApiError("The upstream refused the API key that was given.", status=status, code="invalid_api_key")
+    return upstream_failed("The upstream refused the server's credentials.", retriable=False)
+
+
+def _read(body: bytes) -> wire.ReadError:
+    """The error in a body of any form; none in a page of HTML."""
+    try:
+        reply = msgspec.json.decode(body, type=wire.ReadReply)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return wire.ReadError()
+    error = reply.error
+    if not isinstance(error, wire.ReadError):
+        detail = reply.detail if isinstance(reply.detail, str) else None
+        error = wire.ReadError(message=error or reply.message or detail)
+    error.message = _short(error.message)
+    return error
+
+
+def _short(message: str | None) -> str | None:
+    return message[:_MESSAGE_CHARS_MAX] if message else None
+
+
+def _retry_after_s(headers: Mapping[str, str]) -> float:
+    """The wait that the upstream asks for, in seconds."""
+    for name, units_per_s in (("retry-after-ms", 1000), ("retry-after", 1)):
+        try:
+            wait_s = float(headers.get(name, "")) / units_per_s
+        except ValueError:
+            continue
+        if 0 <= wait_s < 86_400:
+            return wait_s
+    return _RETRY_DEFAULT_S

@@ -1,0 +1,74 @@
+"""Inline thoughts: text in which `<think>…</think>` stands for reasoning, split while it comes.
+
+It knows the two tags and holds back what may be the beginning of one. But for the blank lines behind the tags it never
+loses or adds a character.
+"""
+
+from __future__ import annotations
+
+from penstock.transcript.deltas import Delta, ReasoningDelta, TextDelta
+
+_OPEN = "<think>"
+_CLOSE = "</think>"
+
+
+class ThinkSplitter:
+    """Text in, text and thoughts out. Thoughts stand at the start of the text or nowhere: later tags are text."""
+
+    def __init__(self) -> None:
+        self._held = ""
+        self._where = "start"
+
+    def feed(self, text: str) -> list[Delta]:
+        """What is certain by now of the text so far."""
+        self._held += text
+        out: list[Delta] = []
+        if self._where == "start":
+            self._leave_start()
+        if self._where == "opened":
+            self._skip_newlines("thought")
+        if self._where == "thought":
+            self._read_thought(out)
+        if self._where == "closed":
+            self._skip_newlines("text")
+        if self._where == "text" and self._held:
+            out.append(TextDelta(self._held))
+            self._held = ""
+        return out
+
+    def close(self) -> list[Delta]:
+        """What was held back."""
+        held, self._held = self._held, ""
+        if not held:
+            return []
+        return [ReasoningDelta(held) if self._where == "thought" else TextDelta(held)]
+
+    def _leave_start(self) -> None:
+        text = self._held.lstrip()
+        if text.startswith(_OPEN):
+            self._where = "opened"
+            self._held = text[len(_OPEN) :]
+        elif not _OPEN.startswith(text):
+            self._where = "text"
+
+    def _skip_newlines(self, where: str) -> None:
+        """Go on to `where` at the first character that is no line end."""
+        self._held = self._held.lstrip("\n")
+        if self._held:
+            self._where = where
+
+    def _read_thought(self, out: list[Delta]) -> None:
+        thought, tag, rest = self._held.partition(_CLOSE)
+        if tag:
+            self._where = "closed"
+            self._held = rest
+        else:
+            keep = _partial_tag(thought)
+            thought, self._held = thought[: len(thought) - keep], thought[len(thought) - keep :]
+        if thought:
+            out.append(ReasoningDelta(thought))
+
+
+def _partial_tag(text: str) -> int:
+    """How many characters at the end of a text may be the beginning of the closing tag."""
+    return next((n for n in range(len(_CLOSE) - 1, 0, -1) if text.endswith(_CLOSE[:n])), 0)

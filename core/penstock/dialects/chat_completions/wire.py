@@ -1,0 +1,342 @@
+"""The vocabulary of Chat Completions, as far as it is spoken here.
+
+What is sent is exact: an absent field is not sent. What is read is tolerant: backends leave out, rename and repeat.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+
+class _Sent(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A JSON object that we send."""
+
+
+class _Read(msgspec.Struct, kw_only=True):
+    """A JSON object that we read; unknown keys are skipped."""
+
+
+class Options(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """How one upstream's Chat Completions differ from another's."""
+
+    system_role: Literal["system", "developer"] = "system"
+    """The role of instructions, and of system and developer messages."""
+    system_messages: Literal["leading", "all", "keep"] = "leading"
+    """Which of them become one message: those at the start, all of them (moved to the start), or none."""
+    reasoning_field: Literal["reasoning_content", "reasoning", "none"] = "reasoning_content"
+    """Where an assistant message of the history carries its thoughts; `none` leaves them out."""
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    """What the upstream calls the limit of output tokens."""
+    inline_think: bool = False
+    """Whether thoughts stand within the text, between `<think>` and `</think>`."""
+
+
+class TextPart(_Sent, tag_field="type", tag="text"):
+    """Text within a message."""
+
+    text: str
+
+
+class ImageUrl(_Sent):
+    """An image by URL."""
+
+    url: str
+    detail: str | None = None
+
+
+class ImagePart(_Sent, tag_field="type", tag="image_url"):
+    """An image within a message."""
+
+    image_url: ImageUrl
+
+
+class Audio(_Sent):
+    """Base64 audio."""
+
+    data: str
+    format: str
+
+
+class AudioPart(_Sent, tag_field="type", tag="input_audio"):
+    """Audio within a message."""
+
+    input_audio: Audio
+
+
+class File(_Sent):
+    """A file by its data or its id."""
+
+    file_data: str | None = None
+    file_id: str | None = None
+    filename: str | None = None
+
+
+class FilePart(_Sent, tag_field="type", tag="file"):
+    """A file within a message."""
+
+    file: File
+
+
+MessagePart = TextPart | ImagePart | AudioPart | FilePart
+
+
+class CalledFunction(_Sent):
+    """A function and its arguments as JSON."""
+
+    name: str
+    arguments: str
+
+
+class ToolCall(_Sent, tag_field="type", tag="function"):
+    """A call within an assistant message."""
+
+    id: str
+    function: CalledFunction
+
+
+class ChatMessage(_Sent):
+    """A message. `content` is absent where an assistant only calls: some backends refuse null."""
+
+    role: str
+    content: str | list[MessagePart] | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    refusal: str | None = None
+    tool_calls: list[ToolCall] | None = None
+    tool_call_id: str | None = None
+
+
+class Function(_Sent):
+    """A function that is offered."""
+
+    name: str
+    parameters: msgspec.Raw
+    description: str | None = None
+    strict: bool | None = None
+
+
+class FunctionTool(_Sent, tag_field="type", tag="function"):
+    """A tool that is offered."""
+
+    function: Function
+
+
+class NamedFunction(_Sent):
+    """A function by its name."""
+
+    name: str
+
+
+class FunctionChoice(_Sent, tag_field="type", tag="function"):
+    """The model must call this function."""
+
+    function: NamedFunction
+
+
+class JsonSchema(_Sent):
+    """The schema of a structured output."""
+
+    name: str
+    schema: msgspec.Raw
+    description: str | None = None
+    strict: bool | None = None
+
+
+class JsonSchemaFormat(_Sent, tag_field="type", tag="json_schema"):
+    """The output satisfies a schema."""
+
+    json_schema: JsonSchema
+
+
+class JsonObjectFormat(_Sent, tag_field="type", tag="json_object"):
+    """The output is a JSON object."""
+
+
+class StreamOptions(_Sent):
+    """How the stream is written."""
+
+    include_usage: Literal[True]
+
+
+class ChatRequest(_Sent):
+    """The body of `POST /chat/completions`."""
+
+    model: str
+    messages: list[ChatMessage]
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    tools: list[FunctionTool] | None = None
+    tool_choice: str | FunctionChoice | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: JsonSchemaFormat | JsonObjectFormat | None = None
+    verbosity: str | None = None
+    reasoning_effort: str | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    seed: int | None = None
+    stop: str | list[str] | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    repetition_penalty: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    logit_bias: dict[str, float] | None = None
+    service_tier: str | None = None
+    safety_identifier: str | None = None
+    prompt_cache_key: str | None = None
+    prompt_cache_retention: str | None = None
+    user: str | None = None
+
+
+class ReadFunction(_Read):
+    """A function's name and arguments, or pieces of them; some backends send the arguments as an object."""
+
+    name: str | None = None
+    arguments: str | dict[str, Any] | None = None
+
+
+class ReadToolCall(_Read):
+    """A call, or a piece of one."""
+
+    index: int | None = None
+    id: str | None = None
+    function: ReadFunction | None = None
+
+
+class ReadPart(_Read):
+    """A piece of content where the content is a list."""
+
+    type: str | None = None
+    text: str | None = None
+    refusal: str | None = None
+
+
+class ReasoningDetail(_Read):
+    """A thought as OpenRouter tells it."""
+
+    type: str | None = None
+    text: str | None = None
+    summary: str | None = None
+
+
+class ReadCitation(_Read):
+    """What a `url_citation` says, within the annotation or flat in it."""
+
+    url: str | None = None
+    title: str | None = None
+    start_index: int | None = None
+    end_index: int | None = None
+
+
+class ReadAnnotation(ReadCitation):
+    """An annotation of a message."""
+
+    type: str | None = None
+    url_citation: ReadCitation | None = None
+
+
+class ReadMessage(_Read):
+    """A whole message, or a piece of one: the fields are the same."""
+
+    content: str | list[ReadPart] | None = None
+    refusal: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    reasoning_details: list[ReasoningDetail] | None = None
+    tool_calls: list[ReadToolCall] | None = None
+    function_call: ReadFunction | None = None
+    annotations: list[ReadAnnotation] | None = None
+
+
+class ReadTopLogprob(_Read):
+    """A likely token."""
+
+    token: str = ""
+    logprob: float = 0.0
+    bytes: list[int] | None = None
+
+
+class ReadLogprob(ReadTopLogprob):
+    """A chosen token."""
+
+    top_logprobs: list[ReadTopLogprob] | None = None
+
+
+class ReadLogprobs(_Read):
+    """The logprobs of a piece of content."""
+
+    content: list[ReadLogprob] | None = None
+
+
+class ReadChoice(_Read):
+    """One choice: `delta` in a stream, `message` in a whole reply."""
+
+    index: int | None = None
+    delta: ReadMessage | None = None
+    message: ReadMessage | None = None
+    finish_reason: str | None = None
+    logprobs: ReadLogprobs | None = None
+
+
+class ReadPromptDetails(_Read):
+    """Where the prompt's tokens came from."""
+
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+
+
+class ReadCompletionDetails(_Read):
+    """What the completion's tokens were."""
+
+    reasoning_tokens: int | None = None
+
+
+class ReadUsage(_Read):
+    """What a call cost, in tokens; `prompt_cache_hit_tokens` is DeepSeek's name."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_tokens_details: ReadPromptDetails | None = None
+    completion_tokens_details: ReadCompletionDetails | None = None
+    prompt_cache_hit_tokens: int | None = None
+
+
+class ReadError(_Read):
+    """An error object."""
+
+    message: str | None = None
+    type: str | None = None
+    param: str | None = None
+    code: str | int | None = None
+
+
+class ReadReply(_Read):
+    """A chunk of a stream, a whole completion, or an error told with either."""
+
+    choices: list[ReadChoice] | None = None
+    usage: ReadUsage | None = None
+    error: ReadError | str | None = None
+    object: str | None = None
+    message: str | None = None
+    detail: Any = None
+
+
+class ReadModel(_Read):
+    """A model of the list."""
+
+    id: str
+    created: int | None = None
+    owned_by: str | None = None
+
+
+class ReadModels(_Read):
+    """The list of models."""
+
+    data: list[ReadModel] = []

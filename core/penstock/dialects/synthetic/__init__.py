@@ -1,0 +1,82 @@
+"""The synthetic model: it answers everything at once, for free, and the same request in the same way.
+
+It needs no upstream: for tests, demonstrations and load. `speak` says a turn as any upstream would; `answer` makes
+what is said, and everything under it is pure: no clock, no randomness, no I/O. Names: `prose` writes, `calls` calls
+tools, `structured` and `values` make JSON from schemas, `heard` reads the turn, `chance` decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from penstock.ports import Turn
+from penstock.transcript.deltas import (
+    Delta,
+    Finish,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+    UsageDelta,
+)
+from penstock.wire import OutputTokensDetails, Usage
+
+from .answer import Answer, SpokenCall, answer
+from .tokens import count_tokens
+
+MODELS: tuple[str, ...] = ("synthetic",)
+"""The names by which the model is asked for."""
+
+
+def speak(turn: Turn) -> Iterator[list[Delta]]:
+    """The answer to a turn: a batch for every token, or all in one where it is not streamed.
+
+    Raises `ApiError` for what it cannot answer, when called and not later.
+    """
+    said = answer(turn)
+    return _piecewise(said) if turn.stream else iter([_whole(said)])
+
+
+def _piecewise(said: Answer) -> Iterator[list[Delta]]:
+    for token in said.thoughts:
+        yield [ReasoningDelta(token)]
+    for lane, call in enumerate(said.calls):
+        yield from _call_piecewise(lane, call)
+    if said.logprobs:
+        for token, logprob in zip(said.text, said.logprobs, strict=True):
+            yield [TextDelta(token, [logprob])]
+    else:
+        for token in said.text:
+            yield [TextDelta(token)]
+    yield _end(said)
+
+
+def _call_piecewise(lane: int, call: SpokenCall) -> Iterator[list[Delta]]:
+    yield [ToolCallDelta(lane=lane, call_id=call.call_id, name=call.name)]
+    for token in call.tokens:
+        yield [ToolCallDelta(lane=lane, arguments=token)]
+
+
+def _whole(said: Answer) -> list[Delta]:
+    batch: list[Delta] = []
+    if said.thoughts:
+        batch.append(ReasoningDelta("".join(said.thoughts)))
+    for lane, call in enumerate(said.calls):
+        arguments = "".join(call.tokens)
+        batch.append(ToolCallDelta(lane=lane, call_id=call.call_id, name=call.name, arguments=arguments))
+    if said.text:
+        batch.append(TextDelta("".join(said.text), said.logprobs))
+    return batch + _end(said)
+
+
+def _end(said: Answer) -> list[Delta]:
+    output_tokens = said.output_tokens()
+    usage = Usage(
+        input_tokens=said.input_tokens,
+        output_tokens=output_tokens,
+        output_tokens_details=OutputTokensDetails(reasoning_tokens=len(said.thoughts)),
+        total_tokens=said.input_tokens + output_tokens,
+    )
+    return [UsageDelta(usage), Finish(said.incomplete)]
+
+
+__all__ = ["MODELS", "count_tokens", "speak"]

@@ -1,0 +1,130 @@
+"""Merging: the schema whose values satisfy two plain schemas at once.
+
+It knows each keyword by how two of its values become one. Where both have a `pattern` or a `format`, the first is
+kept, since a value that is made by one rarely satisfies another. It follows no reference.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from msgspec.structs import replace
+
+from .schema import AnySchema, Schema, type_of
+
+ANYTHING = Schema()
+
+
+def merge(left: Schema, right: Schema) -> Schema | None:
+    """Both at once, or None where no value is of both their types or in both their enumerations."""
+    if left == ANYTHING:
+        return right
+    if right == ANYTHING:
+        return left
+    changes: dict[str, Any] = {
+        name: combine(getattr(left, name), getattr(right, name)) for name, combine in _KEYWORDS.items()
+    }
+    changes["additional_properties"] = _both(left.further_properties(), right.further_properties())
+    changes["items"] = _both(left.further_items(), right.further_items())
+    changes["properties"] = dict(_properties(left, right))
+    changes["prefix_items"] = list(_prefix_items(left, right))
+    merged = replace(left, **changes)
+    return None if merged.type == [] or merged.enum == [] else merged
+
+
+def among(values: list[Any], names: str | list[str] | None) -> list[Any]:
+    """Those of an enumeration's values that are of these types."""
+    if names is None:
+        return values
+    named = {names} if isinstance(names, str) else set(names)
+    if "number" in named:
+        named.add("integer")
+    return [value for value in values if type_of(value) in named]
+
+
+def _both(left: AnySchema, right: AnySchema) -> AnySchema:
+    """A schema for a place of which both speak."""
+    if left is True or right is False:
+        return right
+    return left if right is True or left is False else Schema(all_of=[left, right])
+
+
+def _common_types(left: str | list[str] | None, right: str | list[str] | None) -> str | list[str] | None:
+    if left is None or right is None:
+        return right if left is None else left
+    ours, theirs = _listed(left), _listed(right)
+    return [name for name in ours if name in theirs or (name == "integer" and "number" in theirs)] + [
+        name for name in theirs if name == "integer" and name not in ours and "number" in ours
+    ]
+
+
+def _listed(names: str | list[str]) -> list[str]:
+    return [names] if isinstance(names, str) else names
+
+
+def _common_values(left: list[Any] | None, right: list[Any] | None) -> list[Any] | None:
+    if left is None or right is None:
+        return right if left is None else left
+    return [value for value in left if value in right]
+
+
+def _first(left: Any, right: Any) -> Any:
+    return right if left is None else left
+
+
+def _least(left: Any, right: Any) -> Any:
+    return _first(left, right) if left is None or right is None else min(left, right)
+
+
+def _greatest(left: Any, right: Any) -> Any:
+    return _first(left, right) if left is None or right is None else max(left, right)
+
+
+def _common_multiple(left: Any, right: Any) -> Any:
+    """A multiple of both where both are whole; else the greater, which is often a multiple of the other."""
+    if isinstance(left, int) and isinstance(right, int):
+        return math.lcm(left, right)
+    return _greatest(left, right)
+
+
+def _properties(left: Schema, right: Schema) -> Iterator[tuple[str, AnySchema]]:
+    """What one schema declares, the other has a say in: by the same name, or by `additionalProperties`."""
+    for name in left.properties | right.properties:
+        ours = left.properties.get(name, left.further_properties())
+        theirs = right.properties.get(name, right.further_properties())
+        yield name, _both(ours, theirs)
+
+
+def _prefix_items(left: Schema, right: Schema) -> Iterator[AnySchema]:
+    """Place by place, as with properties."""
+    for index in range(max(len(left.prefix_items), len(right.prefix_items))):
+        yield _both(_item(left, index), _item(right, index))
+
+
+def _item(schema: Schema, index: int) -> AnySchema:
+    return schema.prefix_items[index] if index < len(schema.prefix_items) else schema.further_items()
+
+
+_KEYWORDS: dict[str, Callable[[Any, Any], Any]] = {
+    "type": _common_types,
+    "enum": _common_values,
+    "required": lambda left, right: [*left, *(name for name in right if name not in left)],
+    "property_names": _both,
+    "min_properties": max,
+    "max_properties": _least,
+    "min_items": max,
+    "max_items": _least,
+    "unique_items": operator.or_,
+    "min_length": max,
+    "max_length": _least,
+    "pattern": _first,
+    "format": _first,
+    "minimum": _greatest,
+    "maximum": _least,
+    "exclusive_minimum": _greatest,
+    "exclusive_maximum": _least,
+    "multiple_of": _common_multiple,
+}

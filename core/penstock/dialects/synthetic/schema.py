@@ -1,0 +1,158 @@
+"""JSON Schema as the model reads it: the keywords that say what a value may be.
+
+It knows the keywords that it can obey. `not`, `if`, `contains`, `patternProperties`, `dependent*` and `unevaluated*`
+are not among them: a value is made without a look at these, as real models do now and then. It never makes a value.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+from urllib.parse import unquote
+
+import msgspec
+from msgspec import UNSET
+
+from penstock.errors import ApiError, invalid
+
+Bound: TypeAlias = int | float
+
+
+class Schema(msgspec.Struct, kw_only=True, rename="camel"):
+    """One schema object, older forms put into today's. What it does not say is absent, or the keyword's default."""
+
+    ref: str | None = msgspec.field(name="$ref", default=None)
+    all_of: list[bool | Schema] = []
+    any_of: list[bool | Schema] = []
+    one_of: list[bool | Schema] = []
+
+    type: str | list[str] | None = None
+    nullable: bool = False
+    enum: list[Any] | None = None
+    const: Any = UNSET
+
+    properties: dict[str, bool | Schema] = {}
+    required: list[str] = []
+    additional_properties: bool | Schema | None = None
+    property_names: bool | Schema = True
+    min_properties: int = 0
+    max_properties: int | None = None
+
+    items: bool | Schema | list[bool | Schema] | None = None
+    prefix_items: list[bool | Schema] = []
+    additional_items: bool | Schema | None = None
+    min_items: int = 0
+    max_items: int | None = None
+    unique_items: bool = False
+
+    min_length: int = 0
+    max_length: int | None = None
+    pattern: str | None = None
+    format: str | None = None
+
+    minimum: Bound | None = None
+    maximum: Bound | None = None
+    exclusive_minimum: Bound | bool | None = None
+    exclusive_maximum: Bound | bool | None = None
+    multiple_of: Bound | None = None
+
+    def __post_init__(self) -> None:
+        if self.const is not UNSET:
+            self.enum, self.const = [self.const], UNSET
+        if self.nullable and self.type:
+            self.type, self.nullable = [*self.types(), "null"], False
+        if isinstance(self.items, list):  # tuples, before `prefixItems`
+            self.prefix_items, self.items = self.items, self.additional_items
+        if isinstance(self.exclusive_minimum, bool):  # before these were numbers
+            self.exclusive_minimum = self.minimum if self.exclusive_minimum else None
+        if isinstance(self.exclusive_maximum, bool):
+            self.exclusive_maximum = self.maximum if self.exclusive_maximum else None
+
+    def types(self) -> list[str]:
+        """The JSON types that a value may have: those named, else the one that the schema talks about."""
+        if self.type is None:
+            return [_implied_type(self)]
+        return [self.type] if isinstance(self.type, str) else self.type
+
+    def further_items(self) -> AnySchema:
+        """The schema of the items after `prefix_items`."""
+        return True if self.items is None or isinstance(self.items, list) else self.items
+
+    def further_properties(self) -> AnySchema:
+        """The schema of the properties that are not declared."""
+        return True if self.additional_properties is None else self.additional_properties
+
+
+AnySchema: TypeAlias = bool | Schema
+
+
+class NoValue(Exception):
+    """There is no value to be made; why, is the message."""
+
+
+class Document:
+    """One schema as it came, and what its references point at. `param` names it in errors."""
+
+    def __init__(self, raw: msgspec.Raw, param: str) -> None:
+        self.param = param
+        self._raw = raw
+        self._tree: Any = UNSET
+        self._targets: dict[str, AnySchema] = {}
+        try:
+            self.root = msgspec.json.decode(raw, type=Schema)
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            raise self.unusable(f"{error}.") from None
+
+    def unusable(self, why: str) -> ApiError:
+        """The error of a schema for which no value can be made."""
+        return invalid(f"No value can be made for this JSON schema: {why}", self.param)
+
+    def target(self, ref: str) -> AnySchema:
+        """What a `$ref` points at, within the document."""
+        if ref not in self._targets:
+            try:
+                self._targets[ref] = msgspec.convert(self._node(ref), type=AnySchema)
+            except (LookupError, TypeError, ValueError, msgspec.ValidationError):
+                raise self.unusable(f"the $ref '{ref}' points at no schema within it.") from None
+        return self._targets[ref]
+
+    def _node(self, ref: str) -> Any:
+        """The JSON at a pointer such as `#/$defs/Node`."""
+        start, *steps = ref.split("/")
+        if start != "#":
+            raise LookupError(ref)
+        if self._tree is UNSET:
+            self._tree = msgspec.json.decode(self._raw)
+        node = self._tree
+        for step in steps:
+            name = unquote(step).replace("~1", "/").replace("~0", "~")
+            node = node[int(name)] if isinstance(node, list) else node[name]
+        return node
+
+
+def _implied_type(schema: Schema) -> str:
+    if schema.properties or schema.required or isinstance(schema.additional_properties, Schema):
+        return "object"
+    if schema.items or schema.prefix_items or schema.min_items:
+        return "array"
+    bounds = (schema.minimum, schema.maximum, schema.multiple_of, schema.exclusive_minimum)
+    if any(bound is not None for bound in (*bounds, schema.exclusive_maximum)):
+        return "number"
+    return "object" if schema.min_properties else "string"
+
+
+def type_of(value: Any) -> str:
+    """The JSON type of a value; a whole number is an integer."""
+    if isinstance(value, float) and value.is_integer():
+        return "integer"
+    return _TYPES[type(value)]
+
+
+_TYPES: dict[type[Any], str] = {
+    str: "string",
+    int: "integer",
+    float: "number",
+    bool: "boolean",
+    dict: "object",
+    list: "array",
+    type(None): "null",
+}

@@ -1,0 +1,48 @@
+"""Pages of items, as lists are told: where one begins, how long it is, whether more follow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from penstock.errors import ApiError, invalid
+from penstock.http import Reply, json_reply
+from penstock.ports import ItemPage, StoredItem
+from penstock.wire import ItemList
+
+from .call import Call
+
+_encode = msgspec.json.Encoder().encode
+
+
+def page_reply(page: ItemPage) -> Reply:
+    """A page as JSON."""
+    items = page.items
+    return json_reply(
+        _encode(
+            ItemList(
+                data=[msgspec.Raw(item.body) for item in items],
+                first_id=items[0].id if items else None,
+                last_id=items[-1].id if items else None,
+                has_more=page.has_more,
+            )
+        )
+    )
+
+
+def page_of(items: Sequence[StoredItem], call: Call) -> ItemPage:
+    """The page that a call asks for of items that are all at hand. Raises `ApiError` 400."""
+    ordered = list(items) if call.order() == "asc" else list(reversed(items))
+    after, limit = call.after(), call.limit()
+    if after is not None:
+        places = [index for index, item in enumerate(ordered) if item.id == after]
+        if not places:
+            raise unknown_after(after)
+        ordered = ordered[places[0] + 1 :]
+    return ItemPage(ordered[:limit], has_more=len(ordered) > limit)
+
+
+def unknown_after(after: str) -> ApiError:
+    """The item behind which a page should begin is not there."""
+    return invalid(f"No item with id '{after}' found in this list.", "after")

@@ -1,0 +1,128 @@
+"""The routes of responses: create, retrieve, delete, cancel, and the items that a response was made from.
+
+They know what is answered when; runs are the engine's, rows the store's, bytes the readers'.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import msgspec
+
+from penstock.endpoints.call import Call
+from penstock.endpoints.pages import page_of, page_reply
+from penstock.engine import Engine, Plan
+from penstock.errors import ApiError, invalid, not_found
+from penstock.http import JSON, SSE, Reply, json_reply
+from penstock.ports import ChainTooLong, Headers, Store, StoredResponse
+from penstock.readers import FollowStream, SseStream, read_json
+from penstock.wire import Deleted
+
+_encode = msgspec.json.Encoder().encode
+
+_NAMES_MAX = 32
+_NAME_CHARS_MAX = 64
+
+
+class Responses:
+    """`/responses` and everything under it."""
+
+    def __init__(self, engine: Engine, *, done_marker: bool) -> None:
+        self._engine = engine
+        self._done_marker = done_marker
+
+    async def create(self, call: Call) -> Reply:
+        """`POST /responses`: the path through the whole house."""
+        prepared = await self._engine.prepare(call.body(), call.owner, call.key)
+        headers = _told(prepared.plan)
+        if prepared.plan.skeleton.background:
+            row = await self._engine.submit(prepared, call.key)
+            return self._queued(row, call, headers, streams=bool(prepared.plan.turn.request.stream))
+        run = await self._engine.run(prepared, call.request.disconnected)
+        if run.plan.stream:
+            return Reply(200, [*SSE, *headers], SseStream(run, done_marker=self._done_marker))
+        return Reply(200, [JSON, *headers], await read_json(run))
+
+    async def retrieve(self, call: Call) -> Reply:
+        """`GET /responses/{id}`: the Response, or its events from any one on."""
+        call.include()
+        row = await self._row(call)
+        if not call.flag("stream"):
+            return json_reply(row.body)
+        if not row.background:
+            message = "Only a response that was created with 'background' can be streamed again."
+            raise invalid(message, "stream")
+        after = call.number("starting_after")
+        return self._follow(row, call, [], after=-1 if after is None else after)
+
+    async def delete(self, call: Call) -> Reply:
+        """`DELETE /responses/{id}`."""
+        store = self._store()
+        if not await store.delete_response(call.owner, call.ids[0]):
+            raise _unknown(call.ids[0])
+        if self._engine.background is not None:
+            self._engine.background.stop(call.ids[0])
+        return json_reply(_encode(Deleted(id=call.ids[0], object="response")))
+
+    async def cancel(self, call: Call) -> Reply:
+        """`POST /responses/{id}/cancel`: idempotent; what has ended keeps its status."""
+        row = await self._row(call)
+        if not row.background or self._engine.background is None:
+            raise invalid("Only a response that was created with 'background' can be cancelled.", "response_id")
+        return json_reply((await self._engine.background.cancel(row)).body)
+
+    async def input_items(self, call: Call) -> Reply:
+        """`GET /responses/{id}/input_items`: everything that the response was made from, those before it included."""
+        call.include()
+        most = self._engine.limits.chain_responses_max
+        try:
+            turns = await self._store().chain(call.owner, call.ids[0], responses_max=most)
+        except ChainTooLong:
+            raise invalid(f"The response stands at the end of a chain of over {most} responses.") from None
+        if not turns:
+            raise _unknown(call.ids[0])
+        *earlier, last = turns
+        items = [item for turn in earlier for item in (*turn.input, *turn.output)]
+        return page_reply(page_of([*items, *last.input], call))
+
+    def _queued(self, row: StoredResponse, call: Call, headers: Headers, *, streams: bool) -> Reply:
+        return self._follow(row, call, headers, after=-1) if streams else Reply(200, [JSON, *headers], row.body)
+
+    def _follow(self, row: StoredResponse, call: Call, headers: Headers, *, after: int) -> Reply:
+        stream = FollowStream(
+            self._store(),
+            row,
+            after=after,
+            heartbeat_s=self._engine.limits.heartbeat_s,
+            done_marker=self._done_marker,
+            disconnected=call.request.disconnected,
+        )
+        return Reply(200, [*SSE, *headers], stream)
+
+    async def _row(self, call: Call) -> StoredResponse:
+        row = await self._store().response(call.owner, call.ids[0])
+        if row is None:
+            raise _unknown(call.ids[0])
+        return row
+
+    def _store(self) -> Store:
+        return needed(self._engine.store)
+
+
+def needed(store: Store | None) -> Store:
+    """The store. Raises `ApiError` 404 where there is none: then nothing is ever found."""
+    if store is None:
+        raise not_found("This server runs without a store: nothing is kept.", "no_store")
+    return store
+
+
+def _unknown(response_id: str) -> ApiError:
+    return not_found(f"Response with id '{response_id}' not found.", param="response_id")
+
+
+def _told(plan: Plan) -> Headers:
+    """What the client asked for and does not get. A name is the client's own, so it is made fit for a header."""
+    names = [quote(name[:_NAME_CHARS_MAX], safe="[]") for name in plan.ignored[:_NAMES_MAX]]
+    if len(plan.ignored) > _NAMES_MAX:
+        names.append("...")
+    return [("x-penstock-ignored", ", ".join(names))] if names else []

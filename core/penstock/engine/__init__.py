@@ -1,0 +1,35 @@
+"""The path of a request: decode, resolve, plan, run. Each step is one module and one function or class.
+
+It may use asyncio and the ports; it knows no HTTP server, no HTTP client and no engine of a store.
+"""
+
+from __future__ import annotations
+
+from .decode import Decoded, decode
+from .engine import Engine, Prepared
+from .follow import follow
+from .keep import stored_input
+from .plan import Plan, Policies, make_plan
+from .resolve import Context, resolve
+from .routes import Route, Routes
+from .run import Run
+from .upstream import LocalUpstream, RemoteUpstream
+
+__all__ = [
+    "Context",
+    "Decoded",
+    "Engine",
+    "LocalUpstream",
+    "Plan",
+    "Policies",
+    "Prepared",
+    "RemoteUpstream",
+    "Route",
+    "Routes",
+    "Run",
+    "decode",
+    "follow",
+    "make_plan",
+    "resolve",
+    "stored_input",
+]

@@ -1,0 +1,273 @@
+"""The background: responses that run without a client, survive it, and survive the process that runs them.
+
+Each process works on the responses whose leases it holds, renews the leases while it lives, and takes over what
+another one's lease no longer covers: a run of which nothing was told starts again, any other ends `failed`. Every
+change is a compare-and-set in the store, so that none of it needs the processes to know of each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
+
+import msgspec
+from msgspec.structs import replace
+
+from penstock.errors import ApiError, our_fault, rate_limited, upstream_failed
+from penstock.ids import Clock, clock_s
+from penstock.limits import Limits
+from penstock.ports import ENDED, Claim, Store, StoredResponse
+from penstock.secrets import Secret
+from penstock.transcript.closing import close_open
+from penstock.wire import Event, Response, ResponseStatus
+
+from .keep import ConversationWriter, conversation_lost, ended_row
+from .log import ClaimLost, LogWriter, read_log
+from .run import Run
+from .watch import ClientLeft
+
+_log = logging.getLogger("penstock.background")
+_encode = msgspec.json.Encoder().encode
+_decode_response = msgspec.json.Decoder(Response).decode
+
+_TAKEN_OVER_AT_ONCE_MAX = 100
+_SWEPT_AT_ONCE_MAX = 500
+_WHEN_NO_LEASE_IS_IN_FORCE = 1e12
+"""A time by which every lease is over: who claims at it takes the lease from whoever has it."""
+
+StartRun = Callable[[StoredResponse, "BackgroundKeeper", Secret | None], Awaitable[Run]]
+"""Makes the run of a stored request, with the client's own key where that is to be passed on. Raises `ApiError`."""
+
+
+class _Waiting(NamedTuple):
+    """A response that waits for its turn. Its key is in no store: who takes it over has none."""
+
+    row: StoredResponse
+    claim: Claim
+    key: Secret | None
+
+
+class BackgroundKeeper:
+    """Keeps a background response: its events go to the log, its end into its row."""
+
+    def __init__(self, store: Store, row: StoredResponse, claim: Claim, limits: Limits) -> None:
+        self._store = store
+        self._row = row
+        self._claim = claim
+        self._lease_s = limits.lease_s
+        self._log = LogWriter(store, claim, batch_bytes_max=limits.event_batch_bytes_max)
+        self._begun = False
+        self.writer: ConversationWriter | None = None
+        """The right to write to the response's conversation, if it has one."""
+
+    async def tell(self, events: Sequence[Event]) -> None:
+        """Events have come. The first ones are written at once: from then on the run cannot start again."""
+        if self._begun:
+            await self._log.add(events)
+            return
+        self._begun = True
+        await self._log.flush(events)
+        body = _encode(replace(_decode_response(self._row.body), status="in_progress"))
+        if not await self._store.settle(replace(self._row, status="in_progress", body=body), fence=self._claim.fence):
+            raise ClaimLost
+
+    async def keep(self, response: Response, untold: Sequence[Event]) -> None:
+        """Write what is pending, then settle the row."""
+        try:
+            await self._log.flush(untold)
+        except ClaimLost:
+            raise ClientLeft from None
+        if not await self._store.settle(ended_row(self._row, response), fence=self._claim.fence):
+            if await self._store.renew([self._claim], until=clock_s() + self._lease_s):
+                raise ClientLeft  # it has ended, or is another process's by now
+            raise conversation_lost(self._row.conversation_id)
+
+    async def close(self) -> None:
+        """Let the conversation go."""
+        if self.writer is not None:
+            await self.writer.unlock()
+
+
+class Background:
+    """The background responses of one process. Nothing is started before the first is submitted or looked for."""
+
+    def __init__(self, store: Store, limits: Limits, start_run: StartRun, clock_s: Clock) -> None:
+        self._store = store
+        self._limits = limits
+        self._start_run = start_run
+        self._clock_s = clock_s
+        self._waiting: deque[_Waiting] = deque()
+        self._claims: dict[str, Claim] = {}
+        self._runs: dict[str, Run] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._tending: asyncio.Task[None] | None = None
+
+    @property
+    def is_started(self) -> bool:
+        """Whether `start` was called."""
+        return self._tending is not None
+
+    def start(self) -> None:
+        """Begin to renew leases and to take over what others left."""
+        self._tending = asyncio.ensure_future(self._tend())
+
+    async def submit(self, row: StoredResponse, key: Secret | None = None) -> None:
+        """Store a queued response and work on it. Raises `ApiError` 429 where too many wait."""
+        if len(self._waiting) >= self._limits.background_queue_max:
+            raise rate_limited("Too many background responses are waiting.", retry_after_s=5.0)
+        await self._store.save(row)
+        claim = await self._claim(row)
+        if claim is not None:
+            self._enqueue(_Waiting(row, claim, key))
+
+    async def cancel(self, row: StoredResponse) -> StoredResponse:
+        """End a response that has not ended as `cancelled`; the row as it then is.
+
+        Its lease is taken from whoever has it: no event comes to the log any more, so that what is kept is all of it.
+        """
+        if row.status in ENDED:
+            return row
+        until = self._clock_s() + self._limits.lease_s
+        claim = await self._store.claim(row.id, now=_WHEN_NO_LEASE_IS_IN_FORCE, until=until)
+        if claim is not None:
+            cancelled = await self._wound_up(row, status="cancelled", error=None)
+            if await self._store.settle(cancelled, fence=claim.fence):
+                self.stop(row.id)
+                await self._free(row)
+                return cancelled
+        return await self._store.response(row.owner, row.id) or row
+
+    def stop(self, response_id: str) -> None:
+        """Stop a run that somebody else has ended, if it is in this process; one that waits here waits no longer."""
+        if run := self._runs.get(response_id):
+            run.stop()
+        else:
+            self._waiting = deque(waiting for waiting in self._waiting if waiting.row.id != response_id)
+
+    async def aclose(self) -> None:
+        """Stop working: what runs here is left to the others, once its lease is over."""
+        tasks = [*self._tasks, *([self._tending] if self._tending else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for claim in self._claims.values():
+            await self._store.release(claim)
+        self._claims.clear()
+
+    async def _claim(self, row: StoredResponse) -> Claim | None:
+        now = self._clock_s()
+        claim = await self._store.claim(row.id, now=now, until=now + self._limits.lease_s)
+        if claim is not None:
+            self._claims[row.id] = claim
+        return claim
+
+    def _enqueue(self, waiting: _Waiting) -> None:
+        self._waiting.append(waiting)
+        self._start_next()
+
+    def _start_next(self) -> None:
+        while self._waiting and len(self._tasks) < self._limits.background_runs_max:
+            task = asyncio.ensure_future(self._work(self._waiting.popleft()))
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            if task.exception() is not None:
+                _log.error("a background response was left by a fault of this server", exc_info=task.exception())
+            self._start_next()
+
+    async def _work(self, waiting: _Waiting) -> None:
+        """Run one response to its end."""
+        row, claim, key = waiting
+        keeper = BackgroundKeeper(self._store, row, claim, self._limits)
+        try:
+            run = self._runs[row.id] = await self._start_run(row, keeper, key)
+            async for events in run.events():
+                if events and not run.is_ended:  # how it ended, the log does not tell
+                    await keeper.tell(events)
+        except ClaimLost:
+            _log.info("response %s has ended, or is another process's by now", row.id)
+        except ApiError as error:
+            await self._give_up(row, claim, error)
+        except Exception:
+            _log.exception("response %s failed by a fault of this server", row.id)
+            await self._give_up(row, claim, our_fault())
+        finally:
+            run_here = self._runs.pop(row.id, None)
+            if run_here is not None:
+                await run_here.aclose()
+            if not _is_cancelling():
+                self._claims.pop(row.id, None)
+
+    async def _tend(self) -> None:
+        """Renew, take over, sweep: again and again, whatever fails."""
+        while True:
+            try:
+                await self._renew()
+                await self._take_over()
+                await self._store.sweep(now=self._clock_s(), limit=_SWEPT_AT_ONCE_MAX)
+            except Exception:
+                _log.exception("tending the background responses failed; it is tried again")
+            await asyncio.sleep(self._limits.lease_s / 3)
+
+    async def _renew(self) -> None:
+        if not self._claims:
+            return
+        lost = await self._store.renew(list(self._claims.values()), until=self._clock_s() + self._limits.lease_s)
+        for response_id in lost:
+            self._claims.pop(response_id, None)
+            self.stop(response_id)
+        for row, _, _ in list(self._waiting):
+            if row.conversation_id is not None:
+                await self._hold(row, row.conversation_id)
+
+    async def _hold(self, row: StoredResponse, conversation_id: str) -> None:
+        """Keep a conversation for a response that waits; once it runs, its own writer does."""
+        now = self._clock_s()
+        until = now + self._limits.writer_lock_s
+        await self._store.lock_conversation(conversation_id, writer=row.id, now=now, until=until)
+
+    async def _take_over(self) -> None:
+        """Claim what nobody works on, as far as there is room."""
+        for row in await self._store.unclaimed(now=self._clock_s(), limit=_TAKEN_OVER_AT_ONCE_MAX):
+            if len(self._waiting) >= self._limits.background_queue_max:
+                return
+            claim = await self._claim(row)
+            if claim is None:
+                continue
+            if row.request and not await self._store.events(row.id, after=-1):
+                self._enqueue(_Waiting(row, claim, None))
+            else:
+                message = "The server process that was writing this response ended before it was finished."
+                await self._give_up(row, claim, upstream_failed(message))
+                self._claims.pop(row.id, None)
+
+    async def _give_up(self, row: StoredResponse, claim: Claim, error: ApiError) -> None:
+        """End a response as failed."""
+        await self._store.settle(await self._wound_up(row, status="failed", error=error), fence=claim.fence)
+        await self._free(row)
+
+    async def _free(self, row: StoredResponse) -> None:
+        """Let the conversation of a response go that has ended: whoever held it for that may be dead."""
+        if row.conversation_id is not None:
+            await self._store.unlock_conversation(row.conversation_id, writer=row.id)
+
+    async def _wound_up(self, row: StoredResponse, *, status: ResponseStatus, error: ApiError | None) -> StoredResponse:
+        """The row of a response that ends where it is: what was told of it so far, and why it ended."""
+        transcript = await read_log(self._store, row.id)
+        response = _decode_response(row.body)
+        if transcript.state != "new":
+            close_open(transcript)
+            response = transcript.snapshot()
+        response = replace(response, status=status, error=error.response_error() if error else None)
+        return ended_row(row, response)
+
+
+def _is_cancelling() -> bool:
+    task = asyncio.current_task()
+    return task is not None and bool(task.cancelling())

@@ -1,0 +1,94 @@
+"""What is wrong with a body, in words for the client: the parameter's path, what was expected, what came.
+
+It reads msgspec's messages, which are precise about the place and short about the choice: where one of several words
+was expected, the words are found in the struct's type.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+from msgspec import inspect
+
+from penstock.errors import ApiError, invalid
+
+_PLACE = re.compile(r" - at `(?:key` in `)?\$(.*)`$")
+_STEP = re.compile(r"\.([^.\[\]]+)|\[(?:\d+|\.\.\.)\]")
+_MISSING = re.compile(r"Object missing required field `(\w+)`")
+_GIVEN_CHARS_MAX = 100
+_NAMES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
+
+
+def param_of(error: msgspec.ValidationError) -> str | None:
+    """The path of the value at fault, such as `input[3].content`; None for the body itself."""
+    place = _PLACE.search(str(error))
+    return place[1].lstrip(".") or None if place else None
+
+
+def validation_error(error: msgspec.ValidationError, struct: type[msgspec.Struct]) -> ApiError:
+    """The error as the client is told it: 400."""
+    told = _PLACE.sub("", str(error))
+    param = param_of(error)
+    if missing := _MISSING.match(told):
+        param = f"{param}.{missing[1]}" if param else missing[1]
+        return invalid(f"Missing required parameter: '{param}'.", param, "missing_required_parameter")
+    if param is None:
+        return invalid(f"The body of the request is not what was expected: {_plain(told)}.")
+    if told.startswith(("Invalid enum value", "Invalid value")):
+        choices = " and ".join(", ".join(f"'{word}'" for word in _words(struct, param)).rsplit(", ", 1))
+        given = _short(told.split("value ", 1)[1])
+        return invalid(
+            f"Invalid value for '{param}': {given}. Supported values are: {choices}.", param, "invalid_value"
+        )
+    code = "invalid_type" if ", got " in told else "invalid_value"
+    return invalid(f"Invalid value for '{param}': {_plain(told[:1].lower() + told[1:])}.", param, code)
+
+
+def _short(given: str) -> str:
+    """The value at fault, as far as it helps to recognise it."""
+    return given if len(given) <= _GIVEN_CHARS_MAX else f"{given[:_GIVEN_CHARS_MAX]}…"
+
+
+def _plain(told: str) -> str:
+    """Msgspec's words with JSON's names of types."""
+    return re.sub(
+        r"`([\w | ]+)`",
+        lambda match: " or ".join(_NAMES.get(name, name) for name in match[1].split(" | ")),
+        told,
+    )
+
+
+def _words(struct: type[msgspec.Struct], param: str) -> list[str]:
+    """The words that may stand at `param`: of a literal, or the tags of a union."""
+    kinds: list[inspect.Type] = [inspect.type_info(struct)]
+    for step in _STEP.finditer("." + param):
+        name = step[1]
+        if name == "type" and (tags := _tags(kinds)):
+            return tags
+        kinds = _flat(child for kind in kinds for child in _children(kind, name))
+    return [str(value) for kind in kinds if isinstance(kind, inspect.LiteralType) for value in kind.values]
+
+
+def _tags(kinds: list[inspect.Type]) -> list[str]:
+    return [str(kind.tag) for kind in kinds if isinstance(kind, inspect.StructType) and kind.tag is not None]
+
+
+def _children(kind: inspect.Type, name: str | None) -> list[inspect.Type]:
+    """The types of what stands in a value: by a field's name, or at any index or key."""
+    if isinstance(kind, inspect.StructType):
+        return [field.type for field in kind.fields if field.encode_name == name]
+    if isinstance(kind, inspect.ListType):
+        return [kind.item_type]
+    if isinstance(kind, inspect.DictType):
+        return [kind.value_type]
+    return []
+
+
+def _flat(kinds: Any) -> list[inspect.Type]:
+    """The members of every union, instead of the unions."""
+    flat: list[inspect.Type] = []
+    for kind in kinds:
+        flat += _flat(kind.types) if isinstance(kind, inspect.UnionType) else [kind]
+    return flat

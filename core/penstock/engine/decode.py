@@ -1,0 +1,72 @@
+"""Step 1: the body of a request as a struct, or an error that names the parameter at fault.
+
+It knows which sizes and shapes are legal beyond the struct's own types. It never looks up anything: what an id means,
+or whether a tool is there, later steps say.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from penstock.errors import ApiError, invalid
+from penstock.limits import Limits
+from penstock.wire import NULL, CreateResponse, FunctionTool, JsonSchemaFormat, NamespaceTool
+
+from .bodies import read_body
+
+_PARTS = ("content", "output", "summary")
+"""Where an item may have a list of parts."""
+_KNOWN = frozenset(field.encode_name for field in msgspec.structs.fields(CreateResponse))
+
+
+class Decoded(msgspec.Struct):
+    """A request, and the parameters in it that nobody here knows, as they were sent."""
+
+    request: CreateResponse
+    unknown: dict[str, msgspec.Raw]
+
+
+def decode(body: bytes, limits: Limits) -> Decoded:
+    """Read the body of `POST /responses`. Raises `ApiError` 400 for anything that is not a legal one."""
+    request, fields = read_body(body, CreateResponse, items="input")
+    _check_sizes(request, limits)
+    _check_schemas(request)
+    return Decoded(request, {name: fields[name] for name in fields.keys() - _KNOWN})
+
+
+def _check_sizes(request: CreateResponse, limits: Limits) -> None:
+    items = request.input if isinstance(request.input, list) else []
+    _check_size(len(items), limits.input_items_max, "input")
+    for index, item in enumerate(items):
+        for name in _PARTS:
+            parts = getattr(item, name, None)
+            if isinstance(parts, list):
+                _check_size(len(parts), limits.input_parts_max, f"input[{index}].{name}")
+    tools = request.tools or []
+    within = sum(len(tool.tools) for tool in tools if isinstance(tool, NamespaceTool))
+    _check_size(len(tools) + within, limits.tools_max, "tools")
+
+
+def _check_size(size: int, size_max: int, param: str) -> None:
+    if size > size_max:
+        message = f"Invalid '{param}': array too long. Expected at most {size_max} elements, but got {size}."
+        raise invalid(message, param, "array_above_max_length")
+
+
+def _check_schemas(request: CreateResponse) -> None:
+    """A JSON schema is an object; beyond that it is the upstream's to judge."""
+    for index, tool in enumerate(request.tools or ()):
+        if isinstance(tool, FunctionTool):
+            _check_object(tool.parameters, f"tools[{index}].parameters", or_null=True)
+    form = request.text.format if request.text else None
+    if isinstance(form, JsonSchemaFormat):
+        _check_object(form.schema, "text.format.schema", or_null=False)
+
+
+def _check_object(schema: msgspec.Raw, param: str, *, or_null: bool) -> None:
+    if bytes(memoryview(schema)[:1]) != b"{" and not (or_null and schema == NULL):
+        raise _not_an_object(param)
+
+
+def _not_an_object(param: str) -> ApiError:
+    return invalid(f"Invalid type for '{param}': expected an object.", param, "invalid_type")

@@ -1,0 +1,168 @@
+"""The engine: from the bytes of a request to a run that has begun, with everything that it is kept by.
+
+It puts the steps of the path in their order, and knows no HTTP. What each step does, the step's own module says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from weakref import WeakSet
+
+import msgspec
+
+from penstock import ids
+from penstock.limits import Limits
+from penstock.ports import Store, StoredResponse
+from penstock.secrets import Secret
+from penstock.wire import CreateResponse
+
+from .background import Background, BackgroundKeeper
+from .decode import decode
+from .keep import ConversationWriter, TurnKeeper, stored_turn
+from .plan import Plan, Policies, make_plan
+from .resolve import Context, conversation_of, resolve, unknown_conversation
+from .routes import Routes
+from .run import Run
+
+_DRAIN_MARGIN_S = 1.0
+"""How long before its time is up a run is ended, for its end to be kept and sent."""
+
+
+class Prepared(msgspec.Struct):
+    """A request that is decoded, resolved and planned, and holds its conversation if it has one."""
+
+    body: bytes
+    owner: str
+    context: Context
+    plan: Plan
+    writer: ConversationWriter | None
+
+    async def release(self) -> None:
+        """Let the conversation go."""
+        if self.writer is not None:
+            await self.writer.unlock()
+
+
+class Engine:
+    """Everything that requests are answered with: upstreams, a store or none, and what runs in the background."""
+
+    def __init__(self, routes: Routes, policies: Policies, limits: Limits, store: Store | None = None) -> None:
+        self.routes = routes
+        self.limits = limits
+        self.store = store
+        self.background = None if store is None else Background(store, limits, self._resume, ids.clock_s)
+        self._policies = policies
+        self._starting = asyncio.Lock()
+        self._running: WeakSet[Run] = WeakSet()
+        self.is_draining = False
+        """Whether the server was asked to stop, and takes no more than it has."""
+
+    async def start(self) -> None:
+        """Make the store ready and begin to tend the background: once, at the first request."""
+        if self.background is None or self.background.is_started:
+            return
+        async with self._starting:
+            if not self.background.is_started:
+                assert self.store is not None
+                await self.store.migrate()
+                self.background.start()
+
+    async def prepare(
+        self, body: bytes, owner: str = "", key: Secret | None = None, *, response_id: str | None = None
+    ) -> Prepared:
+        """Decode, resolve and plan. Raises `ApiError`."""
+        decoded = decode(body, self.limits)
+        response_id = response_id or ids.new_id("resp_")
+        writer = await self._lock(decoded.request, owner, response_id)
+        try:
+            context = await resolve(decoded.request, self.store, owner, self.limits)
+            plan = make_plan(
+                decoded,
+                context,
+                self.routes,
+                self._policies,
+                bearer=key,
+                response_id=response_id,
+                created_at=ids.now_s(),
+                is_stored=self.store is not None and decoded.request.store is not False,
+            )
+        except BaseException:
+            if writer is not None:
+                await writer.unlock()
+            raise
+        return Prepared(body, owner, context, plan, writer)
+
+    async def run(self, prepared: Prepared, disconnected: Callable[[], Awaitable[None]] | None = None) -> Run:
+        """A run that a client waits for, accepted by its upstream. Raises `ApiError`."""
+        run = Run(
+            prepared.plan,
+            self.limits,
+            new_id=ids.new_id,
+            now_s=ids.now_s,
+            disconnected=disconnected,
+            keeper=self._turn_keeper(prepared),
+        )
+        self._running.add(run)
+        await run.open()
+        return run
+
+    def drain(self, within_s: float) -> None:
+        """The server will stop: what runs in the foreground may go on for so long, and then ends `incomplete`."""
+        self.is_draining = True
+        asyncio.get_running_loop().call_later(max(within_s - _DRAIN_MARGIN_S, 0.0), self._end_early)
+
+    def _end_early(self) -> None:
+        for run in list(self._running):
+            run.end_early()
+
+    async def submit(self, prepared: Prepared, key: Secret | None = None) -> StoredResponse:
+        """Store a background response and begin to work on it. Raises `ApiError`."""
+        assert self.background is not None
+        skeleton = prepared.plan.skeleton
+        row = stored_turn(skeleton, prepared.owner, prepared.context, self.limits, ids.new_id)
+        row.request = prepared.body
+        try:
+            await self.background.submit(row, key)
+        except BaseException:
+            await prepared.release()
+            raise
+        if prepared.writer is not None:
+            prepared.writer.leave()
+        return row
+
+    async def aclose(self) -> None:
+        """Stop the background, and release what upstreams and store hold."""
+        if self.background is not None:
+            await self.background.aclose()
+        for route in self.routes.all:
+            await route.upstream.aclose()
+        if self.store is not None:
+            await self.store.aclose()
+
+    async def _lock(self, request: CreateResponse, owner: str, response_id: str) -> ConversationWriter | None:
+        """The right to write to the request's conversation, which only its owner may hold. Raises `ApiError`.
+
+        A run that is not stored only reads it.
+        """
+        conversation_id = conversation_of(request)
+        if self.store is None or conversation_id is None or request.store is False:
+            return None
+        if await self.store.conversation(owner, conversation_id) is None:
+            raise unknown_conversation(conversation_id)
+        writer = ConversationWriter(self.store, conversation_id, response_id, self.limits, ids.clock_s)
+        await writer.lock()
+        return writer
+
+    def _turn_keeper(self, prepared: Prepared) -> TurnKeeper | None:
+        if self.store is None or not prepared.plan.skeleton.store:
+            return None
+        return TurnKeeper(self.store, prepared.owner, prepared.context, self.limits, ids.new_id, writer=prepared.writer)
+
+    async def _resume(self, row: StoredResponse, keeper: BackgroundKeeper, key: Secret | None) -> Run:
+        """The run of a stored request, in this process. Raises `ApiError`."""
+        prepared = await self.prepare(row.request, row.owner, key, response_id=row.id)
+        keeper.writer = prepared.writer
+        run = Run(prepared.plan, self.limits, new_id=ids.new_id, now_s=ids.now_s, keeper=keeper)
+        await run.open()
+        return run

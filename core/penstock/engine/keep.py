@@ -1,0 +1,169 @@
+"""Keeping: what a run leaves in the store when it ends, before its client sees the end.
+
+It knows rows and when they are written. What the words in them are, `penstock.wire` says; how they are written, stores.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+from msgspec.structs import replace
+
+from penstock.errors import ApiError, invalid, upstream_failed
+from penstock.ids import Clock, NewId
+from penstock.limits import Limits
+from penstock.ports import Store, StoredItem, StoredResponse
+from penstock.wire import (
+    CustomToolCall,
+    CustomToolCallOutput,
+    Event,
+    FunctionCall,
+    FunctionCallOutput,
+    InputItem,
+    InputText,
+    Message,
+    OutputText,
+    ReasoningItem,
+    Response,
+)
+
+from .resolve import Context
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Keeper(Protocol):
+    """What a run tells of its end."""
+
+    async def keep(self, response: Response, untold: Sequence[Event]) -> None:
+        """The response ends so, after events that no reader has seen yet.
+
+        Raises `ApiError` where that cannot be kept; then it has not ended so.
+        """
+
+    async def close(self) -> None:
+        """The run is over, whether or not it ended well."""
+
+
+class ConversationWriter:
+    """The right of one response to write to its conversation, renewed for as long as it runs."""
+
+    def __init__(self, store: Store, conversation_id: str, response_id: str, limits: Limits, clock_s: Clock) -> None:
+        self._store = store
+        self._conversation_id = conversation_id
+        self._response_id = response_id
+        self._lock_s = limits.writer_lock_s
+        self._clock_s = clock_s
+        self._renewing: asyncio.Task[None] | None = None
+
+    async def lock(self) -> None:
+        """Become the one writer. Raises `ApiError` 400 while another response is."""
+        if not await self._take():
+            message = "Another response is being written to this conversation; it takes one at a time."
+            raise invalid(message, "conversation", "conversation_locked")
+        self._renewing = asyncio.ensure_future(self._renew())
+
+    def leave(self) -> None:
+        """Renew no more: whoever works on the response will."""
+        if self._renewing is not None:
+            self._renewing.cancel()
+            self._renewing = None
+
+    async def unlock(self) -> None:
+        """Let others write."""
+        if self._renewing is not None:
+            self.leave()
+            await self._store.unlock_conversation(self._conversation_id, writer=self._response_id)
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(self._lock_s / 3)
+            await self._take()
+
+    async def _take(self) -> bool:
+        now = self._clock_s()
+        return await self._store.lock_conversation(
+            self._conversation_id, writer=self._response_id, now=now, until=now + self._lock_s
+        )
+
+
+class TurnKeeper:
+    """Keeps a response that a client waits for: one row when it ends, and its items in its conversation."""
+
+    def __init__(
+        self,
+        store: Store,
+        owner: str,
+        context: Context,
+        limits: Limits,
+        new_id: NewId,
+        *,
+        writer: ConversationWriter | None = None,
+    ) -> None:
+        self._store = store
+        self._owner = owner
+        self._context = context
+        self._limits = limits
+        self._new_id = new_id
+        self._writer = writer
+
+    async def keep(self, response: Response, untold: Sequence[Event]) -> None:
+        """Save the turn."""
+        row = stored_turn(response, self._owner, self._context, self._limits, self._new_id)
+        if not await self._store.save(ended_row(row, response)):
+            raise conversation_lost(self._context.conversation_id)
+
+    async def close(self) -> None:
+        """Let the conversation go."""
+        if self._writer is not None:
+            await self._writer.unlock()
+
+
+def stored_turn(response: Response, owner: str, context: Context, limits: Limits, new_id: NewId) -> StoredResponse:
+    """The row of a turn as it begins: what it adds, and what it stands on."""
+    return StoredResponse(
+        id=response.id,
+        owner=owner,
+        status=response.status,
+        created_at=response.created_at,
+        expires_at=response.created_at + int(limits.retention_s),
+        previous_response_id=response.previous_response_id,
+        conversation_id=context.conversation_id,
+        background=response.background,
+        body=_encode(response),
+        input=[stored_input(item, new_id) for item in context.own],
+    )
+
+
+def ended_row(row: StoredResponse, response: Response) -> StoredResponse:
+    """The row as the turn ends."""
+    output = [StoredItem(str(item.id), _encode(item)) for item in response.output]
+    return replace(row, status=response.status, body=_encode(response), output=output, request=b"")
+
+
+def stored_input(item: InputItem, new_id: NewId) -> StoredItem:
+    """An input item under an id of its own, in the long form in which items are listed."""
+    item_id = new_id(_PREFIXES.get(type(item), "item_"))
+    if isinstance(item, Message) and isinstance(item.content, str):
+        part = OutputText if item.role == "assistant" else InputText
+        item = replace(item, content=[part(text=item.content)])
+    return StoredItem(item_id, _encode(replace(item, id=item_id, status="completed")))
+
+
+_PREFIXES: dict[type[object], str] = {
+    Message: "msg_",
+    ReasoningItem: "rs_",
+    FunctionCall: "fc_",
+    FunctionCallOutput: "fco_",
+    CustomToolCall: "ctc_",
+    CustomToolCallOutput: "ctco_",
+}
+"""How the ids of input items begin, by the item's class."""
+
+
+def conversation_lost(conversation_id: str | None) -> ApiError:
+    """The conversation was deleted, or given to another writer, while the response was being written."""
+    return upstream_failed(f"The conversation '{conversation_id}' is no longer there to be written to.", status=500)

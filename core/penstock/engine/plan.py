@@ -1,0 +1,173 @@
+"""Step 3: the plan of a run: which upstream, which tools, what the Response says before anything is known.
+
+It is pure: a plan can be printed, compared and tested.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from penstock.calling import CallForm
+from penstock.ports import Turn
+from penstock.secrets import Secret
+from penstock.wire import (
+    ConversationReference,
+    CreateResponse,
+    PromptCacheOptions,
+    Reasoning,
+    Response,
+    TextConfig,
+    TextFormat,
+)
+
+from .decode import Decoded
+from .offering import offer_tools
+from .resolve import Context
+from .routes import Route, Routes
+from .unknown import settle_unknown
+
+
+class Policies(msgspec.Struct, kw_only=True, frozen=True):
+    """What becomes of what cannot be honoured."""
+
+    unknown_parameters: Literal["ignore", "reject", "forward"] = "ignore"
+    absent_tools: Literal["ignore", "reject"] = "ignore"
+
+
+class Plan(msgspec.Struct, kw_only=True):
+    """Everything that a run needs to know."""
+
+    route: Route
+    turn: Turn
+    forms: dict[str, CallForm]
+    """How calls of each offered function come back to the client."""
+    skeleton: Response
+    """The Response as it begins."""
+    ignored: list[str]
+    """What the request asked for and will not get; told in `x-penstock-ignored`."""
+    stream: bool
+    summarize: bool
+    report_usage: bool
+    obfuscate: bool
+
+
+def make_plan(
+    decoded: Decoded,
+    context: Context,
+    routes: Routes,
+    policies: Policies,
+    *,
+    bearer: Secret | None,
+    response_id: str,
+    created_at: int,
+    is_stored: bool = False,
+) -> Plan:
+    """Decide everything that can be decided before the upstream is asked. Raises `ApiError`."""
+    request = decoded.request
+    model, route = routes.choose(request.model)
+    offering = offer_tools(request, policies.absent_tools)
+    extras = settle_unknown(decoded.unknown, policies.unknown_parameters)
+    options = request.stream_options
+    streams = bool(request.stream or request.background)  # what runs in the background is kept event by event
+    return Plan(
+        route=route,
+        turn=Turn(
+            model=route.aliases.get(model, model),
+            request=request,
+            items=context.items,
+            offers=offering.offers,
+            choice=offering.choice,
+            stream=streams,
+            bearer=bearer if route.takes_bearer else None,
+            extras=extras.forwarded,
+        ),
+        forms=offering.forms,
+        skeleton=_skeleton(request, context, model, response_id, created_at=created_at, is_stored=is_stored),
+        ignored=[*extras.ignored, *offering.ignored, *_unhonoured(request, is_stored=is_stored)],
+        stream=streams,
+        summarize=_summary(request.reasoning) is not None,
+        report_usage=bool(options and options.include_usage),
+        obfuscate=bool(options and options.include_obfuscation),
+    )
+
+
+def _skeleton(
+    request: CreateResponse, context: Context, model: str, response_id: str, *, created_at: int, is_stored: bool
+) -> Response:
+    """The Response with every parameter's effective value; what the client did not say has OpenAI's default."""
+    return Response(
+        id=response_id,
+        created_at=created_at,
+        status="queued" if request.background else "in_progress",
+        background=bool(request.background),
+        previous_response_id=request.previous_response_id,
+        conversation=ConversationReference(id=context.conversation_id) if context.conversation_id else None,
+        instructions=request.instructions,
+        max_output_tokens=request.max_output_tokens,
+        max_tool_calls=request.max_tool_calls,
+        model=model,
+        parallel_tool_calls=request.parallel_tool_calls is not False,
+        prompt_cache_key=request.prompt_cache_key,
+        prompt_cache_retention=request.prompt_cache_retention,
+        prompt_cache_options=_cache_options(request.prompt_cache_options),
+        reasoning=_reasoning(request.reasoning),
+        safety_identifier=request.safety_identifier,
+        service_tier="default" if request.service_tier in (None, "auto") else request.service_tier,
+        store=is_stored,
+        temperature=_or(request.temperature, 1.0),
+        text=_text(request.text),
+        tool_choice=request.tool_choice or "auto",
+        tools=request.tools or [],
+        top_logprobs=request.top_logprobs or 0,
+        top_p=_or(request.top_p, 1.0),
+        presence_penalty=_or(request.presence_penalty, 0.0),
+        frequency_penalty=_or(request.frequency_penalty, 0.0),
+        truncation=request.truncation or "disabled",
+        user=request.user,
+        metadata=request.metadata or {},
+    )
+
+
+def _or(value: float | None, default: float) -> float:
+    return default if value is None else value
+
+
+def _summary(reasoning: Reasoning | None) -> Literal["auto", "concise", "detailed"] | None:
+    return reasoning.summary or reasoning.generate_summary or None if reasoning else None
+
+
+def _reasoning(reasoning: Reasoning | None) -> Reasoning:
+    """Effort and summary; the deprecated alias is told by its new name."""
+    if reasoning is None:
+        return Reasoning()
+    return msgspec.structs.replace(reasoning, summary=_summary(reasoning), generate_summary=msgspec.UNSET)
+
+
+def _cache_options(asked: PromptCacheOptions | None) -> PromptCacheOptions | msgspec.UnsetType:
+    """What is in force, with OpenAI's defaults; nothing where nothing was asked. `prewarm` is asked and not told."""
+    if asked is None:
+        return msgspec.UNSET
+    return PromptCacheOptions(
+        mode=asked.mode or "implicit", ttl=asked.ttl or "30m", comparison_response_id=asked.comparison_response_id
+    )
+
+
+def _text(text: TextConfig | None) -> TextConfig:
+    text = text or TextConfig()
+    return TextConfig(format=text.format or TextFormat(), verbosity=text.verbosity or "medium")
+
+
+def _unhonoured(request: CreateResponse, *, is_stored: bool) -> list[str]:
+    """Parameters that are known, and do nothing here yet."""
+    ignored = []
+    if request.store and not is_stored:
+        ignored.append("store")
+    if request.truncation == "auto":
+        ignored.append("truncation")
+    if request.context_management:
+        ignored.append("context_management")
+    if "reasoning.encrypted_content" in (request.include or ()):
+        ignored.append("include[reasoning.encrypted_content]")
+    return ignored

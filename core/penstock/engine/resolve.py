@@ -1,0 +1,147 @@
+"""Step 2: everything that a request refers to, as one plain list of items.
+
+It is the only step that reads the store. Instructions are never inherited, and each item stands in the context once.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from penstock.errors import ApiError, invalid, not_found
+from penstock.ids import may_be_id
+from penstock.limits import Limits
+from penstock.ports import ENDED, ChainTooLong, Store
+from penstock.wire import CreateResponse, InputItem, ItemReference, Message
+
+_LIMITS = Limits()
+_decode_item = msgspec.json.Decoder(InputItem).decode
+
+
+class Context(msgspec.Struct):
+    """What the model is to see, oldest first, and where it comes from."""
+
+    earlier: list[InputItem]
+    """The items of the chain or conversation."""
+    own: list[InputItem]
+    """The items that this turn adds, references resolved."""
+    conversation_id: str | None = None
+
+    @property
+    def items(self) -> list[InputItem]:
+        """All of them."""
+        return self.earlier + self.own if self.earlier else self.own
+
+
+async def resolve(
+    request: CreateResponse, store: Store | None = None, owner: str = "", limits: Limits = _LIMITS
+) -> Context:
+    """The context of a request. Raises `ApiError` for what cannot be resolved, which without a store is much."""
+    _check_combination(request)
+    own = _own_items(request)
+    if store is None:
+        _refuse_memory(request, own)
+        return Context([], own)
+    earlier: list[InputItem] = []
+    conversation_id = conversation_of(request)
+    if request.previous_response_id is not None:
+        earlier = await _chain(request.previous_response_id, store, owner, limits)
+    elif conversation_id is not None:
+        earlier = await _conversation(conversation_id, store, owner)
+    own = await _dereferenced(own, earlier, store, owner)
+    if len(earlier) + len(own) > limits.context_items_max:
+        raise invalid(f"The context has more than {limits.context_items_max} items.", "input", "context_too_long")
+    return Context(earlier, own, conversation_id)
+
+
+def _check_combination(request: CreateResponse) -> None:
+    if request.prompt is not None:
+        raise invalid("No prompt templates are configured on this server.", "prompt", "unsupported_parameter")
+    if request.previous_response_id is not None and request.conversation is not None:
+        message = "'previous_response_id' and 'conversation' cannot be used together: a conversation has its own past."
+        raise invalid(message, "previous_response_id")
+    if request.background and request.store is False:
+        raise invalid("A background response must be stored: 'store' cannot be false.", "store")
+
+
+def _own_items(request: CreateResponse) -> list[InputItem]:
+    if isinstance(request.input, str):
+        return [Message(role="user", content=request.input)]
+    if request.input is None:
+        if request.previous_response_id is None and request.conversation is None:
+            raise invalid("Missing required parameter: 'input'.", "input", "missing_required_parameter")
+        return []
+    return request.input
+
+
+def _refuse_memory(request: CreateResponse, own: list[InputItem]) -> None:
+    """Without a store, what needs memory is refused with a clear error."""
+    params = [param for param in ("previous_response_id", "conversation") if getattr(request, param) is not None]
+    params += ["background"] if request.background else []
+    params += [f"input[{index}]" for index, item in enumerate(own) if isinstance(item, ItemReference)]
+    if params:
+        message = f"'{params[0]}' needs a store, and this server runs without one: send the whole input instead."
+        raise invalid(message, params[0], "unsupported_parameter")
+
+
+def conversation_of(request: CreateResponse) -> str | None:
+    """The id of the conversation that a request names. Raises `ApiError` 404 for what cannot be one."""
+    named = request.conversation
+    if named is None:
+        return None
+    conversation_id = named if isinstance(named, str) else named.id
+    if not may_be_id(conversation_id):
+        raise unknown_conversation(conversation_id[:64])
+    return conversation_id
+
+
+async def _chain(response_id: str, store: Store, owner: str, limits: Limits) -> list[InputItem]:
+    """The items of every turn up to that response."""
+    if not may_be_id(response_id):
+        raise _no_previous(f"Previous response with id '{response_id[:64]}' not found.")
+    try:
+        turns = await store.chain(owner, response_id, responses_max=limits.chain_responses_max)
+    except ChainTooLong:
+        message = f"The chain of 'previous_response_id' has more than {limits.chain_responses_max} responses."
+        raise invalid(message, "previous_response_id", "context_too_long") from None
+    if not turns:
+        raise _no_previous(f"Previous response with id '{response_id}' not found.")
+    if turns[-1].status not in ENDED:
+        raise _no_previous(f"Previous response with id '{response_id}' has not ended yet.")
+    return [_decode_item(item.body) for turn in turns for item in (*turn.input, *turn.output)]
+
+
+def _no_previous(message: str) -> ApiError:
+    return invalid(message, "previous_response_id", "previous_response_not_found")
+
+
+async def _conversation(conversation_id: str, store: Store, owner: str) -> list[InputItem]:
+    page = await store.page_items(owner, conversation_id)
+    if page is None:
+        raise unknown_conversation(conversation_id)
+    return [_decode_item(item.body) for item in page.items]
+
+
+def unknown_conversation(conversation_id: str) -> ApiError:
+    """The conversation that a request names is not there."""
+    return not_found(f"Conversation with id '{conversation_id}' not found.", param="conversation")
+
+
+async def _dereferenced(own: list[InputItem], earlier: list[InputItem], store: Store, owner: str) -> list[InputItem]:
+    """The items with every reference replaced. What the context has already adds nothing, whole or by reference."""
+    if not any(getattr(item, "id", None) for item in own):
+        return own
+    present = {getattr(item, "id", None) for item in earlier} - {None}
+    wanted = {item.id for item in own if isinstance(item, ItemReference) and may_be_id(item.id)} - present
+    found = await store.find_items(owner, wanted) if wanted else {}
+    resolved: list[InputItem] = []
+    for index, item in enumerate(own):
+        if getattr(item, "id", None) in present:
+            continue
+        if not isinstance(item, ItemReference):
+            resolved.append(item)
+        elif item.id in found:
+            resolved.append(_decode_item(found[item.id]))
+            present.add(item.id)
+        else:
+            raise invalid(f"Item with id '{item.id}' not found.", f"input[{index}].id", "item_not_found")
+    return resolved

@@ -1,0 +1,179 @@
+"""Step 4: the run: deltas of the upstream into events of one transcript, whatever happens.
+
+It owns the order of things: open, begin, tell, end or fail, and always close. It never makes an event (the reducer
+does) and never writes one to anybody (the readers do).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
+
+from penstock.errors import ApiError, our_fault
+from penstock.ids import NewId, Now
+from penstock.limits import Limits
+from penstock.ports import Deltas
+from penstock.transcript import Reducer, Transcript
+from penstock.wire import Event, LifecycleEvent, Response, Usage
+
+from .estimate import estimate_usage
+from .keep import Keeper
+from .plan import Plan
+from .watch import ClientLeft, OutOfTime, Watch
+
+_log = logging.getLogger("penstock.run")
+
+
+class Run:
+    """One response being made. First `open`, then `events` to its end."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        limits: Limits,
+        *,
+        new_id: NewId,
+        now_s: Now,
+        disconnected: Callable[[], Awaitable[None]] | None = None,
+        keeper: Keeper | None = None,
+    ) -> None:
+        self.plan = plan
+        self._keeper = keeper
+        self.error: ApiError | None = None
+        """Why the response failed, if it did."""
+        self._limits = limits
+        self._transcript = Transcript()
+        self._reducer = Reducer(
+            self._transcript,
+            forms=plan.forms,
+            limits=limits,
+            new_id=new_id,
+            now_s=now_s,
+            summarize=plan.summarize,
+            report_usage=plan.report_usage,
+        )
+        self._watch = Watch(limits, heartbeats=plan.stream, idle=plan.stream, disconnected=disconnected)
+        self._opening: asyncio.Task[Deltas] | None = None
+        self._deltas: Deltas | None = None
+
+    @property
+    def response(self) -> Response:
+        """The Response as it is now."""
+        return self._transcript.snapshot()
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether its terminal event was recorded, kept or not."""
+        return self._transcript.is_ended
+
+    async def open(self) -> None:
+        """Wait until the upstream accepts. Raises `ApiError`: until here an error is an HTTP status.
+
+        A stream does not wait for long: an upstream that thinks before it answers would leave the client in silence.
+        A background response does not wait at all: nobody is there to see a status.
+        """
+        accepted = self.plan.route.upstream.open(self.plan.turn)
+        try:
+            if self.plan.stream:
+                self._opening = asyncio.ensure_future(accepted)
+                if not self.plan.skeleton.background:
+                    await self._accepted(self._limits.head_wait_s)
+            else:
+                self._deltas = await self._watch.wait(accepted)
+        except BaseException:
+            await self.aclose()
+            raise
+
+    async def events(self) -> AsyncGenerator[list[Event]]:
+        """The events, in batches as they come; an empty batch means that a heartbeat is due."""
+        try:
+            self._reducer.begin(self.plan.skeleton)
+            yield self._taken()
+            while (deltas := await self._accepted()) is None:
+                yield []
+            batches = aiter(deltas)
+            while True:
+                try:
+                    batch = await self._watch.wait(anext(batches))
+                except StopAsyncIteration:
+                    break
+                for delta in batch or ():
+                    self._reducer.receive(delta)
+                events = self._taken()
+                if events or batch is None:
+                    yield events
+            await self._keep(self._reducer.ending(self._estimate))
+        except ClientLeft:
+            return
+        except Exception as error:
+            await self._keep_if_possible(self._failure(error))
+        finally:
+            await self.aclose()
+        yield self._taken()
+
+    def end_early(self) -> None:
+        """The server has to stop: the response ends `incomplete` with what there is of it."""
+        self._watch.stop(OutOfTime())
+
+    def stop(self) -> None:
+        """End the run where it is; `events` ends without a terminal event, since somebody else has ended it."""
+        self._watch.stop(ClientLeft())
+
+    async def aclose(self) -> None:
+        """End the upstream's call, if it has not ended."""
+        self._watch.close()
+        opening, self._opening = self._opening, None
+        if opening is not None and not opening.cancel() and not opening.cancelled() and opening.exception() is None:
+            self._deltas = opening.result()
+        deltas, self._deltas = self._deltas, None
+        if deltas is not None:
+            await deltas.aclose()
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            await keeper.close()
+
+    async def _accepted(self, within_s: float | None = None) -> Deltas | None:
+        """What the upstream says, once it has accepted; None where time is up, or a heartbeat due, before that."""
+        if self._opening is not None:
+            await self._watch.wait(asyncio.wait({self._opening}, timeout=within_s))
+            if self._opening.done():
+                self._deltas, self._opening = self._opening.result(), None
+        return self._deltas
+
+    def _taken(self) -> list[Event]:
+        self._watch.sent()
+        return self._transcript.take()
+
+    async def _keep(self, ending: LifecycleEvent) -> None:
+        """Keep the Response, then record its end: nobody sees an end that is not kept. Raises `ApiError`."""
+        if self._keeper is not None:
+            await self._keeper.keep(ending.response, self._transcript.fresh)
+        self._transcript.record(ending)
+
+    async def _keep_if_possible(self, ending: LifecycleEvent) -> None:
+        """Keep an end that is no success; the client is told of it in any case."""
+        try:
+            await self._keep(ending)
+        except Exception:
+            _log.exception("the end of response %s could not be kept", self.plan.skeleton.id)
+            self._transcript.record(ending)
+
+    def _estimate(self, response: Response) -> Usage:
+        """What the turn cost, where the upstream does not say."""
+        return estimate_usage(self.plan.turn, response)
+
+    def _failure(self, error: Exception) -> LifecycleEvent:
+        """The end by an error. What is no `ApiError` is a bug of ours, which only the log tells."""
+        if isinstance(error, OutOfTime):
+            return self._reducer.ending(self._estimate, is_cut=True)
+        if not isinstance(error, ApiError):
+            _log.error("response %s failed by a fault of this server", self.plan.skeleton.id, exc_info=error)
+            error = our_fault()
+        self.error = error
+        try:
+            return self._reducer.failure(error)
+        except Exception:  # a bug has left the transcript in a state of its own
+            _log.exception("response %s could not be closed in order", self.plan.skeleton.id)
+            self._reducer.abandon()
+            return self._reducer.failure(error)

@@ -1,0 +1,226 @@
+"""Upstreams: a dialect and a transport made into one, and models that live in this process.
+
+It knows how often to try and when not to: before the first byte only, and never what the upstream refused for the
+request's own sake. It never reads a delta.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from penstock.errors import ApiError, upstream_failed
+from penstock.limits import Limits
+from penstock.ports import (
+    Decoder,
+    Deltas,
+    Dialect,
+    Headers,
+    HttpReply,
+    HttpRequest,
+    Transport,
+    TransportError,
+    Turn,
+)
+from penstock.secrets import Secret
+from penstock.transcript.deltas import Delta
+from penstock.wire import Model
+
+_log = logging.getLogger("penstock.upstream")
+
+_TRY_AGAIN = frozenset({500, 502, 503, 504})
+
+
+class _Failure(NamedTuple):
+    """An attempt that failed."""
+
+    error: ApiError
+    may_pass: bool
+
+
+class RemoteUpstream:
+    """An upstream over a transport, spoken to in its dialect. `headers` are added to every request."""
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        transport: Transport,
+        limits: Limits,
+        *,
+        key: Secret | None = None,
+        headers: Iterable[tuple[str, Secret]] = (),
+    ) -> None:
+        self._dialect = dialect
+        self._transport = transport
+        self._limits = limits
+        self._key = key
+        self._headers = list(headers)
+
+    async def open(self, turn: Turn) -> Deltas:
+        """Send the turn, and again where the fault may pass. Raises `ApiError`."""
+        request = self._dialect.encode(turn)
+        reply = await self._send(request, turn.bearer)
+        deltas = RemoteDeltas(reply, self._dialect.decoder(turn))
+        if reply.headers.get("content-type", "").lower().startswith(("text/event-stream", "text/plain")):
+            return deltas
+        return await _whole(deltas)
+
+    async def models(self, bearer: Secret | None) -> list[Model]:
+        """Ask the upstream what it serves. Raises `ApiError`."""
+        reply = await self._send(self._dialect.models_request(), bearer)
+        try:
+            return self._dialect.decode_models(await _read(reply, self._limits.upstream_event_bytes_max))
+        except TransportError as error:
+            raise _unreachable(error) from None
+        finally:
+            await reply.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._transport.aclose()
+
+    async def _send(self, request: HttpRequest, bearer: Secret | None) -> HttpReply:
+        key = self._key or bearer
+        request.headers += _credentials(key, self._headers)
+        attempt = 0
+        while True:
+            reply = await self._attempt(request, own_key=self._key is None and bearer is not None)
+            if not isinstance(reply, _Failure):
+                return reply
+            if not reply.may_pass or attempt >= self._limits.retries_max:
+                raise reply.error
+            attempt += 1
+            await asyncio.sleep(self._backoff_s(attempt))
+
+    async def _attempt(self, request: HttpRequest, *, own_key: bool) -> HttpReply | _Failure:
+        """Send the request once: a good reply, or why there is none and whether another attempt may bring one."""
+        try:
+            reply = await self._transport.send(request)
+        except TransportError as error:
+            return _Failure(_unreachable(error), may_pass=not error.timed_out)
+        if 200 <= reply.status < 300:
+            return reply
+        may_pass = reply.status in _TRY_AGAIN
+        return _Failure(await self._refusal(reply, own_key=own_key), may_pass=may_pass)
+
+    async def _refusal(self, reply: HttpReply, *, own_key: bool) -> ApiError:
+        try:
+            body = await _read(reply, self._limits.upstream_error_bytes_max)
+        except TransportError:
+            body = b""
+        finally:
+            await reply.aclose()
+        if reply.status >= 500:
+            _log.warning("upstream failed with status %d: %.500r", reply.status, body)
+        return self._dialect.error(reply.status, reply.headers, body, own_key=own_key)
+
+    def _backoff_s(self, attempt: int) -> float:
+        """Twice as long each time, give or take half, so that many who failed at once do not return at once."""
+        return self._limits.retry_backoff_s * 2.0 ** (attempt - 1) * random.uniform(0.5, 1.5)
+
+
+class RemoteDeltas:
+    """One turn, decoded as its bytes arrive."""
+
+    def __init__(self, reply: HttpReply, decoder: Decoder) -> None:
+        self._reply = reply
+        self._chunks = aiter(reply)
+        self._decoder = decoder
+        self._ended = False
+
+    def __aiter__(self) -> AsyncIterator[list[Delta]]:
+        return self
+
+    async def __anext__(self) -> list[Delta]:
+        """The deltas of the next chunk. After a `[DONE]` nothing more is waited for."""
+        if self._ended:
+            raise StopAsyncIteration
+        if self._decoder.is_done:
+            return self._close()
+        try:
+            chunk = await anext(self._chunks)
+        except StopAsyncIteration:
+            return self._close()
+        except TransportError as error:
+            if self._decoder.has_finished:
+                return self._close()
+            self._ended = True
+            raise upstream_failed(f"The upstream's reply was cut: {error}") from None
+        return self._decoder.feed(chunk)
+
+    async def aclose(self) -> None:
+        """Give the connection back, or cut it."""
+        await self._reply.aclose()
+
+    def _close(self) -> list[Delta]:
+        self._ended = True
+        return self._decoder.close()
+
+
+class LocalDeltas:
+    """A turn that is already there, in batches."""
+
+    def __init__(self, batches: Iterable[list[Delta]]) -> None:
+        self._batches = iter(batches)
+
+    def __aiter__(self) -> AsyncIterator[list[Delta]]:
+        return self
+
+    async def __anext__(self) -> list[Delta]:
+        """The next batch; others may run before it, as they would while a socket is read."""
+        await asyncio.sleep(0)  # before the batch is taken: a cancelled wait must lose nothing
+        for batch in self._batches:
+            return batch
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Nothing is held."""
+
+
+class LocalUpstream:
+    """A model in this process: a pure function from a turn to batches of deltas."""
+
+    def __init__(self, speak: Callable[[Turn], Iterator[list[Delta]]], models: Iterable[str]) -> None:
+        self._speak = speak
+        self._models = [Model(id=name) for name in models]
+
+    async def open(self, turn: Turn) -> Deltas:
+        """Begin to speak. Raises `ApiError` for what the model cannot do."""
+        return LocalDeltas(self._speak(turn))
+
+    async def models(self, bearer: Secret | None) -> list[Model]:
+        """The models that the function knows."""
+        return self._models
+
+    async def aclose(self) -> None:
+        """Nothing is held."""
+
+
+def _credentials(key: Secret | None, headers: list[tuple[str, Secret]]) -> Headers:
+    sent = [(name, value.reveal()) for name, value in headers]
+    return [("authorization", f"Bearer {key.reveal()}"), *sent] if key else sent
+
+
+async def _whole(deltas: RemoteDeltas) -> Deltas:
+    """A reply that is no stream: read to its end, so that an error in it is still an HTTP status."""
+    try:
+        return LocalDeltas([batch async for batch in deltas if batch])
+    finally:
+        await deltas.aclose()
+
+
+async def _read(reply: HttpReply, bytes_max: int) -> bytes:
+    """The body, or as much of it as may be read."""
+    body = bytearray()
+    async for chunk in reply:
+        body += chunk
+        if len(body) >= bytes_max:
+            break
+    return bytes(body[:bytes_max])
+
+
+def _unreachable(error: TransportError) -> ApiError:
+    return upstream_failed(f"The upstream cannot be reached: {error}", status=504 if error.timed_out else 502)

@@ -1,0 +1,131 @@
+"""The watch: what ends or interrupts a wait for the upstream.
+
+One timer a run serves the heartbeat, the idle and total deadlines and the look-out for a client that left, so that a
+chunk which comes in time costs two assignments. A wait is interrupted by cancelling it, as `asyncio.timeout` does;
+whatever is waited for must lose nothing by that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+from penstock.errors import upstream_failed
+from penstock.limits import Limits
+
+T = TypeVar("T")
+
+_LOOK_OUT_AFTER_S = 0.25
+"""How old a run is before it looks out for its client: most end sooner, and a look-out costs a task."""
+
+
+class ClientLeft(Exception):
+    """Nobody listens any more."""
+
+
+class OutOfTime(Exception):
+    """The server has to stop before the upstream is done."""
+
+
+class Watch:
+    """Guards the waits of one run. `disconnected` is awaited once; it returns when the client has left."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        heartbeats: bool,
+        idle: bool,
+        disconnected: Callable[[], Awaitable[None]] | None,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        now = self._loop.time()
+        self._heartbeat_s = limits.heartbeat_s if heartbeats else float("inf")
+        self._idle_s = limits.idle_s if idle else float("inf")
+        self._total_s = limits.total_s
+        self._deadline = now + limits.total_s
+        self._sent = self._waiting_since = now
+        self._task: asyncio.Task[Any] | None = None
+        self._woken = False
+        self._beaten = False
+        self._end: Exception | None = None
+        self._disconnected = disconnected
+        self._look_out: asyncio.Future[None] | None = None
+        first_s = _LOOK_OUT_AFTER_S if disconnected else self._next_due(now) - now
+        self._timer = self._loop.call_later(first_s, self._on_timer)
+
+    async def wait(self, awaitable: Awaitable[T]) -> T | None:
+        """The awaitable's result, or None when a heartbeat is due. Raises `ApiError` at a deadline, or `ClientLeft`."""
+        if self._end is not None:
+            _put_away(awaitable)
+            raise self._end
+        if self._beaten:  # a heartbeat does not end the upstream's silence
+            self._beaten = False
+        else:
+            self._waiting_since = self._loop.time()
+        self._task = asyncio.current_task(self._loop)  # given the loop, it asks for a quarter of the time
+        try:
+            return await awaitable
+        except asyncio.CancelledError:
+            if not self._woken or (self._task is not None and self._task.uncancel()):
+                raise
+            if self._end is not None:
+                raise self._end from None
+            self._beaten = True
+            return None
+        finally:
+            self._task = None
+            self._woken = False
+
+    def sent(self) -> None:
+        """Something goes to the client now."""
+        self._sent = self._loop.time()
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._timer.cancel()
+        if self._look_out is not None:
+            self._look_out.cancel()
+
+    def _next_due(self, now: float) -> float:
+        """When the timer has something to look at again; a moving deadline no sooner than it may come."""
+        beat = max(self._sent + self._heartbeat_s, now + 0.001)
+        silence = now if self._task is None else self._waiting_since
+        return min(beat, max(silence + self._idle_s, now + 0.001), self._deadline)
+
+    def _on_timer(self) -> None:
+        if self._disconnected is not None and self._look_out is None:
+            self._look_out = asyncio.ensure_future(self._disconnected())
+            self._look_out.add_done_callback(self._on_left)
+        now = self._loop.time()
+        if now >= self._deadline:
+            self.stop(upstream_failed(f"The response took longer than {self._total_s:g} s.", status=504))
+            return
+        if self._task is not None and now >= self._waiting_since + self._idle_s:
+            self.stop(upstream_failed(f"The upstream said nothing for {self._idle_s:g} s.", status=504))
+            return
+        if now >= self._sent + self._heartbeat_s:
+            self._sent = now
+            self._wake()
+        self._timer = self._loop.call_later(self._next_due(now) - now, self._on_timer)
+
+    def _on_left(self, look_out: asyncio.Future[None]) -> None:
+        if not look_out.cancelled() and look_out.exception() is None:
+            self.stop(ClientLeft())
+
+    def stop(self, end: Exception) -> None:
+        """Raise `end` from the present wait, or the next one."""
+        self._end = end
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._task is not None and not self._woken:
+            self._woken = True
+            self._task.cancel()
+
+
+def _put_away(awaitable: Awaitable[Any]) -> None:
+    """Close a coroutine that will not be awaited, so that Python does not complain of it."""
+    if isinstance(awaitable, Coroutine):
+        awaitable.close()

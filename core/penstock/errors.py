@@ -1,0 +1,111 @@
+"""Errors and their blame: the client's, the upstream's, or our own.
+
+An `ApiError` has two faces: the HTTP reply while nothing of a response was sent, and `response.failed` afterwards.
+It never holds a secret, a stack or another owner's data: its message is for the client's eyes.
+"""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from penstock.wire import ErrorBody, ErrorDetail, ResponseError
+
+_encode = msgspec.json.Encoder().encode
+
+_MESSAGE_CHARS_MAX = 4_000
+_PARAM_CHARS_MAX = 500
+_RETRIABLE = frozenset({408, 409, 429, 500, 502, 503, 504})
+"""Statuses that the SDKs try again by themselves, and may."""
+
+
+class ApiError(Exception):
+    """What a client is told. `retry_after_s` is a wait in seconds; `param` a path such as `tools[1].name`."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 400,
+        type: str = "invalid_request_error",
+        code: str | None = None,
+        param: str | None = None,
+        retry_after_s: float | None = None,
+        retriable: bool | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = _short(message, _MESSAGE_CHARS_MAX)
+        self.status = status
+        self.type = type
+        self.code = code
+        self.param = param and _short(param, _PARAM_CHARS_MAX)
+        self.retry_after_s = retry_after_s
+        self.retriable = status in _RETRIABLE if retriable is None else retriable
+
+    def body(self) -> bytes:
+        """The JSON body of the HTTP reply."""
+        detail = ErrorDetail(message=self.message, type=self.type, param=self.param, code=self.code)
+        return _encode(ErrorBody(error=detail))
+
+    def headers(self) -> list[tuple[str, str]]:
+        """What the SDKs and agents read: when to try again, or that there is no use in it."""
+        if not self.retriable:
+            return [("x-should-retry", "false")]
+        if self.retry_after_s is None:
+            return []
+        return [
+            ("retry-after", str(math.ceil(self.retry_after_s))),
+            ("retry-after-ms", str(math.ceil(round(self.retry_after_s * 1000, 3)))),
+        ]
+
+    def response_error(self) -> ResponseError:
+        """The `error` of a failed Response, by a code that the SDKs know."""
+        if self.status == 429:
+            return ResponseError(code="rate_limit_exceeded", message=self.message)
+        code = "invalid_prompt" if 400 <= self.status < 500 else "server_error"
+        return ResponseError(code=code, message=self.message)
+
+
+def _short(text: str, chars_max: int) -> str:
+    """The text without most of it where it is very long: names that a client made up may be of any length."""
+    return text if len(text) <= chars_max else f"{text[:chars_max]}…"
+
+
+def invalid(message: str, param: str | None = None, code: str | None = None) -> ApiError:
+    """The client's fault: 400."""
+    return ApiError(message, param=param, code=code)
+
+
+def not_found(message: str, code: str | None = None, param: str | None = None) -> ApiError:
+    """The client asked for what is not there, or is not its own: 404."""
+    return ApiError(message, status=404, code=code, param=param)
+
+
+def rate_limited(message: str, retry_after_s: float) -> ApiError:
+    """Too much at once: 429. Agents read the wait from the end of the message."""
+    wait = f"{retry_after_s:.3f}".rstrip("0").rstrip(".")
+    message = message.rstrip()
+    stop = "" if message.endswith((".", "!", "?")) else "."
+    return ApiError(
+        f"{message}{stop} Please try again in {wait}s.",
+        status=429,
+        type="rate_limit_error",
+        code="rate_limit_exceeded",
+        retry_after_s=retry_after_s,
+    )
+
+
+def upstream_failed(message: str, *, status: int = 502, retriable: bool | None = None) -> ApiError:
+    """The upstream's fault: 502, or 503 and 504 where those say more."""
+    return ApiError(message, status=status, type="server_error", code="server_error", retriable=retriable)
+
+
+def our_fault() -> ApiError:
+    """A bug: 500. What it was is in the log, under the request's id, and not in the reply."""
+    return ApiError(
+        "The server had an error while processing your request.",
+        status=500,
+        type="server_error",
+        code="server_error",
+    )

@@ -1,0 +1,72 @@
+"""Every bound by name, with its default.
+
+It knows the numbers and their units; whoever is bounded reads them from here and never has a number of its own.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Bytes = Annotated[int, msgspec.Meta(ge=1)]
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """What one request may cost. Sizes in bytes, times in seconds; each is a setting of the same name."""
+
+    body_bytes_max: Bytes = 64 * 2**20
+    """A request's body, after decompression."""
+    input_items_max: Count = 5_000
+    """The items of one request's `input`."""
+    input_parts_max: Count = 5_000
+    """The content parts of one item."""
+    tools_max: Count = 128
+    """The entries of `tools`, those within namespaces included."""
+
+    upstream_event_bytes_max: Bytes = 16 * 2**20
+    """One event of an upstream's stream, or its whole JSON reply."""
+    upstream_error_bytes_max: Bytes = 64 * 2**10
+    """How much of an upstream's error page is read."""
+    output_items_max: Count = 1_000
+    """The items of one response's `output`."""
+    output_bytes_max: Bytes = 64 * 2**20
+    """The text, thoughts and arguments of one response, in characters."""
+
+    chain_responses_max: Count = 10_000
+    """The responses of a chain by `previous_response_id`."""
+    context_items_max: Count = 50_000
+    """The items that a model is shown, those of the chain or conversation included."""
+    retention_s: Seconds = 30 * 86_400.0
+    """How long stored responses and conversations are kept."""
+    writer_lock_s: Seconds = 30.0
+    """How long a conversation waits for a writer that no longer tells that it lives."""
+
+    background_runs_max: Count = 100
+    """Background responses that one process works on at a time."""
+    background_queue_max: Count = 1_000
+    """Background responses that wait in one process; one more is refused with 429."""
+    lease_s: Seconds = 15.0
+    """How long a background response waits for a process that no longer tells that it lives."""
+    event_batch_bytes_max: Bytes = 256 * 2**10
+    """Events of a background response that wait to be written; a full batch holds back the upstream."""
+
+    connect_s: Seconds = 10.0
+    """Connecting to an upstream."""
+    idle_s: Seconds = 120.0
+    """How long a streaming upstream may say nothing, its reply's head included."""
+    total_s: Seconds = 3_600.0
+    """A whole response, retries included."""
+    head_wait_s: Seconds = 5.0
+    """How long a stream waits for the upstream's status before it begins: until then an error is an HTTP status."""
+    heartbeat_s: Seconds = 15.0
+    """How long a stream to a client is silent before a comment keeps it alive."""
+
+    retries_max: Annotated[int, msgspec.Meta(ge=0)] = 2
+    """Further attempts at an upstream before its first byte."""
+    retry_backoff_s: Seconds = 0.25
+    """The wait before the first further attempt; it doubles, with jitter."""
+    upstream_connections_max: Count = 1_000
+    """Connections to one upstream at a time; a request that finds none free waits."""

@@ -1,0 +1,35 @@
+"""The ports: what the engine needs of the world, as protocols, and the plain structs that pass through them.
+
+Who implements a port is chosen in `penstock.assembly`; nothing here does anything.
+"""
+
+from __future__ import annotations
+
+from .store import (
+    ENDED,
+    ChainTooLong,
+    Claim,
+    ConversationStore,
+    EventBatch,
+    EventLog,
+    ItemPage,
+    Leases,
+    ResponseStore,
+    Store,
+    StoredConversation,
+    StoredItem,
+    StoredResponse,
+)
+from .upstream import (
+    Choice,
+    Decoder,
+    Deltas,
+    Dialect,
+    Headers,
+    HttpReply,
+    HttpRequest,
+    Transport,
+    TransportError,
+    Turn,
+    Upstream,
+)

@@ -1,0 +1,144 @@
+"""The ports to upstreams: a dialect speaks, a transport moves bytes, and an upstream is both.
+
+It knows shapes only: the structs that pass through, and the protocols of who gives and takes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Literal, Protocol, TypeAlias
+
+import msgspec
+
+from penstock.calling import Offer
+from penstock.errors import ApiError
+from penstock.secrets import Secret
+from penstock.transcript.deltas import Delta
+from penstock.wire import CreateResponse, InputItem, Model
+
+Headers: TypeAlias = list[tuple[str, str]]
+"""Header fields in order; names in lower case."""
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """Whether the model may, must or must not call, and which function it must."""
+
+    mode: Literal["auto", "none", "required"] = "auto"
+    name: str | None = None
+
+
+class Turn(msgspec.Struct, kw_only=True):
+    """One call of a model: everything that a dialect needs to put it into its own words."""
+
+    model: str
+    """The name by which the upstream knows the model."""
+    request: CreateResponse
+    """What the client asked for: sampling, format, reasoning."""
+    items: Sequence[InputItem]
+    """The whole context, oldest first; `instructions` are apart."""
+    offers: Sequence[Offer] = ()
+    choice: Choice = Choice()
+    stream: bool = True
+    bearer: Secret | None = None
+    """The client's own key, where the upstream has none configured and it is to be passed on."""
+    extras: dict[str, msgspec.Raw] = {}
+    """Parameters that nobody here knows, to be forwarded as they are."""
+
+
+class HttpRequest(msgspec.Struct, kw_only=True):
+    """A request to an upstream. `path` is relative to the upstream's base URL and begins with a slash."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    headers: Headers
+    body: bytes = b""
+
+
+class HttpReply(Protocol):
+    """An upstream's reply, its head read and its body not yet."""
+
+    status: int
+    headers: Mapping[str, str]
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """The body as it arrives. A cancelled `__anext__` loses nothing and may be called again."""
+
+    async def aclose(self) -> None:
+        """Give the connection back, or cut it where the body has not ended."""
+
+
+class TransportError(Exception):
+    """The bytes could not be had: no connection, a broken one, or none within the time allowed."""
+
+    def __init__(self, message: str, *, timed_out: bool = False) -> None:
+        super().__init__(message)
+        self.timed_out = timed_out
+
+
+class Transport(Protocol):
+    """Moves bytes to and from one upstream. Raises `TransportError`."""
+
+    async def send(self, request: HttpRequest) -> HttpReply:
+        """Send a request and wait for the reply's head."""
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+
+
+class Decoder(Protocol):
+    """Turns one reply's bytes into deltas, however they are split. Raises `ApiError` where they are an error."""
+
+    is_done: bool
+    """Whether the upstream has said that it is done, so that nothing more need be read."""
+
+    @property
+    def has_finished(self) -> bool:
+        """Whether the answer is whole, so that a cut from now on loses nothing of it."""
+
+    def feed(self, chunk: bytes) -> list[Delta]:
+        """The deltas that this chunk completes."""
+
+    def close(self) -> list[Delta]:
+        """The deltas that were waiting for the end."""
+
+
+class Dialect(Protocol):
+    """An upstream's language. Pure: it never moves a byte."""
+
+    def encode(self, turn: Turn) -> HttpRequest:
+        """The turn as this upstream wants it. Raises `ApiError` for what it cannot say."""
+
+    def decoder(self, turn: Turn) -> Decoder:
+        """A decoder for the reply to this turn."""
+
+    def error(self, status: int, headers: Mapping[str, str], body: bytes, *, own_key: bool) -> ApiError:
+        """What an upstream's error reply means to the client, whose own key may have been used."""
+
+    def models_request(self) -> HttpRequest:
+        """How to ask for the list of models."""
+
+    def decode_models(self, body: bytes) -> list[Model]:
+        """The list of models in a reply."""
+
+
+class Deltas(Protocol):
+    """One turn as it is spoken: batches of deltas, each what one read brought; a batch may be empty."""
+
+    def __aiter__(self) -> AsyncIterator[list[Delta]]:
+        """The batches. A cancelled `__anext__` loses nothing and may be called again. Raises `ApiError`."""
+
+    async def aclose(self) -> None:
+        """End the call, at once: nobody listens any more."""
+
+
+class Upstream(Protocol):
+    """A place where models are."""
+
+    async def open(self, turn: Turn) -> Deltas:
+        """Begin a turn; returns when the upstream has accepted it. Raises `ApiError`."""
+
+    async def models(self, bearer: Secret | None) -> list[Model]:
+        """What it serves; `bearer` is the client's own key, where that is passed on. Raises `ApiError`."""
+
+    async def aclose(self) -> None:
+        """Release what is held."""

@@ -1,0 +1,125 @@
+"""The readers: ways of looking at one run. Server-sent events as they come, or the Response when all is said.
+
+They know bytes and runs; they never make or change an event, but for the padding that a stream may ask for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Any, get_args
+
+import msgspec
+
+from penstock.engine import Run, follow
+from penstock.obfuscation import padding
+from penstock.ports import Store, StoredResponse
+from penstock.sse import DONE, HEARTBEAT, encode_events
+from penstock.wire import Event, Response, StreamEvent
+
+_encode = msgspec.json.Encoder().encode
+
+_PADDED: frozenset[type[Any]] = frozenset(
+    cls for cls in get_args(StreamEvent) if "obfuscation" in cls.__struct_fields__
+)
+
+
+class SseStream:
+    """The stream: one buffer for each batch of events, a comment where a heartbeat is due. `aclose` ends the run."""
+
+    def __init__(self, run: Run, *, done_marker: bool) -> None:
+        self._run = run
+        self._buffers = self._write(done_marker)
+
+    def __aiter__(self) -> AsyncIterator[bytes | bytearray]:
+        return self._buffers
+
+    async def aclose(self) -> None:
+        """End the run, whether or not anything was read."""
+        await self._buffers.aclose()
+        await self._run.aclose()
+
+    async def _write(self, done_marker: bool) -> AsyncGenerator[bytes | bytearray]:
+        obfuscate = self._run.plan.obfuscate
+        async with aclosing(self._run.events()) as batches:
+            async for events in batches:
+                if obfuscate:
+                    _obfuscate(events)
+                yield encode_events(events) if events else HEARTBEAT
+        if done_marker:
+            yield DONE
+
+
+class FollowStream:
+    """The stream of a background response, from its log; ending it ends nothing but the following."""
+
+    def __init__(
+        self,
+        store: Store,
+        row: StoredResponse,
+        *,
+        after: int,
+        heartbeat_s: float,
+        done_marker: bool,
+        disconnected: Callable[[], Awaitable[None]] | None,
+    ) -> None:
+        self._batches = follow(store, row, after=after, heartbeat_s=heartbeat_s)
+        self._done_marker = done_marker
+        self._disconnected = disconnected
+        self._buffers = self._write()
+
+    def __aiter__(self) -> AsyncIterator[bytes | bytearray]:
+        return self._buffers
+
+    async def aclose(self) -> None:
+        """Follow no more."""
+        await self._buffers.aclose()
+        await self._batches.aclose()
+
+    async def _write(self) -> AsyncGenerator[bytes | bytearray]:
+        look_out = asyncio.ensure_future(self._disconnected()) if self._disconnected else None
+        try:
+            while (events := await _next_unless(self._batches, look_out)) is not None:
+                yield b"".join(events) if events else HEARTBEAT
+            if self._done_marker:
+                yield DONE
+        finally:
+            if look_out is not None:
+                look_out.cancel()
+
+
+async def _next_unless(
+    batches: AsyncGenerator[list[bytes]], look_out: asyncio.Future[None] | None
+) -> list[bytes] | None:
+    """The next batch; None at the end, or as soon as the client has left."""
+    following = asyncio.ensure_future(anext(batches, None))
+    waited: set[asyncio.Future[Any]] = {following, look_out} if look_out else {following}
+    await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+    if following.done():
+        return following.result()
+    following.cancel()
+    await asyncio.wait({following})
+    return None
+
+
+async def read_json(run: Run) -> bytes:
+    """The Response at its end, as JSON. Raises `ApiError` for one that failed: nothing of it was sent."""
+    response = await read_response(run)
+    if run.error is not None:
+        raise run.error
+    return _encode(response)
+
+
+async def read_response(run: Run) -> Response:
+    """The Response at its end."""
+    async for _ in run.events():
+        pass
+    return run.response
+
+
+def _obfuscate(events: list[Event]) -> None:
+    """Pad every delta, so that the size of what is sent tells nothing of what was said."""
+    for event in events:
+        if type(event) in _PADDED:
+            event.obfuscation = padding(event.delta)  # type: ignore[attr-defined]

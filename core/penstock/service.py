@@ -1,0 +1,198 @@
+"""The service: a request in, a reply out, and the table of routes between them.
+
+It is the whole API as one async function, `Service.handle`, which every door calls. It knows HTTP's words but no
+server; what a response is made of, the engine knows.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from typing import NoReturn, TypeAlias
+
+import msgspec
+from msgspec.structs import replace
+
+from penstock import ids
+from penstock.access import Access, bearer
+from penstock.endpoints.call import Call
+from penstock.endpoints.conversations import Conversations
+from penstock.endpoints.health import Health
+from penstock.endpoints.models import Models
+from penstock.endpoints.responses import Responses
+from penstock.engine import Engine, Policies, Routes
+from penstock.engine.watch import ClientLeft
+from penstock.errors import ApiError, not_found, our_fault
+from penstock.http import Reply, Request, error_reply, identified
+from penstock.limits import Limits
+from penstock.ports import Store
+from penstock.readers import read_response
+from penstock.secrets import Secret
+from penstock.wire import CreateResponse, Event, Response
+
+_log = logging.getLogger("penstock.service")
+_encode = msgspec.json.Encoder().encode
+
+_OPEN = ("/healthz", "/readyz")
+"""What is answered without a key."""
+_LIMITS = Limits()
+_POLICIES = Policies()
+_CLIENT_LEFT = Reply(499, [], b"")
+"""Sent to nobody; the status is nginx's, for logs."""
+
+Decompress: TypeAlias = Callable[[bytes, str, int], bytes]
+"""`decompress(body, content_encoding, bytes_max)`; raises `ApiError`."""
+Endpoint: TypeAlias = Callable[[Call], Awaitable[Reply]]
+
+
+def no_encodings(body: bytes, encoding: str, bytes_max: int) -> NoReturn:
+    """Takes plain bodies alone."""
+    raise ApiError(f"Bodies with content-encoding '{encoding}' are not supported here.", status=415)
+
+
+class Service:
+    """The API over some upstreams and a store, or none. It holds no state of a request."""
+
+    def __init__(
+        self,
+        routes: Routes,
+        *,
+        access: Access,
+        limits: Limits = _LIMITS,
+        policies: Policies = _POLICIES,
+        store: Store | None = None,
+        decompress: Decompress = no_encodings,
+        done_marker: bool = True,
+    ) -> None:
+        self.limits = limits
+        self._engine = Engine(routes, policies, limits, store)
+        self._access = access
+        self._decompress = decompress
+        self._table = _table(
+            Responses(self._engine, done_marker=done_marker),
+            Conversations(self._engine),
+            Models(routes),
+            Health(self._engine),
+        )
+
+    async def handle(self, request: Request) -> Reply:
+        """Answer a request. Never raises but for cancellation: an error is a reply too."""
+        try:
+            reply = await self._dispatch(request)
+        except ApiError as error:
+            reply = error_reply(error)
+        except ClientLeft:
+            reply = _CLIENT_LEFT
+        except Exception:
+            _log.exception("%s %s failed by a fault of this server", request.method, request.path)
+            reply = error_reply(our_fault())
+        reply = identified(reply, request.headers)
+        _log.info("%s %s %d %s", request.method, request.path, reply.status, reply.headers[-1][1])
+        return reply
+
+    async def respond(self, request: CreateResponse) -> Response:
+        """The Response to a request, without any HTTP. Raises `ApiError`; a later failure is in its `status`."""
+        await self._engine.start()
+        prepared = await self._engine.prepare(_encode(replace(request, stream=False)))
+        return await read_response(await self._engine.run(prepared))
+
+    async def stream(self, request: CreateResponse) -> AsyncGenerator[Event]:
+        """The events of the response to a request, as they come, without any HTTP. Raises `ApiError`."""
+        await self._engine.start()
+        run = await self._engine.run(await self._engine.prepare(_encode(replace(request, stream=True))))
+        async with aclosing(run.events()) as batches:
+            async for events in batches:
+                for event in events:
+                    yield event
+
+    def drain(self, within_s: float) -> None:
+        """Tell that the server will stop: `/readyz` says so, and after `within_s` seconds no run goes on."""
+        self._engine.drain(within_s)
+
+    async def aclose(self) -> None:
+        """Release what the upstreams and the store hold."""
+        await self._engine.aclose()
+
+    async def _dispatch(self, request: Request) -> Reply:
+        path = request.path.removeprefix("/v1").rstrip("/") or "/"
+        owner = "" if path in _OPEN else self._access.check(request.headers)
+        if path == "/responses" and "upgrade" in request.headers:
+            return _upgrade_required()
+        pattern, path_ids = _pattern(path)
+        endpoints = self._table.get(pattern)
+        if endpoints is None:
+            raise not_found(f"Unknown request URL: {request.method} {request.path}.", "unknown_url")
+        if not all(map(ids.may_be_id, path_ids)) and pattern != "/models/*":
+            raise not_found(f"Nothing has the id '{path_ids[-1][:64]}'.")
+        endpoint = endpoints.get(request.method)
+        if endpoint is None:
+            return _method_not_allowed(request, list(endpoints))
+        await self._engine.start()
+        key = bearer(request.headers)
+        return await endpoint(
+            Call(
+                request=request,
+                owner=owner,
+                key=Secret(key) if key else None,
+                ids=path_ids,
+                read_body=self._json_body,
+            )
+        )
+
+    def _json_body(self, request: Request) -> bytes:
+        """The body, decompressed. A page can post `text/plain` anywhere without asking, so only JSON is taken."""
+        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type != "application/json":
+            message = f"Unsupported content type: '{media_type}'. Send the body as 'application/json'."
+            raise ApiError(message, status=415, code="unsupported_content_type")
+        encoding = request.headers.get("content-encoding", "identity").strip().lower()
+        if encoding in ("", "identity"):
+            return request.body
+        return self._decompress(request.body, encoding, self.limits.body_bytes_max)
+
+
+def _table(
+    responses: Responses, conversations: Conversations, models: Models, health: Health
+) -> dict[str, dict[str, Endpoint]]:
+    """Every route: the pattern of its path, in which `*` is an id, and its methods."""
+    return {
+        "/responses": {"POST": responses.create},
+        "/responses/*": {"GET": responses.retrieve, "DELETE": responses.delete},
+        "/responses/*/cancel": {"POST": responses.cancel},
+        "/responses/*/input_items": {"GET": responses.input_items},
+        "/conversations": {"POST": conversations.create},
+        "/conversations/*": {
+            "GET": conversations.retrieve,
+            "POST": conversations.update,
+            "DELETE": conversations.delete,
+        },
+        "/conversations/*/items": {"GET": conversations.items, "POST": conversations.add_items},
+        "/conversations/*/items/*": {"GET": conversations.item, "DELETE": conversations.delete_item},
+        "/models": {"GET": models.list_all},
+        "/models/*": {"GET": models.retrieve},
+        "/healthz": {"GET": health.alive},
+        "/readyz": {"GET": health.ready},
+    }
+
+
+def _pattern(path: str) -> tuple[str, list[str]]:
+    """A path's pattern and the ids in it: every second step is an id, and all that follows `/models/` is one."""
+    if path.startswith("/models/"):
+        return "/models/*", [path.removeprefix("/models/")]
+    steps = path.split("/")
+    path_ids = steps[2::2]
+    steps[2::2] = ["*"] * len(path_ids)
+    return "/".join(steps), path_ids
+
+
+def _method_not_allowed(request: Request, allowed: list[str]) -> Reply:
+    message = f"Not allowed to {request.method} on {request.path}; allowed: {', '.join(allowed)}."
+    reply = error_reply(ApiError(message, status=405, code="method_not_allowed"))
+    reply.headers.append(("allow", ", ".join(allowed)))
+    return reply
+
+
+def _upgrade_required() -> Reply:
+    """The exact answer after which agents that try WebSocket first fall back to HTTP."""
+    return error_reply(ApiError("WebSocket is not served here; use HTTP.", status=426, code="upgrade_required"))

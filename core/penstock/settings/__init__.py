@@ -1,0 +1,25 @@
+"""Settings: what the server is told by flags, by the environment and by `penstock.toml`.
+
+`load` decodes all three into one frozen `Settings`, or says in one line what is wrong; `effective` writes them back as
+TOML with the secrets masked, and `make_key` makes the entry for a key. Nothing here reads a file or starts anything:
+that is for the doors.
+"""
+
+from .effective import as_toml, effective, without_credentials
+from .keys import make_key
+from .loading import load
+from .sources import ConfigFile
+from .structs import KeySettings, Settings, SettingsError, UpstreamSettings
+
+__all__ = [
+    "ConfigFile",
+    "KeySettings",
+    "Settings",
+    "SettingsError",
+    "UpstreamSettings",
+    "as_toml",
+    "effective",
+    "load",
+    "make_key",
+    "without_credentials",
+]

@@ -1,0 +1,89 @@
+"""What no type can say about settings: URLs that can be called, headers that can be sent, and who is let in.
+
+Pure: nothing is looked up or called. Every check names the place that its value came from.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from urllib.parse import SplitResult, urlsplit
+
+from .structs import Settings, SettingsError
+
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HOST = re.compile(r"[^/:\s\[\]A-Z]+|[0-9a-f:.]+")
+"""A name, or an address of either kind without brackets."""
+_ENDPOINTS = ("/chat/completions", "/completions", "/models", "/responses")
+
+
+def checked_url(url: str, where: str) -> str:
+    """The base URL of an upstream, without a slash at its end. It is not shown: it may hold a password."""
+    problem = _url_problem(url)
+    if problem:
+        raise SettingsError(where, problem)
+    return url.rstrip("/")
+
+
+def _url_problem(url: str) -> str | None:
+    if not url.isprintable() or " " in url or "\\" in url:
+        return "a URL has no spaces, backslashes or control characters"
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return "not a URL: its host or port cannot be read"
+    if parts.scheme not in ("http", "https"):
+        return "a URL begins with http:// or https://"
+    return _parts_problem(parts)
+
+
+def _parts_problem(parts: SplitResult) -> str | None:
+    if not parts.hostname:
+        return "the URL has no host"
+    if "@" in parts.netloc:
+        return "no user and password in the URL: name the variable with the key by --upstream-key-env or `key_env`"
+    if parts.query or parts.fragment:
+        return "a base URL ends with its path: no ? and no #"
+    for endpoint in _ENDPOINTS:
+        if parts.path.rstrip("/").endswith(endpoint):
+            return f"give the base URL, without {endpoint}"
+    return None
+
+
+def check_header_names(names: Iterable[str], where: str) -> None:
+    """Names of header fields have letters, digits and a few signs."""
+    for name in names:
+        if not _TOKEN.fullmatch(name):
+            raise SettingsError(where, f"{name!r} cannot be the name of a header")
+
+
+def check_host_names(hosts: Iterable[str], where: str) -> None:
+    """An allowed host is a bare name in lower case: the scheme and the port of an `Origin` do not matter."""
+    for host in hosts:
+        if not _HOST.fullmatch(host):
+            raise SettingsError(
+                where, f"{host!r} is not a host: give the name alone in lower case, such as chat.example.com"
+            )
+
+
+def check_exposure(settings: Settings, where: str) -> None:
+    """A server that other machines can reach asks them for a key, or says aloud that it does not."""
+    if settings.has_keys or settings.allow_anonymous or is_loopback(settings.host):
+        return
+    raise SettingsError(
+        where,
+        f"other machines can reach {settings.host}, and there are no API keys: set PENSTOCK_API_KEYS "
+        "(or api_keys or keys in penstock.toml), or let everybody in with --allow-anonymous",
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this machine alone can reach the host. A name other than localhost might be anything."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,91 @@
+"""What was given becomes what was meant: tables to structs, texts to numbers and lists, keys to secrets.
+
+It knows types; a value that does not fit its type is told by where it came from, and shown unless it may be a secret.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal, TypeVar, get_args, get_origin
+
+import msgspec
+
+from penstock.secrets import REDACTED, Secret
+
+from .sources import Given, Table, suggestion
+from .structs import SettingsError
+
+_Struct = TypeVar("_Struct", bound=msgspec.Struct)
+
+
+def decode_table(kind: type[_Struct], table: Table, where: str) -> _Struct:
+    """A struct of the table at this place; what is absent has its default."""
+    fields = {field.name: field for field in msgspec.structs.fields(kind)}
+    for name, given in table.items():
+        if name not in fields:
+            raise SettingsError(given.where, f"there is no such setting{suggestion(name, fields)}")
+    for name, field in fields.items():
+        if field.required and name not in table:
+            raise SettingsError(where, f"`{name}` is missing")
+    return kind(**{name: decode_value(fields[name].type, given) for name, given in table.items()})
+
+
+def decode_value(kind: Any, given: Given) -> Any:
+    """A value of a type that `msgspec` knows, with secrets in it."""
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return decode_table(kind, given.table(), given.where)
+    try:
+        value = msgspec.convert(_split(kind, given), kind, strict=not given.is_text, dec_hook=_secret)
+    except msgspec.ValidationError as error:
+        raise _mistake(kind, given, str(error)) from None
+    if isinstance(value, float) and not math.isfinite(value):
+        raise SettingsError(given.where, "expected a finite number")
+    return value
+
+
+def _split(kind: Any, given: Given) -> Any:
+    """A list that is given as text has commas between its entries."""
+    if not given.is_text:
+        return given.value
+    try:
+        given.value.encode()
+    except UnicodeEncodeError:
+        raise SettingsError(given.where, "not UTF-8") from None
+    if get_origin(kind) is not list:
+        return given.value
+    entries = [entry for part in given.value.split(",") if (entry := part.strip())]
+    if not entries:
+        raise SettingsError(given.where, "there is nothing between the commas")
+    return entries
+
+
+def _mistake(kind: Any, given: Given, message: str) -> SettingsError:
+    problem, _, path = message.partition(" - at `$")
+    where = given.where + path.rstrip("`")
+    if get_origin(kind) is Literal:
+        problem = "expected one of " + ", ".join(get_args(kind))
+    if given.is_text and not _holds_secret(kind):
+        problem = f"{problem.partition(', got ')[0]}, got {given.value[:80]!r}"
+    return SettingsError(where, problem[0].lower() + problem[1:])
+
+
+def _holds_secret(kind: Any) -> bool:
+    return kind is Secret or any(_holds_secret(part) for part in get_args(kind))
+
+
+def _secret(kind: type, value: object) -> Secret:
+    """The only type that `msgspec` asks about. The value is not told, right or wrong."""
+    if not isinstance(value, str):
+        raise ValueError(f"Expected a `str`, got `{type(value).__name__}`")
+    return secret(value)
+
+
+def secret(text: str) -> Secret:
+    """A secret that can stand in a header. Raises `ValueError`, which does not tell it."""
+    if text == REDACTED:
+        raise ValueError(f"{REDACTED} is the mask of a secret: put the secret itself here")
+    if not text.strip():
+        raise ValueError("a secret must not be empty")
+    if not (text.isascii() and text.isprintable()):
+        raise ValueError("a secret has printable ASCII characters only")
+    return Secret(text)

@@ -1,0 +1,95 @@
+"""Loading the settings: collect, decode, resolve the keys that variables hold, and check the whole.
+
+It knows the order of these steps. It is pure: whoever calls it hands over the environment and the file's text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+from penstock.limits import Limits
+from penstock.secrets import Secret
+
+from .checks import check_exposure, check_header_names, check_host_names, checked_url
+from .decode import decode_table, secret
+from .keys import check_once, read_keys
+from .sources import ConfigFile, Given, Table, collect
+from .structs import Settings, SettingsError, UpstreamSettings
+
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
+"""What is surely a variable's name, and not the key that somebody put in its place."""
+
+
+def load(flags: Mapping[str, str], env: Mapping[str, str], file: ConfigFile | None = None) -> Settings:
+    """The settings, by flags first, then `PENSTOCK_…` variables, then the file. Raises `SettingsError`."""
+    table = collect(flags, env, file)
+    upstreams = _upstreams(table, env)
+    keys = read_keys(table.pop("keys", None))
+    limits = _take_limits(table)
+    settings = decode_table(Settings, table, "settings")
+    settings = msgspec.structs.replace(settings, upstreams=upstreams, keys=keys, limits=limits)
+    if settings.api_keys:
+        check_once(keys, settings.api_keys, table["api_keys"].where)
+    if settings.allowed_hosts:
+        check_host_names(settings.allowed_hosts, table["allowed_hosts"].where)
+    check_exposure(settings, table["host"].where if "host" in table else "host")
+    return settings
+
+
+def _take_limits(table: Table) -> Limits:
+    names = [name for name in table if name.startswith("limits.")]
+    return decode_table(Limits, {name.removeprefix("limits."): table.pop(name) for name in names}, "limits")
+
+
+def _upstreams(table: Table, env: Mapping[str, str]) -> list[UpstreamSettings]:
+    """The upstreams, taken out of the table: the one of the short form, or those of the file."""
+    listed = table.pop("upstreams", None)
+    short = _short_form(table)
+    if short:
+        return [_upstream(short, short["url"].where, env)]
+    upstreams: dict[str, UpstreamSettings] = {}
+    for given in listed.entries() if listed else []:
+        upstream = _upstream(given.table(), given.where, env)
+        if upstream.name in upstreams:
+            raise SettingsError(f"{given.where}.name", f"there is another upstream of the name {upstream.name!r}")
+        upstreams[upstream.name] = upstream
+    return list(upstreams.values())
+
+
+def _short_form(table: Table) -> Table | None:
+    url, key_env = table.pop("upstream", None), table.pop("upstream_key_env", None)
+    if url is None:
+        if key_env:
+            raise SettingsError(
+                key_env.where, "there is no upstream that this is the key of: give its URL by --upstream"
+            )
+        return None
+    short = {"name": Given("default", url.where), "url": url}
+    return short | {"key_env": key_env} if key_env else short
+
+
+def _upstream(table: Table, where: str, env: Mapping[str, str]) -> UpstreamSettings:
+    upstream = decode_table(UpstreamSettings, table, where)
+    check_header_names(upstream.headers, f"{where}.headers")
+    return msgspec.structs.replace(
+        upstream,
+        url=checked_url(upstream.url, table["url"].where),
+        key=_key(upstream, table["key_env"].where, env) if upstream.key_env else upstream.key,
+    )
+
+
+def _key(upstream: UpstreamSettings, where: str, env: Mapping[str, str]) -> Secret:
+    """The key that a variable holds; a line's end behind it, as files have it, is not part of it."""
+    if upstream.key:
+        raise SettingsError(where, "give either this or `key`")
+    name = upstream.key_env or ""
+    shown = name if _VARIABLE.fullmatch(name) else "that it names"
+    if name not in env:
+        raise SettingsError(where, f"the variable {shown} is not set (give the name of a variable, not the key)")
+    try:
+        return secret(env[name].strip())
+    except ValueError as error:
+        raise SettingsError(where, f"the variable {shown} holds no key: {error}") from None

@@ -1,0 +1,127 @@
+"""Server-sent events: a writer of our events, and a reader of anybody's bytes.
+
+Both are incremental and do no I/O (HTML Living Standard, section 9.2, "Server-sent events"). The writer makes one
+buffer of a whole batch, since a send costs ten times what encoding an event does; it never splits an event. The
+reader takes any split of the bytes, any of the three line endings, comments, and `data:` with or without a space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from penstock.errors import upstream_failed
+from penstock.wire import Event
+
+DONE = b"data: [DONE]\n\n"
+HEARTBEAT = b": ping\n\n"
+
+_encoder = msgspec.json.Encoder()
+_heads: dict[type[Event], bytes] = {}
+
+
+def encode_event(event: Event) -> bytes:
+    """One event as it stands on the wire."""
+    return bytes(encode_events((event,)))
+
+
+def encode_events(events: Iterable[Event]) -> bytearray:
+    """A batch of events as one buffer, for one send."""
+    buffer = bytearray()
+    for event in events:
+        cls = type(event)
+        buffer += _heads.get(cls) or _head(cls)
+        _encoder.encode_into(event, buffer, -1)
+        buffer += b"\n\n"
+    return buffer
+
+
+def _head(cls: type[Event]) -> bytes:
+    """What stands before the JSON of every event of a class; `event:` equals the JSON's `type`."""
+    head = _heads[cls] = f"event: {cls.__struct_config__.tag}\ndata: ".encode()
+    return head
+
+
+class SseReader:
+    """Bytes in, the data of each event out. An event of over `event_bytes_max` bytes is the upstream's fault."""
+
+    def __init__(self, *, event_bytes_max: int) -> None:
+        self._event_bytes_max = event_bytes_max
+        self._rest = bytearray()
+        self._data: list[bytes] = []
+        self._data_bytes = 0
+        self._at_start = True
+        self._is_clean = False
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """The data of every event that `chunk` ends."""
+        if self._is_clean and chunk.endswith(b"\n\n") and chunk.find(b"\r") < 0:
+            return self._take_whole(chunk)
+        if self._rest and self._goes_on_with(chunk):
+            return []
+        text = bytes(self._rest + chunk) if self._rest else chunk
+        if self._at_start and not (text := self._after_bom(text)):
+            return []
+        held = b""
+        if b"\r" in text:
+            if text.endswith(b"\r"):  # its "\n" may come with the next read
+                text, held = text[:-1], b"\r"
+            text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        *lines, rest = text.split(b"\n")
+        self._rest = bytearray(rest + held)
+        events = self._take(lines)
+        self._is_clean = not (self._rest or self._data)
+        self._check_size()
+        return events
+
+    def close(self) -> list[bytes]:
+        """The data of an event that the end of the stream cut off before its blank line, if any."""
+        rest, self._rest = bytes(self._rest), bytearray()
+        return self._take([rest.rstrip(b"\r"), b""])
+
+    def _goes_on_with(self, chunk: bytes) -> bool:
+        """Whether the chunk only lengthens a line. It is kept unread, since a line of megabytes comes in many reads."""
+        if self._at_start or b"\n" in chunk or b"\r" in chunk or self._rest.endswith(b"\r"):
+            return False
+        self._rest += chunk
+        self._check_size()
+        return True
+
+    def _check_size(self) -> None:
+        if len(self._rest) + self._data_bytes > self._event_bytes_max:
+            raise upstream_failed(f"The upstream sent an event of over {self._event_bytes_max} bytes.")
+
+    def _after_bom(self, text: bytes) -> bytes:
+        """The text without a byte order mark; nothing while the first three bytes are not all there."""
+        if len(text) < 3 and b"\xef\xbb\xbf".startswith(text):
+            self._rest = bytearray(text)
+            return b""
+        self._at_start = False
+        self._rest.clear()
+        return text.removeprefix(b"\xef\xbb\xbf")
+
+    def _take_whole(self, chunk: bytes) -> list[bytes]:
+        """The way that nearly every read goes: nothing is pending, and the chunk holds whole events."""
+        if chunk.startswith(b"data: ") and chunk.find(b"\n") == len(chunk) - 2:
+            return [chunk[6:-2]]
+        events: list[bytes] = []
+        for block in chunk.split(b"\n\n"):
+            if block.startswith(b"data: ") and block.find(b"\n") < 0:
+                events.append(block[6:])
+            elif block:
+                events += self._take([*block.split(b"\n"), b""])
+        return events
+
+    def _take(self, lines: list[bytes]) -> list[bytes]:
+        events: list[bytes] = []
+        for line in lines:
+            if line.startswith(b"data:"):
+                value = line[6:] if line.startswith(b"data: ") else line[5:]
+                self._data.append(value)
+                self._data_bytes += len(value) + 1  # lines without anything in them add up too
+            elif not line and self._data:
+                events.append(b"\n".join(self._data))
+                self._data = []
+                self._data_bytes = 0
+        return events

@@ -1,0 +1,303 @@
+"""The store in this process's memory: for tests, demos and `memory://`.
+
+It is bounded. Where it is full, what was least recently used goes: ended responses and conversations, never a response
+that runs or a conversation that somebody writes. It belongs to one event loop, and every method is one step of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_right
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from typing import Literal
+
+from msgspec.structs import replace
+
+from penstock.ports import (
+    ChainTooLong,
+    Claim,
+    EventBatch,
+    ItemPage,
+    StoredConversation,
+    StoredItem,
+    StoredResponse,
+)
+
+from .shelf import ConversationEntry, ResponseEntry, Shelf, event_weight, has_expired, item_weight
+
+__all__ = ["MemoryStore"]
+
+_EVENT_BATCHES_MAX = 256
+"""How many batches of events are told at a time."""
+
+
+class MemoryStore:
+    """A `Store` that ends with its process; `responses_max` counts conversations too."""
+
+    def __init__(self, *, responses_max: int = 10_000, bytes_max: int = 256 * 2**20) -> None:
+        self._shelf = Shelf(responses_max, bytes_max)
+
+    # Responses.
+
+    async def save(self, response: StoredResponse) -> bool:
+        """Add a response, and the items of one that has completed to its conversation."""
+        if not self._may_complete(response):
+            return False
+        entry = ResponseEntry(_copy(response))
+        self._shelf.add(entry)
+        self._complete(entry)
+        return True
+
+    async def settle(self, response: StoredResponse, *, fence: int | None = None) -> bool:
+        """Change a response that has not ended."""
+        entry = self._shelf.response(response.id, response.owner)
+        if entry is None or not entry.is_busy or (fence is not None and not entry.holds(Claim(response.id, fence))):
+            return False
+        settled = replace(
+            entry.row, status=response.status, body=response.body, output=list(response.output), request=b""
+        )
+        if not self._may_complete(settled):
+            return False
+        self._replace(entry, settled)
+        self._complete(entry)
+        return True
+
+    async def response(self, owner: str, response_id: str) -> StoredResponse | None:
+        """One response."""
+        entry = self._shelf.response(response_id, owner)
+        return _copy(entry.row) if entry else None
+
+    async def delete_response(self, owner: str, response_id: str) -> bool:
+        """Remove a response and all that is its own."""
+        entry = self._shelf.response(response_id, owner)
+        if entry:
+            self._shelf.remove(entry)
+        return entry is not None
+
+    async def chain(self, owner: str, response_id: str, *, responses_max: int) -> list[StoredResponse]:
+        """The response and all before it, oldest first."""
+        links: list[StoredResponse] = []
+        following: str | None = response_id
+        while following and (entry := self._shelf.response(following, owner)):
+            if len(links) == responses_max:
+                raise ChainTooLong
+            links.append(_copy(entry.row))
+            following = entry.row.previous_response_id
+        return links[::-1]
+
+    async def find_items(self, owner: str, item_ids: Collection[str]) -> dict[str, bytes]:
+        """The bodies of the items that there are."""
+        found = {item_id: self._shelf.body(owner, item_id) for item_id in item_ids}
+        return {item_id: body for item_id, body in found.items() if body is not None}
+
+    # Events.
+
+    async def append_events(self, claim: Claim, batch: EventBatch) -> bool:
+        """Add events at the end of a log."""
+        entry = self._shelf.response(claim.response_id)
+        if entry is None or not entry.holds(claim):
+            return False
+        entry.events.append(batch)
+        self._shelf.bytes += event_weight(batch)
+        self._shelf.make_room()
+        entry.wake()
+        return True
+
+    async def events(self, response_id: str, *, after: int) -> list[EventBatch]:
+        """The batches from the one with the next event on."""
+        entry = self._shelf.response(response_id)
+        if entry is None:
+            return []
+        start = bisect_right(entry.events, after + 1, key=lambda batch: batch.first)
+        return entry.events[max(start - 1, 0) :][:_EVENT_BATCHES_MAX]
+
+    async def wait_for_events(self, response_id: str, *, after: int, timeout_s: float) -> None:
+        """Wait for the response's next change, unless there is something to see already."""
+        entry = self._shelf.response(response_id)
+        if entry is None or not entry.is_busy or (entry.events and entry.events[-1].first > after):
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await entry.changed.wait()
+
+    # Leases.
+
+    async def claim(self, response_id: str, *, now: float, until: float) -> Claim | None:
+        """Take the lease where nobody's is in force."""
+        entry = self._shelf.response(response_id)
+        if entry is None or not entry.is_busy or _is_claimed(entry, now):
+            return None
+        entry.fence += 1
+        entry.until = until
+        return Claim(response_id, entry.fence)
+
+    async def renew(self, claims: Collection[Claim], *, until: float) -> set[str]:
+        """Prolong leases; the ids of those that are lost."""
+        lost = set()
+        for claim in claims:
+            entry = self._shelf.response(claim.response_id)
+            if entry and entry.holds(claim):
+                entry.until = until
+            else:
+                lost.add(claim.response_id)
+        return lost
+
+    async def release(self, claim: Claim) -> None:
+        """Give a lease up."""
+        entry = self._shelf.response(claim.response_id)
+        if entry and entry.holds(claim):
+            entry.until = None
+
+    async def unclaimed(self, *, now: float, limit: int) -> list[StoredResponse]:
+        """What waits for somebody to work on it, oldest first."""
+        rows = [
+            entry.row
+            for entry in self._shelf.entries.values()
+            if isinstance(entry, ResponseEntry)
+            and entry.is_busy
+            and entry.row.background
+            and not _is_claimed(entry, now)
+            and not has_expired(entry.row, now)
+        ]
+        return [_copy(row) for row in sorted(rows, key=lambda row: row.created_at)[:limit]]
+
+    # Conversations.
+
+    async def save_conversation(self, conversation: StoredConversation, items: Sequence[StoredItem]) -> None:
+        """Add a conversation with its first items."""
+        entry = ConversationEntry(replace(conversation))
+        self._shelf.add(entry)
+        self._shelf.extend(entry, items)
+
+    async def conversation(self, owner: str, conversation_id: str) -> StoredConversation | None:
+        """One conversation."""
+        entry = self._shelf.conversation(conversation_id, owner)
+        return replace(entry.row) if entry else None
+
+    async def update_conversation(self, owner: str, conversation_id: str, metadata: bytes) -> bool:
+        """Replace its metadata."""
+        entry = self._shelf.conversation(conversation_id, owner)
+        if entry:
+            self._shelf.bytes += len(metadata) - len(entry.row.metadata)
+            entry.row.metadata = metadata
+            self._shelf.make_room()
+        return entry is not None
+
+    async def delete_conversation(self, owner: str, conversation_id: str) -> bool:
+        """Remove it and its items."""
+        entry = self._shelf.conversation(conversation_id, owner)
+        if entry:
+            self._shelf.remove(entry)
+        return entry is not None
+
+    async def add_items(self, owner: str, conversation_id: str, items: Sequence[StoredItem]) -> bool:
+        """Add items at its end."""
+        entry = self._shelf.conversation(conversation_id, owner)
+        if entry:
+            self._shelf.extend(entry, items)
+        return entry is not None
+
+    async def page_items(
+        self,
+        owner: str,
+        conversation_id: str,
+        *,
+        after: str | None = None,
+        limit: int | None = None,
+        order: Literal["asc", "desc"] = "asc",
+    ) -> ItemPage | None:
+        """Some of its items."""
+        entry = self._shelf.conversation(conversation_id, owner)
+        if entry is None or (after is not None and after not in entry.bodies):
+            return None
+        items = entry.items if order == "asc" else entry.items[::-1]
+        start = 0 if after is None else next(n for n, item in enumerate(items, 1) if item.id == after)
+        end = len(items) if limit is None else start + limit
+        return ItemPage(items[start:end], has_more=end < len(items))
+
+    async def delete_item(self, owner: str, conversation_id: str, item_id: str) -> bool:
+        """Remove one item of it."""
+        entry = self._shelf.conversation(conversation_id, owner)
+        if entry is None or item_id not in entry.bodies:
+            return False
+        item = StoredItem(item_id, entry.bodies.pop(item_id))
+        self._shelf.bytes -= item_weight(item)
+        self._shelf.forget(entry, [item])
+        return True
+
+    async def lock_conversation(self, conversation_id: str, *, writer: str, now: float, until: float) -> bool:
+        """Make somebody its writer, where nobody else is."""
+        entry = self._shelf.conversation(conversation_id)
+        if entry is None or (entry.writer not in {None, writer} and entry.until > now):
+            return False
+        entry.writer, entry.until = writer, until
+        return True
+
+    async def unlock_conversation(self, conversation_id: str, *, writer: str) -> None:
+        """Let others write."""
+        entry = self._shelf.conversation(conversation_id)
+        if entry and entry.writer == writer:
+            entry.writer = None
+
+    # All of it.
+
+    async def migrate(self) -> None:
+        """Memory is always ready."""
+
+    async def sweep(self, *, now: float, limit: int) -> int:
+        """Remove what has expired."""
+        expired = [entry for entry in self._shelf.entries.values() if has_expired(entry.row, now)][:limit]
+        for entry in expired:
+            self._shelf.remove(entry)
+        return len(expired)
+
+    async def stats(self) -> dict[str, int]:
+        """How much there is."""
+        entries = list(self._shelf.entries.values())
+        responses = [entry for entry in entries if isinstance(entry, ResponseEntry)]
+        return {
+            "responses": len(responses),
+            "conversations": len(entries) - len(responses),
+            "items": sum(len(entry.items) for entry in entries),
+            "event_batches": sum(len(entry.events) for entry in responses),
+            "leases": sum(entry.is_busy and entry.until is not None for entry in responses),
+            "bytes": self._shelf.bytes,
+        }
+
+    async def aclose(self) -> None:
+        """Nothing is pending."""
+
+    # The common steps of `save` and `settle`.
+
+    def _may_complete(self, response: StoredResponse) -> bool:
+        """Whether nothing of its conversation stands against it."""
+        if response.status != "completed" or response.conversation_id is None:
+            return True
+        conversation = self._shelf.conversation(response.conversation_id, response.owner)
+        return conversation is not None and conversation.writer == response.id
+
+    def _complete(self, entry: ResponseEntry) -> None:
+        """Where it has completed in a conversation, its items become the conversation's."""
+        if entry.row.status == "completed" and entry.row.conversation_id is not None:
+            conversation = self._shelf.conversation(entry.row.conversation_id, entry.row.owner)
+            if conversation:
+                self._shelf.extend(conversation, entry.items)
+
+    def _replace(self, entry: ResponseEntry, settled: StoredResponse) -> None:
+        self._shelf.forget(entry, entry.items)
+        self._shelf.bytes -= entry.weight()
+        entry.row = settled
+        self._shelf.bytes += entry.weight()
+        self._shelf.index(entry, entry.items)
+        self._shelf.make_room()
+        entry.wake()
+
+
+def _is_claimed(entry: ResponseEntry, now: float) -> bool:
+    return entry.until is not None and entry.until > now
+
+
+def _copy(row: StoredResponse) -> StoredResponse:
+    """A row of its own: neither side sees what the other does to it later."""
+    return replace(row, input=list(row.input), output=list(row.output))

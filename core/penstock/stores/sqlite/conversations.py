@@ -1,0 +1,153 @@
+"""The SQL of conversations and their items: each function is one step of a transaction that others make."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Literal
+
+from msgspec.structs import asdict
+
+from penstock.ports import ItemPage, StoredConversation, StoredItem
+
+ALIVE = "(expires_at IS NULL OR expires_at > :now)"
+"""Of a conversation or a response."""
+
+_ITEMS_MAX = 200
+"""How many items one statement adds: with each statement the thread gives the interpreter away and wants it back."""
+
+_SAVE = """
+INSERT INTO conversations (id, owner, created_at, expires_at, metadata)
+VALUES (:id, :owner, :created_at, :expires_at, :metadata)
+"""
+_ONE = f"""
+SELECT number, created_at, expires_at, metadata FROM conversations WHERE id = :id AND owner = :owner AND {ALIVE}
+"""
+_WRITABLE = f"SELECT number FROM conversations WHERE id = :id AND owner = :owner AND writer = :writer AND {ALIVE}"
+
+_NEXT = "SELECT coalesce(max(position) + 1, 0) FROM conversation_items WHERE conversation = ?"
+_ONCE = "ON CONFLICT (id, conversation) DO NOTHING"
+_ADD_TURN = f"""
+INSERT INTO conversation_items (conversation, position, id, body)
+SELECT :conversation, :next + row_number() OVER (ORDER BY is_output, position), id, body
+FROM response_items WHERE response = :response ORDER BY is_output, position
+{_ONCE}
+"""
+
+_POSITION = "SELECT position FROM conversation_items WHERE id = ? AND conversation = ?"
+_PAGE = {
+    "asc": "SELECT id, body FROM conversation_items WHERE conversation = ? AND position > ? ORDER BY position LIMIT ?",
+    "desc": "SELECT id, body FROM conversation_items WHERE conversation = ? AND position < ? "
+    "ORDER BY position DESC LIMIT ?",
+}
+_BEFORE_ALL = {"asc": -1, "desc": 2**62}
+
+_LOCK = f"""
+UPDATE conversations SET writer = :writer, writes_until = :until
+WHERE id = :id AND {ALIVE} AND (writer IS NULL OR writer = :writer OR writes_until <= :at)
+"""
+
+
+def save(db: sqlite3.Connection, conversation: StoredConversation, items: Sequence[StoredItem]) -> None:
+    """Add a conversation with its first items."""
+    number = db.execute(_SAVE, asdict(conversation)).lastrowid or 0
+    _add_items(db, number, items)
+
+
+def one(db: sqlite3.Connection, owner: str, conversation_id: str, now: int) -> StoredConversation | None:
+    """One conversation."""
+    row = db.execute(_ONE, {"id": conversation_id, "owner": owner, "now": now}).fetchone()
+    if row is None:
+        return None
+    _, created_at, expires_at, metadata = row
+    return StoredConversation(
+        id=conversation_id, owner=owner, created_at=created_at, expires_at=expires_at, metadata=metadata
+    )
+
+
+def update(db: sqlite3.Connection, owner: str, conversation_id: str, metadata: bytes, now: int) -> bool:
+    """Replace its metadata."""
+    number = _number(db, owner, conversation_id, now)
+    db.execute("UPDATE conversations SET metadata = ? WHERE number = ?", (metadata, number))
+    return number is not None
+
+
+def delete(db: sqlite3.Connection, owner: str, conversation_id: str, now: int) -> bool:
+    """Remove it and its items."""
+    number = _number(db, owner, conversation_id, now)
+    db.execute("DELETE FROM conversations WHERE number = ?", (number,))
+    return number is not None
+
+
+def add(db: sqlite3.Connection, owner: str, conversation_id: str, items: Sequence[StoredItem], now: int) -> bool:
+    """Add items at its end."""
+    number = _number(db, owner, conversation_id, now)
+    if number is not None:
+        _add_items(db, number, items)
+    return number is not None
+
+
+def delete_item(db: sqlite3.Connection, owner: str, conversation_id: str, item_id: str, now: int) -> bool:
+    """Remove one item of it."""
+    number = _number(db, owner, conversation_id, now)
+    sql = "DELETE FROM conversation_items WHERE id = ? AND conversation = ?"
+    return db.execute(sql, (item_id, number)).rowcount == 1
+
+
+def page(
+    db: sqlite3.Connection,
+    owner: str,
+    conversation_id: str,
+    *,
+    after: str | None,
+    limit: int | None,
+    order: Literal["asc", "desc"],
+    now: int,
+) -> ItemPage | None:
+    """Some of its items, and one more to see whether there is one."""
+    number = _number(db, owner, conversation_id, now)
+    row = (_BEFORE_ALL[order],) if after is None else db.execute(_POSITION, (after, number)).fetchone()
+    if number is None or row is None:
+        return None
+    rows = db.execute(_PAGE[order], (number, row[0], -1 if limit is None else limit + 1)).fetchall()
+    items = [StoredItem(*each) for each in rows[:limit]]
+    return ItemPage(items, has_more=len(rows) > len(items))
+
+
+def lock(db: sqlite3.Connection, conversation_id: str, *, writer: str, at: float, until: float, now: int) -> bool:
+    """Make somebody its writer, where nobody else is at that time."""
+    fields = {"id": conversation_id, "writer": writer, "at": at, "until": until, "now": now}
+    return db.execute(_LOCK, fields).rowcount == 1
+
+
+def unlock(db: sqlite3.Connection, conversation_id: str, *, writer: str) -> None:
+    """Let others write."""
+    sql = "UPDATE conversations SET writer = NULL, writes_until = NULL WHERE id = ? AND writer = ?"
+    db.execute(sql, (conversation_id, writer))
+
+
+def writable(db: sqlite3.Connection, owner: str, conversation_id: str, writer: str, now: int) -> int | None:
+    """The number of a conversation that this response may complete in."""
+    fields = {"id": conversation_id, "owner": owner, "writer": writer, "now": now}
+    row = db.execute(_WRITABLE, fields).fetchone()
+    return None if row is None else int(row[0])
+
+
+def add_turn(db: sqlite3.Connection, number: int, response: int) -> None:
+    """Add a response's items at the end."""
+    [following] = db.execute(_NEXT, (number,)).fetchone()
+    db.execute(_ADD_TURN, {"conversation": number, "next": following - 1, "response": response})
+
+
+def _number(db: sqlite3.Connection, owner: str, conversation_id: str, now: int) -> int | None:
+    row = db.execute(_ONE, {"id": conversation_id, "owner": owner, "now": now}).fetchone()
+    return None if row is None else int(row[0])
+
+
+def _add_items(db: sqlite3.Connection, number: int, items: Sequence[StoredItem]) -> None:
+    [following] = db.execute(_NEXT, (number,)).fetchone()
+    for start in range(0, len(items), _ITEMS_MAX):
+        some = items[start : start + _ITEMS_MAX]
+        row = ", ".join(["(?, ?, ?, ?)"] * len(some))
+        fields = [x for n, item in enumerate(some, following + start) for x in (number, n, item.id, item.body)]
+        db.execute(f"INSERT INTO conversation_items (conversation, position, id, body) VALUES {row} {_ONCE}", fields)

@@ -1,0 +1,72 @@
+"""The few threads that read, each with a connection of its own: a snapshot for every operation."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from .errors import blame, unavailable
+
+T = TypeVar("T")
+
+_THREADS = 4
+_PENDING_MAX = 10_000
+"""How many operations may wait; more are refused, since they would wait too long."""
+
+
+class Readers:
+    """Does operations that change nothing, side by side. The threads begin as they are needed."""
+
+    def __init__(self, path: str, open_: Callable[[], sqlite3.Connection]) -> None:
+        self._path = path
+        self._open = open_
+        self._threads: ThreadPoolExecutor | None = None
+        self._mine = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+        self._pending = 0
+        self._closed = False
+
+    async def run(self, do: Callable[[sqlite3.Connection], T]) -> T:
+        """What `do` gives; all that it reads is of one moment."""
+        if self._closed or self._pending >= _PENDING_MAX:
+            raise unavailable()
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="penstock-sqlite-reader")
+        self._pending += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, do)
+        finally:
+            self._pending -= 1
+
+    async def aclose(self) -> None:
+        """Let what is pending end, and close the file."""
+        self._closed = True
+        if self._threads is not None:
+            await asyncio.to_thread(self._threads.shutdown)
+        for db in self._connections:
+            db.close()
+        self._connections.clear()
+
+    # In a thread.
+
+    def _read(self, do: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            db = self._connection()
+            db.execute("BEGIN")
+            try:
+                return do(db)
+            finally:
+                db.execute("COMMIT")
+        except Exception as error:
+            raise blame(error, self._path) from None
+
+    def _connection(self) -> sqlite3.Connection:
+        db: sqlite3.Connection | None = getattr(self._mine, "db", None)
+        if db is None:
+            db = self._mine.db = self._open()
+            self._connections.append(db)
+        return db

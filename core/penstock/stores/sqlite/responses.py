@@ -1,0 +1,162 @@
+"""The SQL of responses, their items and chains of them: each function is one step of a transaction that others make."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from msgspec.structs import asdict
+
+from penstock.ports import ENDED, ChainTooLong, StoredItem, StoredResponse
+
+from .conversations import ALIVE, add_turn, writable
+
+RUNS = "status IN ('queued', 'in_progress')"
+
+_ITEMS_MAX = 200
+"""How many items one statement adds: with each statement the thread gives the interpreter away and wants it back."""
+
+_NAMES = tuple(
+    "id owner status created_at expires_at previous_response_id conversation_id background request body".split()
+)
+_SAVE = f"INSERT INTO responses ({', '.join(_NAMES)}) VALUES (:{', :'.join(_NAMES)})"
+
+_RUNNING = f"""
+SELECT number, conversation_id, fence FROM responses LEFT JOIN leases ON response = number AND until IS NOT NULL
+WHERE id = :id AND owner = :owner AND {ALIVE} AND {RUNS}
+"""
+_SETTLE = "UPDATE responses SET status = :status, body = :body, request = x'' WHERE number = :number"
+_DELETE = f"DELETE FROM responses WHERE id = :id AND owner = :owner AND {ALIVE}"
+
+_CHAIN = f"""
+WITH RECURSIVE chain (depth, number, id, status, previous_response_id, conversation_id) AS (
+    SELECT 1, number, id, status, previous_response_id, conversation_id
+    FROM responses WHERE id = :id AND owner = :owner AND {ALIVE}
+    UNION ALL
+    SELECT depth + 1, link.number, link.id, link.status, link.previous_response_id, link.conversation_id
+    FROM chain JOIN responses AS link ON link.id = chain.previous_response_id
+    WHERE owner = :owner AND {ALIVE} AND depth <= :responses_max
+)
+SELECT number, id, status, previous_response_id, conversation_id FROM chain ORDER BY depth DESC
+"""
+"""Up to one link more than there may be."""
+
+_ITEMS = """
+SELECT response, is_output, id, body FROM response_items
+WHERE response IN (SELECT value FROM json_each(?)) ORDER BY response, is_output, position
+"""
+
+_FIND = f"""
+SELECT item.id, item.body FROM response_items AS item JOIN responses ON number = response
+WHERE item.id IN (SELECT value FROM json_each(:ids)) AND owner = :owner AND {ALIVE}
+UNION ALL
+SELECT item.id, item.body FROM conversation_items AS item JOIN conversations ON number = conversation
+WHERE item.id IN (SELECT value FROM json_each(:ids)) AND owner = :owner AND {ALIVE}
+"""
+
+
+def save(db: sqlite3.Connection, response: StoredResponse, now: int) -> bool:
+    """Add a response with its items."""
+    may, conversation = _may_become(db, response, response.conversation_id, now)
+    if not may:
+        return False
+    number = db.execute(_SAVE, asdict(response)).lastrowid or 0
+    _add_items(db, number, response.input, is_output=False)
+    _add_items(db, number, response.output, is_output=True)
+    if conversation is not None:
+        add_turn(db, conversation, number)
+    return True
+
+
+def settle(db: sqlite3.Connection, response: StoredResponse, fence: int | None, now: int) -> bool:
+    """Change a response that has not ended."""
+    known = db.execute(_RUNNING, {"id": response.id, "owner": response.owner, "now": now}).fetchone()
+    if known is None or (fence is not None and fence != known[2]):
+        return False
+    number, conversation_id, _ = known
+    may, conversation = _may_become(db, response, conversation_id, now)
+    if not may:
+        return False
+    db.execute(_SETTLE, {"number": number, "status": response.status, "body": response.body})
+    db.execute("DELETE FROM response_items WHERE response = ? AND is_output = 1", (number,))
+    _add_items(db, number, response.output, is_output=True)
+    if conversation is not None:
+        add_turn(db, conversation, number)
+    if response.status in ENDED:
+        db.execute("DELETE FROM leases WHERE response = ?", (number,))
+    return True
+
+
+def one(db: sqlite3.Connection, owner: str, response_id: str, now: int) -> StoredResponse | None:
+    """One response."""
+    found = load(db, f"id = :id AND owner = :owner AND {ALIVE}", {"id": response_id, "owner": owner, "now": now})
+    return found[0] if found else None
+
+
+def delete(db: sqlite3.Connection, owner: str, response_id: str, now: int) -> bool:
+    """Remove a response and all that is its own."""
+    return db.execute(_DELETE, {"id": response_id, "owner": owner, "now": now}).rowcount == 1
+
+
+def chain(db: sqlite3.Connection, owner: str, response_id: str, responses_max: int, now: int) -> list[StoredResponse]:
+    """The response and all before it, oldest first."""
+    fields = {"id": response_id, "owner": owner, "responses_max": responses_max, "now": now}
+    rows = db.execute(_CHAIN, fields).fetchall()
+    if len(rows) > responses_max:
+        raise ChainTooLong
+    links = [
+        StoredResponse(
+            id=id_,
+            owner=owner,
+            status=status,
+            created_at=0,
+            previous_response_id=previous_response_id,
+            conversation_id=conversation_id,
+            body=b"",
+        )
+        for _, id_, status, previous_response_id, conversation_id in rows
+    ]
+    return _with_items(db, [row[0] for row in rows], links)
+
+
+def load(db: sqlite3.Connection, condition: str, fields: dict[str, Any]) -> list[StoredResponse]:
+    """The responses of a condition, whole."""
+    rows = db.execute(f"SELECT number, {', '.join(_NAMES)} FROM responses WHERE {condition}", fields).fetchall()
+    found = [StoredResponse(**dict(zip(_NAMES, row[1:], strict=True))) for row in rows]
+    for response in found:
+        response.background = bool(response.background)
+    return _with_items(db, [row[0] for row in rows], found)
+
+
+def find_items(db: sqlite3.Connection, owner: str, item_ids: Collection[str], now: int) -> dict[str, bytes]:
+    """The bodies of the items that there are."""
+    return dict(db.execute(_FIND, {"ids": json.dumps(list(item_ids)), "owner": owner, "now": now}).fetchall())
+
+
+def _may_become(
+    db: sqlite3.Connection, response: StoredResponse, conversation_id: str | None, now: int
+) -> tuple[bool, int | None]:
+    """Whether its conversation allows the response its status, and the conversation's number if it gets the turn."""
+    if response.status != "completed" or conversation_id is None:
+        return True, None
+    conversation = writable(db, response.owner, conversation_id, response.id, now)
+    return conversation is not None, conversation
+
+
+def _add_items(db: sqlite3.Connection, number: int, items: Sequence[StoredItem], *, is_output: bool) -> None:
+    for start in range(0, len(items), _ITEMS_MAX):
+        some = items[start : start + _ITEMS_MAX]
+        row = ", ".join(["(?, ?, ?, ?, ?)"] * len(some))
+        fields = [field for n, item in enumerate(some, start) for field in (number, is_output, n, item.id, item.body)]
+        db.execute(f"INSERT INTO response_items (response, is_output, position, id, body) VALUES {row}", fields)
+
+
+def _with_items(db: sqlite3.Connection, numbers: list[int], responses: list[StoredResponse]) -> list[StoredResponse]:
+    """The responses of these numbers, with their items."""
+    by_number = dict(zip(numbers, responses, strict=True))
+    for number, is_output, id_, body in db.execute(_ITEMS, (json.dumps(numbers),)).fetchall():
+        response = by_number[number]
+        (response.output if is_output else response.input).append(StoredItem(id_, body))
+    return responses

@@ -1,0 +1,32 @@
+"""The SQL of what is to go, and of how much there is."""
+
+from __future__ import annotations
+
+import sqlite3
+
+_SWEEP = "DELETE FROM {0} WHERE number IN (SELECT number FROM {0} WHERE expires_at <= ? LIMIT ?)"
+_KINDS = {
+    "responses": "responses",
+    "response_items": "response_items",
+    "event_batches": "events",
+    "leases": "leases",
+    "conversations": "conversations",
+    "conversation_items": "conversation_items",
+}
+
+
+def sweep(db: sqlite3.Connection, at: float, limit: int) -> int:
+    """Remove what has expired at that time, with all that is its own."""
+    responses = db.execute(_SWEEP.format("responses"), (at, limit)).rowcount
+    return responses + db.execute(_SWEEP.format("conversations"), (at, limit - responses)).rowcount
+
+
+def stats(db: sqlite3.Connection) -> dict[str, int]:
+    """How many rows of each kind there are, and the bytes that are in use for them."""
+    counts = {kind: _number(db, f"SELECT count(*) FROM {table}") for kind, table in _KINDS.items()}
+    pages = _number(db, "PRAGMA page_count") - _number(db, "PRAGMA freelist_count")
+    return counts | {"bytes": pages * _number(db, "PRAGMA page_size")}
+
+
+def _number(db: sqlite3.Connection, sql: str) -> int:
+    return int(db.execute(sql).fetchone()[0])

@@ -1,0 +1,113 @@
+"""The tables, as the migrations that make them, and how to bring a file up to date.
+
+A migration is never changed once it was released: a new one comes after it. What an older server can work with while a
+newer one runs beside it is added, not changed: columns with defaults, tables, indexes.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from .connection import patiently
+from .errors import Unusable
+
+_APPLICATION_ID = 0x50454E53
+"""`PENS`, in the file's header: this file is ours."""
+
+_FIRST = """
+CREATE TABLE responses (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    owner TEXT NOT NULL,
+    status TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    previous_response_id TEXT,
+    conversation_id TEXT,
+    background INTEGER NOT NULL,
+    request BLOB NOT NULL,
+    body BLOB NOT NULL
+);
+CREATE INDEX responses_by_expiry ON responses (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX responses_in_background ON responses (created_at)
+    WHERE background = 1 AND status IN ('queued', 'in_progress');
+
+CREATE TABLE response_items (
+    response INTEGER NOT NULL REFERENCES responses ON DELETE CASCADE,
+    is_output INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (response, is_output, position)
+);
+CREATE INDEX response_items_by_id ON response_items (id);
+
+CREATE TABLE events (
+    response INTEGER NOT NULL REFERENCES responses ON DELETE CASCADE,
+    first INTEGER NOT NULL,
+    data BLOB NOT NULL,
+    PRIMARY KEY (response, first)
+);
+
+CREATE TABLE leases (
+    response INTEGER PRIMARY KEY REFERENCES responses ON DELETE CASCADE,
+    fence INTEGER NOT NULL,
+    until REAL
+);
+
+CREATE TABLE conversations (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    owner TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    writer TEXT,
+    writes_until REAL,
+    metadata BLOB NOT NULL
+);
+CREATE INDEX conversations_by_expiry ON conversations (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE conversation_items (
+    conversation INTEGER NOT NULL REFERENCES conversations ON DELETE CASCADE,
+    position INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (conversation, position)
+);
+CREATE UNIQUE INDEX conversation_items_by_id ON conversation_items (id, conversation);
+"""
+
+MIGRATIONS = (_FIRST,)
+"""What has to be done to an empty file, in order; `PRAGMA user_version` tells how many of them were."""
+
+
+def migrate(db: sqlite3.Connection) -> None:
+    """Bring the file up to date. Of several processes one does it, and the others wait for it."""
+    patiently(lambda: db.execute("BEGIN IMMEDIATE"))
+    try:
+        version = _version(db)
+        for script in MIGRATIONS[version:]:
+            for statement in script.split(";"):
+                db.execute(statement)
+        db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def _version(db: sqlite3.Connection) -> int:
+    """How many migrations the file has seen. Raises `Unusable` for one that is not ours, or is ahead of us."""
+    [version] = db.execute("PRAGMA user_version").fetchone()
+    [application] = db.execute("PRAGMA application_id").fetchone()
+    [objects] = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if objects and application != _APPLICATION_ID:
+        raise Unusable("it is a database of another application; give the store a file of its own")
+    if version > len(MIGRATIONS):
+        raise Unusable(
+            f"a newer Penstock has written it (schema {version}, this one knows {len(MIGRATIONS)}); "
+            "upgrade this server, or give it another file"
+        )
+    return int(version)

@@ -1,0 +1,184 @@
+"""The store itself: each method of the port, as an operation for the thread that writes or for those that read.
+
+What a method has returned from outlives this process, killed or not, and with `synchronous` FULL the power's failing
+too; NORMAL spares a wait for the disk at each commit, and a power failure may then take the last commits with it, never
+the file.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Literal
+
+from penstock.ids import now_s
+from penstock.ports import Claim, EventBatch, ItemPage, StoredConversation, StoredItem, StoredResponse
+
+from . import background, conversations, responses, retention, schema
+from .connection import Synchronous, open_reader, open_writer
+from .readers import Readers
+from .waiting import Waiting, Wish
+from .writer import Writer
+
+
+class SqliteStore:
+    """A `Store` in one file. Nothing is opened or made before the first call, which should be `migrate`."""
+
+    def __init__(self, path: str | Path, *, synchronous: Synchronous = "FULL") -> None:
+        name = str(path)
+        self._writer = Writer(name, lambda: open_writer(name, synchronous))
+        self._readers = Readers(name, lambda: open_reader(name))
+        self._waiting = Waiting(self._version, self._granted)
+
+    # Responses.
+
+    async def save(self, response: StoredResponse) -> bool:
+        """Add a response, and the items of one that has completed to its conversation."""
+        return await self._writer.run(lambda db: responses.save(db, response, now_s()))
+
+    async def settle(self, response: StoredResponse, *, fence: int | None = None) -> bool:
+        """Change a response that has not ended."""
+        return await self._writer.run(
+            lambda db: responses.settle(db, response, fence, now_s()),
+            then=lambda settled: self._waiting.wake(response.id) if settled else None,
+        )
+
+    async def response(self, owner: str, response_id: str) -> StoredResponse | None:
+        """One response."""
+        return await self._readers.run(lambda db: responses.one(db, owner, response_id, now_s()))
+
+    async def delete_response(self, owner: str, response_id: str) -> bool:
+        """Remove a response and all that is its own."""
+        return await self._writer.run(
+            lambda db: responses.delete(db, owner, response_id, now_s()),
+            then=lambda _: self._waiting.wake(response_id),
+        )
+
+    async def chain(self, owner: str, response_id: str, *, responses_max: int) -> list[StoredResponse]:
+        """The response and all before it, oldest first."""
+        return await self._readers.run(lambda db: responses.chain(db, owner, response_id, responses_max, now_s()))
+
+    async def find_items(self, owner: str, item_ids: Collection[str]) -> dict[str, bytes]:
+        """The bodies of the items that there are."""
+        return await self._readers.run(lambda db: responses.find_items(db, owner, item_ids, now_s()))
+
+    # Events.
+
+    async def append_events(self, claim: Claim, batch: EventBatch) -> bool:
+        """Add events at the end of a log."""
+        return await self._writer.run(
+            lambda db: background.append(db, claim, batch, now_s()),
+            then=lambda _: self._waiting.wake(claim.response_id),
+        )
+
+    async def events(self, response_id: str, *, after: int) -> list[EventBatch]:
+        """The batches from the one with the next event on."""
+        return await self._readers.run(lambda db: background.events(db, response_id, after, now_s()))
+
+    async def wait_for_events(self, response_id: str, *, after: int, timeout_s: float) -> None:
+        """Wait for such a batch, or the response's end, in this process or another."""
+        await self._waiting.wait(response_id, after=after, timeout_s=timeout_s)
+
+    async def _granted(self, wishes: Sequence[Wish]) -> set[str]:
+        return await self._readers.run(lambda db: background.granted(db, wishes, now_s()))
+
+    async def _version(self) -> int:
+        """Asked of the connection that writes, it changes where others commit and nowhere else."""
+        return await self._writer.run(_data_version, alone=True)
+
+    # Leases.
+
+    async def claim(self, response_id: str, *, now: float, until: float) -> Claim | None:
+        """Take the lease where nobody's is in force."""
+        return await self._writer.run(lambda db: background.claim(db, response_id, now, until, now_s()))
+
+    async def renew(self, claims: Collection[Claim], *, until: float) -> set[str]:
+        """Prolong leases; the ids of those that are lost."""
+        return await self._writer.run(lambda db: background.renew(db, claims, until, now_s()))
+
+    async def release(self, claim: Claim) -> None:
+        """Give a lease up."""
+        await self._writer.run(lambda db: background.renew(db, [claim], None, now_s()))
+
+    async def unclaimed(self, *, now: float, limit: int) -> list[StoredResponse]:
+        """What waits for somebody to work on it, oldest first."""
+        return await self._readers.run(lambda db: background.unclaimed(db, now, limit, now_s()))
+
+    # Conversations.
+
+    async def save_conversation(self, conversation: StoredConversation, items: Sequence[StoredItem]) -> None:
+        """Add a conversation with its first items."""
+        await self._writer.run(lambda db: conversations.save(db, conversation, items))
+
+    async def conversation(self, owner: str, conversation_id: str) -> StoredConversation | None:
+        """One conversation."""
+        return await self._readers.run(lambda db: conversations.one(db, owner, conversation_id, now_s()))
+
+    async def update_conversation(self, owner: str, conversation_id: str, metadata: bytes) -> bool:
+        """Replace its metadata."""
+        return await self._writer.run(lambda db: conversations.update(db, owner, conversation_id, metadata, now_s()))
+
+    async def delete_conversation(self, owner: str, conversation_id: str) -> bool:
+        """Remove it and its items."""
+        return await self._writer.run(lambda db: conversations.delete(db, owner, conversation_id, now_s()))
+
+    async def add_items(self, owner: str, conversation_id: str, items: Sequence[StoredItem]) -> bool:
+        """Add items at its end."""
+        return await self._writer.run(lambda db: conversations.add(db, owner, conversation_id, items, now_s()))
+
+    async def page_items(
+        self,
+        owner: str,
+        conversation_id: str,
+        *,
+        after: str | None = None,
+        limit: int | None = None,
+        order: Literal["asc", "desc"] = "asc",
+    ) -> ItemPage | None:
+        """Some of its items."""
+        return await self._readers.run(
+            lambda db: conversations.page(
+                db, owner, conversation_id, after=after, limit=limit, order=order, now=now_s()
+            )
+        )
+
+    async def delete_item(self, owner: str, conversation_id: str, item_id: str) -> bool:
+        """Remove one item of it."""
+        return await self._writer.run(
+            lambda db: conversations.delete_item(db, owner, conversation_id, item_id, now_s())
+        )
+
+    async def lock_conversation(self, conversation_id: str, *, writer: str, now: float, until: float) -> bool:
+        """Make somebody its writer, where nobody else is."""
+        return await self._writer.run(
+            lambda db: conversations.lock(db, conversation_id, writer=writer, at=now, until=until, now=now_s())
+        )
+
+    async def unlock_conversation(self, conversation_id: str, *, writer: str) -> None:
+        """Let others write."""
+        await self._writer.run(lambda db: conversations.unlock(db, conversation_id, writer=writer))
+
+    # All of it.
+
+    async def migrate(self) -> None:
+        """Make the file, or bring it up to date."""
+        await self._writer.run(schema.migrate, alone=True)
+
+    async def sweep(self, *, now: float, limit: int) -> int:
+        """Remove what has expired."""
+        return await self._writer.run(lambda db: retention.sweep(db, now, limit))
+
+    async def stats(self) -> dict[str, int]:
+        """How much there is."""
+        return await self._readers.run(retention.stats)
+
+    async def aclose(self) -> None:
+        """Write what is pending and close the file."""
+        await self._waiting.aclose()
+        await self._readers.aclose()
+        await self._writer.aclose()
+
+
+def _data_version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA data_version").fetchone()[0])

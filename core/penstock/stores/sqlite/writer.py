@@ -1,0 +1,194 @@
+"""The one thread that writes, with group commit.
+
+What is asked for while a commit runs waits together and becomes the next transaction: the disk is waited for once for
+all of it. Each operation has a savepoint, so that one which fails fails alone. A caller hears of its operation after
+the commit, never before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from itertools import groupby
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+from .connection import patiently
+from .errors import blame, unavailable
+
+T = TypeVar("T")
+
+_GROUP_MAX = 256
+"""How many operations one transaction takes."""
+_PENDING_MAX = 10_000
+"""How many operations may wait; more are refused, since they would wait too long."""
+
+
+class _Operation:
+    """Something to do, and whom to tell."""
+
+    def __init__(
+        self, do: Callable[[sqlite3.Connection], Any], *, alone: bool, then: Callable[[Any], None] | None
+    ) -> None:
+        self.do = do
+        self.alone = alone
+        self.then = then
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[Any] = self.loop.create_future()
+        self.result: Any = None
+        self.error: Exception | None = None
+
+    def tell(self) -> None:
+        """In the loop. Whoever asked may have gone; what was done is done all the same."""
+        if self.error is None and self.then is not None:
+            self.then(self.result)
+        if self.future.done():
+            return
+        if self.error is None:
+            self.future.set_result(self.result)
+        else:
+            self.future.set_exception(self.error)
+
+
+class Writer:
+    """Does operations on the file, in groups, in the order in which they came. Its thread begins with the first."""
+
+    def __init__(self, path: str, open_: Callable[[], sqlite3.Connection]) -> None:
+        self._path = path
+        self._open = open_
+        self._operations: SimpleQueue[_Operation | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._db: sqlite3.Connection | None = None
+        self._closed = False
+
+    async def run(
+        self,
+        do: Callable[[sqlite3.Connection], T],
+        *,
+        alone: bool = False,
+        then: Callable[[T], None] | None = None,
+    ) -> T:
+        """What `do` gives, once it is durable.
+
+        `do` may run again where a transaction is lost. `alone`: it is in no transaction but its own. `then` is called
+        with the result in any case, also when the caller has been cancelled meanwhile.
+        """
+        if self._closed or self._operations.qsize() >= _PENDING_MAX:
+            raise unavailable()
+        operation = _Operation(do, alone=alone, then=then)
+        self._operations.put(operation)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="penstock-sqlite-writer", daemon=True)
+            self._thread.start()
+        result: T = await operation.future
+        return result
+
+    async def aclose(self) -> None:
+        """Do what is pending, and close the file."""
+        self._closed = True
+        if self._thread is not None:
+            self._operations.put(None)
+            await asyncio.to_thread(self._thread.join)
+
+    # In the thread.
+
+    def _work(self) -> None:
+        is_open = True
+        while is_open:
+            group, is_open = self._take()
+            try:
+                self._do(group)
+            except Exception as error:  # whatever it is, the thread lives on, and whoever asked is told
+                self._fail(group, error)
+                self._drop()
+            _tell(group)
+        self._drop()
+
+    def _take(self) -> tuple[list[_Operation], bool]:
+        """What waits, one at least, and whether more may come."""
+        group: list[_Operation] = []
+        operation = self._operations.get()
+        while operation is not None:
+            group.append(operation)
+            if len(group) == _GROUP_MAX:
+                return group, True
+            try:
+                operation = self._operations.get_nowait()
+            except Empty:
+                return group, True
+        return group, False
+
+    def _do(self, group: list[_Operation]) -> None:
+        self._db = self._db or self._open()
+        together = [operation for operation in group if not operation.alone]
+        if together:
+            self._commit(self._db, together)
+        for operation in group:
+            if operation.alone:
+                self._attempt(self._db, operation)
+
+    def _drop(self) -> None:
+        """Close the connection; the next operation, if there is one, opens another."""
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    def _commit(self, db: sqlite3.Connection, group: list[_Operation]) -> None:
+        """One transaction for all; where it is lost as a whole, one for each."""
+        try:
+            patiently(lambda: db.execute("BEGIN IMMEDIATE"))
+        except Exception as error:
+            self._fail(group, error)
+            return
+        try:
+            self._do_all(db, group)
+            db.execute("COMMIT")
+        except Exception as error:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            if len(group) == 1:
+                self._fail(group, error)
+            else:
+                for operation in group:
+                    self._commit(db, [operation])
+
+    def _do_all(self, db: sqlite3.Connection, group: list[_Operation]) -> None:
+        if len(group) == 1:
+            group[0].result = group[0].do(db)
+            return
+        for operation in group:
+            db.execute("SAVEPOINT operation")
+            self._attempt(db, operation)
+            if operation.error is not None:
+                db.execute("ROLLBACK TO operation")
+            db.execute("RELEASE operation")
+
+    def _attempt(self, db: sqlite3.Connection, operation: _Operation) -> None:
+        was_in_transaction = db.in_transaction
+        operation.error = None
+        try:
+            operation.result = operation.do(db)
+        except Exception as error:
+            if was_in_transaction and not db.in_transaction:
+                raise  # a full disk, say: SQLite has given up what all of the group did
+            self._fail([operation], error)
+
+    def _fail(self, group: Iterable[_Operation], error: Exception) -> None:
+        blamed = blame(error, self._path)
+        for operation in group:
+            operation.error = blamed
+
+
+def _tell(group: list[_Operation]) -> None:
+    """Once for each loop: waking one costs more than all the rest of it."""
+    for loop, some in groupby(group, key=lambda operation: operation.loop):
+        with suppress(RuntimeError):  # a loop that has been closed has nobody to tell
+            loop.call_soon_threadsafe(_tell_each, list(some))
+
+
+def _tell_each(group: list[_Operation]) -> None:
+    for operation in group:
+        operation.tell()

@@ -1,0 +1,82 @@
+"""The tables as a picture: Mermaid's `stateDiagram-v2`, one box for the response and one for each item and part.
+
+It knows how to draw and nothing of what the tables say, so that the picture in the README cannot be out of date.
+`python -m penstock.transcript.diagram` prints it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any, get_args
+
+import msgspec
+
+from penstock.wire import Event, Response, StreamEvent
+
+from .lifecycle import DONE, MACHINES, OPEN, TERMINAL, Machine
+
+_INDENT = " " * 4
+_OUTSIDE = ("new", DONE)
+
+
+def diagram() -> str:
+    """The text of the picture."""
+    lines = ["stateDiagram-v2"]
+    for cls, machine in MACHINES.items():
+        lines += [_INDENT + line for line in _box(cls, machine)]
+    return "\n".join(lines) + "\n"
+
+
+def _box(cls: type[Any], machine: Machine) -> Iterator[str]:
+    """One machine. Mermaid knows one space of names for all boxes, so a state is named after its machine too."""
+    box = str(cls.__struct_config__.tag or cls.__name__.lower())
+    yield f"state {box} {{"
+    for state in _states(machine):
+        yield f'{_INDENT}state "{state}" as {_name(box, state)}'
+    if cls is not Response:
+        yield f"{_INDENT}[*] --> {_name(box, OPEN)} : {_told(_openers(cls))}"
+    for start, ways in machine.items():
+        for end, events in _by_end(ways).items():
+            yield f"{_INDENT}{_name(box, start)} --> {_name(box, end)} : {_told(events)}"
+    for end in (state for state in _states(machine) if state in TERMINAL):
+        yield f"{_INDENT}{_name(box, end)} --> [*]"
+    yield "}"
+
+
+def _states(machine: Machine) -> list[str]:
+    """Every state but those before the beginning and after the end, in the order of the table."""
+    states = dict.fromkeys([*machine, *(end for ways in machine.values() for end in ways.values())])
+    return [state for state in states if state not in _OUTSIDE]
+
+
+def _name(box: str, state: str) -> str:
+    return "[*]" if state in _OUTSIDE else f"{box}_{state}"
+
+
+def _by_end(ways: dict[type[Event], str]) -> dict[str, list[type[Event]]]:
+    """The events of each way from a state, by where they lead."""
+    ends: dict[str, list[type[Event]]] = {}
+    for event, end in ways.items():
+        ends.setdefault(end, []).append(event)
+    return ends
+
+
+def _openers(cls: type[Any]) -> list[type[Event]]:
+    """The events that may begin an object of a class."""
+    return [event for event in get_args(StreamEvent) if event.fold.word == "open" and cls in _opened(event)]
+
+
+def _opened(event: type[Any]) -> tuple[type[Any], ...]:
+    """What an event of a class may begin, by the type of the field that carries it."""
+    kinds = {field.name: field.type for field in msgspec.structs.fields(event)}
+    kind = kinds[event.fold.names[0]]
+    return get_args(kind) or (kind,)
+
+
+def _told(events: list[type[Event]]) -> str:
+    return ", ".join(str(event.__struct_config__.tag).removeprefix("response.") for event in events)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(diagram())

@@ -1,0 +1,200 @@
+"""The lanes: one open output item each, from its first event to its last.
+
+A lane is created when its item begins and closed when it ends; what a lane is, says which item is open, so that no
+state exists in which a text is added to a call. Every final text is read back from the transcript, never kept twice.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from penstock.calling import CallForm
+from penstock.ids import NewId
+from penstock.wire import (
+    ContentPartAdded,
+    ItemStatus,
+    Message,
+    OutputItemAdded,
+    OutputItemDone,
+    OutputText,
+    OutputTextAnnotationAdded,
+    OutputTextDelta,
+    Part,
+    ReasoningItem,
+    ReasoningSummaryPartAdded,
+    ReasoningSummaryTextDelta,
+    ReasoningText,
+    ReasoningTextDelta,
+    Refusal,
+    RefusalDelta,
+    SummaryText,
+)
+
+from . import deltas
+from .closing import END_PART, SETTLE_PART
+from .transcript import Transcript
+
+
+class Lane:
+    """One open item at one output index."""
+
+    def __init__(self, transcript: Transcript, item: Any) -> None:
+        self._transcript = transcript
+        self.item_id: str = item.id
+        self.output_index = transcript.output_count
+        transcript.record(OutputItemAdded(output_index=self.output_index, item=item))
+
+    def close(self, status: ItemStatus) -> None:
+        """End whatever is open within, then the item."""
+        raise NotImplementedError
+
+    def _end(self, status: ItemStatus) -> None:
+        item = replace(self._transcript.item(self.output_index), status=status)
+        self._transcript.record(OutputItemDone(output_index=self.output_index, item=item))
+
+
+class _PartLane(Lane):
+    """An item with content parts, of which at most the last one is open."""
+
+    def __init__(self, transcript: Transcript, item: Any) -> None:
+        super().__init__(transcript, item)
+        self._content_index = -1
+        self._part_class: type[Part] | None = None
+
+    def _at(self) -> dict[str, Any]:
+        return {
+            "item_id": self.item_id,
+            "output_index": self.output_index,
+            "content_index": self._content_index,
+        }
+
+    def _turn_to(self, part_class: type[Part]) -> None:
+        """Close the open part and open an empty one of this class."""
+        self._close_part()
+        self._part_class = part_class
+        self._content_index += 1
+        self._transcript.record(ContentPartAdded(**self._at(), part=_EMPTY[part_class]))
+
+    def _close_part(self) -> None:
+        if self._part_class is None:
+            return
+        part = self._transcript.item(self.output_index).content[self._content_index]
+        self._transcript.record(SETTLE_PART[self._part_class](part, self._at()))
+        self._transcript.record(END_PART[self._part_class](part, self._at()))
+        self._part_class = None
+
+    def close(self, status: ItemStatus) -> None:
+        """End the open part, then the item."""
+        self._close_part()
+        self._end(status)
+
+
+_EMPTY: dict[type[Part], Any] = {
+    OutputText: OutputText(text=""),
+    Refusal: Refusal(refusal=""),
+    ReasoningText: ReasoningText(text=""),
+}
+"""What a part is before anything was said in it. The transcript never changes what an event carries."""
+
+
+class MessageLane(_PartLane):
+    """The open message: text, annotations and refusals."""
+
+    def __init__(self, transcript: Transcript, new_id: NewId) -> None:
+        message = Message(id=new_id("msg_"), status="in_progress", role="assistant", content=[])
+        super().__init__(transcript, message)
+        self._annotations = 0
+
+    def text(self, delta: deltas.TextDelta) -> None:
+        """A piece of text, with its logprobs."""
+        if self._part_class is not OutputText:
+            self._turn_to(OutputText)
+        self._transcript.record(
+            OutputTextDelta(
+                item_id=self.item_id,
+                output_index=self.output_index,
+                content_index=self._content_index,
+                delta=delta.text,
+                logprobs=delta.logprobs,
+            )
+        )
+
+    def annotation(self, delta: deltas.AnnotationDelta) -> None:
+        """An annotation of the text."""
+        if self._part_class is not OutputText:
+            self._annotations = 0
+            self._turn_to(OutputText)
+        event = OutputTextAnnotationAdded(**self._at(), annotation_index=self._annotations, annotation=delta.annotation)
+        self._annotations += 1
+        self._transcript.record(event)
+
+    def refusal(self, delta: deltas.RefusalDelta) -> None:
+        """A piece of a refusal."""
+        self._annotations = 0
+        if self._part_class is not Refusal:
+            self._turn_to(Refusal)
+        self._transcript.record(RefusalDelta(**self._at(), delta=delta.text))
+
+
+class ReasoningLane(_PartLane):
+    """The open reasoning item: the thought and, where it was asked for, the same as its summary while it comes."""
+
+    def __init__(self, transcript: Transcript, new_id: NewId, *, summarize: bool) -> None:
+        item = ReasoningItem(id=new_id("rs_"), status="in_progress", summary=[], content=[])
+        super().__init__(transcript, item)
+        self._at_summary: dict[str, Any] = {
+            "item_id": self.item_id,
+            "output_index": self.output_index,
+            "summary_index": 0,
+        }
+        self._summarize = summarize
+        if summarize:
+            transcript.record(ReasoningSummaryPartAdded(**self._at_summary, part=SummaryText(text="")))
+
+    def reasoning(self, delta: deltas.ReasoningDelta) -> None:
+        """A piece of the thought."""
+        if self._part_class is not ReasoningText:
+            self._turn_to(ReasoningText)
+        self._transcript.record(ReasoningTextDelta(**self._at(), delta=delta.text))
+        if self._summarize:
+            self._transcript.record(ReasoningSummaryTextDelta(**self._at_summary, delta=delta.text))
+
+    def close(self, status: ItemStatus) -> None:
+        """End the thought, its summary, then the item."""
+        self._close_part()
+        if self._summarize:
+            part = self._transcript.item(self.output_index).summary[0]
+            self._transcript.record(SETTLE_PART[SummaryText](part, self._at_summary))
+            self._transcript.record(END_PART[SummaryText](part, self._at_summary))
+        self._end(status)
+
+
+class CallLane(Lane):
+    """The open call of an offered function, told by the form that its tool family gives it."""
+
+    def __init__(self, transcript: Transcript, new_id: NewId, form: CallForm, call_id: str) -> None:
+        self._form = form
+        self._reader = form.reader()
+        super().__init__(transcript, form.item(id=new_id(form.id_prefix), call_id=call_id))
+
+    def arguments(self, fragment: str) -> None:
+        """A piece of the arguments."""
+        self._tell(self._reader.feed(fragment))
+
+    def is_whole(self) -> bool:
+        """Whether the arguments are a whole JSON value, so that the call may end."""
+        return self._reader.is_whole()
+
+    def close(self, status: ItemStatus) -> None:
+        """Tell what was held back, settle the text, then end the item."""
+        if status == "completed":
+            self._tell(self._reader.close())
+        item = self._transcript.item(self.output_index)
+        self._transcript.record(self._form.done(item=item, output_index=self.output_index))
+        self._end(status)
+
+    def _tell(self, text: str) -> None:
+        if text:
+            self._transcript.record(self._form.delta(item_id=self.item_id, output_index=self.output_index, delta=text))

@@ -1,0 +1,239 @@
+"""The reducer: deltas of any upstream in, events of one response into its transcript.
+
+It knows which item is open and when to open another; the tables say whether it is right. The model speaks in one lane
+(a message or its thoughts), and each of its calls has a lane of its own, since some upstreams write several at once.
+It never numbers an event and never keeps a text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from msgspec.structs import replace
+
+from penstock.calling import CallForm
+from penstock.calling.function_call import FunctionForm
+from penstock.errors import ApiError, upstream_failed
+from penstock.ids import NewId, Now
+from penstock.limits import Limits
+from penstock.wire import (
+    Completed,
+    Created,
+    Failed,
+    Incomplete,
+    IncompleteDetails,
+    IncompleteReason,
+    InProgress,
+    ItemStatus,
+    LifecycleEvent,
+    Queued,
+    Response,
+    Usage,
+    UsageReported,
+)
+
+from . import deltas
+from .lanes import CallLane, Lane, MessageLane, ReasoningLane
+from .transcript import Transcript
+
+
+class Reducer:
+    """Tells one response. `forms` says how calls of each offered function come back to the client."""
+
+    def __init__(
+        self,
+        transcript: Transcript,
+        *,
+        forms: Mapping[str, CallForm],
+        limits: Limits,
+        new_id: NewId,
+        now_s: Now,
+        summarize: bool = False,
+        report_usage: bool = False,
+    ) -> None:
+        self._transcript = transcript
+        self._forms = forms
+        self._limits = limits
+        self._new_id = new_id
+        self._now_s = now_s
+        self._summarize = summarize
+        self._report_usage = report_usage
+        self._said: Lane | None = None
+        self._calls: dict[int, _PendingCall] = {}
+        self._usage: Usage | None = None
+        self._incomplete: IncompleteReason | None = None
+        self._budget = limits.output_bytes_max
+        self._on: dict[type[Any], Callable[[Any], None]] = {
+            deltas.TextDelta: self._text,
+            deltas.AnnotationDelta: self._annotation,
+            deltas.RefusalDelta: self._refusal,
+            deltas.ReasoningDelta: self._reasoning,
+            deltas.ToolCallDelta: self._tool_call,
+            deltas.UsageDelta: self._set_usage,
+            deltas.Finish: self._finish,
+        }
+
+    def begin(self, skeleton: Response) -> None:
+        """The first events of the stream: two, or three of a response that was queued."""
+        self._transcript.record(Created(response=skeleton))
+        if skeleton.status == "queued":
+            self._transcript.record(Queued(response=skeleton))
+            skeleton = replace(skeleton, status="in_progress")
+        self._transcript.record(InProgress(response=skeleton))
+
+    def receive(self, delta: deltas.Delta) -> None:
+        """Tell one delta. Raises `ApiError` where the upstream said more than the limits allow."""
+        self._on[type(delta)](delta)
+
+    def ending(self, estimate: Callable[[Response], Usage], *, is_cut: bool = False) -> LifecycleEvent:
+        """The upstream has ended its turn, or is cut short: close what is open, and give the terminal event.
+
+        It is not recorded yet, so that its Response can be kept before anybody sees it.
+        """
+        status: ItemStatus = "incomplete" if self._incomplete or is_cut else "completed"
+        self._close(status)
+        usage = self._usage or estimate(self._transcript.snapshot())
+        if self._report_usage:
+            self._transcript.record(UsageReported(usage=usage))
+        response = replace(self._transcript.snapshot(), status=status, usage=usage)
+        if status == "incomplete":
+            details = IncompleteDetails(reason=self._incomplete)
+            return Incomplete(response=replace(response, incomplete_details=details))
+        return Completed(response=replace(response, completed_at=self._now_s()))
+
+    def failure(self, error: ApiError) -> LifecycleEvent:
+        """The response cannot go on: close what is open as incomplete. The terminal event is given, as by `ending`."""
+        self._close("incomplete")
+        response = replace(
+            self._transcript.snapshot(), status="failed", usage=self._usage, error=error.response_error()
+        )
+        return Failed(response=response)
+
+    def abandon(self) -> None:
+        """Forget what is open, so that a response which a bug of ours has left in disorder can still end."""
+        self._said = None
+        self._calls.clear()
+        self._transcript.abandon()
+
+    def _text(self, delta: deltas.TextDelta) -> None:
+        if delta.text:
+            self._spend(delta.text)
+            lane = self._said
+            (lane if type(lane) is MessageLane else self._message()).text(delta)
+
+    def _annotation(self, delta: deltas.AnnotationDelta) -> None:
+        self._message().annotation(delta)
+
+    def _refusal(self, delta: deltas.RefusalDelta) -> None:
+        if delta.text:
+            self._spend(delta.text)
+            self._message().refusal(delta)
+
+    def _reasoning(self, delta: deltas.ReasoningDelta) -> None:
+        if not delta.text:
+            return
+        self._spend(delta.text)
+        lane = self._said
+        if not isinstance(lane, ReasoningLane):
+            self._turn()
+            self._may_open()
+            lane = ReasoningLane(self._transcript, self._new_id, summarize=self._summarize)
+            self._said = lane
+        lane.reasoning(delta)
+
+    def _tool_call(self, delta: deltas.ToolCallDelta) -> None:
+        self._spend(delta.arguments)
+        call = self._calls.get(delta.lane)
+        if call is None:
+            self._turn()
+            call = self._calls[delta.lane] = _PendingCall()
+        call.receive(delta, self._open_call)
+
+    def _set_usage(self, delta: deltas.UsageDelta) -> None:
+        self._usage = delta.usage
+
+    def _finish(self, delta: deltas.Finish) -> None:
+        self._incomplete = delta.incomplete
+
+    def _message(self) -> MessageLane:
+        """The open message, or a new one in place of what was said before."""
+        lane = self._said
+        if not isinstance(lane, MessageLane):
+            self._turn()
+            self._may_open()
+            lane = self._said = MessageLane(self._transcript, self._new_id)
+        return lane
+
+    def _open_call(self, name: str, call_id: str | None) -> CallLane:
+        """A call begins. A function that was never offered comes back as it was called: the client may know it."""
+        self._may_open()
+        form = self._forms.get(name) or FunctionForm(name)
+        return CallLane(self._transcript, self._new_id, form, call_id or self._new_id("call_"))
+
+    def _turn(self) -> None:
+        """The model turns to something else: a call that is whole ends, so that a client may run it meanwhile.
+
+        Any other call may still grow, since some upstreams say things between its pieces.
+        """
+        self._close_said("completed")
+        for call in self._calls.values():
+            if call.lane and not call.closed and call.lane.is_whole():
+                call.close("completed")
+
+    def _close_said(self, status: ItemStatus) -> None:
+        if self._said is not None:
+            self._said.close(status)
+            self._said = None
+
+    def _close(self, status: ItemStatus) -> None:
+        self._close_said(status)
+        for call in self._calls.values():
+            call.close("completed" if call.lane and call.lane.is_whole() else status)
+        self._calls.clear()
+
+    def _may_open(self) -> None:
+        if self._transcript.output_count >= self._limits.output_items_max:
+            raise upstream_failed(
+                f"The upstream wrote more than {self._limits.output_items_max} output items.", retriable=False
+            )
+
+    def _spend(self, text: str) -> None:
+        self._budget -= len(text)
+        if self._budget < 0:
+            raise upstream_failed(
+                f"The upstream wrote more than {self._limits.output_bytes_max} characters.", retriable=False
+            )
+
+
+class _PendingCall:
+    """One call of the turn. Its item begins with its name, which some upstreams send after the first arguments."""
+
+    def __init__(self) -> None:
+        self.lane: CallLane | None = None
+        self.closed = False
+        self._early: list[str] = []
+        self._call_id: str | None = None
+
+    def receive(self, delta: deltas.ToolCallDelta, open_call: Callable[[str, str | None], CallLane]) -> None:
+        """Take a piece of the call, beginning its item if this one names it."""
+        self._call_id = self._call_id or delta.call_id
+        if self.lane is None:
+            self._early.append(delta.arguments)
+            if not delta.name:
+                return
+            self.lane = open_call(delta.name, self._call_id)
+            fragment = "".join(self._early)
+        else:
+            fragment = delta.arguments
+        if fragment and not self.closed:
+            self.lane.arguments(fragment)
+
+    def close(self, status: ItemStatus) -> None:
+        """End the item. A call that was never named has none, and a turn cannot end well with it."""
+        if self.lane is None:
+            if status == "completed":
+                raise upstream_failed("The upstream called a tool without naming it.", retriable=False)
+        elif not self.closed:
+            self.closed = True
+            self.lane.close(status)

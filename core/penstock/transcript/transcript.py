@@ -1,0 +1,244 @@
+"""The transcript: the one place that numbers, checks and folds events.
+
+It owns the snapshot. Flat events go in; the tree of the Response is folded from them as they come, and is read at any
+time. It never does I/O, never makes an event of its own, and never changes an object that an event carries: what
+grows, grows here in lists of pieces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, get_args
+
+import msgspec
+from msgspec.structs import replace
+
+from penstock.wire import Event, Fold, Item, Response, StreamEvent
+
+from .lifecycle import DONE, MACHINES, OPEN, RESPONSE, TERMINAL, Machine
+
+
+class IllegalEvent(Exception):
+    """An event that the tables do not allow. It is a bug of who made the event, never of a client."""
+
+
+class _Node:
+    """An object of the Response under construction: its value so far, its state, and what grows within it."""
+
+    __slots__ = ("children", "machine", "pieces", "state", "value")
+
+    def __init__(self, value: Any, machine: Machine, state: str) -> None:
+        self.value = value
+        self.machine = machine
+        self.state = state
+        self.pieces: dict[str, list[Any]] = {}
+        self.children: dict[str, list[_Node]] = {}
+
+    def frozen(self) -> Any:
+        """The object as it is now, as a struct of its own."""
+        if not self.pieces and not self.children:
+            return self.value
+        grown: dict[str, Any] = {name: _joined(self.value, name, pieces) for name, pieces in self.pieces.items()}
+        for name, nodes in self.children.items():
+            grown[name] = [node.frozen() for node in nodes]
+        return replace(self.value, **grown)
+
+    def settle(self, value: Any) -> None:
+        """The value is final; what had grown is forgotten."""
+        self.value = value
+        self.pieces.clear()
+        self.children.clear()
+
+    def is_settled(self) -> bool:
+        """Whether everything within has ended."""
+        return all(node.state == DONE for nodes in self.children.values() for node in nodes)
+
+
+def _joined(value: Any, name: str, pieces: list[Any]) -> Any:
+    """A growing field's value: pieces of text make a text, and anything else a list."""
+    return "".join(pieces) if isinstance(getattr(value, name), str) else list(pieces)
+
+
+def _append(node: _Node, event: Any, names: tuple[str, ...], _: str) -> None:
+    field, source, *extend = names
+    pieces = node.pieces.get(field)
+    if pieces is None:
+        begun = getattr(node.value, field)
+        pieces = node.pieces[field] = [begun] if isinstance(begun, str) else list(begun)
+    pieces.append(getattr(event, source))
+    for name in extend:
+        if values := getattr(event, name):
+            node.pieces.setdefault(name, []).extend(values)
+
+
+def _settle(node: _Node, event: Any, names: tuple[str, ...], _: str) -> None:
+    for name in names:
+        node.pieces.pop(name, None)
+    node.value = replace(node.value, **{name: getattr(event, name) for name in names})
+
+
+def _status(node: _Node, event: Any, names: tuple[str, ...], _: str) -> None:
+    node.value = replace(node.value, status=names[0])
+
+
+def _open(node: _Node, event: Any, names: tuple[str, ...], place: str) -> None:
+    value = getattr(event, names[0])
+    node.children.setdefault(place, []).append(_Node(value, MACHINES[type(value)], OPEN))
+
+
+def _close(node: _Node, event: Any, names: tuple[str, ...], _: str) -> None:
+    node.settle(getattr(event, names[0]))
+
+
+def _adopt(node: _Node, event: Any, names: tuple[str, ...], _: str) -> None:
+    if node.state in TERMINAL:
+        node.settle(event.response)
+    else:
+        node.value = event.response
+
+
+def _nothing(node: _Node, event: Any, names: tuple[str, ...], _: str) -> None:
+    """An event that only tells."""
+
+
+_WORDS: dict[str, Callable[[_Node, Any, tuple[str, ...], str], None]] = {
+    "append": _append,
+    "settle": _settle,
+    "status": _status,
+    "open": _open,
+    "close": _close,
+    "adopt": _adopt,
+    "nothing": _nothing,
+}
+
+_PLACES = {"output_index": "output", "content_index": "content", "summary_index": "summary"}
+"""Which list of the Response an event's index is an index of, outermost first."""
+
+
+class _Rule(msgspec.Struct, frozen=True):
+    """How events of one class are folded: the way to the object, the word, and for `open` the list and its index."""
+
+    way: tuple[tuple[str, str], ...]
+    apply: Callable[[_Node, Any, tuple[str, ...], str], None]
+    names: tuple[str, ...]
+    ends: bool
+    place: str
+    index: str
+
+
+def _rule(cls: type[Event], fold: Fold) -> _Rule:
+    way = tuple((place, index) for index, place in _PLACES.items() if index in cls.__struct_fields__)
+    place = index = ""
+    if fold.word == "open":  # addressed to the object that will hold the new one
+        *outer, (place, index) = way
+        way = tuple(outer)
+    ends = fold.word == "close" or (cls in RESPONSE["in_progress"] and RESPONSE["in_progress"][cls] in TERMINAL)
+    return _Rule(way, _WORDS[fold.word], fold.names, ends, place, index)
+
+
+_RULES: dict[type[Event], _Rule] = {cls: _rule(cls, cls.fold) for cls in get_args(StreamEvent)}
+
+
+_NOWHERE: dict[type[Event], str] = {}
+"""Where an object that has ended may still go."""
+
+
+class Transcript:
+    """The events of one response, from the first to the one terminal event, and the Response that they make."""
+
+    def __init__(self) -> None:
+        self._root = _Node(None, RESPONSE, "new")
+        self._count = 0
+        self._fresh: list[Event] = []
+
+    def record(self, event: Event) -> None:
+        """Give the event its number and fold it in. Raises `IllegalEvent` where the tables do not allow it."""
+        cls = type(event)
+        rule = _RULES[cls]
+        node = self._find(rule.way, event)
+        state = node.machine.get(node.state, _NOWHERE).get(cls)
+        if state is None:
+            raise IllegalEvent(f"{event.type} in state {node.state!r} of {type(node.value).__name__}")
+        if rule.ends and not node.is_settled():
+            raise IllegalEvent(f"{event.type} while something within is still open")
+        if rule.place and getattr(event, rule.index) != len(node.children.get(rule.place, ())):
+            raise IllegalEvent(f"{event.type} at {rule.index} {getattr(event, rule.index)}, which is not the next")
+        node.state = state
+        rule.apply(node, event, rule.names, rule.place)
+        event.sequence_number = self._count
+        self._count += 1
+        self._fresh.append(event)
+
+    @property
+    def fresh(self) -> list[Event]:
+        """The events recorded since the last `take`."""
+        return self._fresh
+
+    def take(self) -> list[Event]:
+        """The events recorded since the last call, for the readers."""
+        fresh, self._fresh = self._fresh, []
+        return fresh
+
+    def snapshot(self) -> Response:
+        """The Response as the events so far make it. Afterwards recorded events do not change it."""
+        response: Response = self._root.frozen()
+        return response
+
+    def item(self, output_index: int) -> Any:
+        """One output item as it is now."""
+        item: Item = self._root.children["output"][output_index].frozen()
+        return item
+
+    def item_state(self, output_index: int) -> str:
+        """The state of one output item, by its table."""
+        return self._root.children["output"][output_index].state
+
+    def open_parts(self, output_index: int) -> list[tuple[str, int, Any, str]]:
+        """The parts of an item that have not ended: the name and value of their index, the part, and its state."""
+        children = self._root.children["output"][output_index].children
+        return [
+            (index, number, node.frozen(), node.state)
+            for index, place in _PLACES.items()
+            for number, node in enumerate(children.get(place, ()))
+            if node.state != DONE
+        ]
+
+    @property
+    def output_count(self) -> int:
+        """How many output items there are: the index of the next one."""
+        return len(self._root.children.get("output", ()))
+
+    @property
+    def state(self) -> str:
+        """The response's state, by the table."""
+        return self._root.state
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether the terminal event was recorded."""
+        return self._root.state in TERMINAL
+
+    def abandon(self) -> None:
+        """Take what is open for ended, so that the response can end after a bug of ours."""
+        for node in self._root.children.get("output", ()):
+            node.state = DONE
+
+    def _find(self, way: tuple[tuple[str, str], ...], event: Event) -> _Node:
+        node = self._root
+        try:
+            for place, index in way:
+                at = getattr(event, index)
+                if at < 0:  # it would count from the end
+                    raise IndexError(at)
+                node = node.children[place][at]
+        except LookupError:
+            raise IllegalEvent(f"{event.type} about what was never added") from None
+        return node
+
+
+def fold(events: Iterable[Event]) -> Response:
+    """The Response that a sequence of events makes. Raises `IllegalEvent` where the sequence is not a legal one."""
+    transcript = Transcript()
+    for event in events:
+        transcript.record(event)
+    return transcript.snapshot()

@@ -1,0 +1,68 @@
+"""The conversation family: conversations, how a request names one, and items by reference.
+
+It knows the JSON of OpenAI's Conversations API. A conversation's items are the items of any family.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+
+from penstock import wire
+
+from ._base import Item, Wire
+
+Metadata: TypeAlias = Annotated[
+    dict[Annotated[str, msgspec.Meta(max_length=64)], Annotated[str, msgspec.Meta(max_length=512)]],
+    msgspec.Meta(max_length=16),
+]
+"""Up to 16 pairs of the client's own; keys of up to 64 and values of up to 512 characters."""
+
+
+class ConversationReference(Wire, kw_only=True):
+    """A conversation by its id."""
+
+    id: str
+
+
+class ItemReference(Item, kw_only=True, tag="item_reference"):
+    """An item that the server knows, by its id."""
+
+    id: str
+
+
+class CreateConversation(Wire, kw_only=True):
+    """The body of `POST /conversations`."""
+
+    items: Annotated[list[wire.InputItem], msgspec.Meta(max_length=20)] | None = None
+    metadata: Metadata | None = None
+
+
+class UpdateConversation(Wire, kw_only=True):
+    """The body of `POST /conversations/{id}`."""
+
+    metadata: Metadata | None = None
+
+
+class CreateConversationItems(Wire, kw_only=True):
+    """The body of `POST /conversations/{id}/items`."""
+
+    items: Annotated[list[wire.InputItem], msgspec.Meta(min_length=1, max_length=20)]
+
+
+class Conversation(Wire, kw_only=True):
+    """A conversation. Times are Unix seconds."""
+
+    id: str
+    object: Literal["conversation"] = "conversation"
+    created_at: int
+    metadata: dict[str, str]
+
+
+class Deleted(Wire, kw_only=True):
+    """What was deleted. `object` is OpenAI's word for its kind."""
+
+    id: str
+    object: Literal["response", "conversation.deleted"]
+    deleted: Literal[True] = True

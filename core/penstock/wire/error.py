@@ -1,0 +1,42 @@
+"""Errors as clients see them: the body of a failed request, a response's `error`, and the `error` event.
+
+It knows the shapes; which failure is whose, `penstock.errors` says.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ._base import Event, Fold, Wire, nothing
+
+
+class ErrorDetail(Wire, kw_only=True):
+    """What went wrong. `param` is a path such as `input[3].content`."""
+
+    message: str
+    type: str
+    param: str | None = None
+    code: str | None = None
+
+
+class ErrorBody(Wire, kw_only=True):
+    """The JSON body of every reply with a status of 400 or more."""
+
+    error: ErrorDetail
+
+
+class ResponseError(Wire, kw_only=True):
+    """The `error` of a failed Response."""
+
+    code: str
+    message: str
+
+
+class Error(Event, kw_only=True, tag="error"):
+    """The stream met an error; a terminal event follows."""
+
+    fold: ClassVar[Fold] = nothing()
+
+    code: str | None = None
+    message: str
+    param: str | None = None

@@ -1,0 +1,185 @@
+"""The message family: messages both ways, their content parts, and the events of text and refusals.
+
+It knows the JSON of OpenAI's `Message`, `EasyInputMessage`, `ResponseOutputMessage` and their parts; one class
+serves input and output, since a client sends back what it was given. It never looks at what the texts say.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal, TypeAlias
+
+import msgspec
+
+from penstock import wire
+
+from ._base import UNSET, Event, Fold, Item, ItemStatus, Part, UnsetType, Wire, append, settle
+
+ImageDetail: TypeAlias = Literal["low", "high", "auto", "original"]
+
+
+class InputText(Part, kw_only=True, tag="input_text"):
+    """Text that the client says."""
+
+    text: str
+    prompt_cache_breakpoint: msgspec.Raw | UnsetType = UNSET
+
+
+class InputImage(Part, kw_only=True, tag="input_image"):
+    """An image by URL (a `data:` URL too) or by the id of a file."""
+
+    detail: ImageDetail | None = "auto"
+    image_url: str | None | UnsetType = UNSET
+    file_id: str | None | UnsetType = UNSET
+    prompt_cache_breakpoint: msgspec.Raw | UnsetType = UNSET
+
+
+class InputFile(Part, kw_only=True, tag="input_file"):
+    """A file by its data (base64 or a `data:` URL), by URL or by id."""
+
+    filename: str | None | UnsetType = UNSET
+    file_data: str | None | UnsetType = UNSET
+    file_url: str | None | UnsetType = UNSET
+    file_id: str | None | UnsetType = UNSET
+    detail: Literal["auto", "low", "high"] | None | UnsetType = UNSET
+    prompt_cache_breakpoint: msgspec.Raw | UnsetType = UNSET
+
+
+class AudioData(Wire, kw_only=True):
+    """Base64 audio and its format."""
+
+    data: str
+    format: Literal["mp3", "wav"]
+
+
+class InputAudio(Part, kw_only=True, tag="input_audio"):
+    """Audio that the client says."""
+
+    input_audio: AudioData
+
+
+class FileCitation(Wire, kw_only=True, tag_field="type", tag="file_citation"):
+    """An annotation: this text cites a file."""
+
+    file_id: str
+    filename: str = ""
+    index: int = 0
+
+
+class UrlCitation(Wire, kw_only=True, tag_field="type", tag="url_citation"):
+    """An annotation: the characters from `start_index` to `end_index` cite a web page."""
+
+    url: str
+    title: str = ""
+    start_index: int = 0
+    end_index: int = 0
+
+
+class ContainerFileCitation(Wire, kw_only=True, tag_field="type", tag="container_file_citation"):
+    """An annotation: these characters cite a file of a code interpreter's container."""
+
+    container_id: str
+    file_id: str
+    filename: str = ""
+    start_index: int = 0
+    end_index: int = 0
+
+
+class FilePath(Wire, kw_only=True, tag_field="type", tag="file_path"):
+    """An annotation: a path to a file that was made."""
+
+    file_id: str
+    index: int = 0
+
+
+Annotation: TypeAlias = FileCitation | UrlCitation | ContainerFileCitation | FilePath
+
+
+class TopLogprob(Wire, kw_only=True):
+    """One of the likeliest tokens at a position; `logprob` is a natural logarithm."""
+
+    token: str
+    bytes: list[int] | None = []
+    logprob: float
+
+
+class Logprob(TopLogprob, kw_only=True):
+    """The token that was chosen at a position, and the likeliest ones beside it."""
+
+    top_logprobs: list[TopLogprob] | None = []
+
+
+class OutputText(Part, kw_only=True, tag="output_text"):
+    """Text that the model says. The lists may be null where a client sends back what another server said."""
+
+    text: str
+    annotations: list[Annotation] | None = []
+    logprobs: list[Logprob] | None = []
+
+
+class Refusal(Part, kw_only=True, tag="refusal"):
+    """The model's words for why it will not answer."""
+
+    refusal: str
+
+
+class Message(Item, kw_only=True, tag="message"):
+    """A message of any role. `content` is a plain string only where a client wrote it so."""
+
+    id: str | None | UnsetType = UNSET
+    status: ItemStatus | None | UnsetType = UNSET
+    role: Literal["user", "assistant", "system", "developer"]
+    content: str | list[wire.ContentPart]
+    phase: Literal["commentary", "final_answer"] | None | UnsetType = UNSET
+
+
+class _PartEvent(Event, kw_only=True, tag=""):
+    """An event about one content part of one item."""
+
+    item_id: str
+    output_index: int
+    content_index: int
+
+
+class OutputTextDelta(_PartEvent, kw_only=True, tag="response.output_text.delta"):
+    """A piece of text; `obfuscation` is padding that hides the piece's length from who watches the wire."""
+
+    fold: ClassVar[Fold] = append("text", extend="logprobs")
+
+    delta: str
+    logprobs: list[Logprob] = []
+    obfuscation: str | UnsetType = UNSET
+
+
+class OutputTextAnnotationAdded(_PartEvent, kw_only=True, tag="response.output_text.annotation.added"):
+    """An annotation of the text so far."""
+
+    fold: ClassVar[Fold] = append("annotations", source="annotation")
+
+    annotation_index: int
+    annotation: Annotation
+
+
+class OutputTextDone(_PartEvent, kw_only=True, tag="response.output_text.done"):
+    """The text is whole."""
+
+    fold: ClassVar[Fold] = settle("text", "logprobs")
+
+    text: str
+    logprobs: list[Logprob] | None = []
+
+
+class RefusalDelta(_PartEvent, kw_only=True, tag="response.refusal.delta"):
+    """A piece of a refusal."""
+
+    fold: ClassVar[Fold] = append("refusal")
+
+    delta: str
+    obfuscation: str | UnsetType = UNSET
+
+
+class RefusalDone(_PartEvent, kw_only=True, tag="response.refusal.done"):
+    """The refusal is whole."""
+
+    fold: ClassVar[Fold] = settle("refusal")
+
+    refusal: str

@@ -1,0 +1,18 @@
+"""The namespace family: tools that share a name in front of their own.
+
+It knows the grouping only.
+"""
+
+from __future__ import annotations
+
+from ._base import Tool
+from .custom_tool import CustomTool
+from .function_call import FunctionName, FunctionTool
+
+
+class NamespaceTool(Tool, kw_only=True, tag="namespace"):
+    """Functions and custom tools under one name."""
+
+    name: FunctionName
+    description: str
+    tools: list[FunctionTool | CustomTool]

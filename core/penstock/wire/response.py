@@ -1,0 +1,134 @@
+"""The Response: what every reader of a run sees, its usage, and the events of its life.
+
+It knows OpenAI's `Response`; every key is always present, with null or the default where nothing was said. Nothing
+here builds one: `penstock.engine.plan` makes the skeleton and `penstock.transcript` folds the rest.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal, TypeAlias
+
+import msgspec
+
+from penstock import wire
+
+from ._base import UNSET, Event, Fold, UnsetType, Wire, adopt, settle
+from .conversation import ConversationReference
+from .error import ResponseError
+from .reasoning import Reasoning
+from .request import Prompt, PromptCacheOptions, ServiceTier, TextConfig
+from .tool_choice import ToolChoice
+
+ResponseStatus: TypeAlias = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
+IncompleteReason: TypeAlias = Literal["max_output_tokens", "content_filter"]
+
+
+class InputTokensDetails(Wire, kw_only=True):
+    """Input tokens that came from, or went to, the prompt cache."""
+
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+
+
+class OutputTokensDetails(Wire, kw_only=True):
+    """Output tokens that were thoughts."""
+
+    reasoning_tokens: int = 0
+
+
+class Usage(Wire, kw_only=True):
+    """What a response cost, in tokens. `estimated` is there, and true, where the upstream did not say."""
+
+    input_tokens: int
+    input_tokens_details: InputTokensDetails = msgspec.field(default_factory=InputTokensDetails)
+    output_tokens: int
+    output_tokens_details: OutputTokensDetails = msgspec.field(default_factory=OutputTokensDetails)
+    total_tokens: int
+    estimated: Literal[True] | UnsetType = UNSET
+
+
+class IncompleteDetails(Wire, kw_only=True):
+    """Why a response stopped early; null where OpenAI has no word for it, as when the server had to stop."""
+
+    reason: IncompleteReason | None
+
+
+class Response(Wire, kw_only=True):
+    """A model's response. Times are Unix seconds."""
+
+    id: str
+    object: Literal["response"] = "response"
+    created_at: int
+    completed_at: int | None = None
+    status: ResponseStatus
+    background: bool = False
+    error: ResponseError | None = None
+    incomplete_details: IncompleteDetails | None = None
+    instructions: str | list[wire.InputItem] | None = None
+    max_output_tokens: int | None = None
+    max_tool_calls: int | None = None
+    model: str
+    output: list[wire.OutputItem] = []
+    parallel_tool_calls: bool = True
+    previous_response_id: str | None = None
+    conversation: ConversationReference | None = None
+    prompt: Prompt | None = None
+    prompt_cache_key: str | None = None
+    prompt_cache_retention: Literal["in_memory", "24h"] | None = None
+    prompt_cache_options: PromptCacheOptions | UnsetType = UNSET
+    reasoning: Reasoning = msgspec.field(default_factory=Reasoning)
+    safety_identifier: str | None = None
+    service_tier: ServiceTier = "default"
+    store: bool = True
+    temperature: float = 1.0
+    text: TextConfig
+    tool_choice: ToolChoice = "auto"
+    tools: list[wire.Tool] = []
+    top_logprobs: int = 0
+    top_p: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    truncation: Literal["auto", "disabled"] = "disabled"
+    usage: Usage | None = None
+    user: str | None = None
+    metadata: dict[str, str] = {}
+
+
+class LifecycleEvent(Event, kw_only=True, tag=""):
+    """An event that carries the Response as it is then."""
+
+    fold: ClassVar[Fold] = adopt()
+
+    response: Response
+
+
+class Created(LifecycleEvent, kw_only=True, tag="response.created"):
+    """The response exists."""
+
+
+class Queued(LifecycleEvent, kw_only=True, tag="response.queued"):
+    """The response waits for its turn."""
+
+
+class InProgress(LifecycleEvent, kw_only=True, tag="response.in_progress"):
+    """The model is at work."""
+
+
+class Completed(LifecycleEvent, kw_only=True, tag="response.completed"):
+    """The response is whole. Terminal."""
+
+
+class Incomplete(LifecycleEvent, kw_only=True, tag="response.incomplete"):
+    """The response stopped early, and `incomplete_details` says why. Terminal."""
+
+
+class Failed(LifecycleEvent, kw_only=True, tag="response.failed"):
+    """The response failed, and `error` says how. Terminal."""
+
+
+class UsageReported(Event, kw_only=True, tag="response.usage"):
+    """The usage, once more before the end, for clients that asked with `stream_options.include_usage`."""
+
+    fold: ClassVar[Fold] = settle("usage")
+
+    usage: Usage

@@ -1,0 +1,247 @@
+"""`penstock serve` as a process: how it begins, what it says, and how it ends.
+
+Run as a script, this file is `penstock` with an app that says which process it is, and streams as long as it is asked.
+"""
+
+import asyncio
+import json
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from http.client import HTTPResponse
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOON_S = 15.0
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    if scope["type"] != "http":
+        raise TypeError("no lifespan here")
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    for _ in range(int(scope["path"].strip("/") or 0)):
+        await send({"type": "http.response.body", "body": b"." * 10, "more_body": True})
+        await asyncio.sleep(0.1)
+    await send({"type": "http.response.body", "body": str(os.getpid()).encode()})
+
+
+def stubbed_penstock(fault: str) -> int:
+    stub: Any = ModuleType("penstock_adapters.starlette")
+
+    def create_app(settings: object) -> Any:
+        if fault == "app":
+            raise RuntimeError("no app today")
+        return app
+
+    stub.create_app = create_app
+    stub.STORES = {}
+    sys.modules["penstock_adapters.starlette"] = stub
+    if fault:
+        sys.modules[fault] = None  # type: ignore[assignment]
+
+    from penstock_adapters.cli import main
+
+    return main(sys.argv[2:])
+
+
+class Penstock:
+    """A server with the app above; `lines` are what it said so far."""
+
+    def __init__(self, *argv: str, fault: str = "", **env: str) -> None:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("PENSTOCK_")}
+        roots = os.pathsep.join([str(ROOT / "core"), str(ROOT / "adapters")])
+        self.process = subprocess.Popen(
+            [sys.executable, __file__, fault, *argv],
+            env=clean | {"PYTHONPATH": roots, "PENSTOCK_STORE": "none://"} | env,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.lines: list[str] = []
+
+    def until(self, pattern: str) -> re.Match[str]:
+        """The first line from here on that has it."""
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.lines.append(line)
+            if found := re.search(pattern, line):
+                return found
+        raise AssertionError(f"it ended with {self.process.wait()}, having said: {self.lines}")
+
+    def listening(self) -> str:
+        return self.until(r"listening on (http://\S+)")[1]
+
+    def end(self, number: int | None = None) -> int:
+        if number is not None:
+            self.process.send_signal(number)
+        assert self.process.stderr is not None
+        if not self.process.stderr.closed:
+            self.lines += self.process.stderr
+            self.process.stderr.close()
+        return self.process.wait(SOON_S)
+
+
+@contextmanager
+def penstock(*argv: str, fault: str = "", **env: str) -> Iterator[Penstock]:
+    running = Penstock("serve", "--port", "0", *argv, fault=fault, **env)
+    try:
+        yield running
+    finally:
+        running.process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(running.process.pid, signal.SIGKILL)
+        running.end()
+
+
+def get(url: str) -> HTTPResponse:
+    return urllib.request.urlopen(url, timeout=SOON_S)  # type: ignore[no-any-return]
+
+
+def eventually(what: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SOON_S
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def refuses(url: str) -> bool:
+    try:
+        get(url).close()
+    except OSError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_it_begins_and_ends_quietly(number: int, workers: str) -> None:
+    with penstock("--workers", workers) as server:
+        url = server.listening()
+        with get(url) as reply:
+            assert (reply.status, reply.headers["server"]) == (200, None)
+        assert server.end(number) == 0
+        assert [line.partition(" ")[0] for line in server.lines] == ["models:", "listening", "try:"]
+
+
+def test_it_says_what_it_serves_where_and_how_to_ask() -> None:
+    env = {"PENSTOCK_API_KEYS": "sk-client", "PENSTOCK_ALLOWED_HOSTS": "a.example"}
+    with penstock("--upstream", "http://127.0.0.1:9/v1", "--model", "it's", "--host", "0.0.0.0", **env) as server:
+        port = server.listening().rpartition(":")[2]
+        curl = shlex.split(server.until("^try: (.+)")[1])
+        assert server.lines[:2] == [
+            "models: * at http://127.0.0.1:9/v1 (default)\n",
+            f"listening on http://0.0.0.0:{port}\n",
+        ]
+        assert curl[:2] == ["curl", f"http://127.0.0.1:{port}/v1/responses"]
+        assert "authorization: Bearer YOUR_API_KEY" in curl
+        assert json.loads(curl[-1])["model"] == "it's"
+        assert "sk-" not in "".join(server.lines)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_port_in_use_is_one_line(host: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        second = Penstock("serve", "--host", host, "--port", str(port))
+        assert second.end() == 2
+    reason = f"cannot listen on {host} port {port}: address already in use; choose another by --port or --host"
+    assert second.lines == [f"penstock: port: {reason}\n"]
+
+
+@pytest.mark.parametrize("missing", ["uvicorn", "penstock_adapters.starlette"])
+def test_a_missing_server_is_one_line_and_a_bug_is_not(missing: str) -> None:
+    with penstock(fault=missing) as server:
+        code = server.end()
+        if missing == "uvicorn":
+            assert code == 2
+            assert server.lines == ["penstock: serve: uvicorn is not installed: pip install 'penstock[server]'\n"]
+        else:
+            assert (code, "Traceback" in server.lines[0]) == (1, True)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_open_streams_may_end(workers: str) -> None:
+    with penstock("--workers", workers) as server:
+        with get(f"{server.listening()}/10") as stream:
+            stream.read(1)
+            server.process.send_signal(signal.SIGTERM)
+            assert len(stream.read()) > 99
+        assert server.end() == 0
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_stream_that_does_not_end_is_cut(workers: str) -> None:
+    with penstock("--workers", workers, PENSTOCK_DRAIN_S="0.5") as server:
+        with get(f"{server.listening()}/999") as stream:
+            stream.read(1)
+            assert server.end(signal.SIGINT) == 0
+        assert "Traceback" not in "".join(server.lines)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("whole_group", [False, True], ids=["process", "terminal"])
+def test_who_asks_twice_is_in_a_hurry(workers: str, whole_group: bool) -> None:
+    with penstock("--workers", workers) as server:
+        url = server.listening()
+        pid = -server.process.pid if whole_group else server.process.pid
+        with get(f"{url}/999") as stream:
+            stream.read(1)
+            os.kill(pid, signal.SIGINT)
+            eventually(lambda: refuses(url))
+            assert server.process.poll() is None
+            began = time.monotonic()
+            os.kill(pid, signal.SIGINT)
+            assert server.end() == 0
+            assert time.monotonic() - began < 5
+        assert "Traceback" not in "".join(server.lines)
+
+
+def test_who_stops_it_while_it_starts_sees_no_traceback() -> None:
+    for wait_s in (0.1, 0.15, 0.2):
+        with penstock() as server:
+            time.sleep(wait_s)
+            server.end(signal.SIGTERM)
+            assert "Traceback" not in "".join(server.lines)
+
+
+def test_a_worker_that_is_killed_is_replaced() -> None:
+    with penstock("--workers", "2") as server:
+        url = server.listening()
+        with get(url) as reply:
+            first = int(reply.read())
+        os.kill(first, signal.SIGKILL)
+        server.until(rf"worker {first} ended with -9")
+        with get(url) as reply:
+            assert int(reply.read()) not in (first, server.process.pid)
+        assert server.end(signal.SIGTERM) == 0
+
+
+def test_a_worker_without_its_leader_ends() -> None:
+    with penstock("--workers", "2") as server:
+        url = server.listening()
+        get(url).close()
+        server.process.kill()
+        eventually(lambda: refuses(url))
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_an_app_that_cannot_be_made_is_a_failure(workers: str) -> None:
+    with penstock("--workers", workers, fault="app") as server:
+        assert server.end() == 1
+        assert "no app today" in "".join(server.lines)
+
+
+if __name__ == "__main__":
+    sys.exit(stubbed_penstock(sys.argv[1]))

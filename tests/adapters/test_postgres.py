@@ -1,0 +1,86 @@
+"""The PostgreSQL store without a server: its URL, its errors, and what importing it costs."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+
+import pytest
+
+from conformance.servers import free_port
+from penstock.errors import ApiError
+from penstock_adapters.postgres import PostgresStore
+from penstock_adapters.postgres.address import Address, read_address
+from penstock_adapters.postgres.migrations import read_scripts
+
+SECRET = "hunter2"
+
+
+def test_importing_and_making_one_needs_no_driver() -> None:
+    code = (
+        "import sys; from penstock_adapters.postgres import PostgresStore; PostgresStore('postgresql://db/x');"
+        "sys.exit('asyncpg' in sys.modules)"
+    )
+    path = ":".join(each for each in sys.path if each.endswith(("core", "adapters", "site-packages")))
+    assert subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": path}, check=False).returncode == 0
+
+
+def test_the_settings_in_a_url() -> None:
+    url = f"postgresql://me:{SECRET}@db.example.com:6000/penstock?sslmode=require"
+    assert read_address(url) == Address(url=url)
+    ours = "schema=other&connections_max=3&statement_timeout_s=0.5"
+    address = read_address(f"{url}&{ours}")
+    assert address == Address(url=url, schema="other", connections_max=3, statement_timeout_s=0.5)
+    settings = address.connection_settings(jit="on")["server_settings"]
+    assert (settings["search_path"], settings["statement_timeout"], settings["jit"]) == ("other", "500", "on")
+
+
+def test_what_is_not_ours_is_the_drivers() -> None:
+    url = "postgres:///penstock?host=%2Ftmp%2Fa+b&user=x%26y"
+    assert read_address(url).url == "postgres:///penstock?host=%2Ftmp%2Fa+b&user=x%26y"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "schema=", "schema=Other", "schema=a;drop", "schema=pg_temp", "schema=1a", "connections_max=0",
+        "connections_max=many", "connections_max=-1", "statement_timeout_s=0", "statement_timeout_s=nan",
+        "statement_timeout_s=soon",
+    ],
+)  # fmt: skip
+def test_a_mistake_in_a_url_names_the_setting_and_not_the_password(wrong: str) -> None:
+    with pytest.raises(ValueError, match=wrong.partition("=")[0]) as told:
+        PostgresStore(f"postgresql://me:{SECRET}@db/x?{wrong}")
+    assert SECRET not in str(told.value)
+
+
+def test_another_scheme_is_refused() -> None:
+    with pytest.raises(ValueError, match="postgresql://") as told:
+        PostgresStore(f"mysql://me:{SECRET}@db/x")
+    assert SECRET not in str(told.value)
+
+
+def test_the_migrations_are_numbered() -> None:
+    assert len(read_scripts()) >= 1
+
+
+def test_no_server() -> None:
+    """Everything says the same, and that it may be tried again; nothing tells where the server should be."""
+
+    async def ask() -> None:
+        store = PostgresStore(f"postgresql://me:{SECRET}@127.0.0.1:{free_port()}/x")
+        for attempt in (
+            store.response("me", "resp_1"),
+            store.delete_response("me", "resp_1"),
+            store.migrate(),
+            store.wait_for_events("resp_1", after=0, timeout_s=9),
+        ):
+            with pytest.raises(ApiError) as told:
+                await attempt
+            assert (told.value.status, told.value.type, told.value.code) == (503, "server_error", "server_error")
+            assert told.value.retriable
+            assert "127.0.0.1" not in told.value.message
+        await store.aclose()
+
+    asyncio.run(ask())

@@ -1,0 +1,493 @@
+"""The PostgreSQL store in front of a real server: what the suite of the port does not ask, since it is only this one's.
+
+The schema, the plans, the pool, news that get lost, and a server that goes away under load.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from conformance.kit import EXPIRED, ME, NOW, batch, claimed, conversation, ended, fresh, item, items, response, running
+from conformance.servers import Missing, Process, free_port, program, unprivileged
+from penstock.errors import ApiError
+from penstock.ports import Claim
+from penstock_adapters.postgres import PostgresStore, conversations, events, leases, responses, upkeep
+from support.waiting import until
+
+T = TypeVar("T")
+
+
+class Server:
+    """A PostgreSQL of these tests' own, which they may stop and start."""
+
+    def __init__(self) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix="penstock-postgres-"))
+        self.port = free_port()
+        self._numbers = count(1)
+        self._run_as, data = unprivileged(self.directory), str(self.directory / "data")
+        initdb = [program("initdb"), "-D", data, "-U", "penstock", "-A", "trust", "-E", "UTF8", "--no-sync"]
+        subprocess.run([*self._run_as, *initdb], cwd=self.directory, check=True, stdout=subprocess.DEVNULL)
+        self.start()
+
+    def start(self) -> None:
+        options = ["-p", str(self.port), "-h", "127.0.0.1", "-k", str(self.directory)]
+        command = [*self._run_as, program("postgres"), "-D", str(self.directory / "data"), *options]
+        self.process = Process(command, self.directory)
+        self.process.until(lambda: self.ask("SELECT 1") == "1")
+
+    def crash(self) -> None:
+        """As a power failure would: without a word to anybody, and with recovery at the next start."""
+        self.process.running.send_signal(signal.SIGQUIT)
+        self.process.running.wait(10)
+
+    def place(self, settings: str = "") -> str:
+        """A new database."""
+        name = f"place{next(self._numbers)}"
+        self.ask(f"CREATE DATABASE {name}")
+        return f"postgresql://penstock@127.0.0.1:{self.port}/{name}?{settings}"
+
+    def ask(self, sql: str, place: str = "/postgres") -> str:
+        name = place.rpartition("/")[2].partition("?")[0]
+        where = ["-h", "127.0.0.1", "-p", str(self.port), "-U", "penstock", "-d", name]
+        run = subprocess.run([program("psql"), *where, "-Atqc", sql], capture_output=True, text=True, check=False)
+        return run.stdout.strip() or run.stderr.strip()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    try:
+        server = Server()
+    except Missing as error:
+        if os.environ.get("CI"):
+            pytest.fail(str(error), pytrace=False)
+        pytest.skip(str(error))
+    yield server
+    server.process.end()
+    shutil.rmtree(server.directory, ignore_errors=True)
+
+
+@asynccontextmanager
+async def opened(*places: str) -> AsyncIterator[list[PostgresStore]]:
+    stores = [PostgresStore(place) for place in places]
+    try:
+        for store in stores:
+            await store.migrate()
+        yield stores
+    finally:
+        for store in stores:
+            await store.aclose()
+
+
+def run(test: Callable[[], Awaitable[T]]) -> T:
+    async def bounded() -> T:
+        async with asyncio.timeout(100):
+            return await test()
+
+    return asyncio.run(bounded())
+
+
+# The schema.
+
+
+def test_many_replicas_may_migrate_at_once(server: Server) -> None:
+    place = server.place()
+
+    async def start() -> None:
+        stores = [PostgresStore(place) for _ in range(20)]
+        await asyncio.gather(*(store.migrate() for store in stores))
+        assert await stores[0].save(response())
+        await stores[0].aclose()
+
+    run(start)
+    assert server.ask("SELECT count(*) = max(number) FROM penstock.migrations", place) == "t"
+
+
+def test_two_schemas_of_one_database_are_two_stores(server: Server) -> None:
+    place, known = server.place(), response()
+
+    async def save_and_read() -> None:
+        async with opened(place, place + "schema=other") as (one, other):
+            await one.save(known)
+            assert await one.response(ME, known.id) == known
+            assert await other.response(ME, known.id) is None
+
+    run(save_and_read)
+
+
+def test_a_schema_of_a_newer_version_is_refused(server: Server) -> None:
+    place = server.place()
+
+    async def start() -> None:
+        async with opened(place):
+            pass
+
+    run(start)
+    server.ask("INSERT INTO penstock.migrations VALUES (9999)", place)
+    with pytest.raises(RuntimeError, match=r"newer Penstock .*9999"):
+        run(start)
+
+
+def test_a_user_without_rights_over_the_schema_serves_one_that_is_up_to_date(server: Server) -> None:
+    place = server.place()
+    guest = place.replace("penstock@", "guest@")
+
+    async def start(url: str) -> None:
+        async with opened(url) as [store]:
+            assert await store.save(response())
+
+    run(lambda: start(place))
+    server.ask("CREATE ROLE guest LOGIN; REVOKE CREATE ON SCHEMA public FROM public", place)
+    grant = "SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA penstock"
+    server.ask(f"GRANT USAGE ON SCHEMA penstock TO guest; GRANT {grant} TO guest", place)
+    run(lambda: start(guest))
+
+
+# What a statement costs.
+
+ITEMS: tuple[Any, ...] = (["a"], [b"b"])
+RESPONSE: tuple[Any, ...] = ("r", ME, "completed", 1, None, None, "c", True, b"", b"", *ITEMS, 1)
+STATEMENTS: list[tuple[str, tuple[Any, ...]]] = [
+    (responses.SAVE, RESPONSE),
+    (responses.SAVE_IN_CONVERSATION, RESPONSE),
+    (responses.SETTLE, ("r", ME, "failed", b"", None, *ITEMS)),
+    (responses.SETTLE_IN_CONVERSATION, ("r", ME, "completed", b"", 1, *ITEMS)),
+    (responses.READ, (ME, "r")),
+    (responses.DELETE, (ME, "r")),
+    (responses.CHAIN, (ME, "r", 10)),
+    (responses.FIND_ITEMS, (ME, ["a"])),
+    (events.APPEND, ("r", 1, 0, b"")),
+    (events.EVENTS, ("r", 0)),
+    (events.IS_QUIET, ("r", 0)),
+    (leases.CLAIM, ("r", 0.0, 1.0)),
+    (leases.RENEW, (["r"], [1], 1.0)),
+    (leases.RELEASE, ("r", 1)),
+    (leases.UNCLAIMED, (0.0, 10)),
+    (conversations.SAVE, ("c", ME, 1, None, b"", *ITEMS)),
+    (conversations.READ, (ME, "c")),
+    (conversations.UPDATE, (ME, "c", b"")),
+    (conversations.DELETE, (ME, "c")),
+    (conversations.ADD, (ME, "c", *ITEMS)),
+    (conversations.DELETE_ITEM, (ME, "c", "a")),
+    (conversations.PAGE["asc"], (ME, "c", "a", 10)),
+    (conversations.PAGE["desc"], (ME, "c", None, None)),
+    (conversations.LOCK, ("c", "r", 0.0, 1.0)),
+    (conversations.UNLOCK, ("c", "r")),
+    *((sql, (1, 10)) for sql in upkeep.SWEEPS),
+]
+
+
+def test_every_look_up_has_an_index(server: Server) -> None:
+    """With sequential scans forbidden, the planner takes one only where there is no other way."""
+
+    async def explain() -> None:
+        async with opened(server.place("options=-cenable_seqscan%3Doff")) as [store]:
+            for sql, values in STATEMENTS:
+                plan = [row["QUERY PLAN"] for row in await store._database.read(f"EXPLAIN {sql}", *values)]
+                assert not [line for line in plan if "Seq Scan" in line], "\n".join([sql, *plan])
+
+    run(explain)
+
+
+def test_round_trips(server: Server) -> None:
+    """Each method is one, a chain of any length included."""
+    asked: list[str] = []
+
+    async def count_them() -> None:
+        async with opened(server.place()) as [store]:
+            fetch = store._database._fetch
+
+            async def counted(sql: str, values: tuple[object, ...]) -> Any:
+                asked.append(sql)
+                return await fetch(sql, values)
+
+            store._database._fetch = counted  # type: ignore[method-assign]
+            room, last = conversation(), None
+            await store.save_conversation(room, items(3))
+            for _ in range(50):
+                known = response(previous_response_id=last)
+                last = known.id
+                assert await store.save(known)
+            assert len(await store.chain(ME, known.id, responses_max=50)) == 50
+            member = running(conversation_id=room.id)
+            assert await store.save(member)
+            assert await store.lock_conversation(room.id, writer=member.id, now=NOW, until=NOW + 9)
+            assert await store.settle(ended(member))
+            assert await store.page_items(ME, room.id, limit=2)
+            assert await store.find_items(ME, [member.input[0].id, known.output[0].id])
+
+    run(count_them)
+    assert len(asked) == 1 + 50 + 1 + 4 + 1
+
+
+def test_the_pool_has_its_bound(server: Server) -> None:
+    place = server.place("connections_max=2")
+
+    async def crowd() -> int:
+        async with opened(place) as [store]:
+            assert all(await asyncio.gather(*(store.save(response()) for _ in range(50))))
+            [row] = await store._database.read(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            )
+            return int(row["count"])
+
+    assert run(crowd) <= 2
+
+
+def test_a_statement_has_its_time(server: Server) -> None:
+    """A row that somebody holds: the statement gives up, says so, and the connection serves the next."""
+
+    async def hang() -> None:
+        async with opened(server.place("statement_timeout_s=0.3&connections_max=1")) as [store]:
+            with pytest.raises(ApiError) as told:
+                await store._database.change("SELECT pg_sleep(20)")
+            assert told.value.status == 503
+            assert await store.save(response())
+
+    run(hang)
+
+
+def test_who_leaves_in_the_middle_leaves_the_pool_whole(server: Server) -> None:
+    async def leave() -> None:
+        async with opened(server.place("connections_max=2")) as [store]:
+            for turn in range(60):
+                tasks = [asyncio.create_task(store.save(response())) for _ in range(5)]
+                await asyncio.sleep(turn / 10_000)
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+            assert all(await asyncio.gather(*(store.save(response()) for _ in range(10))))
+
+    run(leave)
+
+
+# What no row can have, and what is a bug.
+
+
+@pytest.mark.parametrize("odd", ["resp_\0", "resp_\ud800", "resp_" + "x" * 100_000])
+def test_ids_that_cannot_be(server: Server, odd: str) -> None:
+    async def ask() -> None:
+        async with opened(server.place()) as [store]:
+            assert await store.response(ME, odd) is None
+            assert await store.chain(ME, odd, responses_max=3) == []
+            assert await store.find_items(ME, [odd]) == {}
+            room = conversation()
+            await store.save_conversation(room, items(1))
+            assert await store.page_items(ME, room.id, after=odd) is None
+
+    run(ask)
+
+
+@pytest.mark.parametrize("odd", ["msg_\0", "msg_\ud800", "msg_" + os.urandom(5_000).hex()])
+def test_an_item_whose_id_cannot_be_is_refused_as_the_clients_mistake(server: Server, odd: str) -> None:
+    async def ask() -> None:
+        async with opened(server.place()) as [store]:
+            with pytest.raises(ApiError) as told:
+                await store.save(response(input=[item(odd, b"")]))
+            assert told.value.status == 400
+            assert (await store.stats())["responses"] == 0
+
+    run(ask)
+
+
+@pytest.mark.parametrize("after", [-(10**30), 2**63 - 1, 10**30])
+def test_numbers_of_any_size(server: Server, after: int) -> None:
+    async def ask() -> None:
+        async with opened(server.place()) as [store]:
+            known = running()
+            await store.save(known)
+            await store.append_events(await claimed(store, known), batch(0))
+            assert len(await store.events(known.id, after=after)) == 1
+            await store.wait_for_events(known.id, after=after, timeout_s=0)
+
+    run(ask)
+
+
+def test_a_bug_is_not_told_as_the_stores_absence(server: Server) -> None:
+    async def save_twice() -> None:
+        async with opened(server.place()) as [store]:
+            known = response()
+            await store.save(known)
+            with pytest.raises(Exception, match="duplicate key") as told:
+                await store.save(known)
+            assert not isinstance(told.value, ApiError)
+
+    run(save_twice)
+
+
+# News.
+
+
+async def append_and_wait(writer: PostgresStore, reader: PostgresStore, first: int, claim: Claim) -> float:
+    """The seconds from a batch to its reader on another replica."""
+    waiting = asyncio.create_task(reader.wait_for_events(claim.response_id, after=first - 1, timeout_s=30))
+    await asyncio.sleep(0.1)
+    began = asyncio.get_running_loop().time()
+    assert await writer.append_events(claim, batch(first))
+    await waiting
+    return asyncio.get_running_loop().time() - began
+
+
+def test_news_that_were_lost_are_found_by_looking(server: Server) -> None:
+    """Listening connections are cut, and one comes back, without anybody's doing."""
+    place = server.place()
+    cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ~ '^(LISTEN|SELECT pg_notify)'"
+
+    async def lose() -> None:
+        async with opened(place, place) as (writer, reader):
+            known = running()
+            await writer.save(known)
+            claim = await claimed(writer, known)
+            assert await append_and_wait(writer, reader, 0, claim) < events.LOOK_S
+            assert "t" in await asyncio.to_thread(server.ask, cut, place)
+            assert await append_and_wait(writer, reader, 1, claim) < events.LOOK_S + 1
+            await asyncio.sleep(1.5)
+            assert await append_and_wait(writer, reader, 2, claim) < events.LOOK_S / 2
+
+    run(lose)
+
+
+def test_a_hundred_readers_share_a_connection(server: Server) -> None:
+    place = server.place("connections_max=2")
+
+    async def read() -> int:
+        async with opened(place, place) as (writer, reader):
+            rows = [running() for _ in range(100)]
+            for row in rows:
+                await writer.save(row)
+            waiting = [
+                asyncio.create_task(reader.wait_for_events(row.id, after=-1, timeout_s=30))
+                for row in rows
+                for _ in "ab"
+            ]
+            await asyncio.sleep(0.5)
+            [connected] = await reader._database.read(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            )
+            for row in rows:
+                await writer.settle(ended(row))
+            await asyncio.gather(*waiting)
+            assert not reader._news._readers
+            return int(connected["count"])
+
+    assert run(read) <= 2 + 2 + 1
+
+
+# Many at once.
+
+
+def test_replicas_sweep_together(server: Server) -> None:
+    place = server.place()
+
+    async def sweep() -> None:
+        async with opened(place, place) as stores:
+            await asyncio.gather(*(stores[0].save(response(expires_at=EXPIRED)) for _ in range(700)))
+            await asyncio.gather(
+                *(stores[0].save_conversation(conversation(expires_at=EXPIRED), items(3)) for _ in range(100))
+            )
+            swept = [0, 0]
+            for _ in range(10):  # rows that the other holds are left for the next time
+                for n, some in enumerate(await asyncio.gather(*(store.sweep(now=NOW, limit=300) for store in stores))):
+                    assert some <= 300
+                    swept[n] += some
+            assert sum(swept) == 800
+            left = await stores[0].stats()
+            assert (left["responses"], left["conversations"], left["items"]) == (0, 0, 0)
+
+    run(sweep)
+
+
+def test_an_end_against_a_deletion_leaves_nothing_behind(server: Server) -> None:
+    """Batches and output that are written while their response is being deleted go with it."""
+    place = server.place()
+
+    async def race() -> None:
+        async with opened(place, place) as (runner, client):
+            for _ in range(100):
+                known = running()
+                await runner.save(known)
+                claim = await claimed(runner, known)
+                await asyncio.gather(
+                    runner.append_events(claim, batch(0)),
+                    runner.append_events(claim, batch(1)),
+                    runner.settle(ended(known), fence=claim.fence),
+                    client.delete_response(ME, known.id),
+                )
+            left = await client.stats()
+            assert not {name: number for name, number in left.items() if number and name != "bytes"}
+
+    run(race)
+
+
+@pytest.mark.parametrize("how", ["restart", "crash"])
+def test_a_server_that_goes_away_under_load(server: Server, how: str) -> None:
+    """Every save is acknowledged, and then it is there, or fails as 503; and all goes on by itself afterwards."""
+    place = server.place()
+
+    async def load() -> None:
+        kept: list[str] = []
+        failures: list[ApiError] = []
+        is_over = asyncio.Event()
+
+        async def saver(store: PostgresStore) -> None:
+            while not is_over.is_set():
+                known = response(id=fresh("resp"), body=b"x" * 4_000)
+                try:
+                    assert await store.save(known)
+                    kept.append(known.id)
+                    assert await store.response(ME, known.id) == known
+                except ApiError as error:
+                    failures.append(error)
+                    await asyncio.sleep(0.01)
+
+        async with opened(place, place) as stores:
+            savers = [asyncio.create_task(saver(store)) for store in stores for _ in range(8)]
+            reader = asyncio.create_task(follow(stores[0], stores[1], is_over))
+            for _ in range(3):
+                await asyncio.sleep(0.4)
+                await asyncio.to_thread(server.crash if how == "crash" else server.process.end)
+                await asyncio.sleep(0.1)
+                await asyncio.to_thread(server.start)
+                await asyncio.to_thread(until, partial(_has_grown, kept, len(kept) + 100), 20)
+            is_over.set()
+            await asyncio.gather(*savers)
+            assert await reader
+            assert {(error.status, error.type, error.retriable) for error in failures} == {(503, "server_error", True)}
+            there = await asyncio.gather(*(stores[1].response(ME, response_id) for response_id in kept))
+            assert all(there)
+
+    run(load)
+
+
+def _has_grown(kept: list[str], number: int) -> bool:
+    return len(kept) >= number
+
+
+async def follow(writer: PostgresStore, reader: PostgresStore, is_over: asyncio.Event) -> bool:
+    """A background run and its reader on another replica, which both try again: the log has neither gap nor repeat."""
+    known, told = running(), 0
+    await writer.save(known)
+    claim = await claimed(writer, known)
+    while not is_over.is_set():
+        with suppress(ApiError):
+            last = [each.first for each in await reader.events(known.id, after=told - 1)]
+            if told not in last:  # an append that failed may have been made
+                assert await writer.append_events(claim, batch(told))
+            await reader.wait_for_events(known.id, after=told - 1, timeout_s=5)
+            assert [each.first for each in await reader.events(known.id, after=told - 1)] == [told]
+            told += 1
+        await asyncio.sleep(0.01)
+    assert await writer.settle(ended(known), fence=claim.fence)
+    return told > 3

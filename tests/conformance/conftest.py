@@ -1,0 +1,73 @@
+"""The fixtures of the store suite: an engine, and stores in front of an empty place of it.
+
+A test here may be `async def`: it runs in the event loop that its stores were opened in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from conformance.engines import ENGINES, Engine
+from conformance.servers import Missing
+from penstock.ports import Store
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """Each engine, started once. One that is missing is skipped here and fails where `CI` is set."""
+    engine = ENGINES[request.param]()
+    try:
+        engine.start()
+    except Missing as error:
+        if os.environ.get("CI"):
+            pytest.fail(str(error), pytrace=False)
+        pytest.skip(str(error))
+    yield engine
+    engine.stop()
+
+
+@pytest.fixture
+def runner() -> Iterator[asyncio.Runner]:
+    """The event loop of one test."""
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@pytest.fixture
+def place(engine: Engine) -> str:
+    """Where nothing is yet."""
+    return engine.place()
+
+
+@pytest.fixture
+def stores(engine: Engine, place: str, runner: asyncio.Runner) -> Iterator[tuple[Store, Store]]:
+    """Two replicas' stores in front of the same data."""
+    one, other = engine.open(place), engine.open(place)
+    runner.run(one.migrate())
+    runner.run(other.migrate())
+    yield one, other
+    runner.run(one.aclose())
+    runner.run(other.aclose())
+
+
+@pytest.fixture
+def store(stores: tuple[Store, Store]) -> Store:
+    """A store in front of nothing."""
+    return stores[0]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a coroutine test in its `runner`."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    arguments: dict[str, Any] = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    runner: Any = pyfuncitem.funcargs["runner"]
+    runner.run(pyfuncitem.obj(**arguments))
+    return True

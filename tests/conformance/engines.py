@@ -1,0 +1,162 @@
+"""The engines that the store suite runs over: one entry each, and nothing else knows their names.
+
+An engine gives places; a place is a URL or path behind which nothing is yet, and several stores may stand in front of
+one place at the same time, as replicas do.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import sqlite3
+import subprocess
+import tempfile
+from contextlib import closing
+from itertools import count
+from pathlib import Path
+from typing import ClassVar
+
+from conformance.servers import Process, adapter, free_port, program, unprivileged
+from penstock.ports import Store
+from penstock.stores.memory import MemoryStore
+from penstock.stores.sqlite import SqliteStore
+
+
+class Engine:
+    """How to start it, to get an empty place, to open stores there, and to count what is left."""
+
+    name: ClassVar[str]
+    is_durable: ClassVar[bool] = True
+    """Whether a store that is opened again has what was there."""
+
+    def start(self) -> None:
+        """Make places possible. Raises `Missing`, and leaves nothing behind then."""
+        self.directory = Path(tempfile.mkdtemp(prefix=f"penstock-{self.name}-"))
+
+    def stop(self) -> None:
+        """End what `start` began, and remove its files."""
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def place(self) -> str:
+        """A place where nothing is."""
+        raise NotImplementedError
+
+    def open(self, place: str) -> Store:
+        """A store in front of it; `migrate` has not run."""
+        raise NotImplementedError
+
+    def rows(self, place: str) -> int:
+        """Everything that is there, whatever the store itself may say of it."""
+        raise NotImplementedError
+
+
+class Memory(Engine):
+    name = "memory"
+    is_durable = False
+
+    def place(self) -> str:
+        self._stores = {"memory://": MemoryStore()}
+        return "memory://"
+
+    def open(self, place: str) -> Store:
+        """The same one for all: its replicas are one process."""
+        return self._stores[place]
+
+    def rows(self, place: str) -> int:
+        shelf = self._stores[place]._shelf
+        return len(shelf.entries) + len(shelf._holders) + shelf.bytes
+
+
+class Sqlite(Engine):
+    name = "sqlite"
+
+    def start(self) -> None:
+        super().start()
+        self._numbers = count(1)
+
+    def place(self) -> str:
+        return str(self.directory / f"{next(self._numbers)}.db")
+
+    def open(self, place: str) -> Store:
+        return SqliteStore(place)
+
+    def rows(self, place: str) -> int:
+        with closing(sqlite3.connect(place)) as db:
+            tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            return sum(db.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in tables)
+
+
+class Redis(Engine):
+    name = "redis"
+
+    def start(self) -> None:
+        self._store = adapter("penstock_adapters.redis", "RedisStore")
+        server = program("redis-server")
+        super().start()
+        self.port = free_port()
+        options = ["--port", str(self.port), "--save", "", "--appendonly", "no", "--dir", str(self.directory)]
+        self.process = Process([server, *options], self.directory)
+        self.process.until(lambda: self._ask("PING") == "+PONG")
+
+    def stop(self) -> None:
+        self.process.end()
+        super().stop()
+
+    def place(self) -> str:
+        self._ask("FLUSHALL")
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def open(self, place: str) -> Store:
+        return self._store(place)
+
+    def rows(self, place: str) -> int:
+        return int(self._ask("DBSIZE").removeprefix(":"))
+
+    def _ask(self, command: str) -> str:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+            connection.sendall(f"{command}\r\n".encode())
+            return connection.recv(1000).decode().strip()
+
+
+class Postgres(Engine):
+    name = "postgres"
+
+    def start(self) -> None:
+        self._store = adapter("penstock_adapters.postgres", "PostgresStore")
+        initdb, server, self._psql = map(program, ["initdb", "postgres", "psql"])
+        super().start()
+        self._numbers = count(1)
+        self.port = free_port()
+        run_as, data = unprivileged(self.directory), str(self.directory / "data")
+        make = [initdb, "-D", data, "-U", "penstock", "-A", "trust", "-E", "UTF8", "--no-sync"]
+        subprocess.run([*run_as, *make], cwd=self.directory, check=True, stdout=subprocess.DEVNULL)
+        # No fsync: what these tests ask of durability has to outlive a process, not the power.
+        options = ["-p", str(self.port), "-h", "127.0.0.1", "-k", str(self.directory), "-c", "fsync=off"]
+        self.process = Process([*run_as, server, "-D", data, *options], self.directory)
+        self.process.until(lambda: self._ask("SELECT 1") == "1")
+
+    def stop(self) -> None:
+        self.process.end()
+        super().stop()
+
+    def place(self) -> str:
+        name = f"place{next(self._numbers)}"
+        self._ask(f"CREATE DATABASE {name}")
+        return f"postgresql://penstock@127.0.0.1:{self.port}/{name}"
+
+    def open(self, place: str) -> Store:
+        return self._store(place)
+
+    def rows(self, place: str) -> int:
+        name = place.rpartition("/")[2]
+        tables = self._ask("SELECT relname FROM pg_stat_user_tables", name).split()
+        counts = " + ".join(f"(SELECT count(*) FROM {table})" for table in tables)
+        return int(self._ask(f"SELECT {counts or 0}", name))
+
+    def _ask(self, sql: str, database: str = "postgres") -> str:
+        where = ["-h", "127.0.0.1", "-p", str(self.port), "-U", "penstock", "-d", database]
+        run = subprocess.run([self._psql, *where, "-Atqc", sql], capture_output=True, text=True, check=False)
+        return run.stdout.strip()
+
+
+ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in (Memory, Sqlite, Redis, Postgres)}

@@ -1,0 +1,93 @@
+"""Starts and ends of stores: many replicas at once, again and again, with nothing lost between."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from conformance.engines import Engine
+from conformance.kit import ME, NOW, batch, claimed, conversation, ended, items, log_after, response, running
+from penstock.ports import Store
+
+
+async def test_many_replicas_start_at_once(engine: Engine, place: str, runner: asyncio.Runner) -> None:
+    """On an empty place; each may work as soon as it is ready itself."""
+    stores = [engine.open(place) for _ in range(8)]
+
+    async def start(store: Store) -> None:
+        await store.migrate()
+        assert await store.save(known := response())
+        assert await store.response(ME, known.id) == known
+
+    await asyncio.gather(*map(start, stores))
+    assert (await stores[0].stats())["responses"] == 8
+    await asyncio.gather(*(store.aclose() for store in stores))
+
+
+async def test_migrating_again_changes_nothing(stores: tuple[Store, Store], engine: Engine, place: str) -> None:
+    await stores[0].save(known := response())
+    before = engine.rows(place)
+    for store in stores * 2:
+        await store.migrate()
+    assert await stores[1].response(ME, known.id) == known
+    assert engine.rows(place) == before
+
+
+async def test_a_store_that_was_never_used_closes(engine: Engine, place: str, runner: asyncio.Runner) -> None:
+    store = engine.open(place)
+    await store.aclose()
+    await store.aclose()
+
+
+async def test_all_is_there_after_a_restart(engine: Engine, place: str, runner: asyncio.Runner) -> None:
+    if not engine.is_durable:
+        pytest.skip("it ends with its process")
+    store = engine.open(place)
+    await store.migrate()
+    done, runs, talk, talked = response(), running(), conversation(), items(3)
+    turn = response(conversation_id=talk.id, previous_response_id=done.id)
+    for row in (done, runs):
+        await store.save(row)
+    await store.save_conversation(talk, talked)
+    await store.lock_conversation(talk.id, writer=turn.id, now=NOW, until=NOW + 60)
+    assert await store.save(turn)
+    claim = await claimed(store, runs)
+    await store.append_events(claim, batch(0, 3))
+    await store.append_events(claim, batch(3, 2))
+    await store.aclose()
+
+    again = engine.open(place)
+    await again.migrate()
+    for row in (done, runs, turn):
+        assert await again.response(ME, row.id) == row
+    assert [row.id for row in await again.chain(ME, turn.id, responses_max=2)] == [done.id, turn.id]
+    page = await again.page_items(ME, talk.id)
+    assert page is not None
+    assert page.items == talked + turn.input + turn.output
+    assert await log_after(again, runs.id, -1) == [0, 1, 2, 3, 4]
+    assert await again.lock_conversation(talk.id, writer=runs.id, now=NOW, until=NOW + 60) is False
+    assert await again.claim(runs.id, now=NOW, until=NOW + 60) is None
+    assert await again.settle(ended(runs), fence=claim.fence)
+    await again.aclose()
+
+
+async def test_what_was_acknowledged_before_the_end_is_there(
+    engine: Engine, place: str, runner: asyncio.Runner
+) -> None:
+    """A store that is closed at work does what it has begun, or says that it did not."""
+    if not engine.is_durable:
+        pytest.skip("it ends with its process")
+    store = engine.open(place)
+    await store.migrate()
+    rows = [response() for _ in range(100)]
+    saves = [asyncio.create_task(store.save(row)) for row in rows]
+    await asyncio.sleep(0)
+    await store.aclose()
+    results = await asyncio.wait_for(asyncio.gather(*saves, return_exceptions=True), 10)
+    again = engine.open(place)
+    await again.migrate()
+    for row, result in zip(rows, results, strict=True):
+        if result is True:
+            assert await again.response(ME, row.id) == row
+    await again.aclose()

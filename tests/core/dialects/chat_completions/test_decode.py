@@ -1,0 +1,307 @@
+"""What backends say, in all their ways, as deltas. Whole streams are among the golden transcripts."""
+
+import json
+from typing import Any
+
+import pytest
+
+from core.kit import Json
+from penstock.dialects.chat_completions.decode import ChatDecoder
+from penstock.errors import ApiError
+from penstock.transcript.deltas import (
+    AnnotationDelta,
+    Delta,
+    Finish,
+    ReasoningDelta,
+    RefusalDelta,
+    TextDelta,
+    ToolCallDelta,
+    UsageDelta,
+)
+from penstock.wire import InputTokensDetails, Logprob, OutputTokensDetails, TopLogprob, UrlCitation, Usage
+
+EVENT_BYTES_MAX = 10_000
+STOP = Finish()
+
+
+def decode(*pieces: bytes, inline_think: bool = False) -> list[Delta]:
+    decoder = ChatDecoder(inline_think=inline_think, event_bytes_max=EVENT_BYTES_MAX)
+    return [delta for piece in pieces for delta in decoder.feed(piece)] + decoder.close()
+
+
+def stream(*chunks: Json, done: bool = True) -> bytes:
+    said = [json.dumps(chunk) for chunk in chunks] + ["[DONE]"] * done
+    return "".join(f"data: {each}\n\n" for each in said).encode()
+
+
+def choice(delta: Json | None = None, finish: str | None = None, **beside: Any) -> Json:
+    return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish, **beside}]}
+
+
+def calling(*calls: Json) -> Json:
+    return choice({"tool_calls": list(calls)})
+
+
+def piece(arguments: Any, name: str | None = None, **fields: Any) -> Json:
+    return {"function": {"name": name, "arguments": arguments}, **fields}
+
+
+def call(lane: int, arguments: str = "", name: str | None = None, call_id: str | None = None) -> ToolCallDelta:
+    return ToolCallDelta(lane=lane, arguments=arguments, name=name, call_id=call_id)
+
+
+def usage(**fields: Any) -> list[Delta]:
+    return [UsageDelta(Usage(**{"input_tokens": 0, "output_tokens": 0, "total_tokens": 0} | fields))]
+
+
+CHUNKS: dict[str, tuple[list[Json], list[Delta]]] = {
+    "text": ([choice({"content": "a"}), choice({"content": "b"})], [TextDelta("a"), TextDelta("b")]),
+    "nothing": ([{}, choice(), choice({}), choice({"content": None}), choice({"content": ""})], []),
+    "text as parts": (
+        [choice({"content": [{"type": "text", "text": "a"}, {"type": "refusal", "refusal": "b"}, {"type": "other"}]})],
+        [TextDelta("a"), RefusalDelta("b")],
+    ),
+    "a refusal": ([choice({"refusal": "a"})], [RefusalDelta("a")]),
+    "another choice": ([{"choices": [{"index": 1, "delta": {"content": "x"}}]}], []),
+    "a choice without index": ([{"choices": [{"delta": {"content": "x"}}]}], [TextDelta("x")]),
+    "a message in a stream": ([{"choices": [{"message": {"content": "x"}}]}], [TextDelta("x")]),
+    "reasoning_content": ([choice({"reasoning_content": "a"})], [ReasoningDelta("a")]),
+    "reasoning": ([choice({"reasoning": "a"})], [ReasoningDelta("a")]),
+    "reasoning_details": (
+        [choice({"reasoning_details": [{"text": "a"}, {"summary": "b"}, {"type": "reasoning.encrypted"}]})],
+        [ReasoningDelta("ab")],
+    ),
+    "a thought told in every way is told once": (
+        [choice({"reasoning_content": "a", "reasoning": "a", "reasoning_details": [{"text": "a"}]})],
+        [ReasoningDelta("a")],
+    ),
+    "all at once": (
+        [choice({"content": "a", "reasoning": "b", "refusal": "c"})],
+        [ReasoningDelta("b"), TextDelta("a"), RefusalDelta("c")],
+    ),
+    "a citation": (
+        [choice({"annotations": [{"url_citation": {"url": "u", "title": "t", "start_index": 1, "end_index": 2}}]})],
+        [AnnotationDelta(UrlCitation(url="u", title="t", start_index=1, end_index=2))],
+    ),
+    "a flat citation, and none": (
+        [choice({"annotations": [{"type": "url_citation", "url": "u"}, {"type": "other"}]})],
+        [AnnotationDelta(UrlCitation(url="u"))],
+    ),
+    "logprobs": (
+        [
+            choice(
+                {"content": "ü"},
+                logprobs={
+                    "content": [{"token": "ü", "logprob": -1, "top_logprobs": [{"token": "ü", "bytes": [195, 188]}]}]
+                },
+            )
+        ],
+        [
+            TextDelta(
+                "ü",
+                [
+                    Logprob(
+                        token="ü",
+                        logprob=-1.0,
+                        bytes=[195, 188],
+                        top_logprobs=[TopLogprob(token="ü", logprob=0.0, bytes=[195, 188])],
+                    )
+                ],
+            )
+        ],
+    ),
+    "no logprobs": ([choice({"content": "a"}, logprobs={"content": None})], [TextDelta("a")]),
+    "a call": (
+        [calling(piece("", "f", index=0, id="c")), calling(piece("{}", index=0))],
+        [call(0, "", "f", "c"), call(0, "{}")],
+    ),
+    "calls in one chunk": (
+        [calling(piece("{", "f", index=0, id="c"), piece("[", "g", index=1, id="d"))],
+        [call(0, "{", "f", "c"), call(1, "[", "g", "d")],
+    ),
+    "indexes that begin anywhere": (
+        [calling(piece("", "f", index=7, id="c")), calling(piece("{}", index=7)), calling(piece("", "g", index=3))],
+        [call(0, "", "f", "c"), call(0, "{}"), call(1, "", "g")],
+    ),
+    "an id in every piece": (
+        [calling(piece("", "f", index=0, id="c")), calling(piece("{}", index=0, id="c"))],
+        [call(0, "", "f", "c"), call(0, "{}", None, "c")],
+    ),
+    "an empty id and name": (
+        [calling(piece("", "f", index=0, id="c")), calling(piece("{}", "", index=0, id=""))],
+        [call(0, "", "f", "c"), call(0, "{}")],
+    ),
+    "another id at the same index": (
+        [calling(piece("{}", "f", index=0, id="c")), calling(piece("{}", "f", index=0, id="d"))],
+        [call(0, "{}", "f", "c"), call(1, "{}", "f", "d")],
+    ),
+    "no index": (
+        [calling(piece("", "f", id="c")), calling(piece("{}")), calling(piece("[]", "g", id="d"))],
+        [call(0, "", "f", "c"), call(0, "{}"), call(1, "[]", "g", "d")],
+    ),
+    "neither index nor id": (
+        [calling(piece("", "f")), calling(piece("{}")), calling(piece("[]", "f"))],
+        [call(0, "", "f"), call(0, "{}"), call(1, "[]", "f")],
+    ),
+    "arguments as an object": ([calling(piece({"a": 1}, "f", index=0))], [call(0, '{"a":1}', "f")]),
+    "no arguments": ([calling(piece(None, "f", index=0)), calling({"index": 0})], [call(0, "", "f"), call(0)]),
+    "the older form": (
+        [choice({"function_call": {"name": "f", "arguments": ""}}), choice({"function_call": {"arguments": "{}"}})],
+        [call(0, "", "f"), call(0, "{}")],
+    ),
+    "both forms": (
+        [choice({"function_call": {"name": "f", "arguments": "{}"}, "tool_calls": [piece("{}", "f", index=0)]})],
+        [call(0, "{}", "f")],
+    ),
+    "usage": (
+        [{"usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}}],
+        usage(input_tokens=1, output_tokens=2, total_tokens=3),
+    ),
+    "usage without a total": (
+        [{"usage": {"prompt_tokens": 1, "completion_tokens": 2}}],
+        usage(input_tokens=1, output_tokens=2, total_tokens=3),
+    ),
+    "usage with details": (
+        [
+            {
+                "usage": {
+                    "prompt_tokens_details": {"cached_tokens": 1, "cache_write_tokens": 2},
+                    "completion_tokens_details": {"reasoning_tokens": 3},
+                }
+            }
+        ],
+        usage(
+            input_tokens_details=InputTokensDetails(cached_tokens=1, cache_write_tokens=2),
+            output_tokens_details=OutputTokensDetails(reasoning_tokens=3),
+        ),
+    ),
+    "usage by DeepSeek": (
+        [{"usage": {"prompt_cache_hit_tokens": 4}}],
+        usage(input_tokens_details=InputTokensDetails(cached_tokens=4)),
+    ),
+    "usage with nulls": ([{"usage": {"prompt_tokens": None, "prompt_tokens_details": None}}], usage()),
+}
+
+
+@pytest.mark.parametrize(("chunks", "deltas"), CHUNKS.values(), ids=CHUNKS)
+def test_chunks_become_deltas(chunks: list[Json], deltas: list[Delta]) -> None:
+    assert decode(stream(*chunks)) == [*deltas, STOP]
+
+
+ENDS: dict[str | None, str | None] = {
+    "stop": None,
+    "tool_calls": None,
+    "function_call": None,
+    "eos": None,
+    "": None,
+    None: None,
+    "length": "max_output_tokens",
+    "max_tokens": "max_output_tokens",
+    "content_filter": "content_filter",
+}
+
+
+@pytest.mark.parametrize(("finish", "incomplete"), ENDS.items(), ids=map(str, ENDS))
+def test_a_finish_reason_says_how_it_ended(finish: str | None, incomplete: str | None) -> None:
+    assert decode(stream(choice({"content": "a"}, finish))) == [TextDelta("a"), Finish(incomplete)]
+    whole = {"choices": [{"message": {"content": "a"}, "finish_reason": finish}]}
+    assert decode(json.dumps(whole).encode()) == [TextDelta("a"), Finish(incomplete)]
+
+
+def test_a_finish_reason_or_the_end_mark_is_enough() -> None:
+    assert decode(stream(choice({"content": "a"}, "stop"), done=False)) == [TextDelta("a"), STOP]
+    with pytest.raises(ApiError, match="before it was finished"):
+        decode(stream(choice({"content": "a"}), done=False))
+
+
+def test_after_the_end_mark_nothing_is_read() -> None:
+    decoder = ChatDecoder(inline_think=False, event_bytes_max=EVENT_BYTES_MAX)
+    assert not decoder.is_done
+    assert decoder.feed(stream() + stream(choice({"content": "late"})) + b"data: {oops\n\n") == []
+    assert decoder.is_done
+    assert decoder.close() == [STOP]
+
+
+BODY = {
+    "object": "chat.completion",
+    "choices": [
+        {
+            "index": 0,
+            "message": {
+                "role": "assistant",
+                "content": "a",
+                "reasoning_content": "b",
+                "tool_calls": [piece("{}", "f", id="c"), piece("{}", "f", id="d")],
+            },
+            "finish_reason": "tool_calls",
+        }
+    ],
+    "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
+}
+BODY_DELTAS = [
+    ReasoningDelta("b"),
+    TextDelta("a"),
+    call(0, "{}", "f", "c"),
+    call(1, "{}", "f", "d"),
+    *usage(input_tokens=1, output_tokens=2, total_tokens=3),
+    STOP,
+]
+
+
+def test_a_whole_body_is_told_from_a_stream_by_its_first_byte() -> None:
+    body = json.dumps(BODY, indent=1).encode()
+    assert decode(body) == BODY_DELTAS
+    assert decode(b"\r\n ", b"\n", *(body[at : at + 1] for at in range(len(body)))) == BODY_DELTAS
+
+
+def test_thoughts_within_the_text_are_found_where_they_may_be() -> None:
+    said = stream(choice({"content": "<think>a</th"}), choice({"content": "ink>b"}))
+    assert decode(said, inline_think=True) == [ReasoningDelta("a"), TextDelta("b"), STOP]
+    assert decode(stream(choice({"content": "<think"})), inline_think=True) == [TextDelta("<think"), STOP]
+    assert decode(said)[0] == TextDelta("<think>a</th")
+
+
+def body(**fields: Any) -> bytes:
+    return json.dumps(fields).encode()
+
+
+FAULTS: dict[str, tuple[bytes, int, str]] = {
+    "an error in a stream": (stream({"error": {"message": "boom"}}), 502, "boom"),
+    "an error in a body": (body(error={"message": "boom", "code": 500}), 502, "boom"),
+    "an error that is a text": (body(error="boom"), 502, "boom"),
+    "an error without words": (body(error={}), 502, "met an error"),
+    "an error as vLLM has it": (body(object="error", message="boom", code=400), 502, "boom"),
+    "too much": (body(error={"message": "slow", "code": 429}), 429, "slow. Please try again in 1s."),
+    "too much, in words": (body(error={"message": "slow", "code": "rate_limit_exceeded"}), 429, "slow"),
+    "the client's fault": (body(error={"message": "bad", "type": "invalid_request_error"}), 400, "refused.*bad"),
+    "the client's fault, by code": (body(error={"message": "bad", "code": 400}), 400, "refused.*bad"),
+    "too long": (body(error={"message": "exceeds the context window", "code": 400}), 400, "exceeds"),
+    "an error as a finish": (stream(choice({}, "error")), 502, "met an error"),
+    "a page of HTML": (b"  <html>", 502, "HTML"),
+    "no JSON": (b"data: {oops\n\n", 502, "not a chat completion"),
+    "no object": (b"data: []\n\n", 502, "not a chat completion"),
+    "no UTF-8": (b'data: {"choices": "\xff"}\n\n', 502, "not a chat completion"),
+    "too deep": (b"data: " + b"[" * 5_000 + b"\n\n", 502, "not a chat completion"),
+    "other JSON": (body(hello="world"), 502, "before it was finished"),
+    "a cut body": (b'{"choices": [', 502, "not a chat completion"),
+    "nothing at all": (b"", 502, "before it was finished"),
+    "an endless body": (b"{" + b" " * (EVENT_BYTES_MAX + 1), 502, "over 10000 bytes"),
+    "an endless event": (b"data: " + b"x" * (EVENT_BYTES_MAX + 1), 502, "over 10000 bytes"),
+}
+
+
+@pytest.mark.parametrize(("said", "status", "told"), FAULTS.values(), ids=FAULTS)
+def test_a_fault_is_told_by_its_blame(said: bytes, status: int, told: str) -> None:
+    with pytest.raises(ApiError, match=told) as caught:
+        decode(said)
+    assert caught.value.status == status
+
+
+def test_what_was_said_before_a_fault_is_told_first() -> None:
+    """However it came: a read that brings both gives the deltas, and the error after them."""
+    said = stream(choice({"content": "a"}), {"error": {"message": "boom"}}, choice({"content": "late"}))
+    decoder = ChatDecoder(inline_think=False, event_bytes_max=EVENT_BYTES_MAX)
+    assert decoder.feed(said) == [TextDelta("a")]
+    assert decoder.is_done
+    with pytest.raises(ApiError, match="boom"):
+        decoder.close()

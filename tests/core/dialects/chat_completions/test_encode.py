@@ -1,0 +1,352 @@
+"""Items become messages, settings become fields: every row of the contract that a chat model can be told."""
+
+import json
+from typing import Any
+
+import pytest
+
+from core.kit import LIMITS, Json, plan
+from penstock.dialects.chat_completions import ChatCompletions, Options
+from penstock.engine import Policies
+from penstock.errors import ApiError
+
+
+def encode(options: Options | None = None, policies: Policies | None = None, **request: Any) -> Json:
+    """The body that an upstream gets for a request."""
+    sent = ChatCompletions(options or Options(), LIMITS).encode(plan(policies=policies, **request).turn)
+    assert (sent.method, sent.path) == ("POST", "/chat/completions")
+    body: Json = json.loads(sent.body)
+    return body
+
+
+def messages(*items: Json, options: Options | None = None, **request: Any) -> list[Json]:
+    found: list[Json] = encode(options, input=list(items), **request)["messages"]
+    return found
+
+
+def says(role: str, content: Any) -> Json:
+    return {"role": role, "content": content}
+
+
+def call(call_id: str = "c", name: str = "f", arguments: str = "{}") -> Json:
+    return {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments}
+
+
+def gave(output: Any = "done", call_id: str = "c") -> Json:
+    return {"type": "function_call_output", "call_id": call_id, "output": output}
+
+
+def called(*calls: tuple[str, str, str], **fields: Any) -> Json:
+    functions = [
+        {"type": "function", "id": call_id, "function": {"name": name, "arguments": arguments}}
+        for call_id, name, arguments in calls
+    ]
+    return {"role": "assistant", **fields, "tool_calls": functions}
+
+
+def tool(content: str = "done", call_id: str = "c") -> Json:
+    return {"role": "tool", "content": content, "tool_call_id": call_id}
+
+
+def thought(text: str) -> Json:
+    return {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": text}]}
+
+
+C = ("c", "f", "{}")
+D = ("d", "g", "[]")
+USER, ASSISTANT = says("user", "Hi"), says("assistant", "Hello")
+IMAGE = {"type": "input_image", "image_url": "data:image/png;base64,AA=="}
+IMAGE_PART = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
+TEXT, TEXT_PART = {"type": "input_text", "text": "Look"}, {"type": "text", "text": "Look"}
+ATTACHED = "[1 attachment(s) of this result follow in the next user message]"
+
+MESSAGES: dict[str, tuple[list[Json], list[Json]]] = {
+    # messages
+    "a string": ([says("user", "Hi")], [USER]),
+    "one text part": ([says("user", [{"type": "input_text", "text": "Hi"}])], [USER]),
+    "parts": ([says("user", [TEXT, IMAGE])], [says("user", [TEXT_PART, IMAGE_PART])]),
+    "an image with detail": (
+        [says("user", [IMAGE | {"detail": "low"}])],
+        [says("user", [{"type": "image_url", "image_url": {**IMAGE_PART["image_url"], "detail": "low"}}])],
+    ),
+    "an image by default": ([says("user", [IMAGE | {"detail": "auto"}])], [says("user", [IMAGE_PART])]),
+    "a file": (
+        [says("user", [{"type": "input_file", "filename": "a.pdf", "file_data": "AA=="}])],
+        [says("user", [{"type": "file", "file": {"file_data": "AA==", "filename": "a.pdf"}}])],
+    ),
+    "a file by id": (
+        [says("user", [{"type": "input_file", "file_id": "file_1"}])],
+        [says("user", [{"type": "file", "file": {"file_id": "file_1"}}])],
+    ),
+    "audio": (
+        [says("user", [{"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}}])],
+        [says("user", [{"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}}])],
+    ),
+    "a developer": ([says("developer", "Be brief.")], [says("system", "Be brief.")]),
+    "an answer of ours": (
+        [
+            {
+                "type": "message",
+                "id": "msg_1",
+                "status": "completed",
+                **says("assistant", [{"type": "output_text", "text": "Hel"}, {"type": "refusal", "refusal": "lo"}]),
+            }
+        ],
+        [ASSISTANT],
+    ),
+    "answers one after the other": ([ASSISTANT, ASSISTANT], [ASSISTANT, ASSISTANT]),
+    "an empty answer": ([says("assistant", [])], [says("assistant", "")]),
+    # calls
+    "a call": ([call(), gave()], [called(C), tool()]),
+    "a call with text before it": ([ASSISTANT, call(), gave()], [called(C, content="Hello"), tool()]),
+    "calls of one turn": (
+        [call(), call("d", "g", "[]"), gave(), gave("too", "d")],
+        [called(C, D), tool(), tool("too", "d")],
+    ),
+    "outputs in another order": (
+        [call(), call("d", "g", "[]"), gave("too", "d"), gave()],
+        [called(C, D), tool(), tool("too", "d")],
+    ),
+    "calls of two turns": (
+        [call(), gave(), call("d", "g", "[]"), gave("too", "d")],
+        [called(C), tool(), called(D), tool("too", "d")],
+    ),
+    "a message between a call and its output": ([call(), USER, gave()], [called(C), tool(), USER]),
+    "a system message between them": ([call(), says("system", "S"), gave()], [called(C), tool(), says("system", "S")]),
+    "an answer after a call": ([call(), gave(), ASSISTANT], [called(C), tool(), ASSISTANT]),
+    "an answer between a call and its output": ([call(), ASSISTANT, gave()], [called(C), tool(), ASSISTANT]),
+    "an output before its call": ([gave(), call(), USER], [called(C), tool(), USER]),
+    "an output in parts": ([call(), gave([TEXT, TEXT])], [called(C), tool("Look\nLook")]),
+    "an output without anything": ([call(), gave([])], [called(C), tool("")]),
+    "an image in an output": (
+        [call(), gave([TEXT, IMAGE])],
+        [called(C), tool(f"Look\n{ATTACHED}"), says("user", [IMAGE_PART])],
+    ),
+    "images in the outputs of one turn": (
+        [call(), call("d", "g", "[]"), gave([IMAGE]), gave([IMAGE], "d"), USER],
+        [called(C, D), tool(ATTACHED), tool(ATTACHED, "d"), says("user", [IMAGE_PART, IMAGE_PART]), USER],
+    ),
+    "a custom call": (
+        [
+            {"type": "custom_tool_call", "call_id": "c", "name": "note", "input": 'a "b"'},
+            {"type": "custom_tool_call_output", "call_id": "c", "output": "done"},
+        ],
+        [called(("c", "note", '{"input":"a \\"b\\""}')), tool()],
+    ),
+    # thoughts
+    "a thought before an answer": ([thought("Hm"), ASSISTANT], [ASSISTANT | {"reasoning_content": "Hm"}]),
+    "a thought before a call": ([thought("Hm"), call(), gave()], [called(C, reasoning_content="Hm"), tool()]),
+    "a thought before text and call": (
+        [thought("Hm"), ASSISTANT, call(), gave()],
+        [called(C, reasoning_content="Hm", content="Hello"), tool()],
+    ),
+    "two thoughts": ([thought("a"), thought("b"), ASSISTANT], [ASSISTANT | {"reasoning_content": "a\nb"}]),
+    "a thought after an answer": (
+        [ASSISTANT, thought("Hm"), ASSISTANT],
+        [ASSISTANT, ASSISTANT | {"reasoning_content": "Hm"}],
+    ),
+    "a thought that led to nothing": ([thought("Hm"), USER], [USER]),
+    "a sealed thought": (
+        [{"type": "reasoning", "summary": [], "encrypted_content": "x"}, call(), gave()],
+        [called(C), tool()],
+    ),
+}
+
+
+@pytest.mark.parametrize(("items", "told"), MESSAGES.values(), ids=MESSAGES)
+def test_items_become_messages(items: list[Json], told: list[Json]) -> None:
+    assert messages(*items) == told
+
+
+def test_a_plain_input_is_a_message_of_the_user() -> None:
+    assert encode(input="Hi")["messages"] == [USER]
+    assert encode(input="Hi", instructions="S")["messages"] == [says("system", "S"), USER]
+    assert encode(input="Hi", instructions="")["messages"] == [USER]
+
+
+FAULTS: dict[str, tuple[list[Json], str, str]] = {
+    "a call without output": ([USER, call()], "input[1]", "No tool output found for call_id 'c'"),
+    "an output without call": ([USER, gave()], "input[1]", "No tool call found for the output with call_id 'c'"),
+    "two outputs": ([call(), gave(), gave()], "input[2].call_id", "More than one output for call_id 'c'"),
+    "a custom output of no call": (
+        [{"type": "custom_tool_call_output", "call_id": "x", "output": ""}],
+        "input[0]",
+        "call_id 'x'",
+    ),
+    "an image by id": (
+        [USER, says("user", [TEXT, {"type": "input_image", "file_id": "f"}])],
+        "input[1].content[1].image_url",
+        "not by 'file_id'",
+    ),
+    "a file by URL": (
+        [says("user", [{"type": "input_file", "file_url": "https://a.b"}])],
+        "input[0].content[0].file_data",
+        "not by 'file_url'",
+    ),
+    "an image of a system message": ([says("system", [IMAGE])], "input[0].content[0].type", "text only"),
+    "an image of the assistant": ([says("assistant", [IMAGE])], "input[0].content[0].type", "text only"),
+    "an image by id in an output": (
+        [call(), USER, gave([TEXT, {"type": "input_image", "file_id": "f"}])],
+        "input[2].output[1].image_url",
+        "not by 'file_id'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("items", "param", "told"), FAULTS.values(), ids=FAULTS)
+def test_what_a_chat_model_cannot_be_told_is_the_clients_fault(items: list[Json], param: str, told: str) -> None:
+    with pytest.raises(ApiError, match=told) as caught:
+        messages(*items)
+    assert (caught.value.status, caught.value.param) == (400, param)
+
+
+S, T = says("system", "S"), says("system", "T")
+SYSTEM: dict[str, tuple[Options, list[Json]]] = {
+    "leading": (Options(), [says("system", "I\n\nS"), USER, T]),
+    "all": (Options(system_messages="all"), [says("system", "I\n\nS\n\nT"), USER]),
+    "keep": (Options(system_messages="keep"), [says("system", "I"), S, USER, T]),
+    "by another role": (
+        Options(system_role="developer"),
+        [says("developer", "I\n\nS"), USER, says("developer", "T")],
+    ),
+}
+
+
+@pytest.mark.parametrize(("options", "told"), SYSTEM.values(), ids=SYSTEM)
+def test_system_messages_are_merged_as_the_template_allows(options: Options, told: list[Json]) -> None:
+    assert messages(S, USER, says("developer", "T"), instructions="I", options=options) == told
+
+
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+def test_thoughts_go_where_the_upstream_has_them(field: Any) -> None:
+    assert messages(thought("Hm"), ASSISTANT, options=Options(reasoning_field=field)) == [ASSISTANT | {field: "Hm"}]
+    assert messages(thought("Hm"), ASSISTANT, options=Options(reasoning_field="none")) == [ASSISTANT]
+
+
+# Settings.
+
+SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}}
+FUNCTION = {"type": "function", "name": "f"}
+NO_PARAMETERS = {"type": "object", "properties": {}}
+
+FIELDS: dict[str, tuple[Json, Json]] = {
+    "nothing": ({}, {}),
+    "sampling": (
+        {"temperature": 0, "top_p": 0.5, "seed": -1, "stop": ["a", "b"]},
+        {"temperature": 0.0, "top_p": 0.5, "seed": -1, "stop": ["a", "b"]},
+    ),
+    "sampling of local backends": (
+        {"top_k": 5, "min_p": 0.0, "repetition_penalty": 1.5, "logit_bias": {"1": -100}, "stop": "a"},
+        {"top_k": 5, "min_p": 0.0, "repetition_penalty": 1.5, "logit_bias": {"1": -100.0}, "stop": "a"},
+    ),
+    "penalties": (
+        {"presence_penalty": -2, "frequency_penalty": 2},
+        {"presence_penalty": -2.0, "frequency_penalty": 2.0},
+    ),
+    "a limit": ({"max_output_tokens": 5}, {"max_tokens": 5}),
+    "identity": (
+        {"safety_identifier": "s", "prompt_cache_key": "k", "prompt_cache_retention": "24h", "user": "u"},
+        {"safety_identifier": "s", "prompt_cache_key": "k", "prompt_cache_retention": "24h", "user": "u"},
+    ),
+    "a tier": ({"service_tier": "flex"}, {"service_tier": "flex"}),
+    "effort": ({"reasoning": {"effort": "high", "summary": "auto"}}, {"reasoning_effort": "high"}),
+    "verbosity": ({"text": {"verbosity": "low"}}, {"verbosity": "low"}),
+    "text": ({"text": {"format": {"type": "text"}}}, {}),
+    "JSON": ({"text": {"format": {"type": "json_object"}}}, {"response_format": {"type": "json_object"}}),
+    "a schema": (
+        {"text": {"format": {"type": "json_schema", "name": "n", "schema": SCHEMA}}},
+        {"response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": SCHEMA}}},
+    ),
+    "a strict schema": (
+        {"text": {"format": {"type": "json_schema", "name": "n", "schema": {}, "strict": False, "description": "d"}}},
+        {
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {"name": "n", "schema": {}, "strict": False, "description": "d"},
+            }
+        },
+    ),
+    "logprobs": ({"include": ["message.output_text.logprobs"]}, {"logprobs": True}),
+    "top logprobs": ({"top_logprobs": 3}, {"logprobs": True, "top_logprobs": 3}),
+    "no top logprobs": ({"top_logprobs": 0}, {}),
+    "a function": (
+        {"tools": [FUNCTION | {"description": "d", "parameters": SCHEMA, "strict": True}]},
+        {
+            "tools": [
+                {
+                    "type": "function",
+                    "function": {"name": "f", "description": "d", "parameters": SCHEMA, "strict": True},
+                }
+            ]
+        },
+    ),
+    "a bare function": (
+        {"tools": [FUNCTION]},
+        {"tools": [{"type": "function", "function": {"name": "f", "parameters": NO_PARAMETERS}}]},
+    ),
+    "a setting that is for tools": ({"parallel_tool_calls": False}, {}),
+    "a choice without tools": ({"tool_choice": "none"}, {}),
+    "what is only for us": (
+        {"metadata": {"a": "b"}, "max_tool_calls": 5, "truncation": "auto", "store": False, "stream_options": {}},
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize(("request_fields", "told"), FIELDS.values(), ids=FIELDS)
+def test_settings_become_fields(request_fields: Json, told: Json) -> None:
+    """What the client did not say is not sent."""
+    assert encode(model="m", **request_fields) == {"model": "m", "messages": [USER]} | told
+
+
+CHOICES: dict[str, tuple[Json, Any]] = {
+    "auto": ({"tool_choice": "auto"}, None),
+    "none": ({"tool_choice": "none"}, "none"),
+    "required": ({"tool_choice": "required"}, "required"),
+    "a function": ({"tool_choice": {"type": "function", "name": "f"}}, {"type": "function", "function": {"name": "f"}}),
+    "a custom tool": (
+        {"tool_choice": {"type": "custom", "name": "n"}},
+        {"type": "function", "function": {"name": "n"}},
+    ),
+    "some allowed": ({"tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [FUNCTION]}}, None),
+    "some required": ({"tool_choice": {"type": "allowed_tools", "mode": "required", "tools": [FUNCTION]}}, "required"),
+}
+
+
+@pytest.mark.parametrize(("choice", "told"), CHOICES.values(), ids=CHOICES)
+def test_a_choice_is_told_in_the_upstreams_words(choice: Json, told: Any) -> None:
+    body = encode(tools=[FUNCTION, {"type": "custom", "name": "n"}], parallel_tool_calls=True, **choice)
+    assert body.get("tool_choice") == told
+    assert body["parallel_tool_calls"] is True
+    offered = [offer["function"]["name"] for offer in body["tools"]]
+    assert offered == (["f"] if "tools" in str(choice.get("tool_choice")) else ["f", "n"])
+
+
+def test_a_stream_is_asked_for_with_its_usage() -> None:
+    assert {"stream": True, "stream_options": {"include_usage": True}}.items() <= encode(stream=True).items()
+    assert "stream" not in encode()
+
+
+@pytest.mark.parametrize(("stream", "kind"), [(True, "text/event-stream"), (False, "application/json")])
+def test_the_upstream_is_told_what_is_understood(stream: bool, kind: str) -> None:
+    sent = ChatCompletions(Options(), LIMITS).encode(plan(stream=stream).turn)
+    assert sent.headers == [("content-type", "application/json"), ("accept", kind)]
+
+
+def test_a_limit_goes_by_the_upstreams_name() -> None:
+    options = Options(max_tokens_field="max_completion_tokens")
+    assert encode(options, max_output_tokens=5)["max_completion_tokens"] == 5
+
+
+def test_unknown_parameters_go_along_where_they_are_forwarded() -> None:
+    forward = Policies(unknown_parameters="forward")
+    body = encode(policies=forward, chat_template_kwargs={"enable_thinking": False}, n=1)
+    assert body.items() >= {"chat_template_kwargs": {"enable_thinking": False}, "n": 1}.items()
+    assert "n" not in encode(n=1)
+
+
+def test_a_schema_is_sent_as_it_came() -> None:
+    """Its keys in their order, its numbers as they were written."""
+    tool = FUNCTION | {"parameters": {"b": 1.50, "a": {"minimum": 1e3}}}
+    sent = ChatCompletions(Options(), LIMITS).encode(plan(tools=[tool]).turn)
+    assert b'"parameters":{"b": 1.5, "a": {"minimum": 1000.0}}' in sent.body

@@ -1,0 +1,113 @@
+"""What an upstream's refusal means to the client."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from core.kit import LIMITS
+from penstock.dialects.chat_completions import ChatCompletions, Options
+from penstock.errors import ApiError
+from penstock.wire import Model
+
+DIALECT = ChatCompletions(Options(), LIMITS)
+
+
+def error(message: str = "boom", **fields: Any) -> bytes:
+    return json.dumps({"error": {"message": message, **fields}}).encode()
+
+
+def read(status: int, body: bytes = b"", headers: dict[str, str] | None = None, *, own_key: bool = False) -> ApiError:
+    return DIALECT.error(status, headers or {}, body, own_key=own_key)
+
+
+MEANINGS: dict[str, tuple[ApiError, int, str | None, str]] = {
+    "bad request": (
+        read(400, error(param="temperature", code="x")),
+        400,
+        "x",
+        "The upstream refused the request: boom",
+    ),
+    "unprocessable": (read(422, error()), 400, None, "The upstream refused the request: boom"),
+    "too large": (read(413, error()), 400, None, "The upstream refused the request: boom"),
+    "too long": (
+        read(400, error("This model's maximum context length is 4096 tokens.")),
+        400,
+        "context_length_exceeded",
+        "This model's maximum context length is 4096 tokens.",
+    ),
+    "too long for llama.cpp": (
+        read(400, error("the request exceeds the available context size")),
+        400,
+        "context_length_exceeded",
+        "the request exceeds the available context size",
+    ),
+    "no such model": (read(404, error("no model x")), 404, "model_not_found", "does not know this: no model x"),
+    "our key": (read(401, error("Incorrect API key: sk-1")), 502, "server_error", "refused the server's credentials"),
+    "our rights": (read(403, error("sk-1")), 502, "server_error", "refused the server's credentials"),
+    "the client's key": (read(401, error("sk-1"), own_key=True), 401, "invalid_api_key", "refused the API key"),
+    "the client's rights": (read(403, error("sk-1"), own_key=True), 403, "invalid_api_key", "refused the API key"),
+    "too much": (read(429, error("Slow.")), 429, "rate_limit_exceeded", "Slow. Please try again in 1s."),
+    "too slow": (read(408, error()), 502, "server_error", "status 408"),
+    "no such method": (read(405, error()), 502, "server_error", "status 405"),
+    "a bug": (read(500, error("Traceback: sk-1")), 502, "server_error", "failed with status 500."),
+    "a gateway": (read(502, b"<html>nginx sk-1</html>"), 502, "server_error", "failed with status 502."),
+    "overloaded": (read(503, error("sk-1")), 503, "server_error", "failed with status 503."),
+    "timed out": (read(504), 504, "server_error", "failed with status 504."),
+    "a redirect": (read(302), 502, "server_error", "failed with status 302."),
+    "no words": (read(400), 400, None, "The upstream refused the request: The upstream answered with status 400."),
+    "an error as text": (read(400, b'{"error": "boom"}'), 400, None, "The upstream refused the request: boom"),
+    "an error as vLLM has it": (read(400, b'{"object":"error","message":"boom"}'), 400, None, "request: boom"),
+    "an error as FastAPI has it": (read(422, b'{"detail": "boom"}'), 400, None, "request: boom"),
+    "FastAPI's list": (read(422, b'{"detail": [{"msg": "x"}]}'), 400, None, "answered with status 422"),
+    "a code that is a number": (read(400, error(code=400)), 400, "400", "boom"),
+}
+
+
+@pytest.mark.parametrize(("error", "status", "code", "told"), MEANINGS.values(), ids=MEANINGS)
+def test_it_means(error: ApiError, status: int, code: str | None, told: str) -> None:
+    assert (error.status, error.code) == (status, code)
+    assert told in error.message
+    assert "sk-1" not in error.message
+
+
+def test_a_wrong_parameter_keeps_its_name_and_a_long_message_its_beginning() -> None:
+    assert read(400, error(param="temperature")).param == "temperature"
+    assert read(400, error("context length")).param == "input"
+    assert len(read(400, error("x" * 100_000)).message) < 2_100
+
+
+WAITS: dict[str, tuple[dict[str, str], float]] = {
+    "seconds": ({"retry-after": "7"}, 7.0),
+    "milliseconds": ({"retry-after-ms": "1900", "retry-after": "2"}, 1.9),
+    "nothing": ({}, 1.0),
+    "a date": ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, 1.0),
+    "before now": ({"retry-after": "-1"}, 1.0),
+    "for ever": ({"retry-after": "inf"}, 1.0),
+    "no number": ({"retry-after": "nan"}, 1.0),
+    "milliseconds that are none": ({"retry-after-ms": "soon", "retry-after": "3"}, 3.0),
+}
+
+
+@pytest.mark.parametrize(("headers", "wait_s"), WAITS.values(), ids=WAITS)
+def test_a_wait_is_passed_on(headers: dict[str, str], wait_s: float) -> None:
+    error = read(429, b"", headers)
+    assert error.retry_after_s == wait_s
+    assert re.search(r"Please try again in [\d.]+s\.$", error.message)
+
+
+def test_models_are_listed() -> None:
+    listed = b'{"object":"list","data":[{"id":"a"},{"id":"b","created":5,"owned_by":"me","meta":{}}]}'
+    assert DIALECT.decode_models(listed) == [
+        Model(id="a", owned_by="upstream"),
+        Model(id="b", created=5, owned_by="me"),
+    ]
+    assert DIALECT.models_request().path == "/models"
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b'{"data": [{}]}', b'{"data": 5}', b"\xff"])
+def test_a_list_of_models_that_is_none_is_the_upstreams_fault(body: bytes) -> None:
+    with pytest.raises(ApiError, match="cannot be read") as caught:
+        DIALECT.decode_models(body)
+    assert caught.value.status == 502

@@ -1,0 +1,216 @@
+"""The plan: every parameter has an effect, an echo, or a word that it has none."""
+
+from typing import Any
+
+import pytest
+from openai.types.responses import Response
+
+from core.kit import NOW_S, Json, Spoken, plan, routes, to_json
+from penstock.engine import Policies
+from penstock.errors import ApiError
+from penstock.secrets import Secret
+from penstock.wire import CreateResponse
+from support import oracle
+from support.scripts import NOTE, WEATHER
+
+MESSAGE = {"type": "message", "role": "user", "content": "Hi"}
+SCHEMA = {"type": "json_schema", "name": "n", "schema": {"type": "object"}, "strict": None}
+
+# field -> what is asked, and what is then in force
+ECHOES: dict[str, list[tuple[Any, Any]]] = {
+    "model": [("x", "x")],
+    "instructions": [("Be brief.", "Be brief."), (None, None)],
+    "background": [(False, False)],
+    "metadata": [({"a": "b"}, {"a": "b"}), (None, {})],
+    "tools": [
+        (None, []),
+        ([WEATHER], [WEATHER]),
+        (
+            [{"type": "function", "name": "f"}],
+            [{"type": "function", "name": "f", "description": None, "parameters": None, "strict": None}],
+        ),
+        ([NOTE, {"type": "web_search"}], [NOTE, {"type": "web_search"}]),
+    ],
+    "tool_choice": [(None, "auto"), ("none", "none")],
+    "parallel_tool_calls": [(None, True), (True, True), (False, False)],
+    "max_tool_calls": [(3, 3), (None, None)],
+    "text": [
+        (None, {"format": {"type": "text"}, "verbosity": "medium"}),
+        ({"verbosity": "low"}, {"format": {"type": "text"}, "verbosity": "low"}),
+        ({"format": {"type": "json_object"}}, {"format": {"type": "json_object"}, "verbosity": "medium"}),
+        ({"format": SCHEMA}, {"format": SCHEMA, "verbosity": "medium"}),
+    ],
+    "reasoning": [
+        (None, {"effort": None, "summary": None}),
+        ({"effort": "high"}, {"effort": "high", "summary": None}),
+        ({"summary": "auto"}, {"effort": None, "summary": "auto"}),
+        ({"generate_summary": "concise"}, {"effort": None, "summary": "concise"}),
+    ],
+    "max_output_tokens": [(5, 5), (10**30, 10**30), (None, None)],
+    "temperature": [(0, 0.0), (2, 2.0), (None, 1.0)],
+    "top_p": [(0, 0.0), (0.5, 0.5), (None, 1.0)],
+    "top_logprobs": [(0, 0), (20, 20), (None, 0)],
+    "truncation": [("auto", "auto"), (None, "disabled")],
+    "service_tier": [("auto", "default"), ("flex", "flex"), (None, "default")],
+    "safety_identifier": [("s", "s"), (None, None)],
+    "prompt_cache_key": [("k", "k"), (None, None)],
+    "prompt_cache_retention": [("24h", "24h"), (None, None)],
+    "user": [("u", "u"), (None, None)],
+    "presence_penalty": [(-2, -2.0), (None, 0.0)],
+    "frequency_penalty": [(2, 2.0), (None, 0.0)],
+}
+
+# Parameters that the Response has no place for, and why that is right.
+UNECHOED = {
+    "input": "it can be read back as the response's input items",
+    "include": "it says what the output holds",
+    "stream": "it says how the client reads",
+    "stream_options": "it says how the client reads",
+    "context_management": "it says what becomes of the context",
+    "seed": "OpenAI has no such parameter",
+    "stop": "OpenAI has no such parameter",
+    "top_k": "OpenAI has no such parameter",
+    "min_p": "OpenAI has no such parameter",
+    "repetition_penalty": "OpenAI has no such parameter",
+    "logit_bias": "OpenAI has no such parameter",
+}
+ELSEWHERE = {"previous_response_id", "conversation", "prompt", "store", "prompt_cache_options"}
+"""What has tests of its own."""
+
+
+@pytest.mark.parametrize("field", ECHOES)
+def test_a_field_is_echoed_with_its_effective_value(field: str) -> None:
+    for asked, told in ECHOES[field]:
+        begun = oracle_checked(**{field: asked})
+        assert begun[field] == told
+        if asked is None:
+            assert oracle_checked()[field] == told
+
+
+def oracle_checked(**request: Any) -> Json:
+    begun: Json = to_json(plan(**request).skeleton)
+    oracle.check(Response, begun)
+    return begun
+
+
+def test_every_parameter_is_echoed_or_has_a_reason_not_to_be() -> None:
+    assert set(CreateResponse.__struct_fields__) == ECHOES.keys() | UNECHOED.keys() | ELSEWHERE
+    assert not UNECHOED.keys() & Response.model_fields.keys() - {"input"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({}, {"mode": "implicit", "ttl": "30m"}),
+        ({"mode": "explicit"}, {"mode": "explicit", "ttl": "30m"}),
+        ({"ttl": "12h", "prewarm": True}, {"mode": "implicit", "ttl": "12h"}),
+        ({"comparison_response_id": "r"}, {"mode": "implicit", "ttl": "30m", "comparison_response_id": "r"}),
+    ],
+)
+def test_options_of_the_cache_are_echoed_where_they_were_given(asked: Json, told: Json) -> None:
+    assert oracle_checked(prompt_cache_options=asked)["prompt_cache_options"] == told
+    assert "prompt_cache_options" not in oracle_checked()
+
+
+def test_a_response_begins_with_its_id_and_time() -> None:
+    begun = oracle_checked()
+    assert (begun["id"], begun["created_at"], begun["status"]) == ("resp_0", NOW_S, "in_progress")
+    assert (begun["output"], begun["usage"], begun["error"], begun["completed_at"]) == ([], None, None, None)
+
+
+FLAGS: dict[str, tuple[Json, dict[str, bool]]] = {
+    "nothing": ({}, {"stream": False, "summarize": False, "report_usage": False, "obfuscate": False}),
+    "a stream": ({"stream": True}, {"stream": True}),
+    "nulls": ({"stream": None, "stream_options": None, "reasoning": None}, {"stream": False, "summarize": False}),
+    "options": (
+        {"stream_options": {"include_usage": True, "include_obfuscation": True}},
+        {"report_usage": True, "obfuscate": True},
+    ),
+    "options that are off": (
+        {"stream_options": {"include_usage": False, "include_obfuscation": None}},
+        {"report_usage": False, "obfuscate": False},
+    ),
+    "a summary": ({"reasoning": {"summary": "detailed"}}, {"summarize": True}),
+    "a summary by its old name": ({"reasoning": {"generate_summary": "auto"}}, {"summarize": True}),
+    "effort alone": ({"reasoning": {"effort": "low"}}, {"summarize": False}),
+}
+
+
+@pytest.mark.parametrize(("request_fields", "flags"), FLAGS.values(), ids=FLAGS)
+def test_a_plan_says_how_it_will_be_read(request_fields: Json, flags: dict[str, bool]) -> None:
+    planned = plan(**request_fields)
+    assert {name: getattr(planned, name) for name in flags} == flags
+    assert planned.turn.stream == planned.stream
+
+
+# What nobody here knows, or honours.
+
+SETTLED: dict[str, tuple[Json, list[str]]] = {
+    "nothing": ({}, []),
+    "unknown": ({"b": 1, "a": None}, ["a", "b"]),
+    "truncation": ({"truncation": "auto"}, ["truncation"]),
+    "no truncation": ({"truncation": "disabled"}, []),
+    "compaction": ({"context_management": [{"type": "compaction"}]}, ["context_management"]),
+    "tools": ({"tools": [{"type": "web_search"}]}, ["tools.web_search"]),
+}
+
+
+@pytest.mark.parametrize(("request_fields", "ignored"), SETTLED.values(), ids=SETTLED)
+def test_what_does_nothing_is_told(request_fields: Json, ignored: list[str]) -> None:
+    assert plan(**request_fields).ignored == ignored
+
+
+def test_unknown_parameters_are_rejected_where_that_is_set() -> None:
+    with pytest.raises(ApiError, match="Unknown parameter: 'a'") as caught:
+        plan(policies=Policies(unknown_parameters="reject"), b=1, a=2)
+    assert (caught.value.param, caught.value.code) == ("a", "unknown_parameter")
+
+
+def test_unknown_parameters_are_forwarded_where_that_is_set() -> None:
+    planned = plan(policies=Policies(unknown_parameters="forward"), b=[1.5])
+    assert planned.ignored == []
+    assert to_json(planned.turn.extras) == {"b": [1.5]}
+
+
+# The turn.
+
+
+def test_an_alias_is_told_to_the_client_and_the_name_to_the_upstream() -> None:
+    planned = plan(to=routes(Spoken(), aliases={"gpt-5": "qwen3"}), model="gpt-5")
+    assert (planned.turn.model, planned.skeleton.model) == ("qwen3", "gpt-5")
+
+
+@pytest.mark.parametrize(("takes_bearer", "passed"), [(True, Secret("sk-1")), (False, None)])
+def test_the_clients_key_goes_only_where_none_is_configured(takes_bearer: bool, passed: Secret | None) -> None:
+    planned = plan(to=routes(Spoken(), takes_bearer=takes_bearer), bearer=Secret("sk-1"))
+    assert planned.turn.bearer == passed
+    assert "sk-1" not in repr(planned)
+
+
+def test_a_plan_is_a_function_of_its_request() -> None:
+    request = {"tools": [WEATHER, NOTE], "reasoning": {"effort": "low"}, "model": "m", "stream": True}
+    upstream = Spoken()
+    assert plan(upstream, **request).skeleton == plan(upstream, **request).skeleton
+    assert plan(upstream, **request).turn == plan(upstream, **request).turn
+
+
+def test_a_plain_input_is_a_message() -> None:
+    assert to_json(plan(input="Hi").turn.items) == [MESSAGE] == to_json(plan(input=[MESSAGE]).turn.items)
+
+
+NEEDS: dict[str, tuple[Json, str]] = {
+    "a turn before": ({"previous_response_id": "resp_1"}, "previous_response_id"),
+    "a conversation": ({"conversation": "conv_1"}, "conversation"),
+    "a conversation as an object": ({"conversation": {"id": "conv_1"}}, "conversation"),
+    "a prompt": ({"prompt": {"id": "p"}}, "prompt"),
+    "background": ({"background": True}, "background"),
+    "a reference": ({"input": [MESSAGE, {"type": "item_reference", "id": "msg_1"}]}, "input[1]"),
+    "an input": ({"input": None}, "input"),
+}
+
+
+@pytest.mark.parametrize(("request_fields", "param"), NEEDS.values(), ids=NEEDS)
+def test_without_a_store_what_needs_one_is_refused(request_fields: Json, param: str) -> None:
+    with pytest.raises(ApiError) as caught:
+        plan(**request_fields)
+    assert (caught.value.status, caught.value.param) == (400, param)

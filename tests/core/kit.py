@@ -1,0 +1,314 @@
+"""What the tests of the core share: plans from plain requests, ids that count, upstreams that do as they are told.
+
+Everything runs in this process and in a fraction of a second; no test here opens a socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from itertools import count, pairwise
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+from hypothesis import strategies as st
+
+from penstock.access import Access
+from penstock.calling import CallForm
+from penstock.engine import Plan, Policies, Route, Routes, Run, decode, make_plan, resolve
+from penstock.errors import ApiError
+from penstock.http import Reply, Request
+from penstock.limits import Limits
+from penstock.ports import Deltas, HttpReply, HttpRequest, TransportError, Turn, Upstream
+from penstock.secrets import Secret
+from penstock.service import Service
+from penstock.transcript import Reducer, Transcript
+from penstock.transcript.deltas import Delta
+from penstock.wire import Event, Model, Response, StreamEvent, TextConfig, TextFormat, Usage
+
+Json = dict[str, Any]
+T = TypeVar("T")
+
+NOW_S = 1_700_000_000
+LIMITS = Limits(retry_backoff_s=0.001)
+"""Limits for tests: the real ones, but for a wait that would only cost time."""
+IMPATIENT = Limits(retry_backoff_s=0.001, idle_s=0.2, head_wait_s=0.05)
+"""The same for upstreams that say nothing; a busy machine may take a while between two steps."""
+USAGE = Usage(input_tokens=1, output_tokens=1, total_tokens=2)
+JSON_HEADERS = {"content-type": "application/json"}
+
+encode = msgspec.json.Encoder().encode
+decode_event = msgspec.json.Decoder(StreamEvent).decode
+
+
+def to_json(value: Any) -> Any:
+    """A struct as a client sees it."""
+    return json.loads(encode(value))
+
+
+def from_json(value: Any, kind: Any) -> Any:
+    """The struct of what a client sends."""
+    return msgspec.json.decode(json.dumps(value), type=kind)
+
+
+def counted_ids() -> Callable[[str], str]:
+    """Ids that count from 1 instead of being random."""
+    numbers = count(1)
+    return lambda prefix: f"{prefix}{next(numbers)}"
+
+
+def now_s() -> int:
+    return NOW_S
+
+
+def skeleton(**fields: Any) -> Response:
+    """The Response as it begins."""
+    begun = {"id": "resp_1", "created_at": NOW_S, "status": "in_progress", "model": "any"}
+    return Response(**begun | {"text": TextConfig(format=TextFormat(), verbosity="medium")} | fields)
+
+
+# Deltas to events, without an upstream.
+
+
+class Telling:
+    """A reducer and its transcript; every event is encoded as soon as it is there."""
+
+    def __init__(self, forms: dict[str, CallForm] | None = None, limits: Limits = LIMITS, **options: bool) -> None:
+        self.transcript = Transcript()
+        self.reducer = Reducer(
+            self.transcript, forms=forms or {}, limits=limits, new_id=counted_ids(), now_s=now_s, **options
+        )
+        self.recorded: list[Event] = []
+        self.events: list[Json] = []
+        self.reducer.begin(skeleton())
+        self._take()
+
+    def tell(self, deltas: Iterable[Delta], estimate: Callable[[Response], Usage] = lambda _: USAGE) -> None:
+        """As the engine does: an error ends the response."""
+        try:
+            self.receive(deltas)
+            self.transcript.record(self.reducer.ending(estimate))
+        except ApiError as error:
+            self.fail(error)
+        self._take()
+
+    def receive(self, deltas: Iterable[Delta]) -> None:
+        for delta in deltas:
+            self.reducer.receive(delta)
+            self._take()
+
+    def fail(self, error: ApiError) -> None:
+        self.transcript.record(self.reducer.failure(error))
+        self._take()
+
+    def _take(self) -> None:
+        fresh = self.transcript.take()
+        self.recorded += fresh
+        self.events += map(to_json, fresh)
+
+
+# An upstream by its bytes.
+
+
+class Scripted:
+    """A transport whose every reply is given: a status, headers, and pieces of a body.
+
+    A piece is bytes, an error to raise, or None, which says nothing more until whoever listens goes away.
+    """
+
+    def __init__(self, *replies: ScriptedReply | TransportError | None) -> None:
+        self.replies = list(replies)
+        self.requests: list[HttpRequest] = []
+
+    async def send(self, request: HttpRequest) -> HttpReply:
+        """The next reply; the last one is given again and again."""
+        reply = self.replies[min(len(self.requests), len(self.replies) - 1)]
+        self.requests.append(request)
+        if reply is None:
+            await asyncio.Event().wait()
+        if isinstance(reply, ScriptedReply):
+            return reply
+        raise reply or TransportError("nobody is there")
+
+    async def aclose(self) -> None:
+        """Nothing is held."""
+
+
+class ScriptedReply:
+    """One reply of a `Scripted`."""
+
+    def __init__(
+        self, *pieces: bytes | TransportError | None, status: int = 200, headers: dict[str, str] | None = None
+    ) -> None:
+        self.status = status
+        self.headers = {"content-type": "text/event-stream"} if headers is None else headers
+        self.pieces = list(pieces)
+        self.read = 0
+        self.closed = 0
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._read()
+
+    async def _read(self) -> AsyncIterator[bytes]:
+        for piece in self.pieces:
+            self.read += 1
+            if piece is None:
+                await asyncio.Event().wait()
+            elif isinstance(piece, TransportError):
+                raise piece
+            else:
+                yield piece
+
+    async def aclose(self) -> None:
+        self.closed += 1
+
+
+# An upstream by its deltas.
+
+
+class Spoken:
+    """An upstream that says given batches of deltas.
+
+    An exception is raised, an event waited for; None says nothing more.
+    """
+
+    def __init__(
+        self, *batches: list[Delta] | Exception | asyncio.Event | None, opening: asyncio.Event | None = None
+    ) -> None:
+        self.batches = batches
+        self.opening = opening
+        self.turns: list[Turn] = []
+        self.closed = 0
+
+    async def open(self, turn: Turn) -> Deltas:
+        self.turns.append(turn)
+        if self.opening is not None:
+            await self.opening.wait()
+        return _Saying(self)
+
+    async def models(self, bearer: Secret | None) -> list[Model]:
+        return [Model(id="told")]
+
+    async def aclose(self) -> None:
+        """Nothing is held."""
+
+
+class _Saying:
+    def __init__(self, upstream: Spoken) -> None:
+        self._upstream = upstream
+        self._batches = list(upstream.batches)
+
+    def __aiter__(self) -> AsyncIterator[list[Delta]]:
+        return self
+
+    async def __anext__(self) -> list[Delta]:
+        while self._batches:
+            batch = self._batches[0]
+            if batch is None or isinstance(batch, asyncio.Event):
+                await (batch or asyncio.Event()).wait()
+            self._batches.pop(0)
+            if isinstance(batch, Exception):
+                raise batch
+            if isinstance(batch, list):
+                return batch
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        self._upstream.closed += 1
+
+
+# The path.
+
+
+def routes(upstream: Upstream, **fields: Any) -> Routes:
+    return Routes([Route(name="test", upstream=upstream, **fields)], "any")
+
+
+def plan(
+    upstream: Upstream | None = None,
+    policies: Policies | None = None,
+    *,
+    to: Routes | None = None,
+    bearer: Secret | None = None,
+    **request: Any,
+) -> Plan:
+    """The plan of a request, which says at least an input."""
+    decoded = decode(json.dumps({"input": "Hi"} | request).encode(), LIMITS)
+    return make_plan(
+        decoded,
+        at_once(resolve(decoded.request)),
+        to or routes(upstream or Spoken()),
+        policies or Policies(),
+        bearer=bearer,
+        response_id="resp_0",
+        created_at=NOW_S,
+    )
+
+
+def at_once(coroutine: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine gives that waits for nothing."""
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        value: T = end.value
+        return value
+    raise AssertionError("it waits")
+
+
+def make_run(plan: Plan, limits: Limits = LIMITS, **options: Any) -> Run:
+    """A run with ids that go on counting where the plan's ended. Needs a running loop."""
+    return Run(plan, limits, new_id=counted_ids(), now_s=now_s, **options)
+
+
+def service(upstream: Upstream, **options: Any) -> Service:
+    return Service(routes(upstream), **{"access": Access([]), "limits": LIMITS} | options)
+
+
+class Answer(NamedTuple):
+    """A reply, read to its end."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+async def ask(
+    service: Service,
+    body: Json | bytes = b"",
+    method: str = "POST",
+    path: str = "/v1/responses",
+    headers: dict[str, str] | None = None,
+) -> Answer:
+    """One request, as a door would hand it on."""
+    sent = body if isinstance(body, bytes) else json.dumps(body).encode()
+    reply = await service.handle(
+        Request(method=method, path=path, headers=JSON_HEADERS if headers is None else headers, body=sent)
+    )
+    return Answer(reply.status, dict(reply.headers), await drain(reply))
+
+
+async def drain(reply: Reply) -> bytes:
+    """The whole body, and the stream's end."""
+    if isinstance(reply.body, bytes):
+        return reply.body
+    try:
+        return b"".join([bytes(piece) async for piece in reply.body])
+    finally:
+        await reply.body.aclose()
+
+
+# Splits.
+
+
+def split(whole: bytes, cuts: Iterable[int]) -> list[bytes]:
+    """The pieces of a text that is cut at some places; places that are too far are taken from the start again."""
+    places = sorted({cut % (len(whole) + 1) for cut in cuts})
+    return [whole[start:end] for start, end in pairwise([0, *places, len(whole)])]
+
+
+CUTS = st.lists(st.integers(0, 10_000), max_size=12)
+"""Places to cut anything at."""

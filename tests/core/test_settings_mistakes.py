@@ -1,0 +1,157 @@
+"""Settings that are wrong: one line says which, where it came from, and how to mend it; it never tells a secret."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock.settings import ConfigFile, Settings, SettingsError, load
+
+CLOUD = "[[upstreams]]\nname = 'cloud'\nurl = 'http://a'\n"
+HASH = "sha256:746b4ad1ca9129e1caf080bf9406d43531b8bbf97f42cc1597ee4f3d4663938e"
+KEY = f"[[keys]]\nname = 'alice'\nhash = '{HASH}'\n"
+
+FLAGS = {
+    "--port: expected `int`, got 'http'": {"port": "http"},
+    "--port: expected `int` <= 65535, got '70000'": {"port": "70000"},
+    "--port: expected `int` >= 0, got '-1'": {"port": "-1"},
+    "--workers: expected `int` >= 1, got '0'": {"workers": "0"},
+    "--log-level: expected one of debug, info, warning, error, got 'loud'": {"log_level": "loud"},
+    "--model: expected `str` of length >= 1, got ''": {"model": ""},
+    "--model: not UTF-8": {"model": "\udcff"},
+    "--host: other machines can reach 0.0.0.0, and there are no API keys: set PENSTOCK_API_KEYS "
+    "(or api_keys or keys in penstock.toml), or let everybody in with --allow-anonymous": {"host": "0.0.0.0"},
+    "--upstream-key-env: there is no upstream that this is the key of: give its URL by --upstream": {
+        "upstream_key_env": "KEY"
+    },
+    "--upstream-key-env: the variable KEY is not set (give the name of a variable, not the key)": {
+        "upstream": "http://a",
+        "upstream_key_env": "KEY",
+    },
+    "--upstream-key-env: the variable that it names is not set (give the name of a variable, not the key)": {
+        "upstream": "http://a",
+        "upstream_key_env": "sk-secret",
+    },
+}
+
+URLS = {
+    "a URL begins with http:// or https://": ["localhost:11434/v1", "127.0.0.1", "ftp://a", "//a/v1"],
+    "the URL has no host": ["http://", "http:///v1", "http://:80"],
+    "not a URL: its host or port cannot be read": ["http://a:port", "http://a:99999", "http://[::1"],
+    "a URL has no spaces, backslashes or control characters": ["http://a b", "http://a\n", "http://a\\v1"],
+    "a base URL ends with its path: no ? and no #": ["http://a/v1?x=1", "http://a/#x"],
+    "give the base URL, without /chat/completions": ["https://a/v1/chat/completions/"],
+    "no user and password in the URL: name the variable with the key by --upstream-key-env or `key_env`": [
+        "http://me:sk-secret@a"
+    ],
+}
+
+VARIABLES = {
+    "PENSTOCK_PROT: there is no such setting; did you mean PENSTOCK_PORT?": {"PENSTOCK_PROT": "1"},
+    "PENSTOCK_LIMITS_IDLE: there is no such setting; did you mean PENSTOCK_LIMITS_IDLE_S?": {
+        "PENSTOCK_LIMITS_IDLE": "1"
+    },
+    "PENSTOCK_UPSTREAMS: there is no such setting; did you mean PENSTOCK_UPSTREAM?": {"PENSTOCK_UPSTREAMS": "1"},
+    "PENSTOCK_KEYS: there is no such setting; did you mean PENSTOCK_API_KEYS?": {"PENSTOCK_KEYS": "sk-1"},
+    "PENSTOCK_LIMITS_IDLE_S: expected `float` > 0.0, got '0'": {"PENSTOCK_LIMITS_IDLE_S": "0"},
+    "PENSTOCK_LIMITS_IDLE_S: expected a finite number": {"PENSTOCK_LIMITS_IDLE_S": "inf"},
+    "PENSTOCK_DONE_MARKER: expected `bool`, got 'perhaps'": {"PENSTOCK_DONE_MARKER": "perhaps"},
+    "PENSTOCK_API_KEYS: there is nothing between the commas": {"PENSTOCK_API_KEYS": " ,, "},
+    "PENSTOCK_API_KEYS[1]: a secret has printable ASCII characters only": {"PENSTOCK_API_KEYS": "a,sk-\u00e9"},
+    "PENSTOCK_API_KEYS[0]: <redacted> is the mask of a secret: put the secret itself here": {
+        "PENSTOCK_API_KEYS": "<redacted>"
+    },
+    "PENSTOCK_ALLOWED_HOSTS: 'https://a' is not a host: give the name alone in lower case, such as chat.example.com": {
+        "PENSTOCK_ALLOWED_HOSTS": "https://a"
+    },
+    "PENSTOCK_UPSTREAM_KEY_ENV: the variable KEY holds no key: a secret must not be empty": {
+        "PENSTOCK_UPSTREAM": "http://a",
+        "PENSTOCK_UPSTREAM_KEY_ENV": "KEY",
+        "KEY": "\n",
+    },
+}
+
+FILES = {
+    "p.toml: not TOML: Expected '=' after a key in a key/value pair (at line 1, column 6)": "port 1",
+    "p.toml: prot: there is no such setting; did you mean port?": "prot = 1",
+    "p.toml: port: expected `int`, got `str`": "port = '1'",
+    "p.toml: log_level: expected one of debug, info, warning, error": "log_level = 'loud'",
+    "p.toml: host: other machines can reach ::, and": "host = '::'",
+    "p.toml: limits: expected a table": "limits = 1",
+    "p.toml: limits.idle: there is no such setting; did you mean idle_s?": "limits.idle = 1",
+    "p.toml: limits.idle_s: expected `float`, got `str`": "limits.idle_s = '1'",
+    "p.toml: api_keys[1]: expected a `str`, got `int`": "api_keys = ['sk-secret', 1]",
+    "p.toml: api_keys: the key 'alice' of `keys` is here too: take it out of one of them": "api_keys = ['sk-secret']\n"
+    + KEY,
+    "p.toml: keys: expected an array of tables": "[keys]\nalice = 'sk-secret'",
+    "p.toml: keys[0]: `hash` is missing": "[[keys]]\nname = 'alice'",
+    "p.toml: keys[0].key: there is no such setting": KEY + "key = 'sk-secret'",
+    "p.toml: keys[0].name: the name of a key has 1 to 100 printable characters": KEY.replace("alice", " "),
+    "p.toml: keys[0].hash: expected sha256: and 64 digits, as `penstock keys new` tells them": KEY.replace(
+        HASH, "sk-secret"
+    ),
+    "p.toml: keys[0].expires: expected a date or date-time without quotes, such as 2030-01-31": KEY
+    + "expires = '2030-01-31'",
+    "p.toml: keys[1].hash: there is another entry for this very key": KEY + KEY.replace("alice", "bob"),
+    "p.toml: upstream: give either this or `upstreams`": f"upstream = 'http://a'\n{CLOUD}",
+    "p.toml: upstreams: expected an array of tables": "upstreams = 1",
+    "p.toml: upstreams[0]: expected a table": "upstreams = ['http://a']",
+    "p.toml: upstreams[0]: `url` is missing": "upstreams = [{name = 'cloud'}]",
+    "p.toml: upstreams[1].name: there is another upstream of the name 'cloud'": CLOUD + CLOUD,
+    "p.toml: upstreams[0].model: there is no such setting; did you mean models?": CLOUD + "model = 'm'",
+    "p.toml: upstreams[0].models[0]: expected `str`, got `int`": CLOUD + "models = [1]",
+    "p.toml: upstreams[0].key: expected a `str`, got `int`": CLOUD + "key = 1",
+    "p.toml: upstreams[0].key: a secret must not be empty": CLOUD + "key = ''",
+    "p.toml: upstreams[0].key_env: give either this or `key`": CLOUD + "key = 'sk-secret'\nkey_env = 'KEY'",
+    "p.toml: upstreams[0].headers: 'x y' cannot be the name of a header": CLOUD + "headers = {'x y' = 'sk-secret'}",
+    "p.toml: upstreams[0].dialect: expected one of chat_completions": CLOUD + "dialect = 'morse'",
+    "p.toml: upstreams[0].options: expected a table": CLOUD + "options = 1",
+    "p.toml: upstreams[0].options.system_role: expected one of system, developer": CLOUD
+    + "options.system_role = 'boss'",
+}
+
+
+def mistake(flags: dict[str, str], env: dict[str, str], text: str = "") -> str:
+    with pytest.raises(SettingsError) as caught:
+        load(flags, env, ConfigFile("p.toml", text))
+    message = str(caught.value)
+    assert "\n" not in message
+    assert "sk-" not in message
+    return message
+
+
+@pytest.mark.parametrize("message", FLAGS)
+def test_a_wrong_flag(message: str) -> None:
+    assert mistake(FLAGS[message], {}) == message
+
+
+@pytest.mark.parametrize(("message", "url"), [(message, url) for message, urls in URLS.items() for url in urls])
+def test_a_wrong_url(message: str, url: str) -> None:
+    assert mistake({"upstream": url}, {}) == f"--upstream: {message}"
+
+
+@pytest.mark.parametrize("message", VARIABLES)
+def test_a_wrong_variable(message: str) -> None:
+    assert mistake({}, VARIABLES[message]) == message
+
+
+@pytest.mark.parametrize("message", FILES)
+def test_a_wrong_file(message: str) -> None:
+    assert mistake({}, {}, FILES[message]).startswith(message)
+
+
+NAMES = st.sampled_from(["host", "port", "workers", "log_level", "upstream", "upstream_key_env", "model"])
+LISTS = st.sampled_from(["PENSTOCK_API_KEYS", "PENSTOCK_ALLOWED_HOSTS", "PENSTOCK_LIMITS_IDLE_S", "PENSTOCK_X"])
+
+
+@given(st.dictionaries(NAMES, st.text()), st.dictionaries(LISTS, st.text()), st.text())
+def test_whatever_is_given_there_are_settings_or_one_line(
+    flags: dict[str, str], env: dict[str, str], text: str
+) -> None:
+    try:
+        loaded: Any = load(flags, env, ConfigFile("p.toml", text))
+    except SettingsError as error:
+        assert len(str(error).splitlines()) == 1
+    else:
+        assert isinstance(loaded, Settings)

@@ -1,0 +1,197 @@
+"""Golden transcripts: what upstreams say, scripted and real, and everything that comes of it.
+
+`make golden` writes them anew; what changed is then in the diff, a line for each delta and event.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.kit import CUTS, LIMITS, Json, Scripted, ScriptedReply, decode_event, split, to_json
+from core.playing import (
+    Played,
+    bytes_of,
+    captures,
+    play,
+    play_capture,
+    play_script,
+    request_of,
+    transcript,
+)
+from penstock.dialects.chat_completions import ChatCompletions, Options
+from penstock.ports import TransportError
+from penstock.transcript import fold
+from support import oracle
+from support.scripts import BROKEN, HANGING, REFUSED, SCRIPTS
+from support.steps import Expect
+
+ENDS = {"completed", "incomplete", "failed"}
+TOO_LONG = {"flood"}
+"""Twenty megabytes of one letter make no story to read: that script is for slow readers."""
+
+TOLD = [name for name in SCRIPTS if name not in TOO_LONG]
+CAPTURED = [*captures()]
+WHOLE = [name for name in TOLD if name not in BROKEN | HANGING | REFUSED or name == "flaky"]
+"""Scripts that end well."""
+each_script = pytest.mark.parametrize("name", TOLD)
+each_capture = pytest.mark.parametrize("name", CAPTURED)
+
+
+@cache
+def played(name: str) -> Played:
+    return play_script(name) if name in SCRIPTS else play_capture(name)
+
+
+@each_script
+def test_a_script_is_told_as_it_was(name: str, golden: Callable[[str | Path, str], None]) -> None:
+    golden(f"transcripts/{name}.txt", transcript(played(name), SCRIPTS[name]))
+
+
+@each_capture
+def test_a_capture_is_told_as_it_was(name: str, golden: Callable[[str | Path, str], None]) -> None:
+    golden(f"transcripts/{name.replace('.', '_')}.txt", transcript(played(name)))
+
+
+def test_there_is_no_file_without_a_story() -> None:
+    files = {file.stem for file in (Path(__file__).parents[1] / "transcripts").glob("*.txt")}
+    assert files == {*TOLD, *(name.replace(".", "_") for name in CAPTURED)}
+
+
+@each_script
+def test_a_script_ends_as_it_should(name: str) -> None:
+    """A refusal that comes before the stream is an HTTP status; where no word of it came, a failure too."""
+    expect = SCRIPTS[name].expect
+    end = played(name)
+    if end.error is not None:
+        assert end.error.status == expect.http
+    else:
+        assert expect.http == 200
+        check_said(to_json(end.response), expect)
+
+
+def check_said(response: Json, expect: Expect) -> None:
+    parts = [part for item in response["output"] for part in item.get("content", [])]
+    for kind, said in {
+        "output_text": expect.text,
+        "refusal": expect.refusal,
+        "reasoning_text": expect.reasoning,
+    }.items():
+        if said is not None:
+            assert "".join(part.get("text", part.get("refusal")) for part in parts if part["type"] == kind) == said
+    calls = [item for item in response["output"] if "call_id" in item]
+    if expect.calls is not None:
+        assert [(item["type"], item["name"]) for item in calls] == [(call.type, call.name) for call in expect.calls]
+        for item, call in zip(calls, expect.calls, strict=True):
+            assert item.get("arguments", item.get("input")) == (call.payload or "{}")
+    assert response["status"] == expect.status
+    assert (response["incomplete_details"] or {}).get("reason") == expect.reason
+    if expect.tokens:
+        assert (response["usage"]["input_tokens"], response["usage"]["output_tokens"]) == expect.tokens
+
+
+@pytest.mark.parametrize("name", [*TOLD, *CAPTURED])
+def test_every_story_is_a_legal_one(name: str) -> None:
+    """The judge accepts every event; the fold of what was sent is the Response; nothing changed behind our back."""
+    end = played(name)
+    if end.error is not None:
+        oracle.check_error(json.loads(end.error.body()))
+        assert end.events == []
+        return
+    told = oracle.check_stream([json.loads(event) for event in end.encoded])
+    assert told == to_json(end.response)
+    assert [to_json(event) for event in end.events] == [json.loads(event) for event in end.encoded]
+
+
+@pytest.mark.parametrize("name", [*TOLD, *CAPTURED])
+def test_a_story_that_is_told_again_is_the_same(name: str) -> None:
+    """What a server of ours says, another one can relay."""
+    end = played(name)
+    if end.error is None:
+        assert to_json(fold(map(decode_event, end.encoded))) == to_json(end.response)
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_body_says_what_the_stream_says(name: str) -> None:
+    body = play_script(name, stream=False)
+    assert to_json(body.response) == to_json(played(name).response)
+
+
+@pytest.mark.parametrize("name", [name for name in CAPTURED if name.endswith(".sse") and "interrupted" not in name])
+def test_a_real_servers_body_says_what_its_stream_says(name: str) -> None:
+    stream, body = (outline(played(f"{name.removesuffix('.sse')}.{kind}")) for kind in ("sse", "json"))
+    assert stream == body
+
+
+def outline(end: Played) -> Any:
+    """The output without ids, and how it ended; the calls' arguments, which this server writes in its own way, read."""
+    response = to_json(end.response)
+    return response["status"], [
+        {key: value for key, value in item.items() if key not in {"id", "call_id"}} for item in response["output"]
+    ]
+
+
+# Any pieces.
+
+DIALECT = ChatCompletions(Options(), LIMITS)
+
+
+def heard(name: str, pieces: list[Any]) -> list[bytes]:
+    """The events of a stream in these pieces."""
+    options = Options(inline_think=name in SCRIPTS and SCRIPTS[name].inline_think)
+    return asyncio.run(play(request_of(name), Scripted(ScriptedReply(*pieces)), options)).encoded
+
+
+def sent(name: str) -> bytes:
+    return bytes_of(SCRIPTS[name]) if name in SCRIPTS else bytes(captures()[name].pieces[0] or b"")
+
+
+STREAMS = [name for name in WHOLE if name != "flaky"] + [name for name in CAPTURED if name.endswith(".sse")]
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_byte_by_byte_it_is_the_same_story(name: str) -> None:
+    whole = sent(name)
+    assert heard(name, [whole[at : at + 1] for at in range(len(whole))]) == played(name).encoded
+
+
+@settings(max_examples=300)
+@given(st.sampled_from(STREAMS), CUTS)
+def test_in_any_pieces_it_is_the_same_story(name: str, cuts: list[int]) -> None:
+    assert heard(name, list(split(sent(name), cuts))) == played(name).encoded
+
+
+# Any end.
+
+
+def end_of(name: str, pieces: list[Any]) -> Json:
+    """The Response at the end of a stream that was cut, after the judge has seen it all."""
+    response: Json = oracle.check_stream([json.loads(event) for event in heard(name, pieces)])
+    return response
+
+
+@settings(max_examples=150)
+@given(st.sampled_from(STREAMS), st.integers(0), st.booleans())
+def test_a_stream_that_is_cut_anywhere_has_one_end(name: str, at: int, broken: bool) -> None:
+    """Either the connection breaks, or it ends as if all had been said."""
+    whole = sent(name)
+    pieces: list[Any] = [whole[: at % (len(whole) + 1)]]
+    assert end_of(name, [*pieces, TransportError("cut")] if broken else pieces)["status"] in ENDS
+
+
+@pytest.mark.parametrize("name", ["text", "crlf", "whole_call", "reasoning_then_call"])
+def test_a_stream_that_is_cut_after_any_byte_has_one_end(name: str) -> None:
+    """What was told is the beginning of what is told of the whole: nothing is taken back."""
+    whole, told = sent(name), [json.loads(event) for event in played(name).encoded]
+    for at in range(len(whole) + 1):
+        events = [json.loads(event) for event in heard(name, [whole[:at], TransportError("cut")])]
+        said = [event for event in events if event["type"].endswith(".delta")]
+        assert events[-1]["response"]["status"] in ENDS
+        assert all(event in told for event in said)
+        assert [event["type"] for event in events].count("response.failed") <= 1

@@ -1,0 +1,329 @@
+"""Whatever an upstream says, and wherever it stops: a legal stream with one end, and nothing said is lost."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.kit import LIMITS, Json, Telling, encode, from_json, to_json
+from penstock import wire
+from penstock.calling.custom_tool import CustomForm
+from penstock.calling.function_call import FunctionForm
+from penstock.errors import upstream_failed
+from penstock.transcript import fold
+from penstock.transcript.deltas import (
+    AnnotationDelta,
+    Delta,
+    Finish,
+    ReasoningDelta,
+    RefusalDelta,
+    TextDelta,
+    ToolCallDelta,
+    UsageDelta,
+)
+from support import oracle
+
+FORMS = {"look": FunctionForm("look"), "note": CustomForm("note")}
+TERMINAL = {"response.completed", "response.incomplete", "response.failed"}
+
+
+def text(said: str) -> TextDelta:
+    return TextDelta(said)
+
+
+def call(lane: int, arguments: str = "", name: str | None = None, call_id: str | None = None) -> ToolCallDelta:
+    return ToolCallDelta(lane=lane, arguments=arguments, name=name, call_id=call_id)
+
+
+def told(*deltas: Delta, **options: Any) -> Telling:
+    telling = Telling(FORMS, **options)
+    telling.tell(deltas)
+    return telling
+
+
+def outline(response: Json) -> list[Any]:
+    """The output in short: what each item is and says."""
+    return [_item(item) for item in response["output"]]
+
+
+def _item(item: Json) -> tuple[Any, ...]:
+    said = [part.get("text", part.get("refusal")) for part in item.get("content", [])]
+    said += [item[key] for key in ("arguments", "input") if key in item]
+    return (item["type"], item["status"], *said)
+
+
+# Any sequence.
+
+PIECES = st.text(max_size=4)
+ARGUMENTS = st.one_of(
+    st.recursive(st.integers() | st.text(max_size=5), lambda inner: st.lists(inner, max_size=2))
+    .map(lambda value: msgspec.json.encode({"input": value}).decode()),
+    st.sampled_from(["", '{"input": "ls \\"-l', "ls -l", "12", '{"a"']),
+)  # fmt: skip
+SAID = st.one_of(
+    PIECES.map(TextDelta),
+    PIECES.map(RefusalDelta),
+    PIECES.map(ReasoningDelta),
+    st.just(TextDelta("Hi", [wire.Logprob(token="Hi", logprob=-1.0, bytes=[72, 105])])),
+    st.just(AnnotationDelta(wire.UrlCitation(url="https://example.com"))),
+    st.just(UsageDelta(wire.Usage(input_tokens=2, output_tokens=3, total_tokens=5))),
+)
+
+
+@st.composite
+def calls(draw: st.DrawFn, lane: int) -> list[Delta]:
+    """One call in pieces; its name and id come with any of them, or never."""
+    arguments = draw(ARGUMENTS)
+    cuts = sorted({at % (len(arguments) + 1) for at in draw(st.lists(st.integers(0, 30), max_size=4))})
+    ends = [*cuts, len(arguments)]
+    pieces = [call(lane, arguments[start:end]) for start, end in zip([0, *cuts], ends, strict=True)]
+    pieces[draw(st.integers(0, len(pieces) - 1))].name = draw(st.sampled_from([*FORMS, "other"]))
+    pieces[draw(st.integers(0, len(pieces) - 1))].call_id = draw(st.sampled_from([None, f"call_{lane}"]))
+    return list(pieces)
+
+
+@st.composite
+def speeches(draw: st.DrawFn) -> list[Delta]:
+    """Several voices at once, each in its own order."""
+    voices = [draw(st.lists(SAID, max_size=8))] + [draw(calls(lane)) for lane in range(draw(st.integers(0, 3)))]
+    speech: list[Delta] = []
+    while any(voices):
+        voice = draw(st.sampled_from([voice for voice in voices if voice]))
+        speech.append(voice.pop(0))
+    return speech
+
+
+class Said(NamedTuple):
+    """What was said, put together without any idea of items."""
+
+    text: str
+    refusal: str
+    reasoning: str
+    calls: list[tuple[str, str]]
+    """The name and the arguments of each, in the order in which they were named."""
+
+
+def put_together(deltas: list[Delta]) -> Said:
+    texts: dict[type, str] = defaultdict(str)
+    lanes: dict[int, str] = defaultdict(str)
+    names: dict[int, str] = {}
+    for delta in deltas:
+        if isinstance(delta, ToolCallDelta):
+            lanes[delta.lane] += delta.arguments
+            names |= {delta.lane: delta.name} if delta.name else {}
+        elif isinstance(delta, TextDelta | RefusalDelta | ReasoningDelta):
+            texts[type(delta)] += delta.text
+    calls = [(name, lanes[lane]) for lane, name in names.items()]
+    return Said(texts[TextDelta], texts[RefusalDelta], texts[ReasoningDelta], calls)
+
+
+def heard(response: Json) -> Said:
+    parts = [part for item in response["output"] for part in item.get("content", [])]
+    texts = {
+        kind: "".join(part.get("text", part.get("refusal")) for part in parts if part["type"] == kind)
+        for kind in ("output_text", "refusal", "reasoning_text")
+    }
+    calls = [item for item in response["output"] if "call_id" in item]
+    return Said(*texts.values(), [(item["name"], item.get("arguments", item.get("input"))) for item in calls])
+
+
+def check_said(speech: list[Delta], response: Json, *, well: bool) -> None:
+    """Nothing is lost; but of a custom call that was cut, what may be half a character is not told."""
+    said, got = put_together(speech), heard(response)
+    assert got[:3] == said[:3]
+    assert [name for name, _ in got.calls] == [name for name, _ in said.calls]
+    for (name, there), (_, here) in zip(said.calls, got.calls, strict=True):
+        if name != "note":
+            assert here == there or (not there and here == "{}")
+        else:
+            assert here == inside(there) if well else inside(there).startswith(here)
+
+
+def inside(arguments: str) -> str:
+    """The input within arguments of any form."""
+    try:
+        value = msgspec.json.decode(arguments)["input"]
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return arguments.removeprefix('{"input": "').replace('\\"', '"')
+    return value if isinstance(value, str) else arguments
+
+
+OPTIONS = st.fixed_dictionaries({"summarize": st.booleans(), "report_usage": st.booleans()})
+ENDS = st.sampled_from([None, "max_output_tokens", "content_filter"]).map(Finish)
+
+
+def check(telling: Telling) -> Json:
+    """Everything that must hold of every stream; gives the Response."""
+    response = oracle.check_stream(telling.events)
+    assert [event["type"] for event in telling.events if event["type"] in TERMINAL] == [telling.events[-1]["type"]]
+    assert to_json(telling.transcript.snapshot()) == response
+    assert [to_json(event) for event in telling.recorded] == telling.events
+    again = [from_json(event, wire.StreamEvent) for event in telling.events]
+    assert encode(fold(again)) == encode(telling.transcript.snapshot())
+    return response
+
+
+@given(speeches(), ENDS, OPTIONS)
+def test_any_speech_is_told_whole(speech: list[Delta], end: Finish, options: dict[str, bool]) -> None:
+    response = check(told(*speech, end, **options))
+    assert response["status"] == ("incomplete" if end.incomplete else "completed")
+    check_said(speech, response, well=not end.incomplete)
+
+
+@given(speeches(), st.integers(0), OPTIONS)
+def test_a_speech_that_is_cut_is_told_so_far(speech: list[Delta], at: int, options: dict[str, bool]) -> None:
+    speech = speech[: at % (len(speech) + 1)]
+    telling = Telling(FORMS, **options)
+    telling.receive(speech)
+    telling.fail(upstream_failed("cut"))
+    response = check(telling)
+    assert (response["status"], response["error"]["code"]) == ("failed", "server_error")
+    check_said(speech, response, well=False)
+
+
+@given(speeches())
+def test_a_summary_is_the_thought_again(speech: list[Delta]) -> None:
+    output = check(told(*speech, Finish(), summarize=True))["output"]
+    for item in output:
+        if item["type"] == "reasoning":
+            assert [part["text"] for part in item["summary"]] == [part["text"] for part in item["content"]]
+
+
+# Single cases.
+
+SPEECHES: dict[str, tuple[list[Delta], list[Any]]] = {
+    "nothing": ([], []),
+    "empty pieces": ([text(""), ReasoningDelta(""), RefusalDelta("")], []),
+    "text": ([text("a"), text("b")], [("message", "completed", "ab")]),
+    "thoughts, then text": (
+        [ReasoningDelta("a"), text("b")],
+        [("reasoning", "completed", "a"), ("message", "completed", "b")],
+    ),
+    "thoughts between texts": (
+        [text("a"), ReasoningDelta("b"), text("c")],
+        [("message", "completed", "a"), ("reasoning", "completed", "b"), ("message", "completed", "c")],
+    ),
+    "a refusal within a message": ([text("a"), RefusalDelta("b")], [("message", "completed", "a", "b")]),
+    "a call": (
+        [call(0, name="look", call_id="c"), call(0, '{"a"'), call(0, ":1}")],
+        [("function_call", "completed", '{"a":1}')],
+    ),
+    "a call without arguments": ([call(0, name="look")], [("function_call", "completed", "{}")]),
+    "a custom call": (
+        [call(0, name="note"), call(0, '{"input": "a\\'), call(0, 'n"}')],
+        [("custom_tool_call", "completed", "a\n")],
+    ),
+    "a custom call of another form": ([call(0, "ls", "note")], [("custom_tool_call", "completed", "ls")]),
+    "a tool that was never offered": ([call(0, "{}", "hack")], [("function_call", "completed", "{}")]),
+    "a name that comes late": (
+        [call(0, '{"a"'), call(0, ":1", "look"), call(0, "}")],
+        [("function_call", "completed", '{"a":1}')],
+    ),
+    "calls at once": (
+        [call(0, "{", "look"), call(1, "[", "look"), call(0, "}"), call(1, "]")],
+        [("function_call", "completed", "{}"), ("function_call", "completed", "[]")],
+    ),
+    "text between the pieces of a call": (
+        [call(0, '{"a"', "look"), text("so"), call(0, ":1}")],
+        [("function_call", "completed", '{"a":1}'), ("message", "completed", "so")],
+    ),
+    "thoughts between the pieces of a call": (
+        [call(0, '{"a"', "look"), ReasoningDelta("so"), call(0, ":1}")],
+        [("function_call", "completed", '{"a":1}'), ("reasoning", "completed", "so")],
+    ),
+    "a number that goes on": (
+        [call(0, "1", "note"), call(1, "{}", "look"), call(0, "2")],
+        [("custom_tool_call", "completed", "12"), ("function_call", "completed", "{}")],
+    ),
+    "the arguments once more at the end": (
+        [call(0, "{}", "look"), call(1, "{}", "look"), call(0, "{}")],
+        [("function_call", "completed", "{}"), ("function_call", "completed", "{}")],
+    ),
+}
+
+
+@pytest.mark.parametrize(("speech", "output"), SPEECHES.values(), ids=SPEECHES)
+def test_it_tells(speech: list[Delta], output: list[Any]) -> None:
+    assert outline(check(told(*speech, Finish()))) == output
+
+
+def test_a_call_that_is_whole_ends_when_the_next_begins() -> None:
+    """So that a client may run it meanwhile."""
+    events = told(call(0, "{}", "look"), call(1, '{"a"', "look"), call(1, ":1}"), Finish()).events
+    kinds = [(event["type"].removeprefix("response."), event.get("output_index")) for event in events]
+    assert kinds.index(("output_item.done", 0)) < kinds.index(("output_item.added", 1))
+
+
+@pytest.mark.parametrize("speech", [[], [text("a")], [ReasoningDelta("a")], [call(0, '{"a"', "look")]])
+def test_what_was_open_at_a_stop_is_incomplete(speech: list[Delta]) -> None:
+    response = check(told(*speech, Finish("max_output_tokens")))
+    assert response["incomplete_details"] == {"reason": "max_output_tokens"}
+    assert {item["status"] for item in response["output"]} <= {"incomplete"}
+
+
+def test_a_whole_call_is_complete_even_if_the_response_is_not() -> None:
+    response = check(told(call(0, "{}", "look"), Finish("max_output_tokens")))
+    assert outline(response) == [("function_call", "completed", "{}")]
+
+
+def test_a_call_that_is_never_named_fails_the_response() -> None:
+    response = check(told(text("a"), call(0, "{}"), Finish()))
+    assert response["status"] == "failed"
+    assert "without naming it" in response["error"]["message"]
+    assert outline(response) == [("message", "completed", "a")]
+
+
+def test_ids_are_kept_and_made_up_where_there_are_none() -> None:
+    response = check(told(call(0, "{}", "look", "call_x"), call(1, "{}", "note"), Finish()))
+    assert [item["call_id"] for item in response["output"]] == ["call_x", "call_2"]
+    assert [item["id"].partition("_")[0] for item in response["output"]] == ["fc", "ctc"]
+
+
+def test_usage_is_the_last_that_was_told() -> None:
+    usages = [UsageDelta(wire.Usage(input_tokens=n, output_tokens=n, total_tokens=2 * n)) for n in (1, 2)]
+    telling = told(*usages, Finish(), report_usage=True)
+    assert check(telling)["usage"]["total_tokens"] == 4
+    assert telling.events[-2] | {"usage": 0} == {"type": "response.usage", "sequence_number": 2, "usage": 0}
+
+
+def test_usage_is_estimated_where_none_was_told() -> None:
+    seen: list[Any] = []
+
+    def estimate(response: wire.Response) -> wire.Usage:
+        seen.extend(outline(to_json(response)))
+        return wire.Usage(input_tokens=1, output_tokens=2, total_tokens=3, estimated=True)
+
+    telling = Telling()
+    telling.tell([text("Hi"), Finish()], estimate)
+    assert check(telling)["usage"]["estimated"] is True
+    assert seen == [("message", "completed", "Hi")]
+
+
+BOUNDS: dict[str, tuple[dict[str, int], Callable[[int], Delta], str]] = {
+    "items": ({"output_items_max": 3}, lambda n: [text("x"), ReasoningDelta("x")][n % 2], "3 output items"),
+    "calls": ({"output_items_max": 3}, lambda n: call(n, "{}", "look"), "3 output items"),
+    "text": ({"output_bytes_max": 3}, lambda _: text("x"), "3 characters"),
+    "refusals": ({"output_bytes_max": 3}, lambda _: RefusalDelta("x"), "3 characters"),
+    "thoughts": ({"output_bytes_max": 3}, lambda _: ReasoningDelta("x"), "3 characters"),
+    "arguments": ({"output_bytes_max": 3}, lambda _: call(0, "x", "look"), "3 characters"),
+    "unnamed arguments": ({"output_bytes_max": 3}, lambda _: call(0, "x"), "3 characters"),
+}
+
+
+@pytest.mark.parametrize(("bounds", "nth", "reason"), BOUNDS.values(), ids=BOUNDS)
+def test_an_upstream_that_says_too_much_fails(bounds: dict[str, int], nth: Callable[[int], Delta], reason: str) -> None:
+    limits = msgspec.structs.replace(LIMITS, **bounds)
+    assert reason not in str(check(told(*(nth(n) for n in range(3)), Finish(), limits=limits))["error"])
+    response = check(told(*(nth(n) for n in range(9)), Finish(), limits=limits))
+    assert response["status"] == "failed"
+    assert reason in response["error"]["message"]
+
+
+def test_many_pieces_make_one_text() -> None:
+    telling = told(*[text("x")] * 20_000, Finish())
+    assert outline(check(telling)) == [("message", "completed", "x" * 20_000)]
+    assert len(telling.events) == 20_000 + 8

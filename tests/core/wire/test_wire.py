@@ -1,0 +1,114 @@
+"""The vocabulary says what it was told, and says everything."""
+
+import json
+import re
+from typing import Any, get_args
+
+import msgspec
+import pytest
+
+from core.kit import Json, encode, from_json, skeleton, to_json
+from penstock import wire
+from support import samples
+from support.oracle import PROMISED
+
+EVENTS = get_args(wire.StreamEvent)
+OTHER_NAMES = {wire.UsageReported: "Usage is what it reports"}
+
+ITEMS: list[Json] = [
+    {"type": "message", "role": "user", "content": ""},
+    {"type": "message", "role": "system", "content": [{"type": "input_text", "text": ""}]},
+    {
+        "type": "message",
+        "role": "user",
+        "content": [
+            {"type": "input_image", "detail": "low", "image_url": "https://example.com/a.png"},
+            {"type": "input_image", "detail": None, "file_id": "file_1"},
+            {"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64,AA=="},
+            {"type": "input_file", "file_url": "https://example.com/a.pdf"},
+            {"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}},
+        ],
+    },
+    {
+        "type": "message",
+        "id": "msg_1",
+        "status": "completed",
+        "role": "assistant",
+        "content": [
+            {"type": "output_text", "text": "a", "annotations": [samples.CITATION], "logprobs": [samples.LOGPROB]},
+            {"type": "refusal", "refusal": "no"},
+        ],
+        "phase": "final_answer",
+    },
+    {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": None},
+    {
+        "type": "reasoning",
+        "summary": [{"type": "summary_text", "text": ""}],
+        "content": [{"type": "reasoning_text", "text": "x"}],
+    },
+    {"type": "function_call", "call_id": "c", "name": "f", "arguments": ""},
+    {"type": "function_call_output", "call_id": "c", "output": ""},
+    {"type": "function_call_output", "call_id": "c", "output": [{"type": "input_text", "text": "x"}]},
+    {"type": "custom_tool_call", "id": None, "call_id": "c", "name": "f", "input": ""},
+    {"type": "custom_tool_call_output", "call_id": "c", "output": "", "caller": {"type": "direct"}},
+    {"type": "item_reference", "id": "msg_1"},
+]
+
+
+@pytest.mark.parametrize("item", ITEMS)
+def test_an_item_comes_back_as_it_was_sent(item: Json) -> None:
+    assert to_json(from_json(item, wire.InputItem)) == item
+
+
+@pytest.mark.parametrize("event", samples.stream())
+def test_an_event_comes_back_with_every_key_that_it_had(event: Json) -> None:
+    struct = from_json(event, wire.StreamEvent)
+    assert msgspec.json.decode(encode(struct), type=wire.StreamEvent) == struct
+    assert _lost(event, to_json(struct)) == []
+
+
+def test_what_was_not_set_is_absent() -> None:
+    assert to_json(wire.Message(role="user", content="")) == {"type": "message", "role": "user", "content": ""}
+
+
+def test_zeros_and_empty_values_are_written() -> None:
+    """A client that gets no `sequence_number` aborts the turn, and 0 is one."""
+    event = wire.OutputTextDelta(sequence_number=0, item_id="", output_index=0, content_index=0, delta="")
+    assert to_json(event) == {
+        "type": "response.output_text.delta",
+        "sequence_number": 0,
+        "item_id": "",
+        "output_index": 0,
+        "content_index": 0,
+        "delta": "",
+        "logprobs": [],
+    }
+    usage = to_json(wire.Usage(input_tokens=0, output_tokens=0, total_tokens=0))
+    assert usage["input_tokens_details"] == {"cached_tokens": 0, "cache_write_tokens": 0}
+    assert usage["output_tokens_details"] == {"reasoning_tokens": 0}
+
+
+def test_a_response_has_every_key_from_its_beginning() -> None:
+    assert not set(PROMISED["Response"]) - to_json(skeleton()).keys()
+
+
+def test_what_is_only_forwarded_stays_the_bytes_that_were_sent() -> None:
+    sent = b'{"type":"function","name":"f","description":null,"parameters":{"a": 1e400, "a":  [ ]},"strict":null}'
+    assert encode(msgspec.json.decode(sent, type=wire.Tool)) == sent
+
+
+@pytest.mark.parametrize("cls", EVENTS, ids=lambda cls: str(cls.__name__))
+def test_an_event_is_named_after_its_type(cls: type[wire.Event]) -> None:
+    kind = str(cls.__struct_config__.tag)
+    name = "".join(word.title() for word in re.split(r"[._]", kind.removeprefix("response.")))
+    assert cls.__name__ == name or cls in OTHER_NAMES
+
+
+def _lost(sent: Any, got: Any, path: str = "$") -> list[str]:
+    """Where something that was sent did not come back; more may have come."""
+    if isinstance(sent, dict) and isinstance(got, dict):
+        return [place for key in sent for place in _lost(sent[key], got.get(key, ...), f"{path}.{key}")]
+    if isinstance(sent, list) and isinstance(got, list) and len(sent) == len(got):
+        pairs = zip(sent, got, strict=True)
+        return [place for index, (a, b) in enumerate(pairs) for place in _lost(a, b, f"{path}[{index}]")]
+    return [] if sent == got else [f"{path}: {json.dumps(sent)} became {got!r}"]

@@ -1,0 +1,79 @@
+"""What cannot be honoured is told, refused or passed on, by setting; never dropped in silence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from live.conftest import Start
+from support.scripts import WEATHER
+from support.server import PenstockServer
+from support.told import Told, post
+from support.upstream import ScriptedUpstream
+
+UNKNOWN: dict[str, Any] = {"banana": 1, "apple": {"deep": [True, None]}}
+SEARCH = {"type": "web_search"}
+
+
+def told_with(server: PenstockServer, **fields: Any) -> Told:
+    return post(server.url, {"model": "text", "input": "Hello?", **fields})
+
+
+def ignored(told: Told) -> list[str]:
+    assert told.status == 200
+    return told.headers.get("x-penstock-ignored", "").split(", ")
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_unknown_parameters_are_told(server: PenstockServer, upstream: ScriptedUpstream, stream: bool) -> None:
+    assert ignored(told_with(server, stream=stream, **UNKNOWN)) == ["apple", "banana"]
+    assert not UNKNOWN.keys() & upstream.completion().body.keys()
+
+
+def test_nothing_is_told_where_nothing_is_ignored(server: PenstockServer) -> None:
+    assert "x-penstock-ignored" not in told_with(server, store=False, truncation="disabled").headers
+
+
+@pytest.mark.parametrize(
+    ("fields", "names"),
+    [
+        ({"store": True}, ["store"]),
+        ({"truncation": "auto"}, ["truncation"]),
+        ({"include": ["reasoning.encrypted_content"]}, ["include[reasoning.encrypted_content]"]),
+        ({"context_management": [{"type": "compaction", "compact_threshold": 9}]}, ["context_management"]),
+        ({"tools": [SEARCH, WEATHER]}, ["tools.web_search"]),
+        ({"tools": [{"type": "code_interpreter", "container": {"type": "auto"}}]}, ["tools.code_interpreter"]),
+    ],
+    ids=str,
+)
+def test_what_does_nothing_here_is_told(server: PenstockServer, fields: dict[str, Any], names: list[str]) -> None:
+    assert ignored(told_with(server, **fields)) == names
+
+
+def test_a_hosted_tool_without_a_driver_is_not_offered(server: PenstockServer, upstream: ScriptedUpstream) -> None:
+    told = told_with(server, tools=[SEARCH, WEATHER])
+    assert [tool["type"] for tool in told.response["tools"]] == ["web_search", "function"]
+    [offered] = upstream.completion().body["tools"]
+    assert offered["function"]["name"] == "get_weather"
+
+
+def test_unknown_parameters_may_be_refused(start: Start, upstream: ScriptedUpstream) -> None:
+    server = start("--upstream", upstream.url, PENSTOCK_UNKNOWN_PARAMETERS="reject", PENSTOCK_ABSENT_TOOLS="reject")
+    told = told_with(server, **UNKNOWN)
+    assert (told.status, told.error["param"], told.error["code"]) == (400, "apple", "unknown_parameter")
+    told = told_with(server, tools=[WEATHER, SEARCH])
+    assert (told.status, told.error["param"], told.error["code"]) == (400, "tools[1].type", "unsupported_tool")
+    assert "absent_tools" in told.error["message"]
+    assert not upstream.requests
+    assert told_with(server, tools=[WEATHER]).status == 200
+
+
+def test_unknown_parameters_may_be_passed_on(start: Start, upstream: ScriptedUpstream) -> None:
+    server = start("--upstream", upstream.url, PENSTOCK_UNKNOWN_PARAMETERS="forward")
+    for stream in (False, True):
+        told = told_with(server, stream=stream, **UNKNOWN)
+        assert "x-penstock-ignored" not in told.headers
+        assert told.response["status"] == "completed"
+    for received in upstream.completions:
+        assert received.body.items() >= UNKNOWN.items()

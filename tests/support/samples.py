@@ -1,0 +1,168 @@
+"""A stream as it should be, written down by hand: reasoning, a message, a function call, a custom call."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+Json = dict[str, Any]
+
+LOGPROB: Json = {"token": "Hi", "logprob": -0.5, "bytes": [72, 105], "top_logprobs": []}
+CITATION: Json = {
+    "type": "url_citation",
+    "url": "https://example.com",
+    "title": "A",
+    "start_index": 0,
+    "end_index": 2,
+}
+USAGE: Json = {
+    "input_tokens": 3,
+    "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+    "output_tokens": 4,
+    "output_tokens_details": {"reasoning_tokens": 1},
+    "total_tokens": 7,
+}
+TOOLS: list[Json] = [
+    {
+        "type": "function",
+        "name": "look",
+        "description": None,
+        "parameters": {"type": "object"},
+        "strict": True,
+    },
+    {"type": "custom", "name": "note", "format": {"type": "text"}},
+]
+RESPONSE: Json = {
+    "id": "resp_1",
+    "object": "response",
+    "created_at": 1_700_000_000,
+    "completed_at": 1_700_000_001,
+    "status": "completed",
+    "error": None,
+    "incomplete_details": None,
+    "instructions": "Be brief.",
+    "model": "any",
+    "output": [],
+    "parallel_tool_calls": True,
+    "previous_response_id": None,
+    "conversation": {"id": "conv_1"},
+    "reasoning": {"effort": "low", "summary": "auto"},
+    "store": True,
+    "background": False,
+    "temperature": 1.0,
+    "top_p": 1,
+    "text": {"format": {"type": "text"}, "verbosity": "low"},
+    "tools": TOOLS,
+    "tool_choice": {"type": "function", "name": "look"},
+    "truncation": "disabled",
+    "usage": USAGE,
+    "metadata": {"a": "b"},
+    "max_output_tokens": 100,
+    "max_tool_calls": None,
+    "service_tier": "default",
+    "top_logprobs": 0,
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+    "prompt_cache_key": None,
+    "safety_identifier": None,
+    "user": None,
+}
+BEGUN: Json = RESPONSE | {"status": "in_progress", "completed_at": None, "usage": None}
+
+
+def _item(index: int, opened: Json, closed: Json, between: list[Json]) -> list[Json]:
+    """An item's events; `between` need not say whose they are."""
+    inner = [event | {"item_id": opened["id"], "output_index": index} for event in between]
+    added = {"type": "response.output_item.added", "output_index": index, "item": opened}
+    done = {"type": "response.output_item.done", "output_index": index, "item": opened | closed}
+    return [added, *inner, done]
+
+
+def _part(opened: Json, closed: Json, between: list[Json], family: str = "content_part") -> list[Json]:
+    index_key = "content_index" if family == "content_part" else "summary_index"
+    added = {"type": f"response.{family}.added", "part": opened}
+    done = {"type": f"response.{family}.done", "part": opened | closed}
+    return [event | {index_key: 0} for event in (added, *between, done)]
+
+
+def _text(family: str, key: str, *pieces: str, **more: Any) -> list[Json]:
+    deltas = [{"type": f"response.{family}.delta", "delta": piece} | more for piece in pieces]
+    return [*deltas, {"type": f"response.{family}.done", key: "".join(pieces)} | more]
+
+
+DONE = {"status": "completed"}
+TEXT_OPEN = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
+TEXT_DONE = {"text": "Hi", "annotations": [CITATION], "logprobs": [LOGPROB]}
+ANNOTATION = {"type": "response.output_text.annotation.added", "annotation_index": 0, "annotation": CITATION}
+THOUGHT, SUMMARY = {"type": "reasoning_text", "text": ""}, {"type": "summary_text", "text": ""}
+
+
+def _pending(id: str, kind: str, **fields: Any) -> Json:
+    return {"id": id, "type": kind, "status": "in_progress"} | fields
+
+
+ITEMS: list[list[Json]] = [
+    _item(
+        0,
+        _pending("rs_1", "reasoning", summary=[], content=[]),
+        DONE | {"summary": [SUMMARY | {"text": "Hm"}], "content": [THOUGHT | {"text": "So, well"}]},
+        _part(THOUGHT, {"text": "So, well"}, _text("reasoning_text", "text", "So, ", "well"))
+        + _part(
+            SUMMARY,
+            {"text": "Hm"},
+            _text("reasoning_summary_text", "text", "Hm"),
+            "reasoning_summary_part",
+        ),
+    ),
+    _item(
+        1,
+        _pending("msg_1", "message", role="assistant", content=[]),
+        DONE | {"content": [TEXT_OPEN | TEXT_DONE]},
+        _part(
+            TEXT_OPEN,
+            TEXT_DONE,
+            [
+                {"type": "response.output_text.delta", "delta": "H", "logprobs": []},
+                {
+                    "type": "response.output_text.delta",
+                    "delta": "i",
+                    "logprobs": [LOGPROB],
+                    "obfuscation": "xx",
+                },
+                ANNOTATION,
+                {"type": "response.output_text.done", "text": "Hi", "logprobs": [LOGPROB]},
+            ],
+        ),
+    ),
+    _item(
+        2,
+        _pending("fc_1", "function_call", call_id="call_1", name="look", arguments=""),
+        DONE | {"arguments": '{"a":1}'},
+        [
+            {"type": "response.function_call_arguments.delta", "delta": '{"a"'},
+            {"type": "response.function_call_arguments.delta", "delta": ":1}"},
+            {"type": "response.function_call_arguments.done", "arguments": '{"a":1}', "name": "look"},
+        ],
+    ),
+    _item(
+        3,
+        _pending("ctc_1", "custom_tool_call", call_id="call_2", name="note", input=""),
+        DONE | {"input": "ab"},
+        _text("custom_tool_call_input", "input", "a", "b"),
+    ),
+]
+OUTPUT: list[Json] = [events[-1]["item"] for events in ITEMS]
+
+
+def numbered(events: list[Json]) -> list[Json]:
+    return [event | {"sequence_number": number} for number, event in enumerate(events)]
+
+
+def stream() -> list[Json]:
+    events = [
+        {"type": "response.created", "response": BEGUN},
+        {"type": "response.in_progress", "response": BEGUN},
+        *(event for events in ITEMS for event in events),
+        {"type": "response.completed", "response": RESPONSE | {"output": OUTPUT}},
+    ]
+    return [deepcopy(event) for event in numbered(events)]

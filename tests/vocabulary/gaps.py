@@ -1,0 +1,151 @@
+"""Where our vocabulary and the `openai` package's differ, and why.
+
+A difference that is gone must leave this page.
+Paths are those of `words.py`; each stands here in full, so that a word which is lost again cannot hide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+Gaps = dict[str, str]
+
+
+def because(reason: str, where: str, names: str) -> Gaps:
+    return {where + name: reason for name in names.split()}
+
+
+def both_ways(reason: str, names: str) -> Gaps:
+    """Items that go both ways."""
+    return because(reason, "input/", names) | because(reason, "output/", names)
+
+
+def family(reason: str, items: str, events: str) -> Gaps:
+    return both_ways(reason, items) | because(reason, "event/response.", events)
+
+
+def together(groups: Iterable[Gaps]) -> Gaps:
+    merged: Gaps = {}
+    for group in groups:
+        assert not merged.keys() & group.keys(), merged.keys() & group.keys()
+        merged |= group
+    return merged
+
+
+PENDING = "comes with the family's driver"
+
+# They have it, we lack it.
+MISSING: Gaps = together(
+    [
+        family(
+            PENDING,
+            "code_interpreter_call",
+            "code_interpreter_call.in_progress code_interpreter_call.interpreting"
+            " code_interpreter_call.completed"
+            " code_interpreter_call_code.delta code_interpreter_call_code.done",
+        ),
+        family(
+            PENDING,
+            "file_search_call",
+            "file_search_call.in_progress file_search_call.searching file_search_call.completed",
+        ),
+        family(
+            PENDING,
+            "image_generation_call",
+            "image_generation_call.in_progress image_generation_call.generating"
+            " image_generation_call.completed image_generation_call.partial_image",
+        ),
+        family(
+            PENDING,
+            "mcp_call mcp_list_tools mcp_approval_request mcp_approval_response",
+            "mcp_call.in_progress mcp_call.completed mcp_call.failed"
+            " mcp_call_arguments.delta mcp_call_arguments.done"
+            " mcp_list_tools.in_progress mcp_list_tools.completed mcp_list_tools.failed",
+        ),
+        family(
+            PENDING,
+            "shell_call shell_call_output local_shell_call local_shell_call_output",
+            "shell_call_command.added shell_call_command.delta shell_call_command.done"
+            " shell_call_output_content.delta shell_call_output_content.done",
+        ),
+        family(
+            PENDING,
+            "web_search_call",
+            "web_search_call.in_progress web_search_call.searching web_search_call.completed",
+        ),
+        both_ways(PENDING, "apply_patch_call apply_patch_call_output computer_call computer_call_output"),
+        family("comes with compaction", "compaction", "compaction.compacting"),
+        because("comes with compaction", "input/", "compaction_trigger"),
+        both_ways("comes with deferred tools", "additional_tools tool_search_call tool_search_output"),
+        both_ways("no chat model runs programs that call tools", "program program_output"),
+        because("reconfigures OpenAI's own models in mid-conversation", "input/", "configuration_update"),
+        because(
+            "outputs of the client's calls stand in the input, never in what the model said",
+            "output/",
+            "function_call_output custom_tool_call_output",
+        ),
+        because(
+            "no chat completions upstream streams audio",
+            "event/response.audio.",
+            "delta done transcript.delta transcript.done",
+        ),
+        because("a service of OpenAI's own", "request/", "access_programs background_options image moderation"),
+        because(
+            "a service of OpenAI's own",
+            "response/",
+            "access_programs image input_transformations moderation prompt_cache_diagnostics tool_usage",
+        ),
+        because("a service of OpenAI's own", "error/", "misalignment param"),
+        because("a service of OpenAI's own", "input_tokens_details/", "cache_write_tokens_details"),
+        because("no other server stops for it", "incomplete_details/reason=", "max_messages steered"),
+    ]
+)
+
+ONE_CLASS = "one class serves input, where this may be left out, and output, where it never is"
+ONE_SEARCH = "one struct for the tool's four names: what they do not share is only echoed"
+SAMPLING = "sampling parameters of other servers, passed on to the backend"
+PADDING = "the API's reference has it: padding, when asked for"
+OPEN_RESPONSES = "Open Responses has it among its keys"
+
+# We have it, they lack it.
+EXTRA: Gaps = together(
+    [
+        because("one more event when stream_options.include_usage asks for it", "", "event/response.usage"),
+        because("asks for `response.usage`", "", "stream_options/include_usage"),
+        because("marks usage that the upstream never gave", "", "usage/estimated"),
+        because("the API's reference has it", "", "event/response.function_call_arguments.done/name"),
+        {
+            f"event/response.{stem}.delta/obfuscation": PADDING
+            for stem in (
+                "custom_tool_call_input",
+                "function_call_arguments",
+                "output_text",
+                "reasoning_summary_text",
+                "reasoning_text",
+                "refusal",
+            )
+        },
+        because(
+            SAMPLING,
+            "request/",
+            "frequency_penalty presence_penalty repetition_penalty logit_bias min_p top_k seed stop",
+        ),
+        because(OPEN_RESPONSES, "response/", "frequency_penalty presence_penalty"),
+        because("the API echoes it", "response/", "store"),
+        because(
+            "every item has a status",
+            "",
+            "input/custom_tool_call/status input/custom_tool_call_output/status output/custom_tool_call/status",
+        ),
+        because(ONE_CLASS, "", "input/reasoning/id? output/reasoning/id?"),
+        because(ONE_CLASS, "output/message/", "id? status? role=developer role=system role=user"),
+        because("the package has the part, and forgot it in its union", "part/", "input_audio"),
+        because("the tool's newer name, by which clients choose it", "tool_choice/", "web_search"),
+        because(ONE_SEARCH, "tool/web_search/", "return_token_budget search_content_types"),
+        because(ONE_SEARCH, "tool/web_search_2025_08_26/", "return_token_budget search_content_types"),
+        *(
+            because(ONE_SEARCH, f"tool/{name}/", "external_web_access filters return_token_budget")
+            for name in ("web_search_preview", "web_search_preview_2025_03_11")
+        ),
+    ]
+)
