@@ -47,7 +47,7 @@ def seen_until_killed(peer: Peer, victim: PenstockServer, model: str, after_s: f
             if not seen:
                 threading.Timer(after_s, victim.process.kill).start()
             seen.append(event.to_dict())
-    victim.process.wait(10)
+    victim.process.wait(60)
     return seen
 
 
