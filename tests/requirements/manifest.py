@@ -123,6 +123,11 @@ REQUIREMENTS = (
     Requirement("quirk-errors", "An error may be a 200 with an error object, or a page of HTML.", _UPSTREAMS),
     # What clients and validators were seen to need.
     Requirement("framing", "event: equals type, no event spans two writes, [DONE] ends the stream.", _SUITE),
+    Requirement(
+        "codex",
+        "Codex works: its tools, web_search, client_metadata, store: false with encrypted reasoning: none is a 400.",
+        _SEEN,
+    ),
     Requirement("replayed-items", "Stored turns may be replayed by item_reference.", f"the AI SDK, {_SEEN}"),
     Requirement("aliases", "An alias may give a model any name.", f"LlamaIndex and the Agents SDK, {_SEEN}"),
     Requirement("reasoning-events", "Thoughts are response.reasoning_text events, as OpenAI's.", _SEEN),
