@@ -5,12 +5,12 @@ It knows the short forms of items and fills in their types, and tells every mist
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TypeVar
 
 import msgspec
 
 from penstock.errors import invalid
+from penstock.lossless import decoder
 from penstock.wire import NULL
 
 from .blame import param_of, validation_error
@@ -19,11 +19,6 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
-
-
-@cache
-def _decoder(struct: type[T]) -> msgspec.json.Decoder[T]:
-    return msgspec.json.Decoder(struct)
 
 
 def read_body(body: bytes, struct: type[T], *, items: str) -> tuple[T, dict[str, msgspec.Raw]]:
@@ -49,12 +44,12 @@ def _read(body: bytes, struct: type[T], items: str) -> tuple[T, dict[str, msgspe
         body = msgspec.json.format(body, indent=-1)
     fields = _decode_fields(body)
     try:
-        return _decoder(struct).decode(body), fields
+        return decoder(struct).decode(body), fields
     except msgspec.ValidationError as error:
         if not _lacks_type(error, items):
             raise
         fields[items] = _with_types(fields[items])
-        return _decoder(struct).decode(msgspec.json.encode(fields)), fields
+        return decoder(struct).decode(msgspec.json.encode(fields)), fields
 
 
 def _lacks_type(error: msgspec.ValidationError, items: str) -> bool:

@@ -29,6 +29,7 @@ from penstock.wire import (
     Refusal,
     RefusalDone,
     SummaryText,
+    UnknownPart,
 )
 
 from .lifecycle import DONE, OPEN
@@ -43,15 +44,23 @@ SETTLE_PART: dict[type[Part], Callable[[Any, Place], Event]] = {
     ReasoningText: lambda part, at: ReasoningTextDone(**at, text=part.text),
     SummaryText: lambda part, at: ReasoningSummaryTextDone(**at, text=part.text),
 }
-"""The event that settles a part, by the part's class."""
+"""The event that settles a part, by the part's class; a part of no known type has none."""
+
+
+def _end_unknown(part: UnknownPart, at: Place) -> Event:
+    """It may stand in a content and in a summary."""
+    return ReasoningSummaryPartDone(**at, part=part) if "summary_index" in at else ContentPartDone(**at, part=part)
+
 
 END_PART: dict[type[Part], Callable[[Any, Place], Event]] = {
     OutputText: lambda part, at: ContentPartDone(**at, part=part),
     Refusal: lambda part, at: ContentPartDone(**at, part=part),
     ReasoningText: lambda part, at: ContentPartDone(**at, part=part),
     SummaryText: lambda part, at: ReasoningSummaryPartDone(**at, part=part),
+    UnknownPart: _end_unknown,
 }
 """The event that ends a part, by the part's class."""
+
 
 _SETTLE_ITEM: dict[type[Any], Callable[[Any, int], Event]] = {
     FunctionCall: lambda item, index: FunctionCallArgumentsDone(
@@ -80,6 +89,7 @@ def _close_parts(transcript: Transcript, output_index: int) -> None:
     item_id = transcript.item(output_index).id
     for place, number, part, state in transcript.open_parts(output_index):
         at = {"item_id": item_id, "output_index": output_index, place: number}
-        if state == OPEN:
-            transcript.record(SETTLE_PART[type(part)](part, at))
+        settle = SETTLE_PART.get(type(part))
+        if settle is not None and state == OPEN:
+            transcript.record(settle(part, at))
         transcript.record(END_PART[type(part)](part, at))

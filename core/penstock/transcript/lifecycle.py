@@ -29,6 +29,7 @@ RESPONSE: Machine = {
     "queued": {wire.InProgress: "in_progress", wire.Failed: "failed"},
     "in_progress": {
         wire.OutputItemAdded: "in_progress",
+        wire.UnknownEvent: "in_progress",
         wire.UsageReported: "reported",
         wire.Error: "erring",
         **_ENDINGS,
@@ -55,6 +56,9 @@ _CUSTOM_TOOL_CALL: Machine = {
     OPEN: {wire.CustomToolCallInputDelta: OPEN, wire.CustomToolCallInputDone: "settled"},
     "settled": {wire.OutputItemDone: DONE},
 }
+_UNKNOWN_ITEM: Machine = {
+    OPEN: {wire.OutputItemDone: DONE},
+}
 
 _OUTPUT_TEXT: Machine = {
     OPEN: {
@@ -76,6 +80,9 @@ _SUMMARY_TEXT: Machine = {
     OPEN: {wire.ReasoningSummaryTextDelta: OPEN, wire.ReasoningSummaryTextDone: "settled"},
     "settled": {wire.ReasoningSummaryPartDone: DONE},
 }
+_UNKNOWN_PART: Machine = {
+    OPEN: {wire.ContentPartDone: DONE, wire.ReasoningSummaryPartDone: DONE},
+}
 
 MACHINES: dict[type[Any], Machine] = {
     wire.Response: RESPONSE,
@@ -83,9 +90,11 @@ MACHINES: dict[type[Any], Machine] = {
     wire.ReasoningItem: _REASONING,
     wire.FunctionCall: _FUNCTION_CALL,
     wire.CustomToolCall: _CUSTOM_TOOL_CALL,
+    wire.UnknownItem: _UNKNOWN_ITEM,
     wire.OutputText: _OUTPUT_TEXT,
     wire.Refusal: _REFUSAL,
     wire.ReasoningText: _REASONING_TEXT,
     wire.SummaryText: _SUMMARY_TEXT,
+    wire.UnknownPart: _UNKNOWN_PART,
 }
 """The machine of every object that a stream may open."""

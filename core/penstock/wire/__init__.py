@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from ._base import NULL, UNSET, Event, Fold, Item, ItemStatus, Part, UnsetType, Wire
+from ._base import NULL, UNKNOWN, UNSET, Event, Fold, Item, ItemStatus, Part, Unknown, UnsetType, Wire
 from .apply_patch import ApplyPatchTool
 from .code_interpreter import CodeInterpreterTool
 from .computer import ComputerTool, ComputerUsePreviewTool
@@ -138,6 +138,7 @@ from .tool_choice import (
     ToolChoiceWebSearchPreview2025,
 )
 from .tool_search import ProgrammaticToolCallingTool, ToolSearchTool
+from .unknown import UnknownAnnotation, UnknownEvent, UnknownItem, UnknownPart, UnknownTool
 from .web_search import WebSearchPreviewTool, WebSearchPreviewTool2025, WebSearchTool, WebSearchTool2025
 
 Tool: TypeAlias = (
@@ -159,14 +160,22 @@ Tool: TypeAlias = (
     | ShellTool
     | LocalShellTool
     | ApplyPatchTool
+    | UnknownTool
 )
 
-OutputPart: TypeAlias = OutputText | Refusal | ReasoningText
-ContentPart: TypeAlias = InputText | InputImage | InputFile | InputAudio | OutputText | Refusal
+OutputPart: TypeAlias = OutputText | Refusal | ReasoningText | UnknownPart
+ContentPart: TypeAlias = InputText | InputImage | InputFile | InputAudio | OutputText | Refusal | UnknownPart
 
-OutputItem: TypeAlias = Message | ReasoningItem | FunctionCall | CustomToolCall
+OutputItem: TypeAlias = Message | ReasoningItem | FunctionCall | CustomToolCall | UnknownItem
 InputItem: TypeAlias = (
-    Message | ReasoningItem | FunctionCall | FunctionCallOutput | CustomToolCall | CustomToolCallOutput | ItemReference
+    Message
+    | ReasoningItem
+    | FunctionCall
+    | FunctionCallOutput
+    | CustomToolCall
+    | CustomToolCallOutput
+    | ItemReference
+    | UnknownItem
 )
 
 StreamEvent: TypeAlias = (
@@ -197,4 +206,5 @@ StreamEvent: TypeAlias = (
     | FunctionCallArgumentsDone
     | CustomToolCallInputDelta
     | CustomToolCallInputDone
+    | UnknownEvent
 )

@@ -86,7 +86,7 @@ class PromptCacheOptions(Wire, kw_only=True):
     prewarm: bool | UnsetType = UNSET
 
 
-class CreateResponse(Wire, kw_only=True):
+class CreateResponse(Wire, kw_only=True, forbid_unknown_fields=False):
     """What a client asks for. Token counts are tokens; penalties run from -2 to 2."""
 
     model: str | None = None

@@ -20,6 +20,8 @@ from penstock.wire import (
     InputItem,
     Message,
     ReasoningItem,
+    ReasoningText,
+    UnknownItem,
 )
 from penstock.wire import (
     JsonObjectFormat as AnyJson,
@@ -176,7 +178,7 @@ class _Writer:
             self._reasoning(item)
         elif isinstance(item, Message):
             self._message(item, param)
-        else:
+        elif not isinstance(item, UnknownItem):  # the client was told that it is left out
             raise invalid(f"Items of type '{item.type}' cannot be sent to this model.", f"{param}.type")
 
     def system(self, text: str) -> None:
@@ -192,7 +194,7 @@ class _Writer:
     def _reasoning(self, item: ReasoningItem) -> None:
         if self._texts or self._calls:
             self._end_turn()
-        self._thoughts.extend(part.text for part in item.content or ())
+        self._thoughts.extend(part.text for part in item.content or () if isinstance(part, ReasoningText))
 
     def _message(self, item: Message, param: str) -> None:
         if item.role == "assistant":
