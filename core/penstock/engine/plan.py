@@ -23,7 +23,7 @@ from penstock.wire import (
 )
 
 from .decode import Decoded
-from .offering import offer_tools
+from .offering import offer_nothing, offer_tools
 from .redaction import redacted
 from .resolve import Context
 from .routes import Route, Routes
@@ -68,9 +68,9 @@ def make_plan(
     """Decide everything that can be decided before the upstream is asked. Raises `ApiError`."""
     request = decoded.request
     model, route = routes.choose(request.model)
-    offering = offer_tools(request, policies.absent_tools)
-    extras = settle_unknown(decoded.unknown, policies.unknown_parameters)
-    left_out = settle_unknown_items(request, context.items, policies.unknown_parameters)
+    offering = offer_nothing() if route.relays else offer_tools(request, policies.absent_tools)
+    extras = settle_unknown(decoded.unknown, policies.unknown_parameters, relays=route.relays)
+    left_out = [] if route.relays else settle_unknown_items(request, context.items, policies.unknown_parameters)
     options = request.stream_options
     streams = bool(request.stream or request.background)  # what runs in the background is kept event by event
     return Plan(
@@ -87,7 +87,7 @@ def make_plan(
         ),
         forms=offering.forms,
         skeleton=_skeleton(request, context, model, response_id, created_at=created_at, is_stored=is_stored),
-        ignored=[*extras.ignored, *left_out, *offering.ignored, *_unhonoured(request, is_stored=is_stored)],
+        ignored=[*extras.ignored, *left_out, *offering.ignored, *_unhonoured(request, route, is_stored=is_stored)],
         stream=streams,
         summarize=_summary(request.reasoning) is not None,
         report_usage=bool(options and options.include_usage),
@@ -159,11 +159,13 @@ def _text(text: TextConfig | None) -> TextConfig:
     return msgspec.structs.replace(text, format=text.format or TextFormat(), verbosity=text.verbosity or "medium")
 
 
-def _unhonoured(request: CreateResponse, *, is_stored: bool) -> list[str]:
+def _unhonoured(request: CreateResponse, route: Route, *, is_stored: bool) -> list[str]:
     """Parameters that are known, and do nothing here yet."""
     ignored = []
     if request.store and not is_stored:
         ignored.append("store")
+    if route.relays:
+        return ignored
     if request.truncation == "auto":
         ignored.append("truncation")
     if request.context_management:

@@ -30,10 +30,13 @@ class Extras(msgspec.Struct):
     ignored: list[str]
 
 
-def settle_unknown(unknown: dict[str, msgspec.Raw], policy: Policy) -> Extras:
-    """Apply the policy. Raises `ApiError` 400 for `reject`."""
+def settle_unknown(unknown: dict[str, msgspec.Raw], policy: Policy, *, relays: bool = False) -> Extras:
+    """Apply the policy. An upstream that speaks Responses may know a newer word: it gets what is not rejected.
+
+    Raises `ApiError` 400 for `reject`.
+    """
     names = sorted(unknown)
-    if policy == "forward":
+    if policy == "forward" or (policy == "ignore" and relays):
         return Extras(forwarded=unknown, ignored=[])
     if policy == "reject" and names:
         raise invalid(f"Unknown parameter: '{names[0]}'.", names[0], "unknown_parameter")

@@ -18,6 +18,8 @@ from penstock.wire import (
     Event,
     FunctionCall,
     FunctionCallArgumentsDone,
+    Item,
+    ItemStatus,
     OutputItemDone,
     OutputText,
     OutputTextDone,
@@ -71,18 +73,23 @@ _SETTLE_ITEM: dict[type[Any], Callable[[Any, int], Event]] = {
 """The event that settles an item's own text, by the item's class; other items have none."""
 
 
-def close_open(transcript: Transcript) -> None:
-    """Record the events that end, as incomplete, every item that is still open."""
+def close_open(transcript: Transcript, status: ItemStatus = "incomplete") -> None:
+    """Record the events that end, with this status, every item that is still open."""
     for index in range(transcript.output_count):
-        state = transcript.item_state(index)
-        if state == DONE:
-            continue
-        _close_parts(transcript, index)
-        item = transcript.item(index)
-        settle = _SETTLE_ITEM.get(type(item))
-        if settle is not None and state == OPEN:
-            transcript.record(settle(item, index))
-        transcript.record(OutputItemDone(output_index=index, item=replace(item, status="incomplete")))
+        if transcript.item_state(index) != DONE:
+            settle_item(transcript, index, transcript.item(index))
+            item = replace(transcript.item(index), status=status)
+            transcript.record(OutputItemDone(output_index=index, item=item))
+
+
+def settle_item(transcript: Transcript, output_index: int, item: Item) -> None:
+    """Record the events that end whatever is open within an item, so that it may end as `item`."""
+    if output_index not in range(transcript.output_count) or transcript.item_state(output_index) == DONE:
+        return
+    _close_parts(transcript, output_index)
+    settle = _SETTLE_ITEM.get(type(item))
+    if settle is not None and transcript.item_state(output_index) == OPEN:
+        transcript.record(settle(item, output_index))
 
 
 def _close_parts(transcript: Transcript, output_index: int) -> None:

@@ -58,8 +58,8 @@ class TextConfig(Wire, kw_only=True):
 class StreamOptions(Wire, kw_only=True):
     """How the stream is written."""
 
-    include_obfuscation: bool | None = None
-    include_usage: bool | None = None
+    include_obfuscation: bool | None | UnsetType = UNSET
+    include_usage: bool | None | UnsetType = UNSET
 
 
 class Prompt(Wire, kw_only=True):

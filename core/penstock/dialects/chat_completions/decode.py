@@ -11,6 +11,7 @@ from collections.abc import Callable
 import msgspec
 
 from penstock.errors import ApiError, upstream_failed
+from penstock.replies import ReadError, told_error
 from penstock.sse import SseReader
 from penstock.transcript.deltas import (
     AnnotationDelta,
@@ -33,7 +34,6 @@ from penstock.wire import (
 )
 
 from . import wire
-from .errors import stream_error
 from .think import ThinkSplitter
 
 _decode = msgspec.json.Decoder(wire.ReadReply).decode
@@ -135,7 +135,8 @@ class ChatDecoder:
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise upstream_failed(f"The upstream sent what is not a chat completion: {error}") from None
         if reply.error is not None or (reply.choices is None and reply.object == "error"):
-            raise stream_error(reply)
+            told = reply.error
+            raise told_error(told if isinstance(told, ReadError) else ReadError(message=told or reply.message))
         for choice in reply.choices or ():
             if not choice.index:  # only one was asked for
                 self._choice(choice, out)
