@@ -102,9 +102,9 @@ class Decoder(Generic[T]):
 
 
 @cache
-def decoder(kind: type[T], *, lenient: bool = False) -> Decoder[T]:
+def decoder(kind: type[T]) -> Decoder[T]:
     """The one decoder of a struct."""
-    return Decoder(kind, lenient=lenient)
+    return Decoder(kind)
 
 
 def _unpacked(_: type, text: str) -> Unknown:
