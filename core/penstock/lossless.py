@@ -202,7 +202,7 @@ def _walked(raw: Raw, shape: _Shape, *, lenient: bool) -> Raw:
 def _object(fields: dict[str, Raw], shape: _Shape, found: _Object, *, lenient: bool) -> Raw:
     """An object of a union, as the struct that was found for it; as unknown, where it is to be and does not fit."""
     packed = _packed(fields, found, lenient=lenient)
-    if not lenient or shape.unknown is None or found.is_unknown or _is_valid(packed, found):
+    if not lenient or shape.unknown is None or _is_valid(packed, found):
         return packed
     return _packed(fields, shape.unknown, lenient=lenient)
 

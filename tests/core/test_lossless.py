@@ -15,6 +15,7 @@ from core.kit import Json
 from penstock import wire
 from penstock.lossless import Decoder, encode
 from penstock.sse import encode_event, encode_events
+from penstock.wire._base import Wire
 from support import samples, sse
 
 TEXT = {"type": "output_text", "text": "x", "annotations": [samples.CITATION], "logprobs": [samples.LOGPROB]}
@@ -66,12 +67,20 @@ objects = st.builds(lambda kind, fields: {"type": kind, **fields}, types, strang
 
 
 def to_text(value: Any) -> bytes:
-    return re.sub(r'"<<(.*?)>>"', r"\1", json.dumps(value)).encode()
+    return re.sub(r'"<<([-.+eE0-9]+)>>"', r"\1", json.dumps(value)).encode()
 
 
 def exact(text: bytes) -> Any:
-    """JSON in which a number is the text that it was written as."""
-    return json.loads(text, parse_int=lambda number: ("number", number), parse_float=lambda number: ("number", number))
+    """JSON in which a number is the text that it was written as, and no object has a key twice."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> Json:
+        assert len(dict(pairs)) == len(pairs), pairs
+        return dict(pairs)
+
+    def number(written: str) -> Any:
+        return "number", written
+
+    return json.loads(text, parse_int=number, parse_float=number, object_pairs_hook=unique)
 
 
 def written(value: Json, kind: Any) -> Json:
@@ -150,6 +159,15 @@ def test_events_with_strangers_stand_in_a_batch_with_others() -> None:
     told = [event | {"x": index} if index % 2 else event for index, event in enumerate(samples.stream())]
     events = [decoder.decode(json.dumps(event).encode()) for event in told]
     assert lost(told, sse.events(bytes(encode_events(events)), done=False)) == []
+
+
+class Parts(Wire, kw_only=True):
+    by_name: dict[str, str | wire.InputText | wire.UnknownPart]
+
+
+def test_strangers_in_a_dictionary_of_objects_are_kept() -> None:
+    text = b'{"by_name":{"a":"x","b":{"type":"input_text","text":"x","new":1},"new":{"type":"new"}},"new":2}'
+    assert exact(encode(Decoder[Parts](Parts).decode(text))) == exact(text)
 
 
 def test_what_a_stranger_says_about_itself_is_at_hand() -> None:
