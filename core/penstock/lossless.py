@@ -58,6 +58,11 @@ def unmarked(text: B) -> B:
     return text if text.find(_MARK) < 0 else type(text)(_MARKED.sub(b"", text))
 
 
+def one_line(data: bytes) -> bytes:
+    """JSON without line breaks: what stays undecoded must fit on one line of an event."""
+    return msgspec.json.format(data, indent=-1) if b"\n" in data or b"\r" in data else data
+
+
 class Decoder(Generic[T]):
     """Reads JSON as one type. Raises what msgspec raises, by the place in the JSON as it was sent.
 
@@ -70,14 +75,16 @@ class Decoder(Generic[T]):
         self._lenient = lenient
         self._strict: Read[T] = msgspec.json.Decoder(kind).decode
 
-    def decode(self, data: bytes | Raw) -> T:
+    def decode(self, data: bytes) -> T:
         """The value."""
+        if self._lenient:
+            data = one_line(data)
         try:
             return self._strict(data)
         except msgspec.ValidationError as error:
             if _NO_TYPE in str(error) and not self._lenient:
                 raise
-        whole = Raw(bytes(data).strip())
+        whole = Raw(data.strip())
         try:
             return self._slow(_walked(whole, self._shape, lenient=False))
         except msgspec.ValidationError:
@@ -95,9 +102,9 @@ class Decoder(Generic[T]):
 
 
 @cache
-def decoder(kind: type[T], *, lenient: bool = False) -> Decoder[T]:
+def decoder(kind: type[T]) -> Decoder[T]:
     """The one decoder of a struct."""
-    return Decoder(kind, lenient=lenient)
+    return Decoder(kind)
 
 
 def _unpacked(_: type, text: str) -> Unknown:
@@ -195,7 +202,7 @@ def _walked(raw: Raw, shape: _Shape, *, lenient: bool) -> Raw:
 def _object(fields: dict[str, Raw], shape: _Shape, found: _Object, *, lenient: bool) -> Raw:
     """An object of a union, as the struct that was found for it; as unknown, where it is to be and does not fit."""
     packed = _packed(fields, found, lenient=lenient)
-    if not lenient or shape.unknown is None or found.is_unknown or _is_valid(packed, found):
+    if not lenient or shape.unknown is None or _is_valid(packed, found):
         return packed
     return _packed(fields, shape.unknown, lenient=lenient)
 

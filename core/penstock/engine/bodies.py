@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from penstock.errors import invalid
-from penstock.lossless import decoder
+from penstock.lossless import decoder, one_line
 from penstock.wire import NULL
 
 from .blame import param_of, validation_error
@@ -40,8 +40,7 @@ def _read(body: bytes, struct: type[T], items: str) -> tuple[T, dict[str, msgspe
     if not body:
         raise invalid("The request has no body; a JSON object was expected.")
     body.decode()  # what is kept undecoded is not looked at by msgspec, and is sent on and echoed
-    if b"\n" in body or b"\r" in body:  # what is kept undecoded must fit on one line of an event
-        body = msgspec.json.format(body, indent=-1)
+    body = one_line(body)
     fields = _decode_fields(body)
     try:
         return decoder(struct).decode(body), fields

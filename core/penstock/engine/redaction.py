@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from penstock.secrets import REDACTED
-from penstock.wire import McpTool, Tool
+from penstock.wire import McpTool, Tool, Unknown, UnknownTool
 
 
 def _mcp(tool: McpTool) -> McpTool:
@@ -20,8 +21,17 @@ def _mcp(tool: McpTool) -> McpTool:
     return replace(tool, authorization=authorization, headers=headers)
 
 
+def _unknown(tool: UnknownTool) -> UnknownTool:
+    """What it would call a secret nobody knows; these names have always been one."""
+    fields = {name: _HIDDEN if name in _SECRET else value for name, value in tool.unknown.fields.items()}
+    return replace(tool, unknown=Unknown(fields))
+
+
+_SECRET = frozenset({"authorization", "headers"})
+_HIDDEN = msgspec.Raw(b'"%b"' % REDACTED.encode())
 _REDACT: dict[type[Any], Callable[[Any], Tool]] = {
     McpTool: _mcp,
+    UnknownTool: _unknown,
 }
 
 

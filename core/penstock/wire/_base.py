@@ -1,7 +1,7 @@
 """The ground of the vocabulary: what every struct on the wire is, and the fold words.
 
-It knows msgspec and nothing else; it never runs, decodes or folds anything itself. A fold word is data:
-`penstock.transcript` is what reads it.
+It knows msgspec and nothing else; it never runs or folds anything itself, and decodes no more than the `type` of what
+is unknown. A fold word is data: `penstock.transcript` is what reads it.
 """
 
 from __future__ import annotations

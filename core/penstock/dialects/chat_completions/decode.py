@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from penstock.characters import mended
 from penstock.errors import ApiError, upstream_failed
 from penstock.replies import ReadError, told_error
 from penstock.sse import SseReader
@@ -131,7 +132,7 @@ class ChatDecoder:
     def _reply(self, data: bytes, out: list[Delta]) -> None:
         """One chunk, or a whole completion."""
         try:
-            reply = _decode(data)
+            reply = _read(data)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise upstream_failed(f"The upstream sent what is not a chat completion: {error}") from None
         if reply.error is not None or (reply.choices is None and reply.object == "error"):
@@ -186,6 +187,15 @@ class ChatDecoder:
                 logprobs = None
             if part.refusal:
                 out.append(RefusalDelta(part.refusal))
+
+
+def _read(data: bytes) -> wire.ReadReply:
+    try:
+        return _decode(data)
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.DecodeError, UnicodeError):  # a character in halves, it may be
+        return _decode(mended(data))
 
 
 class _Calls:
