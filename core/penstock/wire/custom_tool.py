@@ -61,6 +61,7 @@ class CustomToolCallOutput(Item, kw_only=True, tag="custom_tool_call_output"):
     call_id: str
     output: str | list[wire.ContentPart]
     caller: msgspec.Raw | UnsetType = UNSET
+    created_by: str | None | UnsetType = UNSET
 
 
 class CustomToolCallInputDelta(Event, kw_only=True, tag="response.custom_tool_call_input.delta"):
