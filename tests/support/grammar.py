@@ -83,7 +83,7 @@ class Holder:
     def settle(self, key: str, event: Json) -> None:
         need(key not in self.settled and not self.closed, f"{key} is done twice")
         need(
-            event[key] == self.value.get(key),
+            event[key] == (self.value.get(key) or ""),  # code begins as null
             f"{key} is done as {event[key]!r}, it grew to {self.value.get(key)!r}",
         )
         if "logprobs" in event:

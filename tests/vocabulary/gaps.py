@@ -109,6 +109,7 @@ EXTRA: Gaps = together(
             "input/",
             keys_of("", "compaction function_call_output custom_tool_call_output", "created_by"),
         ),
+        both_ways("items of lists have it", keys_of("", "function_call custom_tool_call", "created_by")),
         because("the package has the part, and forgot it in its union", "part/", "input_audio"),
         because("the tool's newer name, by which clients choose it", "tool_choice/", "web_search"),
         because(ONE_SEARCH, "tool/web_search/", "return_token_budget search_content_types"),

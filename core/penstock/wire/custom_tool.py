@@ -51,6 +51,7 @@ class CustomToolCall(Item, kw_only=True, tag="custom_tool_call"):
     namespace: str | None | UnsetType = UNSET
     caller: msgspec.Raw | UnsetType = UNSET
     async_: bool | None | UnsetType = msgspec.field(default=UNSET, name="async")
+    created_by: str | None | UnsetType = UNSET
 
 
 class CustomToolCallOutput(Item, kw_only=True, tag="custom_tool_call_output"):

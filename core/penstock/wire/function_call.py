@@ -41,6 +41,7 @@ class FunctionCall(Item, kw_only=True, tag="function_call"):
     namespace: str | None | UnsetType = UNSET
     caller: msgspec.Raw | UnsetType = UNSET
     async_: bool | None | UnsetType = msgspec.field(default=UNSET, name="async")
+    created_by: str | None | UnsetType = UNSET
 
 
 class FunctionCallOutput(Item, kw_only=True, tag="function_call_output"):

@@ -4,8 +4,9 @@ from itertools import combinations
 from typing import get_args
 
 import pytest
+from msgspec.structs import replace
 
-from core.kit import Json, from_json, skeleton, to_json
+from core.kit import Json, from_json, to_json
 from penstock import wire
 from penstock.transcript import IllegalEvent, Transcript, fold
 from penstock.transcript.closing import close_open
@@ -111,10 +112,9 @@ def test_what_is_cut_short_ends_in_order(events: list[Json]) -> None:
         item = transcript.item(0)
         ended = {"image_generation_call": "failed"}.get(item.type, "incomplete")
         assert getattr(item, "status", ended) == ended
-        failed = skeleton(status="failed", output=[item], error=wire.ResponseError(code="server_error", message="x"))
-        transcript.record(wire.Failed(response=failed))
-        told = [check_event(to_json(event)) for event in transcript.take()]
-        assert told[-2]["type"] == "response.output_item.done"
+        error = wire.ResponseError(code="server_error", message="x")
+        transcript.record(wire.Failed(response=replace(transcript.snapshot(), status="failed", error=error)))
+        assert check_stream([to_json(event) for event in transcript.take()])["status"] == "failed"
 
 
 def test_speech_belongs_to_no_item() -> None:

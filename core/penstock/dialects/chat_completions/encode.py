@@ -128,7 +128,7 @@ class _Given(NamedTuple):
     param: str
 
 
-_PAIRED = (CALLS.keys() | OUTPUTS.keys()) - (CALLS.keys() & OUTPUTS.keys())
+_PAIRED = CALLS.keys() ^ OUTPUTS.keys()
 """Calls and outputs that are items of their own. What is both in one needs no partner."""
 
 
