@@ -18,7 +18,7 @@ from penstock.limits import Limits
 from penstock.ports import Store, StoredItem, StoredResponse
 from penstock.wire import (
     CodeInterpreterCall,
-    Compaction,
+    CompactionItem,
     CustomToolCall,
     CustomToolCallOutput,
     Event,
@@ -183,7 +183,7 @@ _PREFIXES: dict[type[object], str] = {
     McpApprovalResponse: "mcpa_",
     Program: "prog_",
     ProgramOutput: "progo_",
-    Compaction: "cmp_",
+    CompactionItem: "cmp_",
 }
 """How the ids of input items begin, by the item's class."""
 

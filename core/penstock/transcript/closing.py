@@ -71,7 +71,7 @@ _SETTLE_ITEM: dict[type[Any], Callable[[Any, int], Event]] = {
 }
 """The event that settles an item's own text, by the item's class; other items have none."""
 
-_CUT_STATUS: dict[type[Item], str] = {ImageGenerationCall: "failed"}
+_CUT: dict[type[Item], str] = {ImageGenerationCall: "failed"}
 """The status of an item that was cut short, where its family has no `incomplete`."""
 
 
@@ -93,7 +93,7 @@ def _cut_short(item: Any) -> Any:
     """The item in its final form; some families have no status."""
     if "status" not in item.__struct_fields__:
         return item
-    return replace(item, status=_CUT_STATUS.get(type(item), "incomplete"))
+    return replace(item, status=_CUT.get(type(item), "incomplete"))
 
 
 def _close_parts(transcript: Transcript, output_index: int) -> None:

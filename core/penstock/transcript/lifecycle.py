@@ -182,7 +182,7 @@ MACHINES: dict[type[Any], Machine] = {
     wire.ImageGenerationCall: _IMAGE_GENERATION_CALL,
     wire.McpCall: _MCP_CALL,
     wire.McpListTools: _MCP_LIST_TOOLS,
-    wire.Compaction: _COMPACTION,
+    wire.CompactionItem: _COMPACTION,
     wire.FunctionCallOutput: _AT_ONCE,
     wire.CustomToolCallOutput: _AT_ONCE,
     wire.McpApprovalRequest: _AT_ONCE,

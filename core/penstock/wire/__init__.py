@@ -20,7 +20,7 @@ from .code_interpreter import (
     CodeInterpreterCallInterpreting,
     CodeInterpreterTool,
 )
-from .compaction import Compaction, CompactionCompacting, CompactionTrigger
+from .compaction import CompactionCompacting, CompactionItem, CompactionTrigger
 from .computer import ComputerTool, ComputerUsePreviewTool
 from .configuration_update import ConfigurationUpdate
 from .conversation import (
@@ -229,7 +229,7 @@ OutputItem: TypeAlias = (
     | McpApprovalResponse
     | Program
     | ProgramOutput
-    | Compaction
+    | CompactionItem
 )
 InputItem: TypeAlias = OutputItem | ItemReference | CompactionTrigger | ConfigurationUpdate
 

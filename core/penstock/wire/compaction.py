@@ -10,7 +10,7 @@ from typing import ClassVar
 from ._base import UNSET, Fold, Item, ItemEvent, UnsetType, nothing
 
 
-class Compaction(Item, kw_only=True, tag="compaction"):
+class CompactionItem(Item, kw_only=True, tag="compaction"):
     """What stood before it in the context, made short and sealed."""
 
     id: str | None | UnsetType = UNSET

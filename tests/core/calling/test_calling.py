@@ -93,7 +93,7 @@ def test_every_item_says_how_it_reads() -> None:
         wire.Message,
         wire.ReasoningItem,
         wire.ItemReference,
-        wire.Compaction,
+        wire.CompactionItem,
     }
 
 

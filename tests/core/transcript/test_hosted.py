@@ -11,6 +11,7 @@ from penstock import wire
 from penstock.transcript import IllegalEvent, Transcript, fold
 from penstock.transcript.closing import close_open
 from penstock.transcript.lifecycle import MACHINES
+from requirements import shows
 from support import samples
 from support.hosted import AUDIO, ITEMS
 from support.oracle import check_event, check_stream
@@ -131,6 +132,7 @@ MISTAKES: dict[str, Json] = {
 }
 
 
+@shows("identity")
 @pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES)
 def test_an_event_names_the_item_at_its_index(mistake: Json) -> None:
     first, step, *_ = ITEMS["web search"]
