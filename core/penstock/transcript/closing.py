@@ -12,14 +12,19 @@ from typing import Any
 from msgspec.structs import replace
 
 from penstock.wire import (
+    CodeInterpreterCall,
+    CodeInterpreterCallCodeDone,
     ContentPartDone,
     CustomToolCall,
     CustomToolCallInputDone,
     Event,
     FunctionCall,
     FunctionCallArgumentsDone,
+    ImageGenerationCall,
     Item,
     ItemStatus,
+    McpCall,
+    McpCallArgumentsDone,
     OutputItemDone,
     OutputText,
     OutputTextDone,
@@ -69,8 +74,15 @@ _SETTLE_ITEM: dict[type[Any], Callable[[Any, int], Event]] = {
         item_id=item.id, output_index=index, name=item.name, arguments=item.arguments
     ),
     CustomToolCall: lambda item, index: CustomToolCallInputDone(item_id=item.id, output_index=index, input=item.input),
+    McpCall: lambda item, index: McpCallArgumentsDone(item_id=item.id, output_index=index, arguments=item.arguments),
+    CodeInterpreterCall: lambda item, index: CodeInterpreterCallCodeDone(
+        item_id=item.id, output_index=index, code=item.code or ""
+    ),
 }
 """The event that settles an item's own text, by the item's class; other items have none."""
+
+_CUT: dict[type[Item], str] = {ImageGenerationCall: "failed"}
+"""The status of an item that was cut short, where its family has no `incomplete`."""
 
 
 def close_open(transcript: Transcript, status: ItemStatus = "incomplete") -> None:
@@ -78,7 +90,7 @@ def close_open(transcript: Transcript, status: ItemStatus = "incomplete") -> Non
     for index in range(transcript.output_count):
         if transcript.item_state(index) != DONE:
             settle_item(transcript, index, transcript.item(index))
-            item = replace(transcript.item(index), status=status)
+            item = _ended(transcript.item(index), status)
             transcript.record(OutputItemDone(output_index=index, item=item))
 
 
@@ -90,6 +102,13 @@ def settle_item(transcript: Transcript, output_index: int, item: Item) -> None:
     settle = _SETTLE_ITEM.get(type(item))
     if settle is not None and transcript.item_state(output_index) == OPEN:
         transcript.record(settle(item, output_index))
+
+
+def _ended(item: Any, status: ItemStatus) -> Any:
+    """The item in its final form; some families have no status."""
+    if "status" not in item.__struct_fields__:
+        return item
+    return replace(item, status=_CUT.get(type(item), status) if status == "incomplete" else status)
 
 
 def _close_parts(transcript: Transcript, output_index: int) -> None:

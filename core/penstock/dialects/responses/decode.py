@@ -118,7 +118,7 @@ class ResponsesDecoder:
         try:
             fields = _fields_of(body)
             self.is_done = True
-            items = _decode_items(fields["output"])
+            items = _decode_items(bytes(fields["output"]))
             return [*(Relayed(event) for event in events_of(items)), *_ending(fields)]
         except (msgspec.DecodeError, UnicodeError, RecursionError, KeyError) as error:
             raise upstream_failed(f"The upstream sent what is no response: {error}") from None
@@ -171,7 +171,7 @@ def _facts(fields: Fields) -> dict[str, Any]:
     for name, decoder in _TOLD.items():
         if name in fields:
             try:
-                told[name] = decoder.decode(fields[name])
+                told[name] = decoder.decode(bytes(fields[name]))
             except msgspec.ValidationError:
                 continue
     return told
@@ -182,6 +182,6 @@ def _optional(fields: Fields, name: str, kind: Any) -> Any:
     if name not in fields:
         return None
     try:
-        return lossless.Decoder[Any](kind | None, lenient=True).decode(fields[name])
+        return lossless.Decoder[Any](kind | None, lenient=True).decode(bytes(fields[name]))
     except msgspec.ValidationError:
         return None
