@@ -160,7 +160,9 @@ def stored_input(item: InputItem, new_id: NewId) -> StoredItem:
     if isinstance(item, Message) and isinstance(item.content, str):
         part = OutputText if item.role == "assistant" else InputText
         item = replace(item, content=[part(text=item.content)])
-    if "status" in item.__struct_fields__ and not isinstance(item, UnknownItem):
+    if isinstance(item, UnknownItem):  # whether it has a status is its own affair
+        return StoredItem(item_id, encode(replace(item, id=item_id)))
+    if "status" in item.__struct_fields__:
         item = replace(item, status=item.status or "completed")  # type: ignore[union-attr]
     return StoredItem(item_id, encode(replace(item, id=item_id)))
 

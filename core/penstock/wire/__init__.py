@@ -264,7 +264,6 @@ StreamEvent: TypeAlias = (
     | FunctionCallArgumentsDone
     | CustomToolCallInputDelta
     | CustomToolCallInputDone
-    | UnknownEvent
     | WebSearchCallInProgress
     | WebSearchCallSearching
     | WebSearchCallCompleted
@@ -293,4 +292,5 @@ StreamEvent: TypeAlias = (
     | AudioDone
     | AudioTranscriptDelta
     | AudioTranscriptDone
+    | UnknownEvent
 )

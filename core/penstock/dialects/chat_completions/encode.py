@@ -21,7 +21,6 @@ from penstock.wire import (
     Message,
     ReasoningItem,
     ReasoningText,
-    UnknownItem,
 )
 from penstock.wire import (
     JsonObjectFormat as AnyJson,
@@ -186,7 +185,7 @@ class _Writer:
             self._reasoning(item)
         elif isinstance(item, Message):
             self._message(item, param)
-        elif type(item) not in SILENT and not isinstance(item, UnknownItem):  # the client was told that it is left out
+        elif type(item) not in SILENT:
             raise invalid(f"Items of type '{item.type}' cannot be sent to this model.", f"{param}.type")
 
     def system(self, text: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from penstock.calling import CALLS, OUTPUTS, Output
+from penstock.calling import CALLS, OUTPUTS, SILENT, Output
 from penstock.errors import invalid
 from penstock.ports import Turn
 from penstock.wire import (
@@ -29,7 +29,6 @@ from penstock.wire import (
     Part,
     ReasoningItem,
     Refusal,
-    UnknownItem,
     UnknownPart,
 )
 
@@ -121,7 +120,7 @@ class _Ear:
             self._output(read_output(item))
         elif isinstance(item, ReasoningItem):
             self._take("thought", "\n".join(_thoughts(item)))
-        elif not isinstance(item, UnknownItem):  # the client was told that it is left out
+        elif type(item) not in SILENT:
             raise invalid(f"Items of type '{item.type}' cannot be sent to this model.", f"input[{index}].type")
 
     def _message(self, message: Message) -> None:
