@@ -99,7 +99,7 @@ def open_store(url: str, stores: Mapping[str, OpenStore] = _NO_STORES) -> Store 
 def build_routes(settings: Settings, connect: Connect) -> Routes:
     """A route for each upstream; the synthetic model where there is none."""
     if not settings.upstreams:
-        local = LocalUpstream(synthetic.speak, synthetic.MODELS)
+        local = LocalUpstream(synthetic.speak, synthetic.MODELS, synthetic.count_input)
         route = Route(name="synthetic", upstream=local, models=synthetic.MODELS)
         return Routes([route], settings.model or synthetic.MODELS[0])
     routes = [_route(upstream, settings, connect) for upstream in settings.upstreams]
@@ -114,6 +114,7 @@ def _route(upstream: UpstreamSettings, settings: Settings, connect: Connect) -> 
         limits,
         key=upstream.key,
         headers=upstream.headers.items(),
+        context_tokens=upstream.context_tokens,
     )
     return Route(
         name=upstream.name,

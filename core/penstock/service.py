@@ -36,6 +36,8 @@ _encode = msgspec.json.Encoder().encode
 
 _OPEN = ("/healthz", "/readyz")
 """What is answered without a key."""
+_NO_IDS = ("/responses/input_tokens",)
+"""Paths that stand where an id might, and are words."""
 _LIMITS = Limits()
 _POLICIES = Policies()
 _CLIENT_LEFT = Reply(499, [], b"")
@@ -158,6 +160,7 @@ def _table(
     """Every route: the pattern of its path, in which `*` is an id, and its methods."""
     return {
         "/responses": {"POST": responses.create},
+        "/responses/input_tokens": {"POST": responses.input_tokens},
         "/responses/*": {"GET": responses.retrieve, "DELETE": responses.delete},
         "/responses/*/cancel": {"POST": responses.cancel},
         "/responses/*/input_items": {"GET": responses.input_items},
@@ -177,7 +180,12 @@ def _table(
 
 
 def _pattern(path: str) -> tuple[str, list[str]]:
-    """A path's pattern and the ids in it: every second step is an id, and all that follows `/models/` is one."""
+    """A path's pattern and the ids in it.
+
+    Every second step is an id, but for a few words; and all that follows `/models/` is one.
+    """
+    if path in _NO_IDS:
+        return path, []
     if path.startswith("/models/"):
         return "/models/*", [path.removeprefix("/models/")]
     steps = path.split("/")

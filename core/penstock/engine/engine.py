@@ -18,7 +18,8 @@ from penstock.secrets import Secret
 from penstock.wire import CreateResponse
 
 from .background import Background, BackgroundKeeper
-from .decode import decode
+from .decode import Decoded, decode
+from .fitting import fit
 from .keep import ConversationWriter, TurnKeeper, stored_turn
 from .plan import Plan, Policies, make_plan
 from .resolve import Context, conversation_of, resolve, unknown_conversation
@@ -76,22 +77,17 @@ class Engine:
         response_id = response_id or ids.new_id("resp_")
         writer = await self._lock(decoded.request, owner, response_id)
         try:
-            context = await resolve(decoded.request, self.store, owner, self.limits)
-            plan = make_plan(
-                decoded,
-                context,
-                self.routes,
-                self._policies,
-                bearer=key,
-                response_id=response_id,
-                created_at=ids.now_s(),
-                is_stored=self.store is not None and decoded.request.store is not False,
-            )
+            context, plan = await self._plan(decoded, owner, key, response_id)
         except BaseException:
             if writer is not None:
                 await writer.unlock()
             raise
         return Prepared(body, owner, context, plan, writer)
+
+    async def plan(self, body: bytes, owner: str = "", key: Secret | None = None) -> Plan:
+        """The plan of a request that will not run, and holds nothing. Raises `ApiError`."""
+        _, plan = await self._plan(decode(body, self.limits), owner, key, ids.new_id("resp_"))
+        return plan
 
     async def run(self, prepared: Prepared, disconnected: Callable[[], Awaitable[None]] | None = None) -> Run:
         """A run that a client waits for, accepted by its upstream. Raises `ApiError`."""
@@ -139,6 +135,24 @@ class Engine:
             await route.upstream.aclose()
         if self.store is not None:
             await self.store.aclose()
+
+    async def _plan(self, decoded: Decoded, owner: str, key: Secret | None, response_id: str) -> tuple[Context, Plan]:
+        """Resolve, plan and, where that was asked, fit into the model's context. Raises `ApiError`."""
+        request = decoded.request
+        context = await resolve(request, self.store, owner, self.limits)
+        plan = make_plan(
+            decoded,
+            context,
+            self.routes,
+            self._policies,
+            bearer=key,
+            response_id=response_id,
+            created_at=ids.now_s(),
+            is_stored=self.store is not None and request.store is not False,
+        )
+        if request.truncation == "auto":
+            await fit(plan, self.limits, leading=0)
+        return context, plan
 
     async def _lock(self, request: CreateResponse, owner: str, response_id: str) -> ConversationWriter | None:
         """The right to write to the request's conversation, which only its owner may hold. Raises `ApiError`.

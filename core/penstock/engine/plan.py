@@ -164,8 +164,6 @@ def _unhonoured(request: CreateResponse, *, is_stored: bool) -> list[str]:
     ignored = []
     if request.store and not is_stored:
         ignored.append("store")
-    if request.truncation == "auto":
-        ignored.append("truncation")
     if request.context_management:
         ignored.append("context_management")
     if "reasoning.encrypted_content" in (request.include or ()):

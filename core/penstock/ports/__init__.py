@@ -25,6 +25,7 @@ from .upstream import (
     Decoder,
     Deltas,
     Dialect,
+    Exchange,
     Headers,
     HttpReply,
     HttpRequest,

@@ -17,6 +17,7 @@ from penstock.secrets import Secret
 
 Name = Annotated[str, msgspec.Meta(min_length=1)]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+ContextTokens = Annotated[int, msgspec.Meta(ge=1)]
 Workers = Annotated[int, msgspec.Meta(ge=1, le=1_024)]
 
 
@@ -44,6 +45,9 @@ class UpstreamSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown
     """Further names that clients may use, each with the upstream's own name for it."""
     headers: dict[Name, Secret] = {}
     """Sent with every request to it; the values are kept as secrets."""
+    context_tokens: ContextTokens | dict[Name, ContextTokens] | None = None
+    """The size of its models' contexts, for `truncation: auto`: one for all, or by name or pattern. Without it, what
+    its list of models tells."""
     dialect: Literal["chat_completions"] = "chat_completions"
     """The language that it speaks."""
     options: Options = Options()

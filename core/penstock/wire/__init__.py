@@ -104,6 +104,7 @@ from .response import (
     IncompleteDetails,
     IncompleteReason,
     InProgress,
+    InputTokens,
     InputTokensDetails,
     LifecycleEvent,
     OutputTokensDetails,

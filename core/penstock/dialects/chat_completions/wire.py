@@ -31,6 +31,8 @@ class Options(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=T
     """What the upstream calls the limit of output tokens."""
     inline_think: bool = False
     """Whether thoughts stand within the text, between `<think>` and `</think>`."""
+    tokenizer: Literal["none", "vllm", "llama.cpp"] = "none"
+    """Whose routes count the tokens of an input; with none, they are estimated."""
 
 
 class TextPart(_Sent, tag_field="type", tag="text"):
@@ -328,15 +330,59 @@ class ReadReply(_Read):
     detail: Any = None
 
 
+class ReadModelMeta(_Read):
+    """What llama.cpp tells of a model: its context as it is served, and as it was trained."""
+
+    n_ctx: int | None = None
+    n_ctx_train: int | None = None
+
+
 class ReadModel(_Read):
-    """A model of the list."""
+    """A model of the list. The size of its context is vLLM's `max_model_len`, and OpenRouter's `context_length`."""
 
     id: str
     created: int | None = None
     owned_by: str | None = None
+    max_model_len: int | None = None
+    context_length: int | None = None
+    meta: ReadModelMeta | None = None
 
 
 class ReadModels(_Read):
     """The list of models."""
 
     data: list[ReadModel] = []
+
+
+class TokenizeChat(_Sent):
+    """The body of vLLM's `POST /tokenize`, for messages."""
+
+    model: str
+    messages: list[ChatMessage]
+    tools: list[FunctionTool] | None = None
+
+
+class ReadTokenCount(_Read):
+    """Its reply."""
+
+    count: int
+
+
+class ReadPrompt(_Read):
+    """The reply to llama.cpp's `POST /apply-template`: the messages as one text."""
+
+    prompt: str
+
+
+class TokenizeText(_Sent):
+    """The body of llama.cpp's `POST /tokenize`."""
+
+    content: str
+    add_special: Literal[True]
+    parse_special: Literal[True]
+
+
+class ReadTokens(_Read):
+    """Its reply; what each token is does not matter."""
+
+    tokens: list[msgspec.Raw]
