@@ -14,7 +14,7 @@ from penstock.dialects import synthetic
 from penstock.dialects.chat_completions import ChatCompletions
 from penstock.engine import LocalUpstream, Policies, RemoteUpstream, Route, Routes
 from penstock.limits import Limits
-from penstock.ports import Store, Transport
+from penstock.ports import Prompts, Store, Transport
 from penstock.service import Decompress, Service, no_encodings
 from penstock.settings import Settings, SettingsError, UpstreamSettings
 
@@ -49,12 +49,17 @@ def _no_network(url: str, limits: Limits) -> Transport:
     raise TypeError(f"build() needs an argument 'connect' to reach {url}")
 
 
+def _no_files(path: str) -> Prompts:
+    raise TypeError(f"build() needs an argument 'prompts' to read templates from {path}")
+
+
 def build(
     settings: Settings,
     *,
     connect: Connect = _no_network,
     decompress: Decompress = no_encodings,
     stores: Mapping[str, OpenStore] = _NO_STORES,
+    prompts: Callable[[str], Prompts] = _no_files,
 ) -> Service:
     """The service that the settings describe. Nothing is connected to or opened before the first request."""
     return Service(
@@ -63,6 +68,7 @@ def build(
         limits=settings.limits,
         policies=Policies(unknown_parameters=settings.unknown_parameters, absent_tools=settings.absent_tools),
         store=open_store(settings.store or "memory://", stores),
+        prompts=prompts(settings.prompts) if settings.prompts else None,
         decompress=decompress,
         done_marker=settings.done_marker,
     )

@@ -26,7 +26,7 @@ from penstock.engine.watch import ClientLeft
 from penstock.errors import ApiError, not_found, our_fault
 from penstock.http import Reply, Request, error_reply, identified
 from penstock.limits import Limits
-from penstock.ports import Store
+from penstock.ports import Prompts, Store
 from penstock.readers import read_response
 from penstock.secrets import Secret
 from penstock.wire import CreateResponse, Event, Response
@@ -64,11 +64,12 @@ class Service:
         limits: Limits = _LIMITS,
         policies: Policies = _POLICIES,
         store: Store | None = None,
+        prompts: Prompts | None = None,
         decompress: Decompress = no_encodings,
         done_marker: bool = True,
     ) -> None:
         self.limits = limits
-        self._engine = Engine(routes, policies, limits, store)
+        self._engine = Engine(routes, policies, limits, store, prompts)
         self._access = access
         self._decompress = decompress
         self._table = _table(

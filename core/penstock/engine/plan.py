@@ -15,6 +15,8 @@ from penstock.secrets import Secret
 from penstock.wire import (
     ConversationReference,
     CreateResponse,
+    InputItem,
+    Message,
     PromptCacheOptions,
     Reasoning,
     Response,
@@ -104,11 +106,12 @@ def _skeleton(
         background=bool(request.background),
         previous_response_id=request.previous_response_id,
         conversation=ConversationReference(id=context.conversation_id) if context.conversation_id else None,
-        instructions=request.instructions,
+        instructions=_instructions(request, context),
         max_output_tokens=request.max_output_tokens,
         max_tool_calls=request.max_tool_calls,
         model=model,
         parallel_tool_calls=request.parallel_tool_calls is not False,
+        prompt=request.prompt,
         prompt_cache_key=request.prompt_cache_key,
         prompt_cache_retention=request.prompt_cache_retention,
         prompt_cache_options=_cache_options(request.prompt_cache_options),
@@ -128,6 +131,14 @@ def _skeleton(
         user=request.user,
         metadata=request.metadata or {},
     )
+
+
+def _instructions(request: CreateResponse, context: Context) -> str | list[InputItem] | None:
+    """A text, or the items that a prompt template begins with, the text before them."""
+    if not context.leading:
+        return request.instructions
+    text = [Message(role="developer", content=request.instructions)] if request.instructions else []
+    return [*text, *context.leading]
 
 
 def _or(value: float | None, default: float) -> float:

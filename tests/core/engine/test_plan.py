@@ -206,7 +206,6 @@ NEEDS: dict[str, tuple[Json, str]] = {
     "a turn before": ({"previous_response_id": "resp_1"}, "previous_response_id"),
     "a conversation": ({"conversation": "conv_1"}, "conversation"),
     "a conversation as an object": ({"conversation": {"id": "conv_1"}}, "conversation"),
-    "a prompt": ({"prompt": {"id": "p"}}, "prompt"),
     "background": ({"background": True}, "background"),
     "a reference": ({"input": [MESSAGE, {"type": "item_reference", "id": "msg_1"}]}, "input[1]"),
     "an input": ({"input": None}, "input"),
