@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from penstock.calling import CALLS, OUTPUTS
-from penstock.wire import InputItem, Message, ReasoningItem
+from penstock.calling import CALLS, OUTPUTS, SILENT
+from penstock.wire import CompactionItem, InputItem, Message, ReasoningItem
 
 
 def truncate(items: Sequence[InputItem], tokens: Sequence[int], budget: int, *, leading: int = 0) -> list[InputItem]:
     """The items that are left when the oldest have gone, until the rest costs no more than `budget`.
 
-    `tokens` is what each item costs. The `leading` ones, system and developer messages, the last user message and the
-    last item stay, with what belongs to them, even where that is too much.
+    `tokens` is what each item costs. The `leading` ones, system and developer messages, compactions (which stand for
+    all that was before them), the last user message and the last item stay, even where that is too much.
     """
     staying = _staying(items, leading)
     total = sum(tokens)
@@ -33,6 +33,7 @@ def truncate(items: Sequence[InputItem], tokens: Sequence[int], budget: int, *, 
 def _staying(items: Sequence[InputItem], leading: int) -> set[int]:
     roles = [item.role if isinstance(item, Message) else None for item in items]
     staying = {index for index, role in enumerate(roles) if role in ("system", "developer")}
+    staying.update(index for index, item in enumerate(items) if isinstance(item, CompactionItem))
     staying.update(range(min(leading, len(items))))
     staying.update([index for index, role in enumerate(roles) if role == "user"][-1:])
     staying.update(range(len(items))[-1:])
@@ -61,7 +62,8 @@ class _Grouping:
         """The next item, at its place."""
         if read_call := CALLS.get(type(item)):
             turn = self._speak(index, begins=False)
-            self._join(turn, read_call(item).call_id)
+            if type(item) not in OUTPUTS:  # else it is its own output, and may have no id
+                self._join(turn, read_call(item).call_id)
         elif read_output := OUTPUTS.get(type(item)):
             self._answer(index, read_output(item).call_id)
         elif isinstance(item, ReasoningItem):
@@ -69,8 +71,9 @@ class _Grouping:
         elif isinstance(item, Message) and item.role == "assistant":
             self._speak(index, begins=True)
         else:
-            self._turn = None
             self._unit(index)
+            if type(item) not in SILENT:
+                self._turn = None
 
     def _unit(self, index: int) -> list[int]:
         unit = [index]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,13 +13,16 @@ from hypothesis import strategies as st
 from penstock.calling import CALLS, OUTPUTS
 from penstock.engine.truncation import truncate
 from penstock.wire import (
+    CompactionItem,
     CustomToolCall,
     CustomToolCallOutput,
     FunctionCall,
     FunctionCallOutput,
     InputItem,
+    McpListTools,
     Message,
     ReasoningItem,
+    WebSearchCall,
 )
 
 SYSTEM, DEVELOPER = Message(role="system", content="s"), Message(role="developer", content="d")
@@ -94,6 +98,29 @@ def test_the_calls_of_one_turn_go_together() -> None:
 def test_an_output_before_its_call_goes_with_it() -> None:
     items = [output("a"), said(USER, "1"), call("a"), said(USER, "2")]
     assert cut(items, 3) == [items[1], items[3]]
+
+
+def test_a_compaction_stands_for_what_was_before_and_never_goes() -> None:
+    compaction = CompactionItem(encrypted_content="sealed")
+    items = [said(USER, "1"), compaction, said(USER, "2"), said(USER, "3")]
+    assert cut(items, 0) == [compaction, items[-1]]
+
+
+def test_a_call_that_is_its_own_output_goes_with_its_turn() -> None:
+    search = WebSearchCall(id="ws_1", status="completed", action=msgspec.Raw(b'{"type":"search","query":"x"}'))
+    items = [thought(), search, call("a"), output("a"), said(USER, "?")]
+    assert cut(items, 4) == items[4:]
+
+
+def test_searches_without_an_id_have_nothing_to_do_with_each_other() -> None:
+    items = [WebSearchCall(), said(USER, "1"), WebSearchCall(), said(USER, "2")]
+    assert cut(items, 3) == items[1:]
+
+
+def test_what_says_nothing_to_a_model_parts_nobody() -> None:
+    tools = McpListTools(id="mcpl_1", server_label="s", tools=msgspec.Raw(b"[]"))
+    items = [thought(), tools, call("a"), output("a"), said(USER, "?")]
+    assert cut(items, 4) == [tools, items[-1]]
 
 
 def test_what_the_items_cost_decides() -> None:
