@@ -14,7 +14,7 @@ from typing import TypeAlias
 import msgspec
 from msgspec.structs import replace
 
-from penstock.errors import ApiError, invalid, our_fault
+from penstock.errors import ApiError, invalid
 from penstock.limits import Limits
 from penstock.ports import PromptBroken, Prompts, PromptTemplate
 from penstock.wire import (
@@ -111,9 +111,8 @@ async def _version(prompt: Prompt, prompts: Prompts) -> str:
 
 
 def _unusable(prompt: Prompt) -> ApiError:
-    error = our_fault()
     message = f"The template of prompt '{prompt.id}' is broken on this server; its operator can see why in the log."
-    return ApiError(message, status=error.status, type=error.type, code=error.code, retriable=False)
+    return ApiError(message, status=500, type="server_error", code="server_error", retriable=False)
 
 
 # Variables.
