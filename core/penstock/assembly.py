@@ -65,6 +65,7 @@ def build(
         store=open_store(settings.store or "memory://", stores),
         decompress=decompress,
         done_marker=settings.done_marker,
+        websocket=settings.websocket,
     )
 
 

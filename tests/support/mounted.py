@@ -1,0 +1,37 @@
+"""Penstock within somebody else's Starlette app, under `/ai`, served by uvicorn as it comes.
+
+Run as a program it is that server, told what to do as `penstock serve` is; `MountedServer` starts it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from support.server import PenstockServer
+
+
+class MountedServer(PenstockServer):
+    """The other door. It listens as the real one does."""
+
+    command = (sys.executable, "-c", "import support.mounted; support.mounted.main()")
+
+    @property
+    def url(self) -> str:
+        return f"{self.base}/ai/v1"
+
+
+def main() -> None:
+    import uvicorn
+    from starlette.applications import Starlette
+    from starlette.routing import Mount
+
+    from conformance.servers import free_port
+    from penstock.settings import load
+    from penstock_adapters.starlette import create_app
+
+    flags = dict(zip((name.removeprefix("--") for name in sys.argv[1::2]), sys.argv[2::2], strict=True))
+    app = Starlette(routes=[Mount("/ai", create_app(load(flags, os.environ)))])
+    port = free_port()
+    sys.stdout.write(f"listening on http://127.0.0.1:{port}\n")
+    uvicorn.run(app, port=port, log_level="critical")
