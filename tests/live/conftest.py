@@ -48,9 +48,7 @@ def start(servers: dict[str, PenstockServer], request: pytest.FixtureRequest) ->
     """
     used: dict[PenstockServer, int] = {}
 
-    def get(
-        *arguments: str, toml: str = "", door: type[PenstockServer] = PenstockServer, **env: str
-    ) -> PenstockServer:
+    def get(*arguments: str, toml: str = "", door: type[PenstockServer] = PenstockServer, **env: str) -> PenstockServer:
         kind = repr((arguments, toml, door.__name__, sorted(env.items())))
         if kind not in servers:
             fresh = door(*arguments, toml=toml, env=SOON | env)

@@ -14,6 +14,7 @@ from websockets.sync.client import connect
 
 from support import oracle
 from support.raw import TIMEOUT_S
+from support.scripts import HELLO
 from support.server import PenstockServer
 
 Json = dict[str, Any]
@@ -61,6 +62,13 @@ class Talk:
         event.pop("headers", None)
         told.append(oracle.check_event(event))
         return json.loads(message)
+
+    def begun(self, **body: Any) -> Json:
+        """What the upstream `hang_midway` says last before it says nothing more."""
+        self.create(**body)
+        while (event := self.hear()).get("delta") != HELLO[-1]["choices"][0]["delta"]["content"]:
+            assert "status" not in event, event
+        return event
 
     def turn(self, **body: Any) -> list[Json]:
         """One response, from what is asked to its end."""
