@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
 from typing import NoReturn, TypeAlias
 
 import msgspec
@@ -91,7 +92,7 @@ class Service:
 
         `request` is the handshake.
         """
-        request.headers = {**request.headers, "x-request-id": request_id(request.headers)}
+        request = replace(request, headers={**request.headers, "x-request-id": request_id(request.headers)})
         reply = await self._answered(request, self._connect(request, channel))
         return None if reply.status == _SWITCHED.status else reply
 
@@ -139,9 +140,10 @@ class Service:
             return _upgrade_required()
         if _plain(request.path) != "/responses":
             raise not_found(f"No WebSocket is served at {request.path}.", "unknown_url")
-        owner = self._access.check(request.headers)
+        admit = partial(self._access.check, request.headers)
+        admit()
         self._sockets.check()
-        await self._sockets.serve(channel, identified(_SWITCHED, request.headers).headers, owner, _key(request))
+        await self._sockets.serve(channel, identified(_SWITCHED, request.headers).headers, admit, _key(request))
         return _SWITCHED
 
     async def _dispatch(self, request: Request) -> Reply:

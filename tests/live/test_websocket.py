@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -266,6 +269,14 @@ def test_a_mistake_is_told_and_the_connection_goes_on(talk: Talk, case: str) -> 
     assert talk.turn(model="text", input="Hi")[-1]["type"] == "response.completed"
 
 
+def test_steering_gives_the_input_back(talk: Talk) -> None:
+    talk.begun(model="hang_midway", input="Hi", stream_id="a")
+    steer = {"previous_response_id": talk.told["a"][0]["response"]["id"], "input": "Shorter!"}
+    failed = talk.refused({"type": "response.steer", **steer})
+    assert (failed["error"]["code"], failed["steer"]) == ("steering_not_supported", steer)
+    assert talk.refused({"type": "response.steer"})["error"]["param"] == "previous_response_id"
+
+
 def test_a_binary_message_is_read_as_text(talk: Talk) -> None:
     talk.say(json.dumps(CREATE).encode())
     assert talk.end()[-1]["type"] == "response.completed"
@@ -324,6 +335,18 @@ def test_where_it_is_off(start: Start, upstream: ScriptedUpstream, door: type[Pe
     served = start("--upstream", upstream.url, door=door, PENSTOCK_WEBSOCKET="false")
     status, error = refusal(served)
     assert (status, error["code"]) == (426, "upgrade_required")
+
+
+def test_a_key_that_expires_meanwhile(start: Start, upstream: ScriptedUpstream) -> None:
+    digest = hashlib.sha256(b"sk-short").hexdigest()
+    expires = datetime.now(UTC) + timedelta(seconds=3)
+    key = f'[[keys]]\nname = "short"\nhash = "sha256:{digest}"\nexpires = {expires.isoformat()}\n'
+    served = start("--upstream", upstream.url, toml=key)
+    with Talk(served, authorization="Bearer sk-short") as talk:
+        assert talk.turn(model="text", input="Hi")[-1]["type"] == "response.completed"
+        time.sleep(max((expires - datetime.now(UTC)).total_seconds() + 1, 0))
+        error = talk.refused(CREATE)
+        assert (error["status"], error["error"]["code"]) == (401, "invalid_api_key")
 
 
 def test_owners(start: Start, upstream: ScriptedUpstream, door: type[PenstockServer]) -> None:

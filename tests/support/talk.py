@@ -9,6 +9,7 @@ import json
 from types import TracebackType
 from typing import Any
 
+from openai.types.responses import ResponseSteerFailedEvent
 from openai.types.responses.responses_server_event import ResponseWsError
 from websockets.sync.client import connect
 
@@ -56,6 +57,9 @@ class Talk:
         event: Json = json.loads(message)
         if "status" in event:
             return checked_error(event)
+        if event["type"] == "response.steer.failed":
+            oracle.check(ResponseSteerFailedEvent, event)
+            return event
         told = self.told.setdefault(event.pop("stream_id", None), [])
         if event["type"] != "response.created":
             assert "headers" not in event

@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from penstock.channel import Channel, ChannelClosed
-from penstock.endpoints.socket import STOPPING, Socket
+from penstock.endpoints.socket import STOPPING, Admit, Socket, stopping
 from penstock.engine import Engine
 from penstock.errors import rate_limited
 from penstock.ports import Headers
@@ -27,13 +27,13 @@ class Sockets:
     def check(self) -> None:
         """Raises `ApiError` where one more cannot be had."""
         if self._engine.is_draining:
-            raise STOPPING.error
+            raise stopping()
         if len(self._open) >= self._engine.limits.sockets_max:
             raise rate_limited("This server has as many WebSocket connections as it may.", _TRY_AGAIN_S)
 
-    async def serve(self, channel: Channel, headers: Headers, owner: str, key: Secret | None) -> None:
+    async def serve(self, channel: Channel, headers: Headers, admit: Admit, key: Secret | None) -> None:
         """Take the handshake, answered with `headers`, and serve the connection to its end."""
-        socket = Socket(self._engine, channel, owner, key)
+        socket = Socket(self._engine, channel, admit, key)
         self._open.add(socket)
         try:
             await self._engine.start()

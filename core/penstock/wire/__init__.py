@@ -139,7 +139,7 @@ from .tool_choice import (
 )
 from .tool_search import ProgrammaticToolCallingTool, ToolSearchTool
 from .web_search import WebSearchPreviewTool, WebSearchPreviewTool2025, WebSearchTool, WebSearchTool2025
-from .websocket import ClientEvent, WebSocketError, WebSocketErrorDetail
+from .websocket import ClientEvent, Steer, SteerError, SteerFailed, WebSocketError, WebSocketErrorDetail
 
 Tool: TypeAlias = (
     FunctionTool

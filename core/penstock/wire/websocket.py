@@ -21,6 +21,29 @@ class ClientEvent(Wire, kw_only=True):
     background: bool | None = None
 
 
+class Steer(Wire, kw_only=True):
+    """What a client would have a response consider while it is being made."""
+
+    previous_response_id: str
+    input: msgspec.Raw
+
+
+class SteerError(Wire, kw_only=True):
+    """Why it does not."""
+
+    type: str = "invalid_request_error"
+    code: str
+    message: str
+
+
+class SteerFailed(Wire, kw_only=True, tag_field="type", tag="response.steer.failed"):
+    """The client has its input back, for its next request."""
+
+    sequence_number: int = 0
+    error: SteerError
+    steer: Steer
+
+
 class WebSocketErrorDetail(ErrorDetail, kw_only=True):
     """What went wrong, with the headers that an HTTP reply would have had."""
 
