@@ -13,6 +13,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from live.conftest import Start
+from requirements import shows
 from support import oracle
 from support.mounted import MountedServer
 from support.scripts import NOTE, SCRIPTS, WITH_WEATHER
@@ -60,6 +61,7 @@ def asked(upstream: ScriptedUpstream) -> list[str]:
 # Turns.
 
 
+@shows("websocket")
 @pytest.mark.parametrize("model", TOLD_AS_THEY_ARE)
 def test_the_events_are_those_of_a_stream(served: PenstockServer, talk: Talk, model: str) -> None:
     body = {"model": model, "input": "Hello?", "store": False, **SCRIPTS[model].ask}
@@ -119,6 +121,7 @@ def test_the_handshake_has_the_id_of_its_request(served: PenstockServer) -> None
 # Chains.
 
 
+@shows("store-false")
 def test_a_chain_of_what_is_not_stored(storing: PenstockServer, upstream: ScriptedUpstream) -> None:
     with Talk(storing) as talk:
         first = talk.turn(model="text", input="One", store=False)[-1]["response"]
@@ -140,6 +143,7 @@ def test_a_chain_without_any_store(talk: Talk, upstream: ScriptedUpstream) -> No
     assert roles == ["user", "assistant", "tool"]
 
 
+@shows("websocket", "codex")
 def test_warming_up(talk: Talk, upstream: ScriptedUpstream) -> None:
     """As agents begin: everything that is known, and then what is new alone."""
     known = {"instructions": "Be brief.", "tools": [*WITH_WEATHER["tools"], NOTE], "store": False}
@@ -349,6 +353,7 @@ def test_a_key_that_expires_meanwhile(start: Start, upstream: ScriptedUpstream) 
         assert (error["status"], error["error"]["code"]) == (401, "invalid_api_key")
 
 
+@shows("owners")
 def test_owners(start: Start, upstream: ScriptedUpstream, door: type[PenstockServer]) -> None:
     env = {"PENSTOCK_API_KEYS": "sk-one,sk-two", "PENSTOCK_STORE": "memory://"}
     served = start("--upstream", upstream.url, door=door, **env)

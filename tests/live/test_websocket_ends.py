@@ -20,6 +20,7 @@ from live.test_leaving import (
     PIECE_CHARS,
     resident_bytes,
 )
+from requirements import shows
 from support.mounted import MountedServer
 from support.raw import Connection
 from support.scripts import HELLO, OWN_USAGE, SAYS_HELLO, chunk
@@ -76,6 +77,7 @@ def flood(upstream: ScriptedUpstream) -> str:
 WAYS: dict[str, Callable[[Talk], None]] = {"close": lambda talk: talk.socket.close(), "cut": reset}
 
 
+@shows("leaving")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("door", [PenstockServer, MountedServer])
 def test_the_upstreams_see_at_once_that_a_client_left(
@@ -93,6 +95,7 @@ def test_the_upstreams_see_at_once_that_a_client_left(
     assert len(upstream.completions) == 2
 
 
+@shows("memory")
 def test_a_client_that_does_not_listen_holds_back_its_upstream(start: Start, upstream: ScriptedUpstream) -> None:
     server = start("--upstream", upstream.url)
     assert post(server.url, {"model": "text", "input": "Hello?", "stream": True}).status == 200
