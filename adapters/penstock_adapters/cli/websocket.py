@@ -12,8 +12,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     """A connection that the app ends when the server stops."""
 
     def shutdown(self) -> None:
-        """The server stops: a connection that the app has taken is the app's to end."""
-        if not self.handshake_complete:
+        """The server stops: a connection that the app has taken, and not yet ended, is the app's to end."""
+        if not self.handshake_complete or self.close_sent:
             super().shutdown()
 
     def keepalive_timeout(self) -> None:
