@@ -10,15 +10,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, get_args
 
-import msgspec
-
 from penstock.engine import Run, follow
+from penstock.lossless import encode
 from penstock.obfuscation import padding
 from penstock.ports import Headers, Store, StoredResponse
 from penstock.sse import DONE, HEARTBEAT, encode_events
 from penstock.wire import Event, Response, StreamEvent
-
-_encode = msgspec.json.Encoder().encode
 
 _PADDED: frozenset[type[Any]] = frozenset(
     cls for cls in get_args(StreamEvent) if "obfuscation" in cls.__struct_fields__
@@ -108,15 +105,15 @@ async def read_messages(run: Run, told: Headers, stream_id: str | None) -> Async
 
     Each names its stream, if that has a name. What an HTTP reply tells in `headers` the first one tells.
     """
-    lane = b',"stream_id":%b}' % _encode(stream_id) if stream_id else b"}"
-    tail = b',"headers":%b%b' % (_encode(dict(told)), lane) if told else lane
+    lane = b',"stream_id":%b}' % encode(stream_id) if stream_id else b"}"
+    tail = b',"headers":%b%b' % (encode(dict(told)), lane) if told else lane
     async with aclosing(run.events()) as batches:
         async for events in batches:
             if run.plan.obfuscate:
                 _obfuscate(events)
             messages = []
             for event in events:
-                messages.append(_encode(event)[:-1] + tail)
+                messages.append(encode(event)[:-1] + tail)
                 tail = lane
             yield messages
 
@@ -126,7 +123,7 @@ async def read_json(run: Run) -> bytes:
     response = await read_response(run)
     if run.error is not None:
         raise run.error
-    return _encode(response)
+    return encode(response)
 
 
 async def read_response(run: Run) -> Response:

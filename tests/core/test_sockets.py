@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from core.kit import LIMITS, Spoken, service, skeleton
 from core.mutations import bodies
-from core.test_fuzz import Obliging
+from core.test_fuzz import Obliging, known
 from penstock.channel import ChannelClosed
 from penstock.dialects.chat_completions import ChatCompletions, Options
 from penstock.engine import Context, LocalUpstream, Recent, RemoteUpstream
@@ -28,7 +28,7 @@ from penstock.service import Service
 from penstock.stores.memory import MemoryStore
 from penstock.transcript.deltas import Delta, TextDelta
 from penstock.wire import Message
-from support import oracle
+from support import grammar, oracle
 from support.talk import TERMINAL, checked_error
 
 Json = dict[str, Any]
@@ -112,7 +112,7 @@ def judge(answer: list[Json]) -> str:
         assert answer[0]["status"] < 499, answer
         return code
     answer[0].pop("headers", None)
-    status: str = oracle.check_stream(answer)["status"]
+    status: str = oracle.check_response(known(grammar.fold(answer)))["status"]
     return status
 
 

@@ -175,6 +175,13 @@ def test_a_warm_up_that_is_stored(storing: PenstockServer, upstream: ScriptedUps
     assert asked(upstream) == ["user: Known", "user: New"]
 
 
+def test_what_nobody_knows_is_no_hindrance(talk: Talk, upstream: ScriptedUpstream) -> None:
+    new = [{"role": "user", "content": "One", "newer": 1}, {"type": "newest", "value": [1]}]
+    first = talk.turn(model="text", input=new, store=False)[-1]["response"]
+    talk.turn(model="text", input="Two", store=False, previous_response_id=first["id"])
+    assert asked(upstream) == ["user: One", "assistant: Hello, world", "user: Two"]
+
+
 def test_another_connection_remembers_nothing(served: PenstockServer) -> None:
     with Talk(served) as talk, Talk(served) as other:
         first = talk.turn(model="text", input="One", store=False)[-1]["response"]

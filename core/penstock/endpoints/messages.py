@@ -80,7 +80,8 @@ def error_message(error: ApiError, stream: str | None = None) -> bytes:
 
 def steer_failed(fields: Fields) -> bytes:
     """The input of a `response.steer` back: a chat model cannot be told more while it speaks. Raises `ApiError`."""
-    steer, _ = read_body(_encode(fields), Steer, items="")
+    given = {name: value for name, value in fields.items() if name in Steer.__struct_fields__}
+    steer, _ = read_body(_encode(given), Steer, items="")
     message = "Responses cannot be steered here: send a new request."
     error = SteerError(code="steering_not_supported", message=message)
     return _encode(SteerFailed(error=error, steer=steer))

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 import msgspec
 
 from penstock.limits import Limits
+from penstock.lossless import Decoder, encode
 from penstock.wire import Event, InputItem, Response
 
 from .resolve import Context
 
-_encode = msgspec.json.Encoder().encode
-_decode_item = msgspec.json.Decoder(InputItem).decode
+_decode_item = Decoder[InputItem](InputItem).decode
 
 
 class _Remembered(msgspec.Struct):
@@ -38,9 +38,9 @@ class Recent:
 
     def add(self, response: Response, context: Context) -> None:
         """Remember a response, and forget the oldest for it; one that is too large by itself is not remembered."""
-        said = [_decode_item(_encode(item)) for item in response.output]
+        said = [_decode_item(encode(item)) for item in response.output]
         items = [*context.items, *said]
-        size = sum(len(_encode(item)) for item in items)
+        size = sum(len(encode(item)) for item in items)
         self._responses[response.id] = _Remembered(items, size)
         self._size += size
         while self._is_too_much():
