@@ -64,7 +64,7 @@ MISSING: Gaps = together(
         ),
         family(
             PENDING,
-            "shell_call shell_call_output local_shell_call local_shell_call_output",
+            "shell_call shell_call_output",
             "shell_call_command.added shell_call_command.delta shell_call_command.done"
             " shell_call_output_content.delta shell_call_output_content.done",
         ),
@@ -138,6 +138,8 @@ EXTRA: Gaps = together(
             "input/custom_tool_call/status input/custom_tool_call_output/status output/custom_tool_call/status",
         ),
         because(ONE_CLASS, "", "input/reasoning/id? output/reasoning/id?"),
+        both_ways(ONE_CLASS, "local_shell_call/id? local_shell_call/status? local_shell_call_output/id?"),
+        both_ways("the API's reference names the call by it", "local_shell_call_output/call_id"),
         because(ONE_CLASS, "output/message/", "id? status? role=developer role=system role=user"),
         because("the package has the part, and forgot it in its union", "part/", "input_audio"),
         because("the tool's newer name, by which clients choose it", "tool_choice/", "web_search"),

@@ -17,24 +17,43 @@ from penstock.wire import (
     FunctionCallOutput,
     FunctionTool,
     Item,
+    LocalShellCall,
+    LocalShellCallOutput,
+    LocalShellTool,
 )
 
-from . import custom_tool, function_call
-from ._base import Call, CallForm, Offer, Output
+from . import custom_tool, function_call, local_shell
+from ._base import ActionForm, Call, CallForm, Form, Offer, Output, is_json
 
-Offers: TypeAlias = Iterator[tuple[Offer, CallForm]]
+Offers: TypeAlias = Iterator[tuple[Offer, Form]]
 
-OFFERS: dict[type[Any], Callable[[Any], Offers]] = {
+OFFERS: dict[type[Any], Callable[[Any], Offers | None]] = {
     FunctionTool: function_call.offers,
     CustomTool: custom_tool.offers,
+    LocalShellTool: local_shell.offers,
 }
+"""What a tool is offered as; None where the tool's own settings say that the client does not run it."""
 CALLS: dict[type[Item], Callable[[Any], Call]] = {
     FunctionCall: function_call.call,
     CustomToolCall: custom_tool.call,
+    LocalShellCall: local_shell.call,
 }
 OUTPUTS: dict[type[Item], Callable[[Any], Output]] = {
     FunctionCallOutput: function_call.output,
     CustomToolCallOutput: custom_tool.output,
+    LocalShellCallOutput: local_shell.output,
 }
 
-__all__ = ["CALLS", "OFFERS", "OUTPUTS", "Call", "CallForm", "Offer", "Offers", "Output"]
+__all__ = [
+    "CALLS",
+    "OFFERS",
+    "OUTPUTS",
+    "ActionForm",
+    "Call",
+    "CallForm",
+    "Form",
+    "Offer",
+    "Offers",
+    "Output",
+    "is_json",
+]

@@ -6,8 +6,8 @@ It knows rows and when they are written. What the words in them are, `penstock.w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import msgspec
 from msgspec.structs import replace
@@ -24,6 +24,8 @@ from penstock.wire import (
     FunctionCallOutput,
     InputItem,
     InputText,
+    LocalShellCall,
+    LocalShellCallOutput,
     Message,
     OutputText,
     ReasoningItem,
@@ -147,11 +149,30 @@ def ended_row(row: StoredResponse, response: Response) -> StoredResponse:
 def stored_input(item: InputItem, new_id: NewId) -> StoredItem:
     """An input item under an id of its own, in the long form in which items are listed."""
     item_id = new_id(_PREFIXES.get(type(item), "item_"))
-    if isinstance(item, Message) and isinstance(item.content, str):
-        part = OutputText if item.role == "assistant" else InputText
-        item = replace(item, content=[part(text=item.content)])
-    return StoredItem(item_id, _encode(replace(item, id=item_id, status="completed")))
+    if lengthen := _LONG_FORMS.get(type(item)):
+        item = lengthen(item)
+    status = getattr(item, "status", None)
+    ended = status if status == "failed" else "completed"
+    return StoredItem(item_id, _encode(replace(item, id=item_id, status=ended)))
 
+
+def _long_message(item: Message) -> Message:
+    """The text as a part."""
+    if not isinstance(item.content, str):
+        return item
+    part = OutputText if item.role == "assistant" else InputText
+    return replace(item, content=[part(text=item.content)])
+
+
+def _long_local_shell_output(item: LocalShellCallOutput) -> LocalShellCallOutput:
+    """With the id of its call in a place of its own."""
+    return replace(item, call_id=item.call_id or item.id)
+
+
+_LONG_FORMS: dict[type[object], Callable[[Any], InputItem]] = {
+    Message: _long_message,
+    LocalShellCallOutput: _long_local_shell_output,
+}
 
 _PREFIXES: dict[type[object], str] = {
     Message: "msg_",
@@ -160,6 +181,8 @@ _PREFIXES: dict[type[object], str] = {
     FunctionCallOutput: "fco_",
     CustomToolCall: "ctc_",
     CustomToolCallOutput: "ctco_",
+    LocalShellCall: "lsh_",
+    LocalShellCallOutput: "lsho_",
 }
 """How the ids of input items begin, by the item's class."""
 

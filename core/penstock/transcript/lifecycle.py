@@ -56,6 +56,9 @@ _CUSTOM_TOOL_CALL: Machine = {
     "settled": {wire.OutputItemDone: DONE},
 }
 
+_ACTION: Machine = {OPEN: {wire.OutputItemDone: DONE}}
+"""An item that is whole when it begins."""
+
 _OUTPUT_TEXT: Machine = {
     OPEN: {
         wire.OutputTextDelta: OPEN,
@@ -83,6 +86,8 @@ MACHINES: dict[type[Any], Machine] = {
     wire.ReasoningItem: _REASONING,
     wire.FunctionCall: _FUNCTION_CALL,
     wire.CustomToolCall: _CUSTOM_TOOL_CALL,
+    wire.LocalShellCall: _ACTION,
+    wire.LocalShellCallOutput: _ACTION,
     wire.OutputText: _OUTPUT_TEXT,
     wire.Refusal: _REFUSAL,
     wire.ReasoningText: _REASONING_TEXT,

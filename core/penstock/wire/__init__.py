@@ -42,6 +42,7 @@ from .function_call import (
     FunctionTool,
 )
 from .image_generation import ImageGenerationTool
+from .local_shell import LocalShellCall, LocalShellCallOutput, LocalShellExec, LocalShellTool
 from .mcp import McpTool
 from .message import (
     Annotation,
@@ -113,7 +114,7 @@ from .response import (
     Usage,
     UsageReported,
 )
-from .shell import LocalShellTool, ShellTool
+from .shell import ShellTool
 from .tool_choice import (
     AllowedTool,
     ToolChoice,
@@ -164,9 +165,17 @@ Tool: TypeAlias = (
 OutputPart: TypeAlias = OutputText | Refusal | ReasoningText
 ContentPart: TypeAlias = InputText | InputImage | InputFile | InputAudio | OutputText | Refusal
 
-OutputItem: TypeAlias = Message | ReasoningItem | FunctionCall | CustomToolCall
+OutputItem: TypeAlias = Message | ReasoningItem | FunctionCall | CustomToolCall | LocalShellCall | LocalShellCallOutput
 InputItem: TypeAlias = (
-    Message | ReasoningItem | FunctionCall | FunctionCallOutput | CustomToolCall | CustomToolCallOutput | ItemReference
+    Message
+    | ReasoningItem
+    | FunctionCall
+    | FunctionCallOutput
+    | CustomToolCall
+    | CustomToolCallOutput
+    | LocalShellCall
+    | LocalShellCallOutput
+    | ItemReference
 )
 
 StreamEvent: TypeAlias = (

@@ -17,7 +17,3 @@ class ShellTool(Tool, kw_only=True, tag="shell"):
 
     environment: msgspec.Raw | UnsetType = UNSET
     allowed_callers: list[Literal["direct", "programmatic"]] | None | UnsetType = UNSET
-
-
-class LocalShellTool(Tool, kw_only=True, tag="local_shell"):
-    """The client runs commands for the model."""

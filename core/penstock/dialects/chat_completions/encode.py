@@ -148,10 +148,10 @@ def _check_pairs(items: Sequence[InputItem], calls: set[str], outputs: dict[str,
     if calls == outputs.keys():
         return
     for index, item in enumerate(items):
-        call_id = getattr(item, "call_id", None)
-        if type(item) in CALLS and call_id not in outputs:
+        read_call, read_output = CALLS.get(type(item)), OUTPUTS.get(type(item))
+        if read_call and (call_id := read_call(item).call_id) not in outputs:
             raise invalid(f"No tool output found for call_id '{call_id}'.", f"input[{index}]")
-        if type(item) in OUTPUTS and call_id not in calls:
+        if read_output and (call_id := read_output(item).call_id) not in calls:
             raise invalid(f"No tool call found for the output with call_id '{call_id}'.", f"input[{index}]")
 
 
