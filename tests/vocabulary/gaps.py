@@ -64,16 +64,9 @@ MISSING: Gaps = together(
         ),
         family(
             PENDING,
-            "shell_call shell_call_output",
-            "shell_call_command.added shell_call_command.delta shell_call_command.done"
-            " shell_call_output_content.delta shell_call_output_content.done",
-        ),
-        family(
-            PENDING,
             "web_search_call",
             "web_search_call.in_progress web_search_call.searching web_search_call.completed",
         ),
-        both_ways(PENDING, "apply_patch_call apply_patch_call_output computer_call computer_call_output"),
         family("comes with compaction", "compaction", "compaction.compacting"),
         because("comes with compaction", "input/", "compaction_trigger"),
         both_ways("comes with deferred tools", "additional_tools tool_search_call tool_search_output"),
@@ -140,6 +133,20 @@ EXTRA: Gaps = together(
         because(ONE_CLASS, "", "input/reasoning/id? output/reasoning/id?"),
         both_ways(ONE_CLASS, "local_shell_call/id? local_shell_call/status? local_shell_call_output/id?"),
         both_ways("the API's reference names the call by it", "local_shell_call_output/call_id"),
+        both_ways(ONE_CLASS, "computer_call/id? computer_call/status?"),
+        because(
+            ONE_CLASS,
+            "output/",
+            "shell_call/id? shell_call/status? shell_call_output/id? shell_call_output/status?"
+            " apply_patch_call/id? apply_patch_call_output/id?"
+            " computer_call_output/id? computer_call_output/status?",
+        ),
+        because(
+            "one class serves input and output, where OpenAI says more",
+            "input/",
+            "shell_call/created_by shell_call_output/created_by apply_patch_call/created_by"
+            " apply_patch_call_output/created_by computer_call_output/created_by computer_call_output/status=failed",
+        ),
         because(ONE_CLASS, "output/message/", "id? status? role=developer role=system role=user"),
         because("the package has the part, and forgot it in its union", "part/", "input_audio"),
         because("the tool's newer name, by which clients choose it", "tool_choice/", "web_search"),

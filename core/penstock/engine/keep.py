@@ -17,6 +17,10 @@ from penstock.ids import Clock, NewId
 from penstock.limits import Limits
 from penstock.ports import Store, StoredItem, StoredResponse
 from penstock.wire import (
+    ApplyPatchCall,
+    ApplyPatchCallOutput,
+    ComputerCall,
+    ComputerCallOutput,
     CustomToolCall,
     CustomToolCallOutput,
     Event,
@@ -30,6 +34,8 @@ from penstock.wire import (
     OutputText,
     ReasoningItem,
     Response,
+    ShellCall,
+    ShellCallOutput,
 )
 
 from .resolve import Context
@@ -183,6 +189,12 @@ _PREFIXES: dict[type[object], str] = {
     CustomToolCallOutput: "ctco_",
     LocalShellCall: "lsh_",
     LocalShellCallOutput: "lsho_",
+    ShellCall: "sh_",
+    ShellCallOutput: "sho_",
+    ApplyPatchCall: "apc_",
+    ApplyPatchCallOutput: "apco_",
+    ComputerCall: "cu_",
+    ComputerCallOutput: "cuo_",
 }
 """How the ids of input items begin, by the item's class."""
 

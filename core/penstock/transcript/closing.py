@@ -12,6 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from penstock.wire import (
+    ApplyPatchCall,
     ContentPartDone,
     CustomToolCall,
     CustomToolCallInputDone,
@@ -61,9 +62,12 @@ _SETTLE_ITEM: dict[type[Any], Callable[[Any, int], Event]] = {
 }
 """The event that settles an item's own text, by the item's class; other items have none."""
 
+_CUT: dict[type[Any], str] = {ApplyPatchCall: "in_progress"}
+"""The status in which an item of a class is left that knows no `incomplete`."""
+
 
 def close_open(transcript: Transcript) -> None:
-    """Record the events that end, as incomplete, every item that is still open."""
+    """Record the events that end every item that is still open, as incomplete."""
     for index in range(transcript.output_count):
         state = transcript.item_state(index)
         if state == DONE:
@@ -73,7 +77,8 @@ def close_open(transcript: Transcript) -> None:
         settle = _SETTLE_ITEM.get(type(item))
         if settle is not None and state == OPEN:
             transcript.record(settle(item, index))
-        transcript.record(OutputItemDone(output_index=index, item=replace(item, status="incomplete")))
+        cut = replace(item, status=_CUT.get(type(item), "incomplete"))
+        transcript.record(OutputItemDone(output_index=index, item=cut))
 
 
 def _close_parts(transcript: Transcript, output_index: int) -> None:

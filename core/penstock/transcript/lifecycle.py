@@ -58,6 +58,21 @@ _CUSTOM_TOOL_CALL: Machine = {
 
 _ACTION: Machine = {OPEN: {wire.OutputItemDone: DONE}}
 """An item that is whole when it begins."""
+_SHELL_CALL: Machine = {
+    OPEN: {wire.ShellCallCommandAdded: "command", wire.OutputItemDone: DONE},
+    "command": {
+        wire.ShellCallCommandDelta: "command",
+        wire.ShellCallCommandDone: OPEN,
+        wire.OutputItemDone: DONE,  # of a call that was cut: what is no whole command is none
+    },
+}
+_SHELL_CALL_OUTPUT: Machine = {
+    OPEN: {
+        wire.ShellCallOutputContentDelta: OPEN,
+        wire.ShellCallOutputContentDone: OPEN,
+        wire.OutputItemDone: DONE,
+    },
+}
 
 _OUTPUT_TEXT: Machine = {
     OPEN: {
@@ -88,6 +103,12 @@ MACHINES: dict[type[Any], Machine] = {
     wire.CustomToolCall: _CUSTOM_TOOL_CALL,
     wire.LocalShellCall: _ACTION,
     wire.LocalShellCallOutput: _ACTION,
+    wire.ShellCall: _SHELL_CALL,
+    wire.ShellCallOutput: _SHELL_CALL_OUTPUT,
+    wire.ApplyPatchCall: _ACTION,
+    wire.ApplyPatchCallOutput: _ACTION,
+    wire.ComputerCall: _ACTION,
+    wire.ComputerCallOutput: _ACTION,
     wire.OutputText: _OUTPUT_TEXT,
     wire.Refusal: _REFUSAL,
     wire.ReasoningText: _REASONING_TEXT,

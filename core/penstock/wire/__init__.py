@@ -9,9 +9,35 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from ._base import NULL, UNSET, Event, Fold, Item, ItemStatus, Part, UnsetType, Wire
-from .apply_patch import ApplyPatchTool
+from .apply_patch import (
+    ApplyPatchCall,
+    ApplyPatchCallOutput,
+    ApplyPatchOperation,
+    ApplyPatchTool,
+    CreateFile,
+    DeleteFile,
+    UpdateFile,
+)
 from .code_interpreter import CodeInterpreterTool
-from .computer import ComputerTool, ComputerUsePreviewTool
+from .computer import (
+    Click,
+    ComputerAction,
+    ComputerCall,
+    ComputerCallOutput,
+    ComputerScreenshot,
+    ComputerTool,
+    ComputerUsePreviewTool,
+    DoubleClick,
+    Drag,
+    DragPoint,
+    Keypress,
+    Move,
+    SafetyCheck,
+    Screenshot,
+    Scroll,
+    Type,
+    Wait,
+)
 from .conversation import (
     Conversation,
     ConversationReference,
@@ -114,7 +140,22 @@ from .response import (
     Usage,
     UsageReported,
 )
-from .shell import ShellTool
+from .shell import (
+    ExitOutcome,
+    ShellAction,
+    ShellCall,
+    ShellCallCommandAdded,
+    ShellCallCommandDelta,
+    ShellCallCommandDone,
+    ShellCallOutput,
+    ShellCallOutputContentDelta,
+    ShellCallOutputContentDone,
+    ShellOutcome,
+    ShellOutput,
+    ShellOutputDelta,
+    ShellTool,
+    TimeoutOutcome,
+)
 from .tool_choice import (
     AllowedTool,
     ToolChoice,
@@ -165,7 +206,20 @@ Tool: TypeAlias = (
 OutputPart: TypeAlias = OutputText | Refusal | ReasoningText
 ContentPart: TypeAlias = InputText | InputImage | InputFile | InputAudio | OutputText | Refusal
 
-OutputItem: TypeAlias = Message | ReasoningItem | FunctionCall | CustomToolCall | LocalShellCall | LocalShellCallOutput
+OutputItem: TypeAlias = (
+    Message
+    | ReasoningItem
+    | FunctionCall
+    | CustomToolCall
+    | LocalShellCall
+    | LocalShellCallOutput
+    | ShellCall
+    | ShellCallOutput
+    | ApplyPatchCall
+    | ApplyPatchCallOutput
+    | ComputerCall
+    | ComputerCallOutput
+)
 InputItem: TypeAlias = (
     Message
     | ReasoningItem
@@ -175,6 +229,12 @@ InputItem: TypeAlias = (
     | CustomToolCallOutput
     | LocalShellCall
     | LocalShellCallOutput
+    | ShellCall
+    | ShellCallOutput
+    | ApplyPatchCall
+    | ApplyPatchCallOutput
+    | ComputerCall
+    | ComputerCallOutput
     | ItemReference
 )
 
@@ -206,4 +266,9 @@ StreamEvent: TypeAlias = (
     | FunctionCallArgumentsDone
     | CustomToolCallInputDelta
     | CustomToolCallInputDone
+    | ShellCallCommandAdded
+    | ShellCallCommandDelta
+    | ShellCallCommandDone
+    | ShellCallOutputContentDelta
+    | ShellCallOutputContentDone
 )
