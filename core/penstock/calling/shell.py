@@ -114,10 +114,9 @@ def _told(skills: list[_Skill]) -> str:
     """What the machine has instructions for: chat models have no other place to be told."""
     if not skills:
         return ""
-    lines = [f"- {skill.name} ({skill.path}): {skill.description}" for skill in skills]
-    return "\n\nSkills: before a task that one of these is for, read the instructions in its folder.\n" + "\n".join(
-        lines
-    )
+    lines = ["Skills: before a task that one of these is for, read the instructions in its folder."]
+    lines += [f"- {skill.name} ({skill.path}): {skill.description}" for skill in skills]
+    return "\n\n" + "\n".join(lines)
 
 
 def call(item: ShellCall) -> Call:
@@ -139,7 +138,6 @@ def output(item: ShellCallOutput) -> Output:
 def _written(output: ShellOutput) -> str:
     outcome = output.outcome
     lines = [f"exit code: {outcome.exit_code}" if isinstance(outcome, ExitOutcome) else "timed out"]
-    lines += [
-        f"{name}:\n{text.rstrip()}" for name, text in (("stdout", output.stdout), ("stderr", output.stderr)) if text
-    ]
+    streams = {"stdout": output.stdout.removesuffix("\n"), "stderr": output.stderr.removesuffix("\n")}
+    lines += [f"{name}:\n{text}" for name, text in streams.items() if text]
     return "\n".join(lines)
