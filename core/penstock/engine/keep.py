@@ -157,9 +157,8 @@ def stored_input(item: InputItem, new_id: NewId) -> StoredItem:
     item_id = new_id(_PREFIXES.get(type(item), "item_"))
     if lengthen := _LONG_FORMS.get(type(item)):
         item = lengthen(item)
-    status = getattr(item, "status", None)
-    ended = status if status == "failed" else "completed"
-    return StoredItem(item_id, _encode(replace(item, id=item_id, status=ended)))
+    status = "failed" if getattr(item, "status", None) == "failed" else "completed"
+    return StoredItem(item_id, _encode(replace(item, id=item_id, status=status)))
 
 
 def _long_message(item: Message) -> Message:

@@ -138,7 +138,7 @@ class Reducer:
         lane = self._said
         if not isinstance(lane, ReasoningLane):
             self._turn()
-            self._may_open()
+            self._count_item()
             lane = ReasoningLane(self._transcript, self._new_id, summarize=self._summarize)
             self._said = lane
         lane.reasoning(delta)
@@ -162,13 +162,13 @@ class Reducer:
         lane = self._said
         if not isinstance(lane, MessageLane):
             self._turn()
-            self._may_open()
+            self._count_item()
             lane = self._said = MessageLane(self._transcript, self._new_id)
         return lane
 
     def _open_call(self, name: str, call_id: str | None) -> CallLane | ActionLane:
         """A call begins. A function that was never offered comes back as it was called: the client may know it."""
-        self._may_open()
+        self._count_item()
         form = self._forms.get(name) or FunctionForm(name)
         return call_lane(self._transcript, self._new_id, form, name, call_id or self._new_id("call_"))
 
@@ -193,7 +193,7 @@ class Reducer:
             call.close("completed" if call.lane and call.lane.is_whole() else status)
         self._calls.clear()
 
-    def _may_open(self) -> None:
+    def _count_item(self) -> None:
         """Count an item when it begins; that of an action is told later."""
         self._begun += 1
         if self._begun > self._limits.output_items_max:

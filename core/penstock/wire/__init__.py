@@ -141,7 +141,11 @@ from .response import (
     UsageReported,
 )
 from .shell import (
+    ContainerAuto,
+    ContainerReference,
     ExitOutcome,
+    LocalEnvironment,
+    LocalSkill,
     ShellAction,
     ShellCall,
     ShellCallCommandAdded,
