@@ -48,7 +48,6 @@ PROMISED: dict[str, tuple[str, ...]] = {
     "ResponseReasoningItem": ("status", "summary"),
     "ResponseFunctionToolCall": ("id", "status"),
     "ResponseCustomToolCall": ("id", "status"),
-    "ResponseFunctionShellToolCall": ("environment",),
     "ResponseFunctionCallArgumentsDoneEvent": ("name",),
     "ResponseErrorEvent": ("code", "message", "param"),
 }  # fmt: skip
