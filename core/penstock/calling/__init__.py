@@ -13,26 +13,51 @@ from penstock.wire import (
     ApplyPatchCall,
     ApplyPatchCallOutput,
     ApplyPatchTool,
+    CodeInterpreterCall,
+    CompactionTrigger,
     ComputerCall,
     ComputerCallOutput,
     ComputerTool,
     ComputerUsePreviewTool,
+    ConfigurationUpdate,
     CustomTool,
     CustomToolCall,
     CustomToolCallOutput,
+    FileSearchCall,
     FunctionCall,
     FunctionCallOutput,
     FunctionTool,
+    ImageGenerationCall,
     Item,
     LocalShellCall,
     LocalShellCallOutput,
     LocalShellTool,
+    McpApprovalRequest,
+    McpApprovalResponse,
+    McpCall,
+    McpListTools,
+    Program,
+    ProgramOutput,
     ShellCall,
     ShellCallOutput,
     ShellTool,
+    WebSearchCall,
 )
 
-from . import apply_patch, computer, custom_tool, function_call, local_shell, shell
+from . import (
+    apply_patch,
+    code_interpreter,
+    computer,
+    custom_tool,
+    file_search,
+    function_call,
+    image_generation,
+    local_shell,
+    mcp,
+    program,
+    shell,
+    web_search,
+)
 from ._base import ActionForm, Call, CallForm, Form, Offer, Output, is_json
 
 Offers: TypeAlias = Iterator[tuple[Offer, Form]]
@@ -54,7 +79,14 @@ CALLS: dict[type[Item], Callable[[Any], Call]] = {
     ShellCall: shell.call,
     ApplyPatchCall: apply_patch.call,
     ComputerCall: computer.call,
+    WebSearchCall: web_search.call,
+    FileSearchCall: file_search.call,
+    CodeInterpreterCall: code_interpreter.call,
+    ImageGenerationCall: image_generation.call,
+    McpCall: mcp.call,
+    Program: program.call,
 }
+"""How calls of the history read. An item whose class stands in `OUTPUTS` too is a call and its own output."""
 OUTPUTS: dict[type[Item], Callable[[Any], Output]] = {
     FunctionCallOutput: function_call.output,
     CustomToolCallOutput: custom_tool.output,
@@ -62,12 +94,24 @@ OUTPUTS: dict[type[Item], Callable[[Any], Output]] = {
     ShellCallOutput: shell.output,
     ApplyPatchCallOutput: apply_patch.output,
     ComputerCallOutput: computer.output,
+    WebSearchCall: web_search.output,
+    FileSearchCall: file_search.output,
+    CodeInterpreterCall: code_interpreter.output,
+    ImageGenerationCall: image_generation.output,
+    McpCall: mcp.output,
+    ProgramOutput: program.output,
 }
+WISHES: frozenset[type[Item]] = frozenset({CompactionTrigger, ConfigurationUpdate, McpApprovalResponse})
+"""Items that ask the server for something, and say nothing to a model."""
+SILENT: frozenset[type[Item]] = WISHES | {McpListTools, McpApprovalRequest}
+"""Items that say nothing to a model: no message is written for them."""
 
 __all__ = [
     "CALLS",
     "OFFERS",
     "OUTPUTS",
+    "SILENT",
+    "WISHES",
     "ActionForm",
     "Call",
     "CallForm",

@@ -19,23 +19,34 @@ from penstock.ports import Store, StoredItem, StoredResponse
 from penstock.wire import (
     ApplyPatchCall,
     ApplyPatchCallOutput,
+    CodeInterpreterCall,
+    CompactionItem,
     ComputerCall,
     ComputerCallOutput,
     CustomToolCall,
     CustomToolCallOutput,
     Event,
+    FileSearchCall,
     FunctionCall,
     FunctionCallOutput,
+    ImageGenerationCall,
     InputItem,
     InputText,
     LocalShellCall,
     LocalShellCallOutput,
+    McpApprovalRequest,
+    McpApprovalResponse,
+    McpCall,
+    McpListTools,
     Message,
     OutputText,
+    Program,
+    ProgramOutput,
     ReasoningItem,
     Response,
     ShellCall,
     ShellCallOutput,
+    WebSearchCall,
 )
 
 from .resolve import Context
@@ -157,8 +168,9 @@ def stored_input(item: InputItem, new_id: NewId) -> StoredItem:
     item_id = new_id(_PREFIXES.get(type(item), "item_"))
     if lengthen := _LONG_FORMS.get(type(item)):
         item = lengthen(item)
-    status = "failed" if getattr(item, "status", None) == "failed" else "completed"
-    return StoredItem(item_id, _encode(replace(item, id=item_id, status=status)))
+    if "status" in item.__struct_fields__:
+        item = replace(item, status=item.status or "completed")  # type: ignore[union-attr]
+    return StoredItem(item_id, _encode(replace(item, id=item_id)))
 
 
 def _long_message(item: Message) -> Message:
@@ -194,6 +206,17 @@ _PREFIXES: dict[type[object], str] = {
     ApplyPatchCallOutput: "apco_",
     ComputerCall: "cu_",
     ComputerCallOutput: "cuo_",
+    WebSearchCall: "ws_",
+    FileSearchCall: "fs_",
+    CodeInterpreterCall: "ci_",
+    ImageGenerationCall: "ig_",
+    McpCall: "mcp_",
+    McpListTools: "mcpl_",
+    McpApprovalRequest: "mcpr_",
+    McpApprovalResponse: "mcpa_",
+    Program: "prog_",
+    ProgramOutput: "progo_",
+    CompactionItem: "cmp_",
 }
 """How the ids of input items begin, by the item's class."""
 

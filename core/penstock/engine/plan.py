@@ -9,10 +9,11 @@ from typing import Literal
 
 import msgspec
 
-from penstock.calling import Form
+from penstock.calling import WISHES, Form
 from penstock.ports import Turn
 from penstock.secrets import Secret
 from penstock.wire import (
+    NULL,
     ConversationReference,
     CreateResponse,
     PromptCacheOptions,
@@ -85,12 +86,23 @@ def make_plan(
         ),
         forms=offering.forms,
         skeleton=_skeleton(request, context, model, response_id, created_at=created_at, is_stored=is_stored),
-        ignored=[*extras.ignored, *offering.ignored, *_unhonoured(request, is_stored=is_stored)],
+        ignored=[
+            *extras.ignored,
+            *offering.ignored,
+            *_unhonoured(request, is_stored=is_stored),
+            *_wishes(context),
+        ],
         stream=streams,
         summarize=_summary(request.reasoning) is not None,
         report_usage=bool(options and options.include_usage),
         obfuscate=bool(options and options.include_obfuscation),
     )
+
+
+_IMAGES_AS_THEY_ARE = msgspec.Raw(b'{"context_compression":"disabled"}')
+"""What is in force for `image`, whatever was asked."""
+_OF_OPENAI = ("access_programs", "background_options", "image", "moderation")
+"""Parameters of services that no chat model has."""
 
 
 def _skeleton(
@@ -127,6 +139,7 @@ def _skeleton(
         truncation=request.truncation or "disabled",
         user=request.user,
         metadata=request.metadata or {},
+        image=msgspec.UNSET if request.image == NULL else _IMAGES_AS_THEY_ARE,
     )
 
 
@@ -170,4 +183,9 @@ def _unhonoured(request: CreateResponse, *, is_stored: bool) -> list[str]:
         ignored.append("context_management")
     if "reasoning.encrypted_content" in (request.include or ()):
         ignored.append("include[reasoning.encrypted_content]")
-    return ignored
+    return ignored + [name for name in _OF_OPENAI if getattr(request, name) != NULL]
+
+
+def _wishes(context: Context) -> list[str]:
+    """Items of this turn that ask for what nobody here does."""
+    return list(dict.fromkeys(f"input.{item.type}" for item in context.own if type(item) in WISHES))

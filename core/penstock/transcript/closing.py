@@ -13,12 +13,19 @@ from msgspec.structs import replace
 
 from penstock.wire import (
     ApplyPatchCall,
+    ApplyPatchCallOutput,
+    CodeInterpreterCall,
+    CodeInterpreterCallCodeDone,
     ContentPartDone,
     CustomToolCall,
     CustomToolCallInputDone,
     Event,
     FunctionCall,
     FunctionCallArgumentsDone,
+    ImageGenerationCall,
+    Item,
+    McpCall,
+    McpCallArgumentsDone,
     OutputItemDone,
     OutputText,
     OutputTextDone,
@@ -59,11 +66,17 @@ _SETTLE_ITEM: dict[type[Any], Callable[[Any, int], Event]] = {
         item_id=item.id, output_index=index, name=item.name, arguments=item.arguments
     ),
     CustomToolCall: lambda item, index: CustomToolCallInputDone(item_id=item.id, output_index=index, input=item.input),
+    McpCall: lambda item, index: McpCallArgumentsDone(item_id=item.id, output_index=index, arguments=item.arguments),
+    CodeInterpreterCall: lambda item, index: CodeInterpreterCallCodeDone(
+        item_id=item.id, output_index=index, code=item.code or ""
+    ),
 }
 """The event that settles an item's own text, by the item's class; other items have none."""
 
-_CUT: dict[type[Any], str] = {ApplyPatchCall: "in_progress"}
-"""The status in which an item of a class is left that knows no `incomplete`."""
+_CUT: dict[type[Item], str] = {ImageGenerationCall: "failed"}
+"""The status of an item that was cut short, where its family has no `incomplete`."""
+_AS_THEY_ARE: frozenset[type[Item]] = frozenset({ApplyPatchCall, ApplyPatchCallOutput})
+"""Families that have no status for it: a call stays in progress, an output what it was."""
 
 
 def close_open(transcript: Transcript) -> None:
@@ -77,8 +90,14 @@ def close_open(transcript: Transcript) -> None:
         settle = _SETTLE_ITEM.get(type(item))
         if settle is not None and state == OPEN:
             transcript.record(settle(item, index))
-        cut = replace(item, status=_CUT.get(type(item), "incomplete"))
-        transcript.record(OutputItemDone(output_index=index, item=cut))
+        transcript.record(OutputItemDone(output_index=index, item=_cut_short(item)))
+
+
+def _cut_short(item: Any) -> Any:
+    """The item in its final form; some families have no status, or none for this."""
+    if type(item) in _AS_THEY_ARE or "status" not in item.__struct_fields__:
+        return item
+    return replace(item, status=_CUT.get(type(item), "incomplete"))
 
 
 def _close_parts(transcript: Transcript, output_index: int) -> None:

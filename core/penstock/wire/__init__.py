@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from ._base import NULL, UNSET, Event, Fold, Item, ItemStatus, Part, UnsetType, Wire
+from ._base import NULL, UNSET, Event, Fold, Item, ItemEvent, ItemStatus, Part, UnsetType, Wire
 from .apply_patch import (
     ApplyPatchCall,
     ApplyPatchCallOutput,
@@ -18,7 +18,17 @@ from .apply_patch import (
     DeleteFile,
     UpdateFile,
 )
-from .code_interpreter import CodeInterpreterTool
+from .audio import AudioDelta, AudioDone, AudioTranscriptDelta, AudioTranscriptDone
+from .code_interpreter import (
+    CodeInterpreterCall,
+    CodeInterpreterCallCodeDelta,
+    CodeInterpreterCallCodeDone,
+    CodeInterpreterCallCompleted,
+    CodeInterpreterCallInProgress,
+    CodeInterpreterCallInterpreting,
+    CodeInterpreterTool,
+)
+from .compaction import CompactionCompacting, CompactionItem, CompactionTrigger
 from .computer import (
     Click,
     ComputerAction,
@@ -38,6 +48,7 @@ from .computer import (
     Type,
     Wait,
 )
+from .configuration_update import ConfigurationUpdate
 from .conversation import (
     Conversation,
     ConversationReference,
@@ -58,7 +69,13 @@ from .custom_tool import (
     TextInput,
 )
 from .error import Error, ErrorBody, ErrorDetail, ResponseError
-from .file_search import FileSearchTool
+from .file_search import (
+    FileSearchCall,
+    FileSearchCallCompleted,
+    FileSearchCallInProgress,
+    FileSearchCallSearching,
+    FileSearchTool,
+)
 from .framing import ContentPartAdded, ContentPartDone, OutputItemAdded, OutputItemDone
 from .function_call import (
     FunctionCall,
@@ -67,9 +84,30 @@ from .function_call import (
     FunctionCallOutput,
     FunctionTool,
 )
-from .image_generation import ImageGenerationTool
+from .image_generation import (
+    ImageGenerationCall,
+    ImageGenerationCallCompleted,
+    ImageGenerationCallGenerating,
+    ImageGenerationCallInProgress,
+    ImageGenerationCallPartialImage,
+    ImageGenerationTool,
+)
 from .local_shell import LocalShellCall, LocalShellCallOutput, LocalShellExec, LocalShellTool
-from .mcp import McpTool
+from .mcp import (
+    McpApprovalRequest,
+    McpApprovalResponse,
+    McpCall,
+    McpCallArgumentsDelta,
+    McpCallArgumentsDone,
+    McpCallCompleted,
+    McpCallFailed,
+    McpCallInProgress,
+    McpListTools,
+    McpListToolsCompleted,
+    McpListToolsFailed,
+    McpListToolsInProgress,
+    McpTool,
+)
 from .message import (
     Annotation,
     AudioData,
@@ -96,6 +134,7 @@ from .message import (
 from .model import Model, ModelList
 from .namespace import NamespaceTool
 from .page import ItemList
+from .program import Program, ProgramOutput
 from .reasoning import (
     Effort,
     Reasoning,
@@ -184,7 +223,16 @@ from .tool_choice import (
     ToolChoiceWebSearchPreview2025,
 )
 from .tool_search import ProgrammaticToolCallingTool, ToolSearchTool
-from .web_search import WebSearchPreviewTool, WebSearchPreviewTool2025, WebSearchTool, WebSearchTool2025
+from .web_search import (
+    WebSearchCall,
+    WebSearchCallCompleted,
+    WebSearchCallInProgress,
+    WebSearchCallSearching,
+    WebSearchPreviewTool,
+    WebSearchPreviewTool2025,
+    WebSearchTool,
+    WebSearchTool2025,
+)
 
 Tool: TypeAlias = (
     FunctionTool
@@ -214,20 +262,6 @@ OutputItem: TypeAlias = (
     Message
     | ReasoningItem
     | FunctionCall
-    | CustomToolCall
-    | LocalShellCall
-    | LocalShellCallOutput
-    | ShellCall
-    | ShellCallOutput
-    | ApplyPatchCall
-    | ApplyPatchCallOutput
-    | ComputerCall
-    | ComputerCallOutput
-)
-InputItem: TypeAlias = (
-    Message
-    | ReasoningItem
-    | FunctionCall
     | FunctionCallOutput
     | CustomToolCall
     | CustomToolCallOutput
@@ -239,8 +273,19 @@ InputItem: TypeAlias = (
     | ApplyPatchCallOutput
     | ComputerCall
     | ComputerCallOutput
-    | ItemReference
+    | WebSearchCall
+    | FileSearchCall
+    | CodeInterpreterCall
+    | ImageGenerationCall
+    | McpCall
+    | McpListTools
+    | McpApprovalRequest
+    | McpApprovalResponse
+    | Program
+    | ProgramOutput
+    | CompactionItem
 )
+InputItem: TypeAlias = OutputItem | ItemReference | CompactionTrigger | ConfigurationUpdate
 
 StreamEvent: TypeAlias = (
     Created
@@ -275,4 +320,32 @@ StreamEvent: TypeAlias = (
     | ShellCallCommandDone
     | ShellCallOutputContentDelta
     | ShellCallOutputContentDone
+    | WebSearchCallInProgress
+    | WebSearchCallSearching
+    | WebSearchCallCompleted
+    | FileSearchCallInProgress
+    | FileSearchCallSearching
+    | FileSearchCallCompleted
+    | CodeInterpreterCallInProgress
+    | CodeInterpreterCallCodeDelta
+    | CodeInterpreterCallCodeDone
+    | CodeInterpreterCallInterpreting
+    | CodeInterpreterCallCompleted
+    | ImageGenerationCallInProgress
+    | ImageGenerationCallGenerating
+    | ImageGenerationCallPartialImage
+    | ImageGenerationCallCompleted
+    | McpCallInProgress
+    | McpCallArgumentsDelta
+    | McpCallArgumentsDone
+    | McpCallCompleted
+    | McpCallFailed
+    | McpListToolsInProgress
+    | McpListToolsCompleted
+    | McpListToolsFailed
+    | CompactionCompacting
+    | AudioDelta
+    | AudioDone
+    | AudioTranscriptDelta
+    | AudioTranscriptDone
 )
