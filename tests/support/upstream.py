@@ -103,7 +103,7 @@ class ScriptedUpstream:
 
     def script_of(self, body: Json) -> Script | None:
         name = body["model"]
-        results = sum(message["role"] == "tool" for message in body["messages"])
+        results = sum(message["role"] == "tool" for message in body.get("messages", ()))
         return self.scripts.get(f"{name} after {results}") or self.scripts.get(name)
 
     def forget(self) -> None:

@@ -190,6 +190,7 @@ _LONG_FORMS: dict[type[object], Callable[[Any], InputItem]] = {
     Message: _long_message,
     LocalShellCallOutput: _long_local_shell_output,
 }
+"""What an item that may be sent in a short form is in full, by its class."""
 
 _PREFIXES: dict[type[object], str] = {
     Message: "msg_",
