@@ -41,6 +41,7 @@ from penstock.wire import (
     ShellCall,
     ShellCallOutput,
     ShellTool,
+    UnknownItem,
     WebSearchCall,
 )
 
@@ -103,8 +104,8 @@ OUTPUTS: dict[type[Item], Callable[[Any], Output]] = {
 }
 WISHES: frozenset[type[Item]] = frozenset({CompactionTrigger, ConfigurationUpdate, McpApprovalResponse})
 """Items that ask the server for something, and say nothing to a model."""
-SILENT: frozenset[type[Item]] = WISHES | {McpListTools, McpApprovalRequest}
-"""Items that say nothing to a model: no message is written for them."""
+SILENT: frozenset[type[Item]] = WISHES | {McpListTools, McpApprovalRequest, UnknownItem}
+"""Items that say nothing to a model: no message is written for them. What that loses, the client was told."""
 
 __all__ = [
     "CALLS",

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol, TypeAlias, TypeGuard, TypeVar
 
 import msgspec
 
+from penstock.lossless import encode
 from penstock.wire import NULL, UNSET, ContentPart, Event, OutputItem, UnsetType
 
 T = TypeVar("T")
@@ -111,7 +112,7 @@ def read_arguments(arguments: str, kind: type[T]) -> T:
 
 def write_arguments(value: Any) -> str:
     """A struct as the arguments of a call."""
-    return msgspec.json.encode(value).decode()
+    return encode(value).decode()
 
 
 def is_json(text: str) -> bool:

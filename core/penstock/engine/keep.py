@@ -9,12 +9,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-import msgspec
 from msgspec.structs import replace
 
 from penstock.errors import ApiError, invalid, upstream_failed
 from penstock.ids import Clock, NewId
 from penstock.limits import Limits
+from penstock.lossless import encode
 from penstock.ports import Store, StoredItem, StoredResponse
 from penstock.wire import (
     ApplyPatchCall,
@@ -46,12 +46,11 @@ from penstock.wire import (
     Response,
     ShellCall,
     ShellCallOutput,
+    UnknownItem,
     WebSearchCall,
 )
 
 from .resolve import Context
-
-_encode = msgspec.json.Encoder().encode
 
 
 class Keeper(Protocol):
@@ -152,15 +151,15 @@ def stored_turn(response: Response, owner: str, context: Context, limits: Limits
         previous_response_id=response.previous_response_id,
         conversation_id=context.conversation_id,
         background=response.background,
-        body=_encode(response),
+        body=encode(response),
         input=[stored_input(item, new_id) for item in context.own],
     )
 
 
 def ended_row(row: StoredResponse, response: Response) -> StoredResponse:
     """The row as the turn ends."""
-    output = [StoredItem(str(item.id), _encode(item)) for item in response.output]
-    return replace(row, status=response.status, body=_encode(response), output=output, request=b"")
+    output = [StoredItem(str(item.id), encode(item)) for item in response.output]
+    return replace(row, status=response.status, body=encode(response), output=output, request=b"")
 
 
 def stored_input(item: InputItem, new_id: NewId) -> StoredItem:
@@ -168,9 +167,11 @@ def stored_input(item: InputItem, new_id: NewId) -> StoredItem:
     item_id = new_id(_PREFIXES.get(type(item), "item_"))
     if lengthen := _LONG_FORMS.get(type(item)):
         item = lengthen(item)
+    if isinstance(item, UnknownItem):  # whether it has a status is its own affair
+        return StoredItem(item_id, encode(replace(item, id=item_id)))
     if "status" in item.__struct_fields__:
         item = replace(item, status=item.status or "completed")  # type: ignore[union-attr]
-    return StoredItem(item_id, _encode(replace(item, id=item_id)))
+    return StoredItem(item_id, encode(replace(item, id=item_id)))
 
 
 def _long_message(item: Message) -> Message:
