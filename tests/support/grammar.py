@@ -143,7 +143,8 @@ class Commands:
             (holder.append if verb == "delta" else holder.settle)("command", event)
         elif verb == "delta":
             for stream, text in event["delta"].items():
-                holder.append(stream, {"delta": text})
+                if text:
+                    holder.append(stream, {"delta": text})
         elif verb == "done":
             for stream in ("stdout", "stderr"):
                 holder.settle(stream, {stream: "".join(output[stream] for output in event["output"])})
