@@ -11,12 +11,12 @@ import msgspec
 
 from penstock.endpoints.call import Call
 from penstock.endpoints.pages import page_of, page_reply
-from penstock.engine import Engine, Plan
+from penstock.engine import Engine, Plan, count_input
 from penstock.errors import ApiError, invalid, not_found
 from penstock.http import JSON, SSE, Reply, json_reply
 from penstock.ports import ChainTooLong, Headers, Store, StoredResponse
 from penstock.readers import FollowStream, SseStream, read_json
-from penstock.wire import Deleted
+from penstock.wire import UNSET, Deleted, InputTokens
 
 _encode = msgspec.json.Encoder().encode
 
@@ -42,6 +42,13 @@ class Responses:
         if run.plan.stream:
             return Reply(200, [*SSE, *headers], SseStream(run, done_marker=self._done_marker))
         return Reply(200, [JSON, *headers], await read_json(run))
+
+    async def input_tokens(self, call: Call) -> Reply:
+        """`POST /responses/input_tokens`: what the input of a request would cost, which is not run."""
+        plan = await self._engine.plan(call.body(), call.owner, call.key)
+        count = await count_input(plan.route.upstream, plan.turn, self._engine.limits)
+        told = InputTokens(input_tokens=count.tokens, estimated=count.is_estimated or UNSET)
+        return Reply(200, [JSON, *_told(plan)], _encode(told))
 
     async def retrieve(self, call: Call) -> Reply:
         """`GET /responses/{id}`: the Response, or its events from any one on, just as its request asked for it."""

@@ -170,6 +170,7 @@ from .response import (
     IncompleteDetails,
     IncompleteReason,
     InProgress,
+    InputTokens,
     InputTokensDetails,
     LifecycleEvent,
     OutputTokensDetails,
