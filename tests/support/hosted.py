@@ -115,6 +115,19 @@ ITEMS: dict[str, list[Json]] = {
     "program": at_once(whole("program", "prog_1", call_id="call_1", code="1", fingerprint="f")),
     "program's output": at_once(DONE | whole("program_output", "progo_1", call_id="call_1", result="1")),
     "function's output": at_once(DONE | whole("function_call_output", "fco_1", call_id="call_1", output="x")),
+    "local shell's output": at_once(DONE | whole("local_shell_call_output", "lsho_1", call_id="call_1", output="x")),
+    "patch's output": at_once(
+        {"status": "failed"} | whole("apply_patch_call_output", "apco_1", call_id="call_1", output="No such file.")
+    ),
+    "computer's output": at_once(
+        DONE
+        | whole(
+            "computer_call_output",
+            "cuo_1",
+            call_id="call_1",
+            output={"type": "computer_screenshot", "image_url": "data:image/png;base64,AA=="},
+        )
+    ),
     "custom tool's output": at_once(DONE | whole("custom_tool_call_output", "ctco_1", call_id="call_1", output="x")),
 }
 AUDIO: list[Json] = [

@@ -1,4 +1,4 @@
-"""A stream as it should be, written down by hand: reasoning, a message, a function call, a custom call."""
+"""A stream as it should be, written down by hand: reasoning, a message, a call of every kind."""
 
 from __future__ import annotations
 
@@ -149,6 +149,73 @@ ITEMS: list[list[Json]] = [
         pending("ctc_1", "custom_tool_call", call_id="call_2", name="note", input=""),
         DONE | {"input": "ab"},
         text("custom_tool_call_input", "input", "a", "b"),
+    ),
+]
+COMMANDS = ["ls -l", ""]
+SHELL_OUTPUT: Json = {"stdout": "a", "stderr": "", "outcome": {"type": "exit", "exit_code": 0}}
+
+
+def _command(index: int, whole: str) -> list[Json]:
+    deltas: list[Json] = [{"type": "response.shell_call_command.delta", "delta": whole}] if whole else []
+    events = [
+        {"type": "response.shell_call_command.added", "command": ""},
+        *deltas,
+        {"type": "response.shell_call_command.done", "command": whole},
+    ]
+    return [event | {"command_index": index} for event in events]
+
+
+def _unnamed(events: list[Json]) -> list[Json]:
+    """Events of a command do not say their item's id."""
+    for event in events:
+        if event["type"].startswith("response.shell_call_command"):
+            del event["item_id"]
+    return events
+
+
+LOCAL: Json = {"environment": {"type": "local"}}
+SHELL: Json = {"commands": COMMANDS, "timeout_ms": None, "max_output_length": 100}
+ITEMS += [
+    item(
+        4,
+        pending("lsh_1", "local_shell_call", call_id="call_3", action={"type": "exec", "command": ["ls"], "env": {}}),
+        DONE,
+        [],
+    ),
+    _unnamed(
+        item(
+            5,
+            pending("sh_1", "shell_call", call_id="call_4", action=SHELL | {"commands": []}, **LOCAL),
+            DONE | {"action": SHELL},
+            [event for index, command in enumerate(COMMANDS) for event in _command(index, command)],
+        )
+    ),
+    item(
+        6,
+        pending("sho_1", "shell_call_output", call_id="call_4", output=[], max_output_length=100),
+        DONE | {"output": [SHELL_OUTPUT]},
+        [
+            {"type": "response.shell_call_output_content.delta", "command_index": 0, "delta": {"stdout": "a"}},
+            {"type": "response.shell_call_output_content.done", "command_index": 0, "output": [SHELL_OUTPUT]},
+        ],
+    ),
+    item(
+        7,
+        pending("apc_1", "apply_patch_call", call_id="call_5", operation={"type": "delete_file", "path": "a"}),
+        DONE,
+        [],
+    ),
+    item(
+        8,
+        pending(
+            "cu_1",
+            "computer_call",
+            call_id="call_6",
+            actions=[{"type": "click", "button": "left", "x": 1, "y": 2}, {"type": "wait"}],
+            pending_safety_checks=[],
+        ),
+        DONE,
+        [],
     ),
 ]
 OUTPUT: list[Json] = [events[-1]["item"] for events in ITEMS]

@@ -6,8 +6,8 @@ It knows rows and when they are written. What the words in them are, `penstock.w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from msgspec.structs import replace
 
@@ -17,8 +17,12 @@ from penstock.limits import Limits
 from penstock.lossless import encode
 from penstock.ports import Store, StoredItem, StoredResponse
 from penstock.wire import (
+    ApplyPatchCall,
+    ApplyPatchCallOutput,
     CodeInterpreterCall,
     CompactionItem,
+    ComputerCall,
+    ComputerCallOutput,
     CustomToolCall,
     CustomToolCallOutput,
     Event,
@@ -28,6 +32,8 @@ from penstock.wire import (
     ImageGenerationCall,
     InputItem,
     InputText,
+    LocalShellCall,
+    LocalShellCallOutput,
     McpApprovalRequest,
     McpApprovalResponse,
     McpCall,
@@ -38,6 +44,8 @@ from penstock.wire import (
     ProgramOutput,
     ReasoningItem,
     Response,
+    ShellCall,
+    ShellCallOutput,
     UnknownItem,
     WebSearchCall,
 )
@@ -157,15 +165,33 @@ def ended_row(row: StoredResponse, response: Response) -> StoredResponse:
 def stored_input(item: InputItem, new_id: NewId) -> StoredItem:
     """An input item under an id of its own, in the long form in which items are listed."""
     item_id = new_id(_PREFIXES.get(type(item), "item_"))
-    if isinstance(item, Message) and isinstance(item.content, str):
-        part = OutputText if item.role == "assistant" else InputText
-        item = replace(item, content=[part(text=item.content)])
+    if lengthen := _LONG_FORMS.get(type(item)):
+        item = lengthen(item)
     if isinstance(item, UnknownItem):  # whether it has a status is its own affair
         return StoredItem(item_id, encode(replace(item, id=item_id)))
     if "status" in item.__struct_fields__:
         item = replace(item, status=item.status or "completed")  # type: ignore[union-attr]
     return StoredItem(item_id, encode(replace(item, id=item_id)))
 
+
+def _long_message(item: Message) -> Message:
+    """The text as a part."""
+    if not isinstance(item.content, str):
+        return item
+    part = OutputText if item.role == "assistant" else InputText
+    return replace(item, content=[part(text=item.content)])
+
+
+def _long_local_shell_output(item: LocalShellCallOutput) -> LocalShellCallOutput:
+    """With the id of its call in a place of its own."""
+    return replace(item, call_id=item.call_id or item.id)
+
+
+_LONG_FORMS: dict[type[object], Callable[[Any], InputItem]] = {
+    Message: _long_message,
+    LocalShellCallOutput: _long_local_shell_output,
+}
+"""What an item that may be sent in a short form is in full, by its class."""
 
 _PREFIXES: dict[type[object], str] = {
     Message: "msg_",
@@ -174,6 +200,14 @@ _PREFIXES: dict[type[object], str] = {
     FunctionCallOutput: "fco_",
     CustomToolCall: "ctc_",
     CustomToolCallOutput: "ctco_",
+    LocalShellCall: "lsh_",
+    LocalShellCallOutput: "lsho_",
+    ShellCall: "sh_",
+    ShellCallOutput: "sho_",
+    ApplyPatchCall: "apc_",
+    ApplyPatchCallOutput: "apco_",
+    ComputerCall: "cu_",
+    ComputerCallOutput: "cuo_",
     WebSearchCall: "ws_",
     FileSearchCall: "fs_",
     CodeInterpreterCall: "ci_",

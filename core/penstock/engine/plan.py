@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from penstock.calling import WISHES, CallForm
+from penstock.calling import WISHES, Form
 from penstock.ports import Turn
 from penstock.secrets import Secret
 from penstock.wire import (
@@ -45,7 +45,7 @@ class Plan(msgspec.Struct, kw_only=True):
 
     route: Route
     turn: Turn
-    forms: dict[str, CallForm]
+    forms: dict[str, Form]
     """How calls of each offered function come back to the client."""
     skeleton: Response
     """The Response as it begins."""

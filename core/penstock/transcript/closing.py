@@ -12,6 +12,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from penstock.wire import (
+    ApplyPatchCall,
+    ApplyPatchCallOutput,
     CodeInterpreterCall,
     CodeInterpreterCallCodeDone,
     ContentPartDone,
@@ -83,6 +85,8 @@ _SETTLE_ITEM: dict[type[Any], Callable[[Any, int], Event]] = {
 
 _CUT: dict[type[Item], str] = {ImageGenerationCall: "failed"}
 """The status of an item that was cut short, where its family has no `incomplete`."""
+_AS_THEY_ARE: frozenset[type[Item]] = frozenset({ApplyPatchCall, ApplyPatchCallOutput})
+"""Families that have no status for it: a call stays in progress, an output what it was."""
 
 
 def close_open(transcript: Transcript, status: ItemStatus = "incomplete") -> None:
@@ -105,8 +109,8 @@ def settle_item(transcript: Transcript, output_index: int, item: Item) -> None:
 
 
 def _ended(item: Any, status: ItemStatus) -> Any:
-    """The item in its final form; some families have no status."""
-    if "status" not in item.__struct_fields__:
+    """The item in its final form; some families have no status, or none for this."""
+    if "status" not in item.__struct_fields__ or (status == "incomplete" and type(item) in _AS_THEY_ARE):
         return item
     return replace(item, status=_CUT.get(type(item), status) if status == "incomplete" else status)
 

@@ -64,6 +64,21 @@ _UNKNOWN_ITEM: Machine = {
     OPEN: {wire.OutputItemDone: DONE},
 }
 
+_SHELL_CALL: Machine = {
+    OPEN: {wire.ShellCallCommandAdded: "command", wire.OutputItemDone: DONE},
+    "command": {
+        wire.ShellCallCommandDelta: "command",
+        wire.ShellCallCommandDone: OPEN,
+        wire.OutputItemDone: DONE,  # of a call that was cut: what is no whole command is none
+    },
+}
+_SHELL_CALL_OUTPUT: Machine = {
+    OPEN: {
+        wire.ShellCallOutputContentDelta: OPEN,
+        wire.ShellCallOutputContentDone: OPEN,
+        wire.OutputItemDone: DONE,
+    },
+}
 # Calls that a server runs itself. Upstreams differ in which of their steps they tell, so each but the last may be
 # missing; what is told comes in order.
 _WEB_SEARCH_CALL: Machine = {
@@ -183,6 +198,14 @@ MACHINES: dict[type[Any], Machine] = {
     wire.ReasoningItem: _REASONING,
     wire.FunctionCall: _FUNCTION_CALL,
     wire.CustomToolCall: _CUSTOM_TOOL_CALL,
+    wire.LocalShellCall: _AT_ONCE,
+    wire.LocalShellCallOutput: _AT_ONCE,
+    wire.ShellCall: _SHELL_CALL,
+    wire.ShellCallOutput: _SHELL_CALL_OUTPUT,
+    wire.ApplyPatchCall: _AT_ONCE,
+    wire.ApplyPatchCallOutput: _AT_ONCE,
+    wire.ComputerCall: _AT_ONCE,
+    wire.ComputerCallOutput: _AT_ONCE,
     wire.WebSearchCall: _WEB_SEARCH_CALL,
     wire.FileSearchCall: _FILE_SEARCH_CALL,
     wire.CodeInterpreterCall: _CODE_INTERPRETER_CALL,

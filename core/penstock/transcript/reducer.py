@@ -8,15 +8,16 @@ It never numbers an event and never keeps a text.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from msgspec.structs import replace
 
-from penstock.calling import CallForm
+from penstock.calling import Form
 from penstock.calling.function_call import FunctionForm
 from penstock.errors import ApiError, upstream_failed
 from penstock.ids import NewId, Now
 from penstock.limits import Limits
+from penstock.lossless import encode
 from penstock.wire import (
     Completed,
     Created,
@@ -37,7 +38,7 @@ from penstock.wire import (
 
 from . import deltas
 from .closing import close_open
-from .lanes import CallLane, Lane, MessageLane, ReasoningLane
+from .lanes import ActionLane, CallLane, Lane, MessageLane, ReasoningLane, call_lane
 from .relay import Relay
 from .transcript import Transcript
 
@@ -49,7 +50,7 @@ class Reducer:
         self,
         transcript: Transcript,
         *,
-        forms: Mapping[str, CallForm],
+        forms: Mapping[str, Form],
         limits: Limits,
         new_id: NewId,
         now_s: Now,
@@ -71,6 +72,7 @@ class Reducer:
         self._facts: dict[str, Any] = {}
         self._relay = Relay(transcript)
         self._budget = limits.output_bytes_max
+        self._begun = 0
         self._on: dict[type[Any], Callable[[Any], None]] = {
             deltas.TextDelta: self._text,
             deltas.AnnotationDelta: self._annotation,
@@ -150,7 +152,7 @@ class Reducer:
         lane = self._said
         if not isinstance(lane, ReasoningLane):
             self._turn()
-            self._may_open()
+            self._count_item()
             lane = ReasoningLane(self._transcript, self._new_id, summarize=self._summarize)
             self._said = lane
         lane.reasoning(delta)
@@ -175,8 +177,9 @@ class Reducer:
     def _relayed(self, delta: deltas.Relayed) -> None:
         event = delta.event
         if isinstance(event, OutputItemAdded):
-            self._may_open()
-        self._spend(getattr(event, "delta", ""))
+            self._count_item()
+        said = getattr(event, "delta", "")
+        self._spend(said if isinstance(said, str) else encode(said).decode())
         self._relay.tell(event)
 
     def _learn(self, delta: deltas.Facts) -> None:
@@ -187,15 +190,15 @@ class Reducer:
         lane = self._said
         if not isinstance(lane, MessageLane):
             self._turn()
-            self._may_open()
+            self._count_item()
             lane = self._said = MessageLane(self._transcript, self._new_id)
         return lane
 
-    def _open_call(self, name: str, call_id: str | None) -> CallLane:
+    def _open_call(self, name: str, call_id: str | None) -> CallLane | ActionLane:
         """A call begins. A function that was never offered comes back as it was called: the client may know it."""
-        self._may_open()
+        self._count_item()
         form = self._forms.get(name) or FunctionForm(name)
-        return CallLane(self._transcript, self._new_id, form, call_id or self._new_id("call_"))
+        return call_lane(self._transcript, self._new_id, form, name, call_id or self._new_id("call_"))
 
     def _turn(self) -> None:
         """The model turns to something else: a call that is whole ends, so that a client may run it meanwhile.
@@ -219,8 +222,10 @@ class Reducer:
         self._calls.clear()
         close_open(self._transcript, status)  # what was relayed has no lane
 
-    def _may_open(self) -> None:
-        if self._transcript.output_count >= self._limits.output_items_max:
+    def _count_item(self) -> None:
+        """Count an item when it begins; that of an action is told later."""
+        self._begun += 1
+        if self._begun > self._limits.output_items_max:
             raise upstream_failed(
                 f"The upstream wrote more than {self._limits.output_items_max} output items.", retriable=False
             )
@@ -233,16 +238,19 @@ class Reducer:
             )
 
 
+_OpenCall: TypeAlias = Callable[[str, str | None], CallLane | ActionLane]
+
+
 class _PendingCall:
     """One call of the turn. Its item begins with its name, which some upstreams send after the first arguments."""
 
     def __init__(self) -> None:
-        self.lane: CallLane | None = None
+        self.lane: CallLane | ActionLane | None = None
         self.closed = False
         self._early: list[str] = []
         self._call_id: str | None = None
 
-    def receive(self, delta: deltas.ToolCallDelta, open_call: Callable[[str, str | None], CallLane]) -> None:
+    def receive(self, delta: deltas.ToolCallDelta, open_call: _OpenCall) -> None:
         """Take a piece of the call, beginning its item if this one names it."""
         self._call_id = self._call_id or delta.call_id
         if self.lane is None:

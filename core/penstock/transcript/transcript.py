@@ -8,6 +8,7 @@ grows, grows here in lists of pieces.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from operator import attrgetter
 from typing import Any, get_args
 
 import msgspec
@@ -40,10 +41,10 @@ class _Node:
         """The object as it is now, as a struct of its own."""
         if not self.pieces and not self.children:
             return self.value
-        grown: dict[str, Any] = {name: _joined(pieces) for name, pieces in self.pieces.items()}
+        grown: dict[str, Any] = {name: _joined(self.value, name, pieces) for name, pieces in self.pieces.items()}
         for name, nodes in self.children.items():
             grown[name] = [node.frozen() for node in nodes]
-        return replace(self.value, **grown)
+        return _replaced(self.value, grown)
 
     def settle(self, value: Any) -> None:
         """The value is final; what had grown is forgotten."""
@@ -57,16 +58,26 @@ class _Node:
         return all(node.state == DONE for nodes in self.children.values() for node in nodes)
 
 
-def _joined(pieces: list[Any]) -> Any:
+def _joined(value: Any, name: str, pieces: list[Any]) -> Any:
     """A growing field's value: pieces of text make a text, and anything else a list."""
-    return "".join(pieces) if isinstance(pieces[0], str) else list(pieces)
+    is_text = isinstance(pieces[0], str) and not isinstance(attrgetter(name)(value), list)
+    return "".join(pieces) if is_text else list(pieces)
+
+
+def _replaced(value: Any, fields: dict[str, Any]) -> Any:
+    """The object with these fields; `action.commands` is a field within a field."""
+    own: dict[str, Any] = {}
+    for name, new in fields.items():
+        field, _, inner = name.partition(".")
+        own[field] = _replaced(getattr(value, field), {inner: new}) if inner else new
+    return replace(value, **own)
 
 
 def _append(node: _Node, event: Any, names: tuple[str, ...], _: str) -> None:
     field, source, *extend = names
     pieces = node.pieces.get(field)
     if pieces is None:
-        begun = getattr(node.value, field)
+        begun = attrgetter(field)(node.value)
         pieces = node.pieces[field] = [begun] if isinstance(begun, str) else list(begun or ())
     pieces.append(getattr(event, source))
     for name in extend:

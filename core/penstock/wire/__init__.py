@@ -9,7 +9,15 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from ._base import NULL, UNKNOWN, UNSET, Event, Fold, Item, ItemEvent, ItemStatus, Part, Unknown, UnsetType, Wire
-from .apply_patch import ApplyPatchTool
+from .apply_patch import (
+    ApplyPatchCall,
+    ApplyPatchCallOutput,
+    ApplyPatchOperation,
+    ApplyPatchTool,
+    CreateFile,
+    DeleteFile,
+    UpdateFile,
+)
 from .audio import AudioDelta, AudioDone, AudioTranscriptDelta, AudioTranscriptDone
 from .code_interpreter import (
     CodeInterpreterCall,
@@ -21,7 +29,25 @@ from .code_interpreter import (
     CodeInterpreterTool,
 )
 from .compaction import CompactionCompacting, CompactionItem, CompactionTrigger
-from .computer import ComputerTool, ComputerUsePreviewTool
+from .computer import (
+    Click,
+    ComputerAction,
+    ComputerCall,
+    ComputerCallOutput,
+    ComputerScreenshot,
+    ComputerTool,
+    ComputerUsePreviewTool,
+    DoubleClick,
+    Drag,
+    DragPoint,
+    Keypress,
+    Move,
+    SafetyCheck,
+    Screenshot,
+    Scroll,
+    Type,
+    Wait,
+)
 from .configuration_update import ConfigurationUpdate
 from .conversation import (
     Conversation,
@@ -66,6 +92,7 @@ from .image_generation import (
     ImageGenerationCallPartialImage,
     ImageGenerationTool,
 )
+from .local_shell import LocalShellCall, LocalShellCallOutput, LocalShellExec, LocalShellTool
 from .mcp import (
     McpApprovalRequest,
     McpApprovalResponse,
@@ -153,7 +180,26 @@ from .response import (
     Usage,
     UsageReported,
 )
-from .shell import LocalShellTool, ShellTool
+from .shell import (
+    ContainerAuto,
+    ContainerReference,
+    ExitOutcome,
+    LocalEnvironment,
+    LocalSkill,
+    ShellAction,
+    ShellCall,
+    ShellCallCommandAdded,
+    ShellCallCommandDelta,
+    ShellCallCommandDone,
+    ShellCallOutput,
+    ShellCallOutputContentDelta,
+    ShellCallOutputContentDone,
+    ShellOutcome,
+    ShellOutput,
+    ShellOutputDelta,
+    ShellTool,
+    TimeoutOutcome,
+)
 from .tool_choice import (
     AllowedTool,
     ToolChoice,
@@ -223,6 +269,14 @@ OutputItem: TypeAlias = (
     | FunctionCallOutput
     | CustomToolCall
     | CustomToolCallOutput
+    | LocalShellCall
+    | LocalShellCallOutput
+    | ShellCall
+    | ShellCallOutput
+    | ApplyPatchCall
+    | ApplyPatchCallOutput
+    | ComputerCall
+    | ComputerCallOutput
     | WebSearchCall
     | FileSearchCall
     | CodeInterpreterCall
@@ -266,6 +320,11 @@ StreamEvent: TypeAlias = (
     | FunctionCallArgumentsDone
     | CustomToolCallInputDelta
     | CustomToolCallInputDone
+    | ShellCallCommandAdded
+    | ShellCallCommandDelta
+    | ShellCallCommandDone
+    | ShellCallOutputContentDelta
+    | ShellCallOutputContentDone
     | WebSearchCallInProgress
     | WebSearchCallSearching
     | WebSearchCallCompleted

@@ -105,7 +105,10 @@ class Fold(NamedTuple):
 
 
 def append(field: str, *, source: str = "delta", extend: str | None = None) -> Fold:
-    """The event's `source` is one more piece of the object's `field`; its list `extend`, if any, grows that list."""
+    """The event's `source` is one more piece of the object's `field`; its list `extend`, if any, grows that list.
+
+    A dot leads into a field: `action.commands`.
+    """
     return Fold("append", (field, source) if extend is None else (field, source, extend))
 
 

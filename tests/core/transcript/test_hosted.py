@@ -111,7 +111,7 @@ def test_what_is_cut_short_ends_in_order(events: list[Json]) -> None:
         transcript = played(events[:place])
         close_open(transcript)
         item = transcript.item(0)
-        ended = {"image_generation_call": "failed"}.get(item.type, "incomplete")
+        ended = {"image_generation_call": "failed", "apply_patch_call_output": "failed"}.get(item.type, "incomplete")
         assert getattr(item, "status", ended) == ended
         error = wire.ResponseError(code="server_error", message="x")
         transcript.record(wire.Failed(response=replace(transcript.snapshot(), status="failed", error=error)))

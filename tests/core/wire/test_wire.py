@@ -53,6 +53,68 @@ ITEMS: list[Json] = [
     {"type": "custom_tool_call", "id": None, "call_id": "c", "name": "f", "input": ""},
     {"type": "custom_tool_call_output", "call_id": "c", "output": "", "caller": {"type": "direct"}},
     {"type": "item_reference", "id": "msg_1"},
+    {"type": "local_shell_call_output", "id": "call_1", "output": ""},
+    {
+        "type": "local_shell_call",
+        "id": "lsh_1",
+        "status": "completed",
+        "call_id": "c",
+        "action": {
+            "type": "exec",
+            "command": ["ls"],
+            "env": {"A": "b"},
+            "timeout_ms": None,
+            "user": "root",
+            "working_directory": "/",
+        },
+    },
+    {
+        "type": "shell_call",
+        "call_id": "c",
+        "action": {"commands": ["ls"], "timeout_ms": 1, "max_output_length": None},
+        "environment": {"type": "container_reference", "container_id": "cntr_1"},
+    },
+    {
+        "type": "shell_call_output",
+        "call_id": "c",
+        "output": [
+            {"stdout": "a", "stderr": "", "outcome": {"type": "exit", "exit_code": 0}},
+            {"stdout": "", "stderr": "b", "outcome": {"type": "timeout"}, "created_by": "x"},
+        ],
+        "max_output_length": 5,
+    },
+    *(
+        {"type": "apply_patch_call", "status": "completed", "call_id": "c", "operation": operation}
+        for operation in (
+            {"type": "create_file", "path": "a", "diff": "+a"},
+            {"type": "update_file", "path": "a", "diff": "@@"},
+            {"type": "delete_file", "path": "a"},
+        )
+    ),
+    {"type": "apply_patch_call_output", "status": "failed", "call_id": "c", "output": None},
+    {
+        "type": "computer_call",
+        "call_id": "c",
+        "actions": [
+            {"type": "click", "button": "wheel", "x": 1, "y": 2, "keys": ["SHIFT"]},
+            {"type": "double_click", "x": 1, "y": 2, "keys": None},
+            {"type": "drag", "path": [{"x": 1, "y": 2}, {"x": 3, "y": 4}]},
+            {"type": "keypress", "keys": ["CTRL", "C"]},
+            {"type": "move", "x": 1, "y": 2},
+            {"type": "screenshot"},
+            {"type": "scroll", "x": 1, "y": 2, "scroll_x": 0, "scroll_y": -5},
+            {"type": "type", "text": "a"},
+            {"type": "wait"},
+        ],
+        "pending_safety_checks": [{"id": "sc_1", "code": "c", "message": None}],
+    },
+    {"type": "computer_call", "call_id": "c", "action": {"type": "wait"}, "pending_safety_checks": []},
+    {
+        "type": "computer_call_output",
+        "call_id": "c",
+        "output": {"type": "computer_screenshot", "image_url": "https://example.com/a.png"},
+        "acknowledged_safety_checks": [{"id": "sc_1"}],
+    },
     {"type": "web_search_call", "action": {"type": "open_page", "url": "https://example.com", "new": [1]}},
     {"type": "web_search_call", "id": None, "status": "completed"},
     {"type": "web_search_call", "status": "failed", "results": [{"title": "A"}]},
