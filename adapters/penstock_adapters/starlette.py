@@ -6,7 +6,7 @@ response would cost more than the whole way through the core. The drivers that i
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
 
@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
 from penstock import assembly
-from penstock.ports import Store
+from penstock.ports import Sealer, Store
 from penstock.settings import Settings, SettingsError
 from penstock_adapters.aiohttp import AiohttpClient
 from penstock_adapters.asgi import AsgiApp
@@ -25,7 +25,13 @@ def create_app(settings: Settings | None = None) -> Starlette:
     """The app that the settings describe; without any, the synthetic model. Nothing is opened before a request."""
     settings = settings or Settings()
     client = AiohttpClient(settings.limits)
-    service = assembly.build(settings, connect=client.transport, decompress=decompress, stores=STORES)
+    service = assembly.build(
+        settings,
+        connect=client.transport,
+        decompress=decompress,
+        stores=STORES,
+        make_sealer=_sealing(settings),
+    )
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -36,6 +42,21 @@ def create_app(settings: Settings | None = None) -> Starlette:
     starlette = Starlette(routes=[Route("/v1/responses", app), Mount("/", app)], lifespan=lifespan)
     starlette.state.drain = service.drain
     return starlette
+
+
+def _sealing(settings: Settings) -> assembly.MakeSealer | None:
+    """How to seal, where that is installed; keys without it are a mistake."""
+    if find_spec("cryptography") is not None:
+        return _sealer
+    if settings.seal_keys:
+        raise SettingsError("seal_keys", "cryptography is not installed: pip install 'penstock[server]'")
+    return None
+
+
+def _sealer(keys: Sequence[bytes]) -> Sealer:
+    from penstock_adapters.cryptography import AeadSealer
+
+    return AeadSealer(keys)
 
 
 def _redis(url: str) -> Store:

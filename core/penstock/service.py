@@ -26,7 +26,7 @@ from penstock.engine.watch import ClientLeft
 from penstock.errors import ApiError, not_found, our_fault
 from penstock.http import Reply, Request, error_reply, identified
 from penstock.limits import Limits
-from penstock.ports import Store
+from penstock.ports import Sealer, Store
 from penstock.readers import read_response
 from penstock.secrets import Secret
 from penstock.wire import CreateResponse, Event, Response
@@ -62,11 +62,12 @@ class Service:
         limits: Limits = _LIMITS,
         policies: Policies = _POLICIES,
         store: Store | None = None,
+        sealer: Sealer | None = None,
         decompress: Decompress = no_encodings,
         done_marker: bool = True,
     ) -> None:
         self.limits = limits
-        self._engine = Engine(routes, policies, limits, store)
+        self._engine = Engine(routes, policies, limits, store, sealer)
         self._access = access
         self._decompress = decompress
         self._table = _table(
@@ -120,7 +121,7 @@ class Service:
         if path == "/responses" and "upgrade" in request.headers:
             return _upgrade_required()
         pattern, path_ids = _pattern(path)
-        endpoints = self._table.get(pattern)
+        endpoints = self._table.get(path) or self._table.get(pattern)
         if endpoints is None:
             raise not_found(f"Unknown request URL: {request.method} {request.path}.", "unknown_url")
         if not all(map(ids.may_be_id, path_ids)) and pattern != "/models/*":
@@ -158,6 +159,7 @@ def _table(
     """Every route: the pattern of its path, in which `*` is an id, and its methods."""
     return {
         "/responses": {"POST": responses.create},
+        "/responses/compact": {"POST": responses.compact},
         "/responses/*": {"GET": responses.retrieve, "DELETE": responses.delete},
         "/responses/*/cancel": {"POST": responses.cancel},
         "/responses/*/input_items": {"GET": responses.input_items},

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from penstock.settings import ConfigFile, Settings, SettingsError, effective, load
 
-from .state import with_store
+from .state import with_seal_keys, with_store
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -45,6 +45,7 @@ _EXAMPLES = """examples:
   PENSTOCK_API_KEYS=secret penstock serve --host 0.0.0.0  for other machines
   penstock config                                         every setting as it holds, as TOML
   penstock keys new alice                                 an API key, and its entry for the file
+  penstock keys seal                                      a key that seals what clients keep for us
   penstock store stats                                    what is kept; also: sweep, migrate
 
 Each flag is also a variable (PENSTOCK_PORT) and a key of penstock.toml (port).
@@ -77,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, run, add_arguments, what in (
         ("serve", _serve, _add_flags, "run the server"),
         ("config", _config, _add_flags, "print the effective settings, secrets masked"),
-        ("keys", _keys, _add_key, "make an API key"),
+        ("keys", _keys, _add_key, "make an API key, or one that seals"),
         ("store", _store, _add_action, "count, sweep or migrate what is kept"),
     ):
         command = _with_examples(commands.add_parser(name, help=what), f"{what[0].upper()}{what[1:]}.")
@@ -106,9 +107,13 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_key(parser: argparse.ArgumentParser) -> None:
-    parser.description = f"{parser.description} It is printed this once, and its entry for penstock.toml on stderr."
-    parser.add_argument("action", choices=["new"])
-    parser.add_argument("name", metavar="NAME", help="whose it is; keys of one name have the same responses")
+    """Of a key that seals, nobody is the owner."""
+    parser.description = """Make a key, which is printed this once.
+  new NAME  an API key; its entry for penstock.toml is on stderr
+  seal      a key that seals the thoughts and summaries that clients keep"""
+    parser.add_argument("action", choices=["new", "seal"])
+    parser.add_argument("name", metavar="NAME", nargs="?", help="whose it is; keys of one name have the same responses")
+    parser.set_defaults(refuse=parser.error)
 
 
 def _add_action(parser: argparse.ArgumentParser) -> None:
@@ -156,9 +161,11 @@ def _config(options: argparse.Namespace) -> int:
 
 
 def _keys(options: argparse.Namespace) -> int:
-    from .keys import new_key
+    from .keys import new_key, seal_key
 
-    return new_key(options.name)
+    if (options.action == "new") != (options.name is not None):
+        options.refuse("`new` wants a NAME" if options.action == "new" else "`seal` takes no NAME")
+    return new_key(options.name) if options.action == "new" else seal_key()
 
 
 def _store(options: argparse.Namespace) -> int:
@@ -183,7 +190,7 @@ def _serve(options: argparse.Namespace) -> int:
 
     from .serving import serve
 
-    settings = with_store(settings)
+    settings = with_seal_keys(with_store(settings))
     open_store(settings.store or "", STORES)  # a wrong URL is told now, and not at the first request
     return serve(settings, create_app)
 

@@ -9,14 +9,15 @@ from urllib.parse import quote
 
 import msgspec
 
+from penstock import ids
 from penstock.endpoints.call import Call
 from penstock.endpoints.pages import page_of, page_reply
-from penstock.engine import Engine, Plan
-from penstock.errors import ApiError, invalid, not_found
+from penstock.engine import Engine, Plan, stored_input
+from penstock.errors import ApiError, invalid, not_found, upstream_failed
 from penstock.http import JSON, SSE, Reply, json_reply
 from penstock.ports import ChainTooLong, Headers, Store, StoredResponse
-from penstock.readers import FollowStream, SseStream, read_json
-from penstock.wire import Deleted
+from penstock.readers import FollowStream, SseStream, read_json, read_response
+from penstock.wire import CompactedResponse, Deleted, Message
 
 _encode = msgspec.json.Encoder().encode
 
@@ -42,6 +43,25 @@ class Responses:
         if run.plan.stream:
             return Reply(200, [*SSE, *headers], SseStream(run, done_marker=self._done_marker))
         return Reply(200, [JSON, *headers], await read_json(run))
+
+    async def compact(self, call: Call) -> Reply:
+        """`POST /responses/compact`: every user message as it was, and an item that stands for all the rest."""
+        prepared = await self._engine.prepare(call.body(), call.owner, call.key, compacts=True)
+        run = await self._engine.run(prepared, call.request.disconnected)
+        response = await read_response(run)
+        if run.error is not None:
+            raise run.error
+        if not response.output or response.usage is None:
+            raise upstream_failed("The server stopped before the context was compacted.", status=503)
+        said = [item for item in prepared.context.items if isinstance(item, Message) and item.role == "user"]
+        output = [stored_input(item, ids.new_id).body for item in said] + [_encode(response.output[0])]
+        compacted = CompactedResponse(
+            id=response.id,
+            created_at=response.created_at,
+            output=[msgspec.Raw(item) for item in output],
+            usage=response.usage,
+        )
+        return Reply(200, [JSON, *_told(prepared.plan)], _encode(compacted))
 
     async def retrieve(self, call: Call) -> Reply:
         """`GET /responses/{id}`: the Response, or its events from any one on."""

@@ -10,12 +10,14 @@ import msgspec
 
 from penstock.errors import ApiError, invalid
 from penstock.limits import Limits
-from penstock.wire import NULL, CreateResponse, FunctionTool, JsonSchemaFormat, NamespaceTool
+from penstock.wire import NULL, CompactResponse, CreateResponse, FunctionTool, JsonSchemaFormat, NamespaceTool
 
 from .bodies import read_body
 
 _PARTS = ("content", "output", "summary")
 """Where an item may have a list of parts."""
+_OF_A_TURN = ("tools", "parallel_tool_calls", "text")
+"""What agents send with every request, and what has no meaning for a compaction."""
 _KNOWN = frozenset(field.encode_name for field in msgspec.structs.fields(CreateResponse))
 
 
@@ -32,6 +34,15 @@ def decode(body: bytes, limits: Limits) -> Decoded:
     _check_sizes(request, limits)
     _check_schemas(request)
     return Decoded(request, {name: fields[name] for name in fields.keys() - _KNOWN})
+
+
+def decode_compaction(body: bytes, limits: Limits) -> Decoded:
+    """Read the body of `POST /responses/compact`, as a request that is not stored. Raises `ApiError` 400."""
+    asked, fields = read_body(body, CompactResponse, items="input")
+    shared = {name: getattr(asked, name) for name in CompactResponse.__struct_fields__ if name not in _OF_A_TURN}
+    request = CreateResponse(**shared, store=False)
+    _check_sizes(request, limits)
+    return Decoded(request, {name: fields[name] for name in fields.keys() - set(CompactResponse.__struct_fields__)})
 
 
 def _check_sizes(request: CreateResponse, limits: Limits) -> None:

@@ -13,17 +13,18 @@ import msgspec
 
 from penstock import ids
 from penstock.limits import Limits
-from penstock.ports import Store, StoredResponse
+from penstock.ports import Sealer, Store, StoredResponse
 from penstock.secrets import Secret
 from penstock.wire import CreateResponse
 
 from .background import Background, BackgroundKeeper
-from .decode import decode
+from .decode import decode, decode_compaction
 from .keep import ConversationWriter, TurnKeeper, stored_turn
 from .plan import Plan, Policies, make_plan
 from .resolve import Context, conversation_of, resolve, unknown_conversation
 from .routes import Routes
 from .run import Run
+from .sealing import Seal
 
 _DRAIN_MARGIN_S = 1.0
 """How long before its time is up a run is ended, for its end to be kept and sent."""
@@ -47,12 +48,20 @@ class Prepared(msgspec.Struct):
 class Engine:
     """Everything that requests are answered with: upstreams, a store or none, and what runs in the background."""
 
-    def __init__(self, routes: Routes, policies: Policies, limits: Limits, store: Store | None = None) -> None:
+    def __init__(
+        self,
+        routes: Routes,
+        policies: Policies,
+        limits: Limits,
+        store: Store | None = None,
+        sealer: Sealer | None = None,
+    ) -> None:
         self.routes = routes
         self.limits = limits
         self.store = store
         self.background = None if store is None else Background(store, limits, self._resume, ids.clock_s)
         self._policies = policies
+        self._sealer = sealer
         self._starting = asyncio.Lock()
         self._running: WeakSet[Run] = WeakSet()
         self.is_draining = False
@@ -69,14 +78,21 @@ class Engine:
                 self.background.start()
 
     async def prepare(
-        self, body: bytes, owner: str = "", key: Secret | None = None, *, response_id: str | None = None
+        self,
+        body: bytes,
+        owner: str = "",
+        key: Secret | None = None,
+        *,
+        response_id: str | None = None,
+        compacts: bool = False,
     ) -> Prepared:
-        """Decode, resolve and plan. Raises `ApiError`."""
-        decoded = decode(body, self.limits)
+        """Decode, resolve and plan; `compacts` takes the body for that of a compaction. Raises `ApiError`."""
+        decoded = decode_compaction(body, self.limits) if compacts else decode(body, self.limits)
         response_id = response_id or ids.new_id("resp_")
         writer = await self._lock(decoded.request, owner, response_id)
         try:
             context = await resolve(decoded.request, self.store, owner, self.limits)
+            context.compacts |= compacts
             plan = make_plan(
                 decoded,
                 context,
@@ -86,6 +102,7 @@ class Engine:
                 response_id=response_id,
                 created_at=ids.now_s(),
                 is_stored=self.store is not None and decoded.request.store is not False,
+                seal=self._seal(owner),
             )
         except BaseException:
             if writer is not None:
@@ -139,6 +156,9 @@ class Engine:
             await route.upstream.aclose()
         if self.store is not None:
             await self.store.aclose()
+
+    def _seal(self, owner: str) -> Seal | None:
+        return None if self._sealer is None else Seal(self._sealer, owner, self.limits.sealed_chars_max)
 
     async def _lock(self, request: CreateResponse, owner: str, response_id: str) -> ConversationWriter | None:
         """The right to write to the request's conversation, which only its owner may hold. Raises `ApiError`.

@@ -14,7 +14,7 @@ _encode = msgspec.json.Encoder().encode
 
 def estimate_usage(turn: Turn, response: Response) -> Usage:
     """The usage of a turn, marked as estimated. JSON's own marks are counted too: templates have as many."""
-    input_tokens = _tokens(turn.items) + _tokens(turn.request.instructions) + _tokens(turn.offers)
+    input_tokens = estimate_input(turn)
     output_tokens = sum(_tokens(item) for item in response.output)
     return Usage(
         input_tokens=input_tokens,
@@ -22,6 +22,11 @@ def estimate_usage(turn: Turn, response: Response) -> Usage:
         total_tokens=input_tokens + output_tokens,
         estimated=True,
     )
+
+
+def estimate_input(turn: Turn) -> int:
+    """The tokens of everything that the model is shown."""
+    return _tokens(turn.items) + _tokens(turn.request.instructions) + _tokens(turn.offers)
 
 
 def _tokens(value: object) -> int:

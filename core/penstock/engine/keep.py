@@ -17,6 +17,7 @@ from penstock.ids import Clock, NewId
 from penstock.limits import Limits
 from penstock.ports import Store, StoredItem, StoredResponse
 from penstock.wire import (
+    CompactionItem,
     CustomToolCall,
     CustomToolCallOutput,
     Event,
@@ -150,7 +151,9 @@ def stored_input(item: InputItem, new_id: NewId) -> StoredItem:
     if isinstance(item, Message) and isinstance(item.content, str):
         part = OutputText if item.role == "assistant" else InputText
         item = replace(item, content=[part(text=item.content)])
-    return StoredItem(item_id, _encode(replace(item, id=item_id, status="completed")))
+    if "status" in item.__struct_fields__:  # a compaction has none
+        item = replace(item, status="completed")
+    return StoredItem(item_id, _encode(replace(item, id=item_id)))
 
 
 _PREFIXES: dict[type[object], str] = {
@@ -160,6 +163,7 @@ _PREFIXES: dict[type[object], str] = {
     FunctionCallOutput: "fco_",
     CustomToolCall: "ctc_",
     CustomToolCallOutput: "ctco_",
+    CompactionItem: "cmp_",
 }
 """How the ids of input items begin, by the item's class."""
 

@@ -22,10 +22,13 @@ from penstock.wire import (
     TextFormat,
 )
 
+from .compaction import Compacting, compact_threshold, plan_compaction
 from .decode import Decoded
 from .offering import offer_tools
 from .resolve import Context
 from .routes import Route, Routes
+from .sealing import Seal
+from .shown import shown
 from .unknown import settle_unknown
 
 
@@ -41,6 +44,10 @@ class Plan(msgspec.Struct, kw_only=True):
 
     route: Route
     turn: Turn
+    compacting: Compacting | None
+    """How the turn's context is compacted first, if it is."""
+    seal: Seal | None
+    """What seals the model's thoughts, where the client keeps them."""
     forms: dict[str, CallForm]
     """How calls of each offered function come back to the client."""
     skeleton: Response
@@ -63,6 +70,7 @@ def make_plan(
     response_id: str,
     created_at: int,
     is_stored: bool = False,
+    seal: Seal | None = None,
 ) -> Plan:
     """Decide everything that can be decided before the upstream is asked. Raises `ApiError`."""
     request = decoded.request
@@ -71,21 +79,28 @@ def make_plan(
     extras = settle_unknown(decoded.unknown, policies.unknown_parameters)
     options = request.stream_options
     streams = bool(request.stream or request.background)  # what runs in the background is kept event by event
+    turn = Turn(
+        model=route.aliases.get(model, model),
+        request=request,
+        items=shown(context, seal),
+        offers=offering.offers,
+        choice=offering.choice,
+        stream=streams,
+        bearer=bearer if route.takes_bearer else None,
+        extras=extras.forwarded,
+    )
     return Plan(
         route=route,
-        turn=Turn(
-            model=route.aliases.get(model, model),
-            request=request,
-            items=context.items,
-            offers=offering.offers,
-            choice=offering.choice,
-            stream=streams,
-            bearer=bearer if route.takes_bearer else None,
-            extras=extras.forwarded,
-        ),
+        turn=turn,
+        compacting=plan_compaction(turn, context, seal),
+        seal=seal if _keeps_thoughts(request) else None,
         forms=offering.forms,
         skeleton=_skeleton(request, context, model, response_id, created_at=created_at, is_stored=is_stored),
-        ignored=[*extras.ignored, *offering.ignored, *_unhonoured(request, is_stored=is_stored)],
+        ignored=[
+            *extras.ignored,
+            *offering.ignored,
+            *_unhonoured(request, is_stored=is_stored, seals=seal is not None),
+        ],
         stream=streams,
         summarize=_summary(request.reasoning) is not None,
         report_usage=bool(options and options.include_usage),
@@ -159,15 +174,19 @@ def _text(text: TextConfig | None) -> TextConfig:
     return TextConfig(format=text.format or TextFormat(), verbosity=text.verbosity or "medium")
 
 
-def _unhonoured(request: CreateResponse, *, is_stored: bool) -> list[str]:
+def _keeps_thoughts(request: CreateResponse) -> bool:
+    return "reasoning.encrypted_content" in (request.include or ())
+
+
+def _unhonoured(request: CreateResponse, *, is_stored: bool, seals: bool) -> list[str]:
     """Parameters that are known, and do nothing here yet."""
     ignored = []
     if request.store and not is_stored:
         ignored.append("store")
     if request.truncation == "auto":
         ignored.append("truncation")
-    if request.context_management:
+    if request.context_management and (not seals or compact_threshold(request) is None):
         ignored.append("context_management")
-    if "reasoning.encrypted_content" in (request.include or ()):
+    if _keeps_thoughts(request) and not seals:
         ignored.append("include[reasoning.encrypted_content]")
     return ignored

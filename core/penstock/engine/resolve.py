@@ -11,7 +11,7 @@ from penstock.errors import ApiError, invalid, not_found
 from penstock.ids import may_be_id
 from penstock.limits import Limits
 from penstock.ports import ENDED, ChainTooLong, Store
-from penstock.wire import CreateResponse, InputItem, ItemReference, Message
+from penstock.wire import CompactionTrigger, CreateResponse, InputItem, ItemReference, Message
 
 _LIMITS = Limits()
 _decode_item = msgspec.json.Decoder(InputItem).decode
@@ -25,6 +25,8 @@ class Context(msgspec.Struct):
     own: list[InputItem]
     """The items that this turn adds, references resolved."""
     conversation_id: str | None = None
+    compacts: bool = False
+    """Whether it shall be compacted, and nothing answered."""
 
     @property
     def items(self) -> list[InputItem]:
@@ -37,10 +39,10 @@ async def resolve(
 ) -> Context:
     """The context of a request. Raises `ApiError` for what cannot be resolved, which without a store is much."""
     _check_combination(request)
-    own = _own_items(request)
+    own, compacts = _without_trigger(_own_items(request))
     if store is None:
         _refuse_memory(request, own)
-        return Context([], own)
+        return Context([], own, compacts=compacts)
     earlier: list[InputItem] = []
     conversation_id = conversation_of(request)
     if request.previous_response_id is not None:
@@ -50,7 +52,7 @@ async def resolve(
     own = await _dereferenced(own, earlier, store, owner)
     if len(earlier) + len(own) > limits.context_items_max:
         raise invalid(f"The context has more than {limits.context_items_max} items.", "input", "context_too_long")
-    return Context(earlier, own, conversation_id)
+    return Context(earlier, own, conversation_id, compacts)
 
 
 def _check_combination(request: CreateResponse) -> None:
@@ -71,6 +73,16 @@ def _own_items(request: CreateResponse) -> list[InputItem]:
             raise invalid("Missing required parameter: 'input'.", "input", "missing_required_parameter")
         return []
     return request.input
+
+
+def _without_trigger(items: list[InputItem]) -> tuple[list[InputItem], bool]:
+    """The items, and whether a trigger stands behind them: it asks for something, and is no part of the context."""
+    for index, item in enumerate(items[:-1]):
+        if isinstance(item, CompactionTrigger):
+            raise invalid("A 'compaction_trigger' must be the last item of the input.", f"input[{index}]")
+    if items and isinstance(items[-1], CompactionTrigger):
+        return items[:-1], True
+    return items, False
 
 
 def _refuse_memory(request: CreateResponse, own: list[InputItem]) -> None:

@@ -73,7 +73,9 @@ def close_open(transcript: Transcript) -> None:
         settle = _SETTLE_ITEM.get(type(item))
         if settle is not None and state == OPEN:
             transcript.record(settle(item, index))
-        transcript.record(OutputItemDone(output_index=index, item=replace(item, status="incomplete")))
+        if "status" in item.__struct_fields__:  # a compaction has none
+            item = replace(item, status="incomplete")
+        transcript.record(OutputItemDone(output_index=index, item=item))
 
 
 def _close_parts(transcript: Transcript, output_index: int) -> None:

@@ -55,6 +55,9 @@ _CUSTOM_TOOL_CALL: Machine = {
     OPEN: {wire.CustomToolCallInputDelta: OPEN, wire.CustomToolCallInputDone: "settled"},
     "settled": {wire.OutputItemDone: DONE},
 }
+_COMPACTION: Machine = {
+    OPEN: {wire.CompactionCompacting: OPEN, wire.OutputItemDone: DONE},
+}
 
 _OUTPUT_TEXT: Machine = {
     OPEN: {
@@ -83,6 +86,7 @@ MACHINES: dict[type[Any], Machine] = {
     wire.ReasoningItem: _REASONING,
     wire.FunctionCall: _FUNCTION_CALL,
     wire.CustomToolCall: _CUSTOM_TOOL_CALL,
+    wire.CompactionItem: _COMPACTION,
     wire.OutputText: _OUTPUT_TEXT,
     wire.Refusal: _REFUSAL,
     wire.ReasoningText: _REASONING_TEXT,

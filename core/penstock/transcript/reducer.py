@@ -18,6 +18,7 @@ from penstock.errors import ApiError, upstream_failed
 from penstock.ids import NewId, Now
 from penstock.limits import Limits
 from penstock.wire import (
+    CompactionItem,
     Completed,
     Created,
     Failed,
@@ -27,6 +28,8 @@ from penstock.wire import (
     InProgress,
     ItemStatus,
     LifecycleEvent,
+    OutputItemAdded,
+    OutputItemDone,
     Queued,
     Response,
     Usage,
@@ -34,12 +37,15 @@ from penstock.wire import (
 )
 
 from . import deltas
-from .lanes import CallLane, Lane, MessageLane, ReasoningLane
+from .lanes import CallLane, Lane, MessageLane, ReasoningLane, SealThoughts
 from .transcript import Transcript
 
 
 class Reducer:
-    """Tells one response. `forms` says how calls of each offered function come back to the client."""
+    """Tells one response. `forms` says how calls of each offered function come back to the client.
+
+    `seal` seals the thoughts of each reasoning item, where the client asked to keep them.
+    """
 
     def __init__(
         self,
@@ -51,6 +57,7 @@ class Reducer:
         now_s: Now,
         summarize: bool = False,
         report_usage: bool = False,
+        seal: SealThoughts | None = None,
     ) -> None:
         self._transcript = transcript
         self._forms = forms
@@ -59,6 +66,7 @@ class Reducer:
         self._now_s = now_s
         self._summarize = summarize
         self._report_usage = report_usage
+        self._seal = seal
         self._said: Lane | None = None
         self._calls: dict[int, _PendingCall] = {}
         self._usage: Usage | None = None
@@ -70,6 +78,7 @@ class Reducer:
             deltas.RefusalDelta: self._refusal,
             deltas.ReasoningDelta: self._reasoning,
             deltas.ToolCallDelta: self._tool_call,
+            deltas.Compacted: self._compacted,
             deltas.UsageDelta: self._set_usage,
             deltas.Finish: self._finish,
         }
@@ -138,7 +147,7 @@ class Reducer:
         if not isinstance(lane, ReasoningLane):
             self._turn()
             self._may_open()
-            lane = ReasoningLane(self._transcript, self._new_id, summarize=self._summarize)
+            lane = ReasoningLane(self._transcript, self._new_id, summarize=self._summarize, seal=self._seal)
             self._said = lane
         lane.reasoning(delta)
 
@@ -149,6 +158,15 @@ class Reducer:
             self._turn()
             call = self._calls[delta.lane] = _PendingCall()
         call.receive(delta, self._open_call)
+
+    def _compacted(self, delta: deltas.Compacted) -> None:
+        """An item that is whole when it begins."""
+        self._turn()
+        self._may_open()
+        index = self._transcript.output_count
+        item = CompactionItem(id=self._new_id("cmp_"), encrypted_content=delta.encrypted_content)
+        self._transcript.record(OutputItemAdded(output_index=index, item=item))
+        self._transcript.record(OutputItemDone(output_index=index, item=item))
 
     def _set_usage(self, delta: deltas.UsageDelta) -> None:
         self._usage = delta.usage

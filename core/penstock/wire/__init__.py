@@ -11,6 +11,7 @@ from typing import TypeAlias
 from ._base import NULL, UNSET, Event, Fold, Item, ItemStatus, Part, UnsetType, Wire
 from .apply_patch import ApplyPatchTool
 from .code_interpreter import CodeInterpreterTool
+from .compaction import CompactedResponse, CompactionCompacting, CompactionItem, CompactionTrigger, CompactResponse
 from .computer import ComputerTool, ComputerUsePreviewTool
 from .conversation import (
     Conversation,
@@ -164,9 +165,17 @@ Tool: TypeAlias = (
 OutputPart: TypeAlias = OutputText | Refusal | ReasoningText
 ContentPart: TypeAlias = InputText | InputImage | InputFile | InputAudio | OutputText | Refusal
 
-OutputItem: TypeAlias = Message | ReasoningItem | FunctionCall | CustomToolCall
+OutputItem: TypeAlias = Message | ReasoningItem | FunctionCall | CustomToolCall | CompactionItem
 InputItem: TypeAlias = (
-    Message | ReasoningItem | FunctionCall | FunctionCallOutput | CustomToolCall | CustomToolCallOutput | ItemReference
+    Message
+    | ReasoningItem
+    | FunctionCall
+    | FunctionCallOutput
+    | CustomToolCall
+    | CustomToolCallOutput
+    | CompactionItem
+    | CompactionTrigger
+    | ItemReference
 )
 
 StreamEvent: TypeAlias = (
@@ -197,4 +206,5 @@ StreamEvent: TypeAlias = (
     | FunctionCallArgumentsDone
     | CustomToolCallInputDelta
     | CustomToolCallInputDone
+    | CompactionCompacting
 )
