@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from penstock.access import Access
 from penstock.calling import CallForm
 from penstock.engine import Plan, Policies, Route, Routes, Run, decode, make_plan, resolve
+from penstock.engine.sealing import Seal
 from penstock.errors import ApiError
 from penstock.http import Reply, Request
 from penstock.limits import Limits
@@ -231,6 +232,7 @@ def plan(
     *,
     to: Routes | None = None,
     bearer: Secret | None = None,
+    seal: Seal | None = None,
     **request: Any,
 ) -> Plan:
     """The plan of a request, which says at least an input."""
@@ -243,7 +245,22 @@ def plan(
         bearer=bearer,
         response_id="resp_0",
         created_at=NOW_S,
+        seal=seal,
     )
+
+
+class OpenSealer:
+    """Seals so that a test can read it: `kind:owner:` and the text in hexadecimal digits."""
+
+    def seal(self, kind: str, owner: str, plaintext: bytes) -> str:
+        return f"{kind}:{owner}:{plaintext.hex()}"
+
+    def open(self, kind: str, owner: str, blob: str) -> bytes | None:
+        head = f"{kind}:{owner}:"
+        return bytes.fromhex(blob.removeprefix(head)) if blob.startswith(head) else None
+
+
+SEAL = Seal(OpenSealer(), "me", LIMITS.sealed_chars_max)
 
 
 def at_once(coroutine: Coroutine[Any, Any, T]) -> T:

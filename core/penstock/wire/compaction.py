@@ -22,7 +22,7 @@ class CompactionItem(Item, kw_only=True, tag="compaction"):
 
     id: str | None | UnsetType = UNSET
     encrypted_content: str
-    created_by: str | UnsetType = UNSET
+    created_by: str | None | UnsetType = UNSET
 
 
 class CompactionTrigger(Item, kw_only=True, tag="compaction_trigger"):
