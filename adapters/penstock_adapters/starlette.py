@@ -6,7 +6,7 @@ response would cost more than the whole way through the core. The drivers that i
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
 
@@ -14,11 +14,12 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
 from penstock import assembly
-from penstock.ports import Sealer, Store
+from penstock.ports import Store
 from penstock.settings import Settings, SettingsError
 from penstock_adapters.aiohttp import AiohttpClient
 from penstock_adapters.asgi import AsgiApp
 from penstock_adapters.compression import decompress
+from penstock_adapters.cryptography import AeadSealer
 
 
 def create_app(settings: Settings | None = None) -> Starlette:
@@ -47,16 +48,10 @@ def create_app(settings: Settings | None = None) -> Starlette:
 def _sealing(settings: Settings) -> assembly.MakeSealer | None:
     """How to seal, where that is installed; keys without it are a mistake."""
     if find_spec("cryptography") is not None:
-        return _sealer
+        return AeadSealer
     if settings.seal_keys:
         raise SettingsError("seal_keys", "cryptography is not installed: pip install 'penstock[server]'")
     return None
-
-
-def _sealer(keys: Sequence[bytes]) -> Sealer:
-    from penstock_adapters.cryptography import AeadSealer
-
-    return AeadSealer(keys)
 
 
 def _redis(url: str) -> Store:

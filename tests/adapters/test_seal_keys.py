@@ -9,6 +9,7 @@ import pytest
 
 from penstock.secrets import Secret
 from penstock.settings import Settings, SettingsError, read_seal_keys
+from penstock_adapters import starlette
 from penstock_adapters.cli import main
 from penstock_adapters.cli import state as state_module
 from penstock_adapters.cli.state import with_seal_keys
@@ -152,3 +153,23 @@ def test_no_other_form_is_a_key(text: str) -> None:
         read_seal_keys([Secret(text)], "seal_keys")
     assert str(caught.value).startswith("seal_keys: a key that seals is 32 bytes in URL-safe base64")
     assert not text or text not in str(caught.value)
+
+
+def test_no_key_is_printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, kept: Path) -> None:
+    monkeypatch.setenv("PENSTOCK_SEAL_KEYS", f"{NEW},{OLD}")
+    assert main(["config"]) == 0
+    said = capsys.readouterr()
+    assert 'seal_keys = ["<redacted>","<redacted>"]' in said.out
+    assert NEW not in said.out + said.err
+
+
+def test_keys_without_the_package_are_a_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(starlette, "find_spec", lambda name: None)
+    assert starlette.create_app(Settings())
+    with pytest.raises(SettingsError, match=r"cryptography is not installed: pip install 'penstock\[server\]'"):
+        starlette.create_app(Settings(seal_keys=[Secret(NEW)]))
+
+
+def test_a_wrong_key_in_code_is_told_as_one_in_a_file() -> None:
+    with pytest.raises(SettingsError, match="seal_keys: a key that seals"):
+        starlette.create_app(Settings(seal_keys=[Secret("sk-wrong")]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import suppress
 from itertools import count, pairwise
 from typing import Any, NamedTuple, TypeVar
 
@@ -75,7 +76,7 @@ def skeleton(**fields: Any) -> Response:
 class Telling:
     """A reducer and its transcript; every event is encoded as soon as it is there."""
 
-    def __init__(self, forms: dict[str, CallForm] | None = None, limits: Limits = LIMITS, **options: bool) -> None:
+    def __init__(self, forms: dict[str, CallForm] | None = None, limits: Limits = LIMITS, **options: Any) -> None:
         self.transcript = Transcript()
         self.reducer = Reducer(
             self.transcript, forms=forms or {}, limits=limits, new_id=counted_ids(), now_s=now_s, **options
@@ -257,7 +258,9 @@ class OpenSealer:
 
     def open(self, kind: str, owner: str, blob: str) -> bytes | None:
         head = f"{kind}:{owner}:"
-        return bytes.fromhex(blob.removeprefix(head)) if blob.startswith(head) else None
+        with suppress(ValueError):
+            return bytes.fromhex(blob.removeprefix(head)) if blob.startswith(head) else None
+        return None
 
 
 SEAL = Seal(OpenSealer(), "me", LIMITS.sealed_chars_max)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from core.kit import LIMITS, Answer, Scripted, ScriptedReply, ask, service
+from core.kit import LIMITS, Answer, OpenSealer, Scripted, ScriptedReply, ask, service
 from core.mutations import bodies
 from penstock.dialects.chat_completions import ChatCompletions, Options
 from penstock.engine import RemoteUpstream
@@ -66,7 +66,7 @@ def _check_blame(error: dict[str, Any]) -> None:
 
 def test_ten_thousand_requests_are_answered_as_they_should() -> None:
     async def main() -> tuple[Counter[int], list[str]]:
-        door = service(RemoteUpstream(ChatCompletions(Options(), LIMITS), Obliging(), LIMITS))
+        door = service(RemoteUpstream(ChatCompletions(Options(), LIMITS), Obliging(), LIMITS), sealer=OpenSealer())
         statuses: Counter[int] = Counter()
         problems: list[str] = []
         for body in bodies(COUNT, SEED):

@@ -179,7 +179,8 @@ def test_a_client_may_drop_what_came_before_or_not(
 
 
 def test_a_chain_goes_on_from_its_compaction(start: Start, upstream: ScriptedUpstream, sage: str) -> None:
-    server = start("--upstream", upstream.url, PENSTOCK_STORE="memory://")
+    """What it stands for counts no more: at the end there are eight items, and three that are shown."""
+    server = start("--upstream", upstream.url, PENSTOCK_STORE="memory://", PENSTOCK_LIMITS_CONTEXT_ITEMS_MAX="5")
     with openai.OpenAI(base_url=server.url, api_key="x", max_retries=0) as client:
         made = client.responses.create(model="text", input="One " * 50)
         manage: Any = LATE

@@ -11,7 +11,7 @@ from penstock.errors import ApiError, invalid, not_found
 from penstock.ids import may_be_id
 from penstock.limits import Limits
 from penstock.ports import ENDED, ChainTooLong, Store
-from penstock.wire import CompactionTrigger, CreateResponse, InputItem, ItemReference, Message
+from penstock.wire import CompactionItem, CompactionTrigger, CreateResponse, InputItem, ItemReference, Message
 
 _LIMITS = Limits()
 _decode_item = msgspec.json.Decoder(InputItem).decode
@@ -50,9 +50,17 @@ async def resolve(
     elif conversation_id is not None:
         earlier = await _conversation(conversation_id, store, owner)
     own = await _dereferenced(own, earlier, store, owner)
-    if len(earlier) + len(own) > limits.context_items_max:
+    if len(earlier) + len(own) > limits.context_items_max < _since_compaction(earlier) + len(own):
         raise invalid(f"The context has more than {limits.context_items_max} items.", "input", "context_too_long")
     return Context(earlier, own, conversation_id, compacts)
+
+
+def _since_compaction(items: list[InputItem]) -> int:
+    """How many of the items no compaction stands for."""
+    for count, item in enumerate(reversed(items)):
+        if isinstance(item, CompactionItem):
+            return count
+    return len(items)
 
 
 def _check_combination(request: CreateResponse) -> None:
