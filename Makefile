@@ -16,7 +16,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 pyth
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install serve test test-real golden check format bench lock clean
+.PHONY: help install serve test test-real clients golden check format bench lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ endif
 
 test-real: $(DEV) ## run the tests that need the real llama.cpp server
 	@$(BIN)/python -m pytest -m real $(ARGS)
+
+clients: ## install the clients of others that the suite drives (needs npm)
+	@npm --prefix tests/clients ci --silent --no-audit --no-fund
 
 golden: $(DEV) ## rewrite the golden transcripts; read the diff before you commit it
 	@$(BIN)/python -m pytest --rewrite-golden $(ARGS)
@@ -60,6 +63,7 @@ lock: | $(BIN)/pip ## pin every dependency anew (the only target that needs uv)
 
 clean: ## remove .venv and what the tools remember
 	@rm -rf $(VENV) build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf tests/clients/node_modules
 	@find core adapters tests bench -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 $(BIN)/pip:

@@ -49,7 +49,7 @@ def test_no_command_is_told_of_the_commands(capsys: pytest.CaptureFixture[str]) 
     assert "examples:" in err
 
 
-@pytest.mark.parametrize("argv", [[], ["serve"], ["config"], ["keys"], ["store"]], ids=" ".join)
+@pytest.mark.parametrize("argv", [[], ["serve"], ["config"], ["init"], ["keys"], ["store"]], ids=" ".join)
 def test_help_has_examples(capsys: pytest.CaptureFixture[str], argv: list[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main([*argv, "--help"])
@@ -57,6 +57,25 @@ def test_help_has_examples(capsys: pytest.CaptureFixture[str], argv: list[str]) 
     assert end.value.code == 0
     assert "penstock serve --upstream http://127.0.0.1:11434/v1" in out
     assert max(map(len, out.splitlines())) <= 100
+
+
+def test_codex_is_told_where_the_server_is(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "init", "codex", "--host", "0.0.0.0", "--allow-anonymous", "--port", "9000")
+    assert (code, err) == (0, "# for ~/.codex/config.toml\n")
+    told = tomllib.loads(out)
+    assert (told["model"], told["model_provider"]) == ("synthetic", "penstock")
+    provider = {"name": "Penstock", "base_url": "http://127.0.0.1:9000/v1", "wire_api": "responses"}
+    assert told["model_providers"] == {"penstock": provider}
+
+
+def test_codex_is_told_of_its_key_and_not_what_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PENSTOCK_API_KEYS", "sk-secret")
+    code, out, err = run(capsys, "init", "codex", "--model", "mine")
+    assert (code, tomllib.loads(out)["model_providers"]["penstock"]["env_key"]) == (0, "PENSTOCK_KEY")
+    assert "PENSTOCK_KEY" in err
+    assert "sk-secret" not in out + err
 
 
 def test_config_prints_what_holds_and_no_secret(

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import pytest
 
 from conformance.kit import EXPIRED, ME, NOW, batch, claimed, conversation, ended, fresh, item, items, response, running
-from conformance.servers import Missing, Process, free_port, program, unprivileged
+from conformance.servers import ENDS_WITHIN_S, Missing, Process, free_port, program, unprivileged
 from penstock.errors import ApiError
 from penstock.ports import Claim
 from penstock_adapters.postgres import PostgresStore, conversations, events, leases, responses, upkeep
@@ -51,7 +51,7 @@ class Server:
     def crash(self) -> None:
         """As a power failure would: without a word to anybody, and with recovery at the next start."""
         self.process.running.send_signal(signal.SIGQUIT)
-        self.process.running.wait(10)
+        self.process.running.wait(ENDS_WITHIN_S)
 
     def place(self, settings: str = "") -> str:
         """A new database."""
@@ -93,7 +93,7 @@ async def opened(*places: str) -> AsyncIterator[list[PostgresStore]]:
 
 def run(test: Callable[[], Awaitable[T]]) -> T:
     async def bounded() -> T:
-        async with asyncio.timeout(100):
+        async with asyncio.timeout(300):
             return await test()
 
     return asyncio.run(bounded())
@@ -460,7 +460,7 @@ def test_a_server_that_goes_away_under_load(server: Server, how: str) -> None:
                 await asyncio.to_thread(server.crash if how == "crash" else server.process.end)
                 await asyncio.sleep(0.1)
                 await asyncio.to_thread(server.start)
-                await asyncio.to_thread(until, partial(_has_grown, kept, len(kept) + 100), 20)
+                await asyncio.to_thread(until, partial(_has_grown, kept, len(kept) + 100), 60)
             is_over.set()
             await asyncio.gather(*savers)
             assert await reader

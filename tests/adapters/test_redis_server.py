@@ -60,7 +60,7 @@ class Server:
 
     def kill(self) -> None:
         self.process.running.send_signal(signal.SIGKILL)
-        self.process.running.wait(10)
+        self.process.running.wait(60)
 
     def close(self) -> None:
         if self.process.running.poll() is None:

@@ -58,6 +58,10 @@ def free_port() -> int:
         return port
 
 
+ENDS_WITHIN_S = 60.0
+"""How long a server may take to end: its last checkpoint waits for the disk. Killed, it could not start again soon."""
+
+
 class Process:
     """A server's process. What it says is in `log`, in its directory."""
 
@@ -83,7 +87,7 @@ class Process:
         """As Ctrl-C does: PostgreSQL would wait for its clients on SIGTERM."""
         self.running.send_signal(signal.SIGINT)
         try:
-            self.running.wait(10)
+            self.running.wait(ENDS_WITHIN_S)
         except subprocess.TimeoutExpired:
             self.running.kill()
-            self.running.wait(10)
+            self.running.wait(ENDS_WITHIN_S)

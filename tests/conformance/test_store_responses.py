@@ -24,6 +24,7 @@ from conformance.kit import (
     running,
 )
 from penstock.ports import Store, StoredResponse
+from requirements import shows
 
 Stores = tuple[Store, Store]
 
@@ -158,6 +159,7 @@ async def test_without_a_lease_no_fence_settles(store: Store) -> None:
     assert await store.settle(ended(known)) is True
 
 
+@shows("cancel")
 async def test_completion_against_cancel_a_thousand_times(stores: Stores) -> None:
     """Exactly one of the two is true, and it is what everybody reads."""
     chance, won = random.Random(7), 0

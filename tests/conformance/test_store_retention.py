@@ -8,6 +8,7 @@ import time
 from conformance.engines import Engine
 from conformance.kit import LATER, ME, NOW, OTHER, batch, claimed, conversation, ended, ids, items, response, running
 from penstock.ports import Store
+from requirements import shows
 
 Stores = tuple[Store, Store]
 MUCH_LATER = NOW + 7200
@@ -59,6 +60,7 @@ async def test_deleting_leaves_nothing(stores: Stores, engine: Engine, place: st
     assert engine.rows(place) == before
 
 
+@shows("bounded-stores")
 async def test_sweeping_leaves_nothing(stores: Stores, engine: Engine, place: str) -> None:
     before = engine.rows(place)
     await fill(stores[0], expires_at=LATER)

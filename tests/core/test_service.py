@@ -20,6 +20,7 @@ from penstock.secrets import Secret
 from penstock.service import Service
 from penstock.transcript.deltas import Finish, ReasoningDelta, TextDelta, ToolCallDelta
 from penstock.wire import CreateResponse, Model
+from requirements import shows
 from support import oracle, sse
 
 T = TypeVar("T")
@@ -67,6 +68,7 @@ def test_replies_say_what_they_are() -> None:
     assert (stream["cache-control"], stream["x-accel-buffering"]) == ("no-cache", "no")
 
 
+@shows("framing")
 def test_no_event_spans_two_writes() -> None:
     async def main() -> list[bytes]:
         body = json.dumps({"input": "Hi", "stream": True}).encode()

@@ -8,6 +8,7 @@ from core.kit import CUTS, from_json, skeleton, split
 from penstock.errors import ApiError
 from penstock.sse import DONE, HEARTBEAT, SseReader, encode_event, encode_events
 from penstock.wire import FunctionTool, InProgress, OutputTextDelta
+from requirements import shows
 from support import sse
 
 ROOMY = 10_000
@@ -53,6 +54,7 @@ def test_any_split_gives_the_same_events(sent: bytes, cuts: list[int]) -> None:
     assert read(split(sent, cuts)) == read([sent])
 
 
+@shows("quirk-framing")
 @given(st.lists(st.sampled_from([b"data:", b" ", b"a", b"\r", b"\n", b"\xef\xbb\xbf", b":"])).map(b"".join), CUTS)
 def test_any_split_of_any_bytes_gives_the_same_events(sent: bytes, cuts: list[int]) -> None:
     assert read(split(sent, cuts)) == read([sent])

@@ -28,6 +28,7 @@ from core.playing import (
 from penstock.dialects.chat_completions import ChatCompletions, Options
 from penstock.ports import TransportError
 from penstock.transcript import fold
+from requirements import shows
 from support import oracle
 from support.scripts import BROKEN, HANGING, REFUSED, SCRIPTS
 from support.steps import Expect
@@ -49,6 +50,16 @@ def played(name: str) -> Played:
     return play_script(name) if name in SCRIPTS else play_capture(name)
 
 
+@shows(
+    "quirk-no-choices",
+    "quirk-usage",
+    "quirk-calls",
+    "quirk-parts",
+    "quirk-finish",
+    "quirk-no-done",
+    "quirk-thoughts",
+    "quirk-errors",
+)
 @each_script
 def test_a_script_is_told_as_it_was(name: str, golden: Callable[[str | Path, str], None]) -> None:
     golden(f"transcripts/{name}.txt", transcript(played(name), SCRIPTS[name]))
@@ -64,6 +75,7 @@ def test_there_is_no_file_without_a_story() -> None:
     assert files == {*TOLD, *(name.replace(".", "_") for name in CAPTURED)}
 
 
+@shows("one-end", "incomplete")
 @each_script
 def test_a_script_ends_as_it_should(name: str) -> None:
     """A refusal that comes before the stream is an HTTP status; where no word of it came, a failure too."""
@@ -96,6 +108,7 @@ def check_said(response: Json, expect: Expect) -> None:
         assert (response["usage"]["input_tokens"], response["usage"]["output_tokens"]) == expect.tokens
 
 
+@shows("pairs", "identity", "numbers", "framing")
 @pytest.mark.parametrize("name", [*TOLD, *CAPTURED])
 def test_every_story_is_a_legal_one(name: str) -> None:
     """The judge accepts every event; the fold of what was sent is the Response; nothing changed behind our back."""
@@ -161,6 +174,7 @@ def test_byte_by_byte_it_is_the_same_story(name: str) -> None:
     assert heard(name, [whole[at : at + 1] for at in range(len(whole))]) == played(name).encoded
 
 
+@shows("quirk-framing")
 @settings(max_examples=300)
 @given(st.sampled_from(STREAMS), CUTS)
 def test_in_any_pieces_it_is_the_same_story(name: str, cuts: list[int]) -> None:
@@ -185,6 +199,7 @@ def test_a_stream_that_is_cut_anywhere_has_one_end(name: str, at: int, broken: b
     assert end_of(name, [*pieces, TransportError("cut")] if broken else pieces)["status"] in ENDS
 
 
+@shows("one-end")
 @pytest.mark.parametrize("name", ["text", "crlf", "whole_call", "reasoning_then_call"])
 def test_a_stream_that_is_cut_after_any_byte_has_one_end(name: str) -> None:
     """What was told is the beginning of what is told of the whole: nothing is taken back."""

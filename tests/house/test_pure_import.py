@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from house.source import ROOT, core
+from requirements import shows
 
 FRAMEWORKS = set("aiohttp httptools openai orjson pydantic starlette uvicorn uvloop".split())
 HEAVY = set("asyncio http.client sqlite3 ssl urllib.request".split())
@@ -23,6 +24,7 @@ def probe(*modules: str, roots: tuple[Path, ...] = ROOTS) -> dict[str, Any]:
     return json.loads(run.stdout)
 
 
+@shows("lean-imports")
 def test_the_front_door_is_light() -> None:
     loaded = set(probe("penstock")["loaded"])
     assert "penstock" in loaded
@@ -35,6 +37,7 @@ def test_the_hub_needs_no_framework() -> None:
     assert not loaded & FRAMEWORKS
 
 
+@shows("lean-imports")
 def test_importing_does_nothing() -> None:
     """No thread, socket, event loop, file, process, clock or chance in any module of core, or in the hub."""
     names = {module.name for module in core()}

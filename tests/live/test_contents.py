@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from live.conftest import Start
+from requirements import shows
 from support.caller import Caller
 from support.scripts import CITATION, LOGPROBS
 from support.server import PenstockServer
@@ -48,6 +49,7 @@ def test_parts_of_a_message(caller: Caller, upstream: ScriptedUpstream, name: st
     assert message == {"role": "user", "content": [{"type": "text", "text": "Look:"}, sent]}
 
 
+@shows("reasoning-events")
 @pytest.mark.parametrize("model", ["reasoning_content", "reasoning", "reasoning_details"])
 def test_thoughts_are_an_item(caller: Caller, model: str) -> None:
     events = caller.events(model=model, input="Think.")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from requirements import shows
 from support.caller import Caller
 from support.scripts import HELLO, TOKENS
 from support.server import PenstockServer
@@ -97,6 +98,7 @@ def test_the_stream_helper(caller: Caller) -> None:
     assert final.output_text == "Hello, world"
 
 
+@shows("format")
 def test_parse(caller: Caller, upstream: ScriptedUpstream) -> None:
     response = caller.parse(model="json", input="Weather?", text_format=Weather)
     assert response.output_parsed == Weather(city="Paris", degrees=21)
@@ -183,6 +185,7 @@ def test_usage_as_an_event_of_its_own(server: PenstockServer) -> None:
     assert told.events[-2]["usage"] == told.response["usage"]
 
 
+@shows("late-errors")
 def test_usage_with_its_details(server: PenstockServer) -> None:
     usage = post(server.url, {"model": "usage_detailed", "input": "Hello?"}).response["usage"]
     assert usage == {

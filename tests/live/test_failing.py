@@ -9,6 +9,7 @@ import openai
 import pytest
 
 from live.conftest import Start
+from requirements import shows
 from support.caller import Caller
 from support.scripts import BUSY, HELLO_TURN, SAYS_HELLO, SCRIPTS, refusal
 from support.server import PenstockServer
@@ -93,6 +94,7 @@ def test_nobody_listens_there(start: Start) -> None:
     assert told_of(server.url, "GET", "/models").status == 502
 
 
+@shows("one-end")
 @pytest.mark.parametrize("model", ["cut", "cut_by_close", "cut_in_event", "cut_in_call", "error_midway"])
 def test_a_stream_that_breaks_fails_once(caller: Caller, upstream: ScriptedUpstream, model: str) -> None:
     events = caller.events(model=model, input="Hello?", **SCRIPTS[model].ask)
@@ -113,6 +115,7 @@ def late(*steps: Any) -> Script:
     return Script((Sleep(0.3), *steps), SAYS_HELLO)
 
 
+@shows("late-errors")
 def test_an_error_after_the_stream_began_is_a_failure(start: Start, upstream: ScriptedUpstream) -> None:
     """The same error has two faces: a status, and `response.failed`."""
     server = start("--upstream", upstream.url, PENSTOCK_LIMITS_HEAD_WAIT_S="0.05")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from live.conftest import Start
+from requirements import shows
 from support.raw import Connection
 from support.server import PenstockServer
 from support.told import ask, judged, post
@@ -65,6 +66,7 @@ def narrow(start: Start, upstream: ScriptedUpstream) -> PenstockServer:
     return start("--upstream", upstream.url, PENSTOCK_LIMITS_BODY_BYTES_MAX=str(BODY_BYTES_MAX))
 
 
+@shows("encodings")
 @pytest.mark.parametrize("name", CODINGS)
 def test_packed_bodies(server: PenstockServer, name: str) -> None:
     coding, pack = CODINGS[name]
@@ -72,6 +74,7 @@ def test_packed_bodies(server: PenstockServer, name: str) -> None:
     assert told.response["status"] == "completed"
 
 
+@shows("encodings")
 @pytest.mark.parametrize("name", CODINGS.keys() - {"none"})
 def test_bombs(narrow: PenstockServer, name: str) -> None:
     coding, pack = CODINGS[name]
@@ -168,6 +171,7 @@ def test_other_methods(server: PenstockServer, method: str, path: str, allow: st
     assert allow in told.headers["allow"].split(", ")
 
 
+@shows("websocket")
 @pytest.mark.parametrize("path", ["/responses", "/responses?model=any"])
 def test_a_websocket_probe(server: PenstockServer, path: str) -> None:
     with Connection(server.url) as connection:

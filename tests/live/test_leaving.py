@@ -11,6 +11,7 @@ import openai
 import pytest
 
 from live.conftest import Start
+from requirements import shows
 from support.caller import SETTINGS
 from support.raw import Connection
 from support.scripts import OWN_USAGE, chunk
@@ -42,6 +43,7 @@ def begin(server: PenstockServer, model: str, *, stream: bool) -> Connection:
     return connection
 
 
+@shows("leaving")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("model", "stream"), [("hang_midway", True), ("hang", True), ("hang", False)])
 def test_the_upstream_sees_it_at_once(
@@ -99,6 +101,7 @@ def test_a_cancelled_task_leaves(server: PenstockServer, upstream: ScriptedUpstr
     assert upstream.completion().wait_left() - left < AT_ONCE_S
 
 
+@shows("memory", "leaving")
 def test_many_leave_and_nothing_is_left_behind(server: PenstockServer, upstream: ScriptedUpstream) -> None:
     """The connections to the upstream are cut, those of others stay."""
     *leaving, staying = [begin(server, "hang_midway", stream=True) for _ in range(20)]

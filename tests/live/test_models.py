@@ -6,6 +6,7 @@ import openai
 import pytest
 
 from live.conftest import Start
+from requirements import shows
 from support.caller import CALLERS, Caller
 from support.scripts import SCRIPTS
 from support.server import PenstockServer
@@ -36,6 +37,7 @@ def two(start: Start, upstream: ScriptedUpstream) -> PenstockServer:
     return start(toml=TOML.format(url=upstream.url))
 
 
+@shows("models")
 def test_everything_that_the_upstream_lists(caller: Caller) -> None:
     assert set(caller.models()) >= SCRIPTS.keys()
     assert caller.model("text").owned_by
@@ -47,6 +49,7 @@ def test_one_that_it_does_not(caller: Caller) -> None:
     assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
 
 
+@shows("aliases")
 def test_names_aliases_and_what_fits_a_pattern(two: PenstockServer) -> None:
     fitting = {name for name in SCRIPTS if name.startswith(("call", "reasoning"))}
     with CALLERS["sync"](two.url) as caller:

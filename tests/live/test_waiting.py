@@ -7,6 +7,7 @@ import time
 import pytest
 
 from live.conftest import Start
+from requirements import shows
 from support import sse
 from support.caller import CALLERS
 from support.raw import Connection
@@ -47,6 +48,7 @@ def test_a_reply_that_takes_too_long(impatient: PenstockServer, upstream: Script
     upstream.completion().wait_left(1)
 
 
+@shows("heartbeats")
 def test_heartbeats_stand_between_events(impatient: PenstockServer, upstream: ScriptedUpstream) -> None:
     steps = (Send(ROLE, HELLO[0]), Sleep(0.5), Send(*HELLO[1:], chunk({}, "stop"), OWN_USAGE))
     model = upstream.add("pausing", Script(steps, SAYS_HELLO))

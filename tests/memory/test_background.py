@@ -13,6 +13,7 @@ import pytest
 from memory.cluster import LEASE_S, Cluster, dice
 from memory.conftest import Stage
 from memory.judge import Peer
+from requirements import shows
 from support.scripts import HELLO, OWN_USAGE, ROLE, chunk, text
 from support.steps import Hang, Send, Sleep
 from support.upstream import Received, ScriptedUpstream
@@ -132,6 +133,7 @@ def test_cancel_while_much_is_said(a: Peer, b: Peer, stage: Stage) -> None:
         assert last.to_dict() == end.to_dict()
 
 
+@shows("cancel")
 def test_cancel_races_the_end(cluster: Cluster, a: Peer, b: Peer, stage: Stage) -> None:
     """Whichever comes first decides; everybody is told the same, and it stays so."""
     moments = dice(cluster.name)

@@ -8,6 +8,7 @@ import openai
 import pytest
 
 from memory.judge import Peer
+from requirements import shows
 from support.scripts import PARIS, WEATHER
 from support.upstream import ScriptedUpstream
 
@@ -19,6 +20,7 @@ def shown(upstream: ScriptedUpstream) -> list[tuple[str, Any]]:
     return [(one["role"], one.get("content")) for one in upstream.completions[-1].body["messages"]]
 
 
+@shows("stored-before-told", "chains")
 def test_a_chain_goes_on_at_the_other_replica(a: Peer, b: Peer, upstream: ScriptedUpstream) -> None:
     """It grows by a turn a time, on this replica and on that."""
     expected: list[tuple[str, str]] = []
@@ -42,6 +44,7 @@ def test_a_chain_forks(a: Peer, b: Peer, upstream: ScriptedUpstream) -> None:
         assert shown(upstream) == [("user", "Root"), ("assistant", HELLO), ("user", branch)]
 
 
+@shows("chains")
 def test_instructions_are_never_inherited(a: Peer, b: Peer, upstream: ScriptedUpstream) -> None:
     first = a.create(model="text", input="One", instructions="Be brief.")
     assert shown(upstream)[0] == ("system", "Be brief.")
@@ -80,6 +83,7 @@ def test_a_turn_that_is_deleted_is_where_the_chain_begins(a: Peer, b: Peer, upst
     assert [text for role, text in shown(upstream) if role == "user"] == ["2", "3"]
 
 
+@shows("replayed-items")
 def test_an_item_by_reference(a: Peer, b: Peer, upstream: ScriptedUpstream) -> None:
     made = a.create(model="text", input="One")
     (asked,) = a.client.responses.input_items.list(made.id).data
@@ -103,6 +107,7 @@ def test_a_reference_twice_stands_there_once(a: Peer, b: Peer, upstream: Scripte
     assert shown(upstream) == [("assistant", HELLO), ("user", "Two")]
 
 
+@shows("chains")
 def test_output_that_is_sent_again_beside_the_chain_stands_there_once(
     a: Peer, b: Peer, upstream: ScriptedUpstream
 ) -> None:
@@ -115,6 +120,7 @@ def test_output_that_is_sent_again_beside_the_chain_stands_there_once(
     assert len(items) == 3
 
 
+@shows("store-false")
 @pytest.mark.parametrize("previous", ["resp_" + "0" * 48, "nonsense", "msg_1"])
 def test_what_cannot_be_chained_on(a: Peer, upstream: ScriptedUpstream, previous: str) -> None:
     with pytest.raises(openai.BadRequestError) as caught:

@@ -20,6 +20,7 @@ from memory.conftest import Stage
 from memory.judge import Peer, check_stream
 from memory.test_background import ended, hanging
 from memory.test_resuming import followed
+from requirements import shows
 from support.scripts import OWN_USAGE, ROLE, chunk, text
 from support.server import PenstockServer
 from support.steps import Hang, Json, Send, Sleep, Step
@@ -47,7 +48,7 @@ def seen_until_killed(peer: Peer, victim: PenstockServer, model: str, after_s: f
             if not seen:
                 threading.Timer(after_s, victim.process.kill).start()
             seen.append(event.to_dict())
-    victim.process.wait(10)
+    victim.process.wait(60)
     return seen
 
 
@@ -71,6 +72,7 @@ def die_and_be_survived(cluster: Cluster, victim: PenstockServer, model: str, af
     return str(stored["status"])
 
 
+@shows("resume")
 @each_engine
 def test_killed_at_any_moment_of_a_stream(cluster: Cluster, stage: Stage) -> None:
     model = stage(*said_slowly())

@@ -9,6 +9,7 @@ import pytest
 
 from memory.cluster import KEY, OTHER_KEY, Cluster
 from memory.judge import Peer, check_body
+from requirements import shows
 from support import raw
 from support.steps import Json
 from support.waiting import until
@@ -81,6 +82,7 @@ def answered(cluster: Cluster, method: str, path: str, body: Json | None, ids: I
     return answer.status, told
 
 
+@shows("owners")
 @pytest.mark.parametrize(("method", "path", "body"), BY_PATH, ids=[f"{method} {path}" for method, path, _ in BY_PATH])
 def test_what_is_asked_for_by_path(cluster: Cluster, ids: Ids, method: str, path: str, body: Json | None) -> None:
     foreign = answered(cluster, method, path, body, ids, OTHER_KEY)
@@ -88,6 +90,7 @@ def test_what_is_asked_for_by_path(cluster: Cluster, ids: Ids, method: str, path
     assert foreign[0] == 404
 
 
+@shows("owners")
 @pytest.mark.parametrize(("status", "ask"), BY_BODY, ids=[json.dumps(ask) for _, ask in BY_BODY])
 def test_what_a_request_refers_to(cluster: Cluster, ids: Ids, status: int, ask: Json) -> None:
     body = {"model": "text"} | ask
@@ -109,6 +112,7 @@ def test_nothing_of_it_came_to_harm(cluster: Cluster, a: Peer, ids: Ids) -> None
     a.create(model="text", input="Hello?", conversation=ids["conversation"])  # nor has anybody locked it
 
 
+@shows("owners")
 def test_a_conversation_is_not_the_way_to_anothers_item(cluster: Cluster, stranger: Peer, ids: Ids) -> None:
     own = stranger.client.conversations.create()
     for method in ("GET", "DELETE"):

@@ -8,6 +8,7 @@ import pytest
 from memory.cluster import Cluster
 from memory.conftest import Stage
 from memory.judge import Peer
+from requirements import shows
 from support.scripts import HELLO, ROLE
 from support.steps import Hang, Send
 from support.upstream import ScriptedUpstream
@@ -21,6 +22,7 @@ def test_a_response_is_read_on_the_other_replica(a: Peer, b: Peer) -> None:
     assert b.client.responses.retrieve(made.id).to_dict() == made.to_dict()
 
 
+@shows("stored-before-told")
 def test_a_stream_is_stored_before_its_end_is_told(a: Peer, b: Peer) -> None:
     """Every terminal event that a client saw stands for a response that every replica has."""
     for _ in range(10):
@@ -48,6 +50,7 @@ def test_a_deleted_one_is_gone_everywhere(a: Peer, b: Peer) -> None:
             peer.create(**ASK, previous_response_id=made.id)
 
 
+@shows("store-false")
 def test_without_store_there_is_no_trace(a: Peer, b: Peer) -> None:
     made = a.create(**ASK, store=False)
     for peer in (a, b):

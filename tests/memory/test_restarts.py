@@ -49,7 +49,7 @@ class Restarted:
     def end(self, how: int) -> None:
         running = self.engine.process.running
         running.send_signal(how)
-        running.wait(20)
+        running.wait(60)
 
     def begin(self, *options: str) -> None:
         """Start it again, at the same port, in front of the same files."""

@@ -12,6 +12,7 @@ from memory.cluster import Cluster
 from memory.conftest import Stage
 from memory.judge import Peer, check_stream
 from memory.test_background import ended
+from requirements import shows
 from support.scripts import OWN_USAGE, PARIS, ROLE, WEATHER, call, chunk, text
 from support.steps import Json, Send, Sleep, Step
 
@@ -68,6 +69,7 @@ def test_a_client_that_leaves_ends_nothing(a: Peer, b: Peer, stage: Stage) -> No
     assert followed(a, response_id) == [*seen, *rest]
 
 
+@shows("resume", "cursors")
 def test_at_every_cut(a: Peer, b: Peer, stage: Stage) -> None:
     """After the end: what is told after event n is all that came after it, byte for byte as it was told first."""
     response_id = start(a, stage(*slowly(0.0)))
@@ -78,6 +80,7 @@ def test_at_every_cut(a: Peer, b: Peer, stage: Stage) -> None:
     assert check_stream(events)["status"] == "completed"
 
 
+@shows("resume")
 def test_at_every_cut_while_it_runs(cluster: Cluster, a: Peer, b: Peer, stage: Stage) -> None:
     """A follower for each cut, half of them on either replica, from before the run says anything."""
     response_id = start(a, stage(*slowly(0.04)))
@@ -95,6 +98,7 @@ def test_at_every_cut_while_it_runs(cluster: Cluster, a: Peer, b: Peer, stage: S
     assert check_stream(whole) == b.client.responses.retrieve(response_id).to_dict()
 
 
+@shows("cursors")
 @pytest.mark.parametrize("beyond", [0, 1, 1000])
 def test_after_the_end(a: Peer, b: Peer, beyond: int) -> None:
     """Nothing is left to tell; the stream ends well."""

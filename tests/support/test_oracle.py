@@ -10,6 +10,7 @@ import pytest
 from openai.types import responses
 from pydantic import BaseModel
 
+from requirements import shows
 from support import oracle, samples
 from support.grammar import TERMINAL, fold
 from support.oracle import (
@@ -164,6 +165,7 @@ SENSE = {
 }  # fmt: skip
 
 
+@shows("identity")
 def test_a_changed_word_id_or_index_is_noticed_in_every_event() -> None:
     """Not the shape but the sense: another text, id or index, in one place only."""
     unnoticed = []

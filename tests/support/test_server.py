@@ -48,6 +48,6 @@ def test_a_bad_end_is_told(source: str, complaint: str) -> None:
     server = Pretender(source)
     server.start()
     if "exit(3)" in source:
-        server.process.wait(5)
+        server.process.wait(20)
     with pytest.raises(AssertionError, match=complaint):
         server.stop()

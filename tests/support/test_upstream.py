@@ -115,7 +115,7 @@ def test_records_what_was_asked(upstream: ScriptedUpstream) -> None:
     received = upstream.completion()
     assert received.body == body
     assert received.headers["authorization"] == "Bearer sk-test"
-    assert received.ended.wait(5)
+    assert received.ended.wait(20)
     assert received.left_at is None
 
 

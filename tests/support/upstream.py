@@ -97,6 +97,15 @@ class ScriptedUpstream:
         self.scripts[name] = script
         return name
 
+    def add_after(self, results: int, name: str, script: Script) -> None:
+        """What the same model says to a request that holds so many results of tools."""
+        self.scripts[f"{name} after {results}"] = script
+
+    def script_of(self, body: Json) -> Script | None:
+        name = body["model"]
+        results = sum(message["role"] == "tool" for message in body["messages"])
+        return self.scripts.get(f"{name} after {results}") or self.scripts.get(name)
+
     def forget(self) -> None:
         """Start of another test: nothing was asked, nothing has failed yet."""
         self.requests.clear()
@@ -231,7 +240,7 @@ class _Connection(asyncio.Protocol):
     async def _answer(self, received: Received) -> None:
         if (received.method, received.path) == ("POST", "/v1/chat/completions"):
             name = received.body["model"]
-            script = self.upstream.scripts.get(name)
+            script = self.upstream.script_of(received.body)
             if script is None:
                 await self.reply(Reply(404, _error(f"no script {name}", "model_not_found")))
             else:

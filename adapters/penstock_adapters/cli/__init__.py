@@ -1,4 +1,4 @@
-"""The command line: `penstock serve`, `config`, `keys` and `store`, and `penstock --version`.
+"""The command line: `penstock serve`, `config`, `init`, `keys` and `store`, and `penstock --version`.
 
 It knows flags, the file and exit codes; what is wrong with a setting, the settings say. Whatever takes long to import
 is imported when it is needed, so that a mistake is told at once.
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from penstock.settings import ConfigFile, Settings, SettingsError, effective, load
 
+from .init import CLIENTS, init
 from .state import with_seal_keys, with_store
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ _EXAMPLES = """examples:
   penstock serve --upstream https://api.example.com/v1 --upstream-key-env EXAMPLE_KEY
   PENSTOCK_API_KEYS=secret penstock serve --host 0.0.0.0  for other machines
   penstock config                                         every setting as it holds, as TOML
+  penstock init codex                                     what goes into the config of Codex
   penstock keys new alice                                 an API key, and its entry for the file
   penstock keys seal                                      a key that seals what clients keep for us
   penstock store stats                                    what is kept; also: sweep, migrate
@@ -74,10 +76,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = _with_examples(argparse.ArgumentParser("penstock"), "The OpenAI Responses API in front of any model.")
     parser.add_argument("--version", action="store_true", help="print the version")
-    commands = parser.add_subparsers(dest="command", metavar="{serve,config,keys,store}")
+    commands = parser.add_subparsers(dest="command", metavar="{serve,config,init,keys,store}")
     for name, run, add_arguments, what in (
         ("serve", _serve, _add_flags, "run the server"),
         ("config", _config, _add_flags, "print the effective settings, secrets masked"),
+        ("init", _init, _add_client, "print what a client needs in its configuration to come here"),
         ("keys", _keys, _add_key, "make an API key, or one that seals"),
         ("store", _store, _add_action, "count, sweep or migrate what is kept"),
     ):
@@ -104,6 +107,12 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
 
 def _add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", metavar="FILE", help="settings as TOML (penstock.toml, where there is one)")
+
+
+def _add_client(parser: argparse.ArgumentParser) -> None:
+    """The flags say where the server is that the client is to come to."""
+    parser.add_argument("client", choices=CLIENTS)
+    _add_flags(parser)
 
 
 def _add_key(parser: argparse.ArgumentParser) -> None:
@@ -158,6 +167,10 @@ def _config_file(flag: str | None) -> ConfigFile | None:
 def _config(options: argparse.Namespace) -> int:
     sys.stdout.write(effective(with_store(_settings(options))))
     return 0
+
+
+def _init(options: argparse.Namespace) -> int:
+    return init(options.client, _settings(options))
 
 
 def _keys(options: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from penstock.settings import Settings
 
-_HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """By which address this machine reaches a server that listens on all."""
 
 
@@ -21,13 +21,14 @@ def greeting(settings: Settings, listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     lines = [
         *(f"models: {line}" for line in _models(settings)),
-        f"listening on {_url(host, port)}",
-        f"try: {shlex.join(_curl(settings, _url(_HERE.get(host, host), port)))}",
+        f"listening on {http_url(host, port)}",
+        f"try: {shlex.join(_curl(settings, http_url(HERE.get(host, host), port)))}",
     ]
     return "".join(f"{line}\n" for line in lines)
 
 
-def _url(host: str, port: int) -> str:
+def http_url(host: str, port: int) -> str:
+    """The address of a server of ours."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
@@ -41,11 +42,11 @@ def _models(settings: Settings) -> Iterator[str]:
 
 def _curl(settings: Settings, url: str) -> list[str]:
     key = ["-H", "authorization: Bearer YOUR_API_KEY"] if settings.has_keys else []
-    body = json.dumps({"model": _example_model(settings), "input": "Say hello."})
+    body = json.dumps({"model": example_model(settings), "input": "Say hello."})
     return ["curl", f"{url}/v1/responses", "-H", "content-type: application/json", *key, "-d", body]
 
 
-def _example_model(settings: Settings) -> str:
+def example_model(settings: Settings) -> str:
     """The default model, or else one whose name is known exactly."""
     if settings.model or not settings.upstreams:
         return settings.model or "synthetic"

@@ -7,6 +7,7 @@ from core.kit import at_once
 from penstock.ids import now_s
 from penstock.ports import Store, StoredResponse
 from penstock.stores.memory import MemoryStore
+from requirements import shows
 
 
 def there(store: Store, rows: list[StoredResponse]) -> list[bool]:
@@ -67,6 +68,7 @@ def test_conversations_count_and_go_too() -> None:
     assert at_once(store.stats())["conversations"] == 0
 
 
+@shows("bounded-stores", "memory")
 def test_bytes_are_bounded() -> None:
     store = MemoryStore(bytes_max=100_000)
     rows = saved(store, 30, body=b"x" * 10_000)

@@ -75,7 +75,7 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
         process.kill()
         rest = process.stdout.read()
         process.stdout.close()
-        process.wait(10)
+        process.wait(60)
         assert process.returncode == -9
         lines = [line for line in (first + rest).splitlines(keepends=True) if line.endswith("\n")]
         steps |= told(lines)

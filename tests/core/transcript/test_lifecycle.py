@@ -8,6 +8,7 @@ import pytest
 
 from penstock import wire
 from penstock.transcript.lifecycle import DONE, MACHINES, OPEN, RESPONSE, TERMINAL, Machine
+from requirements import shows
 
 EVENTS: tuple[type[wire.Event], ...] = get_args(wire.StreamEvent)
 each_machine = pytest.mark.parametrize("cls", MACHINES, ids=lambda cls: cls.__name__)
@@ -59,6 +60,7 @@ def test_every_state_leads_to_an_end(cls: type[Any]) -> None:
     assert ending >= MACHINES[cls].keys()
 
 
+@shows("pairs")
 @each_machine
 def test_an_object_ends_by_an_event_that_carries_it_whole(cls: type[Any]) -> None:
     words = {

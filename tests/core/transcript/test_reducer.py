@@ -26,6 +26,7 @@ from penstock.transcript.deltas import (
     ToolCallDelta,
     UsageDelta,
 )
+from requirements import shows
 from support import oracle
 
 FORMS = {"look": FunctionForm("look"), "note": CustomForm("note")}
@@ -175,6 +176,7 @@ def check(telling: Telling) -> Json:
     return response
 
 
+@shows("arguments")
 @given(speeches(), ENDS, OPTIONS)
 def test_any_speech_is_told_whole(speech: list[Delta], end: Finish, options: dict[str, Any]) -> None:
     response = check(told(*speech, end, **options))
@@ -284,6 +286,7 @@ def test_a_call_that_is_whole_ends_when_the_next_begins() -> None:
     assert kinds.index(("output_item.done", 0)) < kinds.index(("output_item.added", 1))
 
 
+@shows("incomplete")
 @pytest.mark.parametrize("speech", [[], [text("a")], [ReasoningDelta("a")], [call(0, '{"a"', "look")]])
 def test_what_was_open_at_a_stop_is_incomplete(speech: list[Delta]) -> None:
     response = check(told(*speech, Finish("max_output_tokens")))
@@ -316,6 +319,7 @@ def test_usage_is_the_last_that_was_told() -> None:
     assert telling.events[-2] | {"usage": 0} == {"type": "response.usage", "sequence_number": 2, "usage": 0}
 
 
+@shows("quirk-usage")
 def test_usage_is_estimated_where_none_was_told() -> None:
     seen: list[Any] = []
 
@@ -349,6 +353,7 @@ def test_an_upstream_that_says_too_much_fails(bounds: dict[str, int], nth: Calla
     assert reason in response["error"]["message"]
 
 
+@shows("memory")
 def test_many_pieces_make_one_text() -> None:
     telling = told(*[text("x")] * 20_000, Finish())
     assert outline(check(telling)) == [("message", "completed", "x" * 20_000)]

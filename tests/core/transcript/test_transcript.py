@@ -8,6 +8,7 @@ import pytest
 from core.kit import Json, encode, from_json, skeleton, to_json
 from penstock import wire
 from penstock.transcript import IllegalEvent, Transcript, fold
+from requirements import shows
 from support import grammar, samples
 
 MAY_REPEAT = {"append"}
@@ -49,6 +50,7 @@ def part(index: int = 0, item: int = 0) -> wire.ContentPartAdded:
     return wire.ContentPartAdded(**at(item, index), part=TEXT)
 
 
+@shows("numbers")
 def test_numbers_run_from_zero_without_a_gap() -> None:
     events = stream()
     for event in events:
@@ -92,6 +94,7 @@ def test_a_snapshot_does_not_change_afterwards() -> None:
     assert [encode(response) for response, _ in snapshots] == [known for _, known in snapshots]
 
 
+@shows("pairs")
 @pytest.mark.parametrize("place", range(len(samples.stream())))
 def test_no_event_may_be_missing_or_come_twice(place: int) -> None:
     events = stream()
@@ -113,6 +116,7 @@ def close_anyway(events: list[wire.Event]) -> None:
         raise IllegalEvent("it has not ended")
 
 
+@shows("one-end")
 @pytest.mark.parametrize("late", stream(), ids=lambda event: f"{event.sequence_number}-{event.type}")
 def test_nothing_follows_the_terminal_event(late: wire.Event) -> None:
     transcript = Transcript()

@@ -9,6 +9,7 @@ import pytest
 
 from core.kit import Json, encode, from_json, skeleton, to_json
 from penstock import wire
+from requirements import shows
 from support import samples
 from support.oracle import PROMISED
 
@@ -71,6 +72,7 @@ def test_what_was_not_set_is_absent() -> None:
     assert to_json(wire.Message(role="user", content="")) == {"type": "message", "role": "user", "content": ""}
 
 
+@shows("numbers")
 def test_zeros_and_empty_values_are_written() -> None:
     """A client that gets no `sequence_number` aborts the turn, and 0 is one."""
     event = wire.OutputTextDelta(sequence_number=0, item_id="", output_index=0, content_index=0, delta="")
@@ -88,6 +90,7 @@ def test_zeros_and_empty_values_are_written() -> None:
     assert usage["output_tokens_details"] == {"reasoning_tokens": 0}
 
 
+@shows("every-key")
 def test_a_response_has_every_key_from_its_beginning() -> None:
     assert not set(PROMISED["Response"]) - to_json(skeleton()).keys()
 

@@ -19,6 +19,7 @@ from penstock.transcript.deltas import (
     UsageDelta,
 )
 from penstock.wire import InputTokensDetails, Logprob, OutputTokensDetails, TopLogprob, UrlCitation, Usage
+from requirements import shows
 
 EVENT_BYTES_MAX = 10_000
 STOP = Finish()
@@ -183,6 +184,7 @@ CHUNKS: dict[str, tuple[list[Json], list[Delta]]] = {
 }
 
 
+@shows("quirk-no-choices", "quirk-calls", "quirk-parts")
 @pytest.mark.parametrize(("chunks", "deltas"), CHUNKS.values(), ids=CHUNKS)
 def test_chunks_become_deltas(chunks: list[Json], deltas: list[Delta]) -> None:
     assert decode(stream(*chunks)) == [*deltas, STOP]
@@ -208,6 +210,7 @@ def test_a_finish_reason_says_how_it_ended(finish: str | None, incomplete: str |
     assert decode(json.dumps(whole).encode()) == [TextDelta("a"), Finish(incomplete)]
 
 
+@shows("quirk-finish", "quirk-no-done")
 def test_a_finish_reason_or_the_end_mark_is_enough() -> None:
     assert decode(stream(choice({"content": "a"}, "stop"), done=False)) == [TextDelta("a"), STOP]
     with pytest.raises(ApiError, match="before it was finished"):
@@ -254,6 +257,7 @@ def test_a_whole_body_is_told_from_a_stream_by_its_first_byte() -> None:
     assert decode(b"\r\n ", b"\n", *(body[at : at + 1] for at in range(len(body)))) == BODY_DELTAS
 
 
+@shows("quirk-thoughts")
 def test_thoughts_within_the_text_are_found_where_they_may_be() -> None:
     said = stream(choice({"content": "<think>a</th"}), choice({"content": "ink>b"}))
     assert decode(said, inline_think=True) == [ReasoningDelta("a"), TextDelta("b"), STOP]
@@ -290,6 +294,7 @@ FAULTS: dict[str, tuple[bytes, int, str]] = {
 }
 
 
+@shows("quirk-errors")
 @pytest.mark.parametrize(("said", "status", "told"), FAULTS.values(), ids=FAULTS)
 def test_a_fault_is_told_by_its_blame(said: bytes, status: int, told: str) -> None:
     with pytest.raises(ApiError, match=told) as caught:

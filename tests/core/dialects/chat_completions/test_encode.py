@@ -9,6 +9,7 @@ from core.kit import LIMITS, Json, plan
 from penstock.dialects.chat_completions import ChatCompletions, Options
 from penstock.engine import Policies
 from penstock.errors import ApiError
+from requirements import shows
 
 
 def encode(options: Options | None = None, policies: Policies | None = None, **request: Any) -> Json:
@@ -212,6 +213,7 @@ SYSTEM: dict[str, tuple[Options, list[Json]]] = {
 }
 
 
+@shows("system-order")
 @pytest.mark.parametrize(("options", "told"), SYSTEM.values(), ids=SYSTEM)
 def test_system_messages_are_merged_as_the_template_allows(options: Options, told: list[Json]) -> None:
     assert messages(S, USER, says("developer", "T"), instructions="I", options=options) == told
@@ -345,6 +347,7 @@ def test_unknown_parameters_go_along_where_they_are_forwarded() -> None:
     assert "n" not in encode(n=1)
 
 
+@shows("format")
 def test_a_schema_is_sent_as_it_came() -> None:
     """Its keys in their order, its numbers as they were written."""
     tool = FUNCTION | {"parameters": {"b": 1.50, "a": {"minimum": 1e3}}}

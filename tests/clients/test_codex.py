@@ -1,0 +1,67 @@
+"""The Codex CLI, headless: it is set up as `penstock init codex` says, runs a command and finishes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clients.conftest import WITHIN_S, installed
+from requirements import shows
+from support.scripts import OWN_USAGE, ROLE, call, chunk, text
+from support.server import PenstockServer
+from support.steps import Expect, Script, Send
+from support.upstream import ScriptedUpstream
+
+COMMAND = {"cmd": "echo it runs > told.txt"}
+MODEL = "codex-test"
+RUN = ("exec", "--json", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox")
+
+
+@pytest.fixture
+def home(server: PenstockServer, tmp_path: Path) -> Path:
+    """Its own folder, with the configuration that a user is told to put there."""
+    port = server.base.rpartition(":")[2]
+    command = [sys.executable, "-m", "penstock_adapters.cli", "init", "codex", "--port", port, "--model", MODEL]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "config.toml").write_text(told.stdout)
+    return home
+
+
+def codex(home: Path, prompt: str) -> list[dict[str, Any]]:
+    """What it tells of a task that it is given."""
+    program = installed(".bin/codex")
+    work = home.parent / "work"
+    work.mkdir()
+    ran = subprocess.run(
+        [str(program), *RUN, "-C", str(work), prompt],
+        env=os.environ | {"CODEX_HOME": str(home)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_S,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return [json.loads(line) for line in ran.stdout.splitlines() if line.startswith("{")]
+
+
+@shows("codex")
+def test_it_runs_a_command_and_finishes(home: Path, upstream: ScriptedUpstream) -> None:
+    arguments = json.dumps(COMMAND)
+    wants = Send(ROLE, *call(0, arguments[:9], arguments[9:], call_id="call_1", name="exec_command"))
+    upstream.add(MODEL, Script((wants, Send(chunk({}, "tool_calls"), OWN_USAGE)), Expect()))
+    upstream.add_after(1, MODEL, Script((Send(ROLE, *text("It ", "ran."), chunk({}, "stop"), OWN_USAGE),), Expect()))
+    told = codex(home, "Run it.")
+    assert (home.parent / "work" / "told.txt").read_text() == "it runs\n"
+    items = [event["item"] for event in told if event["type"] == "item.completed"]
+    assert [item["exit_code"] for item in items if item["type"] == "command_execution"] == [0]
+    assert [item["text"] for item in items if item["type"] == "agent_message"] == ["It ran."]
+    assert told[-1]["type"] == "turn.completed"

@@ -1,0 +1,134 @@
+"""The manifest: every pain that was reported against another server, and every quirk that upstreams have, as data.
+
+Each has an id, what this server does instead in our own words, and where the pain was reported: a project and the
+numbers of its threads. `test_manifest.py` holds it against the tests.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Requirement(NamedTuple):
+    id: str
+    ours: str
+    source: str
+
+
+_SEEN = "seen with real clients, November 2026"
+_SUITE = "the Open Responses compliance suite"
+_UPSTREAMS = "seen with upstreams of Chat Completions"
+
+REQUIREMENTS = (
+    Requirement(
+        "pairs",
+        "Every item and every part that opens is closed, once, before what holds it.",
+        "litellm 24445, 37852, 27442; ogx 5309",
+    ),
+    Requirement(
+        "identity",
+        "Ids and indexes are given once and are the same in every event and in the Response.",
+        "litellm 36375; bifrost 6419, 6455",
+    ),
+    Requirement(
+        "one-end",
+        "Exactly one terminal event ends a stream, whatever the upstream does.",
+        "codex 41340; ollama 17118",
+    ),
+    Requirement(
+        "numbers",
+        "Every event has a sequence number, from 0 and without a gap; zeros and empty values are written.",
+        "sub2api 7128; exo 1356",
+    ),
+    Requirement(
+        "arguments",
+        "Arguments of parallel calls arrive once and whole, however the upstream cuts them; no delta is empty.",
+        "litellm 39288; bifrost 7235, 5149; opencodex 363",
+    ),
+    Requirement("incomplete", "A stop by length or filter is incomplete, with the standard reason.", "litellm 27186"),
+    Requirement("every-key", "A Response has every key, null or default.", "llmgateway 2287"),
+    Requirement(
+        "stored-before-told",
+        "A response can be chained on as soon as its end is seen, on every replica.",
+        "litellm 11204, 12364, 26167",
+    ),
+    Requirement(
+        "chains",
+        "Each item of a chain stands in the context once; instructions are never inherited.",
+        "vLLM 43244; ogx 3269; LM Studio 2074",
+    ),
+    Requirement(
+        "store-false",
+        "What is not to be stored leaves no trace and cannot be chained on.",
+        "bifrost 2441; openresponses-gw; SMG 916",
+    ),
+    Requirement("bounded-stores", "Stores forget: by time, by DELETE, and memory by its bound.", "vLLM 22137, 37938"),
+    Requirement(
+        "resume",
+        "A dropped stream goes on from any replica, and follows to any end.",
+        "strands 2771; hermes 15492; litellm 26671",
+    ),
+    Requirement(
+        "cursors",
+        "A client may fetch a stream again from its beginning, or from its cursor.",
+        "openai-node 1983; openai-ruby 548",
+    ),
+    Requirement("cancel", "Cancel against completion is decided once.", "litellm polling; SMG 1340"),
+    Requirement(
+        "format",
+        "text.format reaches the upstream, or the refusal is told.",
+        "CLIProxyAPI 4802; hermes 33885; litellm 40965",
+    ),
+    Requirement(
+        "custom-tools",
+        "A custom tool comes back as a custom tool call, and may be chosen by name.",
+        "litellm 31571; CLIProxyAPI 4414",
+    ),
+    Requirement("output-parts", "The output of a call may be parts, images too.", "llama.cpp 23465"),
+    Requirement(
+        "system-order",
+        "System and developer messages are put as the backend's template wants them.",
+        "dynamo 10206; vLLM 43590",
+    ),
+    Requirement("websocket", "A WebSocket probe is served, or answered with 426.", "codex 43353; NeMo-Relay 994"),
+    Requirement(
+        "encodings",
+        "Bodies may be zstd, gzip, deflate or br; a bomb is refused.",
+        "codex-proxy-rs 66; cc-switch 3817",
+    ),
+    Requirement("models", "GET /models is tolerant of what agents add to it.", "llama.cpp 20156"),
+    Requirement(
+        "memory",
+        "What a request costs in memory is bounded and given back.",
+        "litellm 12685, 15128, 27954",
+    ),
+    Requirement("leaving", "A client that leaves ends its upstream's call at once.", "litellm 36126, 37140"),
+    Requirement("heartbeats", "A long silence is broken by comments, between events.", "bifrost 5010; codex-proxy 609"),
+    Requirement(
+        "late-errors",
+        "An error after the first byte is response.failed; usage is asked of the upstream.",
+        "GoModel 1048; litellm 39069",
+    ),
+    Requirement("owners", "Nobody reads another owner's rows, by any way.", "litellm 15757, 39548, 39534"),
+    Requirement("lean-imports", "Importing is quick and does nothing.", "litellm 10018; mangum 341"),
+    # Quirks of upstreams.
+    Requirement("quirk-no-choices", "A chunk may have no choices.", _UPSTREAMS),
+    Requirement("quirk-usage", "Usage may come in its own chunk, in the last one, or never.", _UPSTREAMS),
+    Requirement("quirk-calls", "A call's index or id may be missing, its arguments in one piece.", _UPSTREAMS),
+    Requirement("quirk-parts", "content may be parts.", _UPSTREAMS),
+    Requirement("quirk-finish", "finish_reason may be missing, or stand in a chunk of its own.", _UPSTREAMS),
+    Requirement("quirk-no-done", "There may be no [DONE].", _UPSTREAMS),
+    Requirement("quirk-framing", "CRLF, data: without a space, comments, events cut anywhere.", _UPSTREAMS),
+    Requirement("quirk-thoughts", "Thoughts have three field names, or stand in <think> within the text.", _UPSTREAMS),
+    Requirement("quirk-errors", "An error may be a 200 with an error object, or a page of HTML.", _UPSTREAMS),
+    # What clients and validators were seen to need.
+    Requirement("framing", "event: equals type, no event spans two writes, [DONE] ends the stream.", _SUITE),
+    Requirement(
+        "codex",
+        "Codex works: its tools, web_search, client_metadata, store: false with encrypted reasoning: none is a 400.",
+        _SEEN,
+    ),
+    Requirement("replayed-items", "Stored turns may be replayed by item_reference.", f"the AI SDK, {_SEEN}"),
+    Requirement("aliases", "An alias may give a model any name.", f"LlamaIndex and the Agents SDK, {_SEEN}"),
+    Requirement("reasoning-events", "Thoughts are response.reasoning_text events, as OpenAI's.", _SEEN),
+)

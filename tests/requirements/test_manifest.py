@@ -1,0 +1,55 @@
+"""The manifest holds: every requirement is shown by a test, and no test claims to show what is none."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from requirements.manifest import REQUIREMENTS
+
+TESTS = Path(__file__).parents[1]
+KNOWN = [requirement.id for requirement in REQUIREMENTS]
+
+
+def marks(tree: ast.AST) -> Iterator[tuple[str, list[object]]]:
+    """The tests that are marked, each with what it claims to show."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            for mark in node.decorator_list:
+                if isinstance(mark, ast.Call) and isinstance(mark.func, ast.Name) and mark.func.id == "shows":
+                    yield node.name, [getattr(argument, "value", None) for argument in mark.args]
+
+
+def claims() -> list[tuple[str, object]]:
+    """Every claim in the suite: where it is made, and the requirement that it names."""
+    return [
+        (f"{path.relative_to(TESTS)}::{name}", requirement)
+        for path in sorted(TESTS.rglob("test_*.py"))
+        for name, shown in marks(ast.parse(path.read_text()))
+        for requirement in shown or [None]
+    ]
+
+
+def test_every_requirement_is_shown() -> None:
+    shown = {requirement for _, requirement in claims()}
+    assert [requirement for requirement in KNOWN if requirement not in shown] == []
+
+
+def test_no_claim_is_about_nothing() -> None:
+    assert [(where, what) for where, what in claims() if what not in KNOWN] == []
+
+
+def test_only_tests_claim() -> None:
+    """A mark on what pytest does not collect would show nothing."""
+    assert [where for where, _ in claims() if not where.rpartition("::")[2].startswith("test_")] == []
+
+
+def test_ids_are_unique_and_every_source_is_told() -> None:
+    assert len(set(KNOWN)) == len(KNOWN)
+    assert all(requirement.ours.endswith(".") and requirement.source for requirement in REQUIREMENTS)
+
+
+def test_a_false_claim_is_seen() -> None:
+    tree = ast.parse("@shows('pairs', 'nonsense')\ndef test_it():\n    pass\n\n@shows()\ndef test_other():\n    pass\n")
+    assert list(marks(tree)) == [("test_it", ["pairs", "nonsense"]), ("test_other", [])]
