@@ -10,6 +10,7 @@ import pytest
 from openai.types.responses import ResponseCompactionItem, ResponseUsage
 
 from live.conftest import Start
+from requirements import shows
 from support import oracle, raw
 from support.caller import Caller
 from support.scripts import OWN_USAGE, WEATHER, chunk, text, turn
@@ -54,6 +55,7 @@ def is_summary(message: tuple[str, Any]) -> bool:
     return role == "user" and said.endswith(SUMMARY) and "compacted" in said
 
 
+@shows("compact")
 def test_users_stay_and_the_rest_is_one_item(server: PenstockServer, upstream: ScriptedUpstream, sage: str) -> None:
     told = compacted(server, instructions="You are a guide.")
     body = told.body

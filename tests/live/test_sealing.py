@@ -8,6 +8,7 @@ import openai
 import pytest
 
 from live.conftest import Start
+from requirements import shows
 from support.caller import Caller
 from support.scripts import WEATHER, call, chunk, turn
 from support.server import PenstockServer
@@ -137,6 +138,7 @@ def test_another_owner_does_not_open_it(start: Start, upstream: ScriptedUpstream
 FOREIGN = ["", "gAAAAABo" + "kZ3x" * 80 + "==", "pnsk1.0000000000000000.AAAA", "not even base64 😀", "x" * 100_000]
 
 
+@shows("sealed")
 @pytest.mark.parametrize("blob", FOREIGN, ids=lambda blob: blob[:12] or "empty")
 def test_what_does_not_open_is_skipped(
     server: PenstockServer, upstream: ScriptedUpstream, agent: str, blob: str
