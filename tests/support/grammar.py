@@ -37,6 +37,8 @@ TOLD = {
     "mcp_call": "arguments",
     "custom_tool_call": "input",
 }
+# Items that come whole, texts and all.
+AT_ONCE = {"mcp_approval_request"}
 IDENTITY = ("id", "type", "role", "call_id", "name", "namespace", "server_label")
 
 CREATED, QUEUED, IN_PROGRESS = "response.created", "response.queued", "response.in_progress"
@@ -81,7 +83,7 @@ class Holder:
     def settle(self, key: str, event: Json) -> None:
         need(key not in self.settled and not self.closed, f"{key} is done twice")
         need(
-            event[key] == self.value.get(key),
+            event[key] == (self.value.get(key) or ""),  # code begins as null
             f"{key} is done as {event[key]!r}, it grew to {self.value.get(key)!r}",
         )
         if "logprobs" in event:
@@ -208,7 +210,7 @@ class Reading:
             need(event["output_index"] == len(self.items), "output_index is not the next one")
             need(item["id"] not in [other.value["id"] for other in self.items], "the item's id is taken")
             need(
-                not any(item.get(key) for key in ("content", "arguments", "input")),
+                item["type"] in AT_ONCE or not any(item.get(key) for key in ("content", "arguments", "input")),
                 "an item opens with text in it",
             )
             self.items.append(ItemReading(item))

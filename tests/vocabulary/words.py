@@ -141,11 +141,12 @@ def _merged(models: Iterable[Any]) -> dict[str, Any]:
 
 
 def _fields(owner: Any) -> dict[str, Any]:
-    """Key in JSON -> type, for a struct, a model or a typed dictionary."""
+    """Key in JSON -> type, for a struct, a model or a typed dictionary. A `type` of known words names the object."""
     if is_typeddict(owner):
         return get_type_hints(owner)
     if issubclass(owner, BaseModel):
-        return {key: field.annotation for key, field in keys(owner).items() if key != "type"}
+        fields = {key: field.annotation for key, field in keys(owner).items()}
+        return {key: kind for key, kind in fields.items() if key != "type" or ANY in _values(kind)}
     return {field.encode_name: field.type for field in msgspec.structs.fields(owner)}
 
 

@@ -10,16 +10,27 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 from penstock.wire import (
+    CodeInterpreterCall,
+    ConfigurationUpdate,
     CustomTool,
     CustomToolCall,
     CustomToolCallOutput,
+    FileSearchCall,
     FunctionCall,
     FunctionCallOutput,
     FunctionTool,
+    ImageGenerationCall,
     Item,
+    McpApprovalRequest,
+    McpApprovalResponse,
+    McpCall,
+    McpListTools,
+    Program,
+    ProgramOutput,
+    WebSearchCall,
 )
 
-from . import custom_tool, function_call
+from . import code_interpreter, custom_tool, file_search, function_call, image_generation, mcp, program, web_search
 from ._base import Call, CallForm, Offer, Output
 
 Offers: TypeAlias = Iterator[tuple[Offer, CallForm]]
@@ -31,10 +42,27 @@ OFFERS: dict[type[Any], Callable[[Any], Offers]] = {
 CALLS: dict[type[Item], Callable[[Any], Call]] = {
     FunctionCall: function_call.call,
     CustomToolCall: custom_tool.call,
+    WebSearchCall: web_search.call,
+    FileSearchCall: file_search.call,
+    CodeInterpreterCall: code_interpreter.call,
+    ImageGenerationCall: image_generation.call,
+    McpCall: mcp.call,
+    Program: program.call,
 }
+"""How calls of the history read. An item whose class stands in `OUTPUTS` too is a call and its own output."""
 OUTPUTS: dict[type[Item], Callable[[Any], Output]] = {
     FunctionCallOutput: function_call.output,
     CustomToolCallOutput: custom_tool.output,
+    WebSearchCall: web_search.output,
+    FileSearchCall: file_search.output,
+    CodeInterpreterCall: code_interpreter.output,
+    ImageGenerationCall: image_generation.output,
+    McpCall: mcp.output,
+    ProgramOutput: program.output,
 }
+WISHES: frozenset[type[Item]] = frozenset({ConfigurationUpdate, McpApprovalResponse})
+"""Items that ask the server for something, and say nothing to a model."""
+SILENT: frozenset[type[Item]] = WISHES | {McpListTools, McpApprovalRequest}
+"""Items that say nothing to a model: no message is written for them."""
 
-__all__ = ["CALLS", "OFFERS", "OUTPUTS", "Call", "CallForm", "Offer", "Offers", "Output"]
+__all__ = ["CALLS", "OFFERS", "OUTPUTS", "SILENT", "WISHES", "Call", "CallForm", "Offer", "Offers", "Output"]

@@ -5,11 +5,13 @@ It knows what every chat model understands. What a tool family makes of it stand
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeGuard, TypeVar
 
 import msgspec
 
-from penstock.wire import NULL, ContentPart, Event, OutputItem
+from penstock.wire import NULL, UNSET, ContentPart, Event, OutputItem, UnsetType
+
+T = TypeVar("T")
 
 
 class Offer(msgspec.Struct, kw_only=True):
@@ -22,7 +24,10 @@ class Offer(msgspec.Struct, kw_only=True):
 
 
 class Call(msgspec.Struct, kw_only=True):
-    """A call that stands in the history. `arguments` is JSON as some model wrote it."""
+    """A call that stands in the history. `arguments` is JSON as some model wrote it.
+
+    `call_id` is empty where a call that has its output within was sent back without its id.
+    """
 
     call_id: str
     name: str
@@ -79,4 +84,17 @@ def is_json(text: str) -> bool:
     return True
 
 
-__all__ = ["ArgumentsReader", "Call", "CallForm", "Offer", "Output", "is_json"]
+def is_there(told: msgspec.Raw | UnsetType) -> TypeGuard[msgspec.Raw]:
+    """Whether undecoded JSON says anything but null."""
+    return told is not UNSET and told != NULL
+
+
+def decoded(told: msgspec.Raw | UnsetType, kind: type[T]) -> T | None:
+    """What of undecoded JSON is known; None where there is none, or none of that kind, as from some other server."""
+    try:
+        return msgspec.json.decode(told, type=kind) if is_there(told) else None
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+
+
+__all__ = ["ArgumentsReader", "Call", "CallForm", "Offer", "Output", "decoded", "is_json", "is_there"]

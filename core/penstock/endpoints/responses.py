@@ -64,7 +64,7 @@ class Responses:
         return Reply(200, [JSON, *_told(prepared.plan)], _encode(compacted))
 
     async def retrieve(self, call: Call) -> Reply:
-        """`GET /responses/{id}`: the Response, or its events from any one on."""
+        """`GET /responses/{id}`: the Response, or its events from any one on, just as its request asked for it."""
         call.include()
         row = await self._row(call)
         if not call.flag("stream"):
@@ -93,7 +93,7 @@ class Responses:
 
     async def input_items(self, call: Call) -> Reply:
         """`GET /responses/{id}/input_items`: everything that the response was made from, those before it included."""
-        call.include()
+        include = call.include()
         most = self._engine.limits.chain_responses_max
         try:
             turns = await self._store().chain(call.owner, call.ids[0], responses_max=most)
@@ -103,7 +103,7 @@ class Responses:
             raise _unknown(call.ids[0])
         *earlier, last = turns
         items = [item for turn in earlier for item in (*turn.input, *turn.output)]
-        return page_reply(page_of([*items, *last.input], call))
+        return page_reply(page_of([*items, *last.input], call), include)
 
     def _queued(self, row: StoredResponse, call: Call, headers: Headers, *, streams: bool) -> Reply:
         return self._follow(row, call, headers, after=-1) if streams else Reply(200, [JSON, *headers], row.body)

@@ -17,18 +17,28 @@ from penstock.ids import Clock, NewId
 from penstock.limits import Limits
 from penstock.ports import Store, StoredItem, StoredResponse
 from penstock.wire import (
+    CodeInterpreterCall,
     CompactionItem,
     CustomToolCall,
     CustomToolCallOutput,
     Event,
+    FileSearchCall,
     FunctionCall,
     FunctionCallOutput,
+    ImageGenerationCall,
     InputItem,
     InputText,
+    McpApprovalRequest,
+    McpApprovalResponse,
+    McpCall,
+    McpListTools,
     Message,
     OutputText,
+    Program,
+    ProgramOutput,
     ReasoningItem,
     Response,
+    WebSearchCall,
 )
 
 from .resolve import Context
@@ -151,8 +161,8 @@ def stored_input(item: InputItem, new_id: NewId) -> StoredItem:
     if isinstance(item, Message) and isinstance(item.content, str):
         part = OutputText if item.role == "assistant" else InputText
         item = replace(item, content=[part(text=item.content)])
-    if "status" in item.__struct_fields__:  # a compaction has none
-        item = replace(item, status="completed")
+    if "status" in item.__struct_fields__:
+        item = replace(item, status=item.status or "completed")  # type: ignore[union-attr]
     return StoredItem(item_id, _encode(replace(item, id=item_id)))
 
 
@@ -163,6 +173,16 @@ _PREFIXES: dict[type[object], str] = {
     FunctionCallOutput: "fco_",
     CustomToolCall: "ctc_",
     CustomToolCallOutput: "ctco_",
+    WebSearchCall: "ws_",
+    FileSearchCall: "fs_",
+    CodeInterpreterCall: "ci_",
+    ImageGenerationCall: "ig_",
+    McpCall: "mcp_",
+    McpListTools: "mcpl_",
+    McpApprovalRequest: "mcpr_",
+    McpApprovalResponse: "mcpa_",
+    Program: "prog_",
+    ProgramOutput: "progo_",
     CompactionItem: "cmp_",
 }
 """How the ids of input items begin, by the item's class."""

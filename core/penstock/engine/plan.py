@@ -9,10 +9,11 @@ from typing import Literal
 
 import msgspec
 
-from penstock.calling import CallForm
+from penstock.calling import WISHES, CallForm
 from penstock.ports import Turn
 from penstock.secrets import Secret
 from penstock.wire import (
+    NULL,
     ConversationReference,
     CreateResponse,
     PromptCacheOptions,
@@ -99,6 +100,7 @@ def make_plan(
         ignored=[
             *extras.ignored,
             *offering.ignored,
+            *_wishes(context),
             *_unhonoured(request, is_stored=is_stored, seals=seal is not None),
         ],
         stream=streams,
@@ -106,6 +108,12 @@ def make_plan(
         report_usage=bool(options and options.include_usage),
         obfuscate=bool(options and options.include_obfuscation),
     )
+
+
+_IMAGES_AS_THEY_ARE = msgspec.Raw(b'{"context_compression":"disabled"}')
+"""What is in force for `image`, whatever was asked."""
+_OF_OPENAI = ("access_programs", "background_options", "image", "moderation")
+"""Parameters of services that no chat model has."""
 
 
 def _skeleton(
@@ -142,6 +150,7 @@ def _skeleton(
         truncation=request.truncation or "disabled",
         user=request.user,
         metadata=request.metadata or {},
+        image=msgspec.UNSET if request.image == NULL else _IMAGES_AS_THEY_ARE,
     )
 
 
@@ -189,4 +198,9 @@ def _unhonoured(request: CreateResponse, *, is_stored: bool, seals: bool) -> lis
         ignored.append("context_management")
     if _keeps_thoughts(request) and not seals:
         ignored.append("include[reasoning.encrypted_content]")
-    return ignored
+    return ignored + [name for name in _OF_OPENAI if getattr(request, name) != NULL]
+
+
+def _wishes(context: Context) -> list[str]:
+    """Items of this turn that ask for what nobody here does."""
+    return list(dict.fromkeys(f"input.{item.type}" for item in context.own if type(item) in WISHES))

@@ -12,12 +12,18 @@ from typing import Any
 from msgspec.structs import replace
 
 from penstock.wire import (
+    CodeInterpreterCall,
+    CodeInterpreterCallCodeDone,
     ContentPartDone,
     CustomToolCall,
     CustomToolCallInputDone,
     Event,
     FunctionCall,
     FunctionCallArgumentsDone,
+    ImageGenerationCall,
+    Item,
+    McpCall,
+    McpCallArgumentsDone,
     OutputItemDone,
     OutputText,
     OutputTextDone,
@@ -58,8 +64,15 @@ _SETTLE_ITEM: dict[type[Any], Callable[[Any, int], Event]] = {
         item_id=item.id, output_index=index, name=item.name, arguments=item.arguments
     ),
     CustomToolCall: lambda item, index: CustomToolCallInputDone(item_id=item.id, output_index=index, input=item.input),
+    McpCall: lambda item, index: McpCallArgumentsDone(item_id=item.id, output_index=index, arguments=item.arguments),
+    CodeInterpreterCall: lambda item, index: CodeInterpreterCallCodeDone(
+        item_id=item.id, output_index=index, code=item.code or ""
+    ),
 }
 """The event that settles an item's own text, by the item's class; other items have none."""
+
+_CUT: dict[type[Item], str] = {ImageGenerationCall: "failed"}
+"""The status of an item that was cut short, where its family has no `incomplete`."""
 
 
 def close_open(transcript: Transcript) -> None:
@@ -73,9 +86,14 @@ def close_open(transcript: Transcript) -> None:
         settle = _SETTLE_ITEM.get(type(item))
         if settle is not None and state == OPEN:
             transcript.record(settle(item, index))
-        if "status" in item.__struct_fields__:  # a compaction has none
-            item = replace(item, status="incomplete")
-        transcript.record(OutputItemDone(output_index=index, item=item))
+        transcript.record(OutputItemDone(output_index=index, item=_cut_short(item)))
+
+
+def _cut_short(item: Any) -> Any:
+    """The item in its final form; some families have no status."""
+    if "status" not in item.__struct_fields__:
+        return item
+    return replace(item, status=_CUT.get(type(item), "incomplete"))
 
 
 def _close_parts(transcript: Transcript, output_index: int) -> None:

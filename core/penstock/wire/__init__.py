@@ -8,11 +8,21 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from ._base import NULL, UNSET, Event, Fold, Item, ItemStatus, Part, UnsetType, Wire
+from ._base import NULL, UNSET, Event, Fold, Item, ItemEvent, ItemStatus, Part, UnsetType, Wire
 from .apply_patch import ApplyPatchTool
-from .code_interpreter import CodeInterpreterTool
+from .audio import AudioDelta, AudioDone, AudioTranscriptDelta, AudioTranscriptDone
+from .code_interpreter import (
+    CodeInterpreterCall,
+    CodeInterpreterCallCodeDelta,
+    CodeInterpreterCallCodeDone,
+    CodeInterpreterCallCompleted,
+    CodeInterpreterCallInProgress,
+    CodeInterpreterCallInterpreting,
+    CodeInterpreterTool,
+)
 from .compaction import CompactedResponse, CompactionCompacting, CompactionItem, CompactionTrigger, CompactResponse
 from .computer import ComputerTool, ComputerUsePreviewTool
+from .configuration_update import ConfigurationUpdate
 from .conversation import (
     Conversation,
     ConversationReference,
@@ -33,7 +43,13 @@ from .custom_tool import (
     TextInput,
 )
 from .error import Error, ErrorBody, ErrorDetail, ResponseError
-from .file_search import FileSearchTool
+from .file_search import (
+    FileSearchCall,
+    FileSearchCallCompleted,
+    FileSearchCallInProgress,
+    FileSearchCallSearching,
+    FileSearchTool,
+)
 from .framing import ContentPartAdded, ContentPartDone, OutputItemAdded, OutputItemDone
 from .function_call import (
     FunctionCall,
@@ -42,8 +58,29 @@ from .function_call import (
     FunctionCallOutput,
     FunctionTool,
 )
-from .image_generation import ImageGenerationTool
-from .mcp import McpTool
+from .image_generation import (
+    ImageGenerationCall,
+    ImageGenerationCallCompleted,
+    ImageGenerationCallGenerating,
+    ImageGenerationCallInProgress,
+    ImageGenerationCallPartialImage,
+    ImageGenerationTool,
+)
+from .mcp import (
+    McpApprovalRequest,
+    McpApprovalResponse,
+    McpCall,
+    McpCallArgumentsDelta,
+    McpCallArgumentsDone,
+    McpCallCompleted,
+    McpCallFailed,
+    McpCallInProgress,
+    McpListTools,
+    McpListToolsCompleted,
+    McpListToolsFailed,
+    McpListToolsInProgress,
+    McpTool,
+)
 from .message import (
     Annotation,
     AudioData,
@@ -70,6 +107,7 @@ from .message import (
 from .model import Model, ModelList
 from .namespace import NamespaceTool
 from .page import ItemList
+from .program import Program, ProgramOutput
 from .reasoning import (
     Effort,
     Reasoning,
@@ -139,7 +177,16 @@ from .tool_choice import (
     ToolChoiceWebSearchPreview2025,
 )
 from .tool_search import ProgrammaticToolCallingTool, ToolSearchTool
-from .web_search import WebSearchPreviewTool, WebSearchPreviewTool2025, WebSearchTool, WebSearchTool2025
+from .web_search import (
+    WebSearchCall,
+    WebSearchCallCompleted,
+    WebSearchCallInProgress,
+    WebSearchCallSearching,
+    WebSearchPreviewTool,
+    WebSearchPreviewTool2025,
+    WebSearchTool,
+    WebSearchTool2025,
+)
 
 Tool: TypeAlias = (
     FunctionTool
@@ -165,18 +212,26 @@ Tool: TypeAlias = (
 OutputPart: TypeAlias = OutputText | Refusal | ReasoningText
 ContentPart: TypeAlias = InputText | InputImage | InputFile | InputAudio | OutputText | Refusal
 
-OutputItem: TypeAlias = Message | ReasoningItem | FunctionCall | CustomToolCall | CompactionItem
-InputItem: TypeAlias = (
+OutputItem: TypeAlias = (
     Message
     | ReasoningItem
     | FunctionCall
     | FunctionCallOutput
     | CustomToolCall
     | CustomToolCallOutput
+    | WebSearchCall
+    | FileSearchCall
+    | CodeInterpreterCall
+    | ImageGenerationCall
+    | McpCall
+    | McpListTools
+    | McpApprovalRequest
+    | McpApprovalResponse
+    | Program
+    | ProgramOutput
     | CompactionItem
-    | CompactionTrigger
-    | ItemReference
 )
+InputItem: TypeAlias = OutputItem | ItemReference | CompactionTrigger | ConfigurationUpdate
 
 StreamEvent: TypeAlias = (
     Created
@@ -206,5 +261,32 @@ StreamEvent: TypeAlias = (
     | FunctionCallArgumentsDone
     | CustomToolCallInputDelta
     | CustomToolCallInputDone
+    | WebSearchCallInProgress
+    | WebSearchCallSearching
+    | WebSearchCallCompleted
+    | FileSearchCallInProgress
+    | FileSearchCallSearching
+    | FileSearchCallCompleted
+    | CodeInterpreterCallInProgress
+    | CodeInterpreterCallCodeDelta
+    | CodeInterpreterCallCodeDone
+    | CodeInterpreterCallInterpreting
+    | CodeInterpreterCallCompleted
+    | ImageGenerationCallInProgress
+    | ImageGenerationCallGenerating
+    | ImageGenerationCallPartialImage
+    | ImageGenerationCallCompleted
+    | McpCallInProgress
+    | McpCallArgumentsDelta
+    | McpCallArgumentsDone
+    | McpCallCompleted
+    | McpCallFailed
+    | McpListToolsInProgress
+    | McpListToolsCompleted
+    | McpListToolsFailed
     | CompactionCompacting
+    | AudioDelta
+    | AudioDone
+    | AudioTranscriptDelta
+    | AudioTranscriptDone
 )

@@ -17,6 +17,7 @@ __all__ = [
     "Event",
     "Fold",
     "Item",
+    "ItemEvent",
     "ItemStatus",
     "Part",
     "Tool",
@@ -110,3 +111,10 @@ class Event(_Typed, kw_only=True, tag=""):
     fold: ClassVar[Fold]
 
     sequence_number: int = -1
+
+
+class ItemEvent(Event, kw_only=True, tag=""):
+    """An event about one output item."""
+
+    item_id: str
+    output_index: int

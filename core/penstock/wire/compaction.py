@@ -11,7 +11,7 @@ import msgspec
 
 from penstock import wire
 
-from ._base import UNSET, Event, Fold, Item, UnsetType, Wire, nothing
+from ._base import UNSET, Fold, Item, ItemEvent, UnsetType, Wire, nothing
 from .reasoning import Reasoning
 from .request import PromptCacheOptions, ServiceTier, TextConfig
 from .response import Usage
@@ -31,13 +31,10 @@ class CompactionTrigger(Item, kw_only=True, tag="compaction_trigger"):
     id: str | None | UnsetType = UNSET
 
 
-class CompactionCompacting(Event, kw_only=True, tag="response.compaction.compacting"):
+class CompactionCompacting(ItemEvent, kw_only=True, tag="response.compaction.compacting"):
     """The summary of a compaction is being written. It tells nothing of it."""
 
     fold: ClassVar[Fold] = nothing()
-
-    item_id: str
-    output_index: int
 
 
 class CompactResponse(Wire, kw_only=True):

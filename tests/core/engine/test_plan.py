@@ -58,6 +58,10 @@ ECHOES: dict[str, list[tuple[Any, Any]]] = {
     "user": [("u", "u"), (None, None)],
     "presence_penalty": [(-2, -2.0), (None, 0.0)],
     "frequency_penalty": [(2, 2.0), (None, 0.0)],
+    "image": [
+        ({"context_compression": "enabled"}, {"context_compression": "disabled"}),
+        ({}, {"context_compression": "disabled"}),
+    ],
 }
 
 # Parameters that the Response has no place for, and why that is right.
@@ -67,6 +71,7 @@ UNECHOED = {
     "stream": "it says how the client reads",
     "stream_options": "it says how the client reads",
     "context_management": "it says what becomes of the context",
+    "background_options": "it says how long the client would wait",
     "seed": "OpenAI has no such parameter",
     "stop": "OpenAI has no such parameter",
     "top_k": "OpenAI has no such parameter",
@@ -76,6 +81,8 @@ UNECHOED = {
 }
 ELSEWHERE = {"previous_response_id", "conversation", "prompt", "store", "prompt_cache_options"}
 """What has tests of its own."""
+OF_OPENAI = {"access_programs", "moderation"}
+"""Asked of services of OpenAI's own. What the Response says of them is what they did: here, nothing."""
 
 
 @pytest.mark.parametrize("field", ECHOES)
@@ -94,8 +101,41 @@ def oracle_checked(**request: Any) -> Json:
 
 
 def test_every_parameter_is_echoed_or_has_a_reason_not_to_be() -> None:
-    assert set(CreateResponse.__struct_fields__) == ECHOES.keys() | UNECHOED.keys() | ELSEWHERE
+    assert set(CreateResponse.__struct_fields__) == ECHOES.keys() | UNECHOED.keys() | ELSEWHERE | OF_OPENAI
     assert not UNECHOED.keys() & Response.model_fields.keys() - {"input"}
+
+
+SERVICES: dict[str, Json] = {
+    "access_programs": {"cyber": "daybreak_blue"},
+    "background_options": {"completion_window": "2h"},
+    "image": {"context_compression": "enabled"},
+    "moderation": {"model": "omni-moderation-latest"},
+}
+
+
+@pytest.mark.parametrize("field", SERVICES)
+def test_a_service_that_no_chat_model_has_is_told_as_ignored(field: str) -> None:
+    assert plan(**{field: SERVICES[field]}).ignored == [field]
+    assert plan(**{field: None}).ignored == []
+    begun = oracle_checked(**{field: SERVICES[field]})
+    assert {key: begun[key] for key in begun.keys() & SERVICES.keys()} == (
+        {"image": {"context_compression": "disabled"}} if field == "image" else {}
+    )
+
+
+@pytest.mark.parametrize(
+    ("item", "told"),
+    [
+        ({"type": "configuration_update", "reasoning": {"effort": "high"}}, ["input.configuration_update"]),
+        (
+            {"type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": True},
+            ["input.mcp_approval_response"],
+        ),
+        ({"type": "mcp_list_tools", "server_label": "s", "tools": []}, []),
+    ],
+)
+def test_an_item_that_asks_for_what_nobody_does_is_told_as_ignored(item: Json, told: list[str]) -> None:
+    assert plan(input=[item, {"role": "user", "content": "Hi"}, item]).ignored == told
 
 
 @pytest.mark.parametrize(
