@@ -195,6 +195,25 @@ def test_a_chain_goes_on_from_its_compaction(start: Start, upstream: ScriptedUps
     assert rest == [("user", "Two"), ("assistant", SUMMARY), ("user", "Three")]
 
 
+def test_a_conversation_goes_on_from_its_compaction(start: Start, upstream: ScriptedUpstream, sage: str) -> None:
+    server = start("--upstream", upstream.url, PENSTOCK_STORE="memory://")
+    manage: Any = LATE
+    with openai.OpenAI(base_url=server.url, api_key="x", max_retries=0) as client:
+        there = client.conversations.create(items=[{"type": "message", "role": "user", "content": "One " * 50}])
+        client.responses.create(model="text", conversation=there.id)
+        made = client.responses.create(model=sage, input="Two", conversation=there.id, context_management=manage)
+        items = client.conversations.items.list(there.id, order="asc").data
+        assert [item.type for item in items] == ["message"] * 3 + ["compaction", "reasoning", "message"]
+        assert items[3].id == made.output[0].id
+        client.responses.create(model="text", input="Three", conversation=there.id)
+    summary, *rest = sent(upstream)
+    assert is_summary(summary)
+    assert rest == [("user", "Two"), ("assistant", SUMMARY), ("user", "Three")]
+    trigger = {"items": [{"type": "compaction_trigger"}]}
+    told = post(server.url, trigger, f"/conversations/{there.id}/items")
+    assert (told.status, told.error["param"]) == (400, "items[0].type")
+
+
 def test_a_background_response_compacts(start: Start, upstream: ScriptedUpstream, sage: str) -> None:
     server = start("--upstream", upstream.url, PENSTOCK_STORE="memory://")
     told = post(

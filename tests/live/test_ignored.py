@@ -48,7 +48,10 @@ def test_nothing_is_told_where_nothing_is_ignored(server: PenstockServer) -> Non
         ({"context_management": [{"type": "forgetting", "compact_threshold": 9}]}, ["context_management"]),
         ({"tools": [SEARCH, WEATHER]}, ["tools.web_search"]),
         ({"moderation": {"model": "any"}, "background_options": {}}, ["background_options", "moderation"]),
-        ({"input": [{"role": "user", "content": "Hi"}, {"type": "compaction_trigger"}]}, ["input.compaction_trigger"]),
+        (
+            {"input": [{"role": "user", "content": "Hi"}, {"type": "configuration_update"}]},
+            ["input.configuration_update"],
+        ),
         ({"tools": [{"type": "code_interpreter", "container": {"type": "auto"}}]}, ["tools.code_interpreter"]),
     ],
     ids=str,
