@@ -12,10 +12,11 @@ from urllib.parse import urlsplit
 
 from penstock.access import Access, named_key
 from penstock.dialects import synthetic
-from penstock.dialects.chat_completions import ChatCompletions
+from penstock.dialects.chat_completions import ChatCompletions, Options
+from penstock.dialects.responses import Responses
 from penstock.engine import LocalUpstream, Policies, RemoteUpstream, Route, Routes
 from penstock.limits import Limits
-from penstock.ports import Sealer, Store, Transport
+from penstock.ports import Dialect, Sealer, Store, Transport
 from penstock.service import Decompress, Service, no_encodings
 from penstock.settings import SEAL_KEY_BYTES, Settings, SettingsError, UpstreamSettings, read_seal_keys
 
@@ -132,8 +133,12 @@ def _route(upstream: UpstreamSettings, settings: Settings, connect: Connect) -> 
         upstream=remote,
         models=upstream.models,
         aliases=upstream.aliases,
+        relays=upstream.dialect == "responses",
         takes_bearer=upstream.key is None and not settings.has_keys,  # a key of ours is nobody else's business
     )
 
 
-_DIALECTS = {"chat_completions": ChatCompletions}
+_DIALECTS: dict[str, Callable[[Options, Limits], Dialect]] = {
+    "chat_completions": ChatCompletions,
+    "responses": Responses,
+}

@@ -11,7 +11,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import NoReturn, TypeAlias
 
-import msgspec
 from msgspec.structs import replace
 
 from penstock import ids
@@ -26,13 +25,13 @@ from penstock.engine.watch import ClientLeft
 from penstock.errors import ApiError, not_found, our_fault
 from penstock.http import Reply, Request, error_reply, identified
 from penstock.limits import Limits
+from penstock.lossless import encode
 from penstock.ports import Sealer, Store
 from penstock.readers import read_response
 from penstock.secrets import Secret
 from penstock.wire import CreateResponse, Event, Response
 
 _log = logging.getLogger("penstock.service")
-_encode = msgspec.json.Encoder().encode
 
 _OPEN = ("/healthz", "/readyz")
 """What is answered without a key."""
@@ -95,13 +94,13 @@ class Service:
     async def respond(self, request: CreateResponse) -> Response:
         """The Response to a request, without any HTTP. Raises `ApiError`; a later failure is in its `status`."""
         await self._engine.start()
-        prepared = await self._engine.prepare(_encode(replace(request, stream=False)))
+        prepared = await self._engine.prepare(encode(replace(request, stream=False)))
         return await read_response(await self._engine.run(prepared))
 
     async def stream(self, request: CreateResponse) -> AsyncGenerator[Event]:
         """The events of the response to a request, as they come, without any HTTP. Raises `ApiError`."""
         await self._engine.start()
-        run = await self._engine.run(await self._engine.prepare(_encode(replace(request, stream=True))))
+        run = await self._engine.run(await self._engine.prepare(encode(replace(request, stream=True))))
         async with aclosing(run.events()) as batches:
             async for events in batches:
                 for event in events:

@@ -22,6 +22,7 @@ from penstock.engine.sealing import Seal
 from penstock.errors import ApiError
 from penstock.http import Reply, Request
 from penstock.limits import Limits
+from penstock.lossless import encode
 from penstock.ports import Deltas, HttpReply, HttpRequest, TransportError, Turn, Upstream
 from penstock.secrets import Secret
 from penstock.service import Service
@@ -40,7 +41,6 @@ IMPATIENT = Limits(retry_backoff_s=0.001, idle_s=0.2, head_wait_s=0.05)
 USAGE = Usage(input_tokens=1, output_tokens=1, total_tokens=2)
 JSON_HEADERS = {"content-type": "application/json"}
 
-encode = msgspec.json.Encoder().encode
 decode_event = msgspec.json.Decoder(StreamEvent).decode
 
 

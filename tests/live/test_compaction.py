@@ -295,6 +295,27 @@ def test_it_is_posted(server: PenstockServer) -> None:
     assert (told.status, told.headers["allow"]) == (405, "POST")
 
 
+def test_behind_a_relay_the_upstream_compacts(
+    start: Start, server: PenstockServer, upstream: ScriptedUpstream, sage: str
+) -> None:
+    """What it sealed goes back to it as it is; what was sealed here, for another model, is opened here."""
+    behind = f'[[upstreams]]\nname = "behind"\nurl = "{server.url}"\ndialect = "responses"\n'
+    relay = start(toml=behind, PENSTOCK_SEAL_KEYS="A" * 42 + "E")
+    told = post(relay.url, {"model": sage, "input": [*ITEMS, {"type": "compaction_trigger"}], "stream": True})
+    [item] = told.response["output"]
+    window = compacted(relay).body["output"]
+    assert [one["type"] for one in window] == ["message", "message", "compaction"]
+    told = post(relay.url, {"model": sage, "input": ITEMS, "context_management": LATE})
+    assert [one["type"] for one in told.response["output"]] == ["compaction", "reasoning", "message"]
+    for theirs in (item, window[-1], told.response["output"][0]):
+        assert post(relay.url, {"model": "text", "input": [theirs, ITEMS[-1]]}).status == 200
+        assert [is_summary(message) for message in sent(upstream)].count(True) == 1
+    with_key = start("--upstream", upstream.url, PENSTOCK_SEAL_KEYS="A" * 42 + "E", PENSTOCK_DRAIN_S="7")
+    ours = compacted(with_key).body["output"]
+    assert post(relay.url, {"model": "text", "input": ours}).status == 200
+    assert is_summary(sent(upstream)[-1])
+
+
 SILENT = Script(turn([chunk({"reasoning_content": "Hm."})]), Expect())
 
 

@@ -166,6 +166,17 @@ def test_thoughts_in_the_open_come_before_sealed_ones(
     assert thought_of(upstream) == "I was edited."
 
 
+def test_behind_a_relay_the_upstream_seals(
+    start: Start, server: PenstockServer, replica: PenstockServer, upstream: ScriptedUpstream, agent: str
+) -> None:
+    """What it sealed goes back to it; what was sealed here, for another model, goes there in the open."""
+    behind = f'[[upstreams]]\nname = "behind"\nurl = "{server.url}"\ndialect = "responses"\n'
+    relay = start(toml=behind, PENSTOCK_SEAL_KEYS=KEY)
+    for items in (first(relay, agent), first(replica, agent)):
+        assert second(relay, items).status == 200
+        assert thought_of(upstream) == THOUGHT
+
+
 def test_the_log_tells_no_key(replica: PenstockServer, agent: str) -> None:
     first(replica, agent)
     assert KEY not in replica.log

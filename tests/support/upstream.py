@@ -245,6 +245,8 @@ class _Connection(asyncio.Protocol):
                 await self.reply(Reply(404, _error(f"no script {name}", "model_not_found")))
             else:
                 await _Play(self, received, script).run()
+        elif (received.method, received.path) == ("POST", "/v1/responses"):
+            await _Play(self, received, self.upstream.scripts[received.body["model"]]).run()
         elif (received.method, received.path.partition("?")[0]) == ("GET", "/v1/models"):
             models = [{"id": name, **MODEL} for name in self.upstream.scripts]
             await self.reply(Reply(200, {"object": "list", "data": models}))

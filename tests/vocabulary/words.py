@@ -33,6 +33,8 @@ Differences = tuple[set[str], set[str]]
 
 ANY = "<any>"
 OPEN = (str, object, Any)
+UNKNOWN = wire.UNKNOWN
+"""Where a struct keeps what stands in no vocabulary: it is a word of nobody's."""
 
 # Unions of words: name -> (ours, theirs).
 UNIONS: dict[str, tuple[Any, Any]] = {
@@ -99,7 +101,7 @@ def compare_objects(name: str, ours: Any, theirs: Any) -> Differences:
 
 def _our_words(union: Any) -> Iterator[tuple[str, Any]]:
     for member in members(union):
-        if isinstance(member, type) and issubclass(member, msgspec.Struct):
+        if isinstance(member, type) and issubclass(member, msgspec.Struct) and member.__struct_config__.tag != UNKNOWN:
             yield str(member.__struct_config__.tag), member
 
 
@@ -147,7 +149,8 @@ def _fields(owner: Any) -> dict[str, Any]:
     if issubclass(owner, BaseModel):
         fields = {key: field.annotation for key, field in keys(owner).items()}
         return {key: kind for key, kind in fields.items() if key != "type" or ANY in _values(kind)}
-    return {field.encode_name: field.type for field in msgspec.structs.fields(owner)}
+    fields = {field.encode_name: field.type for field in msgspec.structs.fields(owner)}
+    return {key: kind for key, kind in fields.items() if key != UNKNOWN}
 
 
 def _may_be_absent(owner: Any, key: str) -> bool:

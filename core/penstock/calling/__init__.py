@@ -27,6 +27,7 @@ from penstock.wire import (
     McpListTools,
     Program,
     ProgramOutput,
+    UnknownItem,
     WebSearchCall,
 )
 
@@ -62,7 +63,7 @@ OUTPUTS: dict[type[Item], Callable[[Any], Output]] = {
 }
 WISHES: frozenset[type[Item]] = frozenset({ConfigurationUpdate, McpApprovalResponse})
 """Items that ask the server for something, and say nothing to a model."""
-SILENT: frozenset[type[Item]] = WISHES | {McpListTools, McpApprovalRequest}
-"""Items that say nothing to a model: no message is written for them."""
+SILENT: frozenset[type[Item]] = WISHES | {McpListTools, McpApprovalRequest, UnknownItem}
+"""Items that say nothing to a model: no message is written for them. What that loses, the client was told."""
 
 __all__ = ["CALLS", "OFFERS", "OUTPUTS", "SILENT", "WISHES", "Call", "CallForm", "Offer", "Offers", "Output"]

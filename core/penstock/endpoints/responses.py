@@ -15,9 +15,10 @@ from penstock.endpoints.pages import page_of, page_reply
 from penstock.engine import Engine, Plan, stored_input
 from penstock.errors import ApiError, invalid, not_found, upstream_failed
 from penstock.http import JSON, SSE, Reply, json_reply
+from penstock.lossless import encode
 from penstock.ports import ChainTooLong, Headers, Store, StoredResponse
 from penstock.readers import FollowStream, SseStream, read_json, read_response
-from penstock.wire import CompactedResponse, Deleted, Message
+from penstock.wire import CompactedResponse, CompactionItem, Deleted, Message
 
 _encode = msgspec.json.Encoder().encode
 
@@ -51,17 +52,18 @@ class Responses:
         response = await read_response(run)
         if run.error is not None:
             raise run.error
-        if not response.output or response.usage is None:
-            raise upstream_failed("The server stopped before the context was compacted.", status=503)
+        compaction = next((item for item in response.output if isinstance(item, CompactionItem)), None)
+        if compaction is None or response.usage is None:
+            raise upstream_failed("The context was not compacted.")
         said = [item for item in prepared.context.items if isinstance(item, Message) and item.role == "user"]
-        output = [stored_input(item, ids.new_id).body for item in said] + [_encode(response.output[0])]
+        output = [stored_input(item, ids.new_id).body for item in said] + [encode(compaction)]
         compacted = CompactedResponse(
             id=response.id,
             created_at=response.created_at,
             output=[msgspec.Raw(item) for item in output],
             usage=response.usage,
         )
-        return Reply(200, [JSON, *_told(prepared.plan)], _encode(compacted))
+        return Reply(200, [JSON, *_told(prepared.plan)], encode(compacted))
 
     async def retrieve(self, call: Call) -> Reply:
         """`GET /responses/{id}`: the Response, or its events from any one on, just as its request asked for it."""

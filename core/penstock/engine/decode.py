@@ -10,15 +10,14 @@ import msgspec
 
 from penstock.errors import ApiError, invalid
 from penstock.limits import Limits
-from penstock.wire import NULL, CompactResponse, CreateResponse, FunctionTool, JsonSchemaFormat, NamespaceTool
+from penstock.wire import NULL, UNKNOWN, CompactResponse, CreateResponse, FunctionTool, JsonSchemaFormat, NamespaceTool
 
 from .bodies import read_body
+from .unknown import parts_of
 
-_PARTS = ("content", "output", "summary")
-"""Where an item may have a list of parts."""
-_OF_A_TURN = ("tools", "parallel_tool_calls", "text")
+_OF_A_TURN = {"tools", "parallel_tool_calls", "text"}
 """What agents send with every request, and what has no meaning for a compaction."""
-_KNOWN = frozenset(field.encode_name for field in msgspec.structs.fields(CreateResponse))
+_KNOWN = frozenset(field.encode_name for field in msgspec.structs.fields(CreateResponse)) - {UNKNOWN}
 
 
 class Decoded(msgspec.Struct):
@@ -39,20 +38,18 @@ def decode(body: bytes, limits: Limits) -> Decoded:
 def decode_compaction(body: bytes, limits: Limits) -> Decoded:
     """Read the body of `POST /responses/compact`, as a request that is not stored. Raises `ApiError` 400."""
     asked, fields = read_body(body, CompactResponse, items="input")
-    shared = {name: getattr(asked, name) for name in CompactResponse.__struct_fields__ if name not in _OF_A_TURN}
-    request = CreateResponse(**shared, store=False)
+    known = set(CompactResponse.__struct_fields__) - {"unknown"}
+    request = CreateResponse(**{name: getattr(asked, name) for name in known - _OF_A_TURN}, store=False)
     _check_sizes(request, limits)
-    return Decoded(request, {name: fields[name] for name in fields.keys() - set(CompactResponse.__struct_fields__)})
+    return Decoded(request, {name: fields[name] for name in fields.keys() - known})
 
 
 def _check_sizes(request: CreateResponse, limits: Limits) -> None:
     items = request.input if isinstance(request.input, list) else []
     _check_size(len(items), limits.input_items_max, "input")
     for index, item in enumerate(items):
-        for name in _PARTS:
-            parts = getattr(item, name, None)
-            if isinstance(parts, list):
-                _check_size(len(parts), limits.input_parts_max, f"input[{index}].{name}")
+        for name, parts in parts_of(item):
+            _check_size(len(parts), limits.input_parts_max, f"input[{index}].{name}")
     tools = request.tools or []
     within = sum(len(tool.tools) for tool in tools if isinstance(tool, NamespaceTool))
     _check_size(len(tools) + within, limits.tools_max, "tools")

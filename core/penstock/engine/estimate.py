@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import msgspec
-
+from penstock.lossless import encode
 from penstock.ports import Turn
 from penstock.wire import Response, Usage
 
 _BYTES_PER_TOKEN = 4
-
-_encode = msgspec.json.Encoder().encode
 
 
 def estimate_usage(turn: Turn, response: Response) -> Usage:
@@ -30,4 +27,4 @@ def estimate_input(turn: Turn) -> int:
 
 
 def _tokens(value: object) -> int:
-    return -(-len(_encode(value)) // _BYTES_PER_TOKEN) if value else 0
+    return -(-len(encode(value)) // _BYTES_PER_TOKEN) if value else 0

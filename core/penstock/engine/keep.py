@@ -9,12 +9,12 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
-import msgspec
 from msgspec.structs import replace
 
 from penstock.errors import ApiError, invalid, upstream_failed
 from penstock.ids import Clock, NewId
 from penstock.limits import Limits
+from penstock.lossless import encode
 from penstock.ports import Store, StoredItem, StoredResponse
 from penstock.wire import (
     CodeInterpreterCall,
@@ -38,12 +38,11 @@ from penstock.wire import (
     ProgramOutput,
     ReasoningItem,
     Response,
+    UnknownItem,
     WebSearchCall,
 )
 
 from .resolve import Context
-
-_encode = msgspec.json.Encoder().encode
 
 
 class Keeper(Protocol):
@@ -144,15 +143,15 @@ def stored_turn(response: Response, owner: str, context: Context, limits: Limits
         previous_response_id=response.previous_response_id,
         conversation_id=context.conversation_id,
         background=response.background,
-        body=_encode(response),
+        body=encode(response),
         input=[stored_input(item, new_id) for item in context.own],
     )
 
 
 def ended_row(row: StoredResponse, response: Response) -> StoredResponse:
     """The row as the turn ends."""
-    output = [StoredItem(str(item.id), _encode(item)) for item in response.output]
-    return replace(row, status=response.status, body=_encode(response), output=output, request=b"")
+    output = [StoredItem(str(item.id), encode(item)) for item in response.output]
+    return replace(row, status=response.status, body=encode(response), output=output, request=b"")
 
 
 def stored_input(item: InputItem, new_id: NewId) -> StoredItem:
@@ -161,9 +160,11 @@ def stored_input(item: InputItem, new_id: NewId) -> StoredItem:
     if isinstance(item, Message) and isinstance(item.content, str):
         part = OutputText if item.role == "assistant" else InputText
         item = replace(item, content=[part(text=item.content)])
+    if isinstance(item, UnknownItem):  # whether it has a status is its own affair
+        return StoredItem(item_id, encode(replace(item, id=item_id)))
     if "status" in item.__struct_fields__:
         item = replace(item, status=item.status or "completed")  # type: ignore[union-attr]
-    return StoredItem(item_id, _encode(replace(item, id=item_id)))
+    return StoredItem(item_id, encode(replace(item, id=item_id)))
 
 
 _PREFIXES: dict[type[object], str] = {

@@ -33,9 +33,14 @@ class Offering(msgspec.Struct):
     ignored: list[str]
 
 
+def offer_nothing() -> Offering:
+    """The offering to an upstream that takes the request's tools as they are."""
+    return Offering([], {}, Choice(), [])
+
+
 def offer_tools(request: CreateResponse, absent_tools: Literal["ignore", "reject"]) -> Offering:
     """The offering of a request. Raises `ApiError` 400 for tools and choices that cannot be."""
-    offering = Offering([], {}, Choice(), [])
+    offering = offer_nothing()
     kinds: dict[tuple[str, str], str] = {}
     for index, tool in enumerate(request.tools or ()):
         if make_offers := OFFERS.get(type(tool)):

@@ -14,8 +14,10 @@ from penstock.ports import Turn
 from penstock.secrets import Secret
 from penstock.wire import (
     NULL,
+    CompactionTrigger,
     ConversationReference,
     CreateResponse,
+    InputItem,
     PromptCacheOptions,
     Reasoning,
     Response,
@@ -25,12 +27,13 @@ from penstock.wire import (
 
 from .compaction import Compacting, compact_threshold, plan_compaction
 from .decode import Decoded
-from .offering import offer_tools
+from .offering import offer_nothing, offer_tools
+from .redaction import redacted
 from .resolve import Context
 from .routes import Route, Routes
 from .sealing import Seal
 from .shown import shown
-from .unknown import settle_unknown
+from .unknown import settle_unknown, settle_unknown_items
 
 
 class Policies(msgspec.Struct, kw_only=True, frozen=True):
@@ -76,14 +79,15 @@ def make_plan(
     """Decide everything that can be decided before the upstream is asked. Raises `ApiError`."""
     request = decoded.request
     model, route = routes.choose(request.model)
-    offering = offer_tools(request, policies.absent_tools)
-    extras = settle_unknown(decoded.unknown, policies.unknown_parameters)
+    offering = offer_nothing() if route.relays else offer_tools(request, policies.absent_tools)
+    extras = settle_unknown(decoded.unknown, policies.unknown_parameters, relays=route.relays)
+    left_out = [] if route.relays else settle_unknown_items(request, context.items, policies.unknown_parameters)
     options = request.stream_options
     streams = bool(request.stream or request.background)  # what runs in the background is kept event by event
     turn = Turn(
         model=route.aliases.get(model, model),
         request=request,
-        items=shown(context, seal),
+        items=_items(context, route, seal),
         offers=offering.offers,
         choice=offering.choice,
         stream=streams,
@@ -93,15 +97,16 @@ def make_plan(
     return Plan(
         route=route,
         turn=turn,
-        compacting=plan_compaction(turn, context, seal),
+        compacting=None if route.relays else plan_compaction(turn, context, seal),
         seal=seal if _keeps_thoughts(request) else None,
         forms=offering.forms,
         skeleton=_skeleton(request, context, model, response_id, created_at=created_at, is_stored=is_stored),
         ignored=[
             *extras.ignored,
+            *left_out,
             *offering.ignored,
-            *_wishes(context),
-            *_unhonoured(request, is_stored=is_stored, seals=seal is not None),
+            *_unhonoured(request, route, is_stored=is_stored, seals=seal is not None),
+            *([] if route.relays else _wishes(context)),
         ],
         stream=streams,
         summarize=_summary(request.reasoning) is not None,
@@ -142,7 +147,7 @@ def _skeleton(
         temperature=_or(request.temperature, 1.0),
         text=_text(request.text),
         tool_choice=request.tool_choice or "auto",
-        tools=request.tools or [],
+        tools=redacted(request.tools or []),
         top_logprobs=request.top_logprobs or 0,
         top_p=_or(request.top_p, 1.0),
         presence_penalty=_or(request.presence_penalty, 0.0),
@@ -173,25 +178,31 @@ def _cache_options(asked: PromptCacheOptions | None) -> PromptCacheOptions | msg
     """What is in force, with OpenAI's defaults; nothing where nothing was asked. `prewarm` is asked and not told."""
     if asked is None:
         return msgspec.UNSET
-    return PromptCacheOptions(
-        mode=asked.mode or "implicit", ttl=asked.ttl or "30m", comparison_response_id=asked.comparison_response_id
-    )
+    return msgspec.structs.replace(asked, mode=asked.mode or "implicit", ttl=asked.ttl or "30m", prewarm=msgspec.UNSET)
 
 
 def _text(text: TextConfig | None) -> TextConfig:
     text = text or TextConfig()
-    return TextConfig(format=text.format or TextFormat(), verbosity=text.verbosity or "medium")
+    return msgspec.structs.replace(text, format=text.format or TextFormat(), verbosity=text.verbosity or "medium")
+
+
+def _items(context: Context, route: Route, seal: Seal | None) -> list[InputItem]:
+    """What the upstream is shown. One that speaks Responses compacts by itself."""
+    items = shown(context, seal, relays=route.relays)
+    return [*items, CompactionTrigger()] if route.relays and context.compacts else items
 
 
 def _keeps_thoughts(request: CreateResponse) -> bool:
     return "reasoning.encrypted_content" in (request.include or ())
 
 
-def _unhonoured(request: CreateResponse, *, is_stored: bool, seals: bool) -> list[str]:
+def _unhonoured(request: CreateResponse, route: Route, *, is_stored: bool, seals: bool) -> list[str]:
     """Parameters that are known, and do nothing here yet."""
     ignored = []
     if request.store and not is_stored:
         ignored.append("store")
+    if route.relays:
+        return ignored
     if request.truncation == "auto":
         ignored.append("truncation")
     if request.context_management and (not seals or compact_threshold(request) is None):

@@ -10,11 +10,12 @@ import msgspec
 from penstock.errors import ApiError, invalid, not_found
 from penstock.ids import may_be_id
 from penstock.limits import Limits
+from penstock.lossless import Decoder
 from penstock.ports import ENDED, ChainTooLong, Store
 from penstock.wire import CompactionItem, CompactionTrigger, CreateResponse, InputItem, ItemReference, Message
 
 _LIMITS = Limits()
-_decode_item = msgspec.json.Decoder(InputItem).decode
+_decode_item = Decoder[InputItem](InputItem).decode
 
 
 class Context(msgspec.Struct):

@@ -10,13 +10,12 @@ from typing import TypeVar
 
 import msgspec
 
+from penstock import lossless
 from penstock.errors import invalid
 from penstock.ports import Sealer
-from penstock.wire import InputItem, ReasoningItem
+from penstock.wire import InputItem, ReasoningItem, ReasoningText, SummaryText
 
 T = TypeVar("T")
-
-_encode = msgspec.json.Encoder().encode
 
 
 class Thoughts(msgspec.Struct, kw_only=True):
@@ -42,7 +41,7 @@ class Compaction(msgspec.Struct, kw_only=True):
 
 
 _decode_thoughts = msgspec.json.Decoder(Thoughts).decode
-_decode_compaction = msgspec.json.Decoder(Compaction).decode
+_decode_compaction = lossless.decoder(Compaction).decode
 
 
 class Seal:
@@ -55,10 +54,9 @@ class Seal:
 
     def thoughts(self, item: ReasoningItem) -> str | None:
         """The thoughts of an item, sealed; None where they would be too long."""
-        thoughts = Thoughts(
-            content=[part.text for part in item.content or ()], summary=[part.text for part in item.summary]
-        )
-        return self._seal("reasoning", thoughts)
+        content = [part.text for part in item.content or () if isinstance(part, ReasoningText)]
+        summary = [part.text for part in item.summary if isinstance(part, SummaryText)]
+        return self._seal("reasoning", Thoughts(content=content, summary=summary))
 
     def open_thoughts(self, blob: str) -> Thoughts | None:
         """Thoughts that this owner has; None for anything else."""
@@ -77,7 +75,7 @@ class Seal:
         return self._open("compaction", blob, _decode_compaction)
 
     def _seal(self, kind: str, content: msgspec.Struct) -> str | None:
-        blob = self._sealer.seal(kind, self._owner, _encode(content))
+        blob = self._sealer.seal(kind, self._owner, lossless.encode(content))
         return blob if len(blob) <= self.chars_max else None
 
     def _open(self, kind: str, blob: str, decode: Callable[[bytes], T]) -> T | None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from penstock.errors import ApiError, invalid
-from penstock.wire import CompactionItem, InputItem, Message, ReasoningItem, ReasoningText, SummaryText
+from penstock.wire import UNSET, CompactionItem, InputItem, Message, ReasoningItem, ReasoningText, SummaryText
 
 from .resolve import Context
 from .sealing import Compaction, Seal
@@ -22,10 +22,11 @@ _PREFACE = (
 _SEALED = frozenset({ReasoningItem, CompactionItem})
 
 
-def shown(context: Context, seal: Seal | None) -> list[InputItem]:
+def shown(context: Context, seal: Seal | None, *, relays: bool = False) -> list[InputItem]:
     """The items of the context as the model sees them. Raises `ApiError` 400 for a compaction that does not open.
 
-    Thoughts that do not open, such as those of another provider, stay shut: the model answers without them.
+    Thoughts that do not open, such as those of another provider, stay shut: the model answers without them. An
+    upstream that `relays` has its own seal: it gets what does not open as it is.
     """
     items = context.items
     if not any(type(item) in _SEALED for item in items):
@@ -33,10 +34,13 @@ def shown(context: Context, seal: Seal | None) -> list[InputItem]:
     for index in reversed(range(len(items))):
         item = items[index]
         if isinstance(item, CompactionItem):
-            compaction = _opened(item, seal, _place(context, index))
-            items = [*standing(compaction, items[:index]), *items[index + 1 :]]
+            compaction = seal.open_compaction(item.encrypted_content) if seal else None
+            if compaction is not None:
+                items = [*standing(compaction, items[:index]), *items[index + 1 :]]
+            elif not relays:
+                raise _shut(seal, _place(context, index))
             break
-    return [_thinking(item, seal) if isinstance(item, ReasoningItem) else item for item in items]
+    return [_thinking(item, seal, relays=relays) if isinstance(item, ReasoningItem) else item for item in items]
 
 
 def standing(compaction: Compaction, past: Sequence[InputItem] = ()) -> list[InputItem]:
@@ -51,17 +55,15 @@ def instructing(items: Sequence[InputItem], *, users: bool) -> list[InputItem]:
     return [item for item in items if isinstance(item, Message) and item.role in roles]
 
 
-def _opened(item: CompactionItem, seal: Seal | None, place: str) -> Compaction:
+def _shut(seal: Seal | None, place: str) -> ApiError:
+    """A compaction does not open."""
     if seal is None:
-        raise no_sealing(place)
-    compaction = seal.open_compaction(item.encrypted_content)
-    if compaction is None:
-        message = (
-            "The compaction cannot be opened: it was made by another server or for another API key, under a key that "
-            "is no longer kept, or it is damaged."
-        )
-        raise invalid(message, place, "invalid_encrypted_content")
-    return compaction
+        return no_sealing(place)
+    message = (
+        "The compaction cannot be opened: it was made by another server or for another API key, under a key that is "
+        "no longer kept, or it is damaged."
+    )
+    return invalid(message, place, "invalid_encrypted_content")
 
 
 def no_sealing(param: str | None) -> ApiError:
@@ -78,15 +80,14 @@ def _place(context: Context, index: int) -> str:
     return "conversation" if context.conversation_id else "previous_response_id"
 
 
-def _thinking(item: ReasoningItem, seal: Seal | None) -> ReasoningItem:
+def _thinking(item: ReasoningItem, seal: Seal | None, *, relays: bool) -> ReasoningItem:
     """The item with its thoughts, where it has them sealed and not in the open."""
-    if seal is None or item.content or not item.encrypted_content:
-        return item
-    thoughts = seal.open_thoughts(item.encrypted_content)
+    thoughts = seal.open_thoughts(item.encrypted_content) if seal and item.encrypted_content else None
     if thoughts is None:
-        return item
+        return item if relays else replace(item, encrypted_content=UNSET)
     return replace(
         item,
-        content=[ReasoningText(text=text) for text in thoughts.content],
+        content=item.content or [ReasoningText(text=text) for text in thoughts.content],
         summary=item.summary or [SummaryText(text=text) for text in thoughts.summary],
+        encrypted_content=UNSET,
     )

@@ -44,8 +44,8 @@ class UpstreamSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown
     """Further names that clients may use, each with the upstream's own name for it."""
     headers: dict[Name, Secret] = {}
     """Sent with every request to it; the values are kept as secrets."""
-    dialect: Literal["chat_completions"] = "chat_completions"
-    """The language that it speaks."""
+    dialect: Literal["chat_completions", "responses"] = "chat_completions"
+    """The language that it speaks. Of `responses`, tools, items and events are relayed as they are."""
     options: Options = Options()
     """What is particular about how it speaks it."""
 

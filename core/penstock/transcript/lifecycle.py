@@ -29,6 +29,7 @@ RESPONSE: Machine = {
     "queued": {wire.InProgress: "in_progress", wire.Failed: "failed"},
     "in_progress": {
         wire.OutputItemAdded: "in_progress",
+        wire.UnknownEvent: "in_progress",
         wire.AudioDelta: "in_progress",
         wire.AudioDone: "in_progress",
         wire.AudioTranscriptDelta: "in_progress",
@@ -58,6 +59,9 @@ _FUNCTION_CALL: Machine = {
 _CUSTOM_TOOL_CALL: Machine = {
     OPEN: {wire.CustomToolCallInputDelta: OPEN, wire.CustomToolCallInputDone: "settled"},
     "settled": {wire.OutputItemDone: DONE},
+}
+_UNKNOWN_ITEM: Machine = {
+    OPEN: {wire.OutputItemDone: DONE},
 }
 
 # Calls that a server runs itself. Upstreams differ in which of their steps they tell, so each but the last may be
@@ -169,6 +173,9 @@ _SUMMARY_TEXT: Machine = {
     OPEN: {wire.ReasoningSummaryTextDelta: OPEN, wire.ReasoningSummaryTextDone: "settled"},
     "settled": {wire.ReasoningSummaryPartDone: DONE},
 }
+_UNKNOWN_PART: Machine = {
+    OPEN: {wire.ContentPartDone: DONE, wire.ReasoningSummaryPartDone: DONE},
+}
 
 MACHINES: dict[type[Any], Machine] = {
     wire.Response: RESPONSE,
@@ -189,9 +196,11 @@ MACHINES: dict[type[Any], Machine] = {
     wire.McpApprovalResponse: _AT_ONCE,
     wire.Program: _AT_ONCE,
     wire.ProgramOutput: _AT_ONCE,
+    wire.UnknownItem: _UNKNOWN_ITEM,
     wire.OutputText: _OUTPUT_TEXT,
     wire.Refusal: _REFUSAL,
     wire.ReasoningText: _REASONING_TEXT,
     wire.SummaryText: _SUMMARY_TEXT,
+    wire.UnknownPart: _UNKNOWN_PART,
 }
 """The machine of every object that a stream may open."""

@@ -32,12 +32,15 @@ from penstock.wire import (
     OutputItemDone,
     Queued,
     Response,
+    ResponseError,
     Usage,
     UsageReported,
 )
 
 from . import deltas
+from .closing import close_open
 from .lanes import CallLane, Lane, MessageLane, ReasoningLane, SealThoughts
+from .relay import Relay
 from .transcript import Transcript
 
 
@@ -71,6 +74,9 @@ class Reducer:
         self._calls: dict[int, _PendingCall] = {}
         self._usage: Usage | None = None
         self._incomplete: IncompleteReason | None = None
+        self._fault: ResponseError | None = None
+        self._facts: dict[str, Any] = {}
+        self._relay = Relay(transcript)
         self._budget = limits.output_bytes_max
         self._on: dict[type[Any], Callable[[Any], None]] = {
             deltas.TextDelta: self._text,
@@ -81,6 +87,9 @@ class Reducer:
             deltas.Compacted: self._compacted,
             deltas.UsageDelta: self._set_usage,
             deltas.Finish: self._finish,
+            deltas.Fault: self._break,
+            deltas.Relayed: self._relayed,
+            deltas.Facts: self._learn,
         }
 
     def begin(self, skeleton: Response) -> None:
@@ -100,12 +109,14 @@ class Reducer:
 
         It is not recorded yet, so that its Response can be kept before anybody sees it.
         """
+        if self._fault is not None:
+            return self._failed(self._fault)
         status: ItemStatus = "incomplete" if self._incomplete or is_cut else "completed"
         self._close(status)
         usage = self._usage or estimate(self._transcript.snapshot())
         if self._report_usage:
             self._transcript.record(UsageReported(usage=usage))
-        response = replace(self._transcript.snapshot(), status=status, usage=usage)
+        response = replace(self._transcript.snapshot(), status=status, usage=usage, **self._facts)
         if status == "incomplete":
             details = IncompleteDetails(reason=self._incomplete)
             return Incomplete(response=replace(response, incomplete_details=details))
@@ -113,10 +124,11 @@ class Reducer:
 
     def failure(self, error: ApiError) -> LifecycleEvent:
         """The response cannot go on: close what is open as incomplete. The terminal event is given, as by `ending`."""
+        return self._failed(error.response_error())
+
+    def _failed(self, error: ResponseError) -> Failed:
         self._close("incomplete")
-        response = replace(
-            self._transcript.snapshot(), status="failed", usage=self._usage, error=error.response_error()
-        )
+        response = replace(self._transcript.snapshot(), status="failed", usage=self._usage, error=error, **self._facts)
         return Failed(response=response)
 
     def abandon(self) -> None:
@@ -174,6 +186,19 @@ class Reducer:
     def _finish(self, delta: deltas.Finish) -> None:
         self._incomplete = delta.incomplete
 
+    def _break(self, delta: deltas.Fault) -> None:
+        self._fault = delta.error
+
+    def _relayed(self, delta: deltas.Relayed) -> None:
+        event = delta.event
+        if isinstance(event, OutputItemAdded):
+            self._may_open()
+        self._spend(getattr(event, "delta", ""))
+        self._relay.tell(event)
+
+    def _learn(self, delta: deltas.Facts) -> None:
+        self._facts |= delta.fields
+
     def _message(self) -> MessageLane:
         """The open message, or a new one in place of what was said before."""
         lane = self._said
@@ -209,6 +234,7 @@ class Reducer:
         for call in self._calls.values():
             call.close("completed" if call.lane and call.lane.is_whole() else status)
         self._calls.clear()
+        close_open(self._transcript, status)  # what was relayed has no lane
 
     def _may_open(self) -> None:
         if self._transcript.output_count >= self._limits.output_items_max:

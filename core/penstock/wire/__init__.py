@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from ._base import NULL, UNSET, Event, Fold, Item, ItemEvent, ItemStatus, Part, UnsetType, Wire
+from ._base import NULL, UNKNOWN, UNSET, Event, Fold, Item, ItemEvent, ItemStatus, Part, Unknown, UnsetType, Wire
 from .apply_patch import ApplyPatchTool
 from .audio import AudioDelta, AudioDone, AudioTranscriptDelta, AudioTranscriptDone
 from .code_interpreter import (
@@ -177,6 +177,7 @@ from .tool_choice import (
     ToolChoiceWebSearchPreview2025,
 )
 from .tool_search import ProgrammaticToolCallingTool, ToolSearchTool
+from .unknown import UnknownAnnotation, UnknownEvent, UnknownItem, UnknownPart, UnknownTool
 from .web_search import (
     WebSearchCall,
     WebSearchCallCompleted,
@@ -207,10 +208,11 @@ Tool: TypeAlias = (
     | ShellTool
     | LocalShellTool
     | ApplyPatchTool
+    | UnknownTool
 )
 
-OutputPart: TypeAlias = OutputText | Refusal | ReasoningText
-ContentPart: TypeAlias = InputText | InputImage | InputFile | InputAudio | OutputText | Refusal
+OutputPart: TypeAlias = OutputText | Refusal | ReasoningText | UnknownPart
+ContentPart: TypeAlias = InputText | InputImage | InputFile | InputAudio | OutputText | Refusal | UnknownPart
 
 OutputItem: TypeAlias = (
     Message
@@ -230,6 +232,7 @@ OutputItem: TypeAlias = (
     | Program
     | ProgramOutput
     | CompactionItem
+    | UnknownItem
 )
 InputItem: TypeAlias = OutputItem | ItemReference | CompactionTrigger | ConfigurationUpdate
 
@@ -289,4 +292,5 @@ StreamEvent: TypeAlias = (
     | AudioDone
     | AudioTranscriptDelta
     | AudioTranscriptDone
+    | UnknownEvent
 )

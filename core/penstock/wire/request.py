@@ -58,8 +58,8 @@ class TextConfig(Wire, kw_only=True):
 class StreamOptions(Wire, kw_only=True):
     """How the stream is written."""
 
-    include_obfuscation: bool | None = None
-    include_usage: bool | None = None
+    include_obfuscation: bool | None | UnsetType = UNSET
+    include_usage: bool | None | UnsetType = UNSET
 
 
 class Prompt(Wire, kw_only=True):
@@ -86,7 +86,7 @@ class PromptCacheOptions(Wire, kw_only=True):
     prewarm: bool | UnsetType = UNSET
 
 
-class CreateResponse(Wire, kw_only=True):
+class CreateResponse(Wire, kw_only=True, forbid_unknown_fields=False):
     """What a client asks for. Token counts are tokens; penalties run from -2 to 2."""
 
     model: str | None = None

@@ -19,6 +19,7 @@ from core.kit import (
     service,
     to_json,
 )
+from penstock import lossless
 from penstock.engine.compaction import PROMPT, open_turn
 from penstock.engine.sealing import Compaction, Seal
 from penstock.engine.shown import standing
@@ -253,6 +254,14 @@ def test_what_a_later_version_sealed_does_not_open() -> None:
     assert SEAL.open_compaction(later) is None
     assert SEAL.open_thoughts(sealer.seal("reasoning", "me", b"\xff")) is None
     assert SEAL.open_compaction("compaction:me:" + "00" * LIMITS.sealed_chars_max) is None
+
+
+def test_what_nobody_here_knows_is_in_it() -> None:
+    sent = {"type": "message", "role": "user", "content": [{"type": "new_part", "x": 1}], "new_field": [None]}
+    item = lossless.decoder(Message).decode(json.dumps(sent).encode())
+    opened = SEAL.open_compaction(SEAL.compaction(Compaction(summary="s", after=[item])))
+    assert opened is not None
+    assert [json.loads(lossless.encode(kept)) for kept in opened.after] == [sent]
 
 
 def test_a_compaction_by_itself_takes_messages_from_the_past() -> None:

@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 from openai.types.responses import Response
 
-from core.kit import NOW_S, Json, Spoken, plan, routes, to_json
+from core.kit import NOW_S, Json, Spoken, encode, plan, routes, to_json
+from penstock.calling import OFFERS
 from penstock.engine import Policies
 from penstock.errors import ApiError
 from penstock.secrets import Secret
-from penstock.wire import CreateResponse
+from penstock.wire import CreateResponse, McpTool
 from support import oracle
 from support.scripts import NOTE, WEATHER
 
@@ -101,7 +102,8 @@ def oracle_checked(**request: Any) -> Json:
 
 
 def test_every_parameter_is_echoed_or_has_a_reason_not_to_be() -> None:
-    assert set(CreateResponse.__struct_fields__) == ECHOES.keys() | UNECHOED.keys() | ELSEWHERE | OF_OPENAI
+    fields = {*CreateResponse.__struct_fields__} - {"unknown"}
+    assert fields == ECHOES.keys() | UNECHOED.keys() | ELSEWHERE | OF_OPENAI
     assert not UNECHOED.keys() & Response.model_fields.keys() - {"input"}
 
 
@@ -254,3 +256,61 @@ def test_without_a_store_what_needs_one_is_refused(request_fields: Json, param: 
     with pytest.raises(ApiError) as caught:
         plan(**request_fields)
     assert (caught.value.status, caught.value.param) == (400, param)
+
+
+# Secrets, and what nobody here knows.
+
+MCP = {"type": "mcp", "server_label": "s", "server_url": "https://example.com"}
+SECRETS: dict[str, tuple[Json, Json]] = {
+    "a token": (MCP | {"authorization": "tok-1"}, MCP | {"authorization": "<redacted>"}),
+    "headers": (
+        MCP | {"headers": {"X-Key": "tok-1", "Y": ""}},
+        MCP | {"headers": {"X-Key": "<redacted>", "Y": "<redacted>"}},
+    ),
+    "no secret": (MCP | {"authorization": None, "headers": {}}, MCP | {"authorization": None, "headers": {}}),
+    "a tool that nobody knows": (
+        {"type": "new", "authorization": "tok-1", "headers": {"a": "tok-1"}, "port": 1},
+        {"type": "new", "authorization": "<redacted>", "headers": "<redacted>", "port": 1},
+    ),
+}
+
+
+@pytest.mark.parametrize(("asked", "told"), SECRETS.values(), ids=SECRETS)
+def test_secrets_of_tools_are_not_echoed(asked: Json, told: Json, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(OFFERS, McpTool, lambda tool: iter(()))  # as it will be once there is a driver
+    planned = plan(tools=[asked, WEATHER])
+    assert to_json(planned.skeleton)["tools"] == [told, WEATHER]
+    assert "tok-1" not in encode(planned.skeleton).decode()
+    assert to_json(planned.turn.request)["tools"] == [asked, WEATHER]
+
+
+NEW = {"type": "new"}
+STRANGERS: dict[str, tuple[Any, str, str]] = {
+    "an item": ([MESSAGE, NEW], "input[1]", "unknown_item"),
+    "a part of a message": ([{"role": "user", "content": [NEW]}], "input[0].content[0]", "unknown_part"),
+    "a part of a thought": ([{"type": "reasoning", "summary": [NEW]}], "input[0].summary[0]", "unknown_part"),
+    "a part of an output": (
+        [
+            {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+            {"type": "function_call_output", "call_id": "c", "output": [NEW, {"type": "input_text", "text": "x"}]},
+        ],
+        "input[1].output[0]",
+        "unknown_part",
+    ),
+}
+
+
+@pytest.mark.parametrize(("given", "place", "code"), STRANGERS.values(), ids=STRANGERS)
+def test_what_nobody_knows_is_told_or_rejected(given: Any, place: str, code: str) -> None:
+    for policy in ("ignore", "forward"):
+        assert plan(policies=Policies(unknown_parameters=policy), input=given).ignored == [f"{place}.new"]
+    with pytest.raises(ApiError) as caught:
+        plan(policies=Policies(unknown_parameters="reject"), input=given)
+    assert (caught.value.status, caught.value.param, caught.value.code) == (400, f"{place}.type", code)
+
+
+@pytest.mark.parametrize("field", ["text", "reasoning", "prompt_cache_options", "tools"])
+def test_what_nobody_knows_of_a_setting_is_echoed(field: str) -> None:
+    asked = [WEATHER | {"new": [1]}] if field == "tools" else {"new": [1]}
+    told = to_json(plan(**{field: asked}).skeleton)[field]
+    assert (told[0] if field == "tools" else told)["new"] == [1]

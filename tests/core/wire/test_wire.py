@@ -14,7 +14,7 @@ from support import hosted, samples
 from support.oracle import PROMISED, check_response
 
 EVENTS = get_args(wire.StreamEvent)
-OTHER_NAMES = {wire.UsageReported: "Usage is what it reports"}
+OTHER_NAMES = {wire.UsageReported: "Usage is what it reports", wire.UnknownEvent: "it stands for any type"}
 
 ITEMS: list[Json] = [
     {"type": "message", "role": "user", "content": ""},

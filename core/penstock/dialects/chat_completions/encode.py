@@ -20,6 +20,7 @@ from penstock.wire import (
     InputItem,
     Message,
     ReasoningItem,
+    ReasoningText,
 )
 from penstock.wire import (
     JsonObjectFormat as AnyJson,
@@ -209,7 +210,7 @@ class _Writer:
     def _reasoning(self, item: ReasoningItem) -> None:
         if self._texts or self._calls:
             self._end_turn()
-        self._thoughts.extend(part.text for part in item.content or ())
+        self._thoughts.extend(part.text for part in item.content or () if isinstance(part, ReasoningText))
 
     def _message(self, item: Message, param: str) -> None:
         if item.role == "assistant":

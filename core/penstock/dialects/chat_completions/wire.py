@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from penstock.replies import ReadError
+
 
 class _Sent(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A JSON object that we send."""
@@ -308,15 +310,6 @@ class ReadUsage(_Read):
     prompt_cache_hit_tokens: int | None = None
 
 
-class ReadError(_Read):
-    """An error object."""
-
-    message: str | None = None
-    type: str | None = None
-    param: str | None = None
-    code: str | int | None = None
-
-
 class ReadReply(_Read):
     """A chunk of a stream, a whole completion, or an error told with either."""
 
@@ -325,18 +318,3 @@ class ReadReply(_Read):
     error: ReadError | str | None = None
     object: str | None = None
     message: str | None = None
-    detail: Any = None
-
-
-class ReadModel(_Read):
-    """A model of the list."""
-
-    id: str
-    created: int | None = None
-    owned_by: str | None = None
-
-
-class ReadModels(_Read):
-    """The list of models."""
-
-    data: list[ReadModel] = []
