@@ -20,6 +20,7 @@ from penstock_adapters.aiohttp import AiohttpClient
 from penstock_adapters.asgi import AsgiApp
 from penstock_adapters.compression import decompress
 from penstock_adapters.cryptography import AeadSealer
+from penstock_adapters.prompts import PromptFolder
 
 
 def create_app(settings: Settings | None = None) -> Starlette:
@@ -32,6 +33,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         decompress=decompress,
         stores=STORES,
         make_sealer=_sealing(settings),
+        prompts=PromptFolder,
     )
 
     @asynccontextmanager

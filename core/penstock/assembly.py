@@ -16,7 +16,7 @@ from penstock.dialects.chat_completions import ChatCompletions, Options
 from penstock.dialects.responses import Responses
 from penstock.engine import LocalUpstream, Policies, RemoteUpstream, Route, Routes
 from penstock.limits import Limits
-from penstock.ports import Dialect, Sealer, Store, Transport
+from penstock.ports import Dialect, Prompts, Sealer, Store, Transport
 from penstock.service import Decompress, Service, no_encodings
 from penstock.settings import SEAL_KEY_BYTES, Settings, SettingsError, UpstreamSettings, read_seal_keys
 
@@ -55,6 +55,10 @@ def _no_network(url: str, limits: Limits) -> Transport:
     raise TypeError(f"build() needs an argument 'connect' to reach {url}")
 
 
+def _no_files(path: str) -> Prompts:
+    raise TypeError(f"build() needs an argument 'prompts' to read templates from {path}")
+
+
 def build(
     settings: Settings,
     *,
@@ -62,6 +66,7 @@ def build(
     decompress: Decompress = no_encodings,
     stores: Mapping[str, OpenStore] = _NO_STORES,
     make_sealer: MakeSealer | None = None,
+    prompts: Callable[[str], Prompts] = _no_files,
 ) -> Service:
     """The service that the settings describe. Nothing is connected to or opened before the first request."""
     return Service(
@@ -71,6 +76,7 @@ def build(
         policies=Policies(unknown_parameters=settings.unknown_parameters, absent_tools=settings.absent_tools),
         store=open_store(settings.store or "memory://", stores),
         sealer=make_sealer(_seal_keys(settings)) if make_sealer else None,
+        prompts=prompts(settings.prompts) if settings.prompts else None,
         decompress=decompress,
         done_marker=settings.done_marker,
     )
@@ -112,7 +118,7 @@ def open_store(url: str, stores: Mapping[str, OpenStore] = _NO_STORES) -> Store 
 def build_routes(settings: Settings, connect: Connect) -> Routes:
     """A route for each upstream; the synthetic model where there is none."""
     if not settings.upstreams:
-        local = LocalUpstream(synthetic.speak, synthetic.MODELS)
+        local = LocalUpstream(synthetic.speak, synthetic.MODELS, synthetic.count_input)
         route = Route(name="synthetic", upstream=local, models=synthetic.MODELS)
         return Routes([route], settings.model or synthetic.MODELS[0])
     routes = [_route(upstream, settings, connect) for upstream in settings.upstreams]
@@ -127,6 +133,7 @@ def _route(upstream: UpstreamSettings, settings: Settings, connect: Connect) -> 
         limits,
         key=upstream.key,
         headers=upstream.headers.items(),
+        context_tokens=upstream.context_tokens,
     )
     return Route(
         name=upstream.name,

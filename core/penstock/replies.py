@@ -36,12 +36,29 @@ class _ReadReply(msgspec.Struct, kw_only=True):
     detail: Any = None
 
 
+class _ReadModelMeta(msgspec.Struct, kw_only=True):
+    """What llama.cpp tells of a model: its context as it is served, and as it was trained."""
+
+    n_ctx: int | None = None
+    n_ctx_train: int | None = None
+
+
 class _ReadModel(msgspec.Struct, kw_only=True):
-    """A model of the list."""
+    """A model of the list. The size of its context is vLLM's `max_model_len`, and OpenRouter's `context_length`."""
 
     id: str
     created: int | None = None
     owned_by: str | None = None
+    max_model_len: int | None = None
+    context_length: int | None = None
+    meta: _ReadModelMeta | None = None
+
+    @property
+    def context_tokens(self) -> int | None:
+        """The size of its context, if that is told: as it is served first, then as it was trained."""
+        meta = self.meta
+        told = (self.max_model_len, meta and meta.n_ctx, self.context_length, meta and meta.n_ctx_train)
+        return next((size for size in told if size and size > 0), None)
 
 
 class _ReadModels(msgspec.Struct, kw_only=True):
@@ -52,11 +69,21 @@ class _ReadModels(msgspec.Struct, kw_only=True):
 
 def read_models(body: bytes) -> list[Model]:
     """The models of a list; more about them than their ids is not kept. Raises `ApiError`."""
+    return [
+        Model(id=model.id, created=model.created or 0, owned_by=model.owned_by or "upstream") for model in _listed(body)
+    ]
+
+
+def read_context_sizes(body: bytes) -> dict[str, int]:
+    """The sizes of the contexts of the models of a list, in tokens, where they are told. Raises `ApiError`."""
+    return {model.id: size for model in _listed(body) if (size := model.context_tokens)}
+
+
+def _listed(body: bytes) -> list[_ReadModel]:
     try:
-        models = msgspec.json.decode(body, type=_ReadModels).data
+        return msgspec.json.decode(body, type=_ReadModels).data
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise upstream_failed("The upstream's list of models cannot be read.") from None
-    return [Model(id=model.id, created=model.created or 0, owned_by=model.owned_by or "upstream") for model in models]
 
 
 def reply_error(status: int, headers: Mapping[str, str], body: bytes, *, own_key: bool) -> ApiError:

@@ -26,7 +26,7 @@ from penstock.errors import ApiError, not_found, our_fault
 from penstock.http import Reply, Request, error_reply, identified
 from penstock.limits import Limits
 from penstock.lossless import encode
-from penstock.ports import Sealer, Store
+from penstock.ports import Prompts, Sealer, Store
 from penstock.readers import read_response
 from penstock.secrets import Secret
 from penstock.wire import CreateResponse, Event, Response
@@ -35,6 +35,8 @@ _log = logging.getLogger("penstock.service")
 
 _OPEN = ("/healthz", "/readyz")
 """What is answered without a key."""
+_NO_IDS = ("/responses/input_tokens",)
+"""Paths that stand where an id might, and are words."""
 _LIMITS = Limits()
 _POLICIES = Policies()
 _CLIENT_LEFT = Reply(499, [], b"")
@@ -62,11 +64,12 @@ class Service:
         policies: Policies = _POLICIES,
         store: Store | None = None,
         sealer: Sealer | None = None,
+        prompts: Prompts | None = None,
         decompress: Decompress = no_encodings,
         done_marker: bool = True,
     ) -> None:
         self.limits = limits
-        self._engine = Engine(routes, policies, limits, store, sealer)
+        self._engine = Engine(routes, policies, limits, store, sealer, prompts)
         self._access = access
         self._decompress = decompress
         self._table = _table(
@@ -159,6 +162,7 @@ def _table(
     return {
         "/responses": {"POST": responses.create},
         "/responses/compact": {"POST": responses.compact},
+        "/responses/input_tokens": {"POST": responses.input_tokens},
         "/responses/*": {"GET": responses.retrieve, "DELETE": responses.delete},
         "/responses/*/cancel": {"POST": responses.cancel},
         "/responses/*/input_items": {"GET": responses.input_items},
@@ -178,7 +182,12 @@ def _table(
 
 
 def _pattern(path: str) -> tuple[str, list[str]]:
-    """A path's pattern and the ids in it: every second step is an id, and all that follows `/models/` is one."""
+    """A path's pattern and the ids in it.
+
+    Every second step is an id, but for a few words; and all that follows `/models/` is one.
+    """
+    if path in _NO_IDS:
+        return path, []
     if path.startswith("/models/"):
         return "/models/*", [path.removeprefix("/models/")]
     steps = path.split("/")

@@ -181,6 +181,10 @@ class Spoken:
         self.batches = batches
         self.opening = opening
         self.turns: list[Turn] = []
+        self.size: int | None = None
+        """What it tells of the size of its contexts."""
+        self.count: Callable[[Turn], int | None] = lambda turn: None
+        """How it counts; it may raise."""
         self.closed = 0
 
     async def open(self, turn: Turn) -> Deltas:
@@ -191,6 +195,12 @@ class Spoken:
 
     async def models(self, bearer: Secret | None) -> list[Model]:
         return [Model(id="told")]
+
+    async def count_tokens(self, turn: Turn) -> int | None:
+        return self.count(turn)
+
+    async def context_tokens(self, model: str, bearer: Secret | None) -> int | None:
+        return self.size
 
     async def aclose(self) -> None:
         """Nothing is held."""

@@ -30,9 +30,11 @@ BODY = b'{"choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}],"usage
 
 
 class Obliging(Scripted):
-    """Answers whatever it is asked, after it has looked whether that is JSON."""
+    """Answers whatever it is asked, after it has looked whether that is JSON. Its context is a small one."""
 
     async def send(self, request: HttpRequest) -> HttpReply:
+        if request.path == "/models":
+            return ScriptedReply(b'{"data":[{"id":"any","max_model_len":64}]}')
         asked = json.loads(request.body)
         assert asked["messages"] is not None
         if asked.get("stream"):

@@ -88,11 +88,10 @@ class Conversations:
     async def item(self, call: Call) -> Reply:
         """`GET /conversations/{id}/items/{item_id}`."""
         include = call.include()
-        page = await self._store().page_items(call.owner, call.ids[0])
-        for item in page.items if page else ():
-            if item.id == call.ids[1]:
-                return json_reply(bytes(shown(item, include)))
-        raise _unknown_item(call.ids[1])
+        body = await self._store().item(call.owner, *call.ids)
+        if body is None:
+            raise _unknown_item(call.ids[1])
+        return json_reply(bytes(shown(StoredItem(call.ids[1], body), include)))
 
     async def delete_item(self, call: Call) -> Reply:
         """`DELETE /conversations/{id}/items/{item_id}`: the conversation that is left."""

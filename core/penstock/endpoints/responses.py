@@ -12,13 +12,13 @@ import msgspec
 from penstock import ids
 from penstock.endpoints.call import Call
 from penstock.endpoints.pages import page_of, page_reply
-from penstock.engine import Engine, Plan, stored_input
+from penstock.engine import Engine, Plan, count_input, stored_input
 from penstock.errors import ApiError, invalid, not_found, upstream_failed
 from penstock.http import JSON, SSE, Reply, json_reply
 from penstock.lossless import encode
 from penstock.ports import ChainTooLong, Headers, Store, StoredResponse
 from penstock.readers import FollowStream, SseStream, read_json, read_response
-from penstock.wire import CompactedResponse, CompactionItem, Deleted, Message
+from penstock.wire import UNSET, CompactedResponse, CompactionItem, Deleted, InputTokens, Message
 
 _encode = msgspec.json.Encoder().encode
 
@@ -55,7 +55,8 @@ class Responses:
         compaction = next((item for item in response.output if isinstance(item, CompactionItem)), None)
         if compaction is None or response.usage is None:
             raise upstream_failed("The context was not compacted.")
-        said = [item for item in prepared.context.items if isinstance(item, Message) and item.role == "user"]
+        context = prepared.context
+        said = [item for item in (*context.earlier, *context.own) if isinstance(item, Message) and item.role == "user"]
         output = [stored_input(item, ids.new_id).body for item in said] + [encode(compaction)]
         compacted = CompactedResponse(
             id=response.id,
@@ -64,6 +65,13 @@ class Responses:
             usage=response.usage,
         )
         return Reply(200, [JSON, *_told(prepared.plan)], encode(compacted))
+
+    async def input_tokens(self, call: Call) -> Reply:
+        """`POST /responses/input_tokens`: what the input of a request would cost, which is not run."""
+        plan = await self._engine.plan(call.body(), call.owner, call.key)
+        count = await count_input(plan.route.upstream, plan.turn, self._engine.limits)
+        told = InputTokens(input_tokens=count.tokens, estimated=count.is_estimated or UNSET)
+        return Reply(200, [JSON, *_told(plan)], _encode(told))
 
     async def retrieve(self, call: Call) -> Reply:
         """`GET /responses/{id}`: the Response, or its events from any one on, just as its request asked for it."""

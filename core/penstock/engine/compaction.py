@@ -41,6 +41,8 @@ class Compacting(msgspec.Struct, kw_only=True):
 
     asked: Turn
     """The turn in which the model sums up."""
+    leading: list[InputItem]
+    """What stands ahead of everything in this turn, and in no other."""
     before: list[InputItem] | None
     after: list[InputItem]
     answers: bool
@@ -55,11 +57,13 @@ def plan_compaction(turn: Turn, context: Context, seal: Seal | None) -> Compacti
     threshold = compact_threshold(turn.request)
     if seal is None or threshold is None or estimate_input(turn) <= threshold:
         return None
-    past, after = _parted(turn.items)
+    leading = context.leading
+    past, after = _parted(turn.items[len(leading) :])
     if not past:
         return None
     before = instructing(past, users=False)
-    return Compacting(asked=_asking(turn, past), before=before, after=after, answers=True, seal=seal)
+    asked = _asking(turn, [*leading, *past])
+    return Compacting(asked=asked, leading=leading, before=before, after=after, answers=True, seal=seal)
 
 
 def compact_threshold(request: CreateResponse) -> int | None:
@@ -74,7 +78,8 @@ def _asked_for(turn: Turn, context: Context, seal: Seal | None) -> Compacting:
         raise no_sealing("input")
     if not turn.items:
         raise invalid("There is nothing to compact: the context is empty.", "input")
-    return Compacting(asked=_asking(turn, turn.items), before=None, after=[], answers=False, seal=seal)
+    asked = _asking(turn, turn.items)
+    return Compacting(asked=asked, leading=[], before=None, after=[], answers=False, seal=seal)
 
 
 def _parted(items: Sequence[InputItem]) -> tuple[list[InputItem], list[InputItem]]:
@@ -168,7 +173,7 @@ class CompactingDeltas:
         told: list[Delta] = [Compacted(how.seal.compaction(compaction))]
         self._is_summed_up = True
         if how.answers:
-            turn = replace(self._turn, items=standing(compaction))
+            turn = replace(self._turn, items=[*how.leading, *standing(compaction)])
             self._opening = asyncio.ensure_future(self._upstream.open(turn))
         elif self._usage is not None:
             told.append(UsageDelta(self._usage))

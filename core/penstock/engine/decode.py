@@ -10,7 +10,16 @@ import msgspec
 
 from penstock.errors import ApiError, invalid
 from penstock.limits import Limits
-from penstock.wire import NULL, UNKNOWN, CompactResponse, CreateResponse, FunctionTool, JsonSchemaFormat, NamespaceTool
+from penstock.wire import (
+    NULL,
+    UNKNOWN,
+    CompactResponse,
+    CreateResponse,
+    FunctionTool,
+    InputItem,
+    JsonSchemaFormat,
+    NamespaceTool,
+)
 
 from .bodies import read_body
 from .unknown import parts_of
@@ -25,6 +34,8 @@ class Decoded(msgspec.Struct):
 
     request: CreateResponse
     unknown: dict[str, msgspec.Raw]
+    leading: list[InputItem] = []
+    """What a prompt template says before everything else."""
 
 
 def decode(body: bytes, limits: Limits) -> Decoded:

@@ -13,14 +13,16 @@ import msgspec
 
 from penstock import ids
 from penstock.limits import Limits
-from penstock.ports import Sealer, Store, StoredResponse
+from penstock.ports import Prompts, Sealer, Store, StoredResponse
 from penstock.secrets import Secret
 from penstock.wire import CreateResponse
 
 from .background import Background, BackgroundKeeper
-from .decode import decode, decode_compaction
+from .decode import Decoded, decode, decode_compaction
+from .fitting import fit
 from .keep import ConversationWriter, TurnKeeper, stored_turn
 from .plan import Plan, Policies, make_plan
+from .prompts import apply_prompt
 from .resolve import Context, conversation_of, resolve, unknown_conversation
 from .routes import Routes
 from .run import Run
@@ -55,6 +57,7 @@ class Engine:
         limits: Limits,
         store: Store | None = None,
         sealer: Sealer | None = None,
+        prompts: Prompts | None = None,
     ) -> None:
         self.routes = routes
         self.limits = limits
@@ -62,6 +65,7 @@ class Engine:
         self.background = None if store is None else Background(store, limits, self._resume, ids.clock_s)
         self._policies = policies
         self._sealer = sealer
+        self._prompts = prompts
         self._starting = asyncio.Lock()
         self._running: WeakSet[Run] = WeakSet()
         self.is_draining = False
@@ -87,28 +91,21 @@ class Engine:
         compacts: bool = False,
     ) -> Prepared:
         """Decode, resolve and plan; `compacts` takes the body for that of a compaction. Raises `ApiError`."""
-        decoded = decode_compaction(body, self.limits) if compacts else decode(body, self.limits)
+        decoded = decode_compaction(body, self.limits) if compacts else await self._decode(body)
         response_id = response_id or ids.new_id("resp_")
         writer = await self._lock(decoded.request, owner, response_id)
         try:
-            context = await resolve(decoded.request, self.store, owner, self.limits)
-            context.compacts |= compacts
-            plan = make_plan(
-                decoded,
-                context,
-                self.routes,
-                self._policies,
-                bearer=key,
-                response_id=response_id,
-                created_at=ids.now_s(),
-                is_stored=self.store is not None and decoded.request.store is not False,
-                seal=self._seal(owner),
-            )
+            context, plan = await self._plan(decoded, owner, key, response_id, compacts=compacts)
         except BaseException:
             if writer is not None:
                 await writer.unlock()
             raise
         return Prepared(body, owner, context, plan, writer)
+
+    async def plan(self, body: bytes, owner: str = "", key: Secret | None = None) -> Plan:
+        """The plan of a request that will not run, and holds nothing. Raises `ApiError`."""
+        _, plan = await self._plan(await self._decode(body), owner, key, ids.new_id("resp_"))
+        return plan
 
     async def run(self, prepared: Prepared, disconnected: Callable[[], Awaitable[None]] | None = None) -> Run:
         """A run that a client waits for, accepted by its upstream. Raises `ApiError`."""
@@ -159,6 +156,35 @@ class Engine:
 
     def _seal(self, owner: str) -> Seal | None:
         return None if self._sealer is None else Seal(self._sealer, owner, self.limits.sealed_chars_max)
+
+    async def _decode(self, body: bytes) -> Decoded:
+        """The request, its prompt template filled in. Raises `ApiError`."""
+        decoded = decode(body, self.limits)
+        prompt = decoded.request.prompt
+        return decoded if prompt is None else await apply_prompt(decoded, prompt, self._prompts, self.limits)
+
+    async def _plan(
+        self, decoded: Decoded, owner: str, key: Secret | None, response_id: str, *, compacts: bool = False
+    ) -> tuple[Context, Plan]:
+        """Resolve, plan and, where that was asked, fit into the model's context. Raises `ApiError`."""
+        request = decoded.request
+        context = await resolve(request, self.store, owner, self.limits)
+        context.leading = decoded.leading
+        context.compacts |= compacts
+        plan = make_plan(
+            decoded,
+            context,
+            self.routes,
+            self._policies,
+            bearer=key,
+            response_id=response_id,
+            created_at=ids.now_s(),
+            is_stored=self.store is not None and request.store is not False,
+            seal=self._seal(owner),
+        )
+        if request.truncation == "auto" and plan.compacting is None:  # what is summed up need not be cut
+            await fit(plan, self.limits, leading=len(context.leading))
+        return context, plan
 
     async def _lock(self, request: CreateResponse, owner: str, response_id: str) -> ConversationWriter | None:
         """The right to write to the request's conversation, which only its owner may hold. Raises `ApiError`.

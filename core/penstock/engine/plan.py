@@ -18,6 +18,7 @@ from penstock.wire import (
     ConversationReference,
     CreateResponse,
     InputItem,
+    Message,
     PromptCacheOptions,
     Reasoning,
     Response,
@@ -132,11 +133,12 @@ def _skeleton(
         background=bool(request.background),
         previous_response_id=request.previous_response_id,
         conversation=ConversationReference(id=context.conversation_id) if context.conversation_id else None,
-        instructions=request.instructions,
+        instructions=_instructions(request, context),
         max_output_tokens=request.max_output_tokens,
         max_tool_calls=request.max_tool_calls,
         model=model,
         parallel_tool_calls=request.parallel_tool_calls is not False,
+        prompt=request.prompt,
         prompt_cache_key=request.prompt_cache_key,
         prompt_cache_retention=request.prompt_cache_retention,
         prompt_cache_options=_cache_options(request.prompt_cache_options),
@@ -157,6 +159,14 @@ def _skeleton(
         metadata=request.metadata or {},
         image=msgspec.UNSET if request.image == NULL else _IMAGES_AS_THEY_ARE,
     )
+
+
+def _instructions(request: CreateResponse, context: Context) -> str | list[InputItem] | None:
+    """A text, or the items that a prompt template begins with, the text before them."""
+    if not context.leading:
+        return request.instructions
+    text = [Message(role="developer", content=request.instructions)] if request.instructions else []
+    return [*text, *context.leading]
 
 
 def _or(value: float | None, default: float) -> float:
@@ -203,8 +213,6 @@ def _unhonoured(request: CreateResponse, route: Route, *, is_stored: bool, seals
         ignored.append("store")
     if route.relays:
         return ignored
-    if request.truncation == "auto":
-        ignored.append("truncation")
     if request.context_management and (not seals or compact_threshold(request) is None):
         ignored.append("context_management")
     if _keeps_thoughts(request) and not seals:

@@ -28,11 +28,13 @@ class Context(msgspec.Struct):
     conversation_id: str | None = None
     compacts: bool = False
     """Whether it shall be compacted, and nothing answered."""
+    leading: list[InputItem] = []
+    """The items of a prompt template. They are instructions: never inherited, and not kept among the input."""
 
     @property
     def items(self) -> list[InputItem]:
         """All of them."""
-        return self.earlier + self.own if self.earlier else self.own
+        return [*self.leading, *self.earlier, *self.own] if self.leading or self.earlier else self.own
 
 
 async def resolve(
@@ -65,8 +67,6 @@ def _since_compaction(items: list[InputItem]) -> int:
 
 
 def _check_combination(request: CreateResponse) -> None:
-    if request.prompt is not None:
-        raise invalid("No prompt templates are configured on this server.", "prompt", "unsupported_parameter")
     if request.previous_response_id is not None and request.conversation is not None:
         message = "'previous_response_id' and 'conversation' cannot be used together: a conversation has its own past."
         raise invalid(message, "previous_response_id")
@@ -78,7 +78,7 @@ def _own_items(request: CreateResponse) -> list[InputItem]:
     if isinstance(request.input, str):
         return [Message(role="user", content=request.input)]
     if request.input is None:
-        if request.previous_response_id is None and request.conversation is None:
+        if request.previous_response_id is None and request.conversation is None and request.prompt is None:
             raise invalid("Missing required parameter: 'input'.", "input", "missing_required_parameter")
         return []
     return request.input

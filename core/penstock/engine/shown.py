@@ -28,9 +28,9 @@ def shown(context: Context, seal: Seal | None, *, relays: bool = False) -> list[
     Thoughts that do not open, such as those of another provider, stay shut: the model answers without them. An
     upstream that `relays` has its own seal: it gets what does not open as it is.
     """
-    items = context.items
-    if not any(type(item) in _SEALED for item in items):
-        return items
+    if not any(type(item) in _SEALED for item in context.items):
+        return context.items
+    items = [*context.earlier, *context.own]
     for index in reversed(range(len(items))):
         item = items[index]
         if isinstance(item, CompactionItem):
@@ -40,7 +40,8 @@ def shown(context: Context, seal: Seal | None, *, relays: bool = False) -> list[
             elif not relays:
                 raise _shut(seal, _place(context, index))
             break
-    return [_thinking(item, seal, relays=relays) if isinstance(item, ReasoningItem) else item for item in items]
+    thinking = [_thinking(item, seal, relays=relays) if isinstance(item, ReasoningItem) else item for item in items]
+    return [*context.leading, *thinking]
 
 
 def standing(compaction: Compaction, past: Sequence[InputItem] = ()) -> list[InputItem]:

@@ -143,6 +143,7 @@ from .response import (
     IncompleteDetails,
     IncompleteReason,
     InProgress,
+    InputTokens,
     InputTokensDetails,
     LifecycleEvent,
     OutputTokensDetails,

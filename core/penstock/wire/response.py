@@ -48,6 +48,14 @@ class Usage(Wire, kw_only=True):
     estimated: Literal[True] | UnsetType = UNSET
 
 
+class InputTokens(Wire, kw_only=True):
+    """How many tokens a request's input has. `estimated` is there, and true, where the upstream does not count."""
+
+    object: Literal["response.input_tokens"] = "response.input_tokens"
+    input_tokens: int
+    estimated: Literal[True] | UnsetType = UNSET
+
+
 class IncompleteDetails(Wire, kw_only=True):
     """Why a response stopped early; null where OpenAI has no word for it, as when the server had to stop."""
 

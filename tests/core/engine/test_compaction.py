@@ -20,14 +20,16 @@ from core.kit import (
     to_json,
 )
 from penstock import lossless
-from penstock.engine.compaction import PROMPT, open_turn
+from penstock.engine.compaction import PROMPT, open_turn, plan_compaction
+from penstock.engine.resolve import Context
 from penstock.engine.sealing import Compaction, Seal
+from penstock.engine.shown import shown as shown_items
 from penstock.engine.shown import standing
 from penstock.errors import ApiError, upstream_failed
 from penstock.limits import Limits
 from penstock.ports import Deltas, Turn
 from penstock.transcript.deltas import Delta, ReasoningDelta, TextDelta, UsageDelta
-from penstock.wire import Event, Message, Response
+from penstock.wire import CompactionItem, Event, Message, Response
 from support import oracle
 
 PAST: list[Json] = [
@@ -113,6 +115,37 @@ def test_in_the_midst_of_calls_all_but_the_instructions_is_summed_up() -> None:
     upstream = Turns(Spoken(SUMMED), Spoken(ANSWER))
     played(upstream, input=[*PAST, QUESTION, *calls])
     assert [role for role, _ in shown(upstream.turns[1])] == ["system", "user"]
+
+
+def test_what_leads_a_turn_is_in_no_other() -> None:
+    """The items of a template are instructions: they stay, and are not sealed."""
+    upstream = Turns(Spoken(SUMMED), Spoken(ANSWER))
+
+    async def go() -> Response:
+        made = plan(upstream, seal=SEAL, input=[*PAST, QUESTION], context_management=SMALL, stream=True)
+        leads = Message(role="developer", content="By the template.")
+        context = Context(earlier=[], own=list(made.turn.items), leading=[leads])
+        made.turn.items = shown_items(context, SEAL)
+        made.compacting = plan_compaction(made.turn, context, SEAL)
+        run = make_run(made)
+        await run.open()
+        assert [batch async for batch in run.events()]
+        return run.response
+
+    opened = SEAL.open_compaction(asyncio.run(go()).output[0].encrypted_content)  # type: ignore[union-attr, arg-type]
+    for turn in upstream.turns:
+        assert shown(turn)[0] == ("developer", "By the template.")
+    assert opened is not None
+    assert [item.content for item in opened.before or [] if isinstance(item, Message)] == ["Be brief."]
+    later = Context(
+        earlier=[],
+        own=[CompactionItem(encrypted_content=SEAL.compaction(opened))],
+        leading=[Message(role="developer", content="Another one.")],
+    )
+    assert [item.content for item in shown_items(later, SEAL) if isinstance(item, Message)][:2] == [
+        "Another one.",
+        "Be brief.",
+    ]
 
 
 def test_usage_that_one_of_them_does_not_tell_is_estimated() -> None:

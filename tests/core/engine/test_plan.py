@@ -190,8 +190,12 @@ def test_a_plan_says_how_it_will_be_read(request_fields: Json, flags: dict[str, 
 SETTLED: dict[str, tuple[Json, list[str]]] = {
     "nothing": ({}, []),
     "unknown": ({"b": 1, "a": None}, ["a", "b"]),
-    "truncation": ({"truncation": "auto"}, ["truncation"]),
-    "no truncation": ({"truncation": "disabled"}, []),
+    "truncation, for which the plan is fitted later": ({"truncation": "auto"}, []),
+    "a bound on calls that nobody makes": ({"max_tool_calls": 1}, []),
+    "a bound on calls of an absent tool": (
+        {"max_tool_calls": 1, "tools": [{"type": "web_search"}]},
+        ["tools.web_search"],
+    ),
     "compaction": ({"context_management": [{"type": "compaction"}]}, ["context_management"]),
     "tools": ({"tools": [{"type": "web_search"}]}, ["tools.web_search"]),
 }
@@ -244,7 +248,6 @@ NEEDS: dict[str, tuple[Json, str]] = {
     "a turn before": ({"previous_response_id": "resp_1"}, "previous_response_id"),
     "a conversation": ({"conversation": "conv_1"}, "conversation"),
     "a conversation as an object": ({"conversation": {"id": "conv_1"}}, "conversation"),
-    "a prompt": ({"prompt": {"id": "p"}}, "prompt"),
     "background": ({"background": True}, "background"),
     "a reference": ({"input": [MESSAGE, {"type": "item_reference", "id": "msg_1"}]}, "input[1]"),
     "an input": ({"input": None}, "input"),

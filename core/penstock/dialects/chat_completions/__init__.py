@@ -1,6 +1,6 @@
 """The Chat Completions dialect: what vLLM, llama.cpp, Ollama and nearly every provider speak.
 
-`encode` makes requests, `decode` reads replies, `wire` is the vocabulary. All of it is pure.
+`encode` makes requests, `decode` reads replies, `tokenizers` count, `wire` is the vocabulary. All of it is pure.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from collections.abc import Mapping
 
 from penstock.errors import ApiError
 from penstock.limits import Limits
-from penstock.ports import HttpRequest, Turn
-from penstock.replies import read_models, reply_error
+from penstock.ports import Exchange, HttpRequest, Turn
+from penstock.replies import read_context_sizes, read_models, reply_error
 from penstock.wire import Model
 
 from .decode import ChatDecoder
 from .encode import encode, to_json
+from .tokenizers import TOKENIZERS
 from .wire import Options
 
 _JSON = ("content-type", "application/json")
@@ -50,6 +51,15 @@ class ChatCompletions:
     def decode_models(self, body: bytes) -> list[Model]:
         """The models of a reply."""
         return read_models(body)
+
+    def decode_context_sizes(self, body: bytes) -> dict[str, int]:
+        """The sizes of contexts, by any of the names that backends have for them."""
+        return read_context_sizes(body)
+
+    def count(self, turn: Turn) -> Exchange[int] | None:
+        """By the tokenizer that the upstream has a route for, if it was named."""
+        tokenizer = TOKENIZERS[self._options.tokenizer]
+        return tokenizer and tokenizer(encode(turn, self._options))
 
 
 __all__ = ["ChatCompletions", "Options"]

@@ -33,6 +33,8 @@ class Options(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=T
     """What the upstream calls the limit of output tokens."""
     inline_think: bool = False
     """Whether thoughts stand within the text, between `<think>` and `</think>`."""
+    tokenizer: Literal["none", "vllm", "llama.cpp"] = "none"
+    """Whose routes count the tokens of an input; with none, they are estimated."""
 
 
 class TextPart(_Sent, tag_field="type", tag="text"):
@@ -318,3 +320,37 @@ class ReadReply(_Read):
     error: ReadError | str | None = None
     object: str | None = None
     message: str | None = None
+
+
+class TokenizeChat(_Sent):
+    """The body of vLLM's `POST /tokenize`, for messages."""
+
+    model: str
+    messages: list[ChatMessage]
+    tools: list[FunctionTool] | None = None
+
+
+class ReadTokenCount(_Read):
+    """Its reply."""
+
+    count: int
+
+
+class ReadPrompt(_Read):
+    """The reply to llama.cpp's `POST /apply-template`: the messages as one text."""
+
+    prompt: str
+
+
+class TokenizeText(_Sent):
+    """The body of llama.cpp's `POST /tokenize`."""
+
+    content: str
+    add_special: Literal[True]
+    parse_special: Literal[True]
+
+
+class ReadTokens(_Read):
+    """Its reply; what each token is does not matter."""
+
+    tokens: list[msgspec.Raw]

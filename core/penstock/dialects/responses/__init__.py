@@ -11,12 +11,12 @@ from typing import Any
 
 from penstock.errors import ApiError
 from penstock.limits import Limits
-from penstock.ports import HttpRequest, Turn
-from penstock.replies import read_models, reply_error
+from penstock.ports import Exchange, HttpRequest, Turn
+from penstock.replies import read_context_sizes, read_models, reply_error
 from penstock.wire import Model
 
-from .decode import ResponsesDecoder
-from .encode import encode
+from .decode import ResponsesDecoder, read_token_count
+from .encode import encode, encode_count
 
 _HEADERS = [("content-type", "application/json"), ("accept", "text/event-stream")]
 
@@ -46,6 +46,18 @@ class Responses:
     def decode_models(self, body: bytes) -> list[Model]:
         """The models of a reply."""
         return read_models(body)
+
+    def decode_context_sizes(self, body: bytes) -> dict[str, int]:
+        """The sizes of contexts, where the upstream tells them."""
+        return read_context_sizes(body)
+
+    def count(self, turn: Turn) -> Exchange[int]:
+        """`POST /responses/input_tokens`."""
+        headers = [*_HEADERS[:1], ("accept", "application/json")]
+        body = encode_count(turn)
+        return read_token_count(
+            (yield HttpRequest(method="POST", path="/responses/input_tokens", headers=headers, body=body))
+        )
 
 
 __all__ = ["Responses"]

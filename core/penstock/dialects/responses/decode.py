@@ -50,6 +50,20 @@ _TOLD: dict[str, lossless.Decoder[Any]] = {
 _REASONS: frozenset[str] = frozenset(get_args(IncompleteReason))
 
 
+class _TokenCount(msgspec.Struct):
+    """The reply of `POST /responses/input_tokens`."""
+
+    input_tokens: int
+
+
+def read_token_count(body: bytes) -> int:
+    """The tokens of an input. Raises `ApiError`."""
+    try:
+        return msgspec.json.decode(body, type=_TokenCount).input_tokens
+    except (msgspec.DecodeError, UnicodeError):
+        raise upstream_failed("The upstream's count of tokens cannot be read.") from None
+
+
 class ResponsesDecoder:
     """One reply. Its first byte tells a stream from a JSON body."""
 

@@ -16,8 +16,21 @@ from penstock.wire import NULL, UNSET, InputItem, StreamOptions
 _fields_of = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
+_COUNTED = frozenset("model input instructions tools tool_choice parallel_tool_calls text reasoning truncation".split())
+"""What `POST /responses/input_tokens` takes."""
+
+
 def encode(turn: Turn) -> bytes:
     """The body of the request; what the client did not say is not there."""
+    return msgspec.json.encode(_fields(turn))
+
+
+def encode_count(turn: Turn) -> bytes:
+    """The body of the request to count the tokens of the input."""
+    return msgspec.json.encode({name: value for name, value in _fields(turn).items() if name in _COUNTED})
+
+
+def _fields(turn: Turn) -> dict[str, msgspec.Raw]:
     request = replace(
         turn.request,
         model=turn.model,
@@ -31,7 +44,7 @@ def encode(turn: Turn) -> bytes:
         prompt=None,
     )
     fields = _fields_of(lossless.encode(request)) | turn.extras
-    return msgspec.json.encode({name: value for name, value in fields.items() if value != NULL})
+    return {name: value for name, value in fields.items() if value != NULL}
 
 
 def _without_id(item: InputItem) -> InputItem:
