@@ -20,13 +20,15 @@ from penstock.wire import CreateResponse
 from .background import Background, BackgroundKeeper
 from .decode import Decoded, decode, decode_compaction
 from .fitting import fit
-from .keep import ConversationWriter, TurnKeeper, stored_turn
+from .keep import ConversationWriter, Keeper, TurnKeeper, stored_turn
 from .plan import Plan, Policies, make_plan
 from .prompts import apply_prompt
+from .recent import Recent, RecentKeeper
 from .resolve import Context, conversation_of, resolve, unknown_conversation
 from .routes import Routes
 from .run import Run
 from .sealing import Seal
+from .warm_up import silent
 
 _DRAIN_MARGIN_S = 1.0
 """How long before its time is up a run is ended, for its end to be kept and sent."""
@@ -40,6 +42,8 @@ class Prepared(msgspec.Struct):
     context: Context
     plan: Plan
     writer: ConversationWriter | None
+    recent: Recent | None = None
+    """Where it is remembered if it is not to be stored."""
 
     async def release(self) -> None:
         """Let the conversation go."""
@@ -88,19 +92,25 @@ class Engine:
         key: Secret | None = None,
         *,
         response_id: str | None = None,
+        recent: Recent | None = None,
+        generate: bool = True,
         compacts: bool = False,
     ) -> Prepared:
-        """Decode, resolve and plan; `compacts` takes the body for that of a compaction. Raises `ApiError`."""
+        """Decode, resolve and plan. Raises `ApiError`.
+
+        `recent` is what the caller's connection remembers; without `generate` the model is not asked. `compacts` takes
+        the body for that of a compaction.
+        """
         decoded = decode_compaction(body, self.limits) if compacts else await self._decode(body)
         response_id = response_id or ids.new_id("resp_")
         writer = await self._lock(decoded.request, owner, response_id)
         try:
-            context, plan = await self._plan(decoded, owner, key, response_id, compacts=compacts)
+            context, plan = await self._plan(decoded, owner, key, response_id, recent, compacts=compacts)
         except BaseException:
             if writer is not None:
                 await writer.unlock()
             raise
-        return Prepared(body, owner, context, plan, writer)
+        return Prepared(body, owner, context, plan if generate else silent(plan), writer, recent)
 
     async def plan(self, body: bytes, owner: str = "", key: Secret | None = None) -> Plan:
         """The plan of a request that will not run, and holds nothing. Raises `ApiError`."""
@@ -115,7 +125,7 @@ class Engine:
             new_id=ids.new_id,
             now_s=ids.now_s,
             disconnected=disconnected,
-            keeper=self._turn_keeper(prepared),
+            keeper=self._keeper(prepared),
         )
         self._running.add(run)
         await run.open()
@@ -164,11 +174,19 @@ class Engine:
         return decoded if prompt is None else await apply_prompt(decoded, prompt, self._prompts, self.limits)
 
     async def _plan(
-        self, decoded: Decoded, owner: str, key: Secret | None, response_id: str, *, compacts: bool = False
+        self,
+        decoded: Decoded,
+        owner: str,
+        key: Secret | None,
+        response_id: str,
+        recent: Recent | None = None,
+        *,
+        compacts: bool = False,
     ) -> tuple[Context, Plan]:
         """Resolve, plan and, where that was asked, fit into the model's context. Raises `ApiError`."""
         request = decoded.request
-        context = await resolve(request, self.store, owner, self.limits)
+        recall = recent.items if recent else None
+        context = await resolve(request, self.store, owner, self.limits, recall=recall)
         context.leading = decoded.leading
         context.compacts |= compacts
         plan = make_plan(
@@ -200,9 +218,9 @@ class Engine:
         await writer.lock()
         return writer
 
-    def _turn_keeper(self, prepared: Prepared) -> TurnKeeper | None:
+    def _keeper(self, prepared: Prepared) -> Keeper | None:
         if self.store is None or not prepared.plan.skeleton.store:
-            return None
+            return RecentKeeper(prepared.recent, prepared.context) if prepared.recent else None
         return TurnKeeper(self.store, prepared.owner, prepared.context, self.limits, ids.new_id, writer=prepared.writer)
 
     async def _resume(self, row: StoredResponse, keeper: BackgroundKeeper, key: Secret | None) -> Run:
