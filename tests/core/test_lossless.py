@@ -47,7 +47,7 @@ KNOWN: list[tuple[Any, Json]] = [
     *((wire.Tool, tool) for tool in REQUEST["tools"]),
     *((wire.StreamEvent, event) for event in samples.stream()),
 ]
-FREE = {"metadata", "headers"}
+FREE = {"metadata", "headers", "env"}
 """Dictionaries of the client's own: a key there is no stranger."""
 LISTS = {"input", "content", "summary", "output", "annotations", "tools"}
 """Where objects of any type may stand."""
@@ -210,6 +210,7 @@ MISTAKES = {
     "a role": (b'{"input":[{"type":"new"},{"type":"message","role":"x","content":""}]}', "at `$.input[1].role`"),
     "an id that is none": (b'{"input":[{"type":"new","id":3}]}', "at `$.input[0].id`"),
     "a choice": (b'{"tool_choice":{"type":"new"}}', "at `$.tool_choice.type`"),
+    "a type that is a list": (b'{"input":[{"type":"new"},{"type":[{"type":-1e400}]}]}', "at `$.input[1].type`"),
     "an object for a list": (b'{"input":{"type":"message"}}', "at `$.input`"),
 }
 
