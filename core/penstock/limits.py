@@ -33,7 +33,7 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     output_items_max: Count = 1_000
     """The items of one response's `output`."""
     output_bytes_max: Bytes = 64 * 2**20
-    """The text, thoughts and arguments of one response, in characters."""
+    """The text, thoughts and arguments of one response, its annotations and logprobs too, in characters."""
 
     sealed_chars_max: Count = 20 * 2**20
     """One sealed text that a client keeps for us; a longer one is neither made nor opened. The number is OpenAI's."""

@@ -48,6 +48,7 @@ MISTAKES: list[tuple[Json, str]] = [
     ({"input": [USER, CALL]}, "input[1]"),
     ({"input": [USER, OUTPUT]}, "input[1]"),
     ({"input": [CALL, OUTPUT, OUTPUT]}, "input[2].call_id"),
+    ({"input": [CALL, OUTPUT, CALL]}, "input[2].call_id"),
     ({"input": [{"type": "item_reference", "id": "msg_1"}]}, "input[0]"),
     ({"instructions": 3}, "instructions"),
     ({"temperature": 2.1}, "temperature"),

@@ -207,7 +207,8 @@ BEHAVIOURS = (
     Behaviour(
         "unknown-parameters",
         "unknown parameters",
-        'ignored and named in `x-penstock-ignored`; `unknown_parameters = "reject"` or `"forward"`',
+        'ignored and named in `x-penstock-ignored`; `unknown_parameters = "reject"` or `"forward"`, which never takes '
+        "the place of a field that is written here",
     ),
     Behaviour(
         "strangers",

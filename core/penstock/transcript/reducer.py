@@ -29,8 +29,10 @@ from penstock.wire import (
     InProgress,
     ItemStatus,
     LifecycleEvent,
+    Logprob,
     OutputItemAdded,
     OutputItemDone,
+    OutputTextDelta,
     Queued,
     Response,
     ResponseError,
@@ -141,22 +143,25 @@ class Reducer:
 
     def _text(self, delta: deltas.TextDelta) -> None:
         if delta.text:
-            self._spend(delta.text)
+            self._spend(len(delta.text))
+            if delta.logprobs:
+                self._spend(_size(delta.logprobs))
             lane = self._said
             (lane if type(lane) is MessageLane else self._message()).text(delta)
 
     def _annotation(self, delta: deltas.AnnotationDelta) -> None:
+        self._spend(len(encode(delta.annotation)))
         self._message().annotation(delta)
 
     def _refusal(self, delta: deltas.RefusalDelta) -> None:
         if delta.text:
-            self._spend(delta.text)
+            self._spend(len(delta.text))
             self._message().refusal(delta)
 
     def _reasoning(self, delta: deltas.ReasoningDelta) -> None:
         if not delta.text:
             return
-        self._spend(delta.text)
+        self._spend(len(delta.text))
         lane = self._said
         if not isinstance(lane, ReasoningLane):
             self._turn()
@@ -166,7 +171,7 @@ class Reducer:
         lane.reasoning(delta)
 
     def _tool_call(self, delta: deltas.ToolCallDelta) -> None:
-        self._spend(delta.arguments)
+        self._spend(len(delta.arguments))
         call = self._calls.get(delta.lane)
         if call is None:
             self._turn()
@@ -195,8 +200,10 @@ class Reducer:
         event = delta.event
         if isinstance(event, OutputItemAdded):
             self._count_item()
-        said = getattr(event, "delta", "")
-        self._spend(said if isinstance(said, str) else encode(said).decode())
+        said = getattr(event, "delta", None) or getattr(event, "annotation", "")
+        self._spend(len(said if isinstance(said, str) else encode(said)))
+        if type(event) is OutputTextDelta and event.logprobs:
+            self._spend(_size(event.logprobs))
         self._relay.tell(event)
 
     def _learn(self, delta: deltas.Facts) -> None:
@@ -247,12 +254,18 @@ class Reducer:
                 f"The upstream wrote more than {self._limits.output_items_max} output items.", retriable=False
             )
 
-    def _spend(self, text: str) -> None:
-        self._budget -= len(text)
+    def _spend(self, chars: int) -> None:
+        self._budget -= chars
         if self._budget < 0:
             raise upstream_failed(
                 f"The upstream wrote more than {self._limits.output_bytes_max} characters.", retriable=False
             )
+
+
+def _size(logprobs: list[Logprob]) -> int:
+    """About how many characters they hold."""
+    tokens = [token for one in logprobs for token in (one, *(one.top_logprobs or ()))]
+    return sum(len(token.token) + len(token.bytes or ()) for token in tokens)
 
 
 _OpenCall: TypeAlias = Callable[[str, str | None], CallLane | ActionLane]

@@ -350,6 +350,8 @@ def test_usage_is_estimated_where_none_was_told() -> None:
     assert seen == [("message", "completed", "Hi")]
 
 
+TOP = wire.TopLogprob(token="y", bytes=[121, 121], logprob=-1.5)
+CITED = wire.UrlCitation(url="https://a.example", title="A", start_index=0, end_index=1)
 BOUNDS: dict[str, tuple[dict[str, int], Callable[[int], Delta], str]] = {
     "items": ({"output_items_max": 3}, lambda n: [text("x"), ReasoningDelta("x")][n % 2], "3 output items"),
     "calls": ({"output_items_max": 3}, lambda n: call(n, "{}", "look"), "3 output items"),
@@ -357,6 +359,16 @@ BOUNDS: dict[str, tuple[dict[str, int], Callable[[int], Delta], str]] = {
     "refusals": ({"output_bytes_max": 3}, lambda _: RefusalDelta("x"), "3 characters"),
     "thoughts": ({"output_bytes_max": 3}, lambda _: ReasoningDelta("x"), "3 characters"),
     "arguments": ({"output_bytes_max": 3}, lambda _: call(0, "x", "look"), "3 characters"),
+    "logprobs": (
+        {"output_bytes_max": 18},
+        lambda _: TextDelta("x", [wire.Logprob(token="x", bytes=[120], logprob=-0.5, top_logprobs=[TOP])]),
+        "18 characters",
+    ),
+    "annotations": (
+        {"output_bytes_max": 3 * len(encode(CITED))},
+        lambda _: AnnotationDelta(CITED),
+        f"{3 * len(encode(CITED))} characters",
+    ),
     "unnamed arguments": ({"output_bytes_max": 3}, lambda _: call(0, "x"), "3 characters"),
 }
 

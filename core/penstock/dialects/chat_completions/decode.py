@@ -60,6 +60,8 @@ class ChatDecoder:
         self._feed: Callable[[bytes], list[Delta]] = self._feed_first
         self._calls = _Calls()
         self._think = ThinkSplitter() if inline_think else None
+        self._unsaid: list[Logprob] = []
+        """Those of tokens that made no text yet, being pieces of a character; they are told with the next text."""
         self._finish: Finish | None = None
         self._error: ApiError | None = None
 
@@ -158,11 +160,10 @@ class ChatDecoder:
     def _message(self, message: wire.ReadMessage, logprobs: wire.ReadLogprobs | None, out: list[Delta]) -> None:
         if thought := message.reasoning_content or message.reasoning or _details(message.reasoning_details):
             out.append(ReasoningDelta(thought))
-        if content := message.content:
-            if isinstance(content, str):
-                self._text(content, logprobs, out)
-            else:
-                self._parts(content, logprobs, out)
+        if message.content:
+            self._content(message.content, logprobs, out)
+        elif logprobs and not (thought or message.tool_calls):
+            self._unsaid += _logprobs(logprobs)
         if message.refusal:
             out.append(RefusalDelta(message.refusal))
         for annotation in message.annotations or ():
@@ -172,21 +173,27 @@ class ChatDecoder:
         elif message.function_call:  # the older form, which some send beside the newer one
             out += self._calls.read([wire.ReadToolCall(index=0, function=message.function_call)])
 
-    def _text(self, text: str, logprobs: wire.ReadLogprobs | None, out: list[Delta]) -> None:
-        if self._think:
-            out += self._think.feed(text)
-        elif logprobs and logprobs.content:
-            out.append(TextDelta(text, [_logprob(token) for token in logprobs.content]))
-        else:
-            out.append(TextDelta(text))
-
-    def _parts(self, parts: list[wire.ReadPart], logprobs: wire.ReadLogprobs | None, out: list[Delta]) -> None:
-        for part in parts:
+    def _content(
+        self, content: str | list[wire.ReadPart], logprobs: wire.ReadLogprobs | None, out: list[Delta]
+    ) -> None:
+        if isinstance(content, str):
+            self._text(content, logprobs, out)
+            return
+        for part in content:
             if part.text:
                 self._text(part.text, logprobs, out)
                 logprobs = None
             if part.refusal:
                 out.append(RefusalDelta(part.refusal))
+
+    def _text(self, text: str, logprobs: wire.ReadLogprobs | None, out: list[Delta]) -> None:
+        told: list[Logprob] = []
+        if logprobs or self._unsaid:
+            told, self._unsaid = self._unsaid + _logprobs(logprobs), []
+        if self._think:
+            out += self._think.feed(text, told)
+        else:
+            out.append(TextDelta(text, told))
 
 
 def _read(data: bytes) -> wire.ReadReply:
@@ -258,6 +265,10 @@ def _annotation(read: wire.ReadAnnotation) -> list[Delta]:
 def _logprob(read: wire.ReadLogprob) -> Logprob:
     top = [_top_logprob(token) for token in read.top_logprobs or ()]
     return Logprob(token=read.token, logprob=read.logprob, bytes=_bytes(read), top_logprobs=top)
+
+
+def _logprobs(read: wire.ReadLogprobs | None) -> list[Logprob]:
+    return [_logprob(token) for token in read.content] if read and read.content else []
 
 
 def _top_logprob(read: wire.ReadTopLogprob) -> TopLogprob:

@@ -145,8 +145,10 @@ def _outputs(items: Sequence[InputItem]) -> dict[str, _Given]:
             if output.call_id in outputs:
                 raise invalid(f"More than one output for call_id '{output.call_id}'.", f"input[{index}].call_id")
             outputs[output.call_id] = _Given(output, f"input[{index}]")
+        elif (call_id := CALLS[type(item)](item).call_id) in calls:
+            raise invalid(f"More than one call with call_id '{call_id}'.", f"input[{index}].call_id")
         else:
-            calls.add(CALLS[type(item)](item).call_id)
+            calls.add(call_id)
     _check_pairs(items, calls, outputs)
     return outputs
 
@@ -271,9 +273,13 @@ def _merge_system(written: list[wire.ChatMessage], options: wire.Options) -> lis
 
 
 def to_json(body: wire.ChatRequest, extras: dict[str, msgspec.Raw]) -> bytes:
-    """The body as it is sent; `extras` are keys that only the client and the upstream know."""
+    """The body as it is sent; `extras` are keys that only the client and the upstream know. What is written is ours."""
     text = _encode(body)
+    if extras:
+        written = _decode_keys(text)
+        extras = {name: value for name, value in extras.items() if name not in written}
     return text[:-1] + b"," + _encode(extras)[1:] if extras else text
 
 
 _encode = msgspec.json.Encoder().encode
+_decode_keys = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode

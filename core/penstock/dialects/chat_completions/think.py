@@ -1,12 +1,15 @@
 """Inline thoughts: text in which `<think>…</think>` stands for reasoning, split while it comes.
 
 It knows the two tags and holds back what may be the beginning of one. But for the blank lines behind the tags it never
-loses or adds a character.
+loses or adds a character. Logprobs go with the text; of thoughts nobody is told them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from penstock.transcript.deltas import Delta, ReasoningDelta, TextDelta
+from penstock.wire import Logprob
 
 _OPEN = "<think>"
 _CLOSE = "</think>"
@@ -18,9 +21,17 @@ class ThinkSplitter:
     def __init__(self) -> None:
         self._held = ""
         self._where = "start"
+        self._fed_chars = 0
+        self._logprobs: list[tuple[int, Logprob]] = []
+        """Those of what is held back, each with where its token ends."""
 
-    def feed(self, text: str) -> list[Delta]:
+    def feed(self, text: str, logprobs: Sequence[Logprob] = ()) -> list[Delta]:
         """What is certain by now of the text so far."""
+        end = self._fed_chars
+        for logprob in logprobs:
+            end += len(logprob.token)
+            self._logprobs.append((end, logprob))
+        self._fed_chars += len(text)
         self._held += text
         out: list[Delta] = []
         if self._where == "start":
@@ -32,16 +43,21 @@ class ThinkSplitter:
         if self._where == "closed":
             self._skip_newlines("text")
         if self._where == "text" and self._held:
-            out.append(TextDelta(self._held))
-            self._held = ""
+            out.append(self._told())
         return out
 
     def close(self) -> list[Delta]:
         """What was held back."""
-        held, self._held = self._held, ""
-        if not held:
+        if not self._held:
             return []
-        return [ReasoningDelta(held) if self._where == "thought" else TextDelta(held)]
+        return [ReasoningDelta(self._held) if self._where == "thought" else self._told()]
+
+    def _told(self) -> TextDelta:
+        """What is held as text, with the logprobs of all tokens that reach into it."""
+        begins = self._fed_chars - len(self._held)
+        told = TextDelta(self._held, [logprob for end, logprob in self._logprobs if end > begins])
+        self._held, self._logprobs = "", []
+        return told
 
     def _leave_start(self) -> None:
         text = self._held.lstrip()

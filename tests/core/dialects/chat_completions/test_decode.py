@@ -39,6 +39,14 @@ def choice(delta: Json | None = None, finish: str | None = None, **beside: Any) 
     return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish, **beside}]}
 
 
+def likely(*tokens: str) -> Json:
+    return {"content": [{"token": token, "logprob": -1, "top_logprobs": []} for token in tokens]}
+
+
+def probable(*tokens: str) -> list[Logprob]:
+    return [Logprob(token=one, logprob=-1.0, bytes=list(one.encode()), top_logprobs=[]) for one in tokens]
+
+
 def calling(*calls: Json) -> Json:
     return choice({"tool_calls": list(calls)})
 
@@ -110,6 +118,23 @@ CHUNKS: dict[str, tuple[list[Json], list[Delta]]] = {
                 ],
             )
         ],
+    ),
+    "logprobs of a character in pieces": (
+        [
+            choice({"content": "a"}, logprobs=likely("a")),
+            choice({"content": ""}, logprobs=likely("\ufffd")),
+            choice({"content": "ü"}, logprobs=likely("ü")),
+            choice({"content": ""}, logprobs=likely("<end>")),
+        ],
+        [TextDelta("a", probable("a")), TextDelta("ü", probable("\ufffd", "ü"))],
+    ),
+    "logprobs of what is no text": (
+        [
+            choice({"content": "", "reasoning": "b"}, logprobs=likely("b")),
+            calling(piece("{}", "f", id="c")) | {"logprobs": likely("{}")},
+            choice({"content": "a"}, logprobs=likely("a")),
+        ],
+        [ReasoningDelta("b"), call(0, "{}", "f", "c"), TextDelta("a", probable("a"))],
     ),
     "no logprobs": ([choice({"content": "a"}, logprobs={"content": None})], [TextDelta("a")]),
     "a call": (
@@ -263,6 +288,19 @@ def test_thoughts_within_the_text_are_found_where_they_may_be() -> None:
     assert decode(said, inline_think=True) == [ReasoningDelta("a"), TextDelta("b"), STOP]
     assert decode(stream(choice({"content": "<think"})), inline_think=True) == [TextDelta("<think"), STOP]
     assert decode(said)[0] == TextDelta("<think>a</th")
+
+
+def test_text_has_its_logprobs_where_thoughts_come_before_it() -> None:
+    said = [("<think>a", likely("<think>", "a")), ("</th", likely("</th")), ("ink>\n", likely("ink", ">\n"))]
+    answer = [("b", likely("b")), ("", likely("?")), ("ü d", likely("ü", " d"))]
+    chunks = [choice({"content": text}, logprobs=logprobs) for text, logprobs in said + answer]
+    told = [TextDelta("b", probable("b")), TextDelta("ü d", probable("?", "ü", " d"))]
+    assert decode(stream(*chunks), inline_think=True) == [ReasoningDelta("a"), *told, STOP]
+    whole = choice({"content": "<think>a</think>b c"}, logprobs=likely("<think>", "a", "</think>", "b", " c"))
+    assert decode(stream(whole), inline_think=True)[1] == TextDelta("b c", probable("b", " c"))
+    assert decode(stream(choice({"content": "<thi"}, logprobs=likely("<thi"))), inline_think=True)[0] == TextDelta(
+        "<thi", probable("<thi")
+    )
 
 
 def body(**fields: Any) -> bytes:

@@ -233,6 +233,7 @@ FAULTS: dict[str, tuple[list[Json], str, str]] = {
     "a call without output": ([USER, call()], "input[1]", "No tool output found for call_id 'c'"),
     "an output without call": ([USER, gave()], "input[1]", "No tool call found for the output with call_id 'c'"),
     "two outputs": ([call(), gave(), gave()], "input[2].call_id", "More than one output for call_id 'c'"),
+    "two calls": ([call(), USER, call(), gave()], "input[2].call_id", "More than one call with call_id 'c'"),
     "a custom output of no call": (
         [{"type": "custom_tool_call_output", "call_id": "x", "output": ""}],
         "input[0]",
@@ -428,6 +429,20 @@ def test_unknown_parameters_go_along_where_they_are_forwarded() -> None:
     body = encode(policies=forward, chat_template_kwargs={"enable_thinking": False}, n=1)
     assert body.items() >= {"chat_template_kwargs": {"enable_thinking": False}, "n": 1}.items()
     assert "n" not in encode(n=1)
+
+
+def test_a_key_that_is_forwarded_takes_the_place_of_none_of_ours() -> None:
+    forward = Policies(unknown_parameters="forward")
+    planned = plan(policies=forward, max_output_tokens=5, messages=[], max_tokens=9, logprobs=True, stream_options={})
+    sent = ChatCompletions(Options(), LIMITS).encode(planned.turn).body
+
+    def once(pairs: list[tuple[str, Any]]) -> Json:
+        assert len(dict(pairs)) == len(pairs), "a key stands there twice"
+        return dict(pairs)
+
+    body = json.loads(sent, object_pairs_hook=once)
+    assert (body["messages"], body["max_tokens"], body["logprobs"]) == ([USER], 5, True)
+    assert body.get("stream_options", {}) == {}
 
 
 @shows("format")
