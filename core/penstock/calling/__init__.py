@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 from penstock.wire import (
+    AdditionalTools,
     ApplyPatchCall,
     ApplyPatchCallOutput,
     ApplyPatchTool,
@@ -23,17 +24,22 @@ from penstock.wire import (
     FunctionCall,
     FunctionCallOutput,
     FunctionTool,
+    InputItem,
     Item,
     LocalShellCall,
     LocalShellCallOutput,
     LocalShellTool,
+    NamespaceTool,
     ShellCall,
     ShellCallOutput,
     ShellTool,
+    ToolSearchCall,
+    ToolSearchOutput,
+    ToolSearchTool,
 )
 
-from . import apply_patch, computer, custom_tool, function_call, local_shell, shell
-from ._base import ActionForm, Call, CallForm, Form, Offer, Output, is_json
+from . import apply_patch, computer, custom_tool, function_call, local_shell, namespace, shell, tool_search
+from ._base import ActionForm, Call, CallForm, Declared, Form, Offer, Output, is_json
 
 Offers: TypeAlias = Iterator[tuple[Offer, Form]]
 
@@ -45,8 +51,18 @@ OFFERS: dict[type[Any], Callable[[Any], Offers | None]] = {
     ApplyPatchTool: apply_patch.offers,
     ComputerTool: computer.offers,
     ComputerUsePreviewTool: computer.preview_offers,
+    ToolSearchTool: tool_search.offers,
 }
 """What a tool is offered as; None where the tool's own settings say that the client does not run it."""
+GROUPS: dict[type[Any], Callable[[Any], Iterator[Declared]]] = {
+    NamespaceTool: namespace.members,
+}
+"""What tools hold that are no tools themselves."""
+BROUGHT: dict[type[Item], bool] = {
+    AdditionalTools: False,
+    ToolSearchOutput: True,
+}
+"""Items whose `tools` are offered from there on, and whether deferred ones are among those."""
 CALLS: dict[type[Item], Callable[[Any], Call]] = {
     FunctionCall: function_call.call,
     CustomToolCall: custom_tool.call,
@@ -54,6 +70,7 @@ CALLS: dict[type[Item], Callable[[Any], Call]] = {
     ShellCall: shell.call,
     ApplyPatchCall: apply_patch.call,
     ComputerCall: computer.call,
+    ToolSearchCall: tool_search.call,
 }
 OUTPUTS: dict[type[Item], Callable[[Any], Output]] = {
     FunctionCallOutput: function_call.output,
@@ -62,15 +79,28 @@ OUTPUTS: dict[type[Item], Callable[[Any], Output]] = {
     ShellCallOutput: shell.output,
     ApplyPatchCallOutput: apply_patch.output,
     ComputerCallOutput: computer.output,
+    ToolSearchOutput: tool_search.output,
 }
+SILENT: frozenset[type[Item]] = frozenset({AdditionalTools})
+"""Items that say nothing to a model: no message is written for them."""
+READ_AS: dict[type[Item], Callable[[Any], InputItem]] = {
+    ToolSearchCall: tool_search.heard,
+    ToolSearchOutput: tool_search.heard,
+}
+"""Items that may be of the kind that says nothing: what a model is to read in place of each."""
 
 __all__ = [
+    "BROUGHT",
     "CALLS",
+    "GROUPS",
     "OFFERS",
     "OUTPUTS",
+    "READ_AS",
+    "SILENT",
     "ActionForm",
     "Call",
     "CallForm",
+    "Declared",
     "Form",
     "Offer",
     "Offers",

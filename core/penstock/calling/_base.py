@@ -6,11 +6,20 @@ It knows what every chat model understands. What a tool family makes of it stand
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
-from penstock.wire import NULL, ContentPart, Event, OutputItem
+from penstock.wire import NULL, UNSET, ContentPart, Event, OutputItem, UnsetType
+
+
+class Declared(NamedTuple):
+    """A tool that may be offered: one that stands by itself, or one within a namespace."""
+
+    tool: Any
+    place: str = ""
+    """Where it stands within what declares it, such as `.tools[0]`."""
+    namespace: str | UnsetType = UNSET
 
 
 class Offer(msgspec.Struct, kw_only=True):
@@ -127,6 +136,7 @@ __all__ = [
     "ArgumentsReader",
     "Call",
     "CallForm",
+    "Declared",
     "Form",
     "Offer",
     "Output",

@@ -86,6 +86,7 @@ class Engine:
                 response_id=response_id,
                 created_at=ids.now_s(),
                 is_stored=self.store is not None and decoded.request.store is not False,
+                limits=self.limits,
             )
         except BaseException:
             if writer is not None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 from msgspec.structs import replace
@@ -17,6 +17,7 @@ from penstock.ids import Clock, NewId
 from penstock.limits import Limits
 from penstock.ports import Store, StoredItem, StoredResponse
 from penstock.wire import (
+    AdditionalTools,
     ApplyPatchCall,
     ApplyPatchCallOutput,
     ComputerCall,
@@ -30,17 +31,22 @@ from penstock.wire import (
     InputText,
     LocalShellCall,
     LocalShellCallOutput,
+    McpTool,
     Message,
     OutputText,
     ReasoningItem,
     Response,
     ShellCall,
     ShellCallOutput,
+    Tool,
+    ToolSearchCall,
+    ToolSearchOutput,
 )
 
 from .resolve import Context
 
 _encode = msgspec.json.Encoder().encode
+_REDACTED = "<redacted>"
 
 
 class Keeper(Protocol):
@@ -157,9 +163,14 @@ def stored_input(item: InputItem, new_id: NewId) -> StoredItem:
     item_id = new_id(_PREFIXES.get(type(item), "item_"))
     if lengthen := _LONG_FORMS.get(type(item)):
         item = lengthen(item)
-    status = getattr(item, "status", None)
-    ended = status if status == "failed" else "completed"
-    return StoredItem(item_id, _encode(replace(item, id=item_id, status=ended)))
+    return StoredItem(item_id, _encode(replace(item, id=item_id, **_ended(item))))
+
+
+def _ended(item: InputItem) -> dict[str, str]:
+    """Its status, where its family has one."""
+    if "status" not in item.__struct_fields__:
+        return {}
+    return {"status": "failed" if getattr(item, "status", None) == "failed" else "completed"}
 
 
 def _long_message(item: Message) -> Message:
@@ -175,9 +186,41 @@ def _long_local_shell_output(item: LocalShellCallOutput) -> LocalShellCallOutput
     return replace(item, call_id=item.call_id or item.id)
 
 
+def _long_search(item: ToolSearchCall) -> ToolSearchCall:
+    """With who searched."""
+    return replace(item, execution=item.execution or _who(item))
+
+
+def _long_search_output(item: ToolSearchOutput) -> ToolSearchOutput:
+    """With who searched, and without secrets."""
+    return replace(item, execution=item.execution or _who(item), tools=_without_secrets(item.tools))
+
+
+def _who(item: ToolSearchCall | ToolSearchOutput) -> Literal["client", "server"]:
+    return "client" if item.call_id else "server"
+
+
+def _long_additional_tools(item: AdditionalTools) -> AdditionalTools:
+    """Without secrets."""
+    return replace(item, tools=_without_secrets(item.tools))
+
+
+def _without_secrets(tools: Sequence[Tool]) -> list[Tool]:
+    return [_redacted(tool) if isinstance(tool, McpTool) else tool for tool in tools]
+
+
+def _redacted(tool: McpTool) -> McpTool:
+    authorization = _REDACTED if tool.authorization else tool.authorization
+    headers = dict.fromkeys(tool.headers, _REDACTED) if tool.headers else tool.headers
+    return replace(tool, authorization=authorization, headers=headers)
+
+
 _LONG_FORMS: dict[type[object], Callable[[Any], InputItem]] = {
     Message: _long_message,
     LocalShellCallOutput: _long_local_shell_output,
+    ToolSearchCall: _long_search,
+    ToolSearchOutput: _long_search_output,
+    AdditionalTools: _long_additional_tools,
 }
 
 _PREFIXES: dict[type[object], str] = {
@@ -195,6 +238,9 @@ _PREFIXES: dict[type[object], str] = {
     ApplyPatchCallOutput: "apco_",
     ComputerCall: "cu_",
     ComputerCallOutput: "cuo_",
+    ToolSearchCall: "tsc_",
+    ToolSearchOutput: "tso_",
+    AdditionalTools: "at_",
 }
 """How the ids of input items begin, by the item's class."""
 

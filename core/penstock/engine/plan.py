@@ -9,12 +9,14 @@ from typing import Literal
 
 import msgspec
 
-from penstock.calling import Form
+from penstock.calling import READ_AS, Form
+from penstock.limits import Limits
 from penstock.ports import Turn
 from penstock.secrets import Secret
 from penstock.wire import (
     ConversationReference,
     CreateResponse,
+    InputItem,
     PromptCacheOptions,
     Reasoning,
     Response,
@@ -27,6 +29,8 @@ from .offering import offer_tools
 from .resolve import Context
 from .routes import Route, Routes
 from .unknown import settle_unknown
+
+_LIMITS = Limits()
 
 
 class Policies(msgspec.Struct, kw_only=True, frozen=True):
@@ -63,11 +67,12 @@ def make_plan(
     response_id: str,
     created_at: int,
     is_stored: bool = False,
+    limits: Limits = _LIMITS,
 ) -> Plan:
     """Decide everything that can be decided before the upstream is asked. Raises `ApiError`."""
     request = decoded.request
     model, route = routes.choose(request.model)
-    offering = offer_tools(request, policies.absent_tools)
+    offering = offer_tools(request, context, policies.absent_tools, limits)
     extras = settle_unknown(decoded.unknown, policies.unknown_parameters)
     options = request.stream_options
     streams = bool(request.stream or request.background)  # what runs in the background is kept event by event
@@ -76,7 +81,7 @@ def make_plan(
         turn=Turn(
             model=route.aliases.get(model, model),
             request=request,
-            items=context.items,
+            items=[_read_as(item) for item in context.items],
             offers=offering.offers,
             choice=offering.choice,
             stream=streams,
@@ -91,6 +96,11 @@ def make_plan(
         report_usage=bool(options and options.include_usage),
         obfuscate=bool(options and options.include_obfuscation),
     )
+
+
+def _read_as(item: InputItem) -> InputItem:
+    read = READ_AS.get(type(item))
+    return read(item) if read else item
 
 
 def _skeleton(

@@ -77,8 +77,14 @@ def close_open(transcript: Transcript) -> None:
         settle = _SETTLE_ITEM.get(type(item))
         if settle is not None and state == OPEN:
             transcript.record(settle(item, index))
-        cut = replace(item, status=_CUT.get(type(item), "incomplete"))
-        transcript.record(OutputItemDone(output_index=index, item=cut))
+        transcript.record(OutputItemDone(output_index=index, item=_cut_short(item)))
+
+
+def _cut_short(item: Any) -> Any:
+    """The item in its final form; some families have no status."""
+    if "status" not in item.__struct_fields__:
+        return item
+    return replace(item, status=_CUT.get(type(item), "incomplete"))
 
 
 def _close_parts(transcript: Transcript, output_index: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from ._base import NULL, UNSET, Event, Fold, Item, ItemStatus, Part, UnsetType, Wire
+from .additional_tools import AdditionalTools
 from .apply_patch import (
     ApplyPatchCall,
     ApplyPatchCallOutput,
@@ -179,7 +180,7 @@ from .tool_choice import (
     ToolChoiceWebSearchPreview,
     ToolChoiceWebSearchPreview2025,
 )
-from .tool_search import ProgrammaticToolCallingTool, ToolSearchTool
+from .tool_search import ProgrammaticToolCallingTool, ToolSearchCall, ToolSearchOutput, ToolSearchTool
 from .web_search import WebSearchPreviewTool, WebSearchPreviewTool2025, WebSearchTool, WebSearchTool2025
 
 Tool: TypeAlias = (
@@ -219,6 +220,9 @@ OutputItem: TypeAlias = (
     | ApplyPatchCallOutput
     | ComputerCall
     | ComputerCallOutput
+    | ToolSearchCall
+    | ToolSearchOutput
+    | AdditionalTools
 )
 InputItem: TypeAlias = (
     Message
@@ -235,6 +239,9 @@ InputItem: TypeAlias = (
     | ApplyPatchCallOutput
     | ComputerCall
     | ComputerCallOutput
+    | ToolSearchCall
+    | ToolSearchOutput
+    | AdditionalTools
     | ItemReference
 )
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from penstock.calling import CALLS, OUTPUTS, Call, Offer, Output
+from penstock.calling import CALLS, OUTPUTS, SILENT, Call, Offer, Output
 from penstock.errors import invalid
 from penstock.ports import Choice, Turn
 from penstock.wire import (
@@ -176,7 +176,7 @@ class _Writer:
             self._reasoning(item)
         elif isinstance(item, Message):
             self._message(item, param)
-        else:
+        elif type(item) not in SILENT:
             raise invalid(f"Items of type '{item.type}' cannot be sent to this model.", f"{param}.type")
 
     def system(self, text: str) -> None:

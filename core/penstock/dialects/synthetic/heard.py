@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from penstock.calling import CALLS, OUTPUTS, Output
+from penstock.calling import CALLS, OUTPUTS, SILENT, Output
 from penstock.errors import invalid
 from penstock.ports import Turn
 from penstock.wire import (
@@ -119,7 +119,7 @@ class _Ear:
             self._output(read_output(item))
         elif isinstance(item, ReasoningItem):
             self._take("thought", "\n".join(part.text for part in item.content or item.summary))
-        else:
+        elif type(item) not in SILENT:
             raise invalid(f"Items of type '{item.type}' cannot be sent to this model.", f"input[{index}].type")
 
     def _message(self, message: Message) -> None:
