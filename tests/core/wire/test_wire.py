@@ -10,7 +10,7 @@ import pytest
 from core.kit import Json, encode, from_json, skeleton, to_json
 from penstock import wire
 from requirements import shows
-from support import samples
+from support import brought, samples
 from support.oracle import PROMISED
 
 EVENTS = get_args(wire.StreamEvent)
@@ -115,6 +115,12 @@ ITEMS: list[Json] = [
         "output": {"type": "computer_screenshot", "image_url": "https://example.com/a.png"},
         "acknowledged_safety_checks": [{"id": "sc_1"}],
     },
+    *brought.SEARCHED,
+    {"type": "tool_search_call", "call_id": None, "execution": "server", "arguments": ["a", 1.50], "created_by": "x"},
+    {"type": "tool_search_output", "execution": None, "tools": [{"type": "web_search"}]},
+    brought.ADDED,
+    *brought.CALLED,
+    *brought.NOTED,
 ]
 
 
