@@ -36,10 +36,10 @@ def function_name(namespace: str | None | UnsetType, name: str) -> str:
     safe = _not_in_names("_", whole)
     if safe == whole and len(whole) <= NAME_CHARS_MAX:
         return whole
-    digest = sha256(f"{namespace}\0{name}".encode()).hexdigest()[:_DIGEST_CHARS]
-    chars_max = NAME_CHARS_MAX - len(f"_{digest}")
-    own = safe[len(namespace) :]
-    return f"{(safe[: max(chars_max - len(own), 0)] + own)[:chars_max]}_{digest}"
+    digest = "_" + sha256(f"{namespace}\0{name}".encode()).hexdigest()[:_DIGEST_CHARS]
+    space, own = safe[: len(namespace)], safe[len(namespace) :]
+    chars_max = NAME_CHARS_MAX - len(digest)
+    return (space[: max(chars_max - len(own), 0)] + own)[:chars_max] + digest
 
 
 def members(space: NamespaceTool) -> Iterator[Declared]:
