@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
+from support import brought
 from support.scripts import NOTE, WEATHER
 
 Json = dict[str, Any]
@@ -63,6 +64,10 @@ VALID: list[Json] = [
         },
         "parallel_tool_calls": False,
         "stream": True,
+    },
+    {
+        "input": [brought.QUESTION, *brought.CALLED, *brought.SEARCHED, brought.ADDED],
+        "tools": [brought.HIDDEN, brought.SEARCH],
     },
     {
         "input": "Hi",

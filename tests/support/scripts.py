@@ -397,7 +397,7 @@ BRINGING: dict[str, Script] = {
         {"input": [QUESTION, *CALLED, *NOTED], "tools": [CRM]},
     ),
     "tool_search_call": Script(
-        turn(call(0, "", *cut_up('{"goal":\n "Grüße"}', 5), call_id="call_b", name="tool_search"), "tool_calls"),
+        turn(call(0, "", *cut_up('{"goal":\n "Grüße"}', 5), call_id="call_q", name="tool_search"), "tool_calls"),
         Expect(calls=(), tokens=TOKENS),
         {"input": [QUESTION], "tools": [HIDDEN, SEARCH]},
     ),

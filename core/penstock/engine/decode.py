@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from penstock.calling import BROUGHT
 from penstock.errors import ApiError, invalid
 from penstock.limits import Limits
 from penstock.wire import (
@@ -54,7 +55,8 @@ def _check_lists(request: CreateResponse, limits: Limits) -> None:
             parts = getattr(item, name, None)
             if isinstance(parts, list):
                 _check_size(len(parts), limits.input_parts_max, f"input[{index}].{name}")
-        _check_tools(getattr(item, "tools", ()), limits, f"input[{index}].tools")
+        if type(item) in BROUGHT:
+            _check_tools(getattr(item, "tools", ()), limits, f"input[{index}].tools")
     _check_tools(request.tools or (), limits, "tools")
 
 

@@ -31,16 +31,12 @@ def names(made: Plan) -> list[str]:
 
 def later(items: list[Json], limits: Limits = LIMITS, **request: Any) -> Plan:
     """The plan of a turn that follows on others, which left these items."""
-    decoded = decode(msgspec.json.encode({"input": "Hi"} | request), LIMITS)
-    own: Any = (
-        decoded.request.input if isinstance(decoded.request.input, list) else [from_json(MESSAGE, wire.InputItem)]
-    )
-    earlier = [from_json(item, wire.InputItem) for item in items]
-    to = routes(Spoken())
+    decoded = decode(msgspec.json.encode({"input": [HI]} | request), LIMITS)
+    assert isinstance(decoded.request.input, list)
     return make_plan(
         decoded,
-        Context(earlier, own),
-        to,
+        Context([from_json(item, wire.InputItem) for item in items], decoded.request.input),
+        routes(Spoken()),
         Policies(),
         bearer=None,
         response_id="resp_0",
