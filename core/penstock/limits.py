@@ -64,6 +64,9 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     heartbeat_s: Seconds = 15.0
     """How long a stream to a client is silent before a comment keeps it alive."""
 
+    count_wait_s: Seconds = 10.0
+    """How long an upstream may take to count tokens, or to tell the size of its models' contexts."""
+
     retries_max: Annotated[int, msgspec.Meta(ge=0)] = 2
     """Further attempts at an upstream before its first byte."""
     retry_backoff_s: Seconds = 0.25

@@ -10,15 +10,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, get_args
 
-import msgspec
-
 from penstock.engine import Run, follow
+from penstock.lossless import encode
 from penstock.obfuscation import padding
 from penstock.ports import Store, StoredResponse
 from penstock.sse import DONE, HEARTBEAT, encode_events
 from penstock.wire import Event, Response, StreamEvent
-
-_encode = msgspec.json.Encoder().encode
 
 _PADDED: frozenset[type[Any]] = frozenset(
     cls for cls in get_args(StreamEvent) if "obfuscation" in cls.__struct_fields__
@@ -108,7 +105,7 @@ async def read_json(run: Run) -> bytes:
     response = await read_response(run)
     if run.error is not None:
         raise run.error
-    return _encode(response)
+    return encode(response)
 
 
 async def read_response(run: Run) -> Response:

@@ -11,7 +11,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import NoReturn, TypeAlias
 
-import msgspec
 from msgspec.structs import replace
 
 from penstock import ids
@@ -26,16 +25,18 @@ from penstock.engine.watch import ClientLeft
 from penstock.errors import ApiError, not_found, our_fault
 from penstock.http import Reply, Request, error_reply, identified
 from penstock.limits import Limits
-from penstock.ports import Store
+from penstock.lossless import encode
+from penstock.ports import Prompts, Store
 from penstock.readers import read_response
 from penstock.secrets import Secret
 from penstock.wire import CreateResponse, Event, Response
 
 _log = logging.getLogger("penstock.service")
-_encode = msgspec.json.Encoder().encode
 
 _OPEN = ("/healthz", "/readyz")
 """What is answered without a key."""
+_NO_IDS = ("/responses/input_tokens",)
+"""Paths that stand where an id might, and are words."""
 _LIMITS = Limits()
 _POLICIES = Policies()
 _CLIENT_LEFT = Reply(499, [], b"")
@@ -62,11 +63,12 @@ class Service:
         limits: Limits = _LIMITS,
         policies: Policies = _POLICIES,
         store: Store | None = None,
+        prompts: Prompts | None = None,
         decompress: Decompress = no_encodings,
         done_marker: bool = True,
     ) -> None:
         self.limits = limits
-        self._engine = Engine(routes, policies, limits, store)
+        self._engine = Engine(routes, policies, limits, store, prompts)
         self._access = access
         self._decompress = decompress
         self._table = _table(
@@ -94,13 +96,13 @@ class Service:
     async def respond(self, request: CreateResponse) -> Response:
         """The Response to a request, without any HTTP. Raises `ApiError`; a later failure is in its `status`."""
         await self._engine.start()
-        prepared = await self._engine.prepare(_encode(replace(request, stream=False)))
+        prepared = await self._engine.prepare(encode(replace(request, stream=False)))
         return await read_response(await self._engine.run(prepared))
 
     async def stream(self, request: CreateResponse) -> AsyncGenerator[Event]:
         """The events of the response to a request, as they come, without any HTTP. Raises `ApiError`."""
         await self._engine.start()
-        run = await self._engine.run(await self._engine.prepare(_encode(replace(request, stream=True))))
+        run = await self._engine.run(await self._engine.prepare(encode(replace(request, stream=True))))
         async with aclosing(run.events()) as batches:
             async for events in batches:
                 for event in events:
@@ -158,6 +160,7 @@ def _table(
     """Every route: the pattern of its path, in which `*` is an id, and its methods."""
     return {
         "/responses": {"POST": responses.create},
+        "/responses/input_tokens": {"POST": responses.input_tokens},
         "/responses/*": {"GET": responses.retrieve, "DELETE": responses.delete},
         "/responses/*/cancel": {"POST": responses.cancel},
         "/responses/*/input_items": {"GET": responses.input_items},
@@ -177,7 +180,12 @@ def _table(
 
 
 def _pattern(path: str) -> tuple[str, list[str]]:
-    """A path's pattern and the ids in it: every second step is an id, and all that follows `/models/` is one."""
+    """A path's pattern and the ids in it.
+
+    Every second step is an id, but for a few words; and all that follows `/models/` is one.
+    """
+    if path in _NO_IDS:
+        return path, []
     if path.startswith("/models/"):
         return "/models/*", [path.removeprefix("/models/")]
     steps = path.split("/")

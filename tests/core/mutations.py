@@ -12,6 +12,7 @@ from random import Random
 from typing import Any
 
 from support import brought
+from support.actions import ACTIONS, asked
 from support.scripts import NOTE, WEATHER
 
 Json = dict[str, Any]
@@ -65,6 +66,7 @@ VALID: list[Json] = [
         "parallel_tool_calls": False,
         "stream": True,
     },
+    *(asked(action) | {"stream": True} for action in ACTIONS.values()),
     {
         "input": [brought.QUESTION, *brought.CALLED, *brought.SEARCHED, brought.ADDED],
         "tools": [brought.HIDDEN, brought.SEARCH],

@@ -90,7 +90,7 @@ ACTIONS: dict[str, Action] = {
             },
             {"type": "apply_patch_call_output", "call_id": "call_a", "status": "failed", "output": "No such file."},
         ),
-        ('{"diff":"","type":"delete_file","path":"old.py"}', "The patch could not be applied.\nNo such file."),
+        ('{"type":"delete_file","path":"old.py","diff":""}', "The patch could not be applied.\nNo such file."),
         '{"type": "update_file", "path": "a.py", "diff": "@@ def f():\\n-    a\\n+    b"}',
         {
             "type": "apply_patch_call",

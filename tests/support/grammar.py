@@ -41,7 +41,12 @@ TOLD = {
 }
 IDENTITY = ("id", "type", "role", "call_id", "name", "namespace", "server_label")
 
-AT_ONCE = {"tool_search_call": ["arguments"], "tool_search_output": ["tools"], "additional_tools": ["tools"]}
+AT_ONCE = {
+    "mcp_approval_request": ["arguments"],
+    "tool_search_call": ["arguments"],
+    "tool_search_output": ["tools"],
+    "additional_tools": ["tools"],
+}
 """What stands in an item from its beginning on, though other types of items are told of it by events."""
 NEVER_INCOMPLETE = {"apply_patch_call"}
 """Types of items for which OpenAI has no such status: one that was cut stays in progress."""
@@ -88,7 +93,7 @@ class Holder:
     def settle(self, key: str, event: Json) -> None:
         need(key not in self.settled and not self.closed, f"{key} is done twice")
         need(
-            event[key] == self.value.get(key),
+            event[key] == (self.value.get(key) or ""),  # code begins as null
             f"{key} is done as {event[key]!r}, it grew to {self.value.get(key)!r}",
         )
         if "logprobs" in event:
@@ -143,7 +148,8 @@ class Commands:
             (holder.append if verb == "delta" else holder.settle)("command", event)
         elif verb == "delta":
             for stream, text in event["delta"].items():
-                holder.append(stream, {"delta": text})
+                if text:
+                    holder.append(stream, {"delta": text})
         elif verb == "done":
             for stream in ("stdout", "stderr"):
                 holder.settle(stream, {stream: "".join(output[stream] for output in event["output"])})

@@ -27,6 +27,7 @@ OURS: dict[tuple[str, str], tuple[Any, str]] = {
     ("Response", "presence_penalty"): (float, OPEN_RESPONSES),
     ("Response", "frequency_penalty"): (float, OPEN_RESPONSES),
     ("ResponseUsage", "estimated"): (Literal[True], "marks usage that the upstream never gave"),
+    ("InputTokenCountResponse", "estimated"): (Literal[True], "marks a count that the upstream never made"),
     ("ResponseFunctionCallArgumentsDoneEvent", "name"): (str, "the API's reference has it"),
     ("LocalShellCallOutput", "call_id"): (str, "the API's reference has it"),
     ("ResponseCustomToolCall", "status"): (ITEM_STATUS, "every output item has one"),

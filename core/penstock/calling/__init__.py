@@ -14,31 +14,59 @@ from penstock.wire import (
     ApplyPatchCall,
     ApplyPatchCallOutput,
     ApplyPatchTool,
+    CodeInterpreterCall,
+    CompactionTrigger,
     ComputerCall,
     ComputerCallOutput,
     ComputerTool,
     ComputerUsePreviewTool,
+    ConfigurationUpdate,
     CustomTool,
     CustomToolCall,
     CustomToolCallOutput,
+    FileSearchCall,
     FunctionCall,
     FunctionCallOutput,
     FunctionTool,
+    ImageGenerationCall,
     InputItem,
     Item,
     LocalShellCall,
     LocalShellCallOutput,
     LocalShellTool,
+    McpApprovalRequest,
+    McpApprovalResponse,
+    McpCall,
+    McpListTools,
     NamespaceTool,
+    Program,
+    ProgramOutput,
     ShellCall,
     ShellCallOutput,
     ShellTool,
     ToolSearchCall,
     ToolSearchOutput,
     ToolSearchTool,
+    UnknownItem,
+    WebSearchCall,
 )
 
-from . import apply_patch, computer, custom_tool, function_call, local_shell, namespace, shell, tool_search
+from . import (
+    apply_patch,
+    code_interpreter,
+    computer,
+    custom_tool,
+    file_search,
+    function_call,
+    image_generation,
+    local_shell,
+    mcp,
+    namespace,
+    program,
+    shell,
+    tool_search,
+    web_search,
+)
 from ._base import ActionForm, Call, CallForm, Declared, Form, Offer, Output, is_json
 
 Offers: TypeAlias = Iterator[tuple[Offer, Form]]
@@ -71,7 +99,14 @@ CALLS: dict[type[Item], Callable[[Any], Call]] = {
     ApplyPatchCall: apply_patch.call,
     ComputerCall: computer.call,
     ToolSearchCall: tool_search.call,
+    WebSearchCall: web_search.call,
+    FileSearchCall: file_search.call,
+    CodeInterpreterCall: code_interpreter.call,
+    ImageGenerationCall: image_generation.call,
+    McpCall: mcp.call,
+    Program: program.call,
 }
+"""How calls of the history read. An item whose class stands in `OUTPUTS` too is a call and its own output."""
 OUTPUTS: dict[type[Item], Callable[[Any], Output]] = {
     FunctionCallOutput: function_call.output,
     CustomToolCallOutput: custom_tool.output,
@@ -80,9 +115,17 @@ OUTPUTS: dict[type[Item], Callable[[Any], Output]] = {
     ApplyPatchCallOutput: apply_patch.output,
     ComputerCallOutput: computer.output,
     ToolSearchOutput: tool_search.output,
+    WebSearchCall: web_search.output,
+    FileSearchCall: file_search.output,
+    CodeInterpreterCall: code_interpreter.output,
+    ImageGenerationCall: image_generation.output,
+    McpCall: mcp.output,
+    ProgramOutput: program.output,
 }
-SILENT: frozenset[type[Item]] = frozenset({AdditionalTools})
-"""Items that say nothing to a model: no message is written for them."""
+WISHES: frozenset[type[Item]] = frozenset({CompactionTrigger, ConfigurationUpdate, McpApprovalResponse})
+"""Items that ask the server for something, and say nothing to a model."""
+SILENT: frozenset[type[Item]] = WISHES | {AdditionalTools, McpListTools, McpApprovalRequest, UnknownItem}
+"""Items that say nothing to a model: no message is written for them. What that loses, the client was told."""
 READ_AS: dict[type[Item], Callable[[Any], InputItem]] = {
     ToolSearchCall: tool_search.heard,
     ToolSearchOutput: tool_search.heard,
@@ -97,6 +140,7 @@ __all__ = [
     "OUTPUTS",
     "READ_AS",
     "SILENT",
+    "WISHES",
     "ActionForm",
     "Call",
     "CallForm",

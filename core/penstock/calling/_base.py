@@ -6,11 +6,14 @@ It knows what every chat model understands. What a tool family makes of it stand
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias, TypeGuard, TypeVar
 
 import msgspec
 
+from penstock.lossless import encode
 from penstock.wire import NULL, UNSET, ContentPart, Event, OutputItem, UnsetType
+
+T = TypeVar("T")
 
 
 class Declared(NamedTuple):
@@ -32,7 +35,10 @@ class Offer(msgspec.Struct, kw_only=True):
 
 
 class Call(msgspec.Struct, kw_only=True):
-    """A call that stands in the history. `arguments` is JSON as some model wrote it."""
+    """A call that stands in the history. `arguments` is JSON as some model wrote it.
+
+    `call_id` is empty where a call that has its output within was sent back without its id.
+    """
 
     call_id: str
     name: str
@@ -104,8 +110,6 @@ class ActionForm(msgspec.Struct, frozen=True):
 Form: TypeAlias = CallForm | ActionForm
 """How calls of one offered function come back to the client."""
 
-T = TypeVar("T")
-
 
 def read_arguments(arguments: str, kind: type[T]) -> T:
     """The arguments as a struct; a number may be written as a string. Raises `ValueError` where they are none."""
@@ -117,7 +121,7 @@ def read_arguments(arguments: str, kind: type[T]) -> T:
 
 def write_arguments(value: Any) -> str:
     """A struct as the arguments of a call."""
-    return msgspec.json.encode(value).decode()
+    return encode(value).decode()
 
 
 def is_json(text: str) -> bool:
@@ -131,6 +135,19 @@ def is_json(text: str) -> bool:
     return True
 
 
+def is_there(told: msgspec.Raw | UnsetType) -> TypeGuard[msgspec.Raw]:
+    """Whether undecoded JSON says anything but null."""
+    return told is not UNSET and told != NULL
+
+
+def decoded(told: msgspec.Raw | UnsetType, kind: type[T]) -> T | None:
+    """What of undecoded JSON is known; None where there is none, or none of that kind, as from some other server."""
+    try:
+        return msgspec.json.decode(told, type=kind) if is_there(told) else None
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+
+
 __all__ = [
     "ActionForm",
     "ArgumentsReader",
@@ -140,7 +157,9 @@ __all__ = [
     "Form",
     "Offer",
     "Output",
+    "decoded",
     "is_json",
+    "is_there",
     "read_arguments",
     "write_arguments",
 ]

@@ -91,8 +91,8 @@ def offers(tool: ApplyPatchTool) -> Iterator[tuple[Offer, ApplyPatchForm]]:
 
 def call(item: ApplyPatchCall) -> Call:
     """A call of the history."""
-    fields = msgspec.to_builtins(item.operation)
-    return Call(call_id=item.call_id, name=NAME, arguments=write_arguments({"diff": "", **fields}))
+    flat = read_arguments(write_arguments(item.operation), _Flat)
+    return Call(call_id=item.call_id, name=NAME, arguments=write_arguments(flat))
 
 
 def output(item: ApplyPatchCallOutput) -> Output:

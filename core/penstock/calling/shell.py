@@ -6,14 +6,15 @@ It knows the shell family both ways, where the environment is the client's own; 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import msgspec
 
 from penstock.wire import (
-    NULL,
     Event,
     ExitOutcome,
+    LocalEnvironment,
+    LocalSkill,
     ShellAction,
     ShellCall,
     ShellCallCommandAdded,
@@ -39,8 +40,6 @@ PARAMETERS = msgspec.Raw(
     b'},"required":["commands"],"additionalProperties":false}'
 )
 
-_LOCAL = msgspec.Raw(b'{"type":"local"}')
-
 
 class _Arguments(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The arguments of a call of the offered function."""
@@ -48,21 +47,6 @@ class _Arguments(msgspec.Struct, kw_only=True, omit_defaults=True):
     commands: list[str] | str
     timeout_ms: int | None = None
     max_output_length: int | None = None
-
-
-class _Skill(msgspec.Struct, kw_only=True):
-    """Something the client's machine has instructions for, and where they are."""
-
-    name: str
-    description: str
-    path: str
-
-
-class _LocalEnvironment(msgspec.Struct, kw_only=True):
-    """The client's own machine."""
-
-    type: Literal["local"] = "local"
-    skills: list[_Skill] | None = None
 
 
 class ShellForm(ActionForm, frozen=True):
@@ -81,7 +65,7 @@ class ShellForm(ActionForm, frozen=True):
     def item(self, *, id: str, call_id: str, action: ShellAction) -> ShellCall:
         """The call without a command yet."""
         empty = msgspec.structs.replace(action, commands=[])
-        return ShellCall(id=id, status="in_progress", call_id=call_id, action=empty, environment=_LOCAL)
+        return ShellCall(id=id, status="in_progress", call_id=call_id, action=empty, environment=LocalEnvironment())
 
     def events(self, *, item_id: str, output_index: int, action: ShellAction) -> Iterable[Event]:
         """Each command: that it begins, all of it, that it is whole."""
@@ -94,23 +78,14 @@ class ShellForm(ActionForm, frozen=True):
 
 def offers(tool: ShellTool) -> Iterator[tuple[Offer, ShellForm]] | None:
     """A function of commands; none for an environment that is not the client's."""
-    environment = _environment(tool)
-    if environment is None:
+    environment = tool.environment or LocalEnvironment()
+    if not isinstance(environment, LocalEnvironment):
         return None
     offer = Offer(name=NAME, description=DESCRIPTION + _told(environment.skills or []), parameters=PARAMETERS)
     return iter([(offer, ShellForm())])
 
 
-def _environment(tool: ShellTool) -> _LocalEnvironment | None:
-    if not tool.environment or tool.environment == NULL:
-        return _LocalEnvironment()
-    try:
-        return msgspec.json.decode(tool.environment, type=_LocalEnvironment)
-    except msgspec.ValidationError:
-        return None
-
-
-def _told(skills: list[_Skill]) -> str:
+def _told(skills: list[LocalSkill]) -> str:
     """What the machine has instructions for: chat models have no other place to be told."""
     if not skills:
         return ""

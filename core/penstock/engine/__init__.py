@@ -5,6 +5,7 @@ It may use asyncio and the ports; it knows no HTTP server, no HTTP client and no
 
 from __future__ import annotations
 
+from .counting import count_input
 from .decode import Decoded, decode
 from .engine import Engine, Prepared
 from .follow import follow
@@ -27,6 +28,7 @@ __all__ = [
     "Route",
     "Routes",
     "Run",
+    "count_input",
     "decode",
     "follow",
     "make_plan",

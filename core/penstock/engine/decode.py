@@ -15,9 +15,11 @@ from penstock.errors import ApiError, invalid
 from penstock.limits import Limits
 from penstock.wire import (
     NULL,
+    UNKNOWN,
     UNSET,
     CreateResponse,
     FunctionTool,
+    InputItem,
     JsonSchemaFormat,
     NamespaceTool,
     Tool,
@@ -26,10 +28,9 @@ from penstock.wire import (
 )
 
 from .bodies import read_body
+from .unknown import parts_of
 
-_PARTS = ("content", "output", "summary")
-"""Where an item may have a list of parts."""
-_KNOWN = frozenset(field.encode_name for field in msgspec.structs.fields(CreateResponse))
+_KNOWN = frozenset(field.encode_name for field in msgspec.structs.fields(CreateResponse)) - {UNKNOWN}
 
 
 class Decoded(msgspec.Struct):
@@ -37,6 +38,8 @@ class Decoded(msgspec.Struct):
 
     request: CreateResponse
     unknown: dict[str, msgspec.Raw]
+    leading: list[InputItem] = []
+    """What a prompt template says before everything else."""
 
 
 def decode(body: bytes, limits: Limits) -> Decoded:
@@ -51,10 +54,8 @@ def _check_lists(request: CreateResponse, limits: Limits) -> None:
     items = request.input if isinstance(request.input, list) else []
     _check_size(len(items), limits.input_items_max, "input")
     for index, item in enumerate(items):
-        for name in _PARTS:
-            parts = getattr(item, name, None)
-            if isinstance(parts, list):
-                _check_size(len(parts), limits.input_parts_max, f"input[{index}].{name}")
+        for name, parts in parts_of(item):
+            _check_size(len(parts), limits.input_parts_max, f"input[{index}].{name}")
         if type(item) in BROUGHT:
             _check_tools(getattr(item, "tools", ()), limits, f"input[{index}].tools")
     _check_tools(request.tools or (), limits, "tools")

@@ -13,14 +13,16 @@ import msgspec
 
 from penstock import ids
 from penstock.limits import Limits
-from penstock.ports import Store, StoredResponse
+from penstock.ports import Prompts, Store, StoredResponse
 from penstock.secrets import Secret
 from penstock.wire import CreateResponse
 
 from .background import Background, BackgroundKeeper
-from .decode import decode
+from .decode import Decoded, decode
+from .fitting import fit
 from .keep import ConversationWriter, TurnKeeper, stored_turn
 from .plan import Plan, Policies, make_plan
+from .prompts import apply_prompt
 from .resolve import Context, conversation_of, resolve, unknown_conversation
 from .routes import Routes
 from .run import Run
@@ -47,12 +49,20 @@ class Prepared(msgspec.Struct):
 class Engine:
     """Everything that requests are answered with: upstreams, a store or none, and what runs in the background."""
 
-    def __init__(self, routes: Routes, policies: Policies, limits: Limits, store: Store | None = None) -> None:
+    def __init__(
+        self,
+        routes: Routes,
+        policies: Policies,
+        limits: Limits,
+        store: Store | None = None,
+        prompts: Prompts | None = None,
+    ) -> None:
         self.routes = routes
         self.limits = limits
         self.store = store
         self.background = None if store is None else Background(store, limits, self._resume, ids.clock_s)
         self._policies = policies
+        self._prompts = prompts
         self._starting = asyncio.Lock()
         self._running: WeakSet[Run] = WeakSet()
         self.is_draining = False
@@ -72,27 +82,21 @@ class Engine:
         self, body: bytes, owner: str = "", key: Secret | None = None, *, response_id: str | None = None
     ) -> Prepared:
         """Decode, resolve and plan. Raises `ApiError`."""
-        decoded = decode(body, self.limits)
+        decoded = await self._decode(body)
         response_id = response_id or ids.new_id("resp_")
         writer = await self._lock(decoded.request, owner, response_id)
         try:
-            context = await resolve(decoded.request, self.store, owner, self.limits)
-            plan = make_plan(
-                decoded,
-                context,
-                self.routes,
-                self._policies,
-                bearer=key,
-                response_id=response_id,
-                created_at=ids.now_s(),
-                is_stored=self.store is not None and decoded.request.store is not False,
-                limits=self.limits,
-            )
+            context, plan = await self._plan(decoded, owner, key, response_id)
         except BaseException:
             if writer is not None:
                 await writer.unlock()
             raise
         return Prepared(body, owner, context, plan, writer)
+
+    async def plan(self, body: bytes, owner: str = "", key: Secret | None = None) -> Plan:
+        """The plan of a request that will not run, and holds nothing. Raises `ApiError`."""
+        _, plan = await self._plan(await self._decode(body), owner, key, ids.new_id("resp_"))
+        return plan
 
     async def run(self, prepared: Prepared, disconnected: Callable[[], Awaitable[None]] | None = None) -> Run:
         """A run that a client waits for, accepted by its upstream. Raises `ApiError`."""
@@ -140,6 +144,32 @@ class Engine:
             await route.upstream.aclose()
         if self.store is not None:
             await self.store.aclose()
+
+    async def _decode(self, body: bytes) -> Decoded:
+        """The request, its prompt template filled in. Raises `ApiError`."""
+        decoded = decode(body, self.limits)
+        prompt = decoded.request.prompt
+        return decoded if prompt is None else await apply_prompt(decoded, prompt, self._prompts, self.limits)
+
+    async def _plan(self, decoded: Decoded, owner: str, key: Secret | None, response_id: str) -> tuple[Context, Plan]:
+        """Resolve, plan and, where that was asked, fit into the model's context. Raises `ApiError`."""
+        request = decoded.request
+        context = await resolve(request, self.store, owner, self.limits)
+        context.leading = decoded.leading
+        plan = make_plan(
+            decoded,
+            context,
+            self.routes,
+            self._policies,
+            bearer=key,
+            response_id=response_id,
+            created_at=ids.now_s(),
+            is_stored=self.store is not None and request.store is not False,
+            limits=self.limits,
+        )
+        if request.truncation == "auto":
+            await fit(plan, self.limits, leading=len(context.leading))
+        return context, plan
 
     async def _lock(self, request: CreateResponse, owner: str, response_id: str) -> ConversationWriter | None:
         """The right to write to the request's conversation, which only its owner may hold. Raises `ApiError`.

@@ -9,44 +9,52 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol
 
-import msgspec
 from msgspec.structs import replace
 
 from penstock.errors import ApiError, invalid, upstream_failed
 from penstock.ids import Clock, NewId
 from penstock.limits import Limits
+from penstock.lossless import encode
 from penstock.ports import Store, StoredItem, StoredResponse
 from penstock.wire import (
     AdditionalTools,
     ApplyPatchCall,
     ApplyPatchCallOutput,
+    CodeInterpreterCall,
+    CompactionItem,
     ComputerCall,
     ComputerCallOutput,
     CustomToolCall,
     CustomToolCallOutput,
     Event,
+    FileSearchCall,
     FunctionCall,
     FunctionCallOutput,
+    ImageGenerationCall,
     InputItem,
     InputText,
     LocalShellCall,
     LocalShellCallOutput,
-    McpTool,
+    McpApprovalRequest,
+    McpApprovalResponse,
+    McpCall,
+    McpListTools,
     Message,
     OutputText,
+    Program,
+    ProgramOutput,
     ReasoningItem,
     Response,
     ShellCall,
     ShellCallOutput,
-    Tool,
     ToolSearchCall,
     ToolSearchOutput,
+    UnknownItem,
+    WebSearchCall,
 )
 
+from .redaction import redacted
 from .resolve import Context
-
-_encode = msgspec.json.Encoder().encode
-_REDACTED = "<redacted>"
 
 
 class Keeper(Protocol):
@@ -147,15 +155,15 @@ def stored_turn(response: Response, owner: str, context: Context, limits: Limits
         previous_response_id=response.previous_response_id,
         conversation_id=context.conversation_id,
         background=response.background,
-        body=_encode(response),
+        body=encode(response),
         input=[stored_input(item, new_id) for item in context.own],
     )
 
 
 def ended_row(row: StoredResponse, response: Response) -> StoredResponse:
     """The row as the turn ends."""
-    output = [StoredItem(str(item.id), _encode(item)) for item in response.output]
-    return replace(row, status=response.status, body=_encode(response), output=output, request=b"")
+    output = [StoredItem(str(item.id), encode(item)) for item in response.output]
+    return replace(row, status=response.status, body=encode(response), output=output, request=b"")
 
 
 def stored_input(item: InputItem, new_id: NewId) -> StoredItem:
@@ -163,14 +171,11 @@ def stored_input(item: InputItem, new_id: NewId) -> StoredItem:
     item_id = new_id(_PREFIXES.get(type(item), "item_"))
     if lengthen := _LONG_FORMS.get(type(item)):
         item = lengthen(item)
-    return StoredItem(item_id, _encode(replace(item, id=item_id, **_ended(item))))
-
-
-def _ended(item: InputItem) -> dict[str, str]:
-    """Its status, where its family has one."""
-    if "status" not in item.__struct_fields__:
-        return {}
-    return {"status": "failed" if getattr(item, "status", None) == "failed" else "completed"}
+    if isinstance(item, UnknownItem):  # whether it has a status is its own affair
+        return StoredItem(item_id, encode(replace(item, id=item_id)))
+    if "status" in item.__struct_fields__:
+        item = replace(item, status=item.status or "completed")  # type: ignore[union-attr]
+    return StoredItem(item_id, encode(replace(item, id=item_id)))
 
 
 def _long_message(item: Message) -> Message:
@@ -193,7 +198,7 @@ def _long_search(item: ToolSearchCall) -> ToolSearchCall:
 
 def _long_search_output(item: ToolSearchOutput) -> ToolSearchOutput:
     """With who searched, and without secrets."""
-    return replace(item, execution=item.execution or _who(item), tools=_without_secrets(item.tools))
+    return replace(item, execution=item.execution or _who(item), tools=redacted(item.tools))
 
 
 def _who(item: ToolSearchCall | ToolSearchOutput) -> Literal["client", "server"]:
@@ -202,17 +207,7 @@ def _who(item: ToolSearchCall | ToolSearchOutput) -> Literal["client", "server"]
 
 def _long_additional_tools(item: AdditionalTools) -> AdditionalTools:
     """Without secrets."""
-    return replace(item, tools=_without_secrets(item.tools))
-
-
-def _without_secrets(tools: Sequence[Tool]) -> list[Tool]:
-    return [_redacted(tool) if isinstance(tool, McpTool) else tool for tool in tools]
-
-
-def _redacted(tool: McpTool) -> McpTool:
-    authorization = _REDACTED if tool.authorization else tool.authorization
-    headers = dict.fromkeys(tool.headers, _REDACTED) if tool.headers else tool.headers
-    return replace(tool, authorization=authorization, headers=headers)
+    return replace(item, tools=redacted(item.tools))
 
 
 _LONG_FORMS: dict[type[object], Callable[[Any], InputItem]] = {
@@ -222,6 +217,7 @@ _LONG_FORMS: dict[type[object], Callable[[Any], InputItem]] = {
     ToolSearchOutput: _long_search_output,
     AdditionalTools: _long_additional_tools,
 }
+"""What an item that may be sent in a short form is in full, by its class."""
 
 _PREFIXES: dict[type[object], str] = {
     Message: "msg_",
@@ -238,6 +234,17 @@ _PREFIXES: dict[type[object], str] = {
     ApplyPatchCallOutput: "apco_",
     ComputerCall: "cu_",
     ComputerCallOutput: "cuo_",
+    WebSearchCall: "ws_",
+    FileSearchCall: "fs_",
+    CodeInterpreterCall: "ci_",
+    ImageGenerationCall: "ig_",
+    McpCall: "mcp_",
+    McpListTools: "mcpl_",
+    McpApprovalRequest: "mcpr_",
+    McpApprovalResponse: "mcpa_",
+    Program: "prog_",
+    ProgramOutput: "progo_",
+    CompactionItem: "cmp_",
     ToolSearchCall: "tsc_",
     ToolSearchOutput: "tso_",
     AdditionalTools: "at_",

@@ -37,6 +37,11 @@ class Offering(msgspec.Struct):
     ignored: list[str]
 
 
+def offer_nothing() -> Offering:
+    """The offering to an upstream that takes the request's tools as they are."""
+    return Offering([], {}, Choice(), [])
+
+
 def offer_tools(
     request: CreateResponse, context: Context, absent_tools: Literal["ignore", "reject"], limits: Limits
 ) -> Offering:
@@ -52,6 +57,7 @@ def offer_tools(
 
 def _sources(request: CreateResponse, context: Context) -> Iterator[Source]:
     """Everything that brings tools, oldest first."""
+    yield from _brought(context.leading, "prompt")
     yield from _brought(context.earlier, "context")
     yield Source(request.tools or (), "tools", is_request=True)
     yield from _brought(context.own, "input")

@@ -10,11 +10,12 @@ import msgspec
 from penstock.errors import ApiError, invalid, not_found
 from penstock.ids import may_be_id
 from penstock.limits import Limits
+from penstock.lossless import Decoder
 from penstock.ports import ENDED, ChainTooLong, Store
 from penstock.wire import CreateResponse, InputItem, ItemReference, Message
 
 _LIMITS = Limits()
-_decode_item = msgspec.json.Decoder(InputItem).decode
+_decode_item = Decoder[InputItem](InputItem).decode
 
 
 class Context(msgspec.Struct):
@@ -25,11 +26,13 @@ class Context(msgspec.Struct):
     own: list[InputItem]
     """The items that this turn adds, references resolved."""
     conversation_id: str | None = None
+    leading: list[InputItem] = []
+    """The items of a prompt template. They are instructions: never inherited, and not kept among the input."""
 
     @property
     def items(self) -> list[InputItem]:
         """All of them."""
-        return self.earlier + self.own if self.earlier else self.own
+        return [*self.leading, *self.earlier, *self.own] if self.leading or self.earlier else self.own
 
 
 async def resolve(
@@ -54,8 +57,6 @@ async def resolve(
 
 
 def _check_combination(request: CreateResponse) -> None:
-    if request.prompt is not None:
-        raise invalid("No prompt templates are configured on this server.", "prompt", "unsupported_parameter")
     if request.previous_response_id is not None and request.conversation is not None:
         message = "'previous_response_id' and 'conversation' cannot be used together: a conversation has its own past."
         raise invalid(message, "previous_response_id")
@@ -67,7 +68,7 @@ def _own_items(request: CreateResponse) -> list[InputItem]:
     if isinstance(request.input, str):
         return [Message(role="user", content=request.input)]
     if request.input is None:
-        if request.previous_response_id is None and request.conversation is None:
+        if request.previous_response_id is None and request.conversation is None and request.prompt is None:
             raise invalid("Missing required parameter: 'input'.", "input", "missing_required_parameter")
         return []
     return request.input

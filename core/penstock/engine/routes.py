@@ -23,6 +23,8 @@ class Route(msgspec.Struct, kw_only=True, frozen=True):
     aliases: dict[str, str] = {}
     takes_bearer: bool = False
     """Whether the client's own key is passed on, since none is configured."""
+    relays: bool = False
+    """Whether the upstream speaks Responses: tools and items go there as they are, and events come back so."""
 
     @property
     def has_patterns(self) -> bool:

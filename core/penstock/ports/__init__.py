@@ -5,6 +5,7 @@ Who implements a port is chosen in `penstock.assembly`; nothing here does anythi
 
 from __future__ import annotations
 
+from .prompts import PromptBroken, Prompts, PromptTemplate
 from .store import (
     ENDED,
     ChainTooLong,
@@ -25,6 +26,7 @@ from .upstream import (
     Decoder,
     Deltas,
     Dialect,
+    Exchange,
     Headers,
     HttpReply,
     HttpRequest,

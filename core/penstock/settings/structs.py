@@ -17,6 +17,7 @@ from penstock.secrets import Secret
 
 Name = Annotated[str, msgspec.Meta(min_length=1)]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+Tokens = Annotated[int, msgspec.Meta(ge=1)]
 Workers = Annotated[int, msgspec.Meta(ge=1, le=1_024)]
 
 
@@ -44,8 +45,11 @@ class UpstreamSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown
     """Further names that clients may use, each with the upstream's own name for it."""
     headers: dict[Name, Secret] = {}
     """Sent with every request to it; the values are kept as secrets."""
-    dialect: Literal["chat_completions"] = "chat_completions"
-    """The language that it speaks."""
+    dialect: Literal["chat_completions", "responses"] = "chat_completions"
+    """The language that it speaks. Of `responses`, tools, items and events are relayed as they are."""
+    context_tokens: Tokens | dict[Name, Tokens] | None = None
+    """The size of its models' contexts, for `truncation: auto`: one for all, or by name or pattern. Without it, what
+    its list of models tells."""
     options: Options = Options()
     """What is particular about how it speaks it."""
 
@@ -88,6 +92,9 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     """Where responses and conversations are kept: `memory://`, `sqlite:///path`, `redis://…`, `postgresql://…`, or
     `none://`. The server's own default is a SQLite file in the user's state directory; an app that is mounted into
     another one has memory."""
+
+    prompts: Name | None = None
+    """The folder of prompt templates, `<id>/<version>.toml`."""
 
     api_keys: list[Secret] = []
     """What clients may show as bearer, in short. With neither these nor `keys`, nobody is asked for one."""

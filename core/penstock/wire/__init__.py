@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from ._base import NULL, UNSET, Event, Fold, Item, ItemStatus, Part, UnsetType, Wire
+from ._base import NULL, UNKNOWN, UNSET, Event, Fold, Item, ItemEvent, ItemStatus, Part, Unknown, UnsetType, Wire
 from .additional_tools import AdditionalTools
 from .apply_patch import (
     ApplyPatchCall,
@@ -19,7 +19,17 @@ from .apply_patch import (
     DeleteFile,
     UpdateFile,
 )
-from .code_interpreter import CodeInterpreterTool
+from .audio import AudioDelta, AudioDone, AudioTranscriptDelta, AudioTranscriptDone
+from .code_interpreter import (
+    CodeInterpreterCall,
+    CodeInterpreterCallCodeDelta,
+    CodeInterpreterCallCodeDone,
+    CodeInterpreterCallCompleted,
+    CodeInterpreterCallInProgress,
+    CodeInterpreterCallInterpreting,
+    CodeInterpreterTool,
+)
+from .compaction import CompactionCompacting, CompactionItem, CompactionTrigger
 from .computer import (
     Click,
     ComputerAction,
@@ -39,6 +49,7 @@ from .computer import (
     Type,
     Wait,
 )
+from .configuration_update import ConfigurationUpdate
 from .conversation import (
     Conversation,
     ConversationReference,
@@ -59,7 +70,13 @@ from .custom_tool import (
     TextInput,
 )
 from .error import Error, ErrorBody, ErrorDetail, ResponseError
-from .file_search import FileSearchTool
+from .file_search import (
+    FileSearchCall,
+    FileSearchCallCompleted,
+    FileSearchCallInProgress,
+    FileSearchCallSearching,
+    FileSearchTool,
+)
 from .framing import ContentPartAdded, ContentPartDone, OutputItemAdded, OutputItemDone
 from .function_call import (
     FunctionCall,
@@ -68,9 +85,30 @@ from .function_call import (
     FunctionCallOutput,
     FunctionTool,
 )
-from .image_generation import ImageGenerationTool
+from .image_generation import (
+    ImageGenerationCall,
+    ImageGenerationCallCompleted,
+    ImageGenerationCallGenerating,
+    ImageGenerationCallInProgress,
+    ImageGenerationCallPartialImage,
+    ImageGenerationTool,
+)
 from .local_shell import LocalShellCall, LocalShellCallOutput, LocalShellExec, LocalShellTool
-from .mcp import McpTool
+from .mcp import (
+    McpApprovalRequest,
+    McpApprovalResponse,
+    McpCall,
+    McpCallArgumentsDelta,
+    McpCallArgumentsDone,
+    McpCallCompleted,
+    McpCallFailed,
+    McpCallInProgress,
+    McpListTools,
+    McpListToolsCompleted,
+    McpListToolsFailed,
+    McpListToolsInProgress,
+    McpTool,
+)
 from .message import (
     Annotation,
     AudioData,
@@ -97,6 +135,7 @@ from .message import (
 from .model import Model, ModelList
 from .namespace import NamespaceTool
 from .page import ItemList
+from .program import Program, ProgramOutput
 from .reasoning import (
     Effort,
     Reasoning,
@@ -132,6 +171,7 @@ from .response import (
     IncompleteDetails,
     IncompleteReason,
     InProgress,
+    InputTokens,
     InputTokensDetails,
     LifecycleEvent,
     OutputTokensDetails,
@@ -142,7 +182,11 @@ from .response import (
     UsageReported,
 )
 from .shell import (
+    ContainerAuto,
+    ContainerReference,
     ExitOutcome,
+    LocalEnvironment,
+    LocalSkill,
     ShellAction,
     ShellCall,
     ShellCallCommandAdded,
@@ -181,7 +225,17 @@ from .tool_choice import (
     ToolChoiceWebSearchPreview2025,
 )
 from .tool_search import ProgrammaticToolCallingTool, ToolSearchCall, ToolSearchOutput, ToolSearchTool
-from .web_search import WebSearchPreviewTool, WebSearchPreviewTool2025, WebSearchTool, WebSearchTool2025
+from .unknown import UnknownAnnotation, UnknownEvent, UnknownItem, UnknownPart, UnknownTool
+from .web_search import (
+    WebSearchCall,
+    WebSearchCallCompleted,
+    WebSearchCallInProgress,
+    WebSearchCallSearching,
+    WebSearchPreviewTool,
+    WebSearchPreviewTool2025,
+    WebSearchTool,
+    WebSearchTool2025,
+)
 
 Tool: TypeAlias = (
     FunctionTool
@@ -202,29 +256,13 @@ Tool: TypeAlias = (
     | ShellTool
     | LocalShellTool
     | ApplyPatchTool
+    | UnknownTool
 )
 
-OutputPart: TypeAlias = OutputText | Refusal | ReasoningText
-ContentPart: TypeAlias = InputText | InputImage | InputFile | InputAudio | OutputText | Refusal
+OutputPart: TypeAlias = OutputText | Refusal | ReasoningText | UnknownPart
+ContentPart: TypeAlias = InputText | InputImage | InputFile | InputAudio | OutputText | Refusal | UnknownPart
 
 OutputItem: TypeAlias = (
-    Message
-    | ReasoningItem
-    | FunctionCall
-    | CustomToolCall
-    | LocalShellCall
-    | LocalShellCallOutput
-    | ShellCall
-    | ShellCallOutput
-    | ApplyPatchCall
-    | ApplyPatchCallOutput
-    | ComputerCall
-    | ComputerCallOutput
-    | ToolSearchCall
-    | ToolSearchOutput
-    | AdditionalTools
-)
-InputItem: TypeAlias = (
     Message
     | ReasoningItem
     | FunctionCall
@@ -242,8 +280,20 @@ InputItem: TypeAlias = (
     | ToolSearchCall
     | ToolSearchOutput
     | AdditionalTools
-    | ItemReference
+    | WebSearchCall
+    | FileSearchCall
+    | CodeInterpreterCall
+    | ImageGenerationCall
+    | McpCall
+    | McpListTools
+    | McpApprovalRequest
+    | McpApprovalResponse
+    | Program
+    | ProgramOutput
+    | CompactionItem
+    | UnknownItem
 )
+InputItem: TypeAlias = OutputItem | ItemReference | CompactionTrigger | ConfigurationUpdate
 
 StreamEvent: TypeAlias = (
     Created
@@ -278,4 +328,33 @@ StreamEvent: TypeAlias = (
     | ShellCallCommandDone
     | ShellCallOutputContentDelta
     | ShellCallOutputContentDone
+    | WebSearchCallInProgress
+    | WebSearchCallSearching
+    | WebSearchCallCompleted
+    | FileSearchCallInProgress
+    | FileSearchCallSearching
+    | FileSearchCallCompleted
+    | CodeInterpreterCallInProgress
+    | CodeInterpreterCallCodeDelta
+    | CodeInterpreterCallCodeDone
+    | CodeInterpreterCallInterpreting
+    | CodeInterpreterCallCompleted
+    | ImageGenerationCallInProgress
+    | ImageGenerationCallGenerating
+    | ImageGenerationCallPartialImage
+    | ImageGenerationCallCompleted
+    | McpCallInProgress
+    | McpCallArgumentsDelta
+    | McpCallArgumentsDone
+    | McpCallCompleted
+    | McpCallFailed
+    | McpListToolsInProgress
+    | McpListToolsCompleted
+    | McpListToolsFailed
+    | CompactionCompacting
+    | AudioDelta
+    | AudioDone
+    | AudioTranscriptDelta
+    | AudioTranscriptDone
+    | UnknownEvent
 )

@@ -19,7 +19,7 @@ class ComputerUsePreviewTool(Tool, kw_only=True, tag="computer_use_preview"):
 
     display_width: int
     display_height: int
-    environment: str
+    environment: Literal["windows", "mac", "linux", "ubuntu", "browser"]
 
 
 class Click(Wire, kw_only=True, tag_field="type", tag="click"):

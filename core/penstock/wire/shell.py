@@ -1,7 +1,7 @@
 """The shell family: commands that run where the tool's environment says, at the client or in a container.
 
-It knows OpenAI's `FunctionShellTool`, the call, its output and their events; an environment stays the bytes that were
-sent.
+It knows OpenAI's `FunctionShellTool`, its environments, the call, its output and their events; what a container has
+in it stays the bytes that the client sent.
 """
 
 from __future__ import annotations
@@ -13,10 +13,39 @@ import msgspec
 from ._base import UNSET, Event, Fold, Item, ItemStatus, Tool, UnsetType, Wire, append, nothing
 
 
+class LocalSkill(Wire, kw_only=True):
+    """Something that the client's machine has instructions for, and where they are."""
+
+    name: str
+    description: str
+    path: str
+
+
+class LocalEnvironment(Wire, kw_only=True, tag_field="type", tag="local"):
+    """The client's own machine."""
+
+    skills: list[LocalSkill] | None | UnsetType = UNSET
+
+
+class ContainerReference(Wire, kw_only=True, tag_field="type", tag="container_reference"):
+    """A container that is there."""
+
+    container_id: str
+
+
+class ContainerAuto(Wire, kw_only=True, tag_field="type", tag="container_auto"):
+    """A container that is made for the request."""
+
+    file_ids: list[str] | None | UnsetType = UNSET
+    memory_limit: Literal["1g", "4g", "16g", "64g"] | None | UnsetType = UNSET
+    network_policy: msgspec.Raw | UnsetType = UNSET
+    skills: msgspec.Raw | UnsetType = UNSET
+
+
 class ShellTool(Tool, kw_only=True, tag="shell"):
     """Commands run where `environment` says; without one, at the client."""
 
-    environment: msgspec.Raw | UnsetType = UNSET
+    environment: LocalEnvironment | ContainerAuto | ContainerReference | None | UnsetType = UNSET
     allowed_callers: list[Literal["direct", "programmatic"]] | None | UnsetType = UNSET
 
 
@@ -35,7 +64,7 @@ class ShellCall(Item, kw_only=True, tag="shell_call"):
     status: ItemStatus | None | UnsetType = UNSET
     call_id: str
     action: ShellAction
-    environment: msgspec.Raw | UnsetType = UNSET
+    environment: LocalEnvironment | ContainerReference | None | UnsetType = UNSET
     caller: msgspec.Raw | UnsetType = UNSET
     created_by: str | UnsetType = UNSET
 

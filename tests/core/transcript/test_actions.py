@@ -12,8 +12,8 @@ from penstock import wire
 from penstock.calling import OFFERS, Form
 from penstock.errors import upstream_failed
 from penstock.transcript import fold
-from penstock.transcript.deltas import Delta, Finish, TextDelta, ToolCallDelta
-from support import oracle
+from penstock.transcript.deltas import Delta, Finish, Relayed, TextDelta, ToolCallDelta
+from support import oracle, samples
 
 TOOLS: list[Json] = [
     {"type": "local_shell"},
@@ -137,3 +137,19 @@ def test_actions_count_as_items_before_they_are_told() -> None:
     telling = Telling(FORMS, limits)
     telling.tell(calls)
     assert "3 output items" in check(telling)["error"]["message"]
+
+
+def test_a_relayed_stream_with_actions_is_told_as_it_came() -> None:
+    """From an upstream that speaks of commands and their outputs piece by piece."""
+    events = [from_json(event, wire.StreamEvent) for event in samples.stream()[2:-1]]
+    response = told(*(Relayed(event) for event in events), Finish())
+    assert response["output"] == [to_json(from_json(item, wire.OutputItem)) for item in samples.OUTPUT]
+
+
+def test_relayed_outputs_of_commands_count() -> None:
+    added, piece, *_ = samples.ITEMS[6]
+    many = piece | {"delta": {"stdout": "x" * 900, "stderr": None}}
+    events = [added | {"output_index": 0}, many | {"output_index": 0}, many | {"output_index": 0}]
+    telling = Telling(FORMS, msgspec.structs.replace(LIMITS, output_bytes_max=1_000))
+    telling.tell([Relayed(from_json(samples.numbered([event])[0], wire.StreamEvent)) for event in events])
+    assert "1000 characters" in check(telling)["error"]["message"]

@@ -10,11 +10,11 @@ import pytest
 from core.kit import Json, encode, from_json, skeleton, to_json
 from penstock import wire
 from requirements import shows
-from support import brought, samples
-from support.oracle import PROMISED
+from support import brought, hosted, samples
+from support.oracle import PROMISED, check_response
 
 EVENTS = get_args(wire.StreamEvent)
-OTHER_NAMES = {wire.UsageReported: "Usage is what it reports"}
+OTHER_NAMES = {wire.UsageReported: "Usage is what it reports", wire.UnknownEvent: "it stands for any type"}
 
 ITEMS: list[Json] = [
     {"type": "message", "role": "user", "content": ""},
@@ -121,6 +121,16 @@ ITEMS: list[Json] = [
     brought.ADDED,
     *brought.CALLED,
     *brought.NOTED,
+    {"type": "web_search_call", "action": {"type": "open_page", "url": "https://example.com", "new": [1]}},
+    {"type": "web_search_call", "id": None, "status": "completed"},
+    {"type": "web_search_call", "status": "failed", "results": [{"title": "A"}]},
+    {"type": "image_generation_call", "result": None, "status": "failed", "error": {"message": "no", "type": "x"}},
+    {"type": "mcp_list_tools", "server_label": "s", "tools": [], "error": None},
+    {"type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": True},
+    {"type": "compaction", "encrypted_content": "x"},
+    {"type": "compaction_trigger"},
+    {"type": "configuration_update", "reasoning": {"effort": "low"}, "text": {"format": {"type": "text"}}},
+    *(events[-1]["item"] for events in hosted.ITEMS.values()),
 ]
 
 
@@ -134,6 +144,61 @@ def test_an_event_comes_back_with_every_key_that_it_had(event: Json) -> None:
     struct = from_json(event, wire.StreamEvent)
     assert msgspec.json.decode(encode(struct), type=wire.StreamEvent) == struct
     assert _lost(event, to_json(struct)) == []
+
+
+RELAYED: Json = {
+    "access_programs": {"cyber": "standard"},
+    "input_transformations": [
+        {"id": "rs_1", "action": "removed", "reason": "model_mismatch", "type": "reasoning"},
+    ],
+    "moderation": {
+        "input": {"type": "error", "code": "a", "message": "b"},
+        "output": {"type": "error", "code": "a", "message": "b"},
+    },
+    "prompt_cache_diagnostics": {"type": "cache_hit"},
+    "tool_usage": {
+        "image_gen": {
+            "input_tokens": 1,
+            "input_tokens_details": {"image_tokens": 0, "text_tokens": 1},
+            "output_tokens": 1,
+            "total_tokens": 2,
+        },
+        "web_search": {"num_requests": 1},
+    },
+    "usage": samples.USAGE
+    | {
+        "input_tokens_details": {
+            "cached_tokens": 0,
+            "cache_write_tokens": 2,
+            "cache_write_tokens_details": {"ttl_12h_tokens": 1, "ttl_30m_tokens": 1},
+        }
+    },
+}
+FAILED: Json = {
+    "status": "failed",
+    "completed_at": None,
+    "error": {
+        "code": "misalignment_policy_violation",
+        "message": "no",
+        "param": None,
+        "type": "x",
+        "misalignment": {"steer": None},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        RELAYED,
+        FAILED,
+        {"status": "incomplete", "completed_at": None, "incomplete_details": {"reason": "max_messages"}},
+    ],
+)
+def test_a_response_of_openais_comes_back_with_every_key_that_it_had(more: Json) -> None:
+    """Of what only its own services tell, too."""
+    sent = check_response(samples.RESPONSE | more)
+    assert _lost(sent, check_response(to_json(from_json(sent, wire.Response)))) == []
 
 
 def test_what_was_not_set_is_absent() -> None:

@@ -29,6 +29,7 @@ from penstock.wire import (
     Part,
     ReasoningItem,
     Refusal,
+    UnknownPart,
 )
 
 from .phrases import STOP_WORDS
@@ -118,7 +119,7 @@ class _Ear:
         elif read_output := OUTPUTS.get(type(item)):
             self._output(read_output(item))
         elif isinstance(item, ReasoningItem):
-            self._take("thought", "\n".join(part.text for part in item.content or item.summary))
+            self._take("thought", "\n".join(_thoughts(item)))
         elif type(item) not in SILENT:
             raise invalid(f"Items of type '{item.type}' cannot be sent to this model.", f"input[{index}].type")
 
@@ -143,6 +144,10 @@ class _Ear:
             return content
         self.tokens += sum(_COSTS.get(type(part), 0) for part in content)
         return "\n".join([_TEXTS[type(part)](part) for part in content if type(part) in _TEXTS])
+
+
+def _thoughts(item: ReasoningItem) -> list[str]:
+    return [part.text for part in item.content or item.summary if not isinstance(part, UnknownPart)]
 
 
 def _settings(turn: Turn) -> list[str]:
