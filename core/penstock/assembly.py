@@ -72,6 +72,7 @@ def build(
         prompts=prompts(settings.prompts) if settings.prompts else None,
         decompress=decompress,
         done_marker=settings.done_marker,
+        websocket=settings.websocket,
     )
 
 

@@ -9,21 +9,24 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
 from typing import NoReturn, TypeAlias
 
 from msgspec.structs import replace
 
 from penstock import ids
 from penstock.access import Access, bearer
+from penstock.channel import Channel
 from penstock.endpoints.call import Call
 from penstock.endpoints.conversations import Conversations
 from penstock.endpoints.health import Health
 from penstock.endpoints.models import Models
 from penstock.endpoints.responses import Responses
+from penstock.endpoints.sockets import Sockets
 from penstock.engine import Engine, Policies, Routes
 from penstock.engine.watch import ClientLeft
 from penstock.errors import ApiError, not_found, our_fault
-from penstock.http import Reply, Request, error_reply, identified
+from penstock.http import Reply, Request, error_reply, identified, request_id
 from penstock.limits import Limits
 from penstock.lossless import encode
 from penstock.ports import Prompts, Store
@@ -41,6 +44,8 @@ _LIMITS = Limits()
 _POLICIES = Policies()
 _CLIENT_LEFT = Reply(499, [], b"")
 """Sent to nobody; the status is nginx's, for logs."""
+_SWITCHED = Reply(101, [], b"")
+"""For logs too: the handshake was taken long ago."""
 
 Decompress: TypeAlias = Callable[[bytes, str, int], bytes]
 """`decompress(body, content_encoding, bytes_max)`; raises `ApiError`."""
@@ -66,11 +71,13 @@ class Service:
         prompts: Prompts | None = None,
         decompress: Decompress = no_encodings,
         done_marker: bool = True,
+        websocket: bool = True,
     ) -> None:
         self.limits = limits
         self._engine = Engine(routes, policies, limits, store, prompts)
         self._access = access
         self._decompress = decompress
+        self._sockets = Sockets(self._engine) if websocket else None
         self._table = _table(
             Responses(self._engine, done_marker=done_marker),
             Conversations(self._engine),
@@ -80,18 +87,16 @@ class Service:
 
     async def handle(self, request: Request) -> Reply:
         """Answer a request. Never raises but for cancellation: an error is a reply too."""
-        try:
-            reply = await self._dispatch(request)
-        except ApiError as error:
-            reply = error_reply(error)
-        except ClientLeft:
-            reply = _CLIENT_LEFT
-        except Exception:
-            _log.exception("%s %s failed by a fault of this server", request.method, request.path)
-            reply = error_reply(our_fault())
-        reply = identified(reply, request.headers)
-        _log.info("%s %s %d %s", request.method, request.path, reply.status, reply.headers[-1][1])
-        return reply
+        return await self._answered(request, self._dispatch(request))
+
+    async def connect(self, request: Request, channel: Channel) -> Reply | None:
+        """Serve a WebSocket connection to its end, or give the reply with which its handshake is refused.
+
+        `request` is the handshake.
+        """
+        request = replace(request, headers={**request.headers, "x-request-id": request_id(request.headers)})
+        reply = await self._answered(request, self._connect(request, channel))
+        return None if reply.status == _SWITCHED.status else reply
 
     async def respond(self, request: CreateResponse) -> Response:
         """The Response to a request, without any HTTP. Raises `ApiError`; a later failure is in its `status`."""
@@ -111,15 +116,42 @@ class Service:
     def drain(self, within_s: float) -> None:
         """Tell that the server will stop: `/readyz` says so, and after `within_s` seconds no run goes on."""
         self._engine.drain(within_s)
+        if self._sockets is not None:
+            self._sockets.drain()
 
     async def aclose(self) -> None:
         """Release what the upstreams and the store hold."""
         await self._engine.aclose()
 
+    async def _answered(self, request: Request, answer: Awaitable[Reply]) -> Reply:
+        try:
+            reply = await answer
+        except ApiError as error:
+            reply = error_reply(error)
+        except ClientLeft:
+            reply = _CLIENT_LEFT
+        except Exception:
+            _log.exception("%s %s failed by a fault of this server", request.method, request.path)
+            reply = error_reply(our_fault())
+        reply = identified(reply, request.headers)
+        _log.info("%s %s %d %s", request.method, request.path, reply.status, reply.headers[-1][1])
+        return reply
+
+    async def _connect(self, request: Request, channel: Channel) -> Reply:
+        if self._sockets is None:
+            return _upgrade_required()
+        if _plain(request.path) != "/responses":
+            raise not_found(f"No WebSocket is served at {request.path}.", "unknown_url")
+        admit = partial(self._access.check, request.headers)
+        admit()
+        self._sockets.check()
+        await self._sockets.serve(channel, identified(_SWITCHED, request.headers).headers, admit, _key(request))
+        return _SWITCHED
+
     async def _dispatch(self, request: Request) -> Reply:
-        path = request.path.removeprefix("/v1").rstrip("/") or "/"
+        path = _plain(request.path)
         owner = "" if path in _OPEN else self._access.check(request.headers)
-        if path == "/responses" and "upgrade" in request.headers:
+        if path == "/responses" and "websocket" in request.headers.get("upgrade", "").lower():
             return _upgrade_required()
         pattern, path_ids = _pattern(path)
         endpoints = self._table.get(pattern)
@@ -131,12 +163,11 @@ class Service:
         if endpoint is None:
             return _method_not_allowed(request, list(endpoints))
         await self._engine.start()
-        key = bearer(request.headers)
         return await endpoint(
             Call(
                 request=request,
                 owner=owner,
-                key=Secret(key) if key else None,
+                key=_key(request),
                 ids=path_ids,
                 read_body=self._json_body,
             )
@@ -177,6 +208,17 @@ def _table(
         "/healthz": {"GET": health.alive},
         "/readyz": {"GET": health.ready},
     }
+
+
+def _plain(path: str) -> str:
+    """The path as the table has it."""
+    return path.removeprefix("/v1").rstrip("/") or "/"
+
+
+def _key(request: Request) -> Secret | None:
+    """The caller's own bearer."""
+    key = bearer(request.headers)
+    return Secret(key) if key else None
 
 
 def _pattern(path: str) -> tuple[str, list[str]]:

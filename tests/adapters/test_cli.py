@@ -65,6 +65,7 @@ def test_codex_is_told_where_the_server_is(capsys: pytest.CaptureFixture[str]) -
     told = tomllib.loads(out)
     assert (told["model"], told["model_provider"]) == ("synthetic", "penstock")
     provider = {"name": "Penstock", "base_url": "http://127.0.0.1:9000/v1", "wire_api": "responses"}
+    provider["supports_websockets"] = True
     assert told["model_providers"] == {"penstock": provider}
 
 

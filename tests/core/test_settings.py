@@ -28,6 +28,7 @@ allowed_hosts = ["chat.example.com"]
 unknown_parameters = "reject"
 absent_tools = "reject"
 done_marker = false
+websocket = false
 
 [limits]
 idle_s = 5
@@ -86,6 +87,7 @@ EVERYTHING = Settings(
     unknown_parameters="reject",
     absent_tools="reject",
     done_marker=False,
+    websocket=False,
     limits=Limits(idle_s=5.0),
 )
 KEYS = {"CLOUD_KEY": "sk-cloud\n"}
@@ -143,6 +145,7 @@ ENVIRONMENT = {
     "PENSTOCK_STORE": ("memory://", "store", "memory://"),
     "PENSTOCK_PROMPTS": ("prompts", "prompts", "prompts"),
     "PENSTOCK_DONE_MARKER": ("0", "done_marker", False),
+    "PENSTOCK_WEBSOCKET": ("false", "websocket", False),
 }
 
 

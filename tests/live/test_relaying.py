@@ -155,7 +155,7 @@ def test_a_response_that_comes_whole_is_told_as_a_stream(strange: PenstockServer
         {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": "{}"} | done,
         {"type": "custom_tool_call", "id": "ctc_1", "call_id": "call_2", "name": "g", "input": "ls"} | done,
     ]
-    model = upstream.add("whole", Script((Raw(json.dumps(response(output)).encode()),), Expect(), done=False))
+    model = upstream.add("relayed whole", Script((Raw(json.dumps(response(output)).encode()),), Expect(), done=False))
     told = post(strange.url, {"model": model, "input": "Hi", "stream": True})
     assert told.response["output"] == output
 
@@ -163,7 +163,7 @@ def test_a_response_that_comes_whole_is_told_as_a_stream(strange: PenstockServer
 def test_a_failure_keeps_its_words(strange: PenstockServer, upstream: ScriptedUpstream) -> None:
     error = {"code": "rate_limit_exceeded", "message": "Too fast."}
     failed = {"type": "response.failed", "response": response([], status="failed", error=error)}
-    model = upstream.add("failing", events(STARTED, failed))
+    model = upstream.add("relayed failing", events(STARTED, failed))
     for stream in (True, False):
         told = post(strange.url, {"model": model, "input": "Hi", "stream": stream}).response
         assert (told["status"], told["error"]) == ("failed", error)
@@ -182,13 +182,13 @@ def test_a_failure_keeps_its_words(strange: PenstockServer, upstream: ScriptedUp
 def test_what_cannot_stand_there_fails_the_response(
     strange: PenstockServer, upstream: ScriptedUpstream, bad: Json
 ) -> None:
-    model = upstream.add("bad", events(STARTED, bad))
+    model = upstream.add("relayed bad", events(STARTED, bad))
     told = post(strange.url, {"model": model, "input": "Hi", "stream": True})
     assert (told.response["status"], told.response["error"]["code"]) == ("failed", "server_error")
 
 
 def test_a_cut_fails_the_response(strange: PenstockServer, upstream: ScriptedUpstream) -> None:
     script = events(STARTED)
-    model = upstream.add("cut", Script((*script.steps, Cut()), Expect(), done=False))
+    model = upstream.add("relayed cut", Script((*script.steps, Cut()), Expect(), done=False))
     told = post(strange.url, {"model": model, "input": "Hi", "stream": True})
     assert told.response["status"] == "failed"

@@ -114,6 +114,7 @@ class ScriptedUpstream:
 
     def add(self, name: str, script: Script) -> str:
         """A script of the test's own; returns the model to ask for."""
+        assert name not in SCRIPTS, f"{name} is a script of everybody's"
         self.scripts[name] = script
         return name
 

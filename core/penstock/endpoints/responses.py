@@ -34,7 +34,7 @@ class Responses:
     async def create(self, call: Call) -> Reply:
         """`POST /responses`: the path through the whole house."""
         prepared = await self._engine.prepare(call.body(), call.owner, call.key)
-        headers = _told(prepared.plan)
+        headers = told(prepared.plan)
         if prepared.plan.skeleton.background:
             row = await self._engine.submit(prepared, call.key)
             return self._queued(row, call, headers, streams=bool(prepared.plan.turn.request.stream))
@@ -47,8 +47,8 @@ class Responses:
         """`POST /responses/input_tokens`: what the input of a request would cost, which is not run."""
         plan = await self._engine.plan(call.body(), call.owner, call.key)
         count = await count_input(plan.route.upstream, plan.turn, self._engine.limits)
-        told = InputTokens(input_tokens=count.tokens, estimated=count.is_estimated or UNSET)
-        return Reply(200, [JSON, *_told(plan)], _encode(told))
+        tokens = InputTokens(input_tokens=count.tokens, estimated=count.is_estimated or UNSET)
+        return Reply(200, [JSON, *told(plan)], _encode(tokens))
 
     async def retrieve(self, call: Call) -> Reply:
         """`GET /responses/{id}`: the Response, or its events from any one on, just as its request asked for it."""
@@ -127,7 +127,7 @@ def _unknown(response_id: str) -> ApiError:
     return not_found(f"Response with id '{response_id}' not found.", param="response_id")
 
 
-def _told(plan: Plan) -> Headers:
+def told(plan: Plan) -> Headers:
     """What the client asked for and does not get. A name is the client's own, so it is made fit for a header."""
     names = [quote(name[:_NAME_CHARS_MAX], safe="[]") for name in plan.ignored[:_NAMES_MAX]]
     if len(plan.ignored) > _NAMES_MAX:

@@ -11,6 +11,7 @@ from .engine import Engine, Prepared
 from .follow import follow
 from .keep import stored_input
 from .plan import Plan, Policies, make_plan
+from .recent import Recent
 from .resolve import Context, resolve
 from .routes import Route, Routes
 from .run import Run
@@ -24,6 +25,7 @@ __all__ = [
     "Plan",
     "Policies",
     "Prepared",
+    "Recent",
     "RemoteUpstream",
     "Route",
     "Routes",

@@ -20,12 +20,14 @@ from penstock.wire import CreateResponse
 from .background import Background, BackgroundKeeper
 from .decode import Decoded, decode
 from .fitting import fit
-from .keep import ConversationWriter, TurnKeeper, stored_turn
+from .keep import ConversationWriter, Keeper, TurnKeeper, stored_turn
 from .plan import Plan, Policies, make_plan
 from .prompts import apply_prompt
+from .recent import Recent, RecentKeeper
 from .resolve import Context, conversation_of, resolve, unknown_conversation
 from .routes import Routes
 from .run import Run
+from .warm_up import silent
 
 _DRAIN_MARGIN_S = 1.0
 """How long before its time is up a run is ended, for its end to be kept and sent."""
@@ -39,6 +41,8 @@ class Prepared(msgspec.Struct):
     context: Context
     plan: Plan
     writer: ConversationWriter | None
+    recent: Recent | None = None
+    """Where it is remembered if it is not to be stored."""
 
     async def release(self) -> None:
         """Let the conversation go."""
@@ -79,19 +83,29 @@ class Engine:
                 self.background.start()
 
     async def prepare(
-        self, body: bytes, owner: str = "", key: Secret | None = None, *, response_id: str | None = None
+        self,
+        body: bytes,
+        owner: str = "",
+        key: Secret | None = None,
+        *,
+        response_id: str | None = None,
+        recent: Recent | None = None,
+        generate: bool = True,
     ) -> Prepared:
-        """Decode, resolve and plan. Raises `ApiError`."""
+        """Decode, resolve and plan. Raises `ApiError`.
+
+        `recent` is what the caller's connection remembers; without `generate` the model is not asked.
+        """
         decoded = await self._decode(body)
         response_id = response_id or ids.new_id("resp_")
         writer = await self._lock(decoded.request, owner, response_id)
         try:
-            context, plan = await self._plan(decoded, owner, key, response_id)
+            context, plan = await self._plan(decoded, owner, key, response_id, recent)
         except BaseException:
             if writer is not None:
                 await writer.unlock()
             raise
-        return Prepared(body, owner, context, plan, writer)
+        return Prepared(body, owner, context, plan if generate else silent(plan), writer, recent)
 
     async def plan(self, body: bytes, owner: str = "", key: Secret | None = None) -> Plan:
         """The plan of a request that will not run, and holds nothing. Raises `ApiError`."""
@@ -106,7 +120,7 @@ class Engine:
             new_id=ids.new_id,
             now_s=ids.now_s,
             disconnected=disconnected,
-            keeper=self._turn_keeper(prepared),
+            keeper=self._keeper(prepared),
         )
         self._running.add(run)
         await run.open()
@@ -151,10 +165,13 @@ class Engine:
         prompt = decoded.request.prompt
         return decoded if prompt is None else await apply_prompt(decoded, prompt, self._prompts, self.limits)
 
-    async def _plan(self, decoded: Decoded, owner: str, key: Secret | None, response_id: str) -> tuple[Context, Plan]:
+    async def _plan(
+        self, decoded: Decoded, owner: str, key: Secret | None, response_id: str, recent: Recent | None = None
+    ) -> tuple[Context, Plan]:
         """Resolve, plan and, where that was asked, fit into the model's context. Raises `ApiError`."""
         request = decoded.request
-        context = await resolve(request, self.store, owner, self.limits)
+        recall = recent.items if recent else None
+        context = await resolve(request, self.store, owner, self.limits, recall=recall)
         context.leading = decoded.leading
         plan = make_plan(
             decoded,
@@ -185,9 +202,9 @@ class Engine:
         await writer.lock()
         return writer
 
-    def _turn_keeper(self, prepared: Prepared) -> TurnKeeper | None:
+    def _keeper(self, prepared: Prepared) -> Keeper | None:
         if self.store is None or not prepared.plan.skeleton.store:
-            return None
+            return RecentKeeper(prepared.recent, prepared.context) if prepared.recent else None
         return TurnKeeper(self.store, prepared.owner, prepared.context, self.limits, ids.new_id, writer=prepared.writer)
 
     async def _resume(self, row: StoredResponse, keeper: BackgroundKeeper, key: Secret | None) -> Run:

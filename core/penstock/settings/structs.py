@@ -111,6 +111,8 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     """What happens to hosted tools that are not configured."""
     done_marker: bool = True
     """Whether a stream ends with `data: [DONE]`."""
+    websocket: bool = True
+    """Whether `/v1/responses` takes WebSocket connections; otherwise it answers them with 426."""
     limits: Limits = Limits()
 
     @property

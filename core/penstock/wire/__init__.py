@@ -236,6 +236,7 @@ from .web_search import (
     WebSearchTool,
     WebSearchTool2025,
 )
+from .websocket import ClientEvent, Steer, SteerError, SteerFailed, WebSocketError, WebSocketErrorDetail
 
 Tool: TypeAlias = (
     FunctionTool
