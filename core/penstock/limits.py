@@ -24,7 +24,7 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     input_parts_max: Count = 5_000
     """The content parts of one item."""
     tools_max: Count = 128
-    """The entries of `tools`, those within namespaces included."""
+    """The entries of `tools`, those within namespaces and those that items of the context bring included."""
 
     upstream_event_bytes_max: Bytes = 16 * 2**20
     """One event of an upstream's stream, or its whole JSON reply."""

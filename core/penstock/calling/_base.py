@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias, TypeGuard, Ty
 import msgspec
 
 from penstock.lossless import encode
-from penstock.wire import NULL, UNSET, ContentPart, Event, OutputItem, UnsetType
+from penstock.wire import NULL, UNSET, ContentPart, Event, NamespaceTool, OutputItem, UnsetType
 
 T = TypeVar("T")
 
@@ -22,7 +22,12 @@ class Declared(NamedTuple):
     tool: Any
     place: str = ""
     """Where it stands within what declares it, such as `.tools[0]`."""
-    namespace: str | UnsetType = UNSET
+    space: NamespaceTool | None = None
+
+    @property
+    def namespace(self) -> str:
+        """The name of its namespace; empty without one."""
+        return self.space.name if self.space else ""
 
 
 class Offer(msgspec.Struct, kw_only=True):

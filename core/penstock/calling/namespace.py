@@ -45,12 +45,12 @@ def function_name(namespace: str | None | UnsetType, name: str) -> str:
 def members(space: NamespaceTool) -> Iterator[Declared]:
     """The tools within."""
     for index, tool in enumerate(space.tools):
-        yield Declared(tool, f".tools[{index}]", space.name)
+        yield Declared(tool, f".tools[{index}]", space)
 
 
-def within(namespace: str, offer: Offer, form: Any) -> tuple[Offer, Form]:
+def within(space: NamespaceTool, offer: Offer, form: Any) -> tuple[Offer, Form]:
     """What a member is offered as, and how its calls come back: with the namespace in a place of its own."""
-    return replace(offer, name=function_name(namespace, offer.name)), replace(form, namespace=namespace)
+    return replace(offer, name=function_name(space.name, offer.name)), replace(form, namespace=space.name)
 
 
 def introduced(space: NamespaceTool, description: str | None) -> str:

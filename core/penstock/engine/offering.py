@@ -1,7 +1,7 @@
 """Which tools the model is offered, and what `tool_choice` makes of them.
 
 It knows where tools come from: the request, and the items of its context that bring some. What becomes of each, the
-shelf says.
+toolbox says.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from penstock.wire import (
 )
 
 from .resolve import Context
-from .shelf import Shelf, Source
+from .toolbox import Source, Toolbox
 
 
 class Offering(msgspec.Struct):
@@ -46,12 +46,12 @@ def offer_tools(
     request: CreateResponse, context: Context, absent_tools: Literal["ignore", "reject"], limits: Limits
 ) -> Offering:
     """The offering of a request. Raises `ApiError` 400 for tools and choices that cannot be."""
-    shelf = Shelf(absent_tools, limits.tools_max)
+    toolbox = Toolbox(absent_tools, limits.tools_max)
     for source in _sources(request, context):
-        shelf.take(source)
-    offering = Offering(shelf.offers(), shelf.forms(), Choice(), list(dict.fromkeys(shelf.ignored)))
-    _choose(offering, request.tool_choice, shelf)
-    offering.offers = shelf.introduced(offering.offers)
+        toolbox.take(source)
+    offering = Offering(toolbox.offers(), toolbox.forms(), Choice(), list(dict.fromkeys(toolbox.ignored)))
+    _choose(offering, request.tool_choice, toolbox)
+    offering.offers = toolbox.introduced(offering.offers)
     return offering
 
 
@@ -71,7 +71,7 @@ def _brought(items: Iterable[InputItem], param: str) -> Iterator[Source]:
             yield Source(item.tools, f"{param}[{index}].tools", is_found=is_found)
 
 
-def _choose(offering: Offering, choice: ToolChoice | None, shelf: Shelf) -> None:
+def _choose(offering: Offering, choice: ToolChoice | None, toolbox: Toolbox) -> None:
     if choice is None or choice == "auto":
         return
     if choice == "none":
@@ -80,12 +80,12 @@ def _choose(offering: Offering, choice: ToolChoice | None, shelf: Shelf) -> None
         _require_any(offering)
         offering.choice = Choice("required")
     elif isinstance(choice, ToolChoiceAllowed):
-        _allow(offering, choice, shelf)
+        _allow(offering, choice, toolbox)
     elif isinstance(choice, ToolChoiceFunction | ToolChoiceCustom):
-        names = shelf.names(choice.type, choice.name)
+        names = toolbox.names(choice.type, choice.name)
         _require(offering, names, f"{choice.type} tool '{choice.name}'", "tool_choice.name")
     else:
-        _require(offering, shelf.names(choice.type), f"tool '{choice.type}'", "tool_choice")
+        _require(offering, toolbox.names(choice.type), f"tool '{choice.type}'", "tool_choice")
 
 
 def _require(offering: Offering, names: list[str], what: str, param: str) -> None:
@@ -97,12 +97,12 @@ def _require(offering: Offering, names: list[str], what: str, param: str) -> Non
     offering.choice = Choice("required", names[0])
 
 
-def _allow(offering: Offering, choice: ToolChoiceAllowed, shelf: Shelf) -> None:
+def _allow(offering: Offering, choice: ToolChoiceAllowed, toolbox: Toolbox) -> None:
     """Offer the allowed ones alone: few backends know of allowed tools, and all know of fewer tools."""
     allowed: set[str] = set()
     ignored = {name.removeprefix("tools.") for name in offering.ignored}
     for index, tool in enumerate(choice.tools):
-        names = shelf.names(tool.type, tool.name or "", tool.namespace or "")
+        names = toolbox.names(tool.type, tool.name or "", tool.namespace or "")
         allowed.update(names)
         if not names and tool.type not in ignored:
             raise _not_offered(f"{tool.type} tool '{tool.name or ''}'", f"tool_choice.tools[{index}]")

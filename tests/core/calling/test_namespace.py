@@ -57,7 +57,7 @@ def test_a_member_is_offered_under_both_names_and_told_under_its_own() -> None:
     space = from_json(brought.CRM, wire.Tool)
     told = []
     for declared in GROUPS[wire.NamespaceTool](space):
-        [(offer, form)] = [within(declared.namespace, *pair) for pair in OFFERS[type(declared.tool)](declared.tool)]  # type: ignore[union-attr]
+        [(offer, form)] = [within(space, *pair) for pair in OFFERS[type(declared.tool)](declared.tool)]  # type: ignore[union-attr]
         item = form.item(id="i", call_id="c")
         told.append((declared.place, offer.name, item.type, item.name, item.namespace))
     assert told == [

@@ -189,6 +189,13 @@ def test_a_search_that_another_server_made_counts_and_is_not_heard() -> None:
     assert [type(item).__name__ for item in made.turn.items] == ["Message", *["AdditionalTools"] * 4]
 
 
+def test_an_upstream_that_speaks_responses_gets_all_as_it_is() -> None:
+    served = [item | {"call_id": None, "execution": "server"} for item in SEARCHED]
+    made = plan(to=routes(Spoken(), relays=True), tools=[HIDDEN, SEARCH], input=[HI, ADDED, *served])
+    assert (made.turn.offers, made.ignored) == ([], [])
+    assert [item.type for item in made.turn.items] == ["message", *(item["type"] for item in (ADDED, *served))]
+
+
 # Faults.
 
 CLASH: Json = ORDERS | {"name": "crm__list_orders"}

@@ -1,4 +1,4 @@
-"""The shelf: every tool that a request and its context bring, by the name of the function that it may be offered as.
+"""The toolbox: every tool that a request and its context bring, by the name of the function that it may be offered as.
 
 It knows tool families through `penstock.calling`: a tool without an entry there has no driver here, and is ignored
 and told of, or rejected, by setting. It does not know what the client chooses of them.
@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from penstock.calling import GROUPS, OFFERS, Declared, Form, Offer, namespace
 from penstock.calling.tool_search import SearchForm
 from penstock.errors import invalid
-from penstock.wire import McpTool, NamespaceTool, Tool
+from penstock.wire import McpTool, Tool
 
 _ALSO = {
     "computer": ("computer_use_preview",),
@@ -57,7 +57,7 @@ class _Entry(msgspec.Struct):
         return getattr(self.declared.tool, "defer_loading", False) is True
 
 
-class Shelf:
+class Toolbox:
     """Everything that may be offered, by the function's name; the last declaration of a tool counts."""
 
     def __init__(self, absent_tools: str, tools_max: int) -> None:
@@ -69,16 +69,12 @@ class Shelf:
         """The names in the request's own `tools`, which are offered first, so that the prompt begins as before."""
         self._found: dict[str, None] = {}
         """The names that a search has found; they are offered last, for the same reason."""
-        self._spaces: dict[str, NamespaceTool] = {}
 
     def take(self, source: Source) -> None:
         """Add the tools of a list. Raises `ApiError` 400 for those that cannot be."""
         for index, tool in enumerate(source.tools):
-            param = f"{source.param}[{index}]"
-            if isinstance(tool, NamespaceTool):
-                self._spaces[tool.name] = tool
             for declared in GROUPS[type(tool)](tool) if type(tool) in GROUPS else (Declared(tool),):
-                self._declare(declared, source, f"{param}{declared.place}")
+                self._declare(declared, source, f"{source.param}[{index}]{declared.place}")
         if len(self._entries) > self._tools_max:
             message = f"More than {self._tools_max} tools are to be offered, those of the context included."
             raise invalid(message, source.param, "array_above_max_length")
@@ -126,42 +122,39 @@ class Shelf:
         forms = {name: found[0] for name, found in bare.items() if len(found) == 1 and name}
         return forms | {name: entry.form for name, entry in self._entries.items()}
 
-    def names(self, type: str, name: str = "", namespace: str = "") -> list[str]:
-        """What a choice means: tools by their name, by its beginning with the namespace, or all of a namespace."""
+    def names(self, type: str, name: str = "", space: str = "") -> list[str]:
+        """What a choice means: tools by their name, with or without that of their namespace, or all of a namespace."""
         for one in (type, *_ALSO.get(type, ())):
             same = {known: entry for known, entry in self._entries.items() if entry.type == one}
-            named = [known for known, entry in same.items() if _is_meant(known, entry, name, namespace)]
-            if name in named and not namespace:
+            named = [known for known, entry in same.items() if _is_meant(known, entry, name, space)]
+            if name in named and not space:
                 return [name]
             if named:
                 return named
-        return [known for known, entry in self._entries.items() if type == "namespace" and _space(entry) == name]
+        spaces = {known: entry.declared.namespace for known, entry in self._entries.items()}
+        return [known for known, one in spaces.items() if type == "namespace" and one == name]
 
     def introduced(self, offers: list[Offer]) -> list[Offer]:
         """The offers, the first of each namespace with what is said of all in it."""
-        first: dict[str, Offer] = {}
-        for offer in offers:
-            first.setdefault(_space(self._entries[offer.name]), offer)
-        told = {first[name].name: space for name, space in self._spaces.items() if name in first and space.description}
-        return [_introduced(offer, told.get(offer.name)) for offer in offers]
+        told: set[str] = set()
+        return [self._introduced(offer, told) for offer in offers]
 
-
-def _introduced(offer: Offer, space: NamespaceTool | None) -> Offer:
-    return replace(offer, description=namespace.introduced(space, offer.description)) if space else offer
+    def _introduced(self, offer: Offer, told: set[str]) -> Offer:
+        space = self._entries[offer.name].declared.space
+        if space is None or not space.description or space.name in told:
+            return offer
+        told.add(space.name)
+        return replace(offer, description=namespace.introduced(space, offer.description))
 
 
 def _offers(declared: Declared) -> Iterable[tuple[Offer, Form]] | None:
     """What a tool is offered as; None for a tool that nobody here has."""
     make_offers = OFFERS.get(type(declared.tool))
     offers = make_offers(declared.tool) if make_offers else None
-    if offers is None or not declared.namespace:
+    if offers is None or declared.space is None:
         return offers
-    return [namespace.within(declared.namespace, offer, form) for offer, form in offers]
-
-
-def _space(entry: _Entry) -> str:
-    return entry.declared.namespace or ""
+    return [namespace.within(declared.space, offer, form) for offer, form in offers]
 
 
 def _is_meant(known: str, entry: _Entry, name: str, space: str) -> bool:
-    return name in (known, entry.name) and space in ("", _space(entry))
+    return name in (known, entry.name) and space in ("", entry.declared.namespace)
