@@ -29,7 +29,11 @@ def together(groups: Iterable[Gaps]) -> Gaps:
 
 
 # They have it, we lack it.
-MISSING: Gaps = {}
+MISSING: Gaps = together(
+    [
+        because("a service of OpenAI's own", "", "compact/image compacted/image"),
+    ]
+)
 
 ONE_CLASS = "one class serves input, where this may be left out, and output, where it never is"
 ONE_SEARCH = "one struct for the tool's four names: what they do not share is only echoed"
@@ -79,6 +83,8 @@ EXTRA: Gaps = together(
             "",
             "input/custom_tool_call/status input/custom_tool_call_output/status output/custom_tool_call/status",
         ),
+        because("agents send it with every request", "compact/", "parallel_tool_calls reasoning text tools"),
+        because("the same tiers as for a response", "compact/service_tier=", "scale ultrafast"),
         because(ONE_CLASS, "", "input/reasoning/id? output/reasoning/id?"),
         both_ways(ONE_CLASS, "local_shell_call/id? local_shell_call/status? local_shell_call_output/id?"),
         both_ways("the API's reference names the call by it", "local_shell_call_output/call_id"),

@@ -17,6 +17,7 @@ from penstock.wire import (
     NULL,
     UNKNOWN,
     UNSET,
+    CompactResponse,
     CreateResponse,
     FunctionTool,
     InputItem,
@@ -30,6 +31,8 @@ from penstock.wire import (
 from .bodies import read_body
 from .unknown import parts_of
 
+_OF_A_TURN = {"tools", "parallel_tool_calls", "text"}
+"""What agents send with every request, and what has no meaning for a compaction."""
 _KNOWN = frozenset(field.encode_name for field in msgspec.structs.fields(CreateResponse)) - {UNKNOWN}
 
 
@@ -48,6 +51,15 @@ def decode(body: bytes, limits: Limits) -> Decoded:
     _check_lists(request, limits)
     _check_schema(request)
     return Decoded(request, {name: fields[name] for name in fields.keys() - _KNOWN})
+
+
+def decode_compaction(body: bytes, limits: Limits) -> Decoded:
+    """Read the body of `POST /responses/compact`, as a request that is not stored. Raises `ApiError` 400."""
+    asked, fields = read_body(body, CompactResponse, items="input")
+    known = set(CompactResponse.__struct_fields__) - {"unknown"}
+    request = CreateResponse(**{name: getattr(asked, name) for name in known - _OF_A_TURN}, store=False)
+    _check_lists(request, limits)
+    return Decoded(request, {name: fields[name] for name in fields.keys() - known})
 
 
 def _check_lists(request: CreateResponse, limits: Limits) -> None:

@@ -8,10 +8,12 @@ that is for the doors.
 from .effective import as_toml, effective, without_credentials
 from .keys import make_key
 from .loading import load
+from .seal_keys import SEAL_KEY_BYTES, read_seal_keys, written_seal_key
 from .sources import ConfigFile
 from .structs import KeySettings, Settings, SettingsError, UpstreamSettings
 
 __all__ = [
+    "SEAL_KEY_BYTES",
     "ConfigFile",
     "KeySettings",
     "Settings",
@@ -21,5 +23,7 @@ __all__ = [
     "effective",
     "load",
     "make_key",
+    "read_seal_keys",
     "without_credentials",
+    "written_seal_key",
 ]
