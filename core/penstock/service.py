@@ -20,6 +20,7 @@ from penstock.endpoints.call import Call
 from penstock.endpoints.conversations import Conversations
 from penstock.endpoints.health import Health
 from penstock.endpoints.models import Models
+from penstock.endpoints.relays import RELAYED, Relays
 from penstock.endpoints.responses import Responses
 from penstock.engine import Engine, Policies, Routes
 from penstock.engine.watch import ClientLeft
@@ -36,6 +37,8 @@ _encode = msgspec.json.Encoder().encode
 
 _OPEN = ("/healthz", "/readyz")
 """What is answered without a key."""
+_NO_IDS = ("/chat/completions",)
+"""Paths that stand where an id might, and are words."""
 _LIMITS = Limits()
 _POLICIES = Policies()
 _CLIENT_LEFT = Reply(499, [], b"")
@@ -73,6 +76,7 @@ class Service:
             Responses(self._engine, done_marker=done_marker),
             Conversations(self._engine),
             Models(routes),
+            Relays(self._engine),
             Health(self._engine),
         )
 
@@ -153,7 +157,7 @@ class Service:
 
 
 def _table(
-    responses: Responses, conversations: Conversations, models: Models, health: Health
+    responses: Responses, conversations: Conversations, models: Models, relays: Relays, health: Health
 ) -> dict[str, dict[str, Endpoint]]:
     """Every route: the pattern of its path, in which `*` is an id, and its methods."""
     return {
@@ -171,13 +175,19 @@ def _table(
         "/conversations/*/items/*": {"GET": conversations.item, "DELETE": conversations.delete_item},
         "/models": {"GET": models.list_all},
         "/models/*": {"GET": models.retrieve},
+        **{path: {"POST": relays.to(path)} for path in RELAYED},
         "/healthz": {"GET": health.alive},
         "/readyz": {"GET": health.ready},
     }
 
 
 def _pattern(path: str) -> tuple[str, list[str]]:
-    """A path's pattern and the ids in it: every second step is an id, and all that follows `/models/` is one."""
+    """A path's pattern and the ids in it.
+
+    Every second step is an id, but for a few words; and all that follows `/models/` is one.
+    """
+    if path in _NO_IDS:
+        return path, []
     if path.startswith("/models/"):
         return "/models/*", [path.removeprefix("/models/")]
     steps = path.split("/")

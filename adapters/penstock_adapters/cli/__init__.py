@@ -29,6 +29,7 @@ _FLAGS = {
     "port": ("PORT", "port to listen on; 0 takes a free one (8080)"),
     "upstream": ("URL", "base URL of a Chat Completions server; without one, the synthetic model answers"),
     "upstream_key_env": ("NAME", "name of the variable that holds the upstream's key"),
+    "preset": ("NAME", "what the upstream is: vllm, llama.cpp, ollama, openai, openrouter, deepseek"),
     "model": ("NAME", "model of requests that name none"),
     "store": ("URL", "where responses are kept: memory://, sqlite:///path, redis://..., postgresql://..., none://"),
     "workers": ("N", "processes that share the port (1)"),

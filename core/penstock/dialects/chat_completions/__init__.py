@@ -1,6 +1,7 @@
 """The Chat Completions dialect: what vLLM, llama.cpp, Ollama and nearly every provider speak.
 
-`encode` makes requests, `decode` reads replies, `errors` reads refusals, `wire` is the vocabulary. All of it is pure.
+`encode` makes requests, `decode` reads replies, `errors` reads refusals, `wire` is the vocabulary, `presets` knows what
+is particular about the well-known servers. All of it is pure.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from penstock.wire import Model
 from .decode import ChatDecoder
 from .encode import encode, to_json
 from .errors import reply_error
+from .presets import PRESETS
 from .wire import Options, ReadModels
 
 _JSON = ("content-type", "application/json")
@@ -60,4 +62,4 @@ class ChatCompletions:
         ]
 
 
-__all__ = ["ChatCompletions", "Options"]
+__all__ = ["PRESETS", "ChatCompletions", "Options"]
