@@ -106,7 +106,7 @@ class RelayedStream:
 
 def _told(reply: HttpReply) -> Headers:
     """What the client is told of the reply's headers; its length only where the bytes are as they were sent."""
-    headers = [(name.lower(), value) for name, value in reply.headers.items()]
+    headers = [(name.lower(), value) for name, value in reply.headers.items() if value.isascii()]
     is_coded = any(name == "content-encoding" for name, _ in headers)
     return [
         (name, value)

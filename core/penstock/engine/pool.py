@@ -55,8 +55,7 @@ Ask: TypeAlias = Callable[[Member, float | None], Awaitable[T]]
 class Pool:
     """The upstreams of one model, best first."""
 
-    def __init__(self, model: str, members: Sequence[Member], limits: Limits, chance: Random) -> None:
-        self._model = model
+    def __init__(self, members: Sequence[Member], limits: Limits, chance: Random) -> None:
         self._members = members
         self._limits = limits
         self._chance = chance
@@ -147,5 +146,4 @@ class Pool:
 
     def _at_rest(self) -> ApiError:
         wait_s = min(member.breaker.wait_s for member in self._members)
-        message = f"Every upstream of the model '{self._model}' has failed too often, and is left alone for a moment."
-        return unavailable(message, wait_s)
+        return unavailable("The upstream has failed too often in a row, and is left alone for a moment.", wait_s)

@@ -99,7 +99,7 @@ class Routes:
     def _pooled(self, model: str, serving: list[_Configured]) -> Route:
         """The first of these routes, with all their upstreams behind it."""
         serving = sorted(serving, key=_Configured.rank) if len(serving) > 1 else serving
-        pool = Pool(model, [each.member(model) for each in serving], self._limits, self._chance)
+        pool = Pool([each.member(model) for each in serving], self._limits, self._chance)
         takes_bearer = any(each.route.takes_bearer for each in serving)
         return replace(serving[0].route, upstream=pool, takes_bearer=takes_bearer)
 

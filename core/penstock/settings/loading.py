@@ -10,12 +10,12 @@ from collections.abc import Mapping
 
 import msgspec
 
-from penstock.dialects.chat_completions import PRESETS
+from penstock.dialects.chat_completions import PRESETS, Preset
 from penstock.limits import Limits
 from penstock.secrets import Secret
 
 from .checks import check_exposure, check_header_names, check_host_names, check_proxy, check_tls, checked_url
-from .decode import decode_table, secret
+from .decode import decode_table, decode_value, secret
 from .keys import check_once, read_keys
 from .sources import ConfigFile, Given, Table, collect
 from .structs import Settings, SettingsError, UpstreamSettings
@@ -95,10 +95,9 @@ def _with_preset(table: Table, where: str) -> Table:
     given = table.get("preset")
     if given is None:
         return table
-    if not isinstance(given.value, str) or given.value not in PRESETS:
-        raise SettingsError(given.where, f"expected one of {', '.join(PRESETS)}")
+    preset = PRESETS[decode_value(Preset, given)]
     own = table["options"].table() if "options" in table else {}
-    options = msgspec.structs.asdict(PRESETS[given.value]) | {name: option.value for name, option in own.items()}
+    options = msgspec.structs.asdict(preset) | {name: option.value for name, option in own.items()}
     rest = {name: value for name, value in table.items() if name != "preset"}
     return rest | {"options": Given(options, f"{where}.options")}
 

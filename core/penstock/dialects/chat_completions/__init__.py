@@ -18,7 +18,7 @@ from penstock.wire import Model
 from .decode import ChatDecoder
 from .encode import encode, to_json
 from .errors import reply_error
-from .presets import PRESETS
+from .presets import PRESETS, Preset
 from .wire import Options, ReadModels
 
 _JSON = ("content-type", "application/json")
@@ -62,4 +62,4 @@ class ChatCompletions:
         ]
 
 
-__all__ = ["PRESETS", "ChatCompletions", "Options"]
+__all__ = ["PRESETS", "ChatCompletions", "Options", "Preset"]

@@ -6,9 +6,14 @@ told of itself, such as a reasoning parser, it cannot know: `inline_think` is fo
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 from .wire import Options
 
-PRESETS: dict[str, Options] = {
+Preset: TypeAlias = Literal["vllm", "llama.cpp", "ollama", "openai", "openrouter", "deepseek"]
+"""The names that a configuration may give as `preset`."""
+
+PRESETS: dict[Preset, Options] = {
     "vllm": Options(
         system_role="system",  # the templates of open models know no developer
         system_messages="all",  # many of these templates refuse a system message that is not the first
@@ -23,14 +28,14 @@ PRESETS: dict[str, Options] = {
     ),
     "ollama": Options(
         system_role="system",  # roles reach the model's template as they are, and few know developer
-        system_messages="leading",  # its templates take system messages anywhere
+        system_messages="leading",  # its templates differ too much for more
         reasoning_field="reasoning",  # a message's thoughts have this name, both ways
         max_tokens_field="max_tokens",  # it reads no other, and skips what it does not know
     ),
     "openai": Options(
         system_role="developer",  # reasoning models want it; older ones take it for system
         system_messages="keep",  # it takes them anywhere, and their place has a meaning
-        reasoning_field="none",  # thoughts cannot be sent back, and an unknown field is a 400
+        reasoning_field="none",  # its messages have no place for thoughts
         max_tokens_field="max_completion_tokens",  # reasoning models refuse max_tokens, which is deprecated
     ),
     "openrouter": Options(
@@ -41,9 +46,8 @@ PRESETS: dict[str, Options] = {
     ),
     "deepseek": Options(
         system_role="system",  # the only such role that it documents
-        system_messages="leading",  # a later system message is allowed, and has its place
+        system_messages="leading",  # nothing is said against later ones
         reasoning_field="reasoning_content",  # where the model called tools, they must come back with the call
         max_tokens_field="max_tokens",  # the only one that it documents
     ),
 }
-"""By the name that a configuration gives as `preset`."""
