@@ -79,6 +79,9 @@ class AiohttpTransport:
             raise TransportError(_said(error) or "no connection in time", timed_out=True) from None
         except (aiohttp.ClientError, OSError) as error:
             raise TransportError(_said(error)) from None
+        if response.status == 407:  # a proxy's word, and never an upstream's
+            response.close()
+            raise TransportError("its proxy answered with status 407")
         return AiohttpReply(response)
 
     async def aclose(self) -> None:

@@ -121,9 +121,12 @@ def test_a_tunnel_through_a_proxy(start: Start, secure: ScriptedUpstream, ours: 
     assert proxy.asked == [f"CONNECT 127.0.0.1:{secure.port} HTTP/1.1"]
 
 
-def test_a_proxy_that_refuses(start: Start, secure: ScriptedUpstream) -> None:
+@pytest.mark.parametrize("tunnels", [True, False])
+def test_a_proxy_that_refuses(
+    start: Start, secure: ScriptedUpstream, upstream: ScriptedUpstream, tunnels: bool
+) -> None:
     with Proxy(refuse=407) as proxy:
-        told = asked(start(toml=through(secure, f"http://127.0.0.1:{proxy.port}")))
+        told = asked(start(toml=through(secure if tunnels else upstream, f"http://127.0.0.1:{proxy.port}")))
     assert (told.status, told.error["message"]) == (
         502,
         "The upstream cannot be reached: its proxy answered with status 407",

@@ -11,6 +11,7 @@ import pytest
 
 from live.conftest import Start
 from live.test_leaving import AT_ONCE_S, FLOOD_BYTES, HELD_BYTES_MAX, PIECE_CHARS, WAYS
+from requirements import shows
 from support import raw
 from support.caller import SETTINGS
 from support.raw import Connection
@@ -126,6 +127,7 @@ def test_a_cut_is_seen(server: PenstockServer, upstream: ScriptedUpstream) -> No
     assert len(upstream.completions) == 2
 
 
+@shows("leaving")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("model", "stream"), [("hang_midway", True), ("hang", True), ("hang", False)])
 def test_who_leaves_ends_the_call(
@@ -152,6 +154,18 @@ def test_a_slow_client_holds_back_its_upstream(server: PenstockServer, upstream:
     connection.reset()
     left = time.monotonic()
     assert received.wait_left() - left < AT_ONCE_S
+
+
+def test_a_server_that_stops_lets_go(upstream: ScriptedUpstream) -> None:
+    """Its log, which the fixture of servers would look at as well, has no traceback."""
+    with PenstockServer("--upstream", upstream.url, env={"PENSTOCK_DRAIN_S": "1"}) as server:
+        connection = Connection(server.url)
+        connection.post(ASKED | {"model": "hang_midway", "stream": True}, CHAT)
+        writes = connection.writes(connection.head()[1])
+        next(writes)
+    upstream.completion().wait_left()
+    with connection, pytest.raises(ConnectionError):
+        list(writes)
 
 
 def test_a_silent_stream_is_cut_in_time(start: Start, upstream: ScriptedUpstream) -> None:

@@ -18,7 +18,7 @@ import msgspec
 
 from penstock.errors import ApiError, unavailable
 from penstock.limits import Limits
-from penstock.ports import Deltas, HttpReply, NotTaken, Parcel, Turn, Upstream
+from penstock.ports import Deltas, Health, HttpReply, NotTaken, Parcel, Refused, Turn, Upstream
 from penstock.secrets import Secret
 from penstock.wire import Model
 
@@ -28,6 +28,13 @@ _log = logging.getLogger("penstock.pool")
 
 T = TypeVar("T")
 Asked = TypeVar("Asked", Turn, Parcel)
+
+
+_TELL: dict[Health, Callable[[Breaker, int], None]] = {
+    "well": Breaker.answered,
+    "sick": Breaker.failed,
+    "unknown": Breaker.dropped,
+}
 
 
 class Member(msgspec.Struct, kw_only=True, frozen=True):
@@ -103,6 +110,7 @@ class Pool:
             try:
                 return await self._attempt(ask, member, ticket, tries, self._head_s(stream) if has_others else None)
             except NotTaken as error:
+                _log.info("upstream %s did not take a request: %s", member.breaker.name, error)
                 refusal = error
                 if error.again and tries < self._limits.retries_max:
                     queue.append((member, tries + 1))
@@ -114,9 +122,8 @@ class Pool:
             if tries:
                 await asyncio.sleep(self._backoff_s(tries))
             answer = await ask(member, head_s)
-        except NotTaken as refusal:
-            _log.info("upstream %s did not take a request: %s", member.breaker.name, refusal)
-            (member.breaker.failed if refusal.is_sick else member.breaker.dropped)(ticket)
+        except Refused as refusal:
+            _TELL[refusal.health](member.breaker, ticket)
             raise
         except BaseException:
             member.breaker.dropped(ticket)

@@ -17,10 +17,12 @@ from penstock.ports import (
     Deltas,
     Dialect,
     Headers,
+    Health,
     HttpReply,
     HttpRequest,
     NotTaken,
     Parcel,
+    Refused,
     Transport,
     TransportError,
     Turn,
@@ -34,8 +36,8 @@ from .parcels import KeptReply, readdressed
 _log = logging.getLogger("penstock.upstream")
 
 _TRY_AGAIN = frozenset({500, 502, 503, 504})
-_SICK = frozenset({502, 503, 504})
-"""A 500 may be the fault of what was asked."""
+_HEALTH: dict[int, Health] = {500: "unknown", 502: "sick", 503: "sick", 504: "sick"}
+"""What a status tells of the upstream; with any other it is well. A 500 may be the request's doing."""
 _KEY_REFUSED = frozenset({401, 403})
 
 
@@ -110,10 +112,10 @@ class RemoteUpstream:
             async with asyncio.timeout(request.head_s):
                 return await self._transport.send(request)
         except TransportError as error:
-            raise NotTaken(_unreachable(error), again=not error.timed_out, is_sick=True) from None
+            raise NotTaken(_unreachable(error), "sick", again=not error.timed_out) from None
         except TimeoutError:
             late = upstream_failed(f"The upstream did not answer within {request.head_s:g} s.", status=504)
-            raise NotTaken(late, again=False, is_sick=True) from None
+            raise NotTaken(late, "sick", again=False) from None
 
     async def _refusal(self, reply: HttpReply, bearer: Secret | None) -> ApiError:
         """What a reply means that is not a good one; it is read and closed."""
@@ -127,9 +129,10 @@ class RemoteUpstream:
             _log.warning("upstream failed with status %d: %.500r", reply.status, body)
         error = self._dialect.error(reply.status, reply.headers, body, own_key=self._is_own_key(bearer))
         if error.status < 500 and error.status != 429:
-            return error
+            return Refused(error)
         kept = None if reply.status in _KEY_REFUSED else KeptReply(reply.status, reply.headers, body)
-        return NotTaken(error, again=reply.status in _TRY_AGAIN, is_sick=reply.status in _SICK, reply=kept)
+        health = _HEALTH.get(reply.status, "well")
+        return NotTaken(error, health, again=reply.status in _TRY_AGAIN, reply=kept)
 
     def _is_own_key(self, bearer: Secret | None) -> bool:
         """Whether the key that the upstream sees is the client's own."""

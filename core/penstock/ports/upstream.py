@@ -96,13 +96,14 @@ class TransportError(Exception):
         self.timed_out = timed_out
 
 
-class NotTaken(ApiError):
-    """An upstream did not take a request, and no byte of an answer was told: another attempt may do better.
+Health: TypeAlias = Literal["well", "sick", "unknown"]
+"""What a failure tells of the upstream's state, apart from the one request."""
 
-    The same upstream may be asked once more where `again` says so, any other in any case.
-    """
 
-    def __init__(self, error: ApiError, *, again: bool, is_sick: bool, reply: HttpReply | None = None) -> None:
+class Refused(ApiError):
+    """An upstream refused a request for the request's own sake, so that no other attempt would do better."""
+
+    def __init__(self, error: ApiError, health: Health = "well") -> None:
         super().__init__(
             error.message,
             status=error.status,
@@ -112,9 +113,18 @@ class NotTaken(ApiError):
             retry_after_s=error.retry_after_s,
             retriable=error.retriable,
         )
+        self.health = health
+
+
+class NotTaken(Refused):
+    """An upstream did not take a request, and no byte of an answer was told: another attempt may do better.
+
+    The same upstream may be asked once more where `again` says so, any other in any case.
+    """
+
+    def __init__(self, error: ApiError, health: Health, *, again: bool, reply: HttpReply | None = None) -> None:
+        super().__init__(error, health)
         self.again = again
-        self.is_sick = is_sick
-        """Whether it tells of the upstream's state, and not of this one request."""
         self.reply = reply
         """What the upstream answered, for those who pass that on."""
 

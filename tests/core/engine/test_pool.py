@@ -175,6 +175,48 @@ def test_all_attempts_together_are_bounded() -> None:
     assert several.asked == [2, 2, 1]
 
 
+SAYINGS: dict[str, tuple[Any, bool, bool]] = {
+    "good": (GOOD, False, False),
+    "refused": (REFUSED, True, True),
+    "late": (LATE, False, True),
+    "500": (500, True, True),
+    "503": (503, True, True),
+    "429": (429, False, True),
+    "400": (400, False, False),
+}
+"""What an upstream may do, whether it may be asked again, and whether another one may."""
+
+
+def saying(name: str) -> Any:
+    what = SAYINGS[name][0]
+    return good() if what is GOOD else status(what) if isinstance(what, int) else what
+
+
+@given(st.lists(st.lists(st.sampled_from(list(SAYINGS)), min_size=9, max_size=9), min_size=1, max_size=3))
+def test_whatever_they_do_it_ends_where_it_must(names: list[list[str]]) -> None:
+    """With the first that answers, or with what nobody else could do better; and nobody is asked too often."""
+    limits = Limits(retry_backoff_s=1e-9, breaker_failures=100)
+    several = Several(*([saying(name) for name in each] for each in names), limits=limits)
+    try:
+        end: int = asyncio.run(several.answer()) and 200
+    except ApiError as error:
+        end = error.status
+    asked = [0 for _ in names]
+    said = []
+    for index in several.order:
+        said.append(names[index][asked[index]])
+        asked[index] += 1
+    assert not any(SAYINGS[name][2] is False for name in said[:-1])
+    assert (end == 200) == (said[-1] == "good")
+    assert len(said) <= limits.attempts_max
+    for each, times in zip(names, asked, strict=True):
+        assert times <= 1 + limits.retries_max
+        assert all(SAYINGS[name][1] for name in each[: times - 1])
+    if SAYINGS[said[-1]][2] and len(said) < limits.attempts_max:
+        for each, times in zip(names, asked, strict=True):
+            assert times == 1 + limits.retries_max or not SAYINGS[each[times - 1]][1]
+
+
 # As whom.
 
 
@@ -274,6 +316,19 @@ def test_what_a_request_may_be_to_blame_for_opens_nothing(code: int) -> None:
             go(several.answer())
         assert caught.value.status in {code, 502}
     assert several.asked == [5]
+
+
+@pytest.mark.parametrize(("between", "opens"), [(400, False), (429, False), (500, True)])
+def test_any_answer_is_a_sign_of_life_but_a_500(between: int, opens: bool) -> None:
+    several = Several([REFUSED, status(between), REFUSED, good()], limits=TWO)
+    for _ in range(3):
+        with pytest.raises(ApiError):
+            go(several.answer())
+    if opens:
+        with pytest.raises(ApiError, match="left alone"):
+            go(several.answer())
+    else:
+        assert go(several.answer()) == "Hi"
 
 
 def test_where_all_are_left_alone_the_client_is_told_when_to_come_back() -> None:
