@@ -53,10 +53,9 @@ class Breaker:
     @property
     def wait_s(self) -> float:
         """How long nobody is admitted from now on, as far as that is known; 0 where somebody would be."""
-        if self.state == "closed":
-            return 0.0
-        left_s = max(self._rests_until - self._clock_s(), 0.0)
-        return left_s if self.state == "open" else max(left_s, _PROBE_WAIT_S)
+        if self.state == "open":
+            return max(self._rests_until - self._clock_s(), 0.0)
+        return 0.0 if self.state == "closed" else _PROBE_WAIT_S
 
     def admit(self) -> int | None:
         """A ticket for one attempt, or None while the upstream is left alone."""
