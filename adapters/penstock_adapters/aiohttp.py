@@ -62,9 +62,10 @@ class AiohttpTransport:
 
     async def send(self, request: HttpRequest) -> HttpReply:
         """Send a request and wait for the reply's head. Raises `TransportError`."""
-        url = self._urls.get(request.path)
+        base = self._base.removesuffix("/v1") if request.beside_v1 else self._base
+        url = self._urls.get(base + request.path)
         if url is None:
-            url = self._urls[request.path] = URL(self._base + request.path)
+            url = self._urls[base + request.path] = URL(base + request.path)
         try:
             response = await self._client.session().request(
                 request.method,

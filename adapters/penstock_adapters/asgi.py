@@ -1,21 +1,27 @@
-"""The hub of the doors: the service as one ASGI callable (ASGI 3.0, HTTP and lifespan), in the standard library.
+"""The hub of the doors: the service as one ASGI callable (ASGI 3.0: HTTP, WebSocket, lifespan), in plain Python.
 
-It translates scopes and messages to `Request` and `Reply` and back. It tolerates odd hosts: no `scope["asgi"]`, no
-lifespan, a disconnect that never comes. It knows nothing of what the service does.
+It translates scopes and messages to `Request`, `Reply` and `Channel` and back. It tolerates odd hosts: no
+`scope["asgi"]`, no lifespan, a disconnect that never comes. It knows nothing of what the service does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any, TypeAlias
 
+from penstock.channel import ChannelClosed
 from penstock.errors import ApiError
 from penstock.http import Reply, Request, error_reply, identified
+from penstock.ports import Headers
 from penstock.service import Service
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_OUR_FAULT = 1011
+_REFUSED = 1008
 
 
 class ClientDisconnected(Exception):
@@ -35,7 +41,7 @@ class AsgiApp:
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "websocket":
-            await _refuse_websocket(scope, receive, send)
+            await self._websocket(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = _headers(scope)
@@ -48,13 +54,27 @@ class AsgiApp:
             return
         request = Request(
             method=scope["method"],
-            path=scope["path"].removeprefix(scope.get("root_path", "")),
-            query=scope.get("query_string", b"").decode("latin-1"),
+            path=_path(scope),
+            query=_query(scope),
             headers=headers,
             body=body,
             disconnected=_disconnected(receive),
         )
         await _send_reply(await self.service.handle(request), send)
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if (await receive())["type"] != "websocket.connect":
+            return
+        channel = AsgiChannel(receive, send)
+        request = Request(method="GET", path=_path(scope), query=_query(scope), headers=_headers(scope))
+        reply = await self.service.connect(request, channel)
+        if reply is None:
+            return
+        with suppress(ChannelClosed):
+            if channel.is_accepted or "websocket.http.response" not in scope.get("extensions", {}):
+                await channel.close(_OUR_FAULT if channel.is_accepted else _REFUSED, "")
+            else:
+                await channel.refuse(reply)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -65,6 +85,63 @@ class AsgiApp:
                 await self.service.aclose()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+class AsgiChannel:
+    """A WebSocket connection of an ASGI server."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self.is_accepted = False
+
+    async def accept(self, headers: Headers) -> None:
+        """Take the handshake."""
+        self.is_accepted = True
+        await self._say({"type": "websocket.accept", "headers": _encoded(headers)})
+
+    async def receive(self) -> bytes | None:
+        """The next message, text or binary; None when the client has left."""
+        message = await self._receive()
+        if message["type"] != "websocket.receive":
+            return None
+        text: str | None = message.get("text")
+        data: bytes = message.get("bytes") or b""
+        return data if text is None else text.encode()
+
+    async def send(self, message: bytes) -> None:
+        """Send a text message. Raises `ChannelClosed`."""
+        await self._say({"type": "websocket.send", "text": message.decode()})
+
+    async def close(self, code: int, reason: str) -> None:
+        """End the connection, or refuse the handshake. Raises `ChannelClosed`."""
+        await self._say({"type": "websocket.close", "code": code, "reason": reason})
+
+    async def refuse(self, reply: Reply) -> None:
+        """Answer the handshake with a reply that is no stream. Raises `ChannelClosed`."""
+        start = {"type": "websocket.http.response.start", "status": reply.status, "headers": _encoded(reply.headers)}
+        await self._say(start)
+        await self._say({"type": "websocket.http.response.body", "body": reply.body})
+
+    async def _say(self, message: MutableMapping[str, Any]) -> None:
+        try:
+            await self._send(message)
+        except (OSError, RuntimeError) as error:  # hosts do not agree on what they raise once the client has left
+            raise ChannelClosed from error
+
+
+def _path(scope: Scope) -> str:
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
+
+
+def _query(scope: Scope) -> str:
+    query: bytes = scope.get("query_string", b"")
+    return query.decode("latin-1")
+
+
+def _encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
 
 
 def _headers(scope: Scope) -> dict[str, str]:
@@ -106,7 +183,7 @@ def _disconnected(receive: Receive) -> Callable[[], Awaitable[None]]:
 
 async def _send_reply(reply: Reply, send: Send) -> None:
     """Send a reply; a stream piece by piece, each when the last was taken, so that a slow client slows its upstream."""
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers]
+    headers = _encoded(reply.headers)
     if isinstance(reply.body, bytes):
         headers.append((b"content-length", str(len(reply.body)).encode()))
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
@@ -121,16 +198,3 @@ async def _send_reply(reply: Reply, send: Send) -> None:
         """The client left, or what it is told was cut: either way the server closes its connection."""
     finally:
         await reply.body.aclose()
-
-
-async def _refuse_websocket(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer a WebSocket handshake with 426, where the server can, so that clients fall back to HTTP."""
-    await receive()
-    if "websocket.http.response" not in scope.get("extensions", {}):
-        await send({"type": "websocket.close", "code": 1008})
-        return
-    error = ApiError("WebSocket is not served here; use HTTP.", status=426, code="upgrade_required")
-    reply = identified(error_reply(error), _headers(scope))
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers]
-    await send({"type": "websocket.http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "websocket.http.response.body", "body": reply.body})

@@ -19,13 +19,16 @@ from penstock.settings import Settings, SettingsError
 from penstock_adapters.aiohttp import AiohttpClient
 from penstock_adapters.asgi import AsgiApp
 from penstock_adapters.compression import decompress
+from penstock_adapters.prompts import PromptFolder
 
 
 def create_app(settings: Settings | None = None) -> Starlette:
     """The app that the settings describe; without any, the synthetic model. Nothing is opened before a request."""
     settings = settings or Settings()
     client = AiohttpClient(settings.limits)
-    service = assembly.build(settings, connect=client.transport, decompress=decompress, stores=STORES)
+    service = assembly.build(
+        settings, connect=client.transport, decompress=decompress, stores=STORES, prompts=PromptFolder
+    )
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 
 from penstock.access import Access, named_key
 from penstock.dialects import synthetic
-from penstock.dialects.chat_completions import ChatCompletions
+from penstock.dialects.chat_completions import ChatCompletions, Options
+from penstock.dialects.responses import Responses
 from penstock.engine import LocalUpstream, Policies, RemoteUpstream, Route, Routes
 from penstock.limits import Limits
-from penstock.ports import Destination, Store, Transport
+from penstock.ports import Destination, Dialect, Prompts, Store, Transport
 from penstock.service import Decompress, Service, no_encodings
 from penstock.settings import Settings, SettingsError, UpstreamSettings
 
@@ -49,12 +50,17 @@ def _no_network(destination: Destination, limits: Limits) -> Transport:
     raise TypeError(f"build() needs an argument 'connect' to reach {destination.url}")
 
 
+def _no_files(path: str) -> Prompts:
+    raise TypeError(f"build() needs an argument 'prompts' to read templates from {path}")
+
+
 def build(
     settings: Settings,
     *,
     connect: Connect = _no_network,
     decompress: Decompress = no_encodings,
     stores: Mapping[str, OpenStore] = _NO_STORES,
+    prompts: Callable[[str], Prompts] = _no_files,
 ) -> Service:
     """The service that the settings describe. Nothing is connected to or opened before the first request."""
     return Service(
@@ -63,8 +69,10 @@ def build(
         limits=settings.limits,
         policies=Policies(unknown_parameters=settings.unknown_parameters, absent_tools=settings.absent_tools),
         store=open_store(settings.store or "memory://", stores),
+        prompts=prompts(settings.prompts) if settings.prompts else None,
         decompress=decompress,
         done_marker=settings.done_marker,
+        websocket=settings.websocket,
     )
 
 
@@ -99,7 +107,7 @@ def open_store(url: str, stores: Mapping[str, OpenStore] = _NO_STORES) -> Store 
 def build_routes(settings: Settings, connect: Connect) -> Routes:
     """A route for each upstream; the synthetic model where there is none."""
     if not settings.upstreams:
-        local = LocalUpstream(synthetic.speak, synthetic.MODELS)
+        local = LocalUpstream(synthetic.speak, synthetic.MODELS, synthetic.count_input)
         route = Route(name="synthetic", upstream=local, models=synthetic.MODELS)
         return Routes([route], settings.model or synthetic.MODELS[0], limits=settings.limits)
     routes = [_route(upstream, settings, connect) for upstream in settings.upstreams]
@@ -114,12 +122,14 @@ def _route(upstream: UpstreamSettings, settings: Settings, connect: Connect) -> 
         limits,
         key=upstream.key,
         headers=upstream.headers.items(),
+        context_tokens=upstream.context_tokens,
     )
     return Route(
         name=upstream.name,
         upstream=remote,
         models=upstream.models,
         aliases=upstream.aliases,
+        relays=upstream.dialect == "responses",
         priority=upstream.priority,
         weight=upstream.weight,
         takes_bearer=upstream.key is None and not settings.has_keys,  # a key of ours is nobody else's business
@@ -130,4 +140,7 @@ def _destination(upstream: UpstreamSettings) -> Destination:
     return Destination(name=upstream.name, url=upstream.url, tls=upstream.tls, proxy=upstream.proxy)
 
 
-_DIALECTS = {"chat_completions": ChatCompletions}
+_DIALECTS: dict[str, Callable[[Options, Limits], Dialect]] = {
+    "chat_completions": ChatCompletions,
+    "responses": Responses,
+}

@@ -49,12 +49,14 @@ class ApiError(Exception):
         return _encode(ErrorBody(error=detail))
 
     def headers(self) -> list[tuple[str, str]]:
-        """What the SDKs and agents read: when to try again, or that there is no use in it."""
+        """What the SDKs and agents read: when to try again, or that there is no use in it, or that a key is wanted."""
+        challenge = [("www-authenticate", "Bearer")] if self.status == 401 else []
         if not self.retriable:
-            return [("x-should-retry", "false")]
+            return [*challenge, ("x-should-retry", "false")]
         if self.retry_after_s is None:
-            return []
+            return challenge
         return [
+            *challenge,
             ("retry-after", str(math.ceil(self.retry_after_s))),
             ("retry-after-ms", str(math.ceil(round(self.retry_after_s * 1000, 3)))),
         ]

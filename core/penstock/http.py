@@ -66,7 +66,11 @@ def error_reply(error: ApiError) -> Reply:
 
 
 def identified(reply: Reply, headers: Mapping[str, str]) -> Reply:
-    """The reply with the id of its request: the client's own where that is a decent one, else a new one."""
+    """The reply with the id of its request."""
+    return Reply(reply.status, [*reply.headers, ("x-request-id", request_id(headers))], reply.body)
+
+
+def request_id(headers: Mapping[str, str]) -> str:
+    """The client's own id of its request, where that is a decent one, else a new one."""
     given = headers.get("x-request-id", "")
-    request_id = given if _REQUEST_ID.fullmatch(given) else ids.new_id("req_")
-    return Reply(reply.status, [*reply.headers, ("x-request-id", request_id)], reply.body)
+    return given if _REQUEST_ID.fullmatch(given) else ids.new_id("req_")

@@ -53,6 +53,29 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     event_batch_bytes_max: Bytes = 256 * 2**10
     """Events of a background response that wait to be written; a full batch holds back the upstream."""
 
+    sockets_max: Count = 1_000
+    """WebSocket connections of one process at a time; one more is refused with 429."""
+    socket_age_s: Seconds = 3_600.0
+    """How long a WebSocket connection may last; what runs then may end, and nothing more begins."""
+    socket_idle_s: Seconds = 900.0
+    """How long a WebSocket connection may go without a message either way."""
+    socket_ping_s: Seconds = 20.0
+    """How often a WebSocket client is asked whether it is there."""
+    socket_pong_s: Seconds = 120.0
+    """How long it may take to say so; one that is busy may not read for a while."""
+    socket_close_s: Seconds = 5.0
+    """How long the end of a WebSocket connection waits to be taken."""
+    socket_streams_max: Count = 32
+    """Distinct `stream_id`s of one WebSocket connection."""
+    socket_runs_max: Count = 16
+    """Responses of one WebSocket connection that are made at a time; others wait."""
+    socket_queue_max: Count = 64
+    """Requests that wait on one WebSocket connection, of `body_bytes_max` together; one more is refused with 429."""
+    socket_recent_max: Count = 64
+    """The last responses of one WebSocket connection that are remembered though they were not to be stored."""
+    socket_recent_bytes_max: Bytes = 64 * 2**20
+    """What they may hold, as JSON, each with all that it stands on."""
+
     connect_s: Seconds = 10.0
     """Connecting to an upstream."""
     idle_s: Seconds = 120.0
@@ -63,6 +86,9 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     """How long a stream waits for the upstream's status before it begins: until then an error is an HTTP status."""
     heartbeat_s: Seconds = 15.0
     """How long a stream to a client is silent before a comment keeps it alive."""
+
+    count_wait_s: Seconds = 10.0
+    """How long an upstream may take to count tokens, or to tell the size of its models' contexts."""
 
     retries_max: Annotated[int, msgspec.Meta(ge=0)] = 2
     """Further attempts at an upstream before its first byte."""

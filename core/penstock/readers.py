@@ -1,4 +1,4 @@
-"""The readers: ways of looking at one run. Server-sent events as they come, or the Response when all is said.
+"""The readers: ways of looking at one run. Events as they come, server-sent or by message, or the Response at its end.
 
 They know bytes and runs; they never make or change an event, but for the padding that a stream may ask for.
 """
@@ -10,15 +10,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, get_args
 
-import msgspec
-
 from penstock.engine import Run, follow
+from penstock.lossless import encode
 from penstock.obfuscation import padding
-from penstock.ports import Store, StoredResponse
+from penstock.ports import Headers, Store, StoredResponse
 from penstock.sse import DONE, HEARTBEAT, encode_events
 from penstock.wire import Event, Response, StreamEvent
-
-_encode = msgspec.json.Encoder().encode
 
 _PADDED: frozenset[type[Any]] = frozenset(
     cls for cls in get_args(StreamEvent) if "obfuscation" in cls.__struct_fields__
@@ -103,12 +100,30 @@ async def _next_unless(
     return None
 
 
+async def read_messages(run: Run, told: Headers, stream_id: str | None) -> AsyncGenerator[list[bytes]]:
+    """The events as JSON messages, a batch at a time; an empty batch where a heartbeat is due.
+
+    Each names its stream, if that has a name. What an HTTP reply tells in `headers` the first one tells.
+    """
+    lane = b',"stream_id":%b}' % encode(stream_id) if stream_id else b"}"
+    tail = b',"headers":%b%b' % (encode(dict(told)), lane) if told else lane
+    async with aclosing(run.events()) as batches:
+        async for events in batches:
+            if run.plan.obfuscate:
+                _obfuscate(events)
+            messages = []
+            for event in events:
+                messages.append(encode(event)[:-1] + tail)
+                tail = lane
+            yield messages
+
+
 async def read_json(run: Run) -> bytes:
     """The Response at its end, as JSON. Raises `ApiError` for one that failed: nothing of it was sent."""
     response = await read_response(run)
     if run.error is not None:
         raise run.error
-    return _encode(response)
+    return encode(response)
 
 
 async def read_response(run: Run) -> Response:

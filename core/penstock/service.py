@@ -9,40 +9,44 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
 from typing import NoReturn, TypeAlias
 
-import msgspec
 from msgspec.structs import replace
 
 from penstock import ids
 from penstock.access import Access, bearer
+from penstock.channel import Channel
 from penstock.endpoints.call import Call
 from penstock.endpoints.conversations import Conversations
 from penstock.endpoints.health import Health
 from penstock.endpoints.models import Models
 from penstock.endpoints.relays import RELAYED, Relays
 from penstock.endpoints.responses import Responses
+from penstock.endpoints.sockets import Sockets
 from penstock.engine import Engine, Policies, Routes
 from penstock.engine.watch import ClientLeft
 from penstock.errors import ApiError, not_found, our_fault
-from penstock.http import Reply, Request, error_reply, identified
+from penstock.http import Reply, Request, error_reply, identified, request_id
 from penstock.limits import Limits
-from penstock.ports import Store
+from penstock.lossless import encode
+from penstock.ports import Prompts, Store
 from penstock.readers import read_response
 from penstock.secrets import Secret
 from penstock.wire import CreateResponse, Event, Response
 
 _log = logging.getLogger("penstock.service")
-_encode = msgspec.json.Encoder().encode
 
 _OPEN = ("/healthz", "/readyz")
 """What is answered without a key."""
-_NO_IDS = ("/chat/completions",)
+_NO_IDS = ("/responses/input_tokens", "/chat/completions")
 """Paths that stand where an id might, and are words."""
 _LIMITS = Limits()
 _POLICIES = Policies()
 _CLIENT_LEFT = Reply(499, [], b"")
 """Sent to nobody; the status is nginx's, for logs."""
+_SWITCHED = Reply(101, [], b"")
+"""For logs too: the handshake was taken long ago."""
 
 Decompress: TypeAlias = Callable[[bytes, str, int], bytes]
 """`decompress(body, content_encoding, bytes_max)`; raises `ApiError`."""
@@ -65,13 +69,16 @@ class Service:
         limits: Limits = _LIMITS,
         policies: Policies = _POLICIES,
         store: Store | None = None,
+        prompts: Prompts | None = None,
         decompress: Decompress = no_encodings,
         done_marker: bool = True,
+        websocket: bool = True,
     ) -> None:
         self.limits = limits
-        self._engine = Engine(routes, policies, limits, store)
+        self._engine = Engine(routes, policies, limits, store, prompts)
         self._access = access
         self._decompress = decompress
+        self._sockets = Sockets(self._engine) if websocket else None
         self._table = _table(
             Responses(self._engine, done_marker=done_marker),
             Conversations(self._engine),
@@ -82,8 +89,45 @@ class Service:
 
     async def handle(self, request: Request) -> Reply:
         """Answer a request. Never raises but for cancellation: an error is a reply too."""
+        return await self._answered(request, self._dispatch(request))
+
+    async def connect(self, request: Request, channel: Channel) -> Reply | None:
+        """Serve a WebSocket connection to its end, or give the reply with which its handshake is refused.
+
+        `request` is the handshake.
+        """
+        request = replace(request, headers={**request.headers, "x-request-id": request_id(request.headers)})
+        reply = await self._answered(request, self._connect(request, channel))
+        return None if reply.status == _SWITCHED.status else reply
+
+    async def respond(self, request: CreateResponse) -> Response:
+        """The Response to a request, without any HTTP. Raises `ApiError`; a later failure is in its `status`."""
+        await self._engine.start()
+        prepared = await self._engine.prepare(encode(replace(request, stream=False)))
+        return await read_response(await self._engine.run(prepared))
+
+    async def stream(self, request: CreateResponse) -> AsyncGenerator[Event]:
+        """The events of the response to a request, as they come, without any HTTP. Raises `ApiError`."""
+        await self._engine.start()
+        run = await self._engine.run(await self._engine.prepare(encode(replace(request, stream=True))))
+        async with aclosing(run.events()) as batches:
+            async for events in batches:
+                for event in events:
+                    yield event
+
+    def drain(self, within_s: float) -> None:
+        """Tell that the server will stop: `/readyz` says so, and after `within_s` seconds no run goes on."""
+        self._engine.drain(within_s)
+        if self._sockets is not None:
+            self._sockets.drain()
+
+    async def aclose(self) -> None:
+        """Release what the upstreams and the store hold."""
+        await self._engine.aclose()
+
+    async def _answered(self, request: Request, answer: Awaitable[Reply]) -> Reply:
         try:
-            reply = await self._dispatch(request)
+            reply = await answer
         except ApiError as error:
             reply = error_reply(error)
         except ClientLeft:
@@ -95,33 +139,21 @@ class Service:
         _log.info("%s %s %d %s", request.method, request.path, reply.status, reply.headers[-1][1])
         return reply
 
-    async def respond(self, request: CreateResponse) -> Response:
-        """The Response to a request, without any HTTP. Raises `ApiError`; a later failure is in its `status`."""
-        await self._engine.start()
-        prepared = await self._engine.prepare(_encode(replace(request, stream=False)))
-        return await read_response(await self._engine.run(prepared))
-
-    async def stream(self, request: CreateResponse) -> AsyncGenerator[Event]:
-        """The events of the response to a request, as they come, without any HTTP. Raises `ApiError`."""
-        await self._engine.start()
-        run = await self._engine.run(await self._engine.prepare(_encode(replace(request, stream=True))))
-        async with aclosing(run.events()) as batches:
-            async for events in batches:
-                for event in events:
-                    yield event
-
-    def drain(self, within_s: float) -> None:
-        """Tell that the server will stop: `/readyz` says so, and after `within_s` seconds no run goes on."""
-        self._engine.drain(within_s)
-
-    async def aclose(self) -> None:
-        """Release what the upstreams and the store hold."""
-        await self._engine.aclose()
+    async def _connect(self, request: Request, channel: Channel) -> Reply:
+        if self._sockets is None:
+            return _upgrade_required()
+        if _plain(request.path) != "/responses":
+            raise not_found(f"No WebSocket is served at {request.path}.", "unknown_url")
+        admit = partial(self._access.check, request.headers)
+        admit()
+        self._sockets.check()
+        await self._sockets.serve(channel, identified(_SWITCHED, request.headers).headers, admit, _key(request))
+        return _SWITCHED
 
     async def _dispatch(self, request: Request) -> Reply:
-        path = request.path.removeprefix("/v1").rstrip("/") or "/"
+        path = _plain(request.path)
         owner = "" if path in _OPEN else self._access.check(request.headers)
-        if path == "/responses" and "upgrade" in request.headers:
+        if path == "/responses" and "websocket" in request.headers.get("upgrade", "").lower():
             return _upgrade_required()
         pattern, path_ids = _pattern(path)
         endpoints = self._table.get(pattern)
@@ -133,12 +165,11 @@ class Service:
         if endpoint is None:
             return _method_not_allowed(request, list(endpoints))
         await self._engine.start()
-        key = bearer(request.headers)
         return await endpoint(
             Call(
                 request=request,
                 owner=owner,
-                key=Secret(key) if key else None,
+                key=_key(request),
                 ids=path_ids,
                 read_body=self._json_body,
             )
@@ -162,6 +193,7 @@ def _table(
     """Every route: the pattern of its path, in which `*` is an id, and its methods."""
     return {
         "/responses": {"POST": responses.create},
+        "/responses/input_tokens": {"POST": responses.input_tokens},
         "/responses/*": {"GET": responses.retrieve, "DELETE": responses.delete},
         "/responses/*/cancel": {"POST": responses.cancel},
         "/responses/*/input_items": {"GET": responses.input_items},
@@ -179,6 +211,17 @@ def _table(
         "/healthz": {"GET": health.alive},
         "/readyz": {"GET": health.ready},
     }
+
+
+def _plain(path: str) -> str:
+    """The path as the table has it."""
+    return path.removeprefix("/v1").rstrip("/") or "/"
+
+
+def _key(request: Request) -> Secret | None:
+    """The caller's own bearer."""
+    key = bearer(request.headers)
+    return Secret(key) if key else None
 
 
 def _pattern(path: str) -> tuple[str, list[str]]:

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import msgspec
-
+from penstock import lossless
 from penstock.errors import upstream_failed
-from penstock.wire import Event
+from penstock.wire import Event, UnknownEvent
 
 DONE = b"data: [DONE]\n\n"
 HEARTBEAT = b": ping\n\n"
 
-_encoder = msgspec.json.Encoder()
 _heads: dict[type[Event], bytes] = {}
 
 
@@ -31,16 +29,24 @@ def encode_events(events: Iterable[Event]) -> bytearray:
     buffer = bytearray()
     for event in events:
         cls = type(event)
-        buffer += _heads.get(cls) or _head(cls)
-        _encoder.encode_into(event, buffer, -1)
+        buffer += _heads.get(cls) or _head(event)
+        lossless.encode_into(event, buffer, -1)
         buffer += b"\n\n"
-    return buffer
+    return lossless.unmarked(buffer)
 
 
-def _head(cls: type[Event]) -> bytes:
-    """What stands before the JSON of every event of a class; `event:` equals the JSON's `type`."""
-    head = _heads[cls] = f"event: {cls.__struct_config__.tag}\ndata: ".encode()
+def _head(event: Event) -> bytes:
+    """What stands before the JSON of an event; `event:` equals the JSON's `type`, and a class has but one."""
+    cls = type(event)
+    if cls is UnknownEvent:
+        return _unknown_head(event.type)
+    head = _heads[cls] = f"event: {event.type}\ndata: ".encode()
     return head
+
+
+def _unknown_head(name: str) -> bytes:
+    """No upstream gets a line of its own into our stream by the name of its event."""
+    return f"event: {name}\ndata: ".encode() if name.isprintable() else b"data: "
 
 
 class SseReader:

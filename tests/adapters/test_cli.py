@@ -49,7 +49,7 @@ def test_no_command_is_told_of_the_commands(capsys: pytest.CaptureFixture[str]) 
     assert "examples:" in err
 
 
-@pytest.mark.parametrize("argv", [[], ["serve"], ["config"], ["init"], ["keys"], ["store"]], ids=" ".join)
+@pytest.mark.parametrize("argv", [[], ["serve"], ["config"], ["init"], ["keys"], ["store"], ["prompts"]], ids=" ".join)
 def test_help_has_examples(capsys: pytest.CaptureFixture[str], argv: list[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main([*argv, "--help"])
@@ -65,6 +65,7 @@ def test_codex_is_told_where_the_server_is(capsys: pytest.CaptureFixture[str]) -
     told = tomllib.loads(out)
     assert (told["model"], told["model_provider"]) == ("synthetic", "penstock")
     provider = {"name": "Penstock", "base_url": "http://127.0.0.1:9000/v1", "wire_api": "responses"}
+    provider["supports_websockets"] = True
     assert told["model_providers"] == {"penstock": provider}
 
 
@@ -240,3 +241,38 @@ def test_a_bug_is_not_told_as_trouble(capsys: pytest.CaptureFixture[str], monkey
     monkeypatch.setattr(SqliteStore, "stats", stats)
     with pytest.raises(TypeError, match="a bug"):
         run(capsys, "store", "stats", "--store", "sqlite:///x.db")
+
+
+# Prompt templates.
+
+
+def test_right_templates_are_told_with_their_variables(capsys: pytest.CaptureFixture[str], bare: Path) -> None:
+    (bare / "templates" / "greet").mkdir(parents=True)
+    (bare / "templates" / "greet" / "1.toml").write_text('instructions = "Greet {{name}} in {{language}}."')
+    (bare / "templates" / "greet" / "2.toml").write_text('input = "Hello"')
+    told = run(capsys, "prompts", "check", "--prompts", "templates")
+    assert told == (0, "greet 1: language, name\ngreet 2: no variables\n", "")
+
+
+def test_wrong_templates_are_told_with_their_mistakes(
+    capsys: pytest.CaptureFixture[str], bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in {"a": "input = 1", "b": "input = ", "c": "banana = 1", "d": 'input = "fine"'}.items():
+        (bare / name).mkdir()
+        (bare / name / "1.toml").write_text(text)
+    monkeypatch.setenv("PENSTOCK_PROMPTS", ".")
+    code, out, err = run(capsys, "prompts", "check")
+    assert (code, out) == (2, "d 1: no variables\n")
+    first, second, third = err.splitlines()
+    assert first.startswith("a/1.toml: Invalid value for 'input'")
+    assert second.startswith("b/1.toml: not TOML: ")
+    assert third == "c/1.toml: there is no field 'banana'"
+
+
+def test_a_folder_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "prompts", "check", "--prompts", "nowhere")
+    assert (code, out, err) == (2, "", "penstock: prompts: cannot read nowhere: No such file or directory\n")
+    code, _, err = run(capsys, "prompts", "check")
+    assert (code, "no folder is set" in err) == (2, True)
+    code, _, err = run(capsys, "serve", "--store", "memory://", "--prompts", "nowhere")
+    assert (code, err) == (2, "penstock: prompts: there is no folder nowhere\n")

@@ -40,7 +40,9 @@ def upstream() -> Iterator[ScriptedUpstream]:
 
 @pytest.fixture(scope="module")
 def server(upstream: ScriptedUpstream) -> Iterator[PenstockServer]:
-    with PenstockServer("--upstream", upstream.url, "--store", "memory://") as running:
+    with PenstockServer(
+        "--upstream", upstream.url, "--store", "memory://", env={"PENSTOCK_LOG_LEVEL": "info"}
+    ) as running:
         yield running
 
 

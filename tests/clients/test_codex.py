@@ -17,18 +17,26 @@ from support.scripts import OWN_USAGE, ROLE, call, chunk, text
 from support.server import PenstockServer
 from support.steps import Expect, Script, Send
 from support.upstream import ScriptedUpstream
+from support.waiting import until
 
 COMMAND = {"cmd": "echo it runs > told.txt"}
 MODEL = "codex-test"
 RUN = ("exec", "--json", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox")
 
 
+@pytest.fixture(params=["http", "websocket"])
+def transport(request: pytest.FixtureRequest) -> str:
+    transport: str = request.param
+    return transport
+
+
 @pytest.fixture
-def home(server: PenstockServer, tmp_path: Path) -> Path:
+def home(server: PenstockServer, transport: str, tmp_path: Path) -> Path:
     """Its own folder, with the configuration that a user is told to put there."""
     port = server.base.rpartition(":")[2]
     command = [sys.executable, "-m", "penstock_adapters.cli", "init", "codex", "--port", port, "--model", MODEL]
-    told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    env = os.environ | {"PENSTOCK_WEBSOCKET": "true" if transport == "websocket" else "false"}
+    told = subprocess.run(command, env=env, capture_output=True, text=True, check=True, cwd=tmp_path)
     home = tmp_path / "home"
     home.mkdir()
     (home / "config.toml").write_text(told.stdout)
@@ -54,7 +62,11 @@ def codex(home: Path, prompt: str) -> list[dict[str, Any]]:
 
 
 @shows("codex")
-def test_it_runs_a_command_and_finishes(home: Path, upstream: ScriptedUpstream) -> None:
+def test_it_runs_a_command_and_finishes(
+    home: Path, server: PenstockServer, upstream: ScriptedUpstream, transport: str
+) -> None:
+    upstream.forget()
+    known = len(server.lines)
     arguments = json.dumps(COMMAND)
     wants = Send(ROLE, *call(0, arguments[:9], arguments[9:], call_id="call_1", name="exec_command"))
     upstream.add(MODEL, Script((wants, Send(chunk({}, "tool_calls"), OWN_USAGE)), Expect()))
@@ -65,3 +77,5 @@ def test_it_runs_a_command_and_finishes(home: Path, upstream: ScriptedUpstream) 
     assert [item["exit_code"] for item in items if item["type"] == "command_execution"] == [0]
     assert [item["text"] for item in items if item["type"] == "agent_message"] == ["It ran."]
     assert told[-1]["type"] == "turn.completed"
+    request = {"http": "POST /v1/responses 200", "websocket": "GET /v1/responses 101"}[transport]
+    until(lambda: any(request in line for line in server.lines[known:]))

@@ -76,6 +76,7 @@ async def test_what_is_not_there_for_you_is_not_there(stores: Stores, why: str) 
     assert await other.page_items(ME, known.id) is None
     assert await other.update_conversation(ME, known.id, b"{}") is False
     assert await other.add_items(ME, known.id, items(1)) is False
+    assert await other.item(ME, known.id, some[0].id) is None
     assert await other.delete_item(ME, known.id, some[0].id) is False
     assert await other.find_items(ME, ids(some)) == {}
     assert await other.delete_conversation(ME, known.id) is False
@@ -218,6 +219,18 @@ async def test_what_was_deleted_may_come_again_at_the_end(store: Store) -> None:
         await store.delete_item(ME, known.id, each.id)
     await store.add_items(ME, known.id, [some[0], some[2]])
     assert (await page(store, known)).items == [some[1], some[0], some[2]]
+
+
+async def test_one_item_by_its_id(stores: Stores) -> None:
+    """The one of this conversation, among many, and of nobody else's."""
+    known = await talk(stores[0], [*items(1_200), item("mine", b"1"), item("gone")])
+    other = await talk(stores[0], [item("mine", b"2"), item("other")])
+    assert await stores[1].item(ME, known.id, "mine") == b"1"
+    assert await stores[1].item(ME, other.id, "mine") == b"2"
+    for item_id in ("other", "msg_nowhere", ""):
+        assert await stores[1].item(ME, known.id, item_id) is None
+    await stores[0].delete_item(ME, known.id, "gone")
+    assert await stores[1].item(ME, known.id, "gone") is None
 
 
 # Who may write.

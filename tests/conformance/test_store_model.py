@@ -239,6 +239,13 @@ class Walk(RuleBasedStateMachine):
         if known:
             known.items = kept
 
+    @rule(which=WHICH, owner=OWNER, number=st.integers(0, 15))
+    def read_item(self, which: int, owner: str, number: int) -> None:
+        [item] = self.items([(number, b"")])
+        known = self.model.conversation(self.one_conversation(which), owner)
+        bodies = {each.id: each.body for each in known.items} if known else {}
+        assert self.run(self.store.item(owner, self.one_conversation(which), item.id)) == bodies.get(item.id)
+
     @rule(
         which=WHICH,
         owner=OWNER,

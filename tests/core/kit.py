@@ -20,6 +20,7 @@ from penstock.engine import Plan, Policies, Route, Routes, Run, decode, make_pla
 from penstock.errors import ApiError
 from penstock.http import Reply, Request
 from penstock.limits import Limits
+from penstock.lossless import encode
 from penstock.ports import Deltas, HttpReply, HttpRequest, TransportError, Turn, Upstream
 from penstock.secrets import Secret
 from penstock.service import Service
@@ -38,7 +39,6 @@ IMPATIENT = Limits(retry_backoff_s=0.001, idle_s=0.2, head_wait_s=0.05)
 USAGE = Usage(input_tokens=1, output_tokens=1, total_tokens=2)
 JSON_HEADERS = {"content-type": "application/json"}
 
-encode = msgspec.json.Encoder().encode
 decode_event = msgspec.json.Decoder(StreamEvent).decode
 
 
@@ -179,6 +179,10 @@ class Spoken:
         self.batches = batches
         self.opening = opening
         self.turns: list[Turn] = []
+        self.size: int | None = None
+        """What it tells of the size of its contexts."""
+        self.count: Callable[[Turn], int | None] = lambda turn: None
+        """How it counts; it may raise."""
         self.closed = 0
 
     async def open(self, turn: Turn) -> Deltas:
@@ -189,6 +193,12 @@ class Spoken:
 
     async def models(self, bearer: Secret | None) -> list[Model]:
         return [Model(id="told")]
+
+    async def count_tokens(self, turn: Turn) -> int | None:
+        return self.count(turn)
+
+    async def context_tokens(self, model: str, bearer: Secret | None) -> int | None:
+        return self.size
 
     async def aclose(self) -> None:
         """Nothing is held."""

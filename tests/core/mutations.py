@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
+from support.actions import ACTIONS, asked
 from support.scripts import NOTE, WEATHER
 
 Json = dict[str, Any]
@@ -64,6 +65,7 @@ VALID: list[Json] = [
         "parallel_tool_calls": False,
         "stream": True,
     },
+    *(asked(action) | {"stream": True} for action in ACTIONS.values()),
     {
         "input": "Hi",
         "tools": [

@@ -114,6 +114,8 @@ class Played:
     """Everything that came of one request."""
 
     asked: Json
+    sent: Json = field(default_factory=dict)
+    """What the upstream was asked."""
     deltas: list[Delta] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     encoded: list[bytes] = field(default_factory=list)
@@ -132,6 +134,8 @@ async def play(asked: Json, transport: Scripted, options: Options | None = None,
     except ApiError as error:
         played.error = error
         return played
+    finally:
+        played.sent = json.loads(transport.requests[-1].body)
     async for events in run.events():
         played.events += events
         played.encoded += map(encode, events)
@@ -194,6 +198,9 @@ def transcript(played: Played, script: Script | None = None) -> str:
     """The whole story as text: one line for each thing that was said, so that a difference is a few lines."""
     sections = {
         "asked": [_line(played.asked)],
+        "sent": [_line(message) for message in [*played.sent["messages"], *played.sent["tools"]]]
+        if isinstance(played.asked["input"], list)
+        else [],
         "upstream": [*_said(script)] if script else [],
         "deltas": [f"{type(delta).__name__} {_line(to_json(delta))}" for delta in played.deltas],
         "events": [*_events(played.events)],

@@ -65,6 +65,7 @@ RETRY = {
     "it will not pass": (upstream_failed("No.", retriable=False), {"x-should-retry": "false"}),
     "the client's": (invalid("No."), {"x-should-retry": "false"}),
     "not there": (not_found("No."), {"x-should-retry": "false"}),
+    "a key is wanted": (ApiError("No.", status=401), {"www-authenticate": "Bearer", "x-should-retry": "false"}),
 }
 
 

@@ -38,6 +38,7 @@ allowed_hosts = ["chat.example.com"]
 unknown_parameters = "reject"
 absent_tools = "reject"
 done_marker = false
+websocket = false
 
 [limits]
 idle_s = 5
@@ -104,6 +105,7 @@ EVERYTHING = Settings(
     unknown_parameters="reject",
     absent_tools="reject",
     done_marker=False,
+    websocket=False,
     limits=Limits(idle_s=5.0),
 )
 KEYS = {"CLOUD_KEY": "sk-cloud\n"}
@@ -131,6 +133,21 @@ def test_a_flag_wins_over_a_variable_and_a_variable_over_the_file() -> None:
     assert settings.limits == Limits(idle_s=2.0, total_s=1.0)
 
 
+@pytest.mark.parametrize(
+    ("given", "context_tokens"),
+    [
+        ("context_tokens = 8192", 8192),
+        ('context_tokens = { "qwen3" = 40960, "*" = 8192 }', {"qwen3": 40960, "*": 8192}),
+    ],
+)
+def test_the_sizes_of_contexts_and_who_counts(given: str, context_tokens: object) -> None:
+    upstream = f"[[upstreams]]\nname = 'a'\nurl = 'http://a.example'\n{given}\noptions.tokenizer = 'llama.cpp'"
+    settings = load({}, {}, file(upstream))
+    [loaded] = settings.upstreams
+    assert (loaded.context_tokens, loaded.options.tokenizer) == (context_tokens, "llama.cpp")
+    assert load({}, {}, file(effective(settings))) == settings
+
+
 ENVIRONMENT = {
     "PENSTOCK_HOST": ("::1", "host", "::1"),
     "PENSTOCK_PORT": ("0", "port", 0),
@@ -144,7 +161,9 @@ ENVIRONMENT = {
     "PENSTOCK_UNKNOWN_PARAMETERS": ("forward", "unknown_parameters", "forward"),
     "PENSTOCK_ABSENT_TOOLS": ("reject", "absent_tools", "reject"),
     "PENSTOCK_STORE": ("memory://", "store", "memory://"),
+    "PENSTOCK_PROMPTS": ("prompts", "prompts", "prompts"),
     "PENSTOCK_DONE_MARKER": ("0", "done_marker", False),
+    "PENSTOCK_WEBSOCKET": ("false", "websocket", False),
 }
 
 

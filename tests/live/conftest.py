@@ -42,13 +42,16 @@ def servers() -> Iterator[dict[str, PenstockServer]]:
 
 @pytest.fixture
 def start(servers: dict[str, PenstockServer], request: pytest.FixtureRequest) -> Iterator[Start]:
-    """`start(*arguments, toml=…, PENSTOCK_…=…)`: a server of that kind. What it logs is shown where a test fails."""
+    """`start(*arguments, toml=…, door=…, PENSTOCK_…=…)`: a server of that kind.
+
+    What it logs is shown where a test fails.
+    """
     used: dict[PenstockServer, int] = {}
 
-    def get(*arguments: str, toml: str = "", **env: str) -> PenstockServer:
-        kind = repr((arguments, toml, sorted(env.items())))
+    def get(*arguments: str, toml: str = "", door: type[PenstockServer] = PenstockServer, **env: str) -> PenstockServer:
+        kind = repr((arguments, toml, door.__name__, sorted(env.items())))
         if kind not in servers:
-            fresh = PenstockServer(*arguments, toml=toml, env=SOON | env)
+            fresh = door(*arguments, toml=toml, env=SOON | env)
             fresh.start()
             servers[kind] = fresh
         used.setdefault(servers[kind], len(servers[kind].lines))

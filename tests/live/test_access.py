@@ -41,6 +41,7 @@ def test_another_key_does_not(keyed: PenstockServer, upstream: ScriptedUpstream,
             caller.create(**ASK)
         assert (caught.value.code, caught.value.type) == ("invalid_api_key", "invalid_request_error")
         assert caught.value.response.headers["x-should-retry"] == "false"
+        assert caught.value.response.headers["www-authenticate"] == "Bearer"
     assert not upstream.requests
 
 

@@ -173,7 +173,8 @@ def test_other_methods(server: PenstockServer, method: str, path: str, allow: st
 
 @shows("websocket")
 @pytest.mark.parametrize("path", ["/responses", "/responses?model=any"])
-def test_a_websocket_probe(server: PenstockServer, path: str) -> None:
+def test_a_websocket_probe_where_that_is_off(start: Start, upstream: ScriptedUpstream, path: str) -> None:
+    server = start("--upstream", upstream.url, PENSTOCK_WEBSOCKET="false")
     with Connection(server.url) as connection:
         connection.send("GET", path, headers=WEBSOCKET)
         answer = connection.answer()

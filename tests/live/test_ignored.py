@@ -43,6 +43,8 @@ def test_nothing_is_told_where_nothing_is_ignored(server: PenstockServer) -> Non
         ({"include": ["reasoning.encrypted_content"]}, ["include[reasoning.encrypted_content]"]),
         ({"context_management": [{"type": "compaction", "compact_threshold": 9}]}, ["context_management"]),
         ({"tools": [SEARCH, WEATHER]}, ["tools.web_search"]),
+        ({"moderation": {"model": "any"}, "background_options": {}}, ["background_options", "moderation"]),
+        ({"input": [{"role": "user", "content": "Hi"}, {"type": "compaction_trigger"}]}, ["input.compaction_trigger"]),
         ({"tools": [{"type": "code_interpreter", "container": {"type": "auto"}}]}, ["tools.code_interpreter"]),
     ],
     ids=str,

@@ -111,6 +111,45 @@ def test_input_items_are_paged(a: Peer, b: Peer) -> None:
         assert rest.has_more is False
 
 
+LOGPROBS = "message.output_text.logprobs"
+
+
+def test_lists_tell_what_is_included_and_the_response_what_was_asked(a: Peer, b: Peer) -> None:
+    """And what a list does not tell is not lost."""
+    conversation = a.client.conversations.create()
+    made = a.create(model="logprobs", input="Hello?", include=[LOGPROBS], top_logprobs=1, conversation=conversation.id)
+    logprobs = made.output[0].content[0].logprobs
+    assert logprobs
+    assert b.client.responses.retrieve(made.id).to_dict() == made.to_dict()
+    chained = b.create(**ASK, previous_response_id=made.id)
+    lists = [
+        lambda **ask: b.client.responses.input_items.list(chained.id, order="asc", **ask).data[1],
+        lambda **ask: b.client.conversations.items.list(conversation.id, order="asc", **ask).data[1],
+        lambda **ask: b.client.conversations.items.retrieve(made.output[0].id, conversation_id=conversation.id, **ask),
+    ]
+    for listed in lists:
+        assert listed().content[0].logprobs == []
+        assert listed(include=["reasoning.encrypted_content"]).content[0].logprobs == []
+        assert listed(include=[LOGPROBS]).content[0].logprobs == logprobs
+
+
+def test_items_of_hosted_tools_are_kept_and_reach_any_model(a: Peer, b: Peer, upstream: ScriptedUpstream) -> None:
+    """Whole, whatever lists tell of them."""
+    results = [{"file_id": "file_1", "filename": "rivers.md", "score": 0.5, "text": "Long."}]
+    search = {"type": "file_search_call", "id": "fs_1", "status": "completed", "queries": ["a"], "results": results}
+    made = a.create(model="text", input=[search, {"role": "user", "content": "Hello?"}])
+    chained = b.create(**ASK, previous_response_id=made.id)
+    for number in range(2):
+        told = upstream.completion(number).body["messages"]
+        assert [message["role"] for message in told[:3]] == ["assistant", "tool", "user"]
+        assert told[1]["content"] == "[rivers.md]\nLong."
+    for response_id in (made.id, chained.id):
+        bare = b.client.responses.input_items.list(response_id, order="asc").data[0]
+        whole = b.client.responses.input_items.list(response_id, order="asc", include=["file_search_call.results"])
+        assert (bare.results, bare.queries, bare.status) == (None, ["a"], "completed")
+        assert [result.text for result in whole.data[0].results] == ["Long."]
+
+
 @pytest.mark.parametrize(
     ("query", "param"),
     [({"limit": 0}, "limit"), ({"limit": 101}, "limit"), ({"order": "up"}, "order"), ({"after": "msg_x"}, "after")],

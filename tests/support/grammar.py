@@ -27,6 +27,8 @@ TEXTS = {
     "response.custom_tool_call_input": ("input", None),
     "response.code_interpreter_call_code": ("code", None),
 }
+# What tells of single commands.
+COMMANDS = {"response.shell_call_command", "response.shell_call_output_content"}
 # What must be told by events before an item or part of this type may close as completed.
 TOLD = {
     "output_text": "text",
@@ -37,7 +39,12 @@ TOLD = {
     "mcp_call": "arguments",
     "custom_tool_call": "input",
 }
+# Items that come whole, texts and all.
+AT_ONCE = {"mcp_approval_request"}
 IDENTITY = ("id", "type", "role", "call_id", "name", "namespace", "server_label")
+
+NEVER_INCOMPLETE = {"apply_patch_call"}
+"""Types of items for which OpenAI has no such status: one that was cut stays in progress."""
 
 CREATED, QUEUED, IN_PROGRESS = "response.created", "response.queued", "response.in_progress"
 TERMINAL = ("response.completed", "response.incomplete", "response.failed")
@@ -81,7 +88,7 @@ class Holder:
     def settle(self, key: str, event: Json) -> None:
         need(key not in self.settled and not self.closed, f"{key} is done twice")
         need(
-            event[key] == self.value.get(key),
+            event[key] == (self.value.get(key) or ""),  # code begins as null
             f"{key} is done as {event[key]!r}, it grew to {self.value.get(key)!r}",
         )
         if "logprobs" in event:
@@ -115,12 +122,50 @@ class Holder:
         need(told == last, f"logprobs are {last} at the end, told was {told}")
 
 
+class Commands:
+    """The commands of a shell call, or what those of a call gave back, one after the other."""
+
+    def __init__(self, item: Json) -> None:
+        self.kind = item["type"]
+        self.holders: list[Holder] = []
+        self.outputs: list[Json] = []
+
+    def read(self, stem: str, verb: str, event: Json) -> None:
+        need(event["command_index"] in range(len(self.holders) + 1), "command_index skips one")
+        if event["command_index"] == len(self.holders):
+            need(all(holder.settled for holder in self.holders), "a command begins within another")
+            need(verb == "added" or stem == "response.shell_call_output_content", "the command was never added")
+            self.holders.append(Holder({"type": "command", "command": "", "stdout": "", "stderr": ""}))
+        else:
+            need(verb != "added", "the command is added twice")
+        holder = self.holders[event["command_index"]]
+        if stem == "response.shell_call_command" and verb != "added":
+            (holder.append if verb == "delta" else holder.settle)("command", event)
+        elif verb == "delta":
+            for stream, text in event["delta"].items():
+                if text:
+                    holder.append(stream, {"delta": text})
+        elif verb == "done":
+            for stream in ("stdout", "stderr"):
+                holder.settle(stream, {stream: "".join(output[stream] for output in event["output"])})
+            self.outputs += event["output"]
+
+    def close(self, item: Json) -> None:
+        whole = [holder.value["command"] for holder in self.holders if holder.settled]
+        need(self.kind != "shell_call" or item["action"]["commands"] == whole, f"whole commands were {whole}")
+        told = not self.holders or self.outputs == item.get("output")
+        is_cut = item.get("status") == "incomplete"
+        need(self.kind != "shell_call_output" or told or is_cut, f"the outputs told were {self.outputs}")
+        need(is_cut or all(holder.settled for holder in self.holders), "a command was never done")
+
+
 class ItemReading(Holder):
     """One output item and its parts."""
 
     def __init__(self, item: Json) -> None:
         super().__init__(dict(item))
         self.parts: dict[str, list[Holder]] = {}
+        self.commands = Commands(item)
 
     def open_part(self, index_key: str, event: Json) -> None:
         parts = self.parts.setdefault(index_key, [])
@@ -143,7 +188,11 @@ class ItemReading(Holder):
             self.value[name] = [part.value for part in self.parts.get(index_key, ())]
         grown = [key for key, index_key in TEXTS.values() if index_key is None]
         self.close(item, [*IDENTITY, *(name for _, name in PARTS.values()), *grown])
-        need(item.get("status") != "in_progress", "the item closes in progress")
+        need(
+            item.get("status") != "in_progress" or item["type"] in NEVER_INCOMPLETE,
+            "the item closes in progress",
+        )
+        self.commands.close(item)
 
 
 class Reading:
@@ -187,8 +236,13 @@ class Reading:
         elif stem in TEXTS:
             self._read_text(stem, verb, event)
         elif "output_index" in event:
-            self._open_item(event)
+            self._read_other(stem, verb, event)
         return None
+
+    def _read_other(self, stem: str, verb: str, event: Json) -> None:
+        item = self._open_item(event)
+        if stem in COMMANDS:
+            item.commands.read(stem, verb, event)
 
     def _read_snapshot(self, name: str, response: Json) -> None:
         need(name in NEXT[self.state], f"{name} after {self.state or 'nothing'}")
@@ -208,7 +262,7 @@ class Reading:
             need(event["output_index"] == len(self.items), "output_index is not the next one")
             need(item["id"] not in [other.value["id"] for other in self.items], "the item's id is taken")
             need(
-                not any(item.get(key) for key in ("content", "arguments", "input")),
+                item["type"] in AT_ONCE or not any(item.get(key) for key in ("content", "arguments", "input")),
                 "an item opens with text in it",
             )
             self.items.append(ItemReading(item))

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from openai.types import responses
 from pydantic import BaseModel
 
-from support.grammar import fold
+from support.grammar import NEVER_INCOMPLETE, fold
 from support.shapes import Shapes, members, tags
 
 Json = dict[str, Any]
@@ -27,7 +27,9 @@ OURS: dict[tuple[str, str], tuple[Any, str]] = {
     ("Response", "presence_penalty"): (float, OPEN_RESPONSES),
     ("Response", "frequency_penalty"): (float, OPEN_RESPONSES),
     ("ResponseUsage", "estimated"): (Literal[True], "marks usage that the upstream never gave"),
+    ("InputTokenCountResponse", "estimated"): (Literal[True], "marks a count that the upstream never made"),
     ("ResponseFunctionCallArgumentsDoneEvent", "name"): (str, "the API's reference has it"),
+    ("LocalShellCallOutput", "call_id"): (str, "the API's reference has it"),
     ("ResponseCustomToolCall", "status"): (ITEM_STATUS, "every output item has one"),
     ("Logprob", "bytes"): (list[int], SAME_LOGPROB),
     ("LogprobTopLogprob", "bytes"): (list[int], SAME_LOGPROB),
@@ -143,5 +145,6 @@ def _status_problems(body: Json) -> Iterator[str]:
     for index, item in enumerate(body["output"]):
         if not item.get("id"):
             yield f"$.output[{index}].id: an item without"
-        if item.get("status") == "in_progress" and status not in {"queued", "in_progress"}:
+        may_stay = item.get("type") in NEVER_INCOMPLETE or status in {"queued", "in_progress"}
+        if item.get("status") == "in_progress" and not may_stay:
             yield f"$.output[{index}].status: in_progress, and the response is {status}"

@@ -1,4 +1,4 @@
-"""A stream as it should be, written down by hand: reasoning, a message, a function call, a custom call."""
+"""A stream as it should be, written down by hand: reasoning, a message, a call of every kind."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ RESPONSE: Json = {
 BEGUN: Json = RESPONSE | {"status": "in_progress", "completed_at": None, "usage": None}
 
 
-def _item(index: int, opened: Json, closed: Json, between: list[Json]) -> list[Json]:
+def item(index: int, opened: Json, closed: Json, between: list[Json]) -> list[Json]:
     """An item's events; `between` need not say whose they are."""
     inner = [event | {"item_id": opened["id"], "output_index": index} for event in between]
     added = {"type": "response.output_item.added", "output_index": index, "item": opened}
@@ -85,7 +85,7 @@ def _part(opened: Json, closed: Json, between: list[Json], family: str = "conten
     return [event | {index_key: 0} for event in (added, *between, done)]
 
 
-def _text(family: str, key: str, *pieces: str, **more: Any) -> list[Json]:
+def text(family: str, key: str, *pieces: str, **more: Any) -> list[Json]:
     deltas = [{"type": f"response.{family}.delta", "delta": piece} | more for piece in pieces]
     return [*deltas, {"type": f"response.{family}.done", key: "".join(pieces)} | more]
 
@@ -97,26 +97,26 @@ ANNOTATION = {"type": "response.output_text.annotation.added", "annotation_index
 THOUGHT, SUMMARY = {"type": "reasoning_text", "text": ""}, {"type": "summary_text", "text": ""}
 
 
-def _pending(id: str, kind: str, **fields: Any) -> Json:
+def pending(id: str, kind: str, **fields: Any) -> Json:
     return {"id": id, "type": kind, "status": "in_progress"} | fields
 
 
 ITEMS: list[list[Json]] = [
-    _item(
+    item(
         0,
-        _pending("rs_1", "reasoning", summary=[], content=[]),
+        pending("rs_1", "reasoning", summary=[], content=[]),
         DONE | {"summary": [SUMMARY | {"text": "Hm"}], "content": [THOUGHT | {"text": "So, well"}]},
-        _part(THOUGHT, {"text": "So, well"}, _text("reasoning_text", "text", "So, ", "well"))
+        _part(THOUGHT, {"text": "So, well"}, text("reasoning_text", "text", "So, ", "well"))
         + _part(
             SUMMARY,
             {"text": "Hm"},
-            _text("reasoning_summary_text", "text", "Hm"),
+            text("reasoning_summary_text", "text", "Hm"),
             "reasoning_summary_part",
         ),
     ),
-    _item(
+    item(
         1,
-        _pending("msg_1", "message", role="assistant", content=[]),
+        pending("msg_1", "message", role="assistant", content=[]),
         DONE | {"content": [TEXT_OPEN | TEXT_DONE]},
         _part(
             TEXT_OPEN,
@@ -134,9 +134,9 @@ ITEMS: list[list[Json]] = [
             ],
         ),
     ),
-    _item(
+    item(
         2,
-        _pending("fc_1", "function_call", call_id="call_1", name="look", arguments=""),
+        pending("fc_1", "function_call", call_id="call_1", name="look", arguments=""),
         DONE | {"arguments": '{"a":1}'},
         [
             {"type": "response.function_call_arguments.delta", "delta": '{"a"'},
@@ -144,11 +144,78 @@ ITEMS: list[list[Json]] = [
             {"type": "response.function_call_arguments.done", "arguments": '{"a":1}', "name": "look"},
         ],
     ),
-    _item(
+    item(
         3,
-        _pending("ctc_1", "custom_tool_call", call_id="call_2", name="note", input=""),
+        pending("ctc_1", "custom_tool_call", call_id="call_2", name="note", input=""),
         DONE | {"input": "ab"},
-        _text("custom_tool_call_input", "input", "a", "b"),
+        text("custom_tool_call_input", "input", "a", "b"),
+    ),
+]
+COMMANDS = ["ls -l", ""]
+SHELL_OUTPUT: Json = {"stdout": "a", "stderr": "", "outcome": {"type": "exit", "exit_code": 0}}
+
+
+def _command(index: int, whole: str) -> list[Json]:
+    deltas: list[Json] = [{"type": "response.shell_call_command.delta", "delta": whole}] if whole else []
+    events = [
+        {"type": "response.shell_call_command.added", "command": ""},
+        *deltas,
+        {"type": "response.shell_call_command.done", "command": whole},
+    ]
+    return [event | {"command_index": index} for event in events]
+
+
+def _unnamed(events: list[Json]) -> list[Json]:
+    """Events of a command do not say their item's id."""
+    for event in events:
+        if event["type"].startswith("response.shell_call_command"):
+            del event["item_id"]
+    return events
+
+
+LOCAL: Json = {"environment": {"type": "local"}}
+SHELL: Json = {"commands": COMMANDS, "timeout_ms": None, "max_output_length": 100}
+ITEMS += [
+    item(
+        4,
+        pending("lsh_1", "local_shell_call", call_id="call_3", action={"type": "exec", "command": ["ls"], "env": {}}),
+        DONE,
+        [],
+    ),
+    _unnamed(
+        item(
+            5,
+            pending("sh_1", "shell_call", call_id="call_4", action=SHELL | {"commands": []}, **LOCAL),
+            DONE | {"action": SHELL},
+            [event for index, command in enumerate(COMMANDS) for event in _command(index, command)],
+        )
+    ),
+    item(
+        6,
+        pending("sho_1", "shell_call_output", call_id="call_4", output=[], max_output_length=100),
+        DONE | {"output": [SHELL_OUTPUT]},
+        [
+            {"type": "response.shell_call_output_content.delta", "command_index": 0, "delta": {"stdout": "a"}},
+            {"type": "response.shell_call_output_content.done", "command_index": 0, "output": [SHELL_OUTPUT]},
+        ],
+    ),
+    item(
+        7,
+        pending("apc_1", "apply_patch_call", call_id="call_5", operation={"type": "delete_file", "path": "a"}),
+        DONE,
+        [],
+    ),
+    item(
+        8,
+        pending(
+            "cu_1",
+            "computer_call",
+            call_id="call_6",
+            actions=[{"type": "click", "button": "left", "x": 1, "y": 2}, {"type": "wait"}],
+            pending_safety_checks=[],
+        ),
+        DONE,
+        [],
     ),
 ]
 OUTPUT: list[Json] = [events[-1]["item"] for events in ITEMS]
@@ -158,11 +225,13 @@ def numbered(events: list[Json]) -> list[Json]:
     return [event | {"sequence_number": number} for number, event in enumerate(events)]
 
 
-def stream() -> list[Json]:
+def stream(items: list[list[Json]] = ITEMS) -> list[Json]:
+    """A response whose output is these items, each as its events."""
+    output = [events[-1]["item"] for events in items]
     events = [
         {"type": "response.created", "response": BEGUN},
         {"type": "response.in_progress", "response": BEGUN},
-        *(event for events in ITEMS for event in events),
-        {"type": "response.completed", "response": RESPONSE | {"output": OUTPUT}},
+        *(event for events in items for event in events),
+        {"type": "response.completed", "response": RESPONSE | {"output": output}},
     ]
     return [deepcopy(event) for event in numbered(events)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from support.actions import ACTIONS, asked
 from support.steps import (
     Call,
     Cut,
@@ -365,4 +366,14 @@ REFUSED: dict[str, Script] = {
     "flaky": Script((Fail(2, BUSY), *HELLO_TURN), SAYS_HELLO),
 }
 
-SCRIPTS: dict[str, Script] = SPOKEN | CALLING | ODD | BROKEN | HANGING | VAST | REFUSED
+ACTING: dict[str, Script] = {
+    f"{name}_call": Script(
+        turn(call(0, "", *cut_up(action.arguments, 9), call_id="call_b", name=name), "tool_calls"),
+        Expect(calls=(), tokens=TOKENS),
+        asked(action),
+    )
+    for name, action in ACTIONS.items()
+}
+"""Calls that are actions: the client gets no function call."""
+
+SCRIPTS: dict[str, Script] = SPOKEN | CALLING | ACTING | ODD | BROKEN | HANGING | VAST | REFUSED

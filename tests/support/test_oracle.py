@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from openai.types import responses
+from openai.types.responses.input_token_count_response import InputTokenCountResponse
 from pydantic import BaseModel
 
 from requirements import shows
@@ -50,7 +51,10 @@ def reachable(kind: Any, seen: set[Any]) -> set[Any]:
     return seen
 
 
-MODELS = reachable(responses.ResponseStreamEvent, reachable(responses.ResponseItem, set())) | {oracle.UsageEvent}
+MODELS = reachable(responses.ResponseStreamEvent, reachable(responses.ResponseItem, set())) | {
+    oracle.UsageEvent,
+    InputTokenCountResponse,
+}
 
 
 def test_a_good_stream_passes_and_folds_to_its_last_response() -> None:

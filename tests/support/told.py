@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from openai.types import Model
+from openai.types.responses.input_token_count_response import InputTokenCountResponse
 from pydantic import BaseModel
 
 from support import oracle, raw, sse
@@ -66,6 +67,8 @@ def judged(status: int, headers: Mapping[str, str], writes: Sequence[bytes]) -> 
         told.response = oracle.check_response(told.body)
     elif told.body.get("object") in {"list", "model"}:
         oracle.check(ModelPage if told.body["object"] == "list" else Model, told.body)
+    elif told.body.get("object") == "response.input_tokens":
+        oracle.check(InputTokenCountResponse, told.body)
     return told
 
 

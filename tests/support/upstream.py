@@ -15,7 +15,7 @@ import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -48,6 +48,24 @@ EMBEDDINGS: Json = {
 }
 
 
+def _written(body: Json) -> str:
+    """The messages as a chat template might write them."""
+    lines = [f"<{one['role']}> {one.get('content') or ''}" for one in body["messages"]]
+    return " ".join([*lines, *(tool["function"]["name"] for tool in body.get("tools") or ())])
+
+
+def _tokenized(body: Json) -> Json:
+    """Every word is a token. A text is llama.cpp's way, messages are vLLM's."""
+    words = (body["content"] if "content" in body else _written(body)).split()
+    return {"tokens": list(range(len(words))), "count": len(words), "max_model_len": 4096}
+
+
+TOKENIZERS: dict[str, Callable[[Json], Json]] = {
+    "/tokenize": _tokenized,
+    "/apply-template": lambda body: {"prompt": _written(body)},
+}
+
+
 @dataclass(eq=False)
 class Received:
     """One request, and what became of its reply. Times are `time.monotonic()`."""
@@ -77,6 +95,8 @@ class ScriptedUpstream:
         self.requests: list[Received] = []
         self.played: Counter[str] = Counter()
         self.connections: set[_Connection] = set()
+        self.model_fields: Json = {}
+        """What the list of models tells of each one beside its name."""
         self._changed = threading.Condition()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
@@ -97,6 +117,7 @@ class ScriptedUpstream:
 
     def add(self, name: str, script: Script) -> str:
         """A script of the test's own; returns the model to ask for."""
+        assert name not in SCRIPTS, f"{name} is a script of everybody's"
         self.scripts[name] = script
         return name
 
@@ -106,13 +127,14 @@ class ScriptedUpstream:
 
     def script_of(self, body: Json) -> Script | None:
         name = body["model"]
-        results = sum(message["role"] == "tool" for message in body["messages"])
+        results = sum(message["role"] == "tool" for message in body.get("messages", ()))
         return self.scripts.get(f"{name} after {results}") or self.scripts.get(name)
 
     def forget(self) -> None:
         """Start of another test: nothing was asked, nothing has failed yet."""
         self.requests.clear()
         self.played.clear()
+        self.model_fields.clear()
 
     def completion(self, number: int = 0, timeout_s: float = 5.0) -> Received:
         """The n-th request for a completion, as soon as it is there."""
@@ -248,11 +270,15 @@ class _Connection(asyncio.Protocol):
                 await self.reply(Reply(404, _error(f"no script {name}", "model_not_found")))
             else:
                 await _Play(self, received, script).run()
+        elif (received.method, received.path) == ("POST", "/v1/responses"):
+            await _Play(self, received, self.upstream.scripts[received.body["model"]]).run()
         elif (received.method, received.path.partition("?")[0]) == ("GET", "/v1/models"):
-            models = [{"id": name, **MODEL} for name in self.upstream.scripts]
+            models = [{"id": name, **MODEL, **self.upstream.model_fields} for name in self.upstream.scripts]
             await self.reply(Reply(200, {"object": "list", "data": models}))
         elif (received.method, received.path) == ("POST", "/v1/embeddings"):
             await self.reply(Reply(200, EMBEDDINGS))
+        elif received.method == "POST" and received.path in TOKENIZERS:
+            await self.reply(Reply(200, TOKENIZERS[received.path](received.body)))
         else:
             await self.reply(Reply(404, _error(f"no route {received.path}", None)))
 

@@ -28,6 +28,8 @@ Differences = tuple[set[str], set[str]]
 
 ANY = "<any>"
 OPEN = (str, object, Any)
+UNKNOWN = wire.UNKNOWN
+"""Where a struct keeps what stands in no vocabulary: it is a word of nobody's."""
 
 # Unions of words: name -> (ours, theirs).
 UNIONS: dict[str, tuple[Any, Any]] = {
@@ -92,7 +94,7 @@ def compare_objects(name: str, ours: Any, theirs: Any) -> Differences:
 
 def _our_words(union: Any) -> Iterator[tuple[str, Any]]:
     for member in members(union):
-        if isinstance(member, type) and issubclass(member, msgspec.Struct):
+        if isinstance(member, type) and issubclass(member, msgspec.Struct) and member.__struct_config__.tag != UNKNOWN:
             yield str(member.__struct_config__.tag), member
 
 
@@ -134,12 +136,14 @@ def _merged(models: Iterable[Any]) -> dict[str, Any]:
 
 
 def _fields(owner: Any) -> dict[str, Any]:
-    """Key in JSON -> type, for a struct, a model or a typed dictionary."""
+    """Key in JSON -> type, for a struct, a model or a typed dictionary. A `type` of known words names the object."""
     if is_typeddict(owner):
         return get_type_hints(owner)
     if issubclass(owner, BaseModel):
-        return {key: field.annotation for key, field in keys(owner).items() if key != "type"}
-    return {field.encode_name: field.type for field in msgspec.structs.fields(owner)}
+        fields = {key: field.annotation for key, field in keys(owner).items()}
+        return {key: kind for key, kind in fields.items() if key != "type" or ANY in _values(kind)}
+    fields = {field.encode_name: field.type for field in msgspec.structs.fields(owner)}
+    return {key: kind for key, kind in fields.items() if key != UNKNOWN}
 
 
 def _may_be_absent(owner: Any, key: str) -> bool:

@@ -1,4 +1,4 @@
-"""The command line: `penstock serve`, `config`, `init`, `keys` and `store`, and `penstock --version`.
+"""The command line: `penstock serve`, `config`, `init`, `keys`, `store` and `prompts`, and `penstock --version`.
 
 It knows flags, the file and exit codes; what is wrong with a setting, the settings say. Whatever takes long to import
 is imported when it is needed, so that a mistake is told at once.
@@ -32,6 +32,7 @@ _FLAGS = {
     "preset": ("NAME", f"what the upstream is: {', '.join(PRESETS)}"),
     "model": ("NAME", "model of requests that name none"),
     "store": ("URL", "where responses are kept: memory://, sqlite:///path, redis://..., postgresql://..., none://"),
+    "prompts": ("FOLDER", "prompt templates: <id>/<version>.toml"),
     "workers": ("N", "processes that share the port (1)"),
     "log_level": ("LEVEL", "debug, info, warning or error (info)"),
 }
@@ -49,6 +50,7 @@ _EXAMPLES = """examples:
   penstock init codex                                     what goes into the config of Codex
   penstock keys new alice                                 an API key, and its entry for the file
   penstock store stats                                    what is kept; also: sweep, migrate
+  penstock prompts check                                  whether every prompt template can be used
 
 Each flag is also a variable (PENSTOCK_PORT) and a key of penstock.toml (port).
 A flag wins over a variable, and a variable over the file.
@@ -76,13 +78,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = _with_examples(argparse.ArgumentParser("penstock"), "The OpenAI Responses API in front of any model.")
     parser.add_argument("--version", action="store_true", help="print the version")
-    commands = parser.add_subparsers(dest="command", metavar="{serve,config,init,keys,store}")
+    commands = parser.add_subparsers(dest="command", metavar="{serve,config,init,keys,store,prompts}")
     for name, run, add_arguments, what in (
         ("serve", _serve, _add_flags, "run the server"),
         ("config", _config, _add_flags, "print the effective settings, secrets masked"),
         ("init", _init, _add_client, "print what a client needs in its configuration to come here"),
         ("keys", _keys, _add_key, "make an API key"),
         ("store", _store, _add_action, "count, sweep or migrate what is kept"),
+        ("prompts", _prompts, _add_folder, "check the prompt templates"),
     ):
         command = _with_examples(commands.add_parser(name, help=what), f"{what[0].upper()}{what[1:]}.")
         command.set_defaults(run=run)
@@ -128,6 +131,13 @@ def _add_action(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=_ACTIONS)
     metavar, meaning = _FLAGS["store"]
     parser.add_argument("--store", metavar=metavar, help=meaning)
+    _add_config(parser)
+
+
+def _add_folder(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=["check"])
+    metavar, meaning = _FLAGS["prompts"]
+    parser.add_argument("--prompts", metavar=metavar, help=meaning)
     _add_config(parser)
 
 
@@ -187,6 +197,17 @@ def _store(options: argparse.Namespace) -> int:
     return tend(options.action, url, open_store(url, STORES))
 
 
+def _prompts(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+    if settings.prompts is None:
+        raise SettingsError(
+            "prompts", "no folder is set: give --prompts, PENSTOCK_PROMPTS or `prompts` in penstock.toml"
+        )
+    from .templates import check
+
+    return check(settings.prompts, settings.limits)
+
+
 def _serve(options: argparse.Namespace) -> int:
     settings = _settings(options)
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -199,6 +220,8 @@ def _serve(options: argparse.Namespace) -> int:
 
     settings = with_store(settings)
     open_store(settings.store or "", STORES)  # a wrong URL is told now, and not at the first request
+    if settings.prompts and not Path(settings.prompts).is_dir():
+        raise SettingsError("prompts", f"there is no folder {settings.prompts}")
     return serve(settings, create_app)
 
 

@@ -19,7 +19,9 @@ KEY_VARIABLE = "PENSTOCK_KEY"
 def codex(settings: Settings) -> str:
     """The provider's block for `~/.codex/config.toml`, as TOML."""
     url = http_url(HERE.get(settings.host, settings.host), settings.port)
-    provider = {"name": "Penstock", "base_url": f"{url}/v1", "wire_api": "responses"}
+    provider: dict[str, str | bool] = {"name": "Penstock", "base_url": f"{url}/v1", "wire_api": "responses"}
+    if settings.websocket:
+        provider["supports_websockets"] = True
     if settings.has_keys:
         provider["env_key"] = KEY_VARIABLE
     return as_toml(

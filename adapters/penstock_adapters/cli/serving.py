@@ -31,7 +31,7 @@ CreateApp: TypeAlias = Callable[[Settings], Any]
 _KEEP_ALIVE_S = 75
 """Longer than clients and load balancers keep an idle connection, so that none sends into one being closed."""
 _NOISE = ("Unsupported upgrade request", "No supported WebSocket library")
-"""What uvicorn says at every WebSocket probe; the app answers it with 426."""
+"""What uvicorn says at every WebSocket probe where that is off; the app answers it with 426."""
 
 
 def serve(settings: Settings, create_app: CreateApp) -> int:
@@ -101,7 +101,7 @@ def _server(settings: Settings, create_app: CreateApp, leader: int | None = None
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        ws="none",
+        **_websocket(settings),
         workers=1,
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=math.ceil(settings.drain_s),
@@ -109,6 +109,22 @@ def _server(settings: Settings, create_app: CreateApp, leader: int | None = None
         callback_notify=look if leader else None,
     )
     return _Server(config)
+
+
+def _websocket(settings: Settings) -> dict[str, Any]:
+    """uvicorn's settings of WebSocket. Deflating each message costs more than it saves, and its sizes tell secrets."""
+    if not settings.websocket:
+        return {"ws": "none"}
+    from .websocket import WebSocketProtocol
+
+    limits = settings.limits
+    return {
+        "ws": WebSocketProtocol,
+        "ws_max_size": limits.body_bytes_max,
+        "ws_ping_interval": limits.socket_ping_s,
+        "ws_ping_timeout": limits.socket_pong_s,
+        "ws_per_message_deflate": False,
+    }
 
 
 def _calm_the_collector() -> None:

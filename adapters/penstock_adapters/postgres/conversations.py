@@ -45,6 +45,10 @@ ADD = f"""
     )
     SELECT FROM room
 """
+ITEM = f"""
+    SELECT item.body FROM conversation_items item JOIN conversations holder ON holder.id = item.conversation_id
+    WHERE holder.id = $2 AND holder.owner = $1 AND {ALIVE} AND item.id = $3
+"""
 DELETE_ITEM = f"""
     DELETE FROM conversation_items item USING conversations holder
     WHERE holder.id = $2 AND holder.owner = $1 AND {ALIVE} AND item.conversation_id = $2 AND item.id = $3
@@ -124,6 +128,11 @@ class Conversations(Part):
             return None
         items = [StoredItem(row["id"], row["body"]) for row in rows if row["id"] is not None]
         return ItemPage(items[:limit], has_more=limit is not None and len(items) > limit)
+
+    async def item(self, owner: str, conversation_id: str, item_id: str) -> bytes | None:
+        """The body of one item of it."""
+        rows = await self._database.read(ITEM, owner, conversation_id, item_id)
+        return rows[0]["body"] if rows else None
 
     async def delete_item(self, owner: str, conversation_id: str, item_id: str) -> bool:
         """Remove one item of it."""

@@ -77,6 +77,11 @@ class Conversations:
                 return ItemPage(items, has_more=bool(more))
             behind = ("place", last)
 
+    async def item(self, owner: str, conversation_id: str, item_id: str) -> bytes | None:
+        """See `ConversationStore`."""
+        body: bytes | None = await self._link.run("item", conversation_id, owner, item_id)
+        return body
+
     async def delete_item(self, owner: str, conversation_id: str, item_id: str) -> bool:
         """See `ConversationStore`."""
         return bool(await self._link.run("delete_item", conversation_id, owner, item_id))

@@ -5,11 +5,15 @@ It knows what every chat model understands. What a tool family makes of it stand
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Protocol
+from collections.abc import Iterable
+from typing import Any, ClassVar, Protocol, TypeAlias, TypeGuard, TypeVar
 
 import msgspec
 
-from penstock.wire import NULL, ContentPart, Event, OutputItem
+from penstock.lossless import encode
+from penstock.wire import NULL, UNSET, ContentPart, Event, OutputItem, UnsetType
+
+T = TypeVar("T")
 
 
 class Offer(msgspec.Struct, kw_only=True):
@@ -22,7 +26,10 @@ class Offer(msgspec.Struct, kw_only=True):
 
 
 class Call(msgspec.Struct, kw_only=True):
-    """A call that stands in the history. `arguments` is JSON as some model wrote it."""
+    """A call that stands in the history. `arguments` is JSON as some model wrote it.
+
+    `call_id` is empty where a call that has its output within was sent back without its id.
+    """
 
     call_id: str
     name: str
@@ -68,6 +75,46 @@ class CallForm(Protocol):
         """The event that settles the item's text."""
 
 
+class ActionForm(msgspec.Struct, frozen=True):
+    """How the model's call of one offered function is told where the client sees an action, and no text that grows.
+
+    Nothing of such a call is told before its arguments are whole. Arguments that are none for the tool come back as a
+    `function_call` of that name, so that the client can tell the model of its mistake.
+    """
+
+    id_prefix: ClassVar[str]
+    """How the ids of such items begin."""
+
+    def read(self, arguments: str) -> Any:
+        """The action that the arguments say. Raises `ValueError` where the tool does not take them."""
+        raise NotImplementedError
+
+    def item(self, *, id: str, call_id: str, action: Any) -> OutputItem:
+        """The item as it begins: with the whole action, but for what `events` tells of it."""
+        raise NotImplementedError
+
+    def events(self, *, item_id: str, output_index: int, action: Any) -> Iterable[Event]:
+        """What is told between the item's added and done; most families tell nothing."""
+        return ()
+
+
+Form: TypeAlias = CallForm | ActionForm
+"""How calls of one offered function come back to the client."""
+
+
+def read_arguments(arguments: str, kind: type[T]) -> T:
+    """The arguments as a struct; a number may be written as a string. Raises `ValueError` where they are none."""
+    try:
+        return msgspec.json.decode(arguments, type=kind, strict=False)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise ValueError(f"The arguments are not what the tool takes: {error}") from None
+
+
+def write_arguments(value: Any) -> str:
+    """A struct as the arguments of a call."""
+    return encode(value).decode()
+
+
 def is_json(text: str) -> bool:
     """Whether a text is one whole JSON value to which nothing can be added; a number may go on."""
     if not text.lstrip().startswith(("{", "[", '"')):
@@ -79,4 +126,30 @@ def is_json(text: str) -> bool:
     return True
 
 
-__all__ = ["ArgumentsReader", "Call", "CallForm", "Offer", "Output", "is_json"]
+def is_there(told: msgspec.Raw | UnsetType) -> TypeGuard[msgspec.Raw]:
+    """Whether undecoded JSON says anything but null."""
+    return told is not UNSET and told != NULL
+
+
+def decoded(told: msgspec.Raw | UnsetType, kind: type[T]) -> T | None:
+    """What of undecoded JSON is known; None where there is none, or none of that kind, as from some other server."""
+    try:
+        return msgspec.json.decode(told, type=kind) if is_there(told) else None
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+
+
+__all__ = [
+    "ActionForm",
+    "ArgumentsReader",
+    "Call",
+    "CallForm",
+    "Form",
+    "Offer",
+    "Output",
+    "decoded",
+    "is_json",
+    "is_there",
+    "read_arguments",
+    "write_arguments",
+]

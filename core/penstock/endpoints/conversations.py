@@ -10,6 +10,7 @@ import msgspec
 
 from penstock import ids
 from penstock.endpoints.call import Call
+from penstock.endpoints.included import shown
 from penstock.endpoints.pages import page_reply, unknown_after
 from penstock.endpoints.responses import needed
 from penstock.engine import Engine, stored_input
@@ -68,29 +69,28 @@ class Conversations:
 
     async def items(self, call: Call) -> Reply:
         """`GET /conversations/{id}/items`."""
-        call.include()
+        include = call.include()
         page = await self._page(call)
         if page is None:
             await self._row(call)
             raise unknown_after(call.after() or "")
-        return page_reply(page)
+        return page_reply(page, include)
 
     async def add_items(self, call: Call) -> Reply:
         """`POST /conversations/{id}/items`: the items as they were added."""
-        call.include()
+        include = call.include()
         items = _stored(call.struct(CreateConversationItems).items)
         if not await self._store().add_items(call.owner, call.ids[0], items):
             raise _unknown(call.ids[0])
-        return page_reply(ItemPage(items, has_more=False))
+        return page_reply(ItemPage(items, has_more=False), include)
 
     async def item(self, call: Call) -> Reply:
         """`GET /conversations/{id}/items/{item_id}`."""
-        call.include()
-        page = await self._store().page_items(call.owner, call.ids[0])
-        for item in page.items if page else ():
-            if item.id == call.ids[1]:
-                return json_reply(item.body)
-        raise _unknown_item(call.ids[1])
+        include = call.include()
+        body = await self._store().item(call.owner, *call.ids)
+        if body is None:
+            raise _unknown_item(call.ids[1])
+        return json_reply(bytes(shown(StoredItem(call.ids[1], body), include)))
 
     async def delete_item(self, call: Call) -> Reply:
         """`DELETE /conversations/{id}/items/{item_id}`: the conversation that is left."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -12,17 +12,18 @@ from penstock.ports import ItemPage, StoredItem
 from penstock.wire import ItemList
 
 from .call import Call
+from .included import shown
 
 _encode = msgspec.json.Encoder().encode
 
 
-def page_reply(page: ItemPage) -> Reply:
-    """A page as JSON."""
+def page_reply(page: ItemPage, include: Collection[str]) -> Reply:
+    """A page as JSON, its items with what the client asked to include."""
     items = page.items
     return json_reply(
         _encode(
             ItemList(
-                data=[msgspec.Raw(item.body) for item in items],
+                data=[shown(item, include) for item in items],
                 first_id=items[0].id if items else None,
                 last_id=items[-1].id if items else None,
                 has_more=page.has_more,

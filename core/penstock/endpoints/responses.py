@@ -11,12 +11,12 @@ import msgspec
 
 from penstock.endpoints.call import Call
 from penstock.endpoints.pages import page_of, page_reply
-from penstock.engine import Engine, Plan
+from penstock.engine import Engine, Plan, count_input
 from penstock.errors import ApiError, invalid, not_found
 from penstock.http import JSON, SSE, Reply, json_reply
 from penstock.ports import ChainTooLong, Headers, Store, StoredResponse
 from penstock.readers import FollowStream, SseStream, read_json
-from penstock.wire import Deleted
+from penstock.wire import UNSET, Deleted, InputTokens
 
 _encode = msgspec.json.Encoder().encode
 
@@ -34,7 +34,7 @@ class Responses:
     async def create(self, call: Call) -> Reply:
         """`POST /responses`: the path through the whole house."""
         prepared = await self._engine.prepare(call.body(), call.owner, call.key)
-        headers = _told(prepared.plan)
+        headers = told(prepared.plan)
         if prepared.plan.skeleton.background:
             row = await self._engine.submit(prepared, call.key)
             return self._queued(row, call, headers, streams=bool(prepared.plan.turn.request.stream))
@@ -43,8 +43,15 @@ class Responses:
             return Reply(200, [*SSE, *headers], SseStream(run, done_marker=self._done_marker))
         return Reply(200, [JSON, *headers], await read_json(run))
 
+    async def input_tokens(self, call: Call) -> Reply:
+        """`POST /responses/input_tokens`: what the input of a request would cost, which is not run."""
+        plan = await self._engine.plan(call.body(), call.owner, call.key)
+        count = await count_input(plan.route.upstream, plan.turn, self._engine.limits)
+        tokens = InputTokens(input_tokens=count.tokens, estimated=count.is_estimated or UNSET)
+        return Reply(200, [JSON, *told(plan)], _encode(tokens))
+
     async def retrieve(self, call: Call) -> Reply:
-        """`GET /responses/{id}`: the Response, or its events from any one on."""
+        """`GET /responses/{id}`: the Response, or its events from any one on, just as its request asked for it."""
         call.include()
         row = await self._row(call)
         if not call.flag("stream"):
@@ -73,7 +80,7 @@ class Responses:
 
     async def input_items(self, call: Call) -> Reply:
         """`GET /responses/{id}/input_items`: everything that the response was made from, those before it included."""
-        call.include()
+        include = call.include()
         most = self._engine.limits.chain_responses_max
         try:
             turns = await self._store().chain(call.owner, call.ids[0], responses_max=most)
@@ -83,7 +90,7 @@ class Responses:
             raise _unknown(call.ids[0])
         *earlier, last = turns
         items = [item for turn in earlier for item in (*turn.input, *turn.output)]
-        return page_reply(page_of([*items, *last.input], call))
+        return page_reply(page_of([*items, *last.input], call), include)
 
     def _queued(self, row: StoredResponse, call: Call, headers: Headers, *, streams: bool) -> Reply:
         return self._follow(row, call, headers, after=-1) if streams else Reply(200, [JSON, *headers], row.body)
@@ -120,7 +127,7 @@ def _unknown(response_id: str) -> ApiError:
     return not_found(f"Response with id '{response_id}' not found.", param="response_id")
 
 
-def _told(plan: Plan) -> Headers:
+def told(plan: Plan) -> Headers:
     """What the client asked for and does not get. A name is the client's own, so it is made fit for a header."""
     names = [quote(name[:_NAME_CHARS_MAX], safe="[]") for name in plan.ignored[:_NAMES_MAX]]
     if len(plan.ignored) > _NAMES_MAX:

@@ -5,11 +5,13 @@ It may use asyncio and the ports; it knows no HTTP server, no HTTP client and no
 
 from __future__ import annotations
 
+from .counting import count_input
 from .decode import Decoded, decode
 from .engine import Engine, Prepared
 from .follow import follow
 from .keep import stored_input
 from .plan import Plan, Policies, make_plan
+from .recent import Recent
 from .resolve import Context, resolve
 from .routes import Route, Routes
 from .run import Run
@@ -23,10 +25,12 @@ __all__ = [
     "Plan",
     "Policies",
     "Prepared",
+    "Recent",
     "RemoteUpstream",
     "Route",
     "Routes",
     "Run",
+    "count_input",
     "decode",
     "follow",
     "make_plan",

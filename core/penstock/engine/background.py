@@ -13,12 +13,12 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
-import msgspec
 from msgspec.structs import replace
 
 from penstock.errors import ApiError, our_fault, rate_limited, upstream_failed
 from penstock.ids import Clock, clock_s
 from penstock.limits import Limits
+from penstock.lossless import Decoder, encode
 from penstock.ports import ENDED, Claim, Store, StoredResponse
 from penstock.secrets import Secret
 from penstock.transcript.closing import close_open
@@ -30,8 +30,7 @@ from .run import Run
 from .watch import ClientLeft
 
 _log = logging.getLogger("penstock.background")
-_encode = msgspec.json.Encoder().encode
-_decode_response = msgspec.json.Decoder(Response).decode
+_decode_response = Decoder[Response](Response).decode
 
 _TAKEN_OVER_AT_ONCE_MAX = 100
 _SWEPT_AT_ONCE_MAX = 500
@@ -70,7 +69,7 @@ class BackgroundKeeper:
             return
         self._begun = True
         await self._log.flush(events)
-        body = _encode(replace(_decode_response(self._row.body), status="in_progress"))
+        body = encode(replace(_decode_response(self._row.body), status="in_progress"))
         if not await self._store.settle(replace(self._row, status="in_progress", body=body), fence=self._claim.fence):
             raise ClaimLost
 

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import inspect
 
 from penstock.errors import ApiError, invalid
+from penstock.wire import UNKNOWN
 
 _PLACE = re.compile(r" - at `(?:key` in `)?\$(.*)`$")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(?:\d+|\.\.\.)\]")
@@ -72,7 +73,7 @@ def _words(struct: type[msgspec.Struct], param: str) -> list[str]:
 
 
 def _tags(kinds: list[inspect.Type]) -> list[str]:
-    return [str(kind.tag) for kind in kinds if isinstance(kind, inspect.StructType) and kind.tag is not None]
+    return [str(kind.tag) for kind in kinds if isinstance(kind, inspect.StructType) and kind.tag not in (None, UNKNOWN)]
 
 
 def _children(kind: inspect.Type, name: str | None) -> list[inspect.Type]:

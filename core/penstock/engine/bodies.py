@@ -5,12 +5,12 @@ It knows the short forms of items and fills in their types, and tells every mist
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TypeVar
 
 import msgspec
 
 from penstock.errors import invalid
+from penstock.lossless import decoder, one_line
 from penstock.wire import NULL
 
 from .blame import param_of, validation_error
@@ -19,11 +19,6 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
-
-
-@cache
-def _decoder(struct: type[T]) -> msgspec.json.Decoder[T]:
-    return msgspec.json.Decoder(struct)
 
 
 def read_body(body: bytes, struct: type[T], *, items: str) -> tuple[T, dict[str, msgspec.Raw]]:
@@ -45,16 +40,15 @@ def _read(body: bytes, struct: type[T], items: str) -> tuple[T, dict[str, msgspe
     if not body:
         raise invalid("The request has no body; a JSON object was expected.")
     body.decode()  # what is kept undecoded is not looked at by msgspec, and is sent on and echoed
-    if b"\n" in body or b"\r" in body:  # what is kept undecoded must fit on one line of an event
-        body = msgspec.json.format(body, indent=-1)
+    body = one_line(body)
     fields = _decode_fields(body)
     try:
-        return _decoder(struct).decode(body), fields
+        return decoder(struct).decode(body), fields
     except msgspec.ValidationError as error:
         if not _lacks_type(error, items):
             raise
         fields[items] = _with_types(fields[items])
-        return _decoder(struct).decode(msgspec.json.encode(fields)), fields
+        return decoder(struct).decode(msgspec.json.encode(fields)), fields
 
 
 def _lacks_type(error: msgspec.ValidationError, items: str) -> bool:

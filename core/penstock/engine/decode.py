@@ -10,13 +10,12 @@ import msgspec
 
 from penstock.errors import ApiError, invalid
 from penstock.limits import Limits
-from penstock.wire import NULL, CreateResponse, FunctionTool, JsonSchemaFormat, NamespaceTool
+from penstock.wire import NULL, UNKNOWN, CreateResponse, FunctionTool, InputItem, JsonSchemaFormat, NamespaceTool
 
 from .bodies import read_body
+from .unknown import parts_of
 
-_PARTS = ("content", "output", "summary")
-"""Where an item may have a list of parts."""
-_KNOWN = frozenset(field.encode_name for field in msgspec.structs.fields(CreateResponse))
+_KNOWN = frozenset(field.encode_name for field in msgspec.structs.fields(CreateResponse)) - {UNKNOWN}
 
 
 class Decoded(msgspec.Struct):
@@ -24,6 +23,8 @@ class Decoded(msgspec.Struct):
 
     request: CreateResponse
     unknown: dict[str, msgspec.Raw]
+    leading: list[InputItem] = []
+    """What a prompt template says before everything else."""
 
 
 def decode(body: bytes, limits: Limits) -> Decoded:
@@ -38,10 +39,8 @@ def _check_sizes(request: CreateResponse, limits: Limits) -> None:
     items = request.input if isinstance(request.input, list) else []
     _check_size(len(items), limits.input_items_max, "input")
     for index, item in enumerate(items):
-        for name in _PARTS:
-            parts = getattr(item, name, None)
-            if isinstance(parts, list):
-                _check_size(len(parts), limits.input_parts_max, f"input[{index}].{name}")
+        for name, parts in parts_of(item):
+            _check_size(len(parts), limits.input_parts_max, f"input[{index}].{name}")
     tools = request.tools or []
     within = sum(len(tool.tools) for tool in tools if isinstance(tool, NamespaceTool))
     _check_size(len(tools) + within, limits.tools_max, "tools")

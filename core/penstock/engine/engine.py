@@ -13,17 +13,21 @@ import msgspec
 
 from penstock import ids
 from penstock.limits import Limits
-from penstock.ports import Store, StoredResponse
+from penstock.ports import Prompts, Store, StoredResponse
 from penstock.secrets import Secret
 from penstock.wire import CreateResponse
 
 from .background import Background, BackgroundKeeper
-from .decode import decode
-from .keep import ConversationWriter, TurnKeeper, stored_turn
+from .decode import Decoded, decode
+from .fitting import fit
+from .keep import ConversationWriter, Keeper, TurnKeeper, stored_turn
 from .plan import Plan, Policies, make_plan
+from .prompts import apply_prompt
+from .recent import Recent, RecentKeeper
 from .resolve import Context, conversation_of, resolve, unknown_conversation
 from .routes import Routes
 from .run import Run
+from .warm_up import silent
 
 _DRAIN_MARGIN_S = 1.0
 """How long before its time is up a run is ended, for its end to be kept and sent."""
@@ -37,6 +41,8 @@ class Prepared(msgspec.Struct):
     context: Context
     plan: Plan
     writer: ConversationWriter | None
+    recent: Recent | None = None
+    """Where it is remembered if it is not to be stored."""
 
     async def release(self) -> None:
         """Let the conversation go."""
@@ -47,12 +53,20 @@ class Prepared(msgspec.Struct):
 class Engine:
     """Everything that requests are answered with: upstreams, a store or none, and what runs in the background."""
 
-    def __init__(self, routes: Routes, policies: Policies, limits: Limits, store: Store | None = None) -> None:
+    def __init__(
+        self,
+        routes: Routes,
+        policies: Policies,
+        limits: Limits,
+        store: Store | None = None,
+        prompts: Prompts | None = None,
+    ) -> None:
         self.routes = routes
         self.limits = limits
         self.store = store
         self.background = None if store is None else Background(store, limits, self._resume, ids.clock_s)
         self._policies = policies
+        self._prompts = prompts
         self._starting = asyncio.Lock()
         self._running: WeakSet[Run] = WeakSet()
         self.is_draining = False
@@ -69,29 +83,34 @@ class Engine:
                 self.background.start()
 
     async def prepare(
-        self, body: bytes, owner: str = "", key: Secret | None = None, *, response_id: str | None = None
+        self,
+        body: bytes,
+        owner: str = "",
+        key: Secret | None = None,
+        *,
+        response_id: str | None = None,
+        recent: Recent | None = None,
+        generate: bool = True,
     ) -> Prepared:
-        """Decode, resolve and plan. Raises `ApiError`."""
-        decoded = decode(body, self.limits)
+        """Decode, resolve and plan. Raises `ApiError`.
+
+        `recent` is what the caller's connection remembers; without `generate` the model is not asked.
+        """
+        decoded = await self._decode(body)
         response_id = response_id or ids.new_id("resp_")
         writer = await self._lock(decoded.request, owner, response_id)
         try:
-            context = await resolve(decoded.request, self.store, owner, self.limits)
-            plan = make_plan(
-                decoded,
-                context,
-                self.routes,
-                self._policies,
-                bearer=key,
-                response_id=response_id,
-                created_at=ids.now_s(),
-                is_stored=self.store is not None and decoded.request.store is not False,
-            )
+            context, plan = await self._plan(decoded, owner, key, response_id, recent)
         except BaseException:
             if writer is not None:
                 await writer.unlock()
             raise
-        return Prepared(body, owner, context, plan, writer)
+        return Prepared(body, owner, context, plan if generate else silent(plan), writer, recent)
+
+    async def plan(self, body: bytes, owner: str = "", key: Secret | None = None) -> Plan:
+        """The plan of a request that will not run, and holds nothing. Raises `ApiError`."""
+        _, plan = await self._plan(await self._decode(body), owner, key, ids.new_id("resp_"))
+        return plan
 
     async def run(self, prepared: Prepared, disconnected: Callable[[], Awaitable[None]] | None = None) -> Run:
         """A run that a client waits for, accepted by its upstream. Raises `ApiError`."""
@@ -101,7 +120,7 @@ class Engine:
             new_id=ids.new_id,
             now_s=ids.now_s,
             disconnected=disconnected,
-            keeper=self._turn_keeper(prepared),
+            keeper=self._keeper(prepared),
         )
         self._running.add(run)
         await run.open()
@@ -140,6 +159,34 @@ class Engine:
         if self.store is not None:
             await self.store.aclose()
 
+    async def _decode(self, body: bytes) -> Decoded:
+        """The request, its prompt template filled in. Raises `ApiError`."""
+        decoded = decode(body, self.limits)
+        prompt = decoded.request.prompt
+        return decoded if prompt is None else await apply_prompt(decoded, prompt, self._prompts, self.limits)
+
+    async def _plan(
+        self, decoded: Decoded, owner: str, key: Secret | None, response_id: str, recent: Recent | None = None
+    ) -> tuple[Context, Plan]:
+        """Resolve, plan and, where that was asked, fit into the model's context. Raises `ApiError`."""
+        request = decoded.request
+        recall = recent.items if recent else None
+        context = await resolve(request, self.store, owner, self.limits, recall=recall)
+        context.leading = decoded.leading
+        plan = make_plan(
+            decoded,
+            context,
+            self.routes,
+            self._policies,
+            bearer=key,
+            response_id=response_id,
+            created_at=ids.now_s(),
+            is_stored=self.store is not None and request.store is not False,
+        )
+        if request.truncation == "auto":
+            await fit(plan, self.limits, leading=len(context.leading))
+        return context, plan
+
     async def _lock(self, request: CreateResponse, owner: str, response_id: str) -> ConversationWriter | None:
         """The right to write to the request's conversation, which only its owner may hold. Raises `ApiError`.
 
@@ -154,9 +201,9 @@ class Engine:
         await writer.lock()
         return writer
 
-    def _turn_keeper(self, prepared: Prepared) -> TurnKeeper | None:
+    def _keeper(self, prepared: Prepared) -> Keeper | None:
         if self.store is None or not prepared.plan.skeleton.store:
-            return None
+            return RecentKeeper(prepared.recent, prepared.context) if prepared.recent else None
         return TurnKeeper(self.store, prepared.owner, prepared.context, self.limits, ids.new_id, writer=prepared.writer)
 
     async def _resume(self, row: StoredResponse, keeper: BackgroundKeeper, key: Secret | None) -> Run:

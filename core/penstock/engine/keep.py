@@ -6,33 +6,51 @@ It knows rows and when they are written. What the words in them are, `penstock.w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
-import msgspec
 from msgspec.structs import replace
 
 from penstock.errors import ApiError, invalid, upstream_failed
 from penstock.ids import Clock, NewId
 from penstock.limits import Limits
+from penstock.lossless import encode
 from penstock.ports import Store, StoredItem, StoredResponse
 from penstock.wire import (
+    ApplyPatchCall,
+    ApplyPatchCallOutput,
+    CodeInterpreterCall,
+    CompactionItem,
+    ComputerCall,
+    ComputerCallOutput,
     CustomToolCall,
     CustomToolCallOutput,
     Event,
+    FileSearchCall,
     FunctionCall,
     FunctionCallOutput,
+    ImageGenerationCall,
     InputItem,
     InputText,
+    LocalShellCall,
+    LocalShellCallOutput,
+    McpApprovalRequest,
+    McpApprovalResponse,
+    McpCall,
+    McpListTools,
     Message,
     OutputText,
+    Program,
+    ProgramOutput,
     ReasoningItem,
     Response,
+    ShellCall,
+    ShellCallOutput,
+    UnknownItem,
+    WebSearchCall,
 )
 
 from .resolve import Context
-
-_encode = msgspec.json.Encoder().encode
 
 
 class Keeper(Protocol):
@@ -133,25 +151,47 @@ def stored_turn(response: Response, owner: str, context: Context, limits: Limits
         previous_response_id=response.previous_response_id,
         conversation_id=context.conversation_id,
         background=response.background,
-        body=_encode(response),
+        body=encode(response),
         input=[stored_input(item, new_id) for item in context.own],
     )
 
 
 def ended_row(row: StoredResponse, response: Response) -> StoredResponse:
     """The row as the turn ends."""
-    output = [StoredItem(str(item.id), _encode(item)) for item in response.output]
-    return replace(row, status=response.status, body=_encode(response), output=output, request=b"")
+    output = [StoredItem(str(item.id), encode(item)) for item in response.output]
+    return replace(row, status=response.status, body=encode(response), output=output, request=b"")
 
 
 def stored_input(item: InputItem, new_id: NewId) -> StoredItem:
     """An input item under an id of its own, in the long form in which items are listed."""
     item_id = new_id(_PREFIXES.get(type(item), "item_"))
-    if isinstance(item, Message) and isinstance(item.content, str):
-        part = OutputText if item.role == "assistant" else InputText
-        item = replace(item, content=[part(text=item.content)])
-    return StoredItem(item_id, _encode(replace(item, id=item_id, status="completed")))
+    if lengthen := _LONG_FORMS.get(type(item)):
+        item = lengthen(item)
+    if isinstance(item, UnknownItem):  # whether it has a status is its own affair
+        return StoredItem(item_id, encode(replace(item, id=item_id)))
+    if "status" in item.__struct_fields__:
+        item = replace(item, status=item.status or "completed")  # type: ignore[union-attr]
+    return StoredItem(item_id, encode(replace(item, id=item_id)))
 
+
+def _long_message(item: Message) -> Message:
+    """The text as a part."""
+    if not isinstance(item.content, str):
+        return item
+    part = OutputText if item.role == "assistant" else InputText
+    return replace(item, content=[part(text=item.content)])
+
+
+def _long_local_shell_output(item: LocalShellCallOutput) -> LocalShellCallOutput:
+    """With the id of its call in a place of its own."""
+    return replace(item, call_id=item.call_id or item.id)
+
+
+_LONG_FORMS: dict[type[object], Callable[[Any], InputItem]] = {
+    Message: _long_message,
+    LocalShellCallOutput: _long_local_shell_output,
+}
+"""What an item that may be sent in a short form is in full, by its class."""
 
 _PREFIXES: dict[type[object], str] = {
     Message: "msg_",
@@ -160,6 +200,25 @@ _PREFIXES: dict[type[object], str] = {
     FunctionCallOutput: "fco_",
     CustomToolCall: "ctc_",
     CustomToolCallOutput: "ctco_",
+    LocalShellCall: "lsh_",
+    LocalShellCallOutput: "lsho_",
+    ShellCall: "sh_",
+    ShellCallOutput: "sho_",
+    ApplyPatchCall: "apc_",
+    ApplyPatchCallOutput: "apco_",
+    ComputerCall: "cu_",
+    ComputerCallOutput: "cuo_",
+    WebSearchCall: "ws_",
+    FileSearchCall: "fs_",
+    CodeInterpreterCall: "ci_",
+    ImageGenerationCall: "ig_",
+    McpCall: "mcp_",
+    McpListTools: "mcpl_",
+    McpApprovalRequest: "mcpr_",
+    McpApprovalResponse: "mcpa_",
+    Program: "prog_",
+    ProgramOutput: "progo_",
+    CompactionItem: "cmp_",
 }
 """How the ids of input items begin, by the item's class."""
 

@@ -9,16 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 
-import msgspec
-
+from penstock.lossless import Decoder
 from penstock.ports import Claim, EventBatch, EventLog, StoredResponse
 from penstock.sse import SseReader, encode_events
 from penstock.transcript import Transcript
 from penstock.transcript.closing import close_open
 from penstock.wire import Completed, Created, Event, Failed, Incomplete, LifecycleEvent, Response, StreamEvent
 
-_decode_event = msgspec.json.Decoder(StreamEvent).decode
-_decode_response = msgspec.json.Decoder(Response).decode
+_decode_event = Decoder[Event](StreamEvent).decode
+_decode_response = Decoder[Response](Response).decode
 
 _ENDINGS: dict[str, type[LifecycleEvent]] = {
     "completed": Completed,

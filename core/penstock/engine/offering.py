@@ -6,11 +6,11 @@ and told of, or rejected, by setting.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal, TypeAlias
 
 import msgspec
 
-from penstock.calling import OFFERS, CallForm, Offer
+from penstock.calling import OFFERS, Form, Offer
 from penstock.errors import ApiError, invalid
 from penstock.ports import Choice
 from penstock.wire import (
@@ -23,32 +23,49 @@ from penstock.wire import (
     ToolChoiceFunction,
 )
 
+Kinds: TypeAlias = dict[tuple[str, str], str]
+"""The name of what is offered by a tool's type and, where such tools have names, its name."""
+
+_ALSO = {
+    "computer": ("computer_use_preview",),
+    "computer_use": ("computer", "computer_use_preview"),
+    "computer_use_preview": ("computer",),
+}
+"""Tools that a choice of another type may mean as well."""
+
 
 class Offering(msgspec.Struct):
     """What the model is offered, how its calls come back, and what it must do with the offer."""
 
     offers: list[Offer]
-    forms: dict[str, CallForm]
+    forms: dict[str, Form]
     choice: Choice
     ignored: list[str]
 
 
+def offer_nothing() -> Offering:
+    """The offering to an upstream that takes the request's tools as they are."""
+    return Offering([], {}, Choice(), [])
+
+
 def offer_tools(request: CreateResponse, absent_tools: Literal["ignore", "reject"]) -> Offering:
     """The offering of a request. Raises `ApiError` 400 for tools and choices that cannot be."""
-    offering = Offering([], {}, Choice(), [])
-    kinds: dict[tuple[str, str], str] = {}
+    offering = offer_nothing()
+    kinds: Kinds = {}
     for index, tool in enumerate(request.tools or ()):
-        if make_offers := OFFERS.get(type(tool)):
-            for offer, form in make_offers(tool):
-                _add(offering, offer, form, f"tools[{index}].name")
-                kinds[(tool.type, offer.name)] = offer.name
-        else:
+        make_offers = OFFERS.get(type(tool))
+        offers = make_offers(tool) if make_offers else None
+        if offers is None:
             _refuse_or_ignore(offering, tool, absent_tools, f"tools[{index}]")
+            continue
+        for offer, form in offers:
+            _add(offering, offer, form, f"tools[{index}].name")
+            kinds[(tool.type, offer.name if hasattr(tool, "name") else "")] = offer.name
     _choose(offering, request.tool_choice, kinds)
     return offering
 
 
-def _add(offering: Offering, offer: Offer, form: CallForm, param: str) -> None:
+def _add(offering: Offering, offer: Offer, form: Form, param: str) -> None:
     if offer.name in offering.forms:
         raise invalid(f"More than one tool is named '{offer.name}'.", param)
     offering.offers.append(offer)
@@ -64,7 +81,7 @@ def _refuse_or_ignore(offering: Offering, tool: Tool, absent_tools: str, param: 
     offering.ignored.append(f"tools.{tool.type}")
 
 
-def _choose(offering: Offering, choice: ToolChoice | None, kinds: dict[tuple[str, str], str]) -> None:
+def _choose(offering: Offering, choice: ToolChoice | None, kinds: Kinds) -> None:
     if choice is None or choice == "auto":
         return
     if choice == "none":
@@ -79,15 +96,23 @@ def _choose(offering: Offering, choice: ToolChoice | None, kinds: dict[tuple[str
             raise _not_offered(f"{choice.type} tool '{choice.name}'", "tool_choice.name")
         offering.choice = Choice("required", choice.name)
     else:
-        raise _not_offered(f"tool '{choice.type}'", "tool_choice")
+        name = _find(kinds, choice.type)
+        if name is None:
+            raise _not_offered(f"tool '{choice.type}'", "tool_choice")
+        offering.choice = Choice("required", name)
 
 
-def _allow(offering: Offering, choice: ToolChoiceAllowed, kinds: dict[tuple[str, str], str]) -> None:
+def _find(kinds: Kinds, kind: str, name: str = "") -> str | None:
+    """What is offered for a tool that a choice names."""
+    return next((kinds[one, name] for one in (kind, *_ALSO.get(kind, ())) if (one, name) in kinds), None)
+
+
+def _allow(offering: Offering, choice: ToolChoiceAllowed, kinds: Kinds) -> None:
     """Offer the allowed ones alone: few backends know of allowed tools, and all know of fewer tools."""
     allowed: set[str] = set()
     ignored = {name.removeprefix("tools.") for name in offering.ignored}
     for index, tool in enumerate(choice.tools):
-        name: Any = kinds.get((tool.type, tool.name or ""))
+        name = _find(kinds, tool.type, tool.name or "")
         if name is not None:
             allowed.add(name)
         elif tool.type not in ignored:

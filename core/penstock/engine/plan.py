@@ -9,12 +9,15 @@ from typing import Literal
 
 import msgspec
 
-from penstock.calling import CallForm
+from penstock.calling import WISHES, Form
 from penstock.ports import Turn
 from penstock.secrets import Secret
 from penstock.wire import (
+    NULL,
     ConversationReference,
     CreateResponse,
+    InputItem,
+    Message,
     PromptCacheOptions,
     Reasoning,
     Response,
@@ -23,10 +26,11 @@ from penstock.wire import (
 )
 
 from .decode import Decoded
-from .offering import offer_tools
+from .offering import offer_nothing, offer_tools
+from .redaction import redacted
 from .resolve import Context
 from .routes import Route, Routes
-from .unknown import settle_unknown
+from .unknown import settle_unknown, settle_unknown_items
 
 
 class Policies(msgspec.Struct, kw_only=True, frozen=True):
@@ -41,7 +45,7 @@ class Plan(msgspec.Struct, kw_only=True):
 
     route: Route
     turn: Turn
-    forms: dict[str, CallForm]
+    forms: dict[str, Form]
     """How calls of each offered function come back to the client."""
     skeleton: Response
     """The Response as it begins."""
@@ -67,8 +71,9 @@ def make_plan(
     """Decide everything that can be decided before the upstream is asked. Raises `ApiError`."""
     request = decoded.request
     model, route = routes.choose(request.model)
-    offering = offer_tools(request, policies.absent_tools)
-    extras = settle_unknown(decoded.unknown, policies.unknown_parameters)
+    offering = offer_nothing() if route.relays else offer_tools(request, policies.absent_tools)
+    extras = settle_unknown(decoded.unknown, policies.unknown_parameters, relays=route.relays)
+    left_out = [] if route.relays else settle_unknown_items(request, context.items, policies.unknown_parameters)
     options = request.stream_options
     streams = bool(request.stream or request.background)  # what runs in the background is kept event by event
     return Plan(
@@ -85,12 +90,24 @@ def make_plan(
         ),
         forms=offering.forms,
         skeleton=_skeleton(request, context, model, response_id, created_at=created_at, is_stored=is_stored),
-        ignored=[*extras.ignored, *offering.ignored, *_unhonoured(request, is_stored=is_stored)],
+        ignored=[
+            *extras.ignored,
+            *left_out,
+            *offering.ignored,
+            *_unhonoured(request, route, is_stored=is_stored),
+            *([] if route.relays else _wishes(context)),
+        ],
         stream=streams,
         summarize=_summary(request.reasoning) is not None,
         report_usage=bool(options and options.include_usage),
         obfuscate=bool(options and options.include_obfuscation),
     )
+
+
+_IMAGES_AS_THEY_ARE = msgspec.Raw(b'{"context_compression":"disabled"}')
+"""What is in force for `image`, whatever was asked."""
+_OF_OPENAI = ("access_programs", "background_options", "image", "moderation")
+"""Parameters of services that no chat model has."""
 
 
 def _skeleton(
@@ -104,11 +121,12 @@ def _skeleton(
         background=bool(request.background),
         previous_response_id=request.previous_response_id,
         conversation=ConversationReference(id=context.conversation_id) if context.conversation_id else None,
-        instructions=request.instructions,
+        instructions=_instructions(request, context),
         max_output_tokens=request.max_output_tokens,
         max_tool_calls=request.max_tool_calls,
         model=model,
         parallel_tool_calls=request.parallel_tool_calls is not False,
+        prompt=request.prompt,
         prompt_cache_key=request.prompt_cache_key,
         prompt_cache_retention=request.prompt_cache_retention,
         prompt_cache_options=_cache_options(request.prompt_cache_options),
@@ -119,7 +137,7 @@ def _skeleton(
         temperature=_or(request.temperature, 1.0),
         text=_text(request.text),
         tool_choice=request.tool_choice or "auto",
-        tools=request.tools or [],
+        tools=redacted(request.tools or []),
         top_logprobs=request.top_logprobs or 0,
         top_p=_or(request.top_p, 1.0),
         presence_penalty=_or(request.presence_penalty, 0.0),
@@ -127,7 +145,16 @@ def _skeleton(
         truncation=request.truncation or "disabled",
         user=request.user,
         metadata=request.metadata or {},
+        image=msgspec.UNSET if request.image == NULL else _IMAGES_AS_THEY_ARE,
     )
+
+
+def _instructions(request: CreateResponse, context: Context) -> str | list[InputItem] | None:
+    """A text, or the items that a prompt template begins with, the text before them."""
+    if not context.leading:
+        return request.instructions
+    text = [Message(role="developer", content=request.instructions)] if request.instructions else []
+    return [*text, *context.leading]
 
 
 def _or(value: float | None, default: float) -> float:
@@ -149,25 +176,28 @@ def _cache_options(asked: PromptCacheOptions | None) -> PromptCacheOptions | msg
     """What is in force, with OpenAI's defaults; nothing where nothing was asked. `prewarm` is asked and not told."""
     if asked is None:
         return msgspec.UNSET
-    return PromptCacheOptions(
-        mode=asked.mode or "implicit", ttl=asked.ttl or "30m", comparison_response_id=asked.comparison_response_id
-    )
+    return msgspec.structs.replace(asked, mode=asked.mode or "implicit", ttl=asked.ttl or "30m", prewarm=msgspec.UNSET)
 
 
 def _text(text: TextConfig | None) -> TextConfig:
     text = text or TextConfig()
-    return TextConfig(format=text.format or TextFormat(), verbosity=text.verbosity or "medium")
+    return msgspec.structs.replace(text, format=text.format or TextFormat(), verbosity=text.verbosity or "medium")
 
 
-def _unhonoured(request: CreateResponse, *, is_stored: bool) -> list[str]:
+def _unhonoured(request: CreateResponse, route: Route, *, is_stored: bool) -> list[str]:
     """Parameters that are known, and do nothing here yet."""
     ignored = []
     if request.store and not is_stored:
         ignored.append("store")
-    if request.truncation == "auto":
-        ignored.append("truncation")
+    if route.relays:
+        return ignored
     if request.context_management:
         ignored.append("context_management")
     if "reasoning.encrypted_content" in (request.include or ()):
         ignored.append("include[reasoning.encrypted_content]")
-    return ignored
+    return ignored + [name for name in _OF_OPENAI if getattr(request, name) != NULL]
+
+
+def _wishes(context: Context) -> list[str]:
+    """Items of this turn that ask for what nobody here does."""
+    return list(dict.fromkeys(f"input.{item.type}" for item in context.own if type(item) in WISHES))

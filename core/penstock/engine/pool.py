@@ -90,6 +90,17 @@ class Pool:
             lambda member, _: member.upstream.models(bearer if member.takes_bearer else None), stream=True
         )
 
+    async def count_tokens(self, turn: Turn) -> int | None:
+        """The tokens of a turn's input, by the first that counts. Raises `ApiError`."""
+        return await self._persist(
+            lambda member, _: member.upstream.count_tokens(member.address(turn, None)), stream=True
+        )
+
+    async def context_tokens(self, model: str, bearer: Secret | None) -> int | None:
+        """The smallest context among the members', as far as they are known: any of them may get the turn."""
+        sizes = [await self._context_tokens(member, bearer) for member in self._members]
+        return min((size for size in sizes if size is not None), default=None)
+
     async def aclose(self) -> None:
         """Release what the members hold."""
         for member in self._members:
@@ -130,6 +141,15 @@ class Pool:
             raise
         member.breaker.answered(ticket)
         return answer
+
+    async def _context_tokens(self, member: Member, bearer: Secret | None) -> int | None:
+        try:
+            return await member.upstream.context_tokens(member.model, bearer if member.takes_bearer else None)
+        except ApiError as error:
+            if len(self._members) == 1:
+                raise
+            _log.info("upstream %s does not tell the size of its contexts: %s", member.breaker.name, error)
+            return None
 
     def _in_order(self) -> list[Member]:
         """By rank; within one, whoever has twice the weight comes first twice as often."""

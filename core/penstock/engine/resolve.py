@@ -5,16 +5,23 @@ It is the only step that reads the store. Instructions are never inherited, and 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import msgspec
 
 from penstock.errors import ApiError, invalid, not_found
 from penstock.ids import may_be_id
 from penstock.limits import Limits
+from penstock.lossless import Decoder
 from penstock.ports import ENDED, ChainTooLong, Store
 from penstock.wire import CreateResponse, InputItem, ItemReference, Message
 
 _LIMITS = Limits()
-_decode_item = msgspec.json.Decoder(InputItem).decode
+_decode_item = Decoder[InputItem](InputItem).decode
+
+Recall: TypeAlias = Callable[[str], list[InputItem] | None]
+"""All items up to the end of a response that is remembered though it is in no store; None for any other."""
 
 
 class Context(msgspec.Struct):
@@ -25,37 +32,51 @@ class Context(msgspec.Struct):
     own: list[InputItem]
     """The items that this turn adds, references resolved."""
     conversation_id: str | None = None
+    leading: list[InputItem] = []
+    """The items of a prompt template. They are instructions: never inherited, and not kept among the input."""
 
     @property
     def items(self) -> list[InputItem]:
         """All of them."""
-        return self.earlier + self.own if self.earlier else self.own
+        return [*self.leading, *self.earlier, *self.own] if self.leading or self.earlier else self.own
 
 
 async def resolve(
-    request: CreateResponse, store: Store | None = None, owner: str = "", limits: Limits = _LIMITS
+    request: CreateResponse,
+    store: Store | None = None,
+    owner: str = "",
+    limits: Limits = _LIMITS,
+    recall: Recall | None = None,
 ) -> Context:
-    """The context of a request. Raises `ApiError` for what cannot be resolved, which without a store is much."""
+    """The context of a request. Raises `ApiError` for what cannot be resolved, which without a store is much.
+
+    `recall` is asked before the store is.
+    """
     _check_combination(request)
     own = _own_items(request)
+    recalled = recall(request.previous_response_id) if recall and request.previous_response_id else None
     if store is None:
-        _refuse_memory(request, own)
-        return Context([], own)
-    earlier: list[InputItem] = []
-    conversation_id = conversation_of(request)
-    if request.previous_response_id is not None:
-        earlier = await _chain(request.previous_response_id, store, owner, limits)
-    elif conversation_id is not None:
-        earlier = await _conversation(conversation_id, store, owner)
+        _refuse_memory(request, own, may_recall=recall is not None)
+    earlier = recalled if recalled is not None else await _earlier(request, store, owner, limits)
     own = await _dereferenced(own, earlier, store, owner)
     if len(earlier) + len(own) > limits.context_items_max:
         raise invalid(f"The context has more than {limits.context_items_max} items.", "input", "context_too_long")
-    return Context(earlier, own, conversation_id)
+    if recalled and request.store is not False:  # what is stored must not stand on what is not
+        earlier, own = [], [*earlier, *own]
+    return Context(earlier, own, conversation_of(request))
+
+
+async def _earlier(request: CreateResponse, store: Store | None, owner: str, limits: Limits) -> list[InputItem]:
+    """What the store has of the past of a request."""
+    conversation_id = conversation_of(request)
+    if request.previous_response_id is not None:
+        return await _chain(request.previous_response_id, store, owner, limits)
+    if conversation_id is not None and store is not None:
+        return await _conversation(conversation_id, store, owner)
+    return []
 
 
 def _check_combination(request: CreateResponse) -> None:
-    if request.prompt is not None:
-        raise invalid("No prompt templates are configured on this server.", "prompt", "unsupported_parameter")
     if request.previous_response_id is not None and request.conversation is not None:
         message = "'previous_response_id' and 'conversation' cannot be used together: a conversation has its own past."
         raise invalid(message, "previous_response_id")
@@ -67,17 +88,19 @@ def _own_items(request: CreateResponse) -> list[InputItem]:
     if isinstance(request.input, str):
         return [Message(role="user", content=request.input)]
     if request.input is None:
-        if request.previous_response_id is None and request.conversation is None:
+        if request.previous_response_id is None and request.conversation is None and request.prompt is None:
             raise invalid("Missing required parameter: 'input'.", "input", "missing_required_parameter")
         return []
     return request.input
 
 
-def _refuse_memory(request: CreateResponse, own: list[InputItem]) -> None:
+def _refuse_memory(request: CreateResponse, own: list[InputItem], *, may_recall: bool) -> None:
     """Without a store, what needs memory is refused with a clear error."""
-    params = [param for param in ("previous_response_id", "conversation") if getattr(request, param) is not None]
+    needy = ("conversation",) if may_recall else ("previous_response_id", "conversation")
+    params = [param for param in needy if getattr(request, param) is not None]
     params += ["background"] if request.background else []
-    params += [f"input[{index}]" for index, item in enumerate(own) if isinstance(item, ItemReference)]
+    if not may_recall:
+        params += [f"input[{index}]" for index, item in enumerate(own) if isinstance(item, ItemReference)]
     if params:
         message = f"'{params[0]}' needs a store, and this server runs without one: send the whole input instead."
         raise invalid(message, params[0], "unsupported_parameter")
@@ -94,9 +117,9 @@ def conversation_of(request: CreateResponse) -> str | None:
     return conversation_id
 
 
-async def _chain(response_id: str, store: Store, owner: str, limits: Limits) -> list[InputItem]:
+async def _chain(response_id: str, store: Store | None, owner: str, limits: Limits) -> list[InputItem]:
     """The items of every turn up to that response."""
-    if not may_be_id(response_id):
+    if store is None or not may_be_id(response_id):
         raise _no_previous(f"Previous response with id '{response_id[:64]}' not found.")
     try:
         turns = await store.chain(owner, response_id, responses_max=limits.chain_responses_max)
@@ -126,13 +149,15 @@ def unknown_conversation(conversation_id: str) -> ApiError:
     return not_found(f"Conversation with id '{conversation_id}' not found.", param="conversation")
 
 
-async def _dereferenced(own: list[InputItem], earlier: list[InputItem], store: Store, owner: str) -> list[InputItem]:
+async def _dereferenced(
+    own: list[InputItem], earlier: list[InputItem], store: Store | None, owner: str
+) -> list[InputItem]:
     """The items with every reference replaced. What the context has already adds nothing, whole or by reference."""
     if not any(getattr(item, "id", None) for item in own):
         return own
     present = {getattr(item, "id", None) for item in earlier} - {None}
     wanted = {item.id for item in own if isinstance(item, ItemReference) and may_be_id(item.id)} - present
-    found = await store.find_items(owner, wanted) if wanted else {}
+    found = await store.find_items(owner, wanted) if wanted and store is not None else {}
     resolved: list[InputItem] = []
     for index, item in enumerate(own):
         if getattr(item, "id", None) in present:

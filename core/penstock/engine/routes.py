@@ -34,6 +34,8 @@ class Route(msgspec.Struct, kw_only=True, frozen=True):
     aliases: dict[str, str] = {}
     takes_bearer: bool = False
     """Whether the client's own key is passed on, since none is configured."""
+    relays: bool = False
+    """Whether the upstream speaks Responses: tools and items go there as they are, and events come back so."""
     priority: int | None = None
     """Lower ones are asked first, and equal ones share; without one, routes are asked last and in their order."""
     weight: float = 1.0
@@ -97,8 +99,13 @@ class Routes:
         return {name: serving[0].route for name, serving in self._exact.items()}
 
     def _pooled(self, model: str, serving: list[_Configured]) -> Route:
-        """The first of these routes, with all their upstreams behind it."""
-        serving = sorted(serving, key=_Configured.rank) if len(serving) > 1 else serving
+        """The first of these routes, with the upstreams of all behind it that speak as it does.
+
+        What is relayed to an upstream that speaks Responses is not what a chat model is asked.
+        """
+        if len(serving) > 1:
+            serving = sorted(serving, key=_Configured.rank)
+            serving = [each for each in serving if each.route.relays == serving[0].route.relays]
         pool = Pool([each.member(model) for each in serving], self._limits, self._chance)
         takes_bearer = any(each.route.takes_bearer for each in serving)
         return replace(serving[0].route, upstream=pool, takes_bearer=takes_bearer)

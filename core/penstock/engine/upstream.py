@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from typing import TypeVar
 
 from penstock.errors import ApiError, not_found, upstream_failed
 from penstock.limits import Limits
@@ -16,6 +17,7 @@ from penstock.ports import (
     Decoder,
     Deltas,
     Dialect,
+    Exchange,
     Headers,
     Health,
     HttpReply,
@@ -31,7 +33,11 @@ from penstock.secrets import Secret
 from penstock.transcript.deltas import Delta
 from penstock.wire import Model
 
+from .estimate import has_media
 from .parcels import KeptReply, readdressed
+from .sizes import ContextSizes, ContextTokens
+
+T = TypeVar("T")
 
 _log = logging.getLogger("penstock.upstream")
 
@@ -52,12 +58,14 @@ class RemoteUpstream:
         *,
         key: Secret | None = None,
         headers: Iterable[tuple[str, Secret]] = (),
+        context_tokens: ContextTokens | None = None,
     ) -> None:
         self._dialect = dialect
         self._transport = transport
         self._limits = limits
         self._key = key
         self._headers = list(headers)
+        self._sizes = ContextSizes(context_tokens, self._read_sizes)
 
     async def open(self, turn: Turn) -> Deltas:
         """Send the turn. Raises `ApiError`, and `NotTaken` where another attempt may do better."""
@@ -71,13 +79,16 @@ class RemoteUpstream:
 
     async def models(self, bearer: Secret | None) -> list[Model]:
         """Ask the upstream what it serves. Raises `ApiError`."""
-        reply = await self._send(self._dialect.models_request(), bearer)
-        try:
-            return self._dialect.decode_models(await _read(reply, self._limits.upstream_event_bytes_max))
-        except TransportError as error:
-            raise _unreachable(error) from None
-        finally:
-            await reply.aclose()
+        return self._dialect.decode_models(await self._ask(self._dialect.models_request(), bearer))
+
+    async def count_tokens(self, turn: Turn) -> int | None:
+        """Ask the upstream's tokenizer, if it has one and there is nothing but text to count. Raises `ApiError`."""
+        exchange = None if has_media(turn) else self._dialect.count(turn)
+        return None if exchange is None else await self._converse(exchange, turn.bearer)
+
+    async def context_tokens(self, model: str, bearer: Secret | None) -> int | None:
+        """As configured, or as the upstream's list of models tells. Raises `ApiError`."""
+        return await self._sizes.of(model, bearer)
 
     async def relay(self, parcel: Parcel) -> HttpReply:
         """Pass the parcel on. What the upstream says of our key stays here. Raises `ApiError` and `NotTaken`."""
@@ -97,6 +108,29 @@ class RemoteUpstream:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._transport.aclose()
+
+    async def _read_sizes(self, bearer: Secret | None) -> dict[str, int]:
+        return self._dialect.decode_context_sizes(await self._ask(self._dialect.models_request(), bearer))
+
+    async def _converse(self, exchange: Exchange[T], bearer: Secret | None) -> T:
+        """What comes of an exchange."""
+        try:
+            request = next(exchange)
+            while True:
+                request = exchange.send(await self._ask(request, bearer))
+        except StopIteration as end:
+            value: T = end.value
+            return value
+
+    async def _ask(self, request: HttpRequest, bearer: Secret | None) -> bytes:
+        """The whole body of a reply."""
+        reply = await self._send(request, bearer)
+        try:
+            return await _read(reply, self._limits.upstream_event_bytes_max)
+        except TransportError as error:
+            raise _unreachable(error) from None
+        finally:
+            await reply.aclose()
 
     async def _send(self, request: HttpRequest, bearer: Secret | None) -> HttpReply:
         """A good reply to one attempt. Raises `ApiError` and `NotTaken`."""
@@ -198,10 +232,16 @@ class LocalDeltas:
 
 
 class LocalUpstream:
-    """A model in this process: a pure function from a turn to batches of deltas."""
+    """A model in this process: a pure function from a turn to batches of deltas, and one that counts its input."""
 
-    def __init__(self, speak: Callable[[Turn], Iterator[list[Delta]]], models: Iterable[str]) -> None:
+    def __init__(
+        self,
+        speak: Callable[[Turn], Iterator[list[Delta]]],
+        models: Iterable[str],
+        count: Callable[[Turn], int] | None = None,
+    ) -> None:
         self._speak = speak
+        self._count = count
         self._models = [Model(id=name) for name in models]
 
     async def open(self, turn: Turn) -> Deltas:
@@ -216,6 +256,14 @@ class LocalUpstream:
         """It speaks no language but our own. Raises `ApiError` 404."""
         message = f"The built-in model '{parcel.model}' answers POST /responses only, not {parcel.path}."
         raise not_found(message, "unknown_url")
+
+    async def count_tokens(self, turn: Turn) -> int | None:
+        """As the model itself counts. Raises `ApiError`."""
+        return self._count(turn) if self._count else None
+
+    async def context_tokens(self, model: str, bearer: Secret | None) -> int | None:
+        """It has no end."""
+        return None
 
     async def aclose(self) -> None:
         """Nothing is held."""

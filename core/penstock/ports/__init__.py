@@ -5,6 +5,7 @@ Who implements a port is chosen in `penstock.assembly`; nothing here does anythi
 
 from __future__ import annotations
 
+from .prompts import PromptBroken, Prompts, PromptTemplate
 from .store import (
     ENDED,
     ChainTooLong,
@@ -26,6 +27,7 @@ from .upstream import (
     Deltas,
     Destination,
     Dialect,
+    Exchange,
     Headers,
     Health,
     HttpReply,

@@ -198,6 +198,9 @@ class ConversationStore(Protocol):
     ) -> ItemPage | None:
         """Its items behind `after`, all of them without a limit; None where it, or the item `after`, is not there."""
 
+    async def item(self, owner: str, conversation_id: str, item_id: str) -> bytes | None:
+        """The body of one item of it, whatever else it holds; None where it, or the item, is not there."""
+
     async def delete_item(self, owner: str, conversation_id: str, item_id: str) -> bool:
         """Remove one item of it; False where it is not there."""
 

@@ -5,8 +5,8 @@ It knows shapes only: the structs that pass through, and the protocols of who gi
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Literal, Protocol, TypeAlias
+from collections.abc import AsyncIterator, Generator, Mapping, Sequence
+from typing import Literal, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
@@ -15,6 +15,8 @@ from penstock.errors import ApiError
 from penstock.secrets import Secret
 from penstock.transcript.deltas import Delta
 from penstock.wire import CreateResponse, InputItem, Model
+
+T = TypeVar("T")
 
 Headers: TypeAlias = list[tuple[str, str]]
 """Header fields in order; names in lower case."""
@@ -69,6 +71,8 @@ class HttpRequest(msgspec.Struct, kw_only=True):
 
     method: Literal["GET", "POST"]
     path: str
+    beside_v1: bool = False
+    """Whether the path stands beside the base URL's `/v1`, where servers have routes that are not OpenAI's."""
     headers: Headers
     body: bytes = b""
     head_s: float | None = None
@@ -162,6 +166,13 @@ class Transport(Protocol):
         """Close every connection."""
 
 
+Exchange: TypeAlias = Generator[HttpRequest, bytes, T]
+"""Requests that follow from each other: each is answered with its reply's body, and the last answer gives a `T`.
+
+It raises `ApiError` for a body that it cannot read.
+"""
+
+
 class Decoder(Protocol):
     """Turns one reply's bytes into deltas, however they are split. Raises `ApiError` where they are an error."""
 
@@ -197,6 +208,12 @@ class Dialect(Protocol):
     def decode_models(self, body: bytes) -> list[Model]:
         """The list of models in a reply."""
 
+    def decode_context_sizes(self, body: bytes) -> dict[str, int]:
+        """The tokens of the models' contexts, as far as a list of models tells them."""
+
+    def count(self, turn: Turn) -> Exchange[int] | None:
+        """How to ask for the tokens of a turn's input; None where there is no way. Raises `ApiError` as `encode`."""
+
 
 class Deltas(Protocol):
     """One turn as it is spoken: batches of deltas, each what one read brought; a batch may be empty."""
@@ -219,6 +236,12 @@ class Upstream(Protocol):
 
     async def relay(self, parcel: Parcel) -> HttpReply:
         """The upstream's reply to a request that is passed on, whatever it says. Raises `ApiError`."""
+
+    async def count_tokens(self, turn: Turn) -> int | None:
+        """The tokens of a turn's input; None where the upstream does not count. Raises `ApiError`."""
+
+    async def context_tokens(self, model: str, bearer: Secret | None) -> int | None:
+        """The size of a model's context, by the upstream's name of it; None where unknown. Raises `ApiError`."""
 
     async def aclose(self) -> None:
         """Release what is held."""

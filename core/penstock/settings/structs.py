@@ -18,6 +18,7 @@ from penstock.secrets import Secret
 
 Name = Annotated[str, msgspec.Meta(min_length=1)]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+Tokens = Annotated[int, msgspec.Meta(ge=1)]
 Weight = Annotated[float, msgspec.Meta(gt=0)]
 Workers = Annotated[int, msgspec.Meta(ge=1, le=1_024)]
 
@@ -55,8 +56,11 @@ class UpstreamSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown
     """How its certificate is checked, and which one it is shown."""
     proxy: Secret | None = None
     """The URL of an HTTP proxy on the way to it, which may have a user and a password."""
-    dialect: Literal["chat_completions"] = "chat_completions"
-    """The language that it speaks."""
+    dialect: Literal["chat_completions", "responses"] = "chat_completions"
+    """The language that it speaks. Of `responses`, tools, items and events are relayed as they are."""
+    context_tokens: Tokens | dict[Name, Tokens] | None = None
+    """The size of its models' contexts, for `truncation: auto`: one for all, or by name or pattern. Without it, what
+    its list of models tells."""
     options: Options = Options()
     """What is particular about how it speaks it."""
 
@@ -100,6 +104,9 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     `none://`. The server's own default is a SQLite file in the user's state directory; an app that is mounted into
     another one has memory."""
 
+    prompts: Name | None = None
+    """The folder of prompt templates, `<id>/<version>.toml`."""
+
     api_keys: list[Secret] = []
     """What clients may show as bearer, in short. With neither these nor `keys`, nobody is asked for one."""
     keys: list[KeySettings] = []
@@ -115,6 +122,8 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     """What happens to hosted tools that are not configured."""
     done_marker: bool = True
     """Whether a stream ends with `data: [DONE]`."""
+    websocket: bool = True
+    """Whether `/v1/responses` takes WebSocket connections; otherwise it answers them with 426."""
     limits: Limits = Limits()
 
     @property

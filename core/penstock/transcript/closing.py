@@ -12,12 +12,21 @@ from typing import Any
 from msgspec.structs import replace
 
 from penstock.wire import (
+    ApplyPatchCall,
+    ApplyPatchCallOutput,
+    CodeInterpreterCall,
+    CodeInterpreterCallCodeDone,
     ContentPartDone,
     CustomToolCall,
     CustomToolCallInputDone,
     Event,
     FunctionCall,
     FunctionCallArgumentsDone,
+    ImageGenerationCall,
+    Item,
+    ItemStatus,
+    McpCall,
+    McpCallArgumentsDone,
     OutputItemDone,
     OutputText,
     OutputTextDone,
@@ -29,6 +38,7 @@ from penstock.wire import (
     Refusal,
     RefusalDone,
     SummaryText,
+    UnknownPart,
 )
 
 from .lifecycle import DONE, OPEN
@@ -43,43 +53,73 @@ SETTLE_PART: dict[type[Part], Callable[[Any, Place], Event]] = {
     ReasoningText: lambda part, at: ReasoningTextDone(**at, text=part.text),
     SummaryText: lambda part, at: ReasoningSummaryTextDone(**at, text=part.text),
 }
-"""The event that settles a part, by the part's class."""
+"""The event that settles a part, by the part's class; a part of no known type has none."""
+
+
+def _end_unknown(part: UnknownPart, at: Place) -> Event:
+    """It may stand in a content and in a summary."""
+    return ReasoningSummaryPartDone(**at, part=part) if "summary_index" in at else ContentPartDone(**at, part=part)
+
 
 END_PART: dict[type[Part], Callable[[Any, Place], Event]] = {
     OutputText: lambda part, at: ContentPartDone(**at, part=part),
     Refusal: lambda part, at: ContentPartDone(**at, part=part),
     ReasoningText: lambda part, at: ContentPartDone(**at, part=part),
     SummaryText: lambda part, at: ReasoningSummaryPartDone(**at, part=part),
+    UnknownPart: _end_unknown,
 }
 """The event that ends a part, by the part's class."""
+
 
 _SETTLE_ITEM: dict[type[Any], Callable[[Any, int], Event]] = {
     FunctionCall: lambda item, index: FunctionCallArgumentsDone(
         item_id=item.id, output_index=index, name=item.name, arguments=item.arguments
     ),
     CustomToolCall: lambda item, index: CustomToolCallInputDone(item_id=item.id, output_index=index, input=item.input),
+    McpCall: lambda item, index: McpCallArgumentsDone(item_id=item.id, output_index=index, arguments=item.arguments),
+    CodeInterpreterCall: lambda item, index: CodeInterpreterCallCodeDone(
+        item_id=item.id, output_index=index, code=item.code or ""
+    ),
 }
 """The event that settles an item's own text, by the item's class; other items have none."""
 
+_CUT: dict[type[Item], str] = {ImageGenerationCall: "failed"}
+"""The status of an item that was cut short, where its family has no `incomplete`."""
+_AS_THEY_ARE: frozenset[type[Item]] = frozenset({ApplyPatchCall, ApplyPatchCallOutput})
+"""Families that have no status for it: a call stays in progress, an output what it was."""
 
-def close_open(transcript: Transcript) -> None:
-    """Record the events that end, as incomplete, every item that is still open."""
+
+def close_open(transcript: Transcript, status: ItemStatus = "incomplete") -> None:
+    """Record the events that end, with this status, every item that is still open."""
     for index in range(transcript.output_count):
-        state = transcript.item_state(index)
-        if state == DONE:
-            continue
-        _close_parts(transcript, index)
-        item = transcript.item(index)
-        settle = _SETTLE_ITEM.get(type(item))
-        if settle is not None and state == OPEN:
-            transcript.record(settle(item, index))
-        transcript.record(OutputItemDone(output_index=index, item=replace(item, status="incomplete")))
+        if transcript.item_state(index) != DONE:
+            settle_item(transcript, index, transcript.item(index))
+            item = _ended(transcript.item(index), status)
+            transcript.record(OutputItemDone(output_index=index, item=item))
+
+
+def settle_item(transcript: Transcript, output_index: int, item: Item) -> None:
+    """Record the events that end whatever is open within an item, so that it may end as `item`."""
+    if output_index not in range(transcript.output_count) or transcript.item_state(output_index) == DONE:
+        return
+    _close_parts(transcript, output_index)
+    settle = _SETTLE_ITEM.get(type(item))
+    if settle is not None and transcript.item_state(output_index) == OPEN:
+        transcript.record(settle(item, output_index))
+
+
+def _ended(item: Any, status: ItemStatus) -> Any:
+    """The item in its final form; some families have no status, or none for this."""
+    if "status" not in item.__struct_fields__ or (status == "incomplete" and type(item) in _AS_THEY_ARE):
+        return item
+    return replace(item, status=_CUT.get(type(item), status) if status == "incomplete" else status)
 
 
 def _close_parts(transcript: Transcript, output_index: int) -> None:
     item_id = transcript.item(output_index).id
     for place, number, part, state in transcript.open_parts(output_index):
         at = {"item_id": item_id, "output_index": output_index, place: number}
-        if state == OPEN:
-            transcript.record(SETTLE_PART[type(part)](part, at))
+        settle = SETTLE_PART.get(type(part))
+        if settle is not None and state == OPEN:
+            transcript.record(settle(part, at))
         transcript.record(END_PART[type(part)](part, at))

@@ -6,11 +6,11 @@ or ids of ours: `penstock.transcript.reducer` makes events of it.
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
-from penstock.wire import Annotation, IncompleteReason, Logprob, Usage
+from penstock.wire import Annotation, Event, IncompleteReason, Logprob, ResponseError, Usage
 
 
 class TextDelta(msgspec.Struct):
@@ -59,4 +59,33 @@ class Finish(msgspec.Struct):
     incomplete: IncompleteReason | None = None
 
 
-Delta: TypeAlias = TextDelta | AnnotationDelta | RefusalDelta | ReasoningDelta | ToolCallDelta | UsageDelta | Finish
+class Fault(msgspec.Struct):
+    """The upstream has ended the response in an error that it told of in the words of a Response."""
+
+    error: ResponseError
+
+
+class Relayed(msgspec.Struct):
+    """An event of an upstream that speaks as we do: it is told as it came, under a number of ours."""
+
+    event: Event
+
+
+class Facts(msgspec.Struct):
+    """What such an upstream tells of the response as a whole: values of fields of the Response."""
+
+    fields: dict[str, Any]
+
+
+Delta: TypeAlias = (
+    TextDelta
+    | AnnotationDelta
+    | RefusalDelta
+    | ReasoningDelta
+    | ToolCallDelta
+    | UsageDelta
+    | Finish
+    | Fault
+    | Relayed
+    | Facts
+)

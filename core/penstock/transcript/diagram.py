@@ -6,17 +6,19 @@ It knows how to draw and nothing of what the tables say, so that the picture in 
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any, get_args
 
 import msgspec
 
-from penstock.wire import Event, Response, StreamEvent
+from penstock.wire import UNKNOWN, Event, Response, StreamEvent
 
 from .lifecycle import DONE, MACHINES, OPEN, TERMINAL, Machine
 
 _INDENT = " " * 4
+_CAPITALS = re.compile(r"[A-Z][a-z]*")
 _OUTSIDE = ("new", DONE)
 
 
@@ -30,7 +32,7 @@ def diagram() -> str:
 
 def _box(cls: type[Any], machine: Machine) -> Iterator[str]:
     """One machine. Mermaid knows one space of names for all boxes, so a state is named after its machine too."""
-    box = str(cls.__struct_config__.tag or cls.__name__.lower())
+    box = _word(cls)
     yield f"state {box} {{"
     for state in _states(machine):
         yield f'{_INDENT}state "{state}" as {_name(box, state)}'
@@ -75,7 +77,13 @@ def _opened(event: type[Any]) -> tuple[type[Any], ...]:
 
 
 def _told(events: list[type[Event]]) -> str:
-    return ", ".join(str(event.__struct_config__.tag).removeprefix("response.") for event in events)
+    return ", ".join(_word(event).removeprefix("response.") for event in events)
+
+
+def _word(cls: type[Any]) -> str:
+    """What a class is called: by its type, or, where it has none or stands for any, by its name."""
+    tag = cls.__struct_config__.tag
+    return str(tag) if tag not in (None, UNKNOWN) else "_".join(_CAPITALS.findall(cls.__name__)).lower()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from penstock.calling import CallForm
+from penstock.calling import ActionForm, CallForm, Form, is_json
+from penstock.calling.function_call import FunctionForm
 from penstock.ids import NewId
 from penstock.wire import (
     ContentPartAdded,
@@ -48,7 +49,7 @@ class Lane:
 
     def close(self, status: ItemStatus) -> None:
         """End whatever is open within, then the item."""
-        raise NotImplementedError
+        self._end(status)
 
     def _end(self, status: ItemStatus) -> None:
         item = replace(self._transcript.item(self.output_index), status=status)
@@ -198,3 +199,55 @@ class CallLane(Lane):
     def _tell(self, text: str) -> None:
         if text:
             self._transcript.record(self._form.delta(item_id=self.item_id, output_index=self.output_index, delta=text))
+
+
+class ActionLane:
+    """The call of a tool whose calls are actions: its item comes and goes when its arguments are whole.
+
+    Of a call that was cut nothing is told, since half of an action is none, and must not be run.
+    """
+
+    def __init__(self, transcript: Transcript, new_id: NewId, form: ActionForm, name: str, call_id: str) -> None:
+        self._transcript = transcript
+        self._new_id = new_id
+        self._form = form
+        self._name = name
+        self._call_id = call_id
+        self._pieces: list[str] = []
+
+    def arguments(self, fragment: str) -> None:
+        """A piece of the arguments."""
+        self._pieces.append(fragment)
+
+    def is_whole(self) -> bool:
+        """Whether the arguments are a whole JSON value, so that the call may end."""
+        return is_json("".join(self._pieces))
+
+    def close(self, status: ItemStatus) -> None:
+        """Tell the whole call, from its item's first event to its last."""
+        if status == "completed":
+            self._open("".join(self._pieces) or "{}").close(status)
+
+    def _open(self, arguments: str) -> Lane:
+        try:
+            action = self._form.read(arguments)
+        except ValueError:
+            return self._as_function_call(arguments)
+        item = self._form.item(id=self._new_id(self._form.id_prefix), call_id=self._call_id, action=action)
+        lane = Lane(self._transcript, item)
+        for event in self._form.events(item_id=lane.item_id, output_index=lane.output_index, action=action):
+            self._transcript.record(event)
+        return lane
+
+    def _as_function_call(self, arguments: str) -> Lane:
+        """The tool does not take these arguments: the client sees them as the model wrote them."""
+        lane = CallLane(self._transcript, self._new_id, FunctionForm(self._name), self._call_id)
+        lane.arguments(arguments)
+        return lane
+
+
+def call_lane(transcript: Transcript, new_id: NewId, form: Form, name: str, call_id: str) -> CallLane | ActionLane:
+    """The lane of a call that begins."""
+    if isinstance(form, ActionForm):
+        return ActionLane(transcript, new_id, form, name, call_id)
+    return CallLane(transcript, new_id, form, call_id)

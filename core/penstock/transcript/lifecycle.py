@@ -29,6 +29,11 @@ RESPONSE: Machine = {
     "queued": {wire.InProgress: "in_progress", wire.Failed: "failed"},
     "in_progress": {
         wire.OutputItemAdded: "in_progress",
+        wire.UnknownEvent: "in_progress",
+        wire.AudioDelta: "in_progress",
+        wire.AudioDone: "in_progress",
+        wire.AudioTranscriptDelta: "in_progress",
+        wire.AudioTranscriptDone: "in_progress",
         wire.UsageReported: "reported",
         wire.Error: "erring",
         **_ENDINGS,
@@ -55,6 +60,113 @@ _CUSTOM_TOOL_CALL: Machine = {
     OPEN: {wire.CustomToolCallInputDelta: OPEN, wire.CustomToolCallInputDone: "settled"},
     "settled": {wire.OutputItemDone: DONE},
 }
+_UNKNOWN_ITEM: Machine = {
+    OPEN: {wire.OutputItemDone: DONE},
+}
+
+_SHELL_CALL: Machine = {
+    OPEN: {wire.ShellCallCommandAdded: "command", wire.OutputItemDone: DONE},
+    "command": {
+        wire.ShellCallCommandDelta: "command",
+        wire.ShellCallCommandDone: OPEN,
+        wire.OutputItemDone: DONE,  # of a call that was cut: what is no whole command is none
+    },
+}
+_SHELL_CALL_OUTPUT: Machine = {
+    OPEN: {
+        wire.ShellCallOutputContentDelta: OPEN,
+        wire.ShellCallOutputContentDone: OPEN,
+        wire.OutputItemDone: DONE,
+    },
+}
+# Calls that a server runs itself. Upstreams differ in which of their steps they tell, so each but the last may be
+# missing; what is told comes in order.
+_WEB_SEARCH_CALL: Machine = {
+    OPEN: {
+        wire.WebSearchCallInProgress: OPEN,
+        wire.WebSearchCallSearching: "searching",
+        wire.WebSearchCallCompleted: "settled",
+        wire.OutputItemDone: DONE,
+    },
+    "searching": {wire.WebSearchCallCompleted: "settled", wire.OutputItemDone: DONE},
+    "settled": {wire.OutputItemDone: DONE},
+}
+_FILE_SEARCH_CALL: Machine = {
+    OPEN: {
+        wire.FileSearchCallInProgress: OPEN,
+        wire.FileSearchCallSearching: "searching",
+        wire.FileSearchCallCompleted: "settled",
+        wire.OutputItemDone: DONE,
+    },
+    "searching": {wire.FileSearchCallCompleted: "settled", wire.OutputItemDone: DONE},
+    "settled": {wire.OutputItemDone: DONE},
+}
+_CODE_INTERPRETER_CALL: Machine = {
+    OPEN: {
+        wire.CodeInterpreterCallInProgress: OPEN,
+        wire.CodeInterpreterCallCodeDelta: OPEN,
+        wire.CodeInterpreterCallCodeDone: "coded",
+        wire.CodeInterpreterCallInterpreting: "interpreting",
+        wire.CodeInterpreterCallCompleted: "settled",
+        wire.OutputItemDone: DONE,
+    },
+    "coded": {
+        wire.CodeInterpreterCallInProgress: "coded",
+        wire.CodeInterpreterCallInterpreting: "interpreting",
+        wire.CodeInterpreterCallCompleted: "settled",
+        wire.OutputItemDone: DONE,
+    },
+    "interpreting": {wire.CodeInterpreterCallCompleted: "settled", wire.OutputItemDone: DONE},
+    "settled": {wire.OutputItemDone: DONE},
+}
+_IMAGE_GENERATION_CALL: Machine = {
+    OPEN: {
+        wire.ImageGenerationCallInProgress: OPEN,
+        wire.ImageGenerationCallGenerating: "generating",
+        wire.ImageGenerationCallPartialImage: OPEN,
+        wire.ImageGenerationCallCompleted: "settled",
+        wire.OutputItemDone: DONE,
+    },
+    "generating": {
+        wire.ImageGenerationCallPartialImage: "generating",
+        wire.ImageGenerationCallCompleted: "settled",
+        wire.OutputItemDone: DONE,
+    },
+    "settled": {wire.OutputItemDone: DONE},
+}
+_MCP_CALL: Machine = {
+    OPEN: {
+        wire.McpCallInProgress: OPEN,
+        wire.McpCallArgumentsDelta: OPEN,
+        wire.McpCallArgumentsDone: "calling",
+        wire.McpCallCompleted: "settled",
+        wire.McpCallFailed: "settled",
+        wire.OutputItemDone: DONE,
+    },
+    "calling": {
+        wire.McpCallInProgress: "calling",
+        wire.McpCallCompleted: "settled",
+        wire.McpCallFailed: "settled",
+        wire.OutputItemDone: DONE,
+    },
+    "settled": {wire.OutputItemDone: DONE},
+}
+_MCP_LIST_TOOLS: Machine = {
+    OPEN: {
+        wire.McpListToolsInProgress: OPEN,
+        wire.McpListToolsCompleted: "settled",
+        wire.McpListToolsFailed: "settled",
+        wire.OutputItemDone: DONE,
+    },
+    "settled": {wire.OutputItemDone: DONE},
+}
+_COMPACTION: Machine = {
+    OPEN: {wire.CompactionCompacting: OPEN, wire.OutputItemDone: DONE},
+}
+_AT_ONCE: Machine = {
+    OPEN: {wire.OutputItemDone: DONE},
+}
+"""Of items that have no events of their own: they are whole when they are added."""
 
 _OUTPUT_TEXT: Machine = {
     OPEN: {
@@ -76,6 +188,9 @@ _SUMMARY_TEXT: Machine = {
     OPEN: {wire.ReasoningSummaryTextDelta: OPEN, wire.ReasoningSummaryTextDone: "settled"},
     "settled": {wire.ReasoningSummaryPartDone: DONE},
 }
+_UNKNOWN_PART: Machine = {
+    OPEN: {wire.ContentPartDone: DONE, wire.ReasoningSummaryPartDone: DONE},
+}
 
 MACHINES: dict[type[Any], Machine] = {
     wire.Response: RESPONSE,
@@ -83,9 +198,32 @@ MACHINES: dict[type[Any], Machine] = {
     wire.ReasoningItem: _REASONING,
     wire.FunctionCall: _FUNCTION_CALL,
     wire.CustomToolCall: _CUSTOM_TOOL_CALL,
+    wire.LocalShellCall: _AT_ONCE,
+    wire.LocalShellCallOutput: _AT_ONCE,
+    wire.ShellCall: _SHELL_CALL,
+    wire.ShellCallOutput: _SHELL_CALL_OUTPUT,
+    wire.ApplyPatchCall: _AT_ONCE,
+    wire.ApplyPatchCallOutput: _AT_ONCE,
+    wire.ComputerCall: _AT_ONCE,
+    wire.ComputerCallOutput: _AT_ONCE,
+    wire.WebSearchCall: _WEB_SEARCH_CALL,
+    wire.FileSearchCall: _FILE_SEARCH_CALL,
+    wire.CodeInterpreterCall: _CODE_INTERPRETER_CALL,
+    wire.ImageGenerationCall: _IMAGE_GENERATION_CALL,
+    wire.McpCall: _MCP_CALL,
+    wire.McpListTools: _MCP_LIST_TOOLS,
+    wire.CompactionItem: _COMPACTION,
+    wire.FunctionCallOutput: _AT_ONCE,
+    wire.CustomToolCallOutput: _AT_ONCE,
+    wire.McpApprovalRequest: _AT_ONCE,
+    wire.McpApprovalResponse: _AT_ONCE,
+    wire.Program: _AT_ONCE,
+    wire.ProgramOutput: _AT_ONCE,
+    wire.UnknownItem: _UNKNOWN_ITEM,
     wire.OutputText: _OUTPUT_TEXT,
     wire.Refusal: _REFUSAL,
     wire.ReasoningText: _REASONING_TEXT,
     wire.SummaryText: _SUMMARY_TEXT,
+    wire.UnknownPart: _UNKNOWN_PART,
 }
 """The machine of every object that a stream may open."""

@@ -8,15 +8,16 @@ It never numbers an event and never keeps a text.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from msgspec.structs import replace
 
-from penstock.calling import CallForm
+from penstock.calling import Form
 from penstock.calling.function_call import FunctionForm
 from penstock.errors import ApiError, upstream_failed
 from penstock.ids import NewId, Now
 from penstock.limits import Limits
+from penstock.lossless import encode
 from penstock.wire import (
     Completed,
     Created,
@@ -27,14 +28,18 @@ from penstock.wire import (
     InProgress,
     ItemStatus,
     LifecycleEvent,
+    OutputItemAdded,
     Queued,
     Response,
+    ResponseError,
     Usage,
     UsageReported,
 )
 
 from . import deltas
-from .lanes import CallLane, Lane, MessageLane, ReasoningLane
+from .closing import close_open
+from .lanes import ActionLane, CallLane, Lane, MessageLane, ReasoningLane, call_lane
+from .relay import Relay
 from .transcript import Transcript
 
 
@@ -45,7 +50,7 @@ class Reducer:
         self,
         transcript: Transcript,
         *,
-        forms: Mapping[str, CallForm],
+        forms: Mapping[str, Form],
         limits: Limits,
         new_id: NewId,
         now_s: Now,
@@ -63,7 +68,11 @@ class Reducer:
         self._calls: dict[int, _PendingCall] = {}
         self._usage: Usage | None = None
         self._incomplete: IncompleteReason | None = None
+        self._fault: ResponseError | None = None
+        self._facts: dict[str, Any] = {}
+        self._relay = Relay(transcript)
         self._budget = limits.output_bytes_max
+        self._begun = 0
         self._on: dict[type[Any], Callable[[Any], None]] = {
             deltas.TextDelta: self._text,
             deltas.AnnotationDelta: self._annotation,
@@ -72,6 +81,9 @@ class Reducer:
             deltas.ToolCallDelta: self._tool_call,
             deltas.UsageDelta: self._set_usage,
             deltas.Finish: self._finish,
+            deltas.Fault: self._break,
+            deltas.Relayed: self._relayed,
+            deltas.Facts: self._learn,
         }
 
     def begin(self, skeleton: Response) -> None:
@@ -91,12 +103,14 @@ class Reducer:
 
         It is not recorded yet, so that its Response can be kept before anybody sees it.
         """
+        if self._fault is not None:
+            return self._failed(self._fault)
         status: ItemStatus = "incomplete" if self._incomplete or is_cut else "completed"
         self._close(status)
         usage = self._usage or estimate(self._transcript.snapshot())
         if self._report_usage:
             self._transcript.record(UsageReported(usage=usage))
-        response = replace(self._transcript.snapshot(), status=status, usage=usage)
+        response = replace(self._transcript.snapshot(), status=status, usage=usage, **self._facts)
         if status == "incomplete":
             details = IncompleteDetails(reason=self._incomplete)
             return Incomplete(response=replace(response, incomplete_details=details))
@@ -104,10 +118,11 @@ class Reducer:
 
     def failure(self, error: ApiError) -> LifecycleEvent:
         """The response cannot go on: close what is open as incomplete. The terminal event is given, as by `ending`."""
+        return self._failed(error.response_error())
+
+    def _failed(self, error: ResponseError) -> Failed:
         self._close("incomplete")
-        response = replace(
-            self._transcript.snapshot(), status="failed", usage=self._usage, error=error.response_error()
-        )
+        response = replace(self._transcript.snapshot(), status="failed", usage=self._usage, error=error, **self._facts)
         return Failed(response=response)
 
     def abandon(self) -> None:
@@ -137,7 +152,7 @@ class Reducer:
         lane = self._said
         if not isinstance(lane, ReasoningLane):
             self._turn()
-            self._may_open()
+            self._count_item()
             lane = ReasoningLane(self._transcript, self._new_id, summarize=self._summarize)
             self._said = lane
         lane.reasoning(delta)
@@ -156,20 +171,34 @@ class Reducer:
     def _finish(self, delta: deltas.Finish) -> None:
         self._incomplete = delta.incomplete
 
+    def _break(self, delta: deltas.Fault) -> None:
+        self._fault = delta.error
+
+    def _relayed(self, delta: deltas.Relayed) -> None:
+        event = delta.event
+        if isinstance(event, OutputItemAdded):
+            self._count_item()
+        said = getattr(event, "delta", "")
+        self._spend(said if isinstance(said, str) else encode(said).decode())
+        self._relay.tell(event)
+
+    def _learn(self, delta: deltas.Facts) -> None:
+        self._facts |= delta.fields
+
     def _message(self) -> MessageLane:
         """The open message, or a new one in place of what was said before."""
         lane = self._said
         if not isinstance(lane, MessageLane):
             self._turn()
-            self._may_open()
+            self._count_item()
             lane = self._said = MessageLane(self._transcript, self._new_id)
         return lane
 
-    def _open_call(self, name: str, call_id: str | None) -> CallLane:
+    def _open_call(self, name: str, call_id: str | None) -> CallLane | ActionLane:
         """A call begins. A function that was never offered comes back as it was called: the client may know it."""
-        self._may_open()
+        self._count_item()
         form = self._forms.get(name) or FunctionForm(name)
-        return CallLane(self._transcript, self._new_id, form, call_id or self._new_id("call_"))
+        return call_lane(self._transcript, self._new_id, form, name, call_id or self._new_id("call_"))
 
     def _turn(self) -> None:
         """The model turns to something else: a call that is whole ends, so that a client may run it meanwhile.
@@ -191,9 +220,12 @@ class Reducer:
         for call in self._calls.values():
             call.close("completed" if call.lane and call.lane.is_whole() else status)
         self._calls.clear()
+        close_open(self._transcript, status)  # what was relayed has no lane
 
-    def _may_open(self) -> None:
-        if self._transcript.output_count >= self._limits.output_items_max:
+    def _count_item(self) -> None:
+        """Count an item when it begins; that of an action is told later."""
+        self._begun += 1
+        if self._begun > self._limits.output_items_max:
             raise upstream_failed(
                 f"The upstream wrote more than {self._limits.output_items_max} output items.", retriable=False
             )
@@ -206,16 +238,19 @@ class Reducer:
             )
 
 
+_OpenCall: TypeAlias = Callable[[str, str | None], CallLane | ActionLane]
+
+
 class _PendingCall:
     """One call of the turn. Its item begins with its name, which some upstreams send after the first arguments."""
 
     def __init__(self) -> None:
-        self.lane: CallLane | None = None
+        self.lane: CallLane | ActionLane | None = None
         self.closed = False
         self._early: list[str] = []
         self._call_id: str | None = None
 
-    def receive(self, delta: deltas.ToolCallDelta, open_call: Callable[[str, str | None], CallLane]) -> None:
+    def receive(self, delta: deltas.ToolCallDelta, open_call: _OpenCall) -> None:
         """Take a piece of the call, beginning its item if this one names it."""
         self._call_id = self._call_id or delta.call_id
         if self.lane is None:

@@ -8,6 +8,7 @@ grows, grows here in lists of pieces.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from operator import attrgetter
 from typing import Any, get_args
 
 import msgspec
@@ -25,14 +26,16 @@ class IllegalEvent(Exception):
 class _Node:
     """An object of the Response under construction: its value so far, its state, and what grows within it."""
 
-    __slots__ = ("children", "machine", "pieces", "state", "value")
+    __slots__ = ("by_id", "children", "index", "machine", "pieces", "state", "value")
 
-    def __init__(self, value: Any, machine: Machine, state: str) -> None:
+    def __init__(self, value: Any, machine: Machine, state: str, index: int = 0) -> None:
         self.value = value
         self.machine = machine
         self.state = state
+        self.index = index
         self.pieces: dict[str, list[Any]] = {}
         self.children: dict[str, list[_Node]] = {}
+        self.by_id: dict[str, _Node] = {}
 
     def frozen(self) -> Any:
         """The object as it is now, as a struct of its own."""
@@ -41,13 +44,14 @@ class _Node:
         grown: dict[str, Any] = {name: _joined(self.value, name, pieces) for name, pieces in self.pieces.items()}
         for name, nodes in self.children.items():
             grown[name] = [node.frozen() for node in nodes]
-        return replace(self.value, **grown)
+        return _replaced(self.value, grown)
 
     def settle(self, value: Any) -> None:
         """The value is final; what had grown is forgotten."""
         self.value = value
         self.pieces.clear()
         self.children.clear()
+        self.by_id.clear()
 
     def is_settled(self) -> bool:
         """Whether everything within has ended."""
@@ -56,15 +60,25 @@ class _Node:
 
 def _joined(value: Any, name: str, pieces: list[Any]) -> Any:
     """A growing field's value: pieces of text make a text, and anything else a list."""
-    return "".join(pieces) if isinstance(getattr(value, name), str) else list(pieces)
+    is_text = isinstance(pieces[0], str) and not isinstance(attrgetter(name)(value), list)
+    return "".join(pieces) if is_text else list(pieces)
+
+
+def _replaced(value: Any, fields: dict[str, Any]) -> Any:
+    """The object with these fields; `action.commands` is a field within a field."""
+    own: dict[str, Any] = {}
+    for name, new in fields.items():
+        field, _, inner = name.partition(".")
+        own[field] = _replaced(getattr(value, field), {inner: new}) if inner else new
+    return replace(value, **own)
 
 
 def _append(node: _Node, event: Any, names: tuple[str, ...], _: str) -> None:
     field, source, *extend = names
     pieces = node.pieces.get(field)
     if pieces is None:
-        begun = getattr(node.value, field)
-        pieces = node.pieces[field] = [begun] if isinstance(begun, str) else list(begun)
+        begun = attrgetter(field)(node.value)
+        pieces = node.pieces[field] = [begun] if isinstance(begun, str) else list(begun or ())
     pieces.append(getattr(event, source))
     for name in extend:
         if values := getattr(event, name):
@@ -83,7 +97,11 @@ def _status(node: _Node, event: Any, names: tuple[str, ...], _: str) -> None:
 
 def _open(node: _Node, event: Any, names: tuple[str, ...], place: str) -> None:
     value = getattr(event, names[0])
-    node.children.setdefault(place, []).append(_Node(value, MACHINES[type(value)], OPEN))
+    siblings = node.children.setdefault(place, [])
+    child = _Node(value, MACHINES[type(value)], OPEN, len(siblings))
+    siblings.append(child)
+    if item_id := getattr(value, "id", None):
+        node.by_id[item_id] = child
 
 
 def _close(node: _Node, event: Any, names: tuple[str, ...], _: str) -> None:
@@ -116,8 +134,12 @@ _PLACES = {"output_index": "output", "content_index": "content", "summary_index"
 
 
 class _Rule(msgspec.Struct, frozen=True):
-    """How events of one class are folded: the way to the object, the word, and for `open` the list and its index."""
+    """How events of one class are folded: the way to the object, the word, and for `open` the list and its index.
 
+    An event that names its item is led to it by that name, and its `output_index` must be the item's; the way leads on.
+    """
+
+    named: bool
     way: tuple[tuple[str, str], ...]
     apply: Callable[[_Node, Any, tuple[str, ...], str], None]
     names: tuple[str, ...]
@@ -132,8 +154,9 @@ def _rule(cls: type[Event], fold: Fold) -> _Rule:
     if fold.word == "open":  # addressed to the object that will hold the new one
         *outer, (place, index) = way
         way = tuple(outer)
+    named = "item_id" in cls.__struct_fields__
     ends = fold.word == "close" or (cls in RESPONSE["in_progress"] and RESPONSE["in_progress"][cls] in TERMINAL)
-    return _Rule(way, _WORDS[fold.word], fold.names, ends, place, index)
+    return _Rule(named, way[named:], _WORDS[fold.word], fold.names, ends, place, index)
 
 
 _RULES: dict[type[Event], _Rule] = {cls: _rule(cls, cls.fold) for cls in get_args(StreamEvent)}
@@ -155,14 +178,14 @@ class Transcript:
         """Give the event its number and fold it in. Raises `IllegalEvent` where the tables do not allow it."""
         cls = type(event)
         rule = _RULES[cls]
-        node = self._find(rule.way, event)
+        node = self._find(rule, event)
         state = node.machine.get(node.state, _NOWHERE).get(cls)
         if state is None:
             raise IllegalEvent(f"{event.type} in state {node.state!r} of {type(node.value).__name__}")
-        if rule.ends and not node.is_settled():
-            raise IllegalEvent(f"{event.type} while something within is still open")
-        if rule.place and getattr(event, rule.index) != len(node.children.get(rule.place, ())):
-            raise IllegalEvent(f"{event.type} at {rule.index} {getattr(event, rule.index)}, which is not the next")
+        if rule.ends:
+            _check_end(rule, node, event)
+        if rule.place:
+            _check_beginning(rule, node, event)
         node.state = state
         rule.apply(node, event, rule.names, rule.place)
         event.sequence_number = self._count
@@ -223,10 +246,14 @@ class Transcript:
         for node in self._root.children.get("output", ()):
             node.state = DONE
 
-    def _find(self, way: tuple[tuple[str, str], ...], event: Event) -> _Node:
+    def _find(self, rule: _Rule, event: Any) -> _Node:
         node = self._root
         try:
-            for place, index in way:
+            if rule.named:
+                node = node.by_id[event.item_id]
+                if node.index != event.output_index:
+                    raise LookupError(event.output_index)
+            for place, index in rule.way:
                 at = getattr(event, index)
                 if at < 0:  # it would count from the end
                     raise IndexError(at)
@@ -234,6 +261,22 @@ class Transcript:
         except LookupError:
             raise IllegalEvent(f"{event.type} about what was never added") from None
         return node
+
+
+def _check_beginning(rule: _Rule, node: _Node, event: Event) -> None:
+    """What begins is the next of its kind, by an id that no other has."""
+    if getattr(event, rule.index) != len(node.children.get(rule.place, ())):
+        raise IllegalEvent(f"{event.type} at {rule.index} {getattr(event, rule.index)}, which is not the next")
+    if getattr(getattr(event, rule.names[0]), "id", None) in node.by_id:
+        raise IllegalEvent(f"{event.type} with the id of another item")
+
+
+def _check_end(rule: _Rule, node: _Node, event: Event) -> None:
+    """Everything within has ended, and what ends is what began."""
+    if not node.is_settled():
+        raise IllegalEvent(f"{event.type} while something within is still open")
+    if any(getattr(getattr(event, name), "id", None) != getattr(node.value, "id", None) for name in rule.names):
+        raise IllegalEvent(f"{event.type} with an id that is not the item's")
 
 
 def fold(events: Iterable[Event]) -> Response:

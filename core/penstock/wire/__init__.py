@@ -8,10 +8,47 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from ._base import NULL, UNSET, Event, Fold, Item, ItemStatus, Part, UnsetType, Wire
-from .apply_patch import ApplyPatchTool
-from .code_interpreter import CodeInterpreterTool
-from .computer import ComputerTool, ComputerUsePreviewTool
+from ._base import NULL, UNKNOWN, UNSET, Event, Fold, Item, ItemEvent, ItemStatus, Part, Unknown, UnsetType, Wire
+from .apply_patch import (
+    ApplyPatchCall,
+    ApplyPatchCallOutput,
+    ApplyPatchOperation,
+    ApplyPatchTool,
+    CreateFile,
+    DeleteFile,
+    UpdateFile,
+)
+from .audio import AudioDelta, AudioDone, AudioTranscriptDelta, AudioTranscriptDone
+from .code_interpreter import (
+    CodeInterpreterCall,
+    CodeInterpreterCallCodeDelta,
+    CodeInterpreterCallCodeDone,
+    CodeInterpreterCallCompleted,
+    CodeInterpreterCallInProgress,
+    CodeInterpreterCallInterpreting,
+    CodeInterpreterTool,
+)
+from .compaction import CompactionCompacting, CompactionItem, CompactionTrigger
+from .computer import (
+    Click,
+    ComputerAction,
+    ComputerCall,
+    ComputerCallOutput,
+    ComputerScreenshot,
+    ComputerTool,
+    ComputerUsePreviewTool,
+    DoubleClick,
+    Drag,
+    DragPoint,
+    Keypress,
+    Move,
+    SafetyCheck,
+    Screenshot,
+    Scroll,
+    Type,
+    Wait,
+)
+from .configuration_update import ConfigurationUpdate
 from .conversation import (
     Conversation,
     ConversationReference,
@@ -32,7 +69,13 @@ from .custom_tool import (
     TextInput,
 )
 from .error import Error, ErrorBody, ErrorDetail, ResponseError
-from .file_search import FileSearchTool
+from .file_search import (
+    FileSearchCall,
+    FileSearchCallCompleted,
+    FileSearchCallInProgress,
+    FileSearchCallSearching,
+    FileSearchTool,
+)
 from .framing import ContentPartAdded, ContentPartDone, OutputItemAdded, OutputItemDone
 from .function_call import (
     FunctionCall,
@@ -41,8 +84,30 @@ from .function_call import (
     FunctionCallOutput,
     FunctionTool,
 )
-from .image_generation import ImageGenerationTool
-from .mcp import McpTool
+from .image_generation import (
+    ImageGenerationCall,
+    ImageGenerationCallCompleted,
+    ImageGenerationCallGenerating,
+    ImageGenerationCallInProgress,
+    ImageGenerationCallPartialImage,
+    ImageGenerationTool,
+)
+from .local_shell import LocalShellCall, LocalShellCallOutput, LocalShellExec, LocalShellTool
+from .mcp import (
+    McpApprovalRequest,
+    McpApprovalResponse,
+    McpCall,
+    McpCallArgumentsDelta,
+    McpCallArgumentsDone,
+    McpCallCompleted,
+    McpCallFailed,
+    McpCallInProgress,
+    McpListTools,
+    McpListToolsCompleted,
+    McpListToolsFailed,
+    McpListToolsInProgress,
+    McpTool,
+)
 from .message import (
     Annotation,
     AudioData,
@@ -69,6 +134,7 @@ from .message import (
 from .model import Model, ModelList
 from .namespace import NamespaceTool
 from .page import ItemList
+from .program import Program, ProgramOutput
 from .reasoning import (
     Effort,
     Reasoning,
@@ -104,6 +170,7 @@ from .response import (
     IncompleteDetails,
     IncompleteReason,
     InProgress,
+    InputTokens,
     InputTokensDetails,
     LifecycleEvent,
     OutputTokensDetails,
@@ -113,7 +180,26 @@ from .response import (
     Usage,
     UsageReported,
 )
-from .shell import LocalShellTool, ShellTool
+from .shell import (
+    ContainerAuto,
+    ContainerReference,
+    ExitOutcome,
+    LocalEnvironment,
+    LocalSkill,
+    ShellAction,
+    ShellCall,
+    ShellCallCommandAdded,
+    ShellCallCommandDelta,
+    ShellCallCommandDone,
+    ShellCallOutput,
+    ShellCallOutputContentDelta,
+    ShellCallOutputContentDone,
+    ShellOutcome,
+    ShellOutput,
+    ShellOutputDelta,
+    ShellTool,
+    TimeoutOutcome,
+)
 from .tool_choice import (
     AllowedTool,
     ToolChoice,
@@ -138,7 +224,18 @@ from .tool_choice import (
     ToolChoiceWebSearchPreview2025,
 )
 from .tool_search import ProgrammaticToolCallingTool, ToolSearchTool
-from .web_search import WebSearchPreviewTool, WebSearchPreviewTool2025, WebSearchTool, WebSearchTool2025
+from .unknown import UnknownAnnotation, UnknownEvent, UnknownItem, UnknownPart, UnknownTool
+from .web_search import (
+    WebSearchCall,
+    WebSearchCallCompleted,
+    WebSearchCallInProgress,
+    WebSearchCallSearching,
+    WebSearchPreviewTool,
+    WebSearchPreviewTool2025,
+    WebSearchTool,
+    WebSearchTool2025,
+)
+from .websocket import ClientEvent, Steer, SteerError, SteerFailed, WebSocketError, WebSocketErrorDetail
 
 Tool: TypeAlias = (
     FunctionTool
@@ -159,15 +256,41 @@ Tool: TypeAlias = (
     | ShellTool
     | LocalShellTool
     | ApplyPatchTool
+    | UnknownTool
 )
 
-OutputPart: TypeAlias = OutputText | Refusal | ReasoningText
-ContentPart: TypeAlias = InputText | InputImage | InputFile | InputAudio | OutputText | Refusal
+OutputPart: TypeAlias = OutputText | Refusal | ReasoningText | UnknownPart
+ContentPart: TypeAlias = InputText | InputImage | InputFile | InputAudio | OutputText | Refusal | UnknownPart
 
-OutputItem: TypeAlias = Message | ReasoningItem | FunctionCall | CustomToolCall
-InputItem: TypeAlias = (
-    Message | ReasoningItem | FunctionCall | FunctionCallOutput | CustomToolCall | CustomToolCallOutput | ItemReference
+OutputItem: TypeAlias = (
+    Message
+    | ReasoningItem
+    | FunctionCall
+    | FunctionCallOutput
+    | CustomToolCall
+    | CustomToolCallOutput
+    | LocalShellCall
+    | LocalShellCallOutput
+    | ShellCall
+    | ShellCallOutput
+    | ApplyPatchCall
+    | ApplyPatchCallOutput
+    | ComputerCall
+    | ComputerCallOutput
+    | WebSearchCall
+    | FileSearchCall
+    | CodeInterpreterCall
+    | ImageGenerationCall
+    | McpCall
+    | McpListTools
+    | McpApprovalRequest
+    | McpApprovalResponse
+    | Program
+    | ProgramOutput
+    | CompactionItem
+    | UnknownItem
 )
+InputItem: TypeAlias = OutputItem | ItemReference | CompactionTrigger | ConfigurationUpdate
 
 StreamEvent: TypeAlias = (
     Created
@@ -197,4 +320,38 @@ StreamEvent: TypeAlias = (
     | FunctionCallArgumentsDone
     | CustomToolCallInputDelta
     | CustomToolCallInputDone
+    | ShellCallCommandAdded
+    | ShellCallCommandDelta
+    | ShellCallCommandDone
+    | ShellCallOutputContentDelta
+    | ShellCallOutputContentDone
+    | WebSearchCallInProgress
+    | WebSearchCallSearching
+    | WebSearchCallCompleted
+    | FileSearchCallInProgress
+    | FileSearchCallSearching
+    | FileSearchCallCompleted
+    | CodeInterpreterCallInProgress
+    | CodeInterpreterCallCodeDelta
+    | CodeInterpreterCallCodeDone
+    | CodeInterpreterCallInterpreting
+    | CodeInterpreterCallCompleted
+    | ImageGenerationCallInProgress
+    | ImageGenerationCallGenerating
+    | ImageGenerationCallPartialImage
+    | ImageGenerationCallCompleted
+    | McpCallInProgress
+    | McpCallArgumentsDelta
+    | McpCallArgumentsDone
+    | McpCallCompleted
+    | McpCallFailed
+    | McpListToolsInProgress
+    | McpListToolsCompleted
+    | McpListToolsFailed
+    | CompactionCompacting
+    | AudioDelta
+    | AudioDone
+    | AudioTranscriptDelta
+    | AudioTranscriptDone
+    | UnknownEvent
 )

@@ -1,7 +1,7 @@
 """The ground of the vocabulary: what every struct on the wire is, and the fold words.
 
-It knows msgspec and nothing else; it never runs, decodes or folds anything itself. A fold word is data:
-`penstock.transcript` is what reads it.
+It knows msgspec and nothing else; it never runs or folds anything itself, and decodes no more than the `type` of what
+is unknown. A fold word is data: `penstock.transcript` is what reads it.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ from msgspec import UNSET, UnsetType
 
 __all__ = [
     "NULL",
+    "UNKNOWN",
     "UNSET",
     "Event",
     "Fold",
     "Item",
+    "ItemEvent",
     "ItemStatus",
     "Part",
     "Tool",
+    "Unknown",
     "UnsetType",
     "Wire",
     "adopt",
@@ -34,11 +37,42 @@ __all__ = [
 NULL = msgspec.Raw(b"null")
 """JSON null where a field holds undecoded JSON (msgspec takes no union of `Raw` and None)."""
 
+UNKNOWN = "$unknown"
+"""The key, and the tag, of what nobody here knows. It stands in structs alone, never in JSON that is sent."""
+
 ItemStatus: TypeAlias = Literal["in_progress", "completed", "incomplete"]
 
 
-class Wire(msgspec.Struct, kw_only=True):
+class Unknown:
+    """The keys of an object that its struct has no field for, undecoded; never none.
+
+    It is no struct and no dictionary on purpose: msgspec neither reads nor writes it by itself, so that no JSON can
+    bring one in, and an encoder which would lose or leak it fails. `penstock.lossless` does both.
+    """
+
+    __slots__ = ("fields",)
+
+    def __init__(self, fields: dict[str, msgspec.Raw]) -> None:
+        self.fields = fields
+
+    @property
+    def type(self) -> str:
+        """What an object of no known type calls itself."""
+        return msgspec.json.decode(self.fields["type"], type=str)
+
+    def __repr__(self) -> str:
+        return f"Unknown({', '.join(self.fields)})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Unknown) and other.fields == self.fields
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Wire(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A JSON object of the Responses API. A field whose value is `UNSET` is absent from the JSON."""
+
+    unknown: Unknown | UnsetType = msgspec.field(default=UNSET, name=UNKNOWN)
 
 
 class _Typed(Wire, kw_only=True, tag_field="type", tag=""):
@@ -47,7 +81,8 @@ class _Typed(Wire, kw_only=True, tag_field="type", tag=""):
     @property
     def type(self) -> str:
         """The value of the `type` key, such as `message` or `response.created`."""
-        return str(self.__struct_config__.tag)
+        tag = self.__struct_config__.tag
+        return self.unknown.type if tag == UNKNOWN and self.unknown else str(tag)
 
 
 class Part(_Typed, kw_only=True, tag=""):
@@ -70,7 +105,10 @@ class Fold(NamedTuple):
 
 
 def append(field: str, *, source: str = "delta", extend: str | None = None) -> Fold:
-    """The event's `source` is one more piece of the object's `field`; its list `extend`, if any, grows that list."""
+    """The event's `source` is one more piece of the object's `field`; its list `extend`, if any, grows that list.
+
+    A dot leads into a field: `action.commands`.
+    """
     return Fold("append", (field, source) if extend is None else (field, source, extend))
 
 
@@ -110,3 +148,10 @@ class Event(_Typed, kw_only=True, tag=""):
     fold: ClassVar[Fold]
 
     sequence_number: int = -1
+
+
+class ItemEvent(Event, kw_only=True, tag=""):
+    """An event about one output item."""
+
+    item_id: str
+    output_index: int

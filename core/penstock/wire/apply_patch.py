@@ -1,16 +1,63 @@
-"""The patch family: the tool by which a model edits files.
+"""The patch family: changes of one file each, which the client makes.
 
-It knows the tool's settings only.
+It knows OpenAI's `ApplyPatchTool`, the call and its output; it never reads a diff.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
-from ._base import UNSET, Tool, UnsetType
+import msgspec
+
+from ._base import UNSET, Item, Tool, UnsetType, Wire
 
 
 class ApplyPatchTool(Tool, kw_only=True, tag="apply_patch"):
     """The client applies the model's patches."""
 
     allowed_callers: list[Literal["direct", "programmatic"]] | None | UnsetType = UNSET
+
+
+class CreateFile(Wire, kw_only=True, tag_field="type", tag="create_file"):
+    """A new file with what the diff adds."""
+
+    path: str
+    diff: str
+
+
+class UpdateFile(Wire, kw_only=True, tag_field="type", tag="update_file"):
+    """A file that the diff changes."""
+
+    path: str
+    diff: str
+
+
+class DeleteFile(Wire, kw_only=True, tag_field="type", tag="delete_file"):
+    """A file that goes."""
+
+    path: str
+
+
+ApplyPatchOperation: TypeAlias = CreateFile | UpdateFile | DeleteFile
+
+
+class ApplyPatchCall(Item, kw_only=True, tag="apply_patch_call"):
+    """A change to make. OpenAI knows no `incomplete` one."""
+
+    id: str | None | UnsetType = UNSET
+    status: Literal["in_progress", "completed"]
+    call_id: str
+    operation: ApplyPatchOperation
+    caller: msgspec.Raw | UnsetType = UNSET
+    created_by: str | UnsetType = UNSET
+
+
+class ApplyPatchCallOutput(Item, kw_only=True, tag="apply_patch_call_output"):
+    """Whether the change was made, and what there is to say of it."""
+
+    id: str | None | UnsetType = UNSET
+    status: Literal["completed", "failed"]
+    call_id: str
+    output: str | None | UnsetType = UNSET
+    caller: msgspec.Raw | UnsetType = UNSET
+    created_by: str | UnsetType = UNSET

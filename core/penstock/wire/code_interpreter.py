@@ -1,15 +1,15 @@
-"""The code interpreter family: the hosted tool.
+"""The code interpreter family: the hosted tool, its call, and the events of the call and its code.
 
-Its settings stay the bytes that the client sent: no driver here reads them yet.
+The tool's settings, and what the code gave out, stay the bytes that were sent: nothing here reads them.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import msgspec
 
-from ._base import UNSET, Tool, UnsetType
+from ._base import NULL, UNSET, Fold, Item, ItemEvent, Tool, UnsetType, append, settle, status
 
 
 class CodeInterpreterTool(Tool, kw_only=True, tag="code_interpreter"):
@@ -17,3 +17,48 @@ class CodeInterpreterTool(Tool, kw_only=True, tag="code_interpreter"):
 
     container: msgspec.Raw
     allowed_callers: list[Literal["direct", "programmatic"]] | None | UnsetType = UNSET
+
+
+class CodeInterpreterCall(Item, kw_only=True, tag="code_interpreter_call"):
+    """Code that a server ran in a container. `outputs` is null where they were not asked for."""
+
+    id: str | None | UnsetType = UNSET
+    status: Literal["in_progress", "completed", "incomplete", "interpreting", "failed"] | None | UnsetType = UNSET
+    container_id: str
+    code: str | None = None
+    outputs: msgspec.Raw = NULL
+
+
+class CodeInterpreterCallInProgress(ItemEvent, kw_only=True, tag="response.code_interpreter_call.in_progress"):
+    """The call begins."""
+
+    fold: ClassVar[Fold] = status("in_progress")
+
+
+class CodeInterpreterCallCodeDelta(ItemEvent, kw_only=True, tag="response.code_interpreter_call_code.delta"):
+    """A piece of the code."""
+
+    fold: ClassVar[Fold] = append("code")
+
+    delta: str
+    obfuscation: str | UnsetType = UNSET
+
+
+class CodeInterpreterCallCodeDone(ItemEvent, kw_only=True, tag="response.code_interpreter_call_code.done"):
+    """The code is whole."""
+
+    fold: ClassVar[Fold] = settle("code")
+
+    code: str
+
+
+class CodeInterpreterCallInterpreting(ItemEvent, kw_only=True, tag="response.code_interpreter_call.interpreting"):
+    """The code runs."""
+
+    fold: ClassVar[Fold] = status("interpreting")
+
+
+class CodeInterpreterCallCompleted(ItemEvent, kw_only=True, tag="response.code_interpreter_call.completed"):
+    """The code has run."""
+
+    fold: ClassVar[Fold] = status("completed")

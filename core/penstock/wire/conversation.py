@@ -32,20 +32,20 @@ class ItemReference(Item, kw_only=True, tag="item_reference"):
     id: str
 
 
-class CreateConversation(Wire, kw_only=True):
+class CreateConversation(Wire, kw_only=True, forbid_unknown_fields=False):
     """The body of `POST /conversations`."""
 
     items: Annotated[list[wire.InputItem], msgspec.Meta(max_length=20)] | None = None
     metadata: Metadata | None = None
 
 
-class UpdateConversation(Wire, kw_only=True):
+class UpdateConversation(Wire, kw_only=True, forbid_unknown_fields=False):
     """The body of `POST /conversations/{id}`."""
 
     metadata: Metadata | None = None
 
 
-class CreateConversationItems(Wire, kw_only=True):
+class CreateConversationItems(Wire, kw_only=True, forbid_unknown_fields=False):
     """The body of `POST /conversations/{id}/items`."""
 
     items: Annotated[list[wire.InputItem], msgspec.Meta(min_length=1, max_length=20)]

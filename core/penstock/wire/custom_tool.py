@@ -51,6 +51,7 @@ class CustomToolCall(Item, kw_only=True, tag="custom_tool_call"):
     namespace: str | None | UnsetType = UNSET
     caller: msgspec.Raw | UnsetType = UNSET
     async_: bool | None | UnsetType = msgspec.field(default=UNSET, name="async")
+    created_by: str | None | UnsetType = UNSET
 
 
 class CustomToolCallOutput(Item, kw_only=True, tag="custom_tool_call_output"):
@@ -61,6 +62,7 @@ class CustomToolCallOutput(Item, kw_only=True, tag="custom_tool_call_output"):
     call_id: str
     output: str | list[wire.ContentPart]
     caller: msgspec.Raw | UnsetType = UNSET
+    created_by: str | None | UnsetType = UNSET
 
 
 class CustomToolCallInputDelta(Event, kw_only=True, tag="response.custom_tool_call_input.delta"):

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ._base import Event, Fold, Wire, nothing
+import msgspec
+
+from ._base import UNSET, Event, Fold, UnsetType, Wire, nothing
 
 
 class ErrorDetail(Wire, kw_only=True):
@@ -26,10 +28,13 @@ class ErrorBody(Wire, kw_only=True):
 
 
 class ResponseError(Wire, kw_only=True):
-    """The `error` of a failed Response."""
+    """The `error` of a failed Response. The keys that may be absent come from relayed ones."""
 
     code: str
     message: str
+    param: str | None | UnsetType = UNSET
+    type: str | None | UnsetType = UNSET
+    misalignment: msgspec.Raw | UnsetType = UNSET
 
 
 class Error(Event, kw_only=True, tag="error"):

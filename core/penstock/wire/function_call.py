@@ -41,6 +41,7 @@ class FunctionCall(Item, kw_only=True, tag="function_call"):
     namespace: str | None | UnsetType = UNSET
     caller: msgspec.Raw | UnsetType = UNSET
     async_: bool | None | UnsetType = msgspec.field(default=UNSET, name="async")
+    created_by: str | None | UnsetType = UNSET
 
 
 class FunctionCallOutput(Item, kw_only=True, tag="function_call_output"):
@@ -53,6 +54,7 @@ class FunctionCallOutput(Item, kw_only=True, tag="function_call_output"):
     name: str | None | UnsetType = UNSET
     namespace: str | None | UnsetType = UNSET
     caller: msgspec.Raw | UnsetType = UNSET
+    created_by: str | None | UnsetType = UNSET
 
 
 class FunctionCallArgumentsDelta(Event, kw_only=True, tag="response.function_call_arguments.delta"):

@@ -1,13 +1,15 @@
-"""The image generation family: the hosted tool.
+"""The image generation family: the hosted tool, its call, and the call's events.
 
-Its settings stay the bytes that the client sent: no driver here reads them yet.
+The tool's settings stay the bytes that were sent, and images base64: nothing here reads them.
 """
 
 from __future__ import annotations
 
+from typing import ClassVar, Literal
+
 import msgspec
 
-from ._base import UNSET, Tool, UnsetType
+from ._base import UNSET, Fold, Item, ItemEvent, Tool, UnsetType, nothing, status
 
 
 class ImageGenerationTool(Tool, kw_only=True, tag="image_generation"):
@@ -28,3 +30,50 @@ class ImageGenerationTool(Tool, kw_only=True, tag="image_generation"):
     quality: str | None | UnsetType = UNSET
     size: str | None | UnsetType = UNSET
     svg: msgspec.Raw | UnsetType = UNSET
+
+
+class ImageGenerationCall(Item, kw_only=True, tag="image_generation_call"):
+    """An image that a server made. `result` is its base64, null until it is there."""
+
+    id: str | None | UnsetType = UNSET
+    status: Literal["in_progress", "completed", "generating", "failed"] | None | UnsetType = UNSET
+    result: str | None = None
+    revised_prompt: str | None | UnsetType = UNSET
+    action: str | None | UnsetType = UNSET
+    background: str | None | UnsetType = UNSET
+    output_format: str | None | UnsetType = UNSET
+    quality: str | None | UnsetType = UNSET
+    size: str | None | UnsetType = UNSET
+    error: msgspec.Raw | UnsetType = UNSET
+    svg_usage: msgspec.Raw | UnsetType = UNSET
+
+
+class ImageGenerationCallInProgress(ItemEvent, kw_only=True, tag="response.image_generation_call.in_progress"):
+    """The call begins."""
+
+    fold: ClassVar[Fold] = status("in_progress")
+
+
+class ImageGenerationCallGenerating(ItemEvent, kw_only=True, tag="response.image_generation_call.generating"):
+    """The image is being made."""
+
+    fold: ClassVar[Fold] = status("generating")
+
+
+class ImageGenerationCallPartialImage(ItemEvent, kw_only=True, tag="response.image_generation_call.partial_image"):
+    """The image as far as it has come; it never becomes the call's `result`."""
+
+    fold: ClassVar[Fold] = nothing()
+
+    partial_image_index: int
+    partial_image_b64: str
+    background: str | None | UnsetType = UNSET
+    output_format: str | None | UnsetType = UNSET
+    quality: str | None | UnsetType = UNSET
+    size: str | None | UnsetType = UNSET
+
+
+class ImageGenerationCallCompleted(ItemEvent, kw_only=True, tag="response.image_generation_call.completed"):
+    """The image is made."""
+
+    fold: ClassVar[Fold] = status("completed")

@@ -13,6 +13,7 @@ import msgspec
 from penstock import wire
 
 from ._base import UNSET, Event, Fold, Item, ItemStatus, Part, UnsetType, Wire, append, settle
+from .unknown import UnknownAnnotation
 
 ImageDetail: TypeAlias = Literal["low", "high", "auto", "original"]
 
@@ -91,7 +92,7 @@ class FilePath(Wire, kw_only=True, tag_field="type", tag="file_path"):
     index: int = 0
 
 
-Annotation: TypeAlias = FileCitation | UrlCitation | ContainerFileCitation | FilePath
+Annotation: TypeAlias = FileCitation | UrlCitation | ContainerFileCitation | FilePath | UnknownAnnotation
 
 
 class TopLogprob(Wire, kw_only=True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from ._base import Tool
 from .custom_tool import CustomTool
 from .function_call import FunctionName, FunctionTool
+from .unknown import UnknownTool
 
 
 class NamespaceTool(Tool, kw_only=True, tag="namespace"):
@@ -15,4 +16,4 @@ class NamespaceTool(Tool, kw_only=True, tag="namespace"):
 
     name: FunctionName
     description: str
-    tools: list[FunctionTool | CustomTool]
+    tools: list[FunctionTool | CustomTool | UnknownTool]

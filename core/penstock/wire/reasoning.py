@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal, TypeAlias
 
 from ._base import UNSET, Event, Fold, Item, ItemStatus, Part, UnsetType, Wire, append, close, open_, settle
+from .unknown import UnknownPart
 
 Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 SummaryStyle: TypeAlias = Literal["auto", "concise", "detailed"]
@@ -40,8 +41,8 @@ class ReasoningItem(Item, kw_only=True, tag="reasoning"):
 
     id: str | None | UnsetType = UNSET
     status: ItemStatus | None | UnsetType = UNSET
-    summary: list[SummaryText] = []
-    content: list[ReasoningText] | None | UnsetType = UNSET
+    summary: list[SummaryText | UnknownPart] = []
+    content: list[ReasoningText | UnknownPart] | None | UnsetType = UNSET
     encrypted_content: str | None | UnsetType = UNSET
 
 
@@ -83,7 +84,7 @@ class ReasoningSummaryPartAdded(_SummaryEvent, kw_only=True, tag="response.reaso
 
     fold: ClassVar[Fold] = open_("part")
 
-    part: SummaryText
+    part: SummaryText | UnknownPart
 
 
 class ReasoningSummaryTextDelta(_SummaryEvent, kw_only=True, tag="response.reasoning_summary_text.delta"):
@@ -108,5 +109,5 @@ class ReasoningSummaryPartDone(_SummaryEvent, kw_only=True, tag="response.reason
 
     fold: ClassVar[Fold] = close("part")
 
-    part: SummaryText
+    part: SummaryText | UnknownPart
     status: Literal["incomplete"] | None | UnsetType = UNSET

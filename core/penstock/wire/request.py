@@ -12,7 +12,7 @@ import msgspec
 
 from penstock import wire
 
-from ._base import UNSET, UnsetType, Wire
+from ._base import NULL, UNSET, UnsetType, Wire
 from .conversation import ConversationReference, Metadata
 from .reasoning import Reasoning
 from .tool_choice import ToolChoice
@@ -58,8 +58,8 @@ class TextConfig(Wire, kw_only=True):
 class StreamOptions(Wire, kw_only=True):
     """How the stream is written."""
 
-    include_obfuscation: bool | None = None
-    include_usage: bool | None = None
+    include_obfuscation: bool | None | UnsetType = UNSET
+    include_usage: bool | None | UnsetType = UNSET
 
 
 class Prompt(Wire, kw_only=True):
@@ -86,7 +86,7 @@ class PromptCacheOptions(Wire, kw_only=True):
     prewarm: bool | UnsetType = UNSET
 
 
-class CreateResponse(Wire, kw_only=True):
+class CreateResponse(Wire, kw_only=True, forbid_unknown_fields=False):
     """What a client asks for. Token counts are tokens; penalties run from -2 to 2."""
 
     model: str | None = None
@@ -123,6 +123,11 @@ class CreateResponse(Wire, kw_only=True):
     prompt_cache_retention: Literal["in_memory", "24h"] | None = None
     prompt_cache_options: PromptCacheOptions | None = None
     user: str | None = None
+
+    access_programs: msgspec.Raw = NULL
+    background_options: msgspec.Raw = NULL
+    image: msgspec.Raw = NULL
+    moderation: msgspec.Raw = NULL
 
     seed: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | None = None
     stop: str | Annotated[list[str], msgspec.Meta(max_length=4)] | None = None

@@ -20,7 +20,7 @@ from .request import Prompt, PromptCacheOptions, ServiceTier, TextConfig
 from .tool_choice import ToolChoice
 
 ResponseStatus: TypeAlias = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
-IncompleteReason: TypeAlias = Literal["max_output_tokens", "content_filter"]
+IncompleteReason: TypeAlias = Literal["max_output_tokens", "content_filter", "max_messages", "steered"]
 
 
 class InputTokensDetails(Wire, kw_only=True):
@@ -28,6 +28,7 @@ class InputTokensDetails(Wire, kw_only=True):
 
     cached_tokens: int = 0
     cache_write_tokens: int = 0
+    cache_write_tokens_details: msgspec.Raw | UnsetType = UNSET
 
 
 class OutputTokensDetails(Wire, kw_only=True):
@@ -47,6 +48,14 @@ class Usage(Wire, kw_only=True):
     estimated: Literal[True] | UnsetType = UNSET
 
 
+class InputTokens(Wire, kw_only=True):
+    """How many tokens a request's input has. `estimated` is there, and true, where the upstream does not count."""
+
+    object: Literal["response.input_tokens"] = "response.input_tokens"
+    input_tokens: int
+    estimated: Literal[True] | UnsetType = UNSET
+
+
 class IncompleteDetails(Wire, kw_only=True):
     """Why a response stopped early; null where OpenAI has no word for it, as when the server had to stop."""
 
@@ -54,7 +63,7 @@ class IncompleteDetails(Wire, kw_only=True):
 
 
 class Response(Wire, kw_only=True):
-    """A model's response. Times are Unix seconds."""
+    """A model's response. Times are Unix seconds. What stands behind `metadata` is told of relayed ones alone."""
 
     id: str
     object: Literal["response"] = "response"
@@ -92,6 +101,13 @@ class Response(Wire, kw_only=True):
     usage: Usage | None = None
     user: str | None = None
     metadata: dict[str, str] = {}
+
+    image: msgspec.Raw | UnsetType = UNSET
+    access_programs: msgspec.Raw | UnsetType = UNSET
+    input_transformations: msgspec.Raw | UnsetType = UNSET
+    moderation: msgspec.Raw | UnsetType = UNSET
+    prompt_cache_diagnostics: msgspec.Raw | UnsetType = UNSET
+    tool_usage: msgspec.Raw | UnsetType = UNSET
 
 
 class LifecycleEvent(Event, kw_only=True, tag=""):

@@ -1,15 +1,15 @@
-"""The web search family: the hosted tool under its four names.
+"""The web search family: the hosted tool under its four names, its call, and the call's events.
 
-Its settings stay the bytes that the client sent: no driver here reads them yet.
+The tool's settings, and what a search did and found, stay the bytes that were sent: nothing here reads them.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import msgspec
 
-from ._base import UNSET, Tool, UnsetType
+from ._base import UNSET, Fold, Item, ItemEvent, Tool, UnsetType, status
 
 
 class WebSearchTool(Tool, kw_only=True, tag="web_search"):
@@ -33,3 +33,33 @@ class WebSearchPreviewTool(WebSearchTool, kw_only=True, tag="web_search_preview"
 
 class WebSearchPreviewTool2025(WebSearchTool, kw_only=True, tag="web_search_preview_2025_03_11"):
     """The same tool, by its older dated name."""
+
+
+class WebSearchCall(Item, kw_only=True, tag="web_search_call"):
+    """A search that a server made, a page that it opened, or a text that it looked for: `action` says which.
+
+    Agents send it back without `id`.
+    """
+
+    id: str | None | UnsetType = UNSET
+    status: Literal["in_progress", "searching", "completed", "failed", "incomplete"] | None | UnsetType = UNSET
+    action: msgspec.Raw | UnsetType = UNSET
+    results: msgspec.Raw | UnsetType = UNSET
+
+
+class WebSearchCallInProgress(ItemEvent, kw_only=True, tag="response.web_search_call.in_progress"):
+    """The call begins."""
+
+    fold: ClassVar[Fold] = status("in_progress")
+
+
+class WebSearchCallSearching(ItemEvent, kw_only=True, tag="response.web_search_call.searching"):
+    """The search is under way."""
+
+    fold: ClassVar[Fold] = status("searching")
+
+
+class WebSearchCallCompleted(ItemEvent, kw_only=True, tag="response.web_search_call.completed"):
+    """The search has ended."""
+
+    fold: ClassVar[Fold] = status("completed")

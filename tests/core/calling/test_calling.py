@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from core.kit import CUTS, Json, from_json, to_json
 from penstock import wire
-from penstock.calling import CALLS, OFFERS, OUTPUTS
+from penstock.calling import CALLS, OFFERS, OUTPUTS, SILENT, WISHES
 from penstock.calling.custom_tool import InputReader
 from penstock.calling.function_call import PlainReader
 
@@ -80,11 +80,21 @@ def test_history_reads(item: Json, read: Json) -> None:
     assert to_json((CALLS | OUTPUTS)[type(struct)](struct)) == read
 
 
-def test_what_can_be_called_can_be_told_back() -> None:
-    """Every call among the items that go out is one that may come back, with an output."""
-    calls = {cls for cls in get_args(wire.OutputItem) if "call_id" in cls.__struct_fields__}
-    assert calls == CALLS.keys()
-    assert {cls for cls in get_args(wire.InputItem) if cls.__name__.endswith("Output")} == OUTPUTS.keys()
+def test_every_item_says_how_it_reads() -> None:
+    """As a call, as an output, as both in one, as nothing; or it is one of those that the dialects read themselves."""
+    items = set(get_args(wire.InputItem))
+    outputs = {cls for cls in items if cls.__name__.endswith("Output")}
+    of_their_own = {cls for cls in items - outputs - SILENT if "call_id" in cls.__struct_fields__}
+    both = {wire.WebSearchCall, wire.FileSearchCall, wire.CodeInterpreterCall, wire.ImageGenerationCall, wire.McpCall}
+    assert CALLS.keys() == of_their_own | both | {wire.Program}
+    assert OUTPUTS.keys() == outputs | both
+    assert WISHES < SILENT
+    assert items - CALLS.keys() - OUTPUTS.keys() - SILENT == {
+        wire.Message,
+        wire.ReasoningItem,
+        wire.ItemReference,
+        wire.CompactionItem,
+    }
 
 
 # Arguments while they come.

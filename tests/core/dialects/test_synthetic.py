@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.calling import OFFERS, CallForm, Offer
+from penstock.calling import OFFERS, Form, Offer
 from penstock.dialects.synthetic import MODELS, count_tokens, speak
 from penstock.errors import ApiError
 from penstock.limits import Limits
@@ -16,6 +16,7 @@ from penstock.ports import Choice, Turn
 from penstock.transcript import Reducer, Transcript, fold
 from penstock.transcript.deltas import Delta, Finish, ReasoningDelta, TextDelta, ToolCallDelta, UsageDelta
 from penstock.wire import CreateResponse, Event, InputItem, Response, Tool, Usage
+from support.actions import ACTIONS
 
 QUESTION = "What is the weather in Paris today?"
 GOLDEN = (
@@ -59,9 +60,9 @@ SCHEMA = {
 Json = dict[str, Any]
 
 
-def offered(tools: list[Json]) -> list[tuple[Offer, CallForm]]:
+def offered(tools: list[Json]) -> list[tuple[Offer, Form]]:
     declared = msgspec.json.decode(json.dumps(tools), type=list[Tool])
-    return [each for tool in declared for each in OFFERS[type(tool)](tool)]
+    return [each for tool in declared for each in OFFERS[type(tool)](tool) or ()]
 
 
 def turn(said: str | list[Json] = QUESTION, *, stream: bool = True, choice: Choice | None = None, **asked: Any) -> Turn:
@@ -220,7 +221,7 @@ def test_every_token_is_counted(said: str | list[Json], asked: Json, choice: Cho
     assert end[-1] == Finish("max_output_tokens") or end[-1] == Finish()
 
 
-def transcript(turn: Turn, forms: dict[str, CallForm]) -> tuple[Response, list[Event]]:
+def transcript(turn: Turn, forms: dict[str, Form]) -> tuple[Response, list[Event]]:
     """What the engine would make of it."""
     ids = iter(range(10_000))
     told = Transcript()
@@ -247,6 +248,16 @@ def test_it_makes_a_legal_transcript(said: str | list[Json], asked: Json, choice
     finish = deltas(asked_turn)[-1]
     assert isinstance(finish, Finish)
     assert response.status == ("incomplete" if finish.incomplete else "completed")
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+@given(st.integers(0, 2**31), st.sampled_from([QUESTION, "Run ls -l, please.", ""]))
+def test_it_calls_tools_as_they_take_it(name: str, seed: int, said: str) -> None:
+    """No call of it is one that the client could not carry out."""
+    tools = [ACTIONS[name].tool]
+    asked = turn(said, choice=Choice("required", name), tools=tools, seed=seed)
+    response, _ = transcript(asked, {offer.name: form for offer, form in offered(tools)})
+    assert [item.type for item in response.output] == [ACTIONS[name].told["type"]]
 
 
 # --- text ---

@@ -128,13 +128,6 @@ WORDS: dict[str, tuple[Json, str, str]] = {
         "input[0].role",
         "'assistant', 'developer', 'system' and 'user'.",
     ),
-    "a type of item": ({"input": [{"type": "x"}]}, "input[0].type", "'message', 'reasoning', 'function_call'"),
-    "a type of part": (
-        {"input": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}]},
-        "input[0].content[0].type",
-        "'input_text', 'input_image'",
-    ),
-    "a type of tool": ({"tools": [{"type": "x"}]}, "tools[0].type", "'function', 'custom'"),
     "a choice": ({"tool_choice": "any"}, "tool_choice", "'none'"),
     "a type of choice": ({"tool_choice": {"type": "x"}}, "tool_choice.type", "'function', 'custom', 'mcp'"),
     "effort": ({"reasoning": {"effort": "much"}}, "reasoning.effort", "'high', 'low', 'max'"),

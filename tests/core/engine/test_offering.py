@@ -8,6 +8,7 @@ from core.kit import Json, plan
 from penstock.engine import Policies
 from penstock.errors import ApiError
 from penstock.ports import Choice
+from support.actions import ACTIONS
 
 F, G = {"type": "function", "name": "f"}, {"type": "function", "name": "g"}
 NOTE = {"type": "custom", "name": "note"}
@@ -82,6 +83,45 @@ FAULTS: dict[str, tuple[Json, str, str]] = {
     ),
     "an MCP tool": ({"tools": [F, MCP]}, "tools[1].type", "'mcp' is not available"),
 }
+
+
+ACTING: list[Json] = [action.tool for action in ACTIONS.values()]
+BUILT_IN: dict[str, tuple[list[Json], Any, str]] = {
+    "shell": (ACTING, {"type": "shell"}, "shell"),
+    "apply_patch": (ACTING, {"type": "apply_patch"}, "apply_patch"),
+    "computer": (ACTING, {"type": "computer"}, "computer"),
+    "computer by its other name": (ACTING, {"type": "computer_use"}, "computer"),
+    "computer by its older name": (ACTING, {"type": "computer_use_preview"}, "computer_use_preview"),
+    "the older computer by the newer name": (ACTING[-1:], {"type": "computer"}, "computer_use_preview"),
+    "the older computer by the other name": (ACTING[-1:], {"type": "computer_use"}, "computer_use_preview"),
+    "the newer computer by the older name": (ACTING[3:4], {"type": "computer_use_preview"}, "computer"),
+}
+
+
+@pytest.mark.parametrize(("tools", "choice", "name"), BUILT_IN.values(), ids=BUILT_IN)
+def test_a_tool_without_a_name_is_chosen_by_its_type(tools: list[Json], choice: Json, name: str) -> None:
+    planned = plan(tools=[F, *tools], tool_choice=choice)
+    assert planned.turn.choice == Choice("required", name)
+    assert planned.ignored == []
+
+
+def test_tools_without_names_may_be_allowed() -> None:
+    choice = allowed({"type": "local_shell"}, {"type": "computer_use"}, F, mode="required")
+    planned = plan(tools=[F, G, *ACTING], tool_choice=choice)
+    assert [offer.name for offer in planned.turn.offers] == ["f", "local_shell", "computer"]
+    assert planned.turn.choice == Choice("required")
+
+
+CONTAINER = {"type": "shell", "environment": {"type": "container_auto"}}
+
+
+def test_a_shell_in_a_container_is_not_the_clients_to_run() -> None:
+    assert plan(tools=[F, CONTAINER]).ignored == ["tools.shell"]
+    assert [offer.name for offer in plan(tools=[F, CONTAINER]).turn.offers] == ["f"]
+    for asked, policies in (({"tool_choice": {"type": "shell"}}, Policies()), ({}, Policies(absent_tools="reject"))):
+        with pytest.raises(ApiError) as caught:
+            plan(policies=policies, tools=[F, CONTAINER], **asked)
+        assert caught.value.status == 400
 
 
 @pytest.mark.parametrize(("fields", "param", "told"), FAULTS.values(), ids=FAULTS)

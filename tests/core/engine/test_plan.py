@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 from openai.types.responses import Response
 
-from core.kit import NOW_S, Json, Spoken, plan, routes, to_json
+from core.kit import NOW_S, Json, Spoken, encode, plan, routes, to_json
+from penstock.calling import OFFERS
 from penstock.engine import Policies
 from penstock.errors import ApiError
 from penstock.secrets import Secret
-from penstock.wire import CreateResponse
+from penstock.wire import CreateResponse, McpTool
 from support import oracle
 from support.scripts import NOTE, WEATHER
 
@@ -58,6 +59,10 @@ ECHOES: dict[str, list[tuple[Any, Any]]] = {
     "user": [("u", "u"), (None, None)],
     "presence_penalty": [(-2, -2.0), (None, 0.0)],
     "frequency_penalty": [(2, 2.0), (None, 0.0)],
+    "image": [
+        ({"context_compression": "enabled"}, {"context_compression": "disabled"}),
+        ({}, {"context_compression": "disabled"}),
+    ],
 }
 
 # Parameters that the Response has no place for, and why that is right.
@@ -67,6 +72,7 @@ UNECHOED = {
     "stream": "it says how the client reads",
     "stream_options": "it says how the client reads",
     "context_management": "it says what becomes of the context",
+    "background_options": "it says how long the client would wait",
     "seed": "OpenAI has no such parameter",
     "stop": "OpenAI has no such parameter",
     "top_k": "OpenAI has no such parameter",
@@ -76,6 +82,8 @@ UNECHOED = {
 }
 ELSEWHERE = {"previous_response_id", "conversation", "prompt", "store", "prompt_cache_options"}
 """What has tests of its own."""
+OF_OPENAI = {"access_programs", "moderation"}
+"""Asked of services of OpenAI's own. What the Response says of them is what they did: here, nothing."""
 
 
 @pytest.mark.parametrize("field", ECHOES)
@@ -94,8 +102,43 @@ def oracle_checked(**request: Any) -> Json:
 
 
 def test_every_parameter_is_echoed_or_has_a_reason_not_to_be() -> None:
-    assert set(CreateResponse.__struct_fields__) == ECHOES.keys() | UNECHOED.keys() | ELSEWHERE
+    fields = {*CreateResponse.__struct_fields__} - {"unknown"}
+    assert fields == ECHOES.keys() | UNECHOED.keys() | ELSEWHERE | OF_OPENAI
     assert not UNECHOED.keys() & Response.model_fields.keys() - {"input"}
+
+
+SERVICES: dict[str, Json] = {
+    "access_programs": {"cyber": "daybreak_blue"},
+    "background_options": {"completion_window": "2h"},
+    "image": {"context_compression": "enabled"},
+    "moderation": {"model": "omni-moderation-latest"},
+}
+
+
+@pytest.mark.parametrize("field", SERVICES)
+def test_a_service_that_no_chat_model_has_is_told_as_ignored(field: str) -> None:
+    assert plan(**{field: SERVICES[field]}).ignored == [field]
+    assert plan(**{field: None}).ignored == []
+    begun = oracle_checked(**{field: SERVICES[field]})
+    assert {key: begun[key] for key in begun.keys() & SERVICES.keys()} == (
+        {"image": {"context_compression": "disabled"}} if field == "image" else {}
+    )
+
+
+@pytest.mark.parametrize(
+    ("item", "told"),
+    [
+        ({"type": "compaction_trigger"}, ["input.compaction_trigger"]),
+        ({"type": "configuration_update", "reasoning": {"effort": "high"}}, ["input.configuration_update"]),
+        (
+            {"type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": True},
+            ["input.mcp_approval_response"],
+        ),
+        ({"type": "mcp_list_tools", "server_label": "s", "tools": []}, []),
+    ],
+)
+def test_an_item_that_asks_for_what_nobody_does_is_told_as_ignored(item: Json, told: list[str]) -> None:
+    assert plan(input=[item, {"role": "user", "content": "Hi"}, item]).ignored == told
 
 
 @pytest.mark.parametrize(
@@ -148,8 +191,12 @@ def test_a_plan_says_how_it_will_be_read(request_fields: Json, flags: dict[str, 
 SETTLED: dict[str, tuple[Json, list[str]]] = {
     "nothing": ({}, []),
     "unknown": ({"b": 1, "a": None}, ["a", "b"]),
-    "truncation": ({"truncation": "auto"}, ["truncation"]),
-    "no truncation": ({"truncation": "disabled"}, []),
+    "truncation, for which the plan is fitted later": ({"truncation": "auto"}, []),
+    "a bound on calls that nobody makes": ({"max_tool_calls": 1}, []),
+    "a bound on calls of an absent tool": (
+        {"max_tool_calls": 1, "tools": [{"type": "web_search"}]},
+        ["tools.web_search"],
+    ),
     "compaction": ({"context_management": [{"type": "compaction"}]}, ["context_management"]),
     "tools": ({"tools": [{"type": "web_search"}]}, ["tools.web_search"]),
 }
@@ -202,7 +249,6 @@ NEEDS: dict[str, tuple[Json, str]] = {
     "a turn before": ({"previous_response_id": "resp_1"}, "previous_response_id"),
     "a conversation": ({"conversation": "conv_1"}, "conversation"),
     "a conversation as an object": ({"conversation": {"id": "conv_1"}}, "conversation"),
-    "a prompt": ({"prompt": {"id": "p"}}, "prompt"),
     "background": ({"background": True}, "background"),
     "a reference": ({"input": [MESSAGE, {"type": "item_reference", "id": "msg_1"}]}, "input[1]"),
     "an input": ({"input": None}, "input"),
@@ -214,3 +260,61 @@ def test_without_a_store_what_needs_one_is_refused(request_fields: Json, param: 
     with pytest.raises(ApiError) as caught:
         plan(**request_fields)
     assert (caught.value.status, caught.value.param) == (400, param)
+
+
+# Secrets, and what nobody here knows.
+
+MCP = {"type": "mcp", "server_label": "s", "server_url": "https://example.com"}
+SECRETS: dict[str, tuple[Json, Json]] = {
+    "a token": (MCP | {"authorization": "tok-1"}, MCP | {"authorization": "<redacted>"}),
+    "headers": (
+        MCP | {"headers": {"X-Key": "tok-1", "Y": ""}},
+        MCP | {"headers": {"X-Key": "<redacted>", "Y": "<redacted>"}},
+    ),
+    "no secret": (MCP | {"authorization": None, "headers": {}}, MCP | {"authorization": None, "headers": {}}),
+    "a tool that nobody knows": (
+        {"type": "new", "authorization": "tok-1", "headers": {"a": "tok-1"}, "port": 1},
+        {"type": "new", "authorization": "<redacted>", "headers": "<redacted>", "port": 1},
+    ),
+}
+
+
+@pytest.mark.parametrize(("asked", "told"), SECRETS.values(), ids=SECRETS)
+def test_secrets_of_tools_are_not_echoed(asked: Json, told: Json, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(OFFERS, McpTool, lambda tool: iter(()))  # as it will be once there is a driver
+    planned = plan(tools=[asked, WEATHER])
+    assert to_json(planned.skeleton)["tools"] == [told, WEATHER]
+    assert "tok-1" not in encode(planned.skeleton).decode()
+    assert to_json(planned.turn.request)["tools"] == [asked, WEATHER]
+
+
+NEW = {"type": "new"}
+STRANGERS: dict[str, tuple[Any, str, str]] = {
+    "an item": ([MESSAGE, NEW], "input[1]", "unknown_item"),
+    "a part of a message": ([{"role": "user", "content": [NEW]}], "input[0].content[0]", "unknown_part"),
+    "a part of a thought": ([{"type": "reasoning", "summary": [NEW]}], "input[0].summary[0]", "unknown_part"),
+    "a part of an output": (
+        [
+            {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+            {"type": "function_call_output", "call_id": "c", "output": [NEW, {"type": "input_text", "text": "x"}]},
+        ],
+        "input[1].output[0]",
+        "unknown_part",
+    ),
+}
+
+
+@pytest.mark.parametrize(("given", "place", "code"), STRANGERS.values(), ids=STRANGERS)
+def test_what_nobody_knows_is_told_or_rejected(given: Any, place: str, code: str) -> None:
+    for policy in ("ignore", "forward"):
+        assert plan(policies=Policies(unknown_parameters=policy), input=given).ignored == [f"{place}.new"]
+    with pytest.raises(ApiError) as caught:
+        plan(policies=Policies(unknown_parameters="reject"), input=given)
+    assert (caught.value.status, caught.value.param, caught.value.code) == (400, f"{place}.type", code)
+
+
+@pytest.mark.parametrize("field", ["text", "reasoning", "prompt_cache_options", "tools"])
+def test_what_nobody_knows_of_a_setting_is_echoed(field: str) -> None:
+    asked = [WEATHER | {"new": [1]}] if field == "tools" else {"new": [1]}
+    told = to_json(plan(**{field: asked}).skeleton)[field]
+    assert (told[0] if field == "tools" else told)["new"] == [1]

@@ -1,5 +1,7 @@
 """Whatever an upstream says, and wherever it stops: a legal stream with one end, and nothing said is lost."""
 
+import json
+import re
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -144,12 +146,25 @@ def check_said(speech: list[Delta], response: Json, *, well: bool) -> None:
             assert here == inside(there) if well else inside(there).startswith(here)
 
 
+HEAD = re.compile(r'\{"input": ?"')
+
+
+def string_begun(inside: str) -> str:
+    """What the whole escapes at the beginning of a string say."""
+    while True:
+        try:
+            return str(json.loads(f'"{inside}"', strict=False))
+        except ValueError:
+            inside = inside[:-1]
+
+
 def inside(arguments: str) -> str:
     """The input within arguments of any form."""
     try:
         value = msgspec.json.decode(arguments)["input"]
     except (msgspec.DecodeError, KeyError, TypeError):
-        return arguments.removeprefix('{"input": "').replace('\\"', '"')
+        begun = HEAD.match(arguments)
+        return string_begun(arguments[begun.end() :]) if begun else arguments
     return value if isinstance(value, str) else arguments
 
 

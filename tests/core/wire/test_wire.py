@@ -10,11 +10,11 @@ import pytest
 from core.kit import Json, encode, from_json, skeleton, to_json
 from penstock import wire
 from requirements import shows
-from support import samples
-from support.oracle import PROMISED
+from support import hosted, samples
+from support.oracle import PROMISED, check_response
 
 EVENTS = get_args(wire.StreamEvent)
-OTHER_NAMES = {wire.UsageReported: "Usage is what it reports"}
+OTHER_NAMES = {wire.UsageReported: "Usage is what it reports", wire.UnknownEvent: "it stands for any type"}
 
 ITEMS: list[Json] = [
     {"type": "message", "role": "user", "content": ""},
@@ -53,6 +53,78 @@ ITEMS: list[Json] = [
     {"type": "custom_tool_call", "id": None, "call_id": "c", "name": "f", "input": ""},
     {"type": "custom_tool_call_output", "call_id": "c", "output": "", "caller": {"type": "direct"}},
     {"type": "item_reference", "id": "msg_1"},
+    {"type": "local_shell_call_output", "id": "call_1", "output": ""},
+    {
+        "type": "local_shell_call",
+        "id": "lsh_1",
+        "status": "completed",
+        "call_id": "c",
+        "action": {
+            "type": "exec",
+            "command": ["ls"],
+            "env": {"A": "b"},
+            "timeout_ms": None,
+            "user": "root",
+            "working_directory": "/",
+        },
+    },
+    {
+        "type": "shell_call",
+        "call_id": "c",
+        "action": {"commands": ["ls"], "timeout_ms": 1, "max_output_length": None},
+        "environment": {"type": "container_reference", "container_id": "cntr_1"},
+    },
+    {
+        "type": "shell_call_output",
+        "call_id": "c",
+        "output": [
+            {"stdout": "a", "stderr": "", "outcome": {"type": "exit", "exit_code": 0}},
+            {"stdout": "", "stderr": "b", "outcome": {"type": "timeout"}, "created_by": "x"},
+        ],
+        "max_output_length": 5,
+    },
+    *(
+        {"type": "apply_patch_call", "status": "completed", "call_id": "c", "operation": operation}
+        for operation in (
+            {"type": "create_file", "path": "a", "diff": "+a"},
+            {"type": "update_file", "path": "a", "diff": "@@"},
+            {"type": "delete_file", "path": "a"},
+        )
+    ),
+    {"type": "apply_patch_call_output", "status": "failed", "call_id": "c", "output": None},
+    {
+        "type": "computer_call",
+        "call_id": "c",
+        "actions": [
+            {"type": "click", "button": "wheel", "x": 1, "y": 2, "keys": ["SHIFT"]},
+            {"type": "double_click", "x": 1, "y": 2, "keys": None},
+            {"type": "drag", "path": [{"x": 1, "y": 2}, {"x": 3, "y": 4}]},
+            {"type": "keypress", "keys": ["CTRL", "C"]},
+            {"type": "move", "x": 1, "y": 2},
+            {"type": "screenshot"},
+            {"type": "scroll", "x": 1, "y": 2, "scroll_x": 0, "scroll_y": -5},
+            {"type": "type", "text": "a"},
+            {"type": "wait"},
+        ],
+        "pending_safety_checks": [{"id": "sc_1", "code": "c", "message": None}],
+    },
+    {"type": "computer_call", "call_id": "c", "action": {"type": "wait"}, "pending_safety_checks": []},
+    {
+        "type": "computer_call_output",
+        "call_id": "c",
+        "output": {"type": "computer_screenshot", "image_url": "https://example.com/a.png"},
+        "acknowledged_safety_checks": [{"id": "sc_1"}],
+    },
+    {"type": "web_search_call", "action": {"type": "open_page", "url": "https://example.com", "new": [1]}},
+    {"type": "web_search_call", "id": None, "status": "completed"},
+    {"type": "web_search_call", "status": "failed", "results": [{"title": "A"}]},
+    {"type": "image_generation_call", "result": None, "status": "failed", "error": {"message": "no", "type": "x"}},
+    {"type": "mcp_list_tools", "server_label": "s", "tools": [], "error": None},
+    {"type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": True},
+    {"type": "compaction", "encrypted_content": "x"},
+    {"type": "compaction_trigger"},
+    {"type": "configuration_update", "reasoning": {"effort": "low"}, "text": {"format": {"type": "text"}}},
+    *(events[-1]["item"] for events in hosted.ITEMS.values()),
 ]
 
 
@@ -66,6 +138,61 @@ def test_an_event_comes_back_with_every_key_that_it_had(event: Json) -> None:
     struct = from_json(event, wire.StreamEvent)
     assert msgspec.json.decode(encode(struct), type=wire.StreamEvent) == struct
     assert _lost(event, to_json(struct)) == []
+
+
+RELAYED: Json = {
+    "access_programs": {"cyber": "standard"},
+    "input_transformations": [
+        {"id": "rs_1", "action": "removed", "reason": "model_mismatch", "type": "reasoning"},
+    ],
+    "moderation": {
+        "input": {"type": "error", "code": "a", "message": "b"},
+        "output": {"type": "error", "code": "a", "message": "b"},
+    },
+    "prompt_cache_diagnostics": {"type": "cache_hit"},
+    "tool_usage": {
+        "image_gen": {
+            "input_tokens": 1,
+            "input_tokens_details": {"image_tokens": 0, "text_tokens": 1},
+            "output_tokens": 1,
+            "total_tokens": 2,
+        },
+        "web_search": {"num_requests": 1},
+    },
+    "usage": samples.USAGE
+    | {
+        "input_tokens_details": {
+            "cached_tokens": 0,
+            "cache_write_tokens": 2,
+            "cache_write_tokens_details": {"ttl_12h_tokens": 1, "ttl_30m_tokens": 1},
+        }
+    },
+}
+FAILED: Json = {
+    "status": "failed",
+    "completed_at": None,
+    "error": {
+        "code": "misalignment_policy_violation",
+        "message": "no",
+        "param": None,
+        "type": "x",
+        "misalignment": {"steer": None},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        RELAYED,
+        FAILED,
+        {"status": "incomplete", "completed_at": None, "incomplete_details": {"reason": "max_messages"}},
+    ],
+)
+def test_a_response_of_openais_comes_back_with_every_key_that_it_had(more: Json) -> None:
+    """Of what only its own services tell, too."""
+    sent = check_response(samples.RESPONSE | more)
+    assert _lost(sent, check_response(to_json(from_json(sent, wire.Response)))) == []
 
 
 def test_what_was_not_set_is_absent() -> None:

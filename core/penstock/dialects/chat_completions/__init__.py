@@ -1,25 +1,24 @@
 """The Chat Completions dialect: what vLLM, llama.cpp, Ollama and nearly every provider speak.
 
-`encode` makes requests, `decode` reads replies, `errors` reads refusals, `wire` is the vocabulary, `presets` knows what
-is particular about the well-known servers. All of it is pure.
+`encode` makes requests, `decode` reads replies, `tokenizers` count, `wire` is the vocabulary, `presets` knows what is
+particular about the well-known servers. All of it is pure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-import msgspec
-
-from penstock.errors import ApiError, upstream_failed
+from penstock.errors import ApiError
 from penstock.limits import Limits
-from penstock.ports import HttpRequest, Turn
+from penstock.ports import Exchange, HttpRequest, Turn
+from penstock.replies import read_context_sizes, read_models, reply_error
 from penstock.wire import Model
 
 from .decode import ChatDecoder
 from .encode import encode, to_json
-from .errors import reply_error
 from .presets import PRESETS, Preset
-from .wire import Options, ReadModels
+from .tokenizers import TOKENIZERS
+from .wire import Options
 
 _JSON = ("content-type", "application/json")
 
@@ -52,14 +51,17 @@ class ChatCompletions:
         return HttpRequest(method="GET", path="/models", headers=[("accept", "application/json")])
 
     def decode_models(self, body: bytes) -> list[Model]:
-        """The models of a reply; more about them than their ids is not kept."""
-        try:
-            models = msgspec.json.decode(body, type=ReadModels).data
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
-            raise upstream_failed("The upstream's list of models cannot be read.") from None
-        return [
-            Model(id=model.id, created=model.created or 0, owned_by=model.owned_by or "upstream") for model in models
-        ]
+        """The models of a reply."""
+        return read_models(body)
+
+    def decode_context_sizes(self, body: bytes) -> dict[str, int]:
+        """The sizes of contexts, by any of the names that backends have for them."""
+        return read_context_sizes(body)
+
+    def count(self, turn: Turn) -> Exchange[int] | None:
+        """By the tokenizer that the upstream has a route for, if it was named."""
+        tokenizer = TOKENIZERS[self._options.tokenizer]
+        return tokenizer and tokenizer(encode(turn, self._options))
 
 
 __all__ = ["PRESETS", "ChatCompletions", "Options", "Preset"]

@@ -5,7 +5,7 @@ It knows each part class by one entry in a table; a part that a chat model canno
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from penstock.calling import Output
@@ -19,6 +19,7 @@ from penstock.wire import (
     OutputText,
     Part,
     Refusal,
+    UnknownPart,
 )
 
 from . import wire
@@ -67,7 +68,9 @@ def message_content(content: str | Sequence[ContentPart], param: str) -> str | l
     """A message's content: a plain string where it is but one text, since some templates take nothing else."""
     if isinstance(content, str):
         return content
-    parts = [_part(part, f"{param}.content[{index}]") for index, part in enumerate(content)]
+    parts = [part for _, part in _parts(content, f"{param}.content")]
+    if content and not parts:
+        return ""
     return parts[0].text if len(parts) == 1 and isinstance(parts[0], wire.TextPart) else parts
 
 
@@ -75,19 +78,19 @@ def plain_text(content: str | Sequence[ContentPart], param: str) -> str:
     """The content of a message that is text alone: the assistant's, the system's and the developer's."""
     if isinstance(content, str):
         return content
-    parts = [_part(part, f"{param}.content[{index}]") for index, part in enumerate(content)]
-    for index, part in enumerate(parts):
+    texts: list[str] = []
+    for place, part in _parts(content, f"{param}.content"):
         if not isinstance(part, wire.TextPart):
-            message = "A message of this role holds text only, for this model."
-            raise invalid(message, f"{param}.content[{index}].type")
-    return "".join(part.text for part in parts if isinstance(part, wire.TextPart))
+            raise invalid("A message of this role holds text only, for this model.", f"{place}.type")
+        texts.append(part.text)
+    return "".join(texts)
 
 
 def tool_content(output: Output, param: str) -> tuple[str, list[wire.MessagePart]]:
     """What a call gave back: its text, and the parts that are none."""
     if isinstance(output.content, str):
         return output.content, []
-    parts = [_part(part, f"{param}.output[{index}]") for index, part in enumerate(output.content)]
+    parts = [part for _, part in _parts(output.content, f"{param}.output")]
     texts = [part.text for part in parts if isinstance(part, wire.TextPart)]
     others: list[wire.MessagePart] = [part for part in parts if not isinstance(part, wire.TextPart)]
     if others:
@@ -95,5 +98,9 @@ def tool_content(output: Output, param: str) -> tuple[str, list[wire.MessagePart
     return "\n".join(texts), others
 
 
-def _part(part: ContentPart, param: str) -> wire.MessagePart:
-    return _PARTS[type(part)](part, param)
+def _parts(content: Sequence[ContentPart], param: str) -> Iterator[tuple[str, wire.MessagePart]]:
+    """Each part and where it stands. Of a part of no known type the client was told that it is left out."""
+    for index, part in enumerate(content):
+        if not isinstance(part, UnknownPart):
+            place = f"{param}[{index}]"
+            yield place, _PARTS[type(part)](part, place)

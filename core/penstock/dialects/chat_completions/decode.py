@@ -10,7 +10,9 @@ from collections.abc import Callable
 
 import msgspec
 
+from penstock.characters import mended
 from penstock.errors import ApiError, upstream_failed
+from penstock.replies import ReadError, told_error
 from penstock.sse import SseReader
 from penstock.transcript.deltas import (
     AnnotationDelta,
@@ -33,7 +35,6 @@ from penstock.wire import (
 )
 
 from . import wire
-from .errors import stream_error
 from .think import ThinkSplitter
 
 _decode = msgspec.json.Decoder(wire.ReadReply).decode
@@ -131,11 +132,12 @@ class ChatDecoder:
     def _reply(self, data: bytes, out: list[Delta]) -> None:
         """One chunk, or a whole completion."""
         try:
-            reply = _decode(data)
+            reply = _read(data)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise upstream_failed(f"The upstream sent what is not a chat completion: {error}") from None
         if reply.error is not None or (reply.choices is None and reply.object == "error"):
-            raise stream_error(reply)
+            told = reply.error
+            raise told_error(told if isinstance(told, ReadError) else ReadError(message=told or reply.message))
         for choice in reply.choices or ():
             if not choice.index:  # only one was asked for
                 self._choice(choice, out)
@@ -185,6 +187,15 @@ class ChatDecoder:
                 logprobs = None
             if part.refusal:
                 out.append(RefusalDelta(part.refusal))
+
+
+def _read(data: bytes) -> wire.ReadReply:
+    try:
+        return _decode(data)
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.DecodeError, UnicodeError):  # a character in halves, it may be
+        return _decode(mended(data))
 
 
 class _Calls:

@@ -6,12 +6,12 @@ followed by its output. It reads tool families through `penstock.calling` alone,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
-from penstock.calling import CALLS, OUTPUTS, Call, Offer, Output
+from penstock.calling import CALLS, OUTPUTS, SILENT, Call, Offer, Output
 from penstock.errors import invalid
 from penstock.ports import Choice, Turn
 from penstock.wire import (
@@ -20,6 +20,7 @@ from penstock.wire import (
     InputItem,
     Message,
     ReasoningItem,
+    ReasoningText,
 )
 from penstock.wire import (
     JsonObjectFormat as AnyJson,
@@ -128,18 +129,24 @@ class _Given(NamedTuple):
     param: str
 
 
+_PAIRED = CALLS.keys() ^ OUTPUTS.keys()
+"""Calls and outputs that are items of their own. What is both in one needs no partner."""
+
+
 def _outputs(items: Sequence[InputItem]) -> dict[str, _Given]:
     """Every call's output by `call_id`, and the proof that each call has one and each output a call."""
     outputs: dict[str, _Given] = {}
     calls: set[str] = set()
     for index, item in enumerate(items):
+        if type(item) not in _PAIRED:
+            continue
         if read_output := OUTPUTS.get(type(item)):
             output = read_output(item)
             if output.call_id in outputs:
                 raise invalid(f"More than one output for call_id '{output.call_id}'.", f"input[{index}].call_id")
             outputs[output.call_id] = _Given(output, f"input[{index}]")
-        elif read_call := CALLS.get(type(item)):
-            calls.add(read_call(item).call_id)
+        else:
+            calls.add(CALLS[type(item)](item).call_id)
     _check_pairs(items, calls, outputs)
     return outputs
 
@@ -148,10 +155,12 @@ def _check_pairs(items: Sequence[InputItem], calls: set[str], outputs: dict[str,
     if calls == outputs.keys():
         return
     for index, item in enumerate(items):
-        call_id = getattr(item, "call_id", None)
-        if type(item) in CALLS and call_id not in outputs:
+        if type(item) not in _PAIRED:
+            continue
+        read_call, read_output = CALLS.get(type(item)), OUTPUTS.get(type(item))
+        if read_call and (call_id := read_call(item).call_id) not in outputs:
             raise invalid(f"No tool output found for call_id '{call_id}'.", f"input[{index}]")
-        if type(item) in OUTPUTS and call_id not in calls:
+        if read_output and (call_id := read_output(item).call_id) not in calls:
             raise invalid(f"No tool call found for the output with call_id '{call_id}'.", f"input[{index}]")
 
 
@@ -164,19 +173,19 @@ class _Writer:
         self._messages: list[wire.ChatMessage] = []
         self._thoughts: list[str] = []
         self._texts: list[str] = []
-        self._calls: list[Call] = []
+        self._calls: list[tuple[Call, _Given]] = []
 
     def write(self, item: InputItem, param: str) -> None:
         """Take the next item; `param` is its place in the request, for errors."""
         if read_call := CALLS.get(type(item)):
-            self._calls.append(read_call(item))
+            self._call(read_call(item), OUTPUTS.get(type(item)), item, param)
         elif type(item) in OUTPUTS:
             self._end_turn()
         elif isinstance(item, ReasoningItem):
             self._reasoning(item)
         elif isinstance(item, Message):
             self._message(item, param)
-        else:
+        elif type(item) not in SILENT:
             raise invalid(f"Items of type '{item.type}' cannot be sent to this model.", f"{param}.type")
 
     def system(self, text: str) -> None:
@@ -189,10 +198,19 @@ class _Writer:
         self._end_turn()
         return self._messages
 
+    def _call(self, call: Call, own_output: Callable[[Any], Output] | None, item: InputItem, param: str) -> None:
+        """A call, with the output that follows it: its own, or that of another item."""
+        if own_output is None:
+            given = self._outputs[call.call_id]
+        else:
+            given = _Given(own_output(item), param)
+            call.call_id = call.call_id or f"call_{len(self._messages)}_{len(self._calls)}"
+        self._calls.append((call, given))
+
     def _reasoning(self, item: ReasoningItem) -> None:
         if self._texts or self._calls:
             self._end_turn()
-        self._thoughts.extend(part.text for part in item.content or ())
+        self._thoughts.extend(part.text for part in item.content or () if isinstance(part, ReasoningText))
 
     def _message(self, item: Message, param: str) -> None:
         if item.role == "assistant":
@@ -214,18 +232,18 @@ class _Writer:
         if self._thoughts and self._options.reasoning_field != "none":
             setattr(message, self._options.reasoning_field, "\n".join(self._thoughts))
         if self._calls:
-            message.tool_calls = [_tool_call(call) for call in self._calls]
+            message.tool_calls = [_tool_call(call) for call, _ in self._calls]
         if self._texts or self._calls:  # thoughts that led to nothing have no message to stand in
             self._messages.append(message)
-        self._write_outputs([call.call_id for call in self._calls])
+        self._write_outputs()
         self._thoughts, self._texts, self._calls = [], [], []
 
-    def _write_outputs(self, call_ids: list[str]) -> None:
+    def _write_outputs(self) -> None:
         """Tool messages hold text; what else an output holds is shown by the user right after."""
         shown: list[wire.MessagePart] = []
-        for call_id in call_ids:
-            text, parts = tool_content(*self._outputs[call_id])
-            self._messages.append(wire.ChatMessage(role="tool", content=text, tool_call_id=call_id))
+        for call, given in self._calls:
+            text, parts = tool_content(*given)
+            self._messages.append(wire.ChatMessage(role="tool", content=text, tool_call_id=call.call_id))
             shown += parts
         if shown:
             self._messages.append(wire.ChatMessage(role="user", content=shown))

@@ -19,12 +19,14 @@ PRESETS: dict[Preset, Options] = {
         system_messages="all",  # many of these templates refuse a system message that is not the first
         reasoning_field="reasoning",  # the new name; of the two it reads only this one in the history (issue 38488)
         max_tokens_field="max_tokens",  # every version takes it; the newer name came with 0.6
+        tokenizer="vllm",  # its own route
     ),
     "llama.cpp": Options(
         system_role="system",  # as with vLLM: the model's template decides
         system_messages="all",  # as with vLLM
         reasoning_field="reasoning_content",  # "similar to DeepSeek", going back too where the template has a place
         max_tokens_field="max_tokens",  # an older name of its own n_predict; every version takes it
+        tokenizer="llama.cpp",  # its own routes
     ),
     "ollama": Options(
         system_role="system",  # roles reach the model's template as they are, and few know developer

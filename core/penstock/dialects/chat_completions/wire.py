@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from penstock.replies import ReadError
+
 
 class _Sent(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A JSON object that we send."""
@@ -31,6 +33,8 @@ class Options(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=T
     """What the upstream calls the limit of output tokens."""
     inline_think: bool = False
     """Whether thoughts stand within the text, between `<think>` and `</think>`."""
+    tokenizer: Literal["none", "vllm", "llama.cpp"] = "none"
+    """Whose routes count the tokens of an input; with none, they are estimated."""
 
 
 class TextPart(_Sent, tag_field="type", tag="text"):
@@ -308,15 +312,6 @@ class ReadUsage(_Read):
     prompt_cache_hit_tokens: int | None = None
 
 
-class ReadError(_Read):
-    """An error object."""
-
-    message: str | None = None
-    type: str | None = None
-    param: str | None = None
-    code: str | int | None = None
-
-
 class ReadReply(_Read):
     """A chunk of a stream, a whole completion, or an error told with either."""
 
@@ -325,18 +320,37 @@ class ReadReply(_Read):
     error: ReadError | str | None = None
     object: str | None = None
     message: str | None = None
-    detail: Any = None
 
 
-class ReadModel(_Read):
-    """A model of the list."""
+class TokenizeChat(_Sent):
+    """The body of vLLM's `POST /tokenize`, for messages."""
 
-    id: str
-    created: int | None = None
-    owned_by: str | None = None
+    model: str
+    messages: list[ChatMessage]
+    tools: list[FunctionTool] | None = None
 
 
-class ReadModels(_Read):
-    """The list of models."""
+class ReadTokenCount(_Read):
+    """Its reply."""
 
-    data: list[ReadModel] = []
+    count: int
+
+
+class ReadPrompt(_Read):
+    """The reply to llama.cpp's `POST /apply-template`: the messages as one text."""
+
+    prompt: str
+
+
+class TokenizeText(_Sent):
+    """The body of llama.cpp's `POST /tokenize`."""
+
+    content: str
+    add_special: Literal[True]
+    parse_special: Literal[True]
+
+
+class ReadTokens(_Read):
+    """Its reply; what each token is does not matter."""
+
+    tokens: list[msgspec.Raw]

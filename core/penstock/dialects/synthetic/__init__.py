@@ -21,6 +21,7 @@ from penstock.transcript.deltas import (
 from penstock.wire import OutputTokensDetails, Usage
 
 from .answer import Answer, SpokenCall, answer
+from .heard import hear
 from .tokens import count_tokens
 
 MODELS: tuple[str, ...] = ("synthetic",)
@@ -34,6 +35,11 @@ def speak(turn: Turn) -> Iterator[list[Delta]]:
     """
     said = answer(turn)
     return _piecewise(said) if turn.stream else iter([_whole(said)])
+
+
+def count_input(turn: Turn) -> int:
+    """What the input of a turn costs, as its usage will tell. Raises `ApiError` for what the model cannot answer."""
+    return hear(turn).input_tokens
 
 
 def _piecewise(said: Answer) -> Iterator[list[Delta]]:
@@ -79,4 +85,4 @@ def _end(said: Answer) -> list[Delta]:
     return [UsageDelta(usage), Finish(said.incomplete)]
 
 
-__all__ = ["MODELS", "count_tokens", "speak"]
+__all__ = ["MODELS", "count_input", "count_tokens", "speak"]

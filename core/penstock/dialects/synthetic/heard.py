@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from penstock.calling import CALLS, OUTPUTS, Output
+from penstock.calling import CALLS, OUTPUTS, SILENT, Output
 from penstock.errors import invalid
 from penstock.ports import Turn
 from penstock.wire import (
@@ -29,6 +29,7 @@ from penstock.wire import (
     Part,
     ReasoningItem,
     Refusal,
+    UnknownPart,
 )
 
 from .phrases import STOP_WORDS
@@ -118,8 +119,8 @@ class _Ear:
         elif read_output := OUTPUTS.get(type(item)):
             self._output(read_output(item))
         elif isinstance(item, ReasoningItem):
-            self._take("thought", "\n".join(part.text for part in item.content or item.summary))
-        else:
+            self._take("thought", "\n".join(_thoughts(item)))
+        elif type(item) not in SILENT:
             raise invalid(f"Items of type '{item.type}' cannot be sent to this model.", f"input[{index}].type")
 
     def _message(self, message: Message) -> None:
@@ -143,6 +144,10 @@ class _Ear:
             return content
         self.tokens += sum(_COSTS.get(type(part), 0) for part in content)
         return "\n".join([_TEXTS[type(part)](part) for part in content if type(part) in _TEXTS])
+
+
+def _thoughts(item: ReasoningItem) -> list[str]:
+    return [part.text for part in item.content or item.summary if not isinstance(part, UnknownPart)]
 
 
 def _settings(turn: Turn) -> list[str]:

@@ -216,6 +216,11 @@ class MemoryStore:
         end = len(items) if limit is None else start + limit
         return ItemPage(items[start:end], has_more=end < len(items))
 
+    async def item(self, owner: str, conversation_id: str, item_id: str) -> bytes | None:
+        """One item of it."""
+        entry = self._shelf.conversation(conversation_id, owner)
+        return entry.bodies.get(item_id) if entry else None
+
     async def delete_item(self, owner: str, conversation_id: str, item_id: str) -> bool:
         """Remove one item of it."""
         entry = self._shelf.conversation(conversation_id, owner)

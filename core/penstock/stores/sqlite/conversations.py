@@ -87,6 +87,14 @@ def add(db: sqlite3.Connection, owner: str, conversation_id: str, items: Sequenc
     return number is not None
 
 
+def item(db: sqlite3.Connection, owner: str, conversation_id: str, item_id: str, now: int) -> bytes | None:
+    """The body of one item of it."""
+    number = _number(db, owner, conversation_id, now)
+    sql = "SELECT body FROM conversation_items WHERE id = ? AND conversation = ?"
+    row = db.execute(sql, (item_id, number)).fetchone()
+    return None if row is None else row[0]
+
+
 def delete_item(db: sqlite3.Connection, owner: str, conversation_id: str, item_id: str, now: int) -> bool:
     """Remove one item of it."""
     number = _number(db, owner, conversation_id, now)

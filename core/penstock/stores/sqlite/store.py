@@ -143,6 +143,10 @@ class SqliteStore:
             )
         )
 
+    async def item(self, owner: str, conversation_id: str, item_id: str) -> bytes | None:
+        """One item of it."""
+        return await self._readers.run(lambda db: conversations.item(db, owner, conversation_id, item_id, now_s()))
+
     async def delete_item(self, owner: str, conversation_id: str, item_id: str) -> bool:
         """Remove one item of it."""
         return await self._writer.run(

@@ -310,3 +310,31 @@ def test_what_was_said_before_a_fault_is_told_first() -> None:
     assert decoder.is_done
     with pytest.raises(ApiError, match="boom"):
         decoder.close()
+
+
+# Characters in halves.
+
+HALF = rb"\ud83d"
+HALVED = b'data: {"choices":[{"delta":{"content":"a' + HALF + b'"}}]}\n\n'
+HALVED += rb'data: {"choices":[{"delta":{"content":"\ude00 \ud83d\ude00"}}]}' + b"\n\n"
+HALVED += b'data: {"choices":[{"delta":{"content":"\xf0\x9f"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+MENDED = [TextDelta("a\ufffd"), TextDelta("\ufffd 😀"), TextDelta("\ufffd"), STOP]
+
+
+@pytest.mark.parametrize("cut", range(len(HALVED)))
+def test_half_a_character_fails_nothing_however_it_is_split(cut: int) -> None:
+    assert decode(HALVED[:cut], HALVED[cut:]) == MENDED
+
+
+def test_half_a_character_fails_nothing_byte_by_byte() -> None:
+    assert decode(*(bytes([byte]) for byte in HALVED)) == MENDED
+
+
+def test_half_a_character_in_a_whole_reply_fails_nothing() -> None:
+    assert decode(b'{"choices":[{"message":{"content":"a' + HALF + b'"}}]}') == [TextDelta("a\ufffd"), STOP]
+
+
+def test_a_character_that_an_argument_escapes_is_not_half() -> None:
+    said = stream(calling(piece('{"a": "\\ud83d', "f")), calling(piece('\\ude00"}')), choice({}, "stop"))
+    arguments = [delta.arguments for delta in decode(said) if isinstance(delta, ToolCallDelta)]
+    assert json.loads("".join(arguments)) == {"a": "😀"}

@@ -59,6 +59,14 @@ USER, ASSISTANT = says("user", "Hi"), says("assistant", "Hello")
 IMAGE = {"type": "input_image", "image_url": "data:image/png;base64,AA=="}
 IMAGE_PART = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
 TEXT, TEXT_PART = {"type": "input_text", "text": "Look"}, {"type": "text", "text": "Look"}
+NAMELESS = {
+    "type": "web_search_call",
+    "status": "completed",
+    "action": {"type": "search", "query": "x", "sources": [{"type": "url", "url": "https://a.b"}]},
+}
+SEARCH = NAMELESS | {"id": "ws_1"}
+SEARCHED = ("ws_1", "web_search", '{"type":"search","query":"x"}')
+FOUND = "Sources:\nhttps://a.b"
 ATTACHED = "[1 attachment(s) of this result follow in the next user message]"
 
 MESSAGES: dict[str, tuple[list[Json], list[Json]]] = {
@@ -134,6 +142,63 @@ MESSAGES: dict[str, tuple[list[Json], list[Json]]] = {
         ],
         [called(("c", "note", '{"input":"a \\"b\\""}')), tool()],
     ),
+    # calls that are their own outputs
+    "a search": ([USER, SEARCH, ASSISTANT], [USER, called(SEARCHED), tool(FOUND, "ws_1"), ASSISTANT]),
+    "a search after words": ([ASSISTANT, SEARCH], [called(SEARCHED, content="Hello"), tool(FOUND, "ws_1")]),
+    "a search beside a call": (
+        [call(), SEARCH, gave()],
+        [called(C, SEARCHED), tool(), tool(FOUND, "ws_1")],
+    ),
+    "a search after a thought": (
+        [thought("Hm"), SEARCH],
+        [called(SEARCHED, reasoning_content="Hm"), tool(FOUND, "ws_1")],
+    ),
+    "searches without ids": (
+        [USER, NAMELESS, NAMELESS, USER, NAMELESS],
+        [
+            USER,
+            called(("call_1_0", *SEARCHED[1:]), ("call_1_1", *SEARCHED[1:])),
+            tool(FOUND, "call_1_0"),
+            tool(FOUND, "call_1_1"),
+            USER,
+            called(("call_5_0", *SEARCHED[1:])),
+            tool(FOUND, "call_5_0"),
+        ],
+    ),
+    "the same search twice": (
+        [SEARCH, USER, SEARCH],
+        [called(SEARCHED), tool(FOUND, "ws_1"), USER, called(SEARCHED), tool(FOUND, "ws_1")],
+    ),
+    "an image that was made": (
+        [{"type": "image_generation_call", "id": "ig_1", "result": "AA==", "status": "completed"}, USER],
+        [
+            called(("ig_1", "image_generation", '{"prompt":""}')),
+            tool(f"The image was made.\n{ATTACHED}", "ig_1"),
+            says("user", [IMAGE_PART]),
+            USER,
+        ],
+    ),
+    "a program and its output": (
+        [
+            {"type": "program", "call_id": "c", "code": "1", "fingerprint": "f"},
+            {"type": "program_output", "call_id": "c", "result": "done"},
+        ],
+        [called(("c", "programmatic_tool_calling", '{"code":"1"}')), tool()],
+    ),
+    "what says nothing to a model": (
+        [
+            call(),
+            {"type": "mcp_list_tools", "server_label": "s", "tools": []},
+            {"type": "mcp_approval_request", "id": "r", "server_label": "s", "name": "f", "arguments": "{}"},
+            {"type": "mcp_approval_response", "approval_request_id": "r", "approve": True},
+            {"type": "compaction_trigger"},
+            {"type": "configuration_update"},
+            call("d", "g", "[]"),
+            gave(),
+            gave("too", "d"),
+        ],
+        [called(C, D), tool(), tool("too", "d")],
+    ),
     # thoughts
     "a thought before an answer": ([thought("Hm"), ASSISTANT], [ASSISTANT | {"reasoning_content": "Hm"}]),
     "a thought before a call": ([thought("Hm"), call(), gave()], [called(C, reasoning_content="Hm"), tool()]),
@@ -173,6 +238,17 @@ FAULTS: dict[str, tuple[list[Json], str, str]] = {
         [{"type": "custom_tool_call_output", "call_id": "x", "output": ""}],
         "input[0]",
         "call_id 'x'",
+    ),
+    "a program without output": (
+        [{"type": "program", "call_id": "c", "code": "1", "fingerprint": "f"}],
+        "input[0]",
+        "No tool output found for call_id 'c'",
+    ),
+    "an output for a search": ([SEARCH, gave(call_id="ws_1")], "input[1]", "No tool call found"),
+    "a sealed context": (
+        [USER, {"type": "compaction", "encrypted_content": "x"}],
+        "input[1].type",
+        "'compaction' cannot be sent to this model",
     ),
     "an image by id": (
         [USER, says("user", [TEXT, {"type": "input_image", "file_id": "f"}])],

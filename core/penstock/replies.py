@@ -1,4 +1,4 @@
-"""What an upstream's error means to the client: by status, by body, within a stream.
+"""Replies that every upstream of OpenAI's family has in common: errors by status and body, and the list of models.
 
 It knows how backends tell of errors. A key or an address of the upstream is never repeated to a client.
 """
@@ -7,16 +7,83 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
 from penstock.errors import ApiError, rate_limited, upstream_failed
-
-from . import wire
+from penstock.wire import Model
 
 _MESSAGE_CHARS_MAX = 2_000
 _RETRY_DEFAULT_S = 1.0
 _CONTEXT = re.compile(r"context.{0,20}(length|window|size)|too many tokens|exceeds?.{0,40}context", re.IGNORECASE)
+
+
+class ReadError(msgspec.Struct, kw_only=True):
+    """An error object."""
+
+    message: str | None = None
+    type: str | None = None
+    param: str | None = None
+    code: str | int | None = None
+
+
+class _ReadReply(msgspec.Struct, kw_only=True):
+    """The body of an error reply."""
+
+    error: ReadError | str | None = None
+    message: str | None = None
+    detail: Any = None
+
+
+class _ReadModelMeta(msgspec.Struct, kw_only=True):
+    """What llama.cpp tells of a model: its context as it is served, and as it was trained."""
+
+    n_ctx: int | None = None
+    n_ctx_train: int | None = None
+
+
+class _ReadModel(msgspec.Struct, kw_only=True):
+    """A model of the list. The size of its context is vLLM's `max_model_len`, and OpenRouter's `context_length`."""
+
+    id: str
+    created: int | None = None
+    owned_by: str | None = None
+    max_model_len: int | None = None
+    context_length: int | None = None
+    meta: _ReadModelMeta | None = None
+
+    @property
+    def context_tokens(self) -> int | None:
+        """The size of its context, if that is told: as it is served first, then as it was trained."""
+        meta = self.meta
+        told = (self.max_model_len, meta and meta.n_ctx, self.context_length, meta and meta.n_ctx_train)
+        return next((size for size in told if size and size > 0), None)
+
+
+class _ReadModels(msgspec.Struct, kw_only=True):
+    """The list of models."""
+
+    data: list[_ReadModel] = []
+
+
+def read_models(body: bytes) -> list[Model]:
+    """The models of a list; more about them than their ids is not kept. Raises `ApiError`."""
+    return [
+        Model(id=model.id, created=model.created or 0, owned_by=model.owned_by or "upstream") for model in _listed(body)
+    ]
+
+
+def read_context_sizes(body: bytes) -> dict[str, int]:
+    """The sizes of the contexts of the models of a list, in tokens, where they are told. Raises `ApiError`."""
+    return {model.id: size for model in _listed(body) if (size := model.context_tokens)}
+
+
+def _listed(body: bytes) -> list[_ReadModel]:
+    try:
+        return msgspec.json.decode(body, type=_ReadModels).data
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise upstream_failed("The upstream's list of models cannot be read.") from None
 
 
 def reply_error(status: int, headers: Mapping[str, str], body: bytes, *, own_key: bool) -> ApiError:
@@ -36,11 +103,8 @@ def reply_error(status: int, headers: Mapping[str, str], body: bytes, *, own_key
     return upstream_failed(f"The upstream failed with status {status}.", status=status if status in (503, 504) else 502)
 
 
-def stream_error(reply: wire.ReadReply) -> ApiError:
+def told_error(error: ReadError) -> ApiError:
     """An error told with status 200, whole or in the middle of a stream."""
-    error = reply.error
-    if not isinstance(error, wire.ReadError):
-        error = wire.ReadError(message=error or reply.message)
     message = _short(error.message) or "The upstream met an error."
     if error.code in (429, "429", "rate_limit_exceeded"):
         return rate_limited(message, _RETRY_DEFAULT_S)
@@ -61,16 +125,16 @@ def _refused(status: int, *, own_key: bool) -> ApiError:
     return upstream_failed("The upstream refused the server's credentials.", retriable=False)
 
 
-def _read(body: bytes) -> wire.ReadError:
+def _read(body: bytes) -> ReadError:
     """The error in a body of any form; none in a page of HTML."""
     try:
-        reply = msgspec.json.decode(body, type=wire.ReadReply)
+        reply = msgspec.json.decode(body, type=_ReadReply)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return wire.ReadError()
+        return ReadError()
     error = reply.error
-    if not isinstance(error, wire.ReadError):
+    if not isinstance(error, ReadError):
         detail = reply.detail if isinstance(reply.detail, str) else None
-        error = wire.ReadError(message=error or reply.message or detail)
+        error = ReadError(message=error or reply.message or detail)
     error.message = _short(error.message)
     return error
 

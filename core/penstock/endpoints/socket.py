@@ -1,0 +1,199 @@
+"""A socket: one WebSocket connection, from its first message to its end.
+
+It knows what a client may say and what it is told in return. A response is made by the engine as for any other client;
+what the connection has that a request has not is a memory, lanes, and an end of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing, suppress
+from functools import partial
+from typing import NamedTuple, TypeAlias
+
+from penstock.channel import GOING_AWAY, Channel, ChannelClosed
+from penstock.endpoints.lanes import Lanes
+from penstock.endpoints.messages import Fields, error_message, read_event, request_body, steer_failed, stream_id
+from penstock.endpoints.responses import told
+from penstock.engine import Engine, Recent
+from penstock.errors import ApiError, invalid, our_fault
+from penstock.readers import read_messages
+from penstock.secrets import Secret
+from penstock.wire import ClientEvent
+
+Admit: TypeAlias = Callable[[], str]
+"""The owner of the rows that the caller may touch. Raises `ApiError` for one whose key has expired."""
+_Answer: TypeAlias = Callable[[ClientEvent, Fields, str | None], Awaitable[None]]
+
+_log = logging.getLogger("penstock.socket")
+
+
+class Ending(NamedTuple):
+    """Why a connection ends."""
+
+    reason: str
+    """For the close frame: at most 123 bytes."""
+    error: Callable[[], ApiError]
+    """What is told to those who ask for more; a new one each time, since one that is raised remembers where."""
+    is_told: bool = False
+    """Whether the error is told in any case, before the end."""
+    cuts: bool = False
+    """Whether what runs is cut, and not waited for."""
+
+
+def stopping() -> ApiError:
+    """The server takes nothing more."""
+    message = "The server is stopping: connect again."
+    return ApiError(message, status=503, type="server_error", code="server_stopping")
+
+
+STOPPING = Ending("The server is stopping.", stopping)
+_IDLE = Ending("The connection was idle.", lambda: invalid("The connection was idle for too long."), cuts=True)
+
+
+class Socket:
+    """One connection of one caller, who is admitted anew to each response. `key` is the caller's own bearer."""
+
+    def __init__(self, engine: Engine, channel: Channel, admit: Admit, key: Secret | None) -> None:
+        self._engine = engine
+        self._limits = engine.limits
+        self._channel = channel
+        self._admit = admit
+        self._key = key
+        self._recent = Recent(engine.limits)
+        self._lanes = Lanes(engine.limits, self._on_rest)
+        self._answers: dict[str, _Answer] = {"response.create": self._create, "response.steer": self._steer}
+        self._sending = asyncio.Lock()
+        self._ending: Ending | None = None
+        self._over = asyncio.Event()
+        self._spoke_at = asyncio.get_running_loop().time()
+
+    async def serve(self) -> None:
+        """Answer the client until it leaves or the connection has to end."""
+        loop = asyncio.get_running_loop()
+        self._idle = loop.call_later(self._limits.socket_idle_s, self._look)
+        age = loop.call_later(self._limits.socket_age_s, self.end, self._too_old())
+        reading = asyncio.ensure_future(self._read())
+        over = asyncio.ensure_future(self._over.wait())
+        try:
+            await asyncio.wait({reading, over}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            age.cancel()
+            self._idle.cancel()
+            over.cancel()
+            has_left = reading.done()
+            reading.cancel()
+            await self._lanes.aclose()
+        await asyncio.wait({reading})
+        if has_left:
+            reading.result()  # a bug is told to whoever called
+        elif self._ending is not None:
+            await self._take_leave(self._ending)
+
+    def end(self, ending: Ending) -> None:
+        """Begin nothing more; end when what runs has ended."""
+        self._ending = self._ending or ending
+        if ending.cuts or self._lanes.are_at_rest:
+            self._over.set()
+
+    async def _read(self) -> None:
+        """Take messages for as long as they come: a client that leaves is seen by nothing else."""
+        with suppress(ChannelClosed):
+            while (message := await self._channel.receive()) is not None:
+                self._spoke_at = asyncio.get_running_loop().time()
+                await self._take(message)
+
+    async def _take(self, message: bytes) -> None:
+        """Put a message to its lane, or tell what is wrong with it."""
+        stream: str | None = None
+        try:
+            event, fields = read_event(message, self._limits.body_bytes_max)
+            stream = stream_id(event)
+            await self._answer(event.type)(event, fields, stream)
+        except ApiError as error:
+            await self._refuse(error, stream)
+
+    def _answer(self, event_type: str) -> _Answer:
+        answer = self._answers.get(event_type)
+        if answer is None:
+            known = " and ".join(f"'{name}'" for name in self._answers)
+            message = f"Unknown event type: '{event_type[:64]}'. Taken here are {known}."
+            raise invalid(message, "type", "unknown_event_type")
+        return answer
+
+    async def _create(self, event: ClientEvent, fields: Fields, stream: str | None) -> None:
+        body = request_body(event, fields)
+        if self._ending is not None:
+            raise self._ending.error()
+        self._lanes.put(stream, partial(self._respond, body, event, stream), len(body))
+
+    async def _steer(self, event: ClientEvent, fields: Fields, stream: str | None) -> None:
+        await self._send(steer_failed(fields))
+
+    async def _respond(self, body: bytes, event: ClientEvent, stream: str | None) -> None:
+        """Make one response, and send its events. Never raises."""
+        with suppress(ChannelClosed):
+            try:
+                await self._tell(body, event, stream)
+            except ApiError as error:
+                await self._refuse(error, stream)
+            except ChannelClosed:
+                raise
+            except Exception:
+                _log.exception("a response over WebSocket failed by a fault of this server")
+                await self._refuse(our_fault(), stream)
+
+    async def _tell(self, body: bytes, event: ClientEvent, stream: str | None) -> None:
+        if self._ending is not None:
+            raise self._ending.error()
+        prepared = await self._engine.prepare(
+            body, self._admit(), self._key, recent=self._recent, generate=event.generate is not False
+        )
+        if event.stream is False:
+            prepared.plan.ignored.append("stream")
+        _log.info("response.create %s", prepared.plan.skeleton.id)
+        run = await self._engine.run(prepared)
+        async with aclosing(read_messages(run, told(prepared.plan), stream)) as batches:
+            async for messages in batches:
+                self._spoke_at = asyncio.get_running_loop().time()
+                for message in messages:
+                    await self._send(message)
+
+    async def _refuse(self, error: ApiError, stream: str | None = None) -> None:
+        _log.info("refused with %d %s", error.status, error.code)
+        await self._send(error_message(error, stream))
+
+    async def _send(self, message: bytes) -> None:
+        """Send a message, each when the last was taken, so that a slow client slows its upstreams."""
+        async with self._sending:
+            await self._channel.send(message)
+        self._spoke_at = asyncio.get_running_loop().time()
+
+    async def _take_leave(self, ending: Ending) -> None:
+        """Say why, and close; a client that does not listen is not waited for."""
+        with suppress(ChannelClosed, TimeoutError):
+            async with asyncio.timeout(self._limits.socket_close_s):
+                if ending.is_told:
+                    await self._refuse(ending.error())
+                await self._channel.close(GOING_AWAY, ending.reason)
+
+    def _too_old(self) -> Ending:
+        age = f"{self._limits.socket_age_s / 60:g} minutes"
+        message = f"This WebSocket connection has reached its limit of {age}: open another one to go on."
+        error = partial(invalid, message, code="websocket_connection_limit_reached")
+        return Ending(f"A connection lasts {age}.", error, is_told=True)
+
+    def _look(self) -> None:
+        """End the connection if nobody has said anything; a run that waits for its upstream says so by heartbeats."""
+        loop = asyncio.get_running_loop()
+        left_s = self._spoke_at + self._limits.socket_idle_s - loop.time()
+        if left_s > 0:
+            self._idle = loop.call_later(left_s, self._look)
+        else:
+            self.end(_IDLE)
+
+    def _on_rest(self) -> None:
+        if self._ending is not None:
+            self._over.set()

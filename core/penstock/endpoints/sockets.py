@@ -1,0 +1,49 @@
+"""The sockets: every WebSocket connection of this process, how many there may be, and their end when it stops.
+
+They know when a handshake is taken. What is said afterwards, each socket knows.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from penstock.channel import Channel, ChannelClosed
+from penstock.endpoints.socket import STOPPING, Admit, Socket, stopping
+from penstock.engine import Engine
+from penstock.errors import rate_limited
+from penstock.ports import Headers
+from penstock.secrets import Secret
+
+_TRY_AGAIN_S = 1.0
+
+
+class Sockets:
+    """The connections to `/responses`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._open: set[Socket] = set()
+
+    def check(self) -> None:
+        """Raises `ApiError` where one more cannot be had."""
+        if self._engine.is_draining:
+            raise stopping()
+        if len(self._open) >= self._engine.limits.sockets_max:
+            raise rate_limited("This server has as many WebSocket connections as it may.", _TRY_AGAIN_S)
+
+    async def serve(self, channel: Channel, headers: Headers, admit: Admit, key: Secret | None) -> None:
+        """Take the handshake, answered with `headers`, and serve the connection to its end."""
+        socket = Socket(self._engine, channel, admit, key)
+        self._open.add(socket)
+        try:
+            await self._engine.start()
+            with suppress(ChannelClosed):
+                await channel.accept(headers)
+                await socket.serve()
+        finally:
+            self._open.discard(socket)
+
+    def drain(self) -> None:
+        """The server will stop: those at rest end now, the others when they are."""
+        for socket in list(self._open):
+            socket.end(STOPPING)

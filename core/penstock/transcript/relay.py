@@ -1,0 +1,33 @@
+"""The relay: events of an upstream that speaks as we do, told as they came.
+
+It knows what may be mended: an object that the upstream ends without having ended what is within is ended in order.
+What the tables forbid otherwise is the upstream's fault, and ends the response as failed.
+"""
+
+from __future__ import annotations
+
+from penstock.errors import ApiError, upstream_failed
+from penstock.wire import Event, OutputItemDone
+
+from .closing import settle_item
+from .transcript import IllegalEvent, Transcript
+
+
+class Relay:
+    """Tells the events of one upstream's turn."""
+
+    def __init__(self, transcript: Transcript) -> None:
+        self._transcript = transcript
+
+    def tell(self, event: Event) -> None:
+        """Record the event. Raises `ApiError` where it cannot stand here."""
+        try:
+            if isinstance(event, OutputItemDone):
+                settle_item(self._transcript, event.output_index, event.item)
+            self._transcript.record(event)
+        except IllegalEvent as error:
+            raise _out_of_order(error) from None
+
+
+def _out_of_order(error: IllegalEvent) -> ApiError:
+    return upstream_failed(f"The upstream's events do not follow each other as they must: {error}.", retriable=False)

@@ -1,0 +1,40 @@
+"""The local shell family: one command at a time, which the client runs on its own machine.
+
+It knows OpenAI's `LocalShellCall` and its output; which of an output's ids is its call's, `penstock.calling` says.
+"""
+
+from __future__ import annotations
+
+from ._base import UNSET, Item, ItemStatus, Tool, UnsetType, Wire
+
+
+class LocalShellTool(Tool, kw_only=True, tag="local_shell"):
+    """The client runs commands for the model."""
+
+
+class LocalShellExec(Wire, kw_only=True, tag_field="type", tag="exec"):
+    """A command as a list of words, and where and how it runs."""
+
+    command: list[str]
+    env: dict[str, str]
+    timeout_ms: int | None | UnsetType = UNSET
+    user: str | None | UnsetType = UNSET
+    working_directory: str | None | UnsetType = UNSET
+
+
+class LocalShellCall(Item, kw_only=True, tag="local_shell_call"):
+    """A command that the client is to run."""
+
+    id: str | None | UnsetType = UNSET
+    status: ItemStatus | UnsetType = UNSET
+    call_id: str
+    action: LocalShellExec
+
+
+class LocalShellCallOutput(Item, kw_only=True, tag="local_shell_call_output"):
+    """What a command gave back. OpenAI's package knows its call by `id`, OpenAI's reference by `call_id` too."""
+
+    id: str | None | UnsetType = UNSET
+    status: ItemStatus | None | UnsetType = UNSET
+    call_id: str | UnsetType = UNSET
+    output: str

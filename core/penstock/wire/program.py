@@ -1,0 +1,28 @@
+"""The program family: programs that call tools, and what they gave out.
+
+It knows the JSON of OpenAI's program items; it never runs or reads their code.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ._base import UNSET, Item, UnsetType
+
+
+class Program(Item, kw_only=True, tag="program"):
+    """A program that the model wrote to call tools; `fingerprint` is to be sent back as it came."""
+
+    id: str | None | UnsetType = UNSET
+    call_id: str
+    code: str
+    fingerprint: str
+
+
+class ProgramOutput(Item, kw_only=True, tag="program_output"):
+    """What a program gave out."""
+
+    id: str | None | UnsetType = UNSET
+    status: Literal["completed", "incomplete"] | None | UnsetType = UNSET
+    call_id: str
+    result: str

@@ -1,0 +1,118 @@
+"""`truncation`: what the model is shown of a context that is too long for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import openai
+import pytest
+
+from live.conftest import Start
+from support.scripts import WEATHER
+from support.server import PenstockServer
+from support.told import Told, post
+from support.upstream import ScriptedUpstream
+
+TOML = '[[upstreams]]\nname = "{name}"\nurl = "{url}"\n{more}'
+TALK: list[dict[str, Any]] = [
+    {"role": "user" if n % 2 == 0 else "assistant", "content": f"{n:02d} {'word ' * 40}"} for n in range(31)
+]
+FEW = 300
+
+
+def asked(server: PenstockServer, **fields: Any) -> Told:
+    told = post(server.url, {"model": "text", "input": TALK, "truncation": "auto", **fields})
+    assert told.status == 200
+    return told
+
+
+def shown(upstream: ScriptedUpstream) -> list[int]:
+    """Which of the talk the model was shown."""
+    return [int(one["content"][:2]) for one in upstream.completions[-1].body["messages"] if one["role"] != "system"]
+
+
+@pytest.mark.parametrize(
+    "more", [f"context_tokens = {FEW}", f'context_tokens = {{ "text" = {FEW}, "*" = 9 }}'], ids=["one", "by model"]
+)
+def test_a_size_from_the_configuration(start: Start, upstream: ScriptedUpstream, more: str) -> None:
+    server = start(toml=TOML.format(name="set", url=upstream.url, more=more))
+    told = asked(server, instructions="Be brief.")
+    assert told.response["truncation"] == "auto"
+    assert "x-penstock-ignored" not in told.headers
+    places = shown(upstream)
+    assert places == list(range(31))[-len(places) :]
+    assert 2 <= len(places) < 10
+    assert upstream.completions[-1].body["messages"][0]["content"] == "Be brief."
+    asked(server, max_output_tokens=200)
+    assert len(shown(upstream)) < len(places)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"max_model_len": FEW}, {"meta": {"n_ctx_train": FEW}}, {"context_length": FEW}], ids=str
+)
+def test_a_size_from_the_upstream_is_asked_once(
+    start: Start, upstream: ScriptedUpstream, fields: dict[str, Any]
+) -> None:
+    upstream.model_fields.update(fields)
+    server = start(toml=TOML.format(name=f"listed-{next(iter(fields))}", url=upstream.url, more=""))
+    for _ in range(3):
+        assert "x-penstock-ignored" not in asked(server).headers
+        assert len(shown(upstream)) < 10
+    assert [one.path for one in upstream.requests].count("/v1/models") == 1
+
+
+def test_nobody_knows_the_size(server: PenstockServer, upstream: ScriptedUpstream) -> None:
+    assert asked(server).headers["x-penstock-ignored"] == "truncation"
+    assert shown(upstream) == list(range(31))
+
+
+def test_nothing_is_asked_where_nothing_is_to_go(start: Start, upstream: ScriptedUpstream) -> None:
+    upstream.model_fields.update(max_model_len=FEW)
+    server = start(toml=TOML.format(name="unasked", url=upstream.url, more=""))
+    for truncation in ("disabled", None):
+        asked(server, truncation=truncation)
+        assert shown(upstream) == list(range(31))
+    assert [one.path for one in upstream.requests] == ["/v1/chat/completions"] * 2
+
+
+def test_everything_is_kept_although_not_all_is_shown(start: Start, upstream: ScriptedUpstream) -> None:
+    toml = TOML.format(name="kept", url=upstream.url, more=f"context_tokens = {FEW}")
+    server = start(toml=toml, PENSTOCK_STORE="memory://")
+    with openai.OpenAI(base_url=server.url, api_key="unused", max_retries=0) as caller:
+        response: Any = caller.responses.create(model="text", input=TALK, truncation="auto")  # type: ignore[arg-type]
+        assert len(shown(upstream)) < 10
+        assert len(list(caller.responses.input_items.list(response.id, limit=100))) == 31
+        caller.responses.create(model="text", input="30 And?", truncation="auto", previous_response_id=response.id)
+    assert upstream.completions[-1].body["messages"][-1]["content"] == "30 And?"
+    assert len(upstream.completions[-1].body["messages"]) < 10
+
+
+def test_calls_and_outputs_go_together(start: Start, upstream: ScriptedUpstream) -> None:
+    server = start(toml=TOML.format(name="calls", url=upstream.url, more=f"context_tokens = {FEW}"))
+    turns: list[dict[str, Any]] = [{"role": "user", "content": "00"}]
+    for n in range(20):
+        turns += [
+            {"type": "function_call", "call_id": f"call_{n}", "name": "get_weather", "arguments": "{}"},
+            {"type": "function_call_output", "call_id": f"call_{n}", "output": "fine " * 10},
+        ]
+    asked(server, input=turns, tools=[WEATHER])
+    question, *messages = upstream.completions[-1].body["messages"]
+    assert question["content"] == "00"
+    called = [call["id"] for message in messages for call in message.get("tool_calls", ())]
+    answered = [message["tool_call_id"] for message in messages if message["role"] == "tool"]
+    assert called == answered == [f"call_{n}" for n in range(20)][-len(called) :]
+    assert 1 <= len(called) < 10
+
+
+def test_disabled_is_an_error_of_the_clients(server: PenstockServer) -> None:
+    told = post(server.url, {"model": "too_long", "input": "Hello?", "truncation": "disabled"})
+    assert (told.status, told.error["code"], told.error["param"]) == (400, "context_length_exceeded", "input")
+
+
+def test_tool_calls_that_nobody_makes_are_within_any_bound(server: PenstockServer) -> None:
+    """No tool is run by the server: `max_tool_calls` holds, and there is nothing to tell."""
+    told = post(server.url, {"model": "text", "input": "Hello?", "max_tool_calls": 1})
+    assert told.response["max_tool_calls"] == 1
+    assert "x-penstock-ignored" not in told.headers
+    told = post(server.url, {"model": "text", "input": "Hello?", "max_tool_calls": 0})
+    assert (told.status, told.error["param"]) == (400, "max_tool_calls")
