@@ -373,6 +373,43 @@ def test_who_leaves_while_the_probe_is_made_blocks_nobody() -> None:
     assert go(main()) == "Hi"
 
 
+# Counts and sizes.
+
+
+def sizes(**by_name: int) -> ScriptedReply:
+    listed = [{"id": name, "max_model_len": tokens} for name, tokens in by_name.items()]
+    return ScriptedReply(json.dumps({"data": listed}).encode(), headers=JSON)
+
+
+def size(several: Several) -> int | None:
+    upstream = several.routes.choose("m")[1].upstream
+    return go(upstream.context_tokens("m", None))
+
+
+def test_the_size_of_a_context_is_the_smallest_that_is_known() -> None:
+    """Each knows the model by its own name, and one that does not answer hides nothing."""
+    named = [{"models": ["m"]}, {"models": [], "aliases": {"m": "theirs"}}, {"models": ["m"]}]
+    assert size(Several(sizes(m=9, x=1), sizes(theirs=7, m=1), status(500), routes=named)) == 7
+    assert size(Several(status(500), ScriptedReply(b'{"data": []}', headers=JSON))) is None
+    with pytest.raises(ApiError):
+        size(Several(status(500)))
+
+
+def test_tokens_are_counted_by_the_first_that_counts() -> None:
+    counted = ScriptedReply(b'{"count": 5}', headers=JSON)
+    several = Several(REFUSED, counted, routes=[{"options": {"tokenizer": "vllm"}} for _ in range(2)])
+    upstream = several.routes.choose("m")[1].upstream
+    assert go(upstream.count_tokens(plan(model="m").turn)) == 5
+    assert several.asked == [1, 1]
+
+
+def test_those_that_relay_and_those_that_do_not_never_stand_in_for_each_other() -> None:
+    several = Several(REFUSED, good(), routes=[{"relays": True}, {}], limits=Limits(retries_max=0))
+    with pytest.raises(ApiError):
+        go(several.answer())
+    assert several.asked == [1, 0]
+
+
 # Relays.
 
 
