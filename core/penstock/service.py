@@ -21,6 +21,7 @@ from penstock.endpoints.call import Call
 from penstock.endpoints.conversations import Conversations
 from penstock.endpoints.health import Health
 from penstock.endpoints.models import Models
+from penstock.endpoints.relays import RELAYED, Relays
 from penstock.endpoints.responses import Responses
 from penstock.endpoints.sockets import Sockets
 from penstock.engine import Engine, Policies, Routes
@@ -38,7 +39,7 @@ _log = logging.getLogger("penstock.service")
 
 _OPEN = ("/healthz", "/readyz")
 """What is answered without a key."""
-_NO_IDS = ("/responses/input_tokens",)
+_NO_IDS = ("/responses/input_tokens", "/chat/completions")
 """Paths that stand where an id might, and are words."""
 _LIMITS = Limits()
 _POLICIES = Policies()
@@ -83,6 +84,7 @@ class Service:
             Responses(self._engine, done_marker=done_marker),
             Conversations(self._engine),
             Models(routes),
+            Relays(self._engine),
             Health(self._engine),
         )
 
@@ -187,7 +189,7 @@ class Service:
 
 
 def _table(
-    responses: Responses, conversations: Conversations, models: Models, health: Health
+    responses: Responses, conversations: Conversations, models: Models, relays: Relays, health: Health
 ) -> dict[str, dict[str, Endpoint]]:
     """Every route: the pattern of its path, in which `*` is an id, and its methods."""
     return {
@@ -207,6 +209,7 @@ def _table(
         "/conversations/*/items/*": {"GET": conversations.item, "DELETE": conversations.delete_item},
         "/models": {"GET": models.list_all},
         "/models/*": {"GET": models.retrieve},
+        **{path: {"POST": relays.to(path)} for path in RELAYED},
         "/healthz": {"GET": health.alive},
         "/readyz": {"GET": health.ready},
     }

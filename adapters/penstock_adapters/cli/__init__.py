@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from penstock.settings import ConfigFile, Settings, SettingsError, effective, load
+from penstock.settings import PRESETS, ConfigFile, Settings, SettingsError, effective, load
 
 from .init import CLIENTS, init
 from .state import with_seal_keys, with_store
@@ -29,6 +29,7 @@ _FLAGS = {
     "port": ("PORT", "port to listen on; 0 takes a free one (8080)"),
     "upstream": ("URL", "base URL of a Chat Completions server; without one, the synthetic model answers"),
     "upstream_key_env": ("NAME", "name of the variable that holds the upstream's key"),
+    "preset": ("NAME", f"what the upstream is: {', '.join(PRESETS)}"),
     "model": ("NAME", "model of requests that name none"),
     "store": ("URL", "where responses are kept: memory://, sqlite:///path, redis://..., postgresql://..., none://"),
     "prompts": ("FOLDER", "prompt templates: <id>/<version>.toml"),
