@@ -35,6 +35,9 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     output_bytes_max: Bytes = 64 * 2**20
     """The text, thoughts and arguments of one response, in characters."""
 
+    sealed_chars_max: Count = 20 * 2**20
+    """One sealed text that a client keeps for us; a longer one is neither made nor opened. The number is OpenAI's."""
+
     chain_responses_max: Count = 10_000
     """The responses of a chain by `previous_response_id`."""
     context_items_max: Count = 50_000

@@ -30,7 +30,7 @@ from penstock.errors import ApiError, not_found, our_fault
 from penstock.http import Reply, Request, error_reply, identified, request_id
 from penstock.limits import Limits
 from penstock.lossless import encode
-from penstock.ports import Prompts, Store
+from penstock.ports import Prompts, Sealer, Store
 from penstock.readers import read_response
 from penstock.secrets import Secret
 from penstock.wire import CreateResponse, Event, Response
@@ -69,13 +69,14 @@ class Service:
         limits: Limits = _LIMITS,
         policies: Policies = _POLICIES,
         store: Store | None = None,
+        sealer: Sealer | None = None,
         prompts: Prompts | None = None,
         decompress: Decompress = no_encodings,
         done_marker: bool = True,
         websocket: bool = True,
     ) -> None:
         self.limits = limits
-        self._engine = Engine(routes, policies, limits, store, prompts)
+        self._engine = Engine(routes, policies, limits, store, sealer, prompts)
         self._access = access
         self._decompress = decompress
         self._sockets = Sockets(self._engine) if websocket else None
@@ -156,7 +157,7 @@ class Service:
         if path == "/responses" and "websocket" in request.headers.get("upgrade", "").lower():
             return _upgrade_required()
         pattern, path_ids = _pattern(path)
-        endpoints = self._table.get(pattern)
+        endpoints = self._table.get(path) or self._table.get(pattern)
         if endpoints is None:
             raise not_found(f"Unknown request URL: {request.method} {request.path}.", "unknown_url")
         if not all(map(ids.may_be_id, path_ids)) and pattern != "/models/*":
@@ -193,6 +194,7 @@ def _table(
     """Every route: the pattern of its path, in which `*` is an id, and its methods."""
     return {
         "/responses": {"POST": responses.create},
+        "/responses/compact": {"POST": responses.compact},
         "/responses/input_tokens": {"POST": responses.input_tokens},
         "/responses/*": {"GET": responses.retrieve, "DELETE": responses.delete},
         "/responses/*/cancel": {"POST": responses.cancel},

@@ -75,6 +75,12 @@ REQUIREMENTS = (
     ),
     Requirement("cancel", "Cancel against completion is decided once.", "litellm polling; SMG 1340"),
     Requirement(
+        "sealed",
+        "Thoughts are sealed by ourselves; a foreign blob is skipped, and the calls beside it stay paired.",
+        "sub2api 3138; vLLM 57323",
+    ),
+    Requirement("compact", "Any chat model compacts its context.", "copilot-api 359; new-api 5965"),
+    Requirement(
         "format",
         "text.format reaches the upstream, or the refusal is told.",
         "CLIProxyAPI 4802; hermes 33885; litellm 40965",

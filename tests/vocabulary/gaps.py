@@ -32,6 +32,7 @@ def together(groups: Iterable[Gaps]) -> Gaps:
 MISSING: Gaps = together(
     [
         both_ways("comes with deferred tools", "additional_tools tool_search_call tool_search_output"),
+        because("a service of OpenAI's own", "", "compact/image compacted/image"),
     ]
 )
 
@@ -83,6 +84,8 @@ EXTRA: Gaps = together(
             "",
             "input/custom_tool_call/status input/custom_tool_call_output/status output/custom_tool_call/status",
         ),
+        because("agents send it with every request", "compact/", "parallel_tool_calls reasoning text tools"),
+        because("the same tiers as for a response", "compact/service_tier=", "scale ultrafast"),
         because(ONE_CLASS, "", "input/reasoning/id? output/reasoning/id?"),
         both_ways(ONE_CLASS, "local_shell_call/id? local_shell_call/status? local_shell_call_output/id?"),
         both_ways("the API's reference names the call by it", "local_shell_call_output/call_id"),

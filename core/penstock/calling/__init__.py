@@ -14,7 +14,6 @@ from penstock.wire import (
     ApplyPatchCallOutput,
     ApplyPatchTool,
     CodeInterpreterCall,
-    CompactionTrigger,
     ComputerCall,
     ComputerCallOutput,
     ComputerTool,
@@ -102,7 +101,7 @@ OUTPUTS: dict[type[Item], Callable[[Any], Output]] = {
     McpCall: mcp.output,
     ProgramOutput: program.output,
 }
-WISHES: frozenset[type[Item]] = frozenset({CompactionTrigger, ConfigurationUpdate, McpApprovalResponse})
+WISHES: frozenset[type[Item]] = frozenset({ConfigurationUpdate, McpApprovalResponse})
 """Items that ask the server for something, and say nothing to a model."""
 SILENT: frozenset[type[Item]] = WISHES | {McpListTools, McpApprovalRequest, UnknownItem}
 """Items that say nothing to a model: no message is written for them. What that loses, the client was told."""

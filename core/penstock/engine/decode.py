@@ -10,11 +10,22 @@ import msgspec
 
 from penstock.errors import ApiError, invalid
 from penstock.limits import Limits
-from penstock.wire import NULL, UNKNOWN, CreateResponse, FunctionTool, InputItem, JsonSchemaFormat, NamespaceTool
+from penstock.wire import (
+    NULL,
+    UNKNOWN,
+    CompactResponse,
+    CreateResponse,
+    FunctionTool,
+    InputItem,
+    JsonSchemaFormat,
+    NamespaceTool,
+)
 
 from .bodies import read_body
 from .unknown import parts_of
 
+_OF_A_TURN = {"tools", "parallel_tool_calls", "text"}
+"""What agents send with every request, and what has no meaning for a compaction."""
 _KNOWN = frozenset(field.encode_name for field in msgspec.structs.fields(CreateResponse)) - {UNKNOWN}
 
 
@@ -33,6 +44,15 @@ def decode(body: bytes, limits: Limits) -> Decoded:
     _check_sizes(request, limits)
     _check_schemas(request)
     return Decoded(request, {name: fields[name] for name in fields.keys() - _KNOWN})
+
+
+def decode_compaction(body: bytes, limits: Limits) -> Decoded:
+    """Read the body of `POST /responses/compact`, as a request that is not stored. Raises `ApiError` 400."""
+    asked, fields = read_body(body, CompactResponse, items="input")
+    known = set(CompactResponse.__struct_fields__) - {"unknown"}
+    request = CreateResponse(**{name: getattr(asked, name) for name in known - _OF_A_TURN}, store=False)
+    _check_sizes(request, limits)
+    return Decoded(request, {name: fields[name] for name in fields.keys() - known})
 
 
 def _check_sizes(request: CreateResponse, limits: Limits) -> None:

@@ -17,6 +17,7 @@ from penstock.secrets import Secret
 from .checks import check_exposure, check_header_names, check_host_names, check_proxy, check_tls, checked_url
 from .decode import decode_table, decode_value, secret
 from .keys import check_once, read_keys
+from .seal_keys import read_seal_keys
 from .sources import ConfigFile, Given, Table, collect
 from .structs import Settings, SettingsError, UpstreamSettings
 
@@ -35,6 +36,8 @@ def load(flags: Mapping[str, str], env: Mapping[str, str], file: ConfigFile | No
     settings = msgspec.structs.replace(settings, upstreams=upstreams, keys=keys, limits=limits)
     if settings.api_keys:
         check_once(keys, settings.api_keys, table["api_keys"].where)
+    if settings.seal_keys:
+        read_seal_keys(settings.seal_keys, table["seal_keys"].where)
     if settings.allowed_hosts:
         check_host_names(settings.allowed_hosts, table["allowed_hosts"].where)
     check_exposure(settings, table["host"].where if "host" in table else "host")

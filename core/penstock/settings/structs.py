@@ -116,6 +116,11 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     allowed_hosts: list[Name] = []
     """Hosts beside the local ones that `Host` and `Origin` may name while there are no API keys."""
 
+    seal_keys: list[Secret] = []
+    """What seals the thoughts and summaries that clients keep for us: the first key seals, all of them open. Replicas
+    need the same ones. The server's own default is kept in the user's state directory; an app that is mounted into
+    another one makes one up, which goes with its process."""
+
     unknown_parameters: Literal["ignore", "reject", "forward"] = "ignore"
     """What happens to request fields that nobody here knows."""
     absent_tools: Literal["ignore", "reject"] = "ignore"

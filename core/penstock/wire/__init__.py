@@ -28,7 +28,7 @@ from .code_interpreter import (
     CodeInterpreterCallInterpreting,
     CodeInterpreterTool,
 )
-from .compaction import CompactionCompacting, CompactionItem, CompactionTrigger
+from .compaction import CompactedResponse, CompactionCompacting, CompactionItem, CompactionTrigger, CompactResponse
 from .computer import (
     Click,
     ComputerAction,
