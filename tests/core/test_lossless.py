@@ -47,10 +47,10 @@ KNOWN: list[tuple[Any, Json]] = [
     *((wire.Tool, tool) for tool in REQUEST["tools"]),
     *((wire.StreamEvent, event) for event in samples.stream()),
 ]
-FREE = {"metadata", "headers"}
+FREE = {"metadata", "headers", "env"}
 """Dictionaries of the client's own: a key there is no stranger."""
 LISTS = {"input", "content", "summary", "output", "annotations", "tools"}
-"""Where objects of any type may stand."""
+"""Where objects of any type may stand, if those that do have types."""
 
 # Numbers of which Python would make others stand as texts between two marks, until the JSON is written.
 LITERALS = ["1e400", "-0", "1.50", "123456789012345678901234567890", "1E-7"]
@@ -98,7 +98,8 @@ def with_strangers(draw: st.DrawFn, value: Any, name: str = "") -> Any:
         return fields if name in FREE else {**draw(strangers), **fields}
     if isinstance(value, list):
         entries = [draw(with_strangers(entry)) for entry in value]
-        return draw(st.lists(objects, max_size=1)) + entries if name in LISTS else entries
+        is_open = name in LISTS and all("type" in entry for entry in value)
+        return draw(st.lists(objects, max_size=1)) + entries if is_open else entries
     return value
 
 
