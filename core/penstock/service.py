@@ -41,6 +41,8 @@ _OPEN = ("/healthz", "/readyz")
 """What is answered without a key."""
 _NO_IDS = ("/responses/input_tokens", "/chat/completions")
 """Paths that stand where an id might, and are words."""
+_BY_MODEL = ("/responses", "/responses/compact", "/responses/input_tokens")
+"""Routes of responses whose bodies name a model."""
 _LIMITS = Limits()
 _POLICIES = Policies()
 _CLIENT_LEFT = Reply(499, [], b"")
@@ -51,6 +53,7 @@ _SWITCHED = Reply(101, [], b"")
 Decompress: TypeAlias = Callable[[bytes, str, int], bytes]
 """`decompress(body, content_encoding, bytes_max)`; raises `ApiError`."""
 Endpoint: TypeAlias = Callable[[Call], Awaitable[Reply]]
+Table: TypeAlias = dict[str, dict[str, Endpoint]]
 
 
 def no_encodings(body: bytes, encoding: str, bytes_max: int) -> NoReturn:
@@ -79,7 +82,7 @@ class Service:
         self._engine = Engine(routes, policies, limits, store, sealer, prompts)
         self._access = access
         self._decompress = decompress
-        self._sockets = Sockets(self._engine) if websocket else None
+        self._sockets = Sockets(self._engine) if websocket and routes.keeper is None else None
         self._table = _table(
             Responses(self._engine, done_marker=done_marker),
             Conversations(self._engine),
@@ -87,6 +90,8 @@ class Service:
             Relays(self._engine),
             Health(self._engine),
         )
+        if routes.keeper is not None:
+            self._table |= _relayed(self._table, Relays(self._engine))
 
     async def handle(self, request: Request) -> Reply:
         """Answer a request. Never raises but for cancellation: an error is a reply too."""
@@ -188,9 +193,7 @@ class Service:
         return self._decompress(request.body, encoding, self.limits.body_bytes_max)
 
 
-def _table(
-    responses: Responses, conversations: Conversations, models: Models, relays: Relays, health: Health
-) -> dict[str, dict[str, Endpoint]]:
+def _table(responses: Responses, conversations: Conversations, models: Models, relays: Relays, health: Health) -> Table:
     """Every route: the pattern of its path, in which `*` is an id, and its methods."""
     return {
         "/responses": {"POST": responses.create},
@@ -213,6 +216,17 @@ def _table(
         "/healthz": {"GET": health.alive},
         "/readyz": {"GET": health.ready},
     }
+
+
+def _relayed(table: Table, relays: Relays) -> Table:
+    """The routes of what an upstream keeps: to it, and back."""
+    kept: Table = {}
+    for path, methods in table.items():
+        if path in _BY_MODEL:
+            kept[path] = {"POST": relays.to(path)}
+        elif path.startswith(("/responses", "/conversations")):
+            kept[path] = dict.fromkeys(methods, relays.pass_on)
+    return kept
 
 
 def _plain(path: str) -> str:

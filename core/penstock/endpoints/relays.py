@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from typing import Literal
 
 import msgspec
 
 from penstock.endpoints.call import Call
-from penstock.engine import Engine
+from penstock.engine import Engine, Route
 from penstock.engine.bodies import read_body
 from penstock.engine.watch import ClientLeft, Watch
 from penstock.errors import ApiError
@@ -26,6 +27,9 @@ RELAYED = ("/chat/completions", "/completions", "/embeddings", "/rerank")
 _TOLD = frozenset({"content-type", "cache-control", "retry-after", "retry-after-ms", "x-should-retry"})
 _TOLD_PREFIXES = ("openai-", "x-ratelimit-")
 """The upstream's headers that clients read. Any other is about its connection to us, or none of their business."""
+
+
+_METHODS: dict[str, Literal["GET", "POST", "DELETE"]] = {"GET": "GET", "POST": "POST", "DELETE": "DELETE"}
 
 
 class Asked(msgspec.Struct):
@@ -49,6 +53,24 @@ class Relays:
 
         return relay
 
+    async def pass_on(self, call: Call) -> Reply:
+        """The endpoint of requests about what the upstream keeps, which name no model."""
+        route = self._engine.routes.keeper
+        assert route is not None
+        request = call.request
+        path = request.path.removeprefix("/v1")
+        parcel = Parcel(
+            method=_METHODS[request.method],
+            path=f"{path}?{request.query}" if request.query else path,
+            body=call.body() if request.body else b"",
+            model="",
+            named="",
+            stream=call.flag("stream"),
+            accept=request.headers.get("accept", "*/*"),
+            bearer=call.key if route.takes_bearer else None,
+        )
+        return await self._send(call, route, parcel)
+
     async def _relay(self, call: Call, path: str) -> Reply:
         body = call.body()
         asked, _ = read_body(body, Asked, items="messages")
@@ -62,6 +84,9 @@ class Relays:
             accept=call.request.headers.get("accept", "*/*"),
             bearer=call.key if route.takes_bearer else None,
         )
+        return await self._send(call, route, parcel)
+
+    async def _send(self, call: Call, route: Route, parcel: Parcel) -> Reply:
         watch = Watch(self._engine.limits, heartbeats=False, idle=parcel.stream, disconnected=call.request.disconnected)
         try:
             reply = await watch.wait(route.upstream.relay(parcel))

@@ -36,6 +36,8 @@ class Route(msgspec.Struct, kw_only=True, frozen=True):
     """Whether the client's own key is passed on, since none is configured."""
     relays: bool = False
     """Whether the upstream speaks Responses: tools and items go there as they are, and events come back so."""
+    keeps_state: bool = False
+    """Whether responses and conversations are the upstream's to keep."""
     priority: int | None = None
     """Lower ones are asked first, and equal ones share; without one, routes are asked last and in their order."""
     weight: float = 1.0
@@ -93,6 +95,11 @@ class Routes:
         if not serving:
             raise not_found(f"The model '{name}' does not exist or is not served here.", "model_not_found", "model")
         return name, self._pooled(name, serving)
+
+    @property
+    def keeper(self) -> Route | None:
+        """The route whose upstream keeps the state, if one does."""
+        return next((route for route in self.all if route.keeps_state), None)
 
     def named_models(self) -> dict[str, Route]:
         """The models that the configuration names one by one, with the first of their routes."""

@@ -93,9 +93,9 @@ class RemoteUpstream:
     async def relay(self, parcel: Parcel) -> HttpReply:
         """Pass the parcel on. What the upstream says of our key stays here. Raises `ApiError` and `NotTaken`."""
         request = HttpRequest(
-            method="POST",
+            method=parcel.method,
             path=parcel.path,
-            headers=[("content-type", "application/json"), ("accept", parcel.accept)],
+            headers=[*([("content-type", "application/json")] if parcel.body else []), ("accept", parcel.accept)],
             body=parcel.body if parcel.named == parcel.model else readdressed(parcel.body, parcel.model),
             head_s=parcel.head_s,
         )

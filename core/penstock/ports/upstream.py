@@ -52,8 +52,10 @@ class Turn(msgspec.Struct, kw_only=True):
 class Parcel(msgspec.Struct, kw_only=True):
     """A request that is passed on as it is, by the name of its model alone."""
 
+    method: Literal["GET", "POST", "DELETE"] = "POST"
     path: str
-    body: bytes
+    """With its query, if it has one."""
+    body: bytes = b""
     model: str
     """The name by which the upstream knows the model; it is put in the place of the client's."""
     named: str | None
@@ -69,7 +71,7 @@ class Parcel(msgspec.Struct, kw_only=True):
 class HttpRequest(msgspec.Struct, kw_only=True):
     """A request to an upstream. `path` is relative to the upstream's base URL and begins with a slash."""
 
-    method: Literal["GET", "POST"]
+    method: Literal["GET", "POST", "DELETE"]
     path: str
     beside_v1: bool = False
     """Whether the path stands beside the base URL's `/v1`, where servers have routes that are not OpenAI's."""

@@ -103,6 +103,23 @@ def check_exposure(settings: Settings, where: str) -> None:
     )
 
 
+def check_state(settings: Settings, where: str) -> None:
+    """An upstream that keeps the state has all of it, and knows callers by their keys alone."""
+    if all(upstream.state == "local" for upstream in settings.upstreams):
+        return
+    [first, *others] = settings.upstreams
+    owners = {key.reveal() for key in settings.api_keys} | {key.name for key in settings.keys}
+    problem = None
+    if others:
+        problem = "an upstream that keeps the state is the only one"
+    elif first.dialect != "responses":
+        problem = 'give the upstream dialect = "responses" too: no other keeps any'
+    elif len(owners) > 1:
+        problem = "the upstream could not tell one of your keys from another: give one key, or none"
+    if problem:
+        raise SettingsError(where, f'state = "upstream": {problem}')
+
+
 def is_loopback(host: str) -> bool:
     """Whether this machine alone can reach the host. A name other than localhost might be anything."""
     if host.lower() == "localhost":

@@ -14,7 +14,15 @@ from penstock.dialects.chat_completions import PRESETS, Preset
 from penstock.limits import Limits
 from penstock.secrets import Secret
 
-from .checks import check_exposure, check_header_names, check_host_names, check_proxy, check_tls, checked_url
+from .checks import (
+    check_exposure,
+    check_header_names,
+    check_host_names,
+    check_proxy,
+    check_state,
+    check_tls,
+    checked_url,
+)
 from .decode import decode_table, decode_value, secret
 from .keys import check_once, read_keys
 from .seal_keys import read_seal_keys
@@ -41,6 +49,7 @@ def load(flags: Mapping[str, str], env: Mapping[str, str], file: ConfigFile | No
     if settings.allowed_hosts:
         check_host_names(settings.allowed_hosts, table["allowed_hosts"].where)
     check_exposure(settings, table["host"].where if "host" in table else "host")
+    check_state(settings, table["upstreams"].where if "upstreams" in table else "upstreams")
     return settings
 
 

@@ -58,6 +58,8 @@ class UpstreamSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown
     """The URL of an HTTP proxy on the way to it, which may have a user and a password."""
     dialect: Literal["chat_completions", "responses"] = "chat_completions"
     """The language that it speaks. Of `responses`, tools, items and events are relayed as they are."""
+    state: Literal["local", "upstream"] = "local"
+    """Who keeps responses and conversations: this server, or one that speaks `responses` and is the only upstream."""
     context_tokens: Tokens | dict[Name, Tokens] | None = None
     """The size of its models' contexts, for `truncation: auto`: one for all, or by name or pattern. Without it, what
     its list of models tells."""
