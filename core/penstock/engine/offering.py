@@ -38,7 +38,7 @@ class Offering(msgspec.Struct):
 
 
 def offer_nothing() -> Offering:
-    """The offering to an upstream that takes the request's tools as they are."""
+    """The offering where there are no tools, or to an upstream that takes the request's own as they are."""
     return Offering([], {}, Choice(), [])
 
 
@@ -46,8 +46,11 @@ def offer_tools(
     request: CreateResponse, context: Context, absent_tools: Literal["ignore", "reject"], limits: Limits
 ) -> Offering:
     """The offering of a request. Raises `ApiError` 400 for tools and choices that cannot be."""
+    sources = list(_sources(request, context))
+    if not sources and request.tool_choice in (None, "auto"):  # most requests are so
+        return offer_nothing()
     toolbox = Toolbox(absent_tools, limits.tools_max)
-    for source in _sources(request, context):
+    for source in sources:
         toolbox.take(source)
     offering = Offering(toolbox.offers(), toolbox.forms(), Choice(), list(dict.fromkeys(toolbox.ignored)))
     _choose(offering, request.tool_choice, toolbox)
@@ -59,7 +62,8 @@ def _sources(request: CreateResponse, context: Context) -> Iterator[Source]:
     """Everything that brings tools, oldest first."""
     yield from _brought(context.leading, "prompt")
     yield from _brought(context.earlier, "context")
-    yield Source(request.tools or (), "tools", is_request=True)
+    if request.tools:
+        yield Source(request.tools, "tools", is_request=True)
     yield from _brought(context.own, "input")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from random import Random
 
 import msgspec
@@ -23,6 +24,8 @@ from .breaker import Breaker
 from .pool import Member, Pool
 
 _LIMITS = Limits()
+_NAMES_KEPT_MAX = 1_000
+"""For so many models the route is found once; clients may make up as many names as they like."""
 
 
 class Route(msgspec.Struct, kw_only=True, frozen=True):
@@ -77,6 +80,7 @@ class Routes:
         ]
         self.all = tuple(self._pooled("", [each]) for each in self._configured)
         """Each route by itself, its upstream asked as persistently as any."""
+        self._route_of = lru_cache(_NAMES_KEPT_MAX)(self._find_route)
         self._exact: dict[str, list[_Configured]] = {}
         for each in self._configured:
             for name in dict.fromkeys([*each.route.models, *each.route.aliases]):
@@ -91,10 +95,13 @@ class Routes:
         name = model or self._default_model
         if not name:
             raise invalid("Missing required parameter: 'model'.", "model", "missing_required_parameter")
+        return name, self._route_of(name)
+
+    def _find_route(self, name: str) -> Route:
         serving = self._exact.get(name) or [each for each in self._configured if each.route.fits(name)]
         if not serving:
             raise not_found(f"The model '{name}' does not exist or is not served here.", "model_not_found", "model")
-        return name, self._pooled(name, serving)
+        return self._pooled(name, serving)
 
     @property
     def keeper(self) -> Route | None:
