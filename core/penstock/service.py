@@ -21,6 +21,7 @@ from penstock.endpoints.call import Call
 from penstock.endpoints.conversations import Conversations
 from penstock.endpoints.health import Health
 from penstock.endpoints.models import Models
+from penstock.endpoints.openapi import OpenApi
 from penstock.endpoints.responses import Responses
 from penstock.endpoints.sockets import Sockets
 from penstock.engine import Engine, Policies, Routes
@@ -36,7 +37,7 @@ from penstock.wire import CreateResponse, Event, Response
 
 _log = logging.getLogger("penstock.service")
 
-_OPEN = ("/healthz", "/readyz")
+_OPEN = ("/healthz", "/readyz", "/openapi.json")
 """What is answered without a key."""
 _NO_IDS = ("/responses/input_tokens",)
 """Paths that stand where an id might, and are words."""
@@ -83,6 +84,7 @@ class Service:
             Conversations(self._engine),
             Models(routes),
             Health(self._engine),
+            OpenApi(websocket=websocket),
         )
 
     async def handle(self, request: Request) -> Reply:
@@ -186,7 +188,7 @@ class Service:
 
 
 def _table(
-    responses: Responses, conversations: Conversations, models: Models, health: Health
+    responses: Responses, conversations: Conversations, models: Models, health: Health, openapi: OpenApi
 ) -> dict[str, dict[str, Endpoint]]:
     """Every route: the pattern of its path, in which `*` is an id, and its methods."""
     return {
@@ -207,6 +209,7 @@ def _table(
         "/models/*": {"GET": models.retrieve},
         "/healthz": {"GET": health.alive},
         "/readyz": {"GET": health.ready},
+        "/openapi.json": {"GET": openapi.document},
     }
 
 
