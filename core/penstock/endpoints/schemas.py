@@ -1,7 +1,7 @@
 """The structs of the wire as JSON Schemas, in the dialect of OpenAPI 3.1 (2020-12).
 
 It knows what msgspec tells of a struct, and where a client may say more or less than that: keys and types that came
-later, items in short forms. It is pure, and never describes a field that a struct describes.
+later, items in short forms. It is pure, and says nothing again that a struct says.
 """
 
 from __future__ import annotations
