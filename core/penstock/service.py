@@ -21,6 +21,7 @@ from penstock.endpoints.call import Call
 from penstock.endpoints.conversations import Conversations
 from penstock.endpoints.health import Health
 from penstock.endpoints.models import Models
+from penstock.endpoints.openapi import OpenApi
 from penstock.endpoints.relays import RELAYED, Relays
 from penstock.endpoints.responses import Responses
 from penstock.endpoints.sockets import Sockets
@@ -37,7 +38,7 @@ from penstock.wire import CreateResponse, Event, Response
 
 _log = logging.getLogger("penstock.service")
 
-_OPEN = ("/healthz", "/readyz")
+_OPEN = ("/healthz", "/readyz", "/openapi.json")
 """What is answered without a key."""
 _NO_IDS = ("/responses/input_tokens", "/chat/completions")
 """Paths that stand where an id might, and are words."""
@@ -89,6 +90,7 @@ class Service:
             Models(routes),
             Relays(self._engine),
             Health(self._engine),
+            OpenApi(websocket=self._sockets is not None),
         )
         if routes.keeper is not None:
             self._table |= _relayed(self._table, Relays(self._engine))
@@ -193,7 +195,14 @@ class Service:
         return self._decompress(request.body, encoding, self.limits.body_bytes_max)
 
 
-def _table(responses: Responses, conversations: Conversations, models: Models, relays: Relays, health: Health) -> Table:
+def _table(
+    responses: Responses,
+    conversations: Conversations,
+    models: Models,
+    relays: Relays,
+    health: Health,
+    openapi: OpenApi,
+) -> Table:
     """Every route: the pattern of its path, in which `*` is an id, and its methods."""
     return {
         "/responses": {"POST": responses.create},
@@ -215,6 +224,7 @@ def _table(responses: Responses, conversations: Conversations, models: Models, r
         **{path: {"POST": relays.to(path)} for path in RELAYED},
         "/healthz": {"GET": health.alive},
         "/readyz": {"GET": health.ready},
+        "/openapi.json": {"GET": openapi.document},
     }
 
 

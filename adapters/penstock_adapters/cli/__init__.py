@@ -17,6 +17,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from penstock.settings import PRESETS, ConfigFile, Settings, SettingsError, effective, load
+from penstock.version import version
 
 from .init import CLIENTS, init
 from .state import with_seal_keys, with_store
@@ -63,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(argv)
     if options.version:
-        sys.stdout.write(f"penstock {_version()}\n")
+        sys.stdout.write(f"penstock {version()}\n")
         return 0
     if options.command is None:
         parser.print_help(sys.stderr)
@@ -144,15 +145,6 @@ def _add_folder(parser: argparse.ArgumentParser) -> None:
     metavar, meaning = _FLAGS["prompts"]
     parser.add_argument("--prompts", metavar=metavar, help=meaning)
     _add_config(parser)
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("penstock")
-    except PackageNotFoundError:
-        return "(not installed)"
 
 
 def _settings(options: argparse.Namespace) -> Settings:

@@ -201,6 +201,7 @@ from .shell import (
     ShellTool,
     TimeoutOutcome,
 )
+from .status import ServerStatus
 from .tool_choice import (
     AllowedTool,
     ToolChoice,
