@@ -19,6 +19,7 @@ from penstock.settings import Settings, SettingsError
 from penstock_adapters.aiohttp import AiohttpClient
 from penstock_adapters.asgi import AsgiApp
 from penstock_adapters.compression import decompress
+from penstock_adapters.cryptography import AeadSealer
 from penstock_adapters.prompts import PromptFolder
 
 
@@ -27,7 +28,12 @@ def create_app(settings: Settings | None = None) -> Starlette:
     settings = settings or Settings()
     client = AiohttpClient(settings.limits)
     service = assembly.build(
-        settings, connect=client.transport, decompress=decompress, stores=STORES, prompts=PromptFolder
+        settings,
+        connect=client.transport,
+        decompress=decompress,
+        stores=STORES,
+        make_sealer=_sealing(settings),
+        prompts=PromptFolder,
     )
 
     @asynccontextmanager
@@ -41,6 +47,15 @@ def create_app(settings: Settings | None = None) -> Starlette:
     starlette.router.default = app  # a Mount lets no path with a line break through
     starlette.state.drain = service.drain
     return starlette
+
+
+def _sealing(settings: Settings) -> assembly.MakeSealer | None:
+    """How to seal, where that is installed; keys without it are a mistake."""
+    if find_spec("cryptography") is not None:
+        return AeadSealer
+    if settings.seal_keys:
+        raise SettingsError("seal_keys", "cryptography is not installed: pip install 'penstock[server]'")
+    return None
 
 
 def _redis(url: str) -> Store:

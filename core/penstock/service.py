@@ -22,6 +22,7 @@ from penstock.endpoints.conversations import Conversations
 from penstock.endpoints.health import Health
 from penstock.endpoints.models import Models
 from penstock.endpoints.openapi import OpenApi
+from penstock.endpoints.relays import RELAYED, Relays
 from penstock.endpoints.responses import Responses
 from penstock.endpoints.sockets import Sockets
 from penstock.engine import Engine, Policies, Routes
@@ -30,7 +31,7 @@ from penstock.errors import ApiError, not_found, our_fault
 from penstock.http import Reply, Request, error_reply, identified, request_id
 from penstock.limits import Limits
 from penstock.lossless import encode
-from penstock.ports import Prompts, Store
+from penstock.ports import Prompts, Sealer, Store
 from penstock.readers import read_response
 from penstock.secrets import Secret
 from penstock.wire import CreateResponse, Event, Response
@@ -39,8 +40,10 @@ _log = logging.getLogger("penstock.service")
 
 _OPEN = ("/healthz", "/readyz", "/openapi.json")
 """What is answered without a key."""
-_NO_IDS = ("/responses/input_tokens",)
+_NO_IDS = ("/responses/input_tokens", "/chat/completions")
 """Paths that stand where an id might, and are words."""
+_BY_MODEL = ("/responses", "/responses/compact", "/responses/input_tokens")
+"""Routes of responses whose bodies name a model."""
 _LIMITS = Limits()
 _POLICIES = Policies()
 _CLIENT_LEFT = Reply(499, [], b"")
@@ -51,6 +54,7 @@ _SWITCHED = Reply(101, [], b"")
 Decompress: TypeAlias = Callable[[bytes, str, int], bytes]
 """`decompress(body, content_encoding, bytes_max)`; raises `ApiError`."""
 Endpoint: TypeAlias = Callable[[Call], Awaitable[Reply]]
+Table: TypeAlias = dict[str, dict[str, Endpoint]]
 
 
 def no_encodings(body: bytes, encoding: str, bytes_max: int) -> NoReturn:
@@ -69,23 +73,27 @@ class Service:
         limits: Limits = _LIMITS,
         policies: Policies = _POLICIES,
         store: Store | None = None,
+        sealer: Sealer | None = None,
         prompts: Prompts | None = None,
         decompress: Decompress = no_encodings,
         done_marker: bool = True,
         websocket: bool = True,
     ) -> None:
         self.limits = limits
-        self._engine = Engine(routes, policies, limits, store, prompts)
+        self._engine = Engine(routes, policies, limits, store, sealer, prompts)
         self._access = access
         self._decompress = decompress
-        self._sockets = Sockets(self._engine) if websocket else None
+        self._sockets = Sockets(self._engine) if websocket and routes.keeper is None else None
         self._table = _table(
             Responses(self._engine, done_marker=done_marker),
             Conversations(self._engine),
             Models(routes),
+            Relays(self._engine),
             Health(self._engine),
-            OpenApi(websocket=websocket),
+            OpenApi(websocket=self._sockets is not None),
         )
+        if routes.keeper is not None:
+            self._table |= _relayed(self._table, Relays(self._engine))
 
     async def handle(self, request: Request) -> Reply:
         """Answer a request. Never raises but for cancellation: an error is a reply too."""
@@ -156,7 +164,7 @@ class Service:
         if path == "/responses" and "websocket" in request.headers.get("upgrade", "").lower():
             return _upgrade_required()
         pattern, path_ids = _pattern(path)
-        endpoints = self._table.get(pattern)
+        endpoints = self._table.get(path) or self._table.get(pattern)
         if endpoints is None:
             raise not_found(f"Unknown request URL: {request.method} {request.path}.", "unknown_url")
         if not all(map(ids.may_be_id, path_ids)) and pattern != "/models/*":
@@ -188,11 +196,17 @@ class Service:
 
 
 def _table(
-    responses: Responses, conversations: Conversations, models: Models, health: Health, openapi: OpenApi
-) -> dict[str, dict[str, Endpoint]]:
+    responses: Responses,
+    conversations: Conversations,
+    models: Models,
+    relays: Relays,
+    health: Health,
+    openapi: OpenApi,
+) -> Table:
     """Every route: the pattern of its path, in which `*` is an id, and its methods."""
     return {
         "/responses": {"POST": responses.create},
+        "/responses/compact": {"POST": responses.compact},
         "/responses/input_tokens": {"POST": responses.input_tokens},
         "/responses/*": {"GET": responses.retrieve, "DELETE": responses.delete},
         "/responses/*/cancel": {"POST": responses.cancel},
@@ -207,10 +221,22 @@ def _table(
         "/conversations/*/items/*": {"GET": conversations.item, "DELETE": conversations.delete_item},
         "/models": {"GET": models.list_all},
         "/models/*": {"GET": models.retrieve},
+        **{path: {"POST": relays.to(path)} for path in RELAYED},
         "/healthz": {"GET": health.alive},
         "/readyz": {"GET": health.ready},
         "/openapi.json": {"GET": openapi.document},
     }
+
+
+def _relayed(table: Table, relays: Relays) -> Table:
+    """The routes of what an upstream keeps: to it, and back."""
+    kept: Table = {}
+    for path, methods in table.items():
+        if path in _BY_MODEL:
+            kept[path] = {"POST": relays.to(path)}
+        elif path.startswith(("/responses", "/conversations")):
+            kept[path] = dict.fromkeys(methods, relays.pass_on)
+    return kept
 
 
 def _plain(path: str) -> str:

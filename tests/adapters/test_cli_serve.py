@@ -64,7 +64,7 @@ class Penstock:
         roots = os.pathsep.join([str(ROOT / "core"), str(ROOT / "adapters")])
         self.process = subprocess.Popen(
             [sys.executable, __file__, fault, *argv],
-            env=clean | {"PYTHONPATH": roots, "PENSTOCK_STORE": "none://"} | env,
+            env=clean | {"PYTHONPATH": roots, "PENSTOCK_STORE": "none://", "PENSTOCK_SEAL_KEYS": "A" * 43} | env,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,

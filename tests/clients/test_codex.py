@@ -21,6 +21,7 @@ from support.waiting import until
 
 COMMAND = {"cmd": "echo it runs > told.txt"}
 MODEL = "codex-test"
+TOKENS_MAX = 500
 RUN = ("exec", "--json", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox")
 
 
@@ -43,13 +44,13 @@ def home(server: PenstockServer, transport: str, tmp_path: Path) -> Path:
     return home
 
 
-def codex(home: Path, prompt: str) -> list[dict[str, Any]]:
+def codex(home: Path, *task: str) -> list[dict[str, Any]]:
     """What it tells of a task that it is given."""
     program = installed(".bin/codex")
     work = home.parent / "work"
-    work.mkdir()
+    work.mkdir(exist_ok=True)
     ran = subprocess.run(
-        [str(program), *RUN, "-C", str(work), prompt],
+        [str(program), *RUN, "-C", str(work), *task],
         env=os.environ | {"CODEX_HOME": str(home)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -79,3 +80,22 @@ def test_it_runs_a_command_and_finishes(
     assert told[-1]["type"] == "turn.completed"
     request = {"http": "POST /v1/responses 200", "websocket": "GET /v1/responses 101"}[transport]
     until(lambda: any(request in line for line in server.lines[known:]))
+
+
+@shows("compact")
+def test_it_compacts_its_context_and_goes_on(home: Path, upstream: ScriptedUpstream) -> None:
+    """A provider of OpenAI's name is asked for the compaction; any other one would only be asked for a summary."""
+    config = home / "config.toml"
+    settings = config.read_text().replace('name = "Penstock"', 'name = "OpenAI"')
+    config.write_text(f"model_auto_compact_token_limit = {TOKENS_MAX}\n{settings}")
+    usage = {"prompt_tokens": TOKENS_MAX, "completion_tokens": 1, "total_tokens": TOKENS_MAX + 1}
+    said = Send(ROLE, *text("It ", "ran."), chunk({}, "stop"), {**OWN_USAGE, "usage": usage})
+    upstream.add(MODEL, Script((said,), Expect()))
+    upstream.forget()
+    codex(home, "Run it.")
+    told = codex(home, "resume", "--last", "And now?")
+    assert told[-1]["type"] == "turn.completed"
+    first, asked, answered = (one.body["messages"] for one in upstream.completions)
+    assert asked[: len(first) + 1] == [*first, {"role": "assistant", "content": "It ran."}]
+    assert [message["content"] for message in answered if message["role"] == "assistant"] == []
+    assert [message["content"].rpartition("\n")[2] for message in answered[-2:]] == ["It ran.", "And now?"]

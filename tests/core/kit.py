@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import suppress
 from itertools import count, pairwise
 from typing import Any, NamedTuple, TypeVar
 
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from penstock.access import Access
 from penstock.calling import CallForm
 from penstock.engine import Plan, Policies, Route, Routes, Run, decode, make_plan, resolve
+from penstock.engine.sealing import Seal
 from penstock.errors import ApiError
 from penstock.http import Reply, Request
 from penstock.limits import Limits
@@ -74,7 +76,7 @@ def skeleton(**fields: Any) -> Response:
 class Telling:
     """A reducer and its transcript; every event is encoded as soon as it is there."""
 
-    def __init__(self, forms: dict[str, CallForm] | None = None, limits: Limits = LIMITS, **options: bool) -> None:
+    def __init__(self, forms: dict[str, CallForm] | None = None, limits: Limits = LIMITS, **options: Any) -> None:
         self.transcript = Transcript()
         self.reducer = Reducer(
             self.transcript, forms=forms or {}, limits=limits, new_id=counted_ids(), now_s=now_s, **options
@@ -241,6 +243,7 @@ def plan(
     *,
     to: Routes | None = None,
     bearer: Secret | None = None,
+    seal: Seal | None = None,
     **request: Any,
 ) -> Plan:
     """The plan of a request, which says at least an input."""
@@ -253,7 +256,24 @@ def plan(
         bearer=bearer,
         response_id="resp_0",
         created_at=NOW_S,
+        seal=seal,
     )
+
+
+class OpenSealer:
+    """Seals so that a test can read it: `kind:owner:` and the text in hexadecimal digits."""
+
+    def seal(self, kind: str, owner: str, plaintext: bytes) -> str:
+        return f"{kind}:{owner}:{plaintext.hex()}"
+
+    def open(self, kind: str, owner: str, blob: str) -> bytes | None:
+        head = f"{kind}:{owner}:"
+        with suppress(ValueError):
+            return bytes.fromhex(blob.removeprefix(head)) if blob.startswith(head) else None
+        return None
+
+
+SEAL = Seal(OpenSealer(), "me", LIMITS.sealed_chars_max)
 
 
 def at_once(coroutine: Coroutine[Any, Any, T]) -> T:

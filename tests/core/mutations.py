@@ -11,11 +11,15 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
+from support import brought
 from support.actions import ACTIONS, asked
 from support.scripts import NOTE, WEATHER
 
 Json = dict[str, Any]
 
+SUMMARY = "compaction:anonymous:" + b'{"summary":"One was asked.","before":[]}'.hex()
+THOUGHTS = "reasoning:anonymous:" + b'{"content":["Hm"]}'.hex()
+"""As the sealer of `core.kit` seals for who has no key."""
 IMAGE = "data:image/png;base64,AA=="
 
 VALID: list[Json] = [
@@ -67,6 +71,10 @@ VALID: list[Json] = [
     },
     *(asked(action) | {"stream": True} for action in ACTIONS.values()),
     {
+        "input": [brought.QUESTION, *brought.CALLED, *brought.SEARCHED, brought.ADDED],
+        "tools": [brought.HIDDEN, brought.SEARCH],
+    },
+    {
         "input": "Hi",
         "tools": [
             WEATHER,
@@ -113,6 +121,15 @@ VALID: list[Json] = [
         "store": False,
         "background": False,
         "context_management": [{"type": "compaction", "compact_threshold": 100}],
+    },
+    {
+        "input": [
+            {"role": "user", "content": "One?"},
+            {"type": "compaction", "id": "cmp_1", "encrypted_content": SUMMARY},
+            {"type": "reasoning", "summary": [], "encrypted_content": THOUGHTS},
+            {"role": "assistant", "content": "One."},
+            {"type": "compaction_trigger"},
+        ],
     },
     {"previous_response_id": "resp_1", "input": "Hi"},
     {"conversation": {"id": "conv_1"}, "input": "Hi"},

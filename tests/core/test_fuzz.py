@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from openai.types.responses import ResponseCompactionItem, ResponseUsage
 
-from core.kit import LIMITS, Answer, Scripted, ScriptedReply, ask, service
+from core.kit import LIMITS, Answer, OpenSealer, Scripted, ScriptedReply, ask, service
 from core.mutations import bodies
 from penstock import lossless
 from penstock.dialects.chat_completions import ChatCompletions, Options
@@ -20,6 +21,7 @@ from support import grammar, oracle, sse
 
 SEED = 4_711
 COUNT = 10_000
+COMPACTIONS = 2_000
 TIMEOUT_S = 5.0
 
 SAID = b'data: {"choices":[{"delta":{"reasoning":"Hm"}}]}\n\ndata: {"choices":[{"delta":{"content":"Hi"}}]}\n\n'
@@ -92,7 +94,7 @@ def _check_blame(error: dict[str, Any]) -> None:
 
 def test_ten_thousand_requests_are_answered_as_they_should() -> None:
     async def main() -> tuple[Counter[int], list[str]]:
-        door = service(RemoteUpstream(ChatCompletions(Options(), LIMITS), Obliging(), LIMITS))
+        door = service(RemoteUpstream(ChatCompletions(Options(), LIMITS), Obliging(), LIMITS), sealer=OpenSealer())
         statuses: Counter[int] = Counter()
         problems: list[str] = []
         for body in bodies(COUNT, SEED):
@@ -106,6 +108,27 @@ def test_ten_thousand_requests_are_answered_as_they_should() -> None:
     assert not problems, f"{len(problems)} of them were not:\n" + "\n".join(problems[:10])
     assert statuses.total() == COUNT
     assert min(statuses[200], statuses[400]) > 1_000, statuses
+
+
+def test_so_are_those_for_a_compaction() -> None:
+    async def main() -> tuple[Counter[int], list[str]]:
+        door = service(RemoteUpstream(ChatCompletions(Options(), LIMITS), Obliging(), LIMITS), sealer=OpenSealer())
+        statuses: Counter[int] = Counter()
+        problems: list[str] = []
+        for body in bodies(COMPACTIONS, SEED):
+            told = await asyncio.wait_for(ask(door, body, path="/v1/responses/compact"), TIMEOUT_S)
+            statuses[told.status] += 1
+            if told.status == 200:
+                compacted = told.json()
+                oracle.check(ResponseCompactionItem, compacted["output"][-1])
+                oracle.check(ResponseUsage, compacted["usage"])
+            elif found := problem(body, told):
+                problems.append(found)
+        return statuses, problems
+
+    statuses, problems = asyncio.run(main())
+    assert not problems, f"{len(problems)} of them were not:\n" + "\n".join(problems[:10])
+    assert min(statuses[200], statuses[400]) > COMPACTIONS // 10, statuses
 
 
 def test_the_same_seed_gives_the_same_requests() -> None:

@@ -14,6 +14,10 @@ from support.upstream import ScriptedUpstream
 
 UNKNOWN: dict[str, Any] = {"banana": 1, "apple": {"deep": [True, None]}}
 SEARCH = {"type": "web_search"}
+SEALED: dict[str, Any] = {
+    "include": ["reasoning.encrypted_content"],
+    "context_management": [{"type": "compaction", "compact_threshold": 10_000}],
+}
 
 
 def told_with(server: PenstockServer, **fields: Any) -> Told:
@@ -32,7 +36,7 @@ def test_unknown_parameters_are_told(server: PenstockServer, upstream: ScriptedU
 
 
 def test_nothing_is_told_where_nothing_is_ignored(server: PenstockServer) -> None:
-    assert "x-penstock-ignored" not in told_with(server, store=False, truncation="disabled").headers
+    assert "x-penstock-ignored" not in told_with(server, store=False, truncation="disabled", **SEALED).headers
 
 
 @pytest.mark.parametrize(
@@ -40,11 +44,14 @@ def test_nothing_is_told_where_nothing_is_ignored(server: PenstockServer) -> Non
     [
         ({"store": True}, ["store"]),
         ({"truncation": "auto"}, ["truncation"]),
-        ({"include": ["reasoning.encrypted_content"]}, ["include[reasoning.encrypted_content]"]),
-        ({"context_management": [{"type": "compaction", "compact_threshold": 9}]}, ["context_management"]),
+        ({"context_management": [{"type": "compaction"}]}, ["context_management"]),
+        ({"context_management": [{"type": "forgetting", "compact_threshold": 9}]}, ["context_management"]),
         ({"tools": [SEARCH, WEATHER]}, ["tools.web_search"]),
         ({"moderation": {"model": "any"}, "background_options": {}}, ["background_options", "moderation"]),
-        ({"input": [{"role": "user", "content": "Hi"}, {"type": "compaction_trigger"}]}, ["input.compaction_trigger"]),
+        (
+            {"input": [{"role": "user", "content": "Hi"}, {"type": "configuration_update"}]},
+            ["input.configuration_update"],
+        ),
         ({"tools": [{"type": "code_interpreter", "container": {"type": "auto"}}]}, ["tools.code_interpreter"]),
     ],
     ids=str,

@@ -75,6 +75,12 @@ REQUIREMENTS = (
     ),
     Requirement("cancel", "Cancel against completion is decided once.", "litellm polling; SMG 1340"),
     Requirement(
+        "sealed",
+        "Thoughts are sealed by ourselves; a foreign blob is skipped, and the calls beside it stay paired.",
+        "sub2api 3138; vLLM 57323",
+    ),
+    Requirement("compact", "Any chat model compacts its context.", "copilot-api 359; new-api 5965"),
+    Requirement(
         "format",
         "text.format reaches the upstream, or the refusal is told.",
         "CLIProxyAPI 4802; hermes 33885; litellm 40965",
@@ -83,6 +89,11 @@ REQUIREMENTS = (
         "custom-tools",
         "A custom tool comes back as a custom tool call, and may be chosen by name.",
         "litellm 31571; CLIProxyAPI 4414",
+    ),
+    Requirement(
+        "namespaces",
+        "Tools in namespaces, deferred tools and additional tools work with any chat model.",
+        "ollama 17618; codex 36942; llama.cpp 23041",
     ),
     Requirement("output-parts", "The output of a call may be parts, images too.", "llama.cpp 23465"),
     Requirement(

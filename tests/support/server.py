@@ -61,7 +61,7 @@ class PenstockServer:
         self.process = subprocess.Popen(
             [*self.command, *self.arguments],
             cwd=self._directory.name,
-            env=environment() | {"PENSTOCK_STORE": "none://"} | self.env,
+            env=environment() | {"PENSTOCK_STORE": "none://", "XDG_STATE_HOME": self._directory.name} | self.env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

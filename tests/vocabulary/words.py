@@ -13,7 +13,12 @@ from typing import Any, Literal, NotRequired, Required, Union, get_args, get_ori
 import msgspec
 from openai.types import responses
 from openai.types.responses import response as response_module
-from openai.types.responses import response_create_params, response_format_text_config, response_usage
+from openai.types.responses import (
+    response_compact_params,
+    response_create_params,
+    response_format_text_config,
+    response_usage,
+)
 from openai.types.responses.response_content_part_added_event import ResponseContentPartAddedEvent
 from openai.types.responses.response_output_text import Annotation
 from openai.types.responses.response_reasoning_item import Summary
@@ -65,6 +70,8 @@ OBJECTS: dict[str, tuple[Any, Any]] = {
     "conversation": (wire.ConversationReference, response_module.Conversation),
     "text": (wire.TextConfig, responses.ResponseTextConfig),
     "reasoning": (wire.Reasoning, Reasoning),
+    "compact": (wire.CompactResponse, response_compact_params.ResponseCompactParams),
+    "compacted": (wire.CompactedResponse, responses.CompactedResponse),
     "prompt": (wire.Prompt, responses.ResponsePrompt),
 }
 

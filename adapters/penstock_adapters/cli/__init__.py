@@ -16,11 +16,11 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from penstock.settings import ConfigFile, Settings, SettingsError, effective, load
+from penstock.settings import PRESETS, ConfigFile, Settings, SettingsError, effective, load
 from penstock.version import version
 
 from .init import CLIENTS, init
-from .state import with_store
+from .state import with_seal_keys, with_store
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -30,6 +30,7 @@ _FLAGS = {
     "port": ("PORT", "port to listen on; 0 takes a free one (8080)"),
     "upstream": ("URL", "base URL of a Chat Completions server; without one, the synthetic model answers"),
     "upstream_key_env": ("NAME", "name of the variable that holds the upstream's key"),
+    "preset": ("NAME", f"what the upstream is: {', '.join(PRESETS)}"),
     "model": ("NAME", "model of requests that name none"),
     "store": ("URL", "where responses are kept: memory://, sqlite:///path, redis://..., postgresql://..., none://"),
     "prompts": ("FOLDER", "prompt templates: <id>/<version>.toml"),
@@ -49,6 +50,7 @@ _EXAMPLES = """examples:
   penstock config                                         every setting as it holds, as TOML
   penstock init codex                                     what goes into the config of Codex
   penstock keys new alice                                 an API key, and its entry for the file
+  penstock keys seal                                      a key that seals what clients keep for us
   penstock store stats                                    what is kept; also: sweep, migrate
   penstock prompts check                                  whether every prompt template can be used
 
@@ -83,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
         ("serve", _serve, _add_flags, "run the server"),
         ("config", _config, _add_flags, "print the effective settings, secrets masked"),
         ("init", _init, _add_client, "print what a client needs in its configuration to come here"),
-        ("keys", _keys, _add_key, "make an API key"),
+        ("keys", _keys, _add_key, "make an API key, or one that seals"),
         ("store", _store, _add_action, "count, sweep or migrate what is kept"),
         ("prompts", _prompts, _add_folder, "check the prompt templates"),
     ):
@@ -119,9 +121,13 @@ def _add_client(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_key(parser: argparse.ArgumentParser) -> None:
-    parser.description = f"{parser.description} It is printed this once, and its entry for penstock.toml on stderr."
-    parser.add_argument("action", choices=["new"])
-    parser.add_argument("name", metavar="NAME", help="whose it is; keys of one name have the same responses")
+    """Of a key that seals, nobody is the owner."""
+    parser.description = """Make a key, which is printed this once.
+  new NAME  an API key; its entry for penstock.toml is on stderr
+  seal      a key that seals the thoughts and summaries that clients keep"""
+    parser.add_argument("action", choices=["new", "seal"])
+    parser.add_argument("name", metavar="NAME", nargs="?", help="whose it is; keys of one name have the same responses")
+    parser.set_defaults(refuse=parser.error)
 
 
 def _add_action(parser: argparse.ArgumentParser) -> None:
@@ -171,9 +177,11 @@ def _init(options: argparse.Namespace) -> int:
 
 
 def _keys(options: argparse.Namespace) -> int:
-    from .keys import new_key
+    from .keys import new_key, seal_key
 
-    return new_key(options.name)
+    if (options.action == "new") != (options.name is not None):
+        options.refuse("`new` wants a NAME" if options.action == "new" else "`seal` takes no NAME")
+    return new_key(options.name) if options.action == "new" else seal_key()
 
 
 def _store(options: argparse.Namespace) -> int:
@@ -209,7 +217,7 @@ def _serve(options: argparse.Namespace) -> int:
 
     from .serving import serve
 
-    settings = with_store(settings)
+    settings = with_seal_keys(with_store(settings))
     open_store(settings.store or "", STORES)  # a wrong URL is told now, and not at the first request
     if settings.prompts and not Path(settings.prompts).is_dir():
         raise SettingsError("prompts", f"there is no folder {settings.prompts}")

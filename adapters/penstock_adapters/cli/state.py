@@ -1,26 +1,105 @@
-"""Where the server keeps its state by default: a SQLite file in the user's state directory.
+"""What the server keeps in the user's state directory by default: a SQLite file, and the key that seals.
 
-It knows the XDG Base Directory Specification, and that the file is nobody else's to read.
+It knows the XDG Base Directory Specification, and that neither file is anybody else's to read.
 """
 
 from __future__ import annotations
 
 import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 from msgspec.structs import replace
 
-from penstock.settings import Settings, SettingsError
+from penstock.secrets import Secret
+from penstock.settings import SEAL_KEY_BYTES, Settings, SettingsError, read_seal_keys, written_seal_key
+
+_SEAL_KEYS = "seal.keys"
 
 
 def with_store(settings: Settings) -> Settings:
     """The settings with a store: the default one where none is set. Raises `SettingsError` where it cannot be."""
     if settings.store is not None:
         return settings
-    folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "penstock"
+    folder = _folder()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         problem = error.strerror or "it failed"
         raise SettingsError("store", f"cannot make {folder}: {problem}; set --store, or --store memory://") from None
     return replace(settings, store=f"sqlite:///{folder / 'penstock.db'}")
+
+
+def with_seal_keys(settings: Settings) -> Settings:
+    """The settings with keys that seal: where none are set, those of the state directory, made if they are not there.
+
+    A directory that cannot be written to is no reason not to serve: the key is then this server's, while it runs.
+    Raises `SettingsError` for a file that is there and cannot be used: a new key would open nothing of the old one.
+    """
+    if settings.seal_keys or find_spec("cryptography") is None:
+        return settings
+    path = _folder() / _SEAL_KEYS
+    keys = None
+    if not path.exists():
+        keys = _keep(path, new_seal_key())
+    return replace(settings, seal_keys=keys or _kept(path))
+
+
+def new_seal_key() -> str:
+    """A key that nobody has."""
+    return written_seal_key(os.urandom(SEAL_KEY_BYTES))
+
+
+def _folder() -> Path:
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "penstock"
+
+
+def _kept(path: Path) -> list[Secret]:
+    """The keys of the file, one a line; the first seals."""
+    try:
+        lines = path.read_text("ascii").split("\n")
+    except OSError as error:
+        raise _unusable(path, f"it cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise _unusable(path, "it is damaged") from None
+    keys = [Secret(line.strip()) for line in lines if line.strip() and not line.startswith("#")]
+    if not keys:
+        raise _unusable(path, "there is no key in it")
+    read_seal_keys(keys, str(path))
+    return keys
+
+
+def _unusable(path: Path, problem: str) -> SettingsError:
+    message = f"{problem}. Mend it, or set PENSTOCK_SEAL_KEYS; without it nothing opens that was sealed with its keys"
+    return SettingsError(str(path), message)
+
+
+def _keep(path: Path, key: str) -> list[Secret] | None:
+    """Write the key where no file is yet. None where it is written, by us or by whoever was first; else the key."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _written(path.parent, f"{key}\n") as draft, suppress(FileExistsError):
+            os.link(draft, path)  # whole or not at all, and never in place of another's
+    except OSError as error:
+        problem = f"cannot keep a key in {path}: {error.strerror}"
+        sys.stderr.write(f"penstock: {problem}; what is sealed now will not open when the server starts again\n")
+        return [Secret(key)]
+    return None
+
+
+@contextmanager
+def _written(folder: Path, text: str) -> Iterator[Path]:
+    """A file of that text which nobody else can read, and which goes away."""
+    handle, name = tempfile.mkstemp(prefix=f"{_SEAL_KEYS}.", dir=folder)
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        yield Path(name)
+    finally:
+        Path(name).unlink()

@@ -18,6 +18,7 @@ from penstock.errors import ApiError, invalid, not_found
 from penstock.http import Reply, json_reply
 from penstock.ports import ItemPage, Store, StoredConversation, StoredItem
 from penstock.wire import (
+    CompactionTrigger,
     Conversation,
     CreateConversation,
     CreateConversationItems,
@@ -116,8 +117,9 @@ class Conversations:
 
 def _stored(items: list[InputItem]) -> list[StoredItem]:
     for index, item in enumerate(items):
-        if isinstance(item, ItemReference):
-            raise invalid("A conversation takes items, not references to them.", f"items[{index}].type")
+        if isinstance(item, ItemReference | CompactionTrigger):
+            message = "A conversation takes items, and no references or triggers, which only ask for something."
+            raise invalid(message, f"items[{index}].type")
     return [stored_input(item, ids.new_id) for item in items]
 
 

@@ -40,6 +40,8 @@ class Operation(NamedTuple):
     """The bodies of further statuses, beyond those that follow from the rest."""
     streams: bool = False
     """Events may come instead of the reply."""
+    relayed: bool = False
+    """Whatever the upstream replies is the reply."""
     ignores: bool = False
     """What cannot be honoured is named in `x-penstock-ignored`."""
     upstream: bool = False
@@ -48,6 +50,11 @@ class Operation(NamedTuple):
     """The store is asked."""
     open: bool = False
     """No key is wanted."""
+
+
+def _relay(id: str, *, streams: bool = False) -> Operation:
+    summary = "Pass a request on to the upstream, byte for byte; its `model` says which one that is."
+    return Operation(id, summary, FREE, body=FREE, streams=streams, relayed=True, upstream=True)
 
 
 _ID = Annotated[str, msgspec.Meta(pattern=f"^{ids.ID.pattern}$")]
@@ -91,6 +98,17 @@ OPERATIONS: dict[str, dict[str, dict[str, Operation]]] = {
                 "Count what the input of a request would cost, without running it.",
                 wire.InputTokens,
                 body=wire.CreateResponse,
+                ignores=True,
+                upstream=True,
+                stored=True,
+            ),
+        },
+        "/responses/compact": {
+            "POST": Operation(
+                "compactResponse",
+                "Sum a context up, so that it can go on in few tokens.",
+                wire.CompactedResponse,
+                body=wire.CompactResponse,
                 ignores=True,
                 upstream=True,
                 stored=True,
@@ -160,6 +178,12 @@ OPERATIONS: dict[str, dict[str, dict[str, Operation]]] = {
     "Models": {
         "/models": {"GET": Operation("listModels", "List the models.", wire.ModelList, upstream=True)},
         "/models/{model}": {"GET": Operation("getModel", "Read a model.", wire.Model, upstream=True)},
+    },
+    "Relays": {
+        "/chat/completions": {"POST": _relay("createChatCompletion", streams=True)},
+        "/completions": {"POST": _relay("createCompletion", streams=True)},
+        "/embeddings": {"POST": _relay("createEmbedding")},
+        "/rerank": {"POST": _relay("rerank")},
     },
     "Server": {
         "/healthz": {"GET": Operation("isAlive", "Ask whether the process is alive.", wire.ServerStatus, open=True)},

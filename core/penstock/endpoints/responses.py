@@ -9,14 +9,16 @@ from urllib.parse import quote
 
 import msgspec
 
+from penstock import ids
 from penstock.endpoints.call import Call
 from penstock.endpoints.pages import page_of, page_reply
-from penstock.engine import Engine, Plan, count_input
-from penstock.errors import ApiError, invalid, not_found
+from penstock.engine import Engine, Plan, count_input, stored_input
+from penstock.errors import ApiError, invalid, not_found, upstream_failed
 from penstock.http import JSON, SSE, Reply, json_reply
+from penstock.lossless import encode
 from penstock.ports import ChainTooLong, Headers, Store, StoredResponse
-from penstock.readers import FollowStream, SseStream, read_json
-from penstock.wire import UNSET, Deleted, InputTokens
+from penstock.readers import FollowStream, SseStream, read_json, read_response
+from penstock.wire import UNSET, CompactedResponse, CompactionItem, Deleted, InputTokens, Message
 
 _encode = msgspec.json.Encoder().encode
 
@@ -42,6 +44,27 @@ class Responses:
         if run.plan.stream:
             return Reply(200, [*SSE, *headers], SseStream(run, done_marker=self._done_marker))
         return Reply(200, [JSON, *headers], await read_json(run))
+
+    async def compact(self, call: Call) -> Reply:
+        """`POST /responses/compact`: every user message as it was, and an item that stands for all the rest."""
+        prepared = await self._engine.prepare(call.body(), call.owner, call.key, compacts=True)
+        run = await self._engine.run(prepared, call.request.disconnected)
+        response = await read_response(run)
+        if run.error is not None:
+            raise run.error
+        compaction = next((item for item in response.output if isinstance(item, CompactionItem)), None)
+        if compaction is None or response.usage is None:
+            raise upstream_failed("The context was not compacted.")
+        context = prepared.context
+        said = [item for item in (*context.earlier, *context.own) if isinstance(item, Message) and item.role == "user"]
+        output = [stored_input(item, ids.new_id).body for item in said] + [encode(compaction)]
+        compacted = CompactedResponse(
+            id=response.id,
+            created_at=response.created_at,
+            output=[msgspec.Raw(item) for item in output],
+            usage=response.usage,
+        )
+        return Reply(200, [JSON, *told(prepared.plan)], encode(compacted))
 
     async def input_tokens(self, call: Call) -> Reply:
         """`POST /responses/input_tokens`: what the input of a request would cost, which is not run."""

@@ -13,12 +13,12 @@ import msgspec
 
 from penstock import ids
 from penstock.limits import Limits
-from penstock.ports import Prompts, Store, StoredResponse
+from penstock.ports import Prompts, Sealer, Store, StoredResponse
 from penstock.secrets import Secret
 from penstock.wire import CreateResponse
 
 from .background import Background, BackgroundKeeper
-from .decode import Decoded, decode
+from .decode import Decoded, decode, decode_compaction
 from .fitting import fit
 from .keep import ConversationWriter, Keeper, TurnKeeper, stored_turn
 from .plan import Plan, Policies, make_plan
@@ -27,6 +27,7 @@ from .recent import Recent, RecentKeeper
 from .resolve import Context, conversation_of, resolve, unknown_conversation
 from .routes import Routes
 from .run import Run
+from .sealing import Seal
 from .warm_up import silent
 
 _DRAIN_MARGIN_S = 1.0
@@ -59,6 +60,7 @@ class Engine:
         policies: Policies,
         limits: Limits,
         store: Store | None = None,
+        sealer: Sealer | None = None,
         prompts: Prompts | None = None,
     ) -> None:
         self.routes = routes
@@ -66,6 +68,7 @@ class Engine:
         self.store = store
         self.background = None if store is None else Background(store, limits, self._resume, ids.clock_s)
         self._policies = policies
+        self._sealer = sealer
         self._prompts = prompts
         self._starting = asyncio.Lock()
         self._running: WeakSet[Run] = WeakSet()
@@ -91,16 +94,18 @@ class Engine:
         response_id: str | None = None,
         recent: Recent | None = None,
         generate: bool = True,
+        compacts: bool = False,
     ) -> Prepared:
         """Decode, resolve and plan. Raises `ApiError`.
 
-        `recent` is what the caller's connection remembers; without `generate` the model is not asked.
+        `recent` is what the caller's connection remembers; without `generate` the model is not asked. `compacts` takes
+        the body for that of a compaction.
         """
-        decoded = await self._decode(body)
+        decoded = decode_compaction(body, self.limits) if compacts else await self._decode(body)
         response_id = response_id or ids.new_id("resp_")
         writer = await self._lock(decoded.request, owner, response_id)
         try:
-            context, plan = await self._plan(decoded, owner, key, response_id, recent)
+            context, plan = await self._plan(decoded, owner, key, response_id, recent, compacts=compacts)
         except BaseException:
             if writer is not None:
                 await writer.unlock()
@@ -159,6 +164,9 @@ class Engine:
         if self.store is not None:
             await self.store.aclose()
 
+    def _seal(self, owner: str) -> Seal | None:
+        return None if self._sealer is None else Seal(self._sealer, owner, self.limits.sealed_chars_max)
+
     async def _decode(self, body: bytes) -> Decoded:
         """The request, its prompt template filled in. Raises `ApiError`."""
         decoded = decode(body, self.limits)
@@ -166,13 +174,21 @@ class Engine:
         return decoded if prompt is None else await apply_prompt(decoded, prompt, self._prompts, self.limits)
 
     async def _plan(
-        self, decoded: Decoded, owner: str, key: Secret | None, response_id: str, recent: Recent | None = None
+        self,
+        decoded: Decoded,
+        owner: str,
+        key: Secret | None,
+        response_id: str,
+        recent: Recent | None = None,
+        *,
+        compacts: bool = False,
     ) -> tuple[Context, Plan]:
         """Resolve, plan and, where that was asked, fit into the model's context. Raises `ApiError`."""
         request = decoded.request
         recall = recent.items if recent else None
         context = await resolve(request, self.store, owner, self.limits, recall=recall)
         context.leading = decoded.leading
+        context.compacts |= compacts
         plan = make_plan(
             decoded,
             context,
@@ -182,8 +198,10 @@ class Engine:
             response_id=response_id,
             created_at=ids.now_s(),
             is_stored=self.store is not None and request.store is not False,
+            limits=self.limits,
+            seal=self._seal(owner),
         )
-        if request.truncation == "auto":
+        if request.truncation == "auto" and plan.compacting is None:  # what is summed up need not be cut
             await fit(plan, self.limits, leading=len(context.leading))
         return context, plan
 

@@ -9,11 +9,13 @@ from typing import Literal
 
 import msgspec
 
-from penstock.calling import WISHES, Form
+from penstock.calling import READ_AS, WISHES, Form
+from penstock.limits import Limits
 from penstock.ports import Turn
 from penstock.secrets import Secret
 from penstock.wire import (
     NULL,
+    CompactionTrigger,
     ConversationReference,
     CreateResponse,
     InputItem,
@@ -25,12 +27,17 @@ from penstock.wire import (
     TextFormat,
 )
 
+from .compaction import Compacting, compact_threshold, plan_compaction
 from .decode import Decoded
 from .offering import offer_nothing, offer_tools
 from .redaction import redacted
 from .resolve import Context
 from .routes import Route, Routes
+from .sealing import Seal
+from .shown import shown
 from .unknown import settle_unknown, settle_unknown_items
+
+_LIMITS = Limits()
 
 
 class Policies(msgspec.Struct, kw_only=True, frozen=True):
@@ -45,6 +52,10 @@ class Plan(msgspec.Struct, kw_only=True):
 
     route: Route
     turn: Turn
+    compacting: Compacting | None
+    """How the turn's context is compacted first, if it is."""
+    seal: Seal | None
+    """What seals the model's thoughts, where the client keeps them."""
     forms: dict[str, Form]
     """How calls of each offered function come back to the client."""
     skeleton: Response
@@ -67,34 +78,39 @@ def make_plan(
     response_id: str,
     created_at: int,
     is_stored: bool = False,
+    limits: Limits = _LIMITS,
+    seal: Seal | None = None,
 ) -> Plan:
     """Decide everything that can be decided before the upstream is asked. Raises `ApiError`."""
     request = decoded.request
     model, route = routes.choose(request.model)
-    offering = offer_nothing() if route.relays else offer_tools(request, policies.absent_tools)
+    offering = offer_nothing() if route.relays else offer_tools(request, context, policies.absent_tools, limits)
     extras = settle_unknown(decoded.unknown, policies.unknown_parameters, relays=route.relays)
     left_out = [] if route.relays else settle_unknown_items(request, context.items, policies.unknown_parameters)
     options = request.stream_options
     streams = bool(request.stream or request.background)  # what runs in the background is kept event by event
+    turn = Turn(
+        model=route.aliases.get(model, model),
+        request=request,
+        items=_items(context, route, seal),
+        offers=offering.offers,
+        choice=offering.choice,
+        stream=streams,
+        bearer=bearer if route.takes_bearer else None,
+        extras=extras.forwarded,
+    )
     return Plan(
         route=route,
-        turn=Turn(
-            model=route.aliases.get(model, model),
-            request=request,
-            items=context.items,
-            offers=offering.offers,
-            choice=offering.choice,
-            stream=streams,
-            bearer=bearer if route.takes_bearer else None,
-            extras=extras.forwarded,
-        ),
+        turn=turn,
+        compacting=None if route.relays else plan_compaction(turn, context, seal),
+        seal=seal if _keeps_thoughts(request) else None,
         forms=offering.forms,
         skeleton=_skeleton(request, context, model, response_id, created_at=created_at, is_stored=is_stored),
         ignored=[
             *extras.ignored,
             *left_out,
             *offering.ignored,
-            *_unhonoured(request, route, is_stored=is_stored),
+            *_unhonoured(request, route, is_stored=is_stored, seals=seal is not None),
             *([] if route.relays else _wishes(context)),
         ],
         stream=streams,
@@ -108,6 +124,11 @@ _IMAGES_AS_THEY_ARE = msgspec.Raw(b'{"context_compression":"disabled"}')
 """What is in force for `image`, whatever was asked."""
 _OF_OPENAI = ("access_programs", "background_options", "image", "moderation")
 """Parameters of services that no chat model has."""
+
+
+def _read_as(item: InputItem) -> InputItem:
+    read = READ_AS.get(type(item))
+    return read(item) if read else item
 
 
 def _skeleton(
@@ -184,16 +205,28 @@ def _text(text: TextConfig | None) -> TextConfig:
     return msgspec.structs.replace(text, format=text.format or TextFormat(), verbosity=text.verbosity or "medium")
 
 
-def _unhonoured(request: CreateResponse, route: Route, *, is_stored: bool) -> list[str]:
+def _items(context: Context, route: Route, seal: Seal | None) -> list[InputItem]:
+    """What the upstream is shown. One that speaks Responses compacts by itself."""
+    items = shown(context, seal, relays=route.relays)
+    if not route.relays:
+        return [_read_as(item) for item in items]
+    return [*items, CompactionTrigger()] if context.compacts else items
+
+
+def _keeps_thoughts(request: CreateResponse) -> bool:
+    return "reasoning.encrypted_content" in (request.include or ())
+
+
+def _unhonoured(request: CreateResponse, route: Route, *, is_stored: bool, seals: bool) -> list[str]:
     """Parameters that are known, and do nothing here yet."""
     ignored = []
     if request.store and not is_stored:
         ignored.append("store")
     if route.relays:
         return ignored
-    if request.context_management:
+    if request.context_management and (not seals or compact_threshold(request) is None):
         ignored.append("context_management")
-    if "reasoning.encrypted_content" in (request.include or ()):
+    if _keeps_thoughts(request) and not seals:
         ignored.append("include[reasoning.encrypted_content]")
     return ignored + [name for name in _OF_OPENAI if getattr(request, name) != NULL]
 

@@ -39,7 +39,7 @@ class Recent:
     def add(self, response: Response, context: Context) -> None:
         """Remember a response, and forget the oldest for it; one that is too large by itself is not remembered."""
         said = [_decode_item(encode(item)) for item in response.output]
-        items = [*context.items, *said]
+        items = [*context.earlier, *context.own, *said]  # a template is in no later turn
         size = sum(len(encode(item)) for item in items)
         self._responses[response.id] = _Remembered(items, size)
         self._size += size

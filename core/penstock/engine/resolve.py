@@ -15,7 +15,7 @@ from penstock.ids import may_be_id
 from penstock.limits import Limits
 from penstock.lossless import Decoder
 from penstock.ports import ENDED, ChainTooLong, Store
-from penstock.wire import CreateResponse, InputItem, ItemReference, Message
+from penstock.wire import CompactionItem, CompactionTrigger, CreateResponse, InputItem, ItemReference, Message
 
 _LIMITS = Limits()
 _decode_item = Decoder[InputItem](InputItem).decode
@@ -32,6 +32,8 @@ class Context(msgspec.Struct):
     own: list[InputItem]
     """The items that this turn adds, references resolved."""
     conversation_id: str | None = None
+    compacts: bool = False
+    """Whether it shall be compacted, and nothing answered."""
     leading: list[InputItem] = []
     """The items of a prompt template. They are instructions: never inherited, and not kept among the input."""
 
@@ -53,17 +55,25 @@ async def resolve(
     `recall` is asked before the store is.
     """
     _check_combination(request)
-    own = _own_items(request)
+    own, compacts = _without_trigger(_own_items(request))
     recalled = recall(request.previous_response_id) if recall and request.previous_response_id else None
     if store is None:
         _refuse_memory(request, own, may_recall=recall is not None)
     earlier = recalled if recalled is not None else await _earlier(request, store, owner, limits)
     own = await _dereferenced(own, earlier, store, owner)
-    if len(earlier) + len(own) > limits.context_items_max:
+    if len(earlier) + len(own) > limits.context_items_max < _since_compaction(earlier) + len(own):
         raise invalid(f"The context has more than {limits.context_items_max} items.", "input", "context_too_long")
     if recalled and request.store is not False:  # what is stored must not stand on what is not
         earlier, own = [], [*earlier, *own]
-    return Context(earlier, own, conversation_of(request))
+    return Context(earlier, own, conversation_of(request), compacts)
+
+
+def _since_compaction(items: list[InputItem]) -> int:
+    """How many of the items no compaction stands for."""
+    for count, item in enumerate(reversed(items)):
+        if isinstance(item, CompactionItem):
+            return count
+    return len(items)
 
 
 async def _earlier(request: CreateResponse, store: Store | None, owner: str, limits: Limits) -> list[InputItem]:
@@ -92,6 +102,16 @@ def _own_items(request: CreateResponse) -> list[InputItem]:
             raise invalid("Missing required parameter: 'input'.", "input", "missing_required_parameter")
         return []
     return request.input
+
+
+def _without_trigger(items: list[InputItem]) -> tuple[list[InputItem], bool]:
+    """The items, and whether a trigger stands behind them: it asks for something, and is no part of the context."""
+    for index, item in enumerate(items[:-1]):
+        if isinstance(item, CompactionTrigger):
+            raise invalid("A 'compaction_trigger' must be the last item of the input.", f"input[{index}]")
+    if items and isinstance(items[-1], CompactionTrigger):
+        return items[:-1], True
+    return items, False
 
 
 def _refuse_memory(request: CreateResponse, own: list[InputItem], *, may_recall: bool) -> None:

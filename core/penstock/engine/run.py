@@ -17,6 +17,7 @@ from penstock.ports import Deltas
 from penstock.transcript import Reducer, Transcript
 from penstock.wire import Event, LifecycleEvent, Response, Usage
 
+from .compaction import open_turn
 from .estimate import estimate_usage
 from .keep import Keeper
 from .plan import Plan
@@ -52,6 +53,7 @@ class Run:
             now_s=now_s,
             summarize=plan.summarize,
             report_usage=plan.report_usage,
+            seal=plan.seal.thoughts if plan.seal else None,
         )
         self._watch = Watch(limits, heartbeats=plan.stream, idle=plan.stream, disconnected=disconnected)
         self._opening: asyncio.Task[Deltas] | None = None
@@ -73,7 +75,7 @@ class Run:
         A stream does not wait for long: an upstream that thinks before it answers would leave the client in silence.
         A background response does not wait at all: nobody is there to see a status.
         """
-        accepted = self.plan.route.upstream.open(self.plan.turn)
+        accepted = open_turn(self.plan.route.upstream, self.plan.turn, self.plan.compacting)
         try:
             if self.plan.stream:
                 self._opening = asyncio.ensure_future(accepted)
@@ -142,8 +144,11 @@ class Run:
         return self._deltas
 
     def _taken(self) -> list[Event]:
-        self._watch.sent()
-        return self._transcript.take()
+        """What is new. Where nothing is, nothing is sent: a heartbeat may be due all the same."""
+        events = self._transcript.take()
+        if events:
+            self._watch.sent()
+        return events
 
     async def _keep(self, ending: LifecycleEvent) -> None:
         """Keep the Response, then record its end: nobody sees an end that is not kept. Raises `ApiError`."""

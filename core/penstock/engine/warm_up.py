@@ -20,7 +20,7 @@ from .upstream import LocalUpstream
 
 def silent(plan: Plan) -> Plan:
     """The plan, without asking the model."""
-    return replace(plan, route=replace(plan.route, upstream=_SILENCE))
+    return replace(plan, route=replace(plan.route, upstream=_SILENCE), compacting=None)
 
 
 def _say_nothing(turn: Turn) -> Iterator[list[Delta]]:

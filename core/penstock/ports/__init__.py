@@ -6,6 +6,7 @@ Who implements a port is chosen in `penstock.assembly`; nothing here does anythi
 from __future__ import annotations
 
 from .prompts import PromptBroken, Prompts, PromptTemplate
+from .sealing import Sealer
 from .store import (
     ENDED,
     ChainTooLong,
@@ -25,11 +26,17 @@ from .upstream import (
     Choice,
     Decoder,
     Deltas,
+    Destination,
     Dialect,
     Exchange,
     Headers,
+    Health,
     HttpReply,
     HttpRequest,
+    NotTaken,
+    Parcel,
+    Refused,
+    Tls,
     Transport,
     TransportError,
     Turn,

@@ -5,13 +5,18 @@ TOML with the secrets masked, and `make_key` makes the entry for a key. Nothing 
 that is for the doors.
 """
 
+from penstock.dialects.chat_completions import PRESETS
+
 from .effective import as_toml, effective, without_credentials
 from .keys import make_key
 from .loading import load
+from .seal_keys import SEAL_KEY_BYTES, read_seal_keys, written_seal_key
 from .sources import ConfigFile
 from .structs import KeySettings, Settings, SettingsError, UpstreamSettings
 
 __all__ = [
+    "PRESETS",
+    "SEAL_KEY_BYTES",
     "ConfigFile",
     "KeySettings",
     "Settings",
@@ -21,5 +26,7 @@ __all__ = [
     "effective",
     "load",
     "make_key",
+    "read_seal_keys",
     "without_credentials",
+    "written_seal_key",
 ]

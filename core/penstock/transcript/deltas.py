@@ -47,6 +47,12 @@ class ToolCallDelta(msgspec.Struct, kw_only=True):
     arguments: str = ""
 
 
+class Compacted(msgspec.Struct):
+    """The context was summed up; what of, nobody above the engine can read."""
+
+    encrypted_content: str
+
+
 class UsageDelta(msgspec.Struct):
     """What the turn cost; the last one counts."""
 
@@ -83,6 +89,7 @@ Delta: TypeAlias = (
     | RefusalDelta
     | ReasoningDelta
     | ToolCallDelta
+    | Compacted
     | UsageDelta
     | Finish
     | Fault

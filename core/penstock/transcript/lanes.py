@@ -6,7 +6,8 @@ state exists in which a text is added to a call. Every final text is read back f
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from msgspec.structs import replace
 
@@ -37,6 +38,9 @@ from . import deltas
 from .closing import END_PART, SETTLE_PART
 from .transcript import Transcript
 
+SealThoughts: TypeAlias = Callable[[ReasoningItem], str | None]
+"""Seals what a reasoning item says, for the client to send back; None where it is too long to be kept so."""
+
 
 class Lane:
     """One open item at one output index."""
@@ -51,8 +55,10 @@ class Lane:
         """End whatever is open within, then the item."""
         self._end(status)
 
-    def _end(self, status: ItemStatus) -> None:
+    def _end(self, status: ItemStatus, seal: SealThoughts | None = None) -> None:
         item = replace(self._transcript.item(self.output_index), status=status)
+        if seal is not None:
+            item = replace(item, encrypted_content=seal(item))
         self._transcript.record(OutputItemDone(output_index=self.output_index, item=item))
 
 
@@ -142,7 +148,9 @@ class MessageLane(_PartLane):
 class ReasoningLane(_PartLane):
     """The open reasoning item: the thought and, where it was asked for, the same as its summary while it comes."""
 
-    def __init__(self, transcript: Transcript, new_id: NewId, *, summarize: bool) -> None:
+    def __init__(
+        self, transcript: Transcript, new_id: NewId, *, summarize: bool, seal: SealThoughts | None = None
+    ) -> None:
         item = ReasoningItem(id=new_id("rs_"), status="in_progress", summary=[], content=[])
         super().__init__(transcript, item)
         self._at_summary: dict[str, Any] = {
@@ -151,6 +159,7 @@ class ReasoningLane(_PartLane):
             "summary_index": 0,
         }
         self._summarize = summarize
+        self._seal = seal
         if summarize:
             transcript.record(ReasoningSummaryPartAdded(**self._at_summary, part=SummaryText(text="")))
 
@@ -169,7 +178,7 @@ class ReasoningLane(_PartLane):
             part = self._transcript.item(self.output_index).summary[0]
             self._transcript.record(SETTLE_PART[SummaryText](part, self._at_summary))
             self._transcript.record(END_PART[SummaryText](part, self._at_summary))
-        self._end(status)
+        self._end(status, self._seal)
 
 
 class CallLane(Lane):

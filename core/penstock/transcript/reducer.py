@@ -19,6 +19,7 @@ from penstock.ids import NewId, Now
 from penstock.limits import Limits
 from penstock.lossless import encode
 from penstock.wire import (
+    CompactionItem,
     Completed,
     Created,
     Failed,
@@ -29,6 +30,7 @@ from penstock.wire import (
     ItemStatus,
     LifecycleEvent,
     OutputItemAdded,
+    OutputItemDone,
     Queued,
     Response,
     ResponseError,
@@ -38,13 +40,16 @@ from penstock.wire import (
 
 from . import deltas
 from .closing import close_open
-from .lanes import ActionLane, CallLane, Lane, MessageLane, ReasoningLane, call_lane
+from .lanes import ActionLane, CallLane, Lane, MessageLane, ReasoningLane, SealThoughts, call_lane
 from .relay import Relay
 from .transcript import Transcript
 
 
 class Reducer:
-    """Tells one response. `forms` says how calls of each offered function come back to the client."""
+    """Tells one response. `forms` says how calls of each offered function come back to the client.
+
+    `seal` seals the thoughts of each reasoning item, where the client asked to keep them.
+    """
 
     def __init__(
         self,
@@ -56,6 +61,7 @@ class Reducer:
         now_s: Now,
         summarize: bool = False,
         report_usage: bool = False,
+        seal: SealThoughts | None = None,
     ) -> None:
         self._transcript = transcript
         self._forms = forms
@@ -64,6 +70,7 @@ class Reducer:
         self._now_s = now_s
         self._summarize = summarize
         self._report_usage = report_usage
+        self._seal = seal
         self._said: Lane | None = None
         self._calls: dict[int, _PendingCall] = {}
         self._usage: Usage | None = None
@@ -79,6 +86,7 @@ class Reducer:
             deltas.RefusalDelta: self._refusal,
             deltas.ReasoningDelta: self._reasoning,
             deltas.ToolCallDelta: self._tool_call,
+            deltas.Compacted: self._compacted,
             deltas.UsageDelta: self._set_usage,
             deltas.Finish: self._finish,
             deltas.Fault: self._break,
@@ -153,7 +161,7 @@ class Reducer:
         if not isinstance(lane, ReasoningLane):
             self._turn()
             self._count_item()
-            lane = ReasoningLane(self._transcript, self._new_id, summarize=self._summarize)
+            lane = ReasoningLane(self._transcript, self._new_id, summarize=self._summarize, seal=self._seal)
             self._said = lane
         lane.reasoning(delta)
 
@@ -164,6 +172,15 @@ class Reducer:
             self._turn()
             call = self._calls[delta.lane] = _PendingCall()
         call.receive(delta, self._open_call)
+
+    def _compacted(self, delta: deltas.Compacted) -> None:
+        """An item that is whole when it begins."""
+        self._turn()
+        self._count_item()
+        index = self._transcript.output_count
+        item = CompactionItem(id=self._new_id("cmp_"), encrypted_content=delta.encrypted_content)
+        self._transcript.record(OutputItemAdded(output_index=index, item=item))
+        self._transcript.record(OutputItemDone(output_index=index, item=item))
 
     def _set_usage(self, delta: deltas.UsageDelta) -> None:
         self._usage = delta.usage

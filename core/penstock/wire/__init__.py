@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from ._base import NULL, UNKNOWN, UNSET, Event, Fold, Item, ItemEvent, ItemStatus, Part, Unknown, UnsetType, Wire
+from .additional_tools import AdditionalTools
 from .apply_patch import (
     ApplyPatchCall,
     ApplyPatchCallOutput,
@@ -28,7 +29,7 @@ from .code_interpreter import (
     CodeInterpreterCallInterpreting,
     CodeInterpreterTool,
 )
-from .compaction import CompactionCompacting, CompactionItem, CompactionTrigger
+from .compaction import CompactedResponse, CompactionCompacting, CompactionItem, CompactionTrigger, CompactResponse
 from .computer import (
     Click,
     ComputerAction,
@@ -224,7 +225,7 @@ from .tool_choice import (
     ToolChoiceWebSearchPreview,
     ToolChoiceWebSearchPreview2025,
 )
-from .tool_search import ProgrammaticToolCallingTool, ToolSearchTool
+from .tool_search import ProgrammaticToolCallingTool, ToolSearchCall, ToolSearchOutput, ToolSearchTool
 from .unknown import UnknownAnnotation, UnknownEvent, UnknownItem, UnknownPart, UnknownTool
 from .web_search import (
     WebSearchCall,
@@ -278,6 +279,9 @@ OutputItem: TypeAlias = (
     | ApplyPatchCallOutput
     | ComputerCall
     | ComputerCallOutput
+    | ToolSearchCall
+    | ToolSearchOutput
+    | AdditionalTools
     | WebSearchCall
     | FileSearchCall
     | CodeInterpreterCall

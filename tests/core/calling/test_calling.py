@@ -81,7 +81,7 @@ def test_history_reads(item: Json, read: Json) -> None:
 
 
 def test_every_item_says_how_it_reads() -> None:
-    """As a call, as an output, as both in one, as nothing; or it is one of those that the dialects read themselves."""
+    """As a call, as an output, as both in one, as nothing; or the dialects or the engine read it themselves."""
     items = set(get_args(wire.InputItem))
     outputs = {cls for cls in items if cls.__name__.endswith("Output")}
     of_their_own = {cls for cls in items - outputs - SILENT if "call_id" in cls.__struct_fields__}
@@ -94,6 +94,7 @@ def test_every_item_says_how_it_reads() -> None:
         wire.ReasoningItem,
         wire.ItemReference,
         wire.CompactionItem,
+        wire.CompactionTrigger,
     }
 
 

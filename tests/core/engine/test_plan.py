@@ -128,7 +128,6 @@ def test_a_service_that_no_chat_model_has_is_told_as_ignored(field: str) -> None
 @pytest.mark.parametrize(
     ("item", "told"),
     [
-        ({"type": "compaction_trigger"}, ["input.compaction_trigger"]),
         ({"type": "configuration_update", "reasoning": {"effort": "high"}}, ["input.configuration_update"]),
         (
             {"type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": True},

@@ -19,6 +19,7 @@ from penstock.errors import upstream_failed
 from penstock.transcript import fold
 from penstock.transcript.deltas import (
     AnnotationDelta,
+    Compacted,
     Delta,
     Finish,
     ReasoningDelta,
@@ -168,7 +169,14 @@ def inside(arguments: str) -> str:
     return value if isinstance(value, str) else arguments
 
 
-OPTIONS = st.fixed_dictionaries({"summarize": st.booleans(), "report_usage": st.booleans()})
+def sealed(item: wire.ReasoningItem) -> str:
+    """So that a test can read it."""
+    return "".join(part.text for part in item.content or ())[::-1]
+
+
+OPTIONS = st.fixed_dictionaries(
+    {"summarize": st.booleans(), "report_usage": st.booleans(), "seal": st.sampled_from([None, sealed])}
+)
 ENDS = st.sampled_from([None, "max_output_tokens", "content_filter"]).map(Finish)
 
 
@@ -185,14 +193,14 @@ def check(telling: Telling) -> Json:
 
 @shows("arguments")
 @given(speeches(), ENDS, OPTIONS)
-def test_any_speech_is_told_whole(speech: list[Delta], end: Finish, options: dict[str, bool]) -> None:
+def test_any_speech_is_told_whole(speech: list[Delta], end: Finish, options: dict[str, Any]) -> None:
     response = check(told(*speech, end, **options))
     assert response["status"] == ("incomplete" if end.incomplete else "completed")
     check_said(speech, response, well=not end.incomplete)
 
 
 @given(speeches(), st.integers(0), OPTIONS)
-def test_a_speech_that_is_cut_is_told_so_far(speech: list[Delta], at: int, options: dict[str, bool]) -> None:
+def test_a_speech_that_is_cut_is_told_so_far(speech: list[Delta], at: int, options: dict[str, Any]) -> None:
     speech = speech[: at % (len(speech) + 1)]
     telling = Telling(FORMS, **options)
     telling.receive(speech)
@@ -208,6 +216,24 @@ def test_a_summary_is_the_thought_again(speech: list[Delta]) -> None:
     for item in output:
         if item["type"] == "reasoning":
             assert [part["text"] for part in item["summary"]] == [part["text"] for part in item["content"]]
+
+
+@given(speeches(), st.booleans())
+def test_every_thought_is_sealed_when_it_ends_and_not_before(speech: list[Delta], summarize: bool) -> None:
+    telling = told(*speech, Finish(), summarize=summarize, seal=sealed)
+    for item in check(telling)["output"]:
+        if item["type"] == "reasoning":
+            assert item["encrypted_content"] == "".join(part["text"] for part in item["content"])[::-1]
+    added = [event["item"] for event in telling.events if event["type"] == "response.output_item.added"]
+    assert not [item for item in added if "encrypted_content" in item]
+
+
+def test_a_compaction_is_an_item_of_its_own() -> None:
+    response = check(told(Compacted("sealed"), text("a"), Finish()))
+    compaction, message = response["output"]
+    assert (compaction["type"], compaction["encrypted_content"]) == ("compaction", "sealed")
+    assert compaction["id"].startswith("cmp_")
+    assert message["content"][0]["text"] == "a"
 
 
 # Single cases.

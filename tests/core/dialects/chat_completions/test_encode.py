@@ -191,7 +191,6 @@ MESSAGES: dict[str, tuple[list[Json], list[Json]]] = {
             {"type": "mcp_list_tools", "server_label": "s", "tools": []},
             {"type": "mcp_approval_request", "id": "r", "server_label": "s", "name": "f", "arguments": "{}"},
             {"type": "mcp_approval_response", "approval_request_id": "r", "approve": True},
-            {"type": "compaction_trigger"},
             {"type": "configuration_update"},
             call("d", "g", "[]"),
             gave(),
@@ -245,11 +244,6 @@ FAULTS: dict[str, tuple[list[Json], str, str]] = {
         "No tool output found for call_id 'c'",
     ),
     "an output for a search": ([SEARCH, gave(call_id="ws_1")], "input[1]", "No tool call found"),
-    "a sealed context": (
-        [USER, {"type": "compaction", "encrypted_content": "x"}],
-        "input[1].type",
-        "'compaction' cannot be sent to this model",
-    ),
     "an image by id": (
         [USER, says("user", [TEXT, {"type": "input_image", "file_id": "f"}])],
         "input[1].content[1].image_url",

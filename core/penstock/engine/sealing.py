@@ -1,0 +1,88 @@
+"""Sealing, for one owner: thoughts and compactions as texts that the owner's clients keep for us.
+
+It knows what is within such a text, and how long one may be. Which cipher seals it, the port's adapter knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from penstock import lossless
+from penstock.errors import invalid
+from penstock.ports import Sealer
+from penstock.wire import InputItem, ReasoningItem, ReasoningText, SummaryText
+
+T = TypeVar("T")
+
+
+class Thoughts(msgspec.Struct, kw_only=True):
+    """What a reasoning item said."""
+
+    content: list[str] = []
+    summary: list[str] = []
+
+
+class Compaction(msgspec.Struct, kw_only=True):
+    """What stands in place of a context.
+
+    Such a text is kept by clients, which may or may not send what came before it along: one that was made in the
+    course of a turn has all that goes on in it, and one that a client asked for leaves the messages of users and
+    developers where the client put them.
+    """
+
+    summary: str
+    before: list[InputItem] | None = None
+    """What stands as it was ahead of the summary; None for those messages ahead of the item that are still there."""
+    after: list[InputItem] = []
+    """What stands as it was behind the summary: what the model has not answered yet."""
+
+
+_decode_thoughts = msgspec.json.Decoder(Thoughts).decode
+_decode_compaction = lossless.decoder(Compaction).decode
+
+
+class Seal:
+    """The sealer in the hand of one owner."""
+
+    def __init__(self, sealer: Sealer, owner: str, chars_max: int) -> None:
+        self._sealer = sealer
+        self._owner = owner
+        self.chars_max = chars_max
+
+    def thoughts(self, item: ReasoningItem) -> str | None:
+        """The thoughts of an item, sealed; None where they would be too long."""
+        content = [part.text for part in item.content or () if isinstance(part, ReasoningText)]
+        summary = [part.text for part in item.summary if isinstance(part, SummaryText)]
+        return self._seal("reasoning", Thoughts(content=content, summary=summary))
+
+    def open_thoughts(self, blob: str) -> Thoughts | None:
+        """Thoughts that this owner has; None for anything else."""
+        return self._open("reasoning", blob, _decode_thoughts)
+
+    def compaction(self, compaction: Compaction) -> str:
+        """A compaction, sealed. Raises `ApiError` where it would be too long."""
+        blob = self._seal("compaction", compaction)
+        if blob is None:
+            message = f"What is not compacted of the context is too long to be sealed in {self.chars_max} characters."
+            raise invalid(message, "input", "context_too_long")
+        return blob
+
+    def open_compaction(self, blob: str) -> Compaction | None:
+        """A compaction that this owner has; None for anything else."""
+        return self._open("compaction", blob, _decode_compaction)
+
+    def _seal(self, kind: str, content: msgspec.Struct) -> str | None:
+        blob = self._sealer.seal(kind, self._owner, lossless.encode(content))
+        return blob if len(blob) <= self.chars_max else None
+
+    def _open(self, kind: str, blob: str, decode: Callable[[bytes], T]) -> T | None:
+        plaintext = self._sealer.open(kind, self._owner, blob) if len(blob) <= self.chars_max else None
+        if plaintext is None:
+            return None
+        try:
+            return decode(plaintext)
+        except msgspec.DecodeError:  # a later version sealed it
+            return None
