@@ -51,7 +51,7 @@ FREE = {"metadata", "headers", "env"}
 """Dictionaries of the client's own: a key there is no stranger."""
 LISTS = {"input", "content", "summary", "output", "annotations", "tools"}
 """Where objects of any type may stand."""
-TYPELESS = {("shell_call_output", "output")}
+TYPELESS = {("shell_call_output", "output"), ("response.shell_call_output_content.done", "output")}
 """Of these, by the type of the object that they are in, those of which the objects have no type."""
 
 # Numbers of which Python would make others stand as texts between two marks, until the JSON is written.

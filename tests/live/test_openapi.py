@@ -44,10 +44,10 @@ ASKED = {
     for method, operation in methods.items()
     if path != "/openapi.json"  # schemathesis itself has read it by then
 }
-RELAYED = {operation.id for methods in OPERATIONS["Relays"].values() for operation in methods.values()}
-"""What the built-in model has no answer to."""
 ALL_RIGHT = {"listModels", "getModel", "isAlive", "isReady"}
 """What cannot be asked wrongly."""
+RELAYED = {operation.id for methods in OPERATIONS["Relays"].values() for operation in methods.values()}
+"""What the synthetic model has nothing to say to."""
 EXAMPLES: Counter[str] = Counter(createResponse=80, countInputTokens=40, createConversationItems=40)
 EXAMPLES_ELSE = 20
 
@@ -125,8 +125,7 @@ def right(schema: BaseSchema, name: str, there: dict[str, str]) -> st.SearchStra
 @pytest.mark.parametrize("name", ASKED)
 def test_what_the_document_allows(server: PenstockServer, there: dict[str, str], name: str) -> None:
     told = ask(server, right(document(server.url), name, there), EXAMPLES[name] or EXAMPLES_ELSE)
-    status = 404 if name in RELAYED else 200
-    assert told[f"{status} application/json"] > 0, told
+    assert told["200 application/json"] > 0 or name in RELAYED, told
 
 
 @pytest.mark.parametrize("name", [name for name in ASKED if name not in ALL_RIGHT])

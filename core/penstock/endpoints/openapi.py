@@ -147,6 +147,8 @@ def _operation(path: str, operation: Operation, tag: str, schemas: Schemas) -> d
         ]
     if operation.body is not None:
         told["requestBody"] = {"required": True, "content": {_JSON: {"schema": schemas.roots[operation.body]}}}
+    if operation.relayed:
+        told["responses"]["default"] = {"description": "As the upstream says.", "content": {"*/*": {}}}
     if operation.open:
         told["security"] = []
     return told
@@ -178,7 +180,7 @@ def _reply(status: int, kind: Any, operation: Operation, schemas: Schemas) -> di
     content: dict[str, Any] = {_JSON: {"schema": schemas.roots[kind]}}
     names = ["x-request-id", *_HEADERS_OF.get(status, ())]
     if status == 200 and operation.streams:
-        content[_SSE] = {"schema": _event()}
+        content[_SSE] = {} if operation.relayed else {"schema": _event()}
     if status == 200 and operation.ignores:
         names.append("x-penstock-ignored")
     if kind is wire.ErrorBody:

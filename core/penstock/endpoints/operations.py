@@ -40,6 +40,8 @@ class Operation(NamedTuple):
     """The bodies of further statuses, beyond those that follow from the rest."""
     streams: bool = False
     """Events may come instead of the reply."""
+    relayed: bool = False
+    """Whatever the upstream replies is the reply."""
     ignores: bool = False
     """What cannot be honoured is named in `x-penstock-ignored`."""
     upstream: bool = False
@@ -48,6 +50,11 @@ class Operation(NamedTuple):
     """The store is asked."""
     open: bool = False
     """No key is wanted."""
+
+
+def _relay(id: str, *, streams: bool = False) -> Operation:
+    summary = "Pass a request on to the upstream, byte for byte; its `model` says which one that is."
+    return Operation(id, summary, FREE, body=FREE, streams=streams, relayed=True, upstream=True)
 
 
 _ID = Annotated[str, msgspec.Meta(pattern=f"^{ids.ID.pattern}$")]
@@ -69,13 +76,6 @@ PARAMETERS: dict[str, Parameter] = {
     ),
 }
 """The parameters of paths and queries, by name."""
-
-
-def _relay(id: str) -> Operation:
-    return Operation(
-        id, "Ask the upstream of the body's `model`; its reply comes back as it is.", FREE, body=FREE, upstream=True
-    )
-
 
 OPERATIONS: dict[str, dict[str, dict[str, Operation]]] = {
     "Responses": {
@@ -106,7 +106,7 @@ OPERATIONS: dict[str, dict[str, dict[str, Operation]]] = {
         "/responses/compact": {
             "POST": Operation(
                 "compactResponse",
-                "Compact a context into one item.",
+                "Sum a context up, so that it can go on in few tokens.",
                 wire.CompactedResponse,
                 body=wire.CompactResponse,
                 ignores=True,
@@ -175,15 +175,15 @@ OPERATIONS: dict[str, dict[str, dict[str, Operation]]] = {
             "DELETE": Operation("deleteConversationItem", "Delete an item.", wire.Conversation, stored=True),
         },
     },
-    "Relays": {
-        "/chat/completions": {"POST": _relay("createChatCompletion")},
-        "/completions": {"POST": _relay("createCompletion")},
-        "/embeddings": {"POST": _relay("createEmbedding")},
-        "/rerank": {"POST": _relay("createRerank")},
-    },
     "Models": {
         "/models": {"GET": Operation("listModels", "List the models.", wire.ModelList, upstream=True)},
         "/models/{model}": {"GET": Operation("getModel", "Read a model.", wire.Model, upstream=True)},
+    },
+    "Relays": {
+        "/chat/completions": {"POST": _relay("createChatCompletion", streams=True)},
+        "/completions": {"POST": _relay("createCompletion", streams=True)},
+        "/embeddings": {"POST": _relay("createEmbedding")},
+        "/rerank": {"POST": _relay("rerank")},
     },
     "Server": {
         "/healthz": {"GET": Operation("isAlive", "Ask whether the process is alive.", wire.ServerStatus, open=True)},

@@ -46,6 +46,7 @@ def ref(name: str) -> Schema:
 _READ_LATER: dict[str, dict[str, Schema]] = {
     "FunctionTool": {"parameters": {"type": ["object", "null"], "default": None}},
     "JsonSchemaFormat": {"schema": {"type": "object"}},
+    "CompactedResponse": {"output": {"type": "array", "items": ref("OutputItem")}},
     "ItemList": {"data": {"type": "array", "items": ref("InputItem")}},
 }
 """What is known of fields that their structs leave undecoded."""
