@@ -36,7 +36,7 @@ def servers() -> Iterator[dict[str, PenstockServer]]:
     """Those that were started so far, by what they were started with. Each must stop well."""
     running: dict[str, PenstockServer] = {}
     yield running
-    with ThreadPoolExecutor() as together:
+    with ThreadPoolExecutor(16) as together:
         list(together.map(PenstockServer.stop, running.values()))
 
 
