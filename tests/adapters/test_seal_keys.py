@@ -13,6 +13,7 @@ from penstock_adapters import starlette
 from penstock_adapters.cli import main
 from penstock_adapters.cli import state as state_module
 from penstock_adapters.cli.state import with_seal_keys
+from requirements import shows
 from support.server import environment
 
 NEW, OLD = "A" * 42 + "E", "B" * 42 + "E"
@@ -122,6 +123,7 @@ def test_where_nothing_can_be_kept_the_server_has_a_key_all_the_same(
     assert keys() != [key]
 
 
+@shows("no-cryptography")
 def test_without_the_package_none_is_made(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(state_module, "find_spec", lambda name: None)
     assert keys() == []

@@ -23,7 +23,7 @@ from penstock.errors import ApiError
 from penstock.http import Reply, Request
 from penstock.limits import Limits
 from penstock.lossless import encode
-from penstock.ports import Deltas, HttpReply, HttpRequest, TransportError, Turn, Upstream
+from penstock.ports import Deltas, HttpReply, HttpRequest, PromptTemplate, TransportError, Turn, Upstream
 from penstock.secrets import Secret
 from penstock.service import Service
 from penstock.transcript import Reducer, Transcript
@@ -271,6 +271,19 @@ class OpenSealer:
         with suppress(ValueError):
             return bytes.fromhex(blob.removeprefix(head)) if blob.startswith(head) else None
         return None
+
+
+class Shelf:
+    """Templates in memory, by id and version."""
+
+    def __init__(self, **templates: Any) -> None:
+        self.templates: dict[str, dict[str, Any]] = templates
+
+    async def versions(self, prompt_id: str) -> list[str]:
+        return list(self.templates.get(prompt_id, {}))
+
+    async def template(self, prompt_id: str, version: str) -> PromptTemplate:
+        return PromptTemplate(f"{prompt_id}/{version}.toml", json.dumps(self.templates[prompt_id][version]).encode())
 
 
 SEAL = Seal(OpenSealer(), "me", LIMITS.sealed_chars_max)

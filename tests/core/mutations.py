@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
-from support import brought
+from support import brought, hosted
 from support.actions import ACTIONS, asked
 from support.scripts import NOTE, WEATHER
 
@@ -21,6 +21,11 @@ SUMMARY = "compaction:anonymous:" + b'{"summary":"One was asked.","before":[]}'.
 THOUGHTS = "reasoning:anonymous:" + b'{"content":["Hm"]}'.hex()
 """As the sealer of `core.kit` seals for who has no key."""
 IMAGE = "data:image/png;base64,AA=="
+
+TEXT: Json = {"type": "input_text", "text": "Hi"}
+NEW: Json = {"type": "mood", "mood": {"calm": 0.5}}
+HOSTED: list[Json] = [events[-1]["item"] for events in hosted.ITEMS.values()]
+"""A call of every hosted tool, as another server made it."""
 
 VALID: list[Json] = [
     {"input": "Hi"},
@@ -131,6 +136,18 @@ VALID: list[Json] = [
             {"type": "compaction_trigger"},
         ],
     },
+    {
+        "input": [*HOSTED, NEW, {"role": "user", "content": [{"type": "input_smell", "of": "rain"}, TEXT], "new": 1}],
+        "tools": [
+            {"type": "image_generation"},
+            {"type": "shell", "environment": {"type": "container_auto"}},
+            {"type": "smell", "range_m": 3},
+            WEATHER,
+        ],
+        "new_word": {"a": [1]},
+    },
+    {"input": [*HOSTED, {"role": "user", "content": "Hi"}], "truncation": "auto", "stream": True},
+    {"input": "Hi", "tools": [{"type": "mcp", "server_label": "s", "authorization": "t", "headers": {"a": "b"}}]},
     {"previous_response_id": "resp_1", "input": "Hi"},
     {"conversation": {"id": "conv_1"}, "input": "Hi"},
     {"prompt": {"id": "p", "variables": {"a": "b"}}, "input": [{"id": "msg_1"}]},
@@ -174,13 +191,18 @@ def bodies(count: int, seed: int) -> Iterator[bytes]:
     """So many request bodies, some of them right."""
     chance = Random(seed)
     for _ in range(count):
-        request = copy.deepcopy(chance.choice(VALID))
-        for _ in range(chance.choice((0, 1, 1, 1, 2, 3))):
-            chance.choice(MUTATIONS)(chance, request)
-        body = _written(chance, request)
-        for _ in range(chance.choice((0, 0, 0, 1, 2))):
-            body = chance.choice(BREAKAGES)(chance, body)
-        yield body
+        yield mutated(chance, chance.choice(VALID))
+
+
+def mutated(chance: Random, valid: Json) -> bytes:
+    """A body that was right, and is so now and then."""
+    request = copy.deepcopy(valid)
+    for _ in range(chance.choice((0, 1, 1, 1, 2, 3))):
+        chance.choice(MUTATIONS)(chance, request)
+    body = _written(chance, request)
+    for _ in range(chance.choice((0, 0, 0, 1, 2))):
+        body = chance.choice(BREAKAGES)(chance, body)
+    return body
 
 
 # Changes of what is said.

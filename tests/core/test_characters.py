@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.characters import mended
+from requirements import shows
 
 HALVES = {
     "the first half": (rb'"a\ud83d"', "a\ufffd"),
@@ -24,6 +25,7 @@ HALVES = {
 }
 
 
+@shows("half-characters")
 @pytest.mark.parametrize(("said", "read"), HALVES.values(), ids=HALVES)
 def test_a_half_is_replaced(said: bytes, read: str) -> None:
     assert json.loads(mended(said)) == read

@@ -1,22 +1,17 @@
 """Ten thousand requests of which most are wrong: each is answered as it should, none brings the server down."""
 
 import asyncio
-import json
 from collections import Counter
 from itertools import islice
-from typing import Any
 
-import msgspec
 import pytest
 from openai.types.responses import ResponseCompactionItem, ResponseUsage
 
-from core.kit import LIMITS, Answer, OpenSealer, Scripted, ScriptedReply, ask, service
+from core.fuzzing import Obliging, check_blame, check_headers, known
+from core.kit import LIMITS, Answer, OpenSealer, ask, service
 from core.mutations import bodies
-from penstock import lossless
 from penstock.dialects.chat_completions import ChatCompletions, Options
 from penstock.engine import RemoteUpstream
-from penstock.ports import HttpReply, HttpRequest
-from penstock.wire import UNKNOWN, Response
 from support import grammar, oracle, sse
 
 SEED = 4_711
@@ -24,72 +19,21 @@ COUNT = 10_000
 COMPACTIONS = 2_000
 TIMEOUT_S = 5.0
 
-SAID = b'data: {"choices":[{"delta":{"reasoning":"Hm"}}]}\n\ndata: {"choices":[{"delta":{"content":"Hi"}}]}\n\n'
-ENDED = b'data: {"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"name":"f","arguments":"{}"}}]}}]}\n\n'
-BODY = b'{"choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1}}'
-
-
-class Obliging(Scripted):
-    """Answers whatever it is asked, after it has looked whether that is JSON. Its context is a small one."""
-
-    async def send(self, request: HttpRequest) -> HttpReply:
-        if request.path == "/models":
-            return ScriptedReply(b'{"data":[{"id":"any","max_model_len":64}]}')
-        asked = json.loads(request.body)
-        assert asked["messages"] is not None
-        if asked.get("stream"):
-            return ScriptedReply(SAID, ENDED, b"data: [DONE]\n\n")
-        return ScriptedReply(BODY, headers={"content-type": "application/json"})
-
 
 def problem(body: bytes, told: Answer) -> str | None:
     """What is wrong with the answer to a body, if anything is."""
     try:
-        _check_headers(told.headers)
+        check_headers(told.headers)
         if told.status == 200 and told.headers["content-type"].startswith("text/event-stream"):
             assert oracle.check_response(known(grammar.fold(sse.events(told.body))))["status"] == "completed"
         elif told.status == 200:
             assert oracle.check_response(known(told.json()))["status"] == "completed"
         else:
             assert 400 <= told.status < 499
-            _check_blame(oracle.check_error(told.json()))
+            check_blame(oracle.check_error(told.json()), body)
     except Exception as error:
         return f"{type(error).__name__}: {error}\n  asked {body[:400]!r}\n  told {told.status} {told.body[:400]!r}"
     return None
-
-
-def known(response: dict[str, Any]) -> dict[str, Any]:
-    """A Response without what the request said in words of its own, which the echo repeats and the oracle refuses."""
-    encoder = msgspec.json.Encoder(enc_hook=lambda unknown: None)
-    text = json.dumps(response).replace("Infinity", "1")  # what 1e400 is to Python is nothing to JSON
-    told = lossless.decoder(Response).decode(text.encode())
-    kept: dict[str, Any] = _without_strangers(json.loads(encoder.encode(told)))
-    return kept
-
-
-def _without_strangers(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_without_strangers(entry) for entry in value if not _is_stranger(entry)]
-    if isinstance(value, dict):
-        return {key: _without_strangers(entry) for key, entry in value.items() if key != UNKNOWN}
-    return value
-
-
-def _is_stranger(value: Any) -> bool:
-    return isinstance(value, dict) and value.get("type") == UNKNOWN
-
-
-def _check_headers(headers: dict[str, str]) -> None:
-    for name, value in headers.items():
-        assert f"{name}{value}".isascii()
-        assert f"{name}{value}".isprintable()
-        assert len(value) < 5_000
-
-
-def _check_blame(error: dict[str, Any]) -> None:
-    """Only for the body as a whole is no parameter to blame."""
-    assert len(error["message"]) < 5_000
-    assert error["param"] or error["message"].startswith(("The body of the request", "The request has no body"))
 
 
 def test_ten_thousand_requests_are_answered_as_they_should() -> None:

@@ -213,6 +213,7 @@ MISTAKES = {
     "a role": (b'{"input":[{"type":"new"},{"type":"message","role":"x","content":""}]}', "at `$.input[1].role`"),
     "an id that is none": (b'{"input":[{"type":"new","id":3}]}', "at `$.input[0].id`"),
     "a choice": (b'{"tool_choice":{"type":"new"}}', "at `$.tool_choice.type`"),
+    "a type that is a list": (b'{"input":[{"type":"new"},{"type":[{"type":-1e400}]}]}', "at `$.input[1].type`"),
     "an object for a list": (b'{"input":{"type":"message"}}', "at `$.input`"),
 }
 

@@ -24,7 +24,7 @@ def messages(upstream: ScriptedUpstream) -> list[dict[str, Any]]:
     return sent
 
 
-@shows("namespaces")
+@shows("namespaces", "namespaced-tools")
 def test_a_tool_of_a_namespace_there_and_back(caller: Caller, upstream: ScriptedUpstream) -> None:
     first = caller.create(model="namespace_calls", input=[QUESTION], tools=[CRM])
     look, keep, bare = first.output
@@ -86,6 +86,7 @@ def test_what_codex_sends_is_understood(server: PenstockServer, upstream: Script
     assert "tools.namespace" not in ignored
 
 
+@shows("namespaced-tools")
 def test_a_name_that_no_backend_takes_is_shortened_and_told_whole(caller: Caller, upstream: ScriptedUpstream) -> None:
     name = f"a.very.long.namespace.{'x' * 60}"
     choice: Any = {"type": "function", "name": "get_customer"}
@@ -106,7 +107,7 @@ def test_additional_tools_there_and_back(caller: Caller, upstream: ScriptedUpstr
     assert [tool.type for tool in first.tools] == ["namespace"]
 
 
-@shows("namespaces")
+@shows("namespaces", "client-search")
 def test_a_search_there_and_back(caller: Caller, upstream: ScriptedUpstream) -> None:
     tools = [HIDDEN, SEARCH]
     first = caller.create(model="tool_search_call", input=[QUESTION], tools=tools)
@@ -121,6 +122,7 @@ def test_a_search_there_and_back(caller: Caller, upstream: ScriptedUpstream) -> 
     assert messages(upstream)[-1] == {"role": "tool", "tool_call_id": "call_q", "content": FOUND}
 
 
+@shows("server-search")
 def test_a_search_by_the_server_hides_nothing(server: PenstockServer, upstream: ScriptedUpstream) -> None:
     told = post(server.url, {"model": "text", "input": "Hello?", "tools": [HIDDEN, {"type": "tool_search"}]})
     assert offered(upstream) == ["crm__get_customer", "crm__list_orders", "crm__memo"]

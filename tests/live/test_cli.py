@@ -14,6 +14,7 @@ import tomllib
 import pytest
 
 from live.conftest import Start
+from requirements import shows
 from support.raw import Connection
 from support.server import PenstockServer, environment
 from support.told import ask
@@ -92,6 +93,7 @@ def test_it_says_which_models_it_serves(start: Start, server: PenstockServer, sy
     assert any(line.startswith("models: *") for line in server.lines)
 
 
+@shows("signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_ends_well_while_streams_are_open(upstream: ScriptedUpstream, number: signal.Signals) -> None:
     with PenstockServer("--upstream", upstream.url, env={"PENSTOCK_DRAIN_S": "0.2"}) as server:
@@ -103,6 +105,7 @@ def test_it_ends_well_while_streams_are_open(upstream: ScriptedUpstream, number:
         upstream.completion().wait_left()
 
 
+@shows("signals")
 def test_nothing_listens_afterwards(upstream: ScriptedUpstream) -> None:
     with PenstockServer() as server:
         host, port = server.base.removeprefix("http://").split(":")

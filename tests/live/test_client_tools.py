@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from requirements import shows
 from support.actions import ACTIONS
 from support.caller import Caller
 from support.server import PenstockServer
@@ -22,6 +23,7 @@ def messages(upstream: ScriptedUpstream) -> list[dict[str, Any]]:
     return sent
 
 
+@shows("client-tools")
 def test_a_shell_call_there_and_back(caller: Caller, upstream: ScriptedUpstream) -> None:
     tool = ACTIONS["shell"].tool
     first = caller.create(model="shell_call", input=[QUESTION], tools=[tool], tool_choice={"type": "shell"})
@@ -40,6 +42,7 @@ def test_a_shell_call_there_and_back(caller: Caller, upstream: ScriptedUpstream)
     assert told == {"role": "tool", "tool_call_id": "call_b", "content": "exit code: 0\nstdout:\n/home"}
 
 
+@shows("client-tools")
 def test_a_patch_there_and_back(caller: Caller, upstream: ScriptedUpstream) -> None:
     tool = ACTIONS["apply_patch"].tool
     first = caller.create(model="apply_patch_call", input=[QUESTION], tools=[tool])

@@ -55,7 +55,7 @@ def is_summary(message: tuple[str, Any]) -> bool:
     return role == "user" and said.endswith(SUMMARY) and "compacted" in said
 
 
-@shows("compact")
+@shows("compact", "compaction", "compacting")
 def test_users_stay_and_the_rest_is_one_item(server: PenstockServer, upstream: ScriptedUpstream, sage: str) -> None:
     told = compacted(server, instructions="You are a guide.")
     body = told.body
@@ -77,6 +77,7 @@ def test_users_stay_and_the_rest_is_one_item(server: PenstockServer, upstream: S
     assert "compacted" in asked[1]
 
 
+@shows("compaction", "compacting")
 @pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")  # of user messages in an output, as OpenAI has them
 def test_the_package_compacts_and_goes_on(server: PenstockServer, upstream: ScriptedUpstream, sage: str) -> None:
     """What it read goes back as it is."""
@@ -92,6 +93,7 @@ def test_the_package_compacts_and_goes_on(server: PenstockServer, upstream: Scri
     assert last == ("user", "And the Rhine?")
 
 
+@shows("compacting")
 def test_what_agents_send_along_does_not_matter(server: PenstockServer, upstream: ScriptedUpstream, sage: str) -> None:
     fields = {"tools": [WEATHER, {"type": "unheard_of"}], "parallel_tool_calls": True, "text": {"verbosity": "low"}}
     told = compacted(server, reasoning={"effort": "low"}, banana=1, **fields)
@@ -100,6 +102,7 @@ def test_what_agents_send_along_does_not_matter(server: PenstockServer, upstream
     assert (body["reasoning_effort"], body.keys() & {"tools", "verbosity", "tool_choice"}) == ("low", set())
 
 
+@shows("compacting")
 def test_a_trigger_compacts_in_a_stream(caller: Caller, upstream: ScriptedUpstream, sage: str) -> None:
     """As Codex does it: exactly one item, and no answer."""
     events = caller.events(model=sage, input=[*ITEMS, {"type": "compaction_trigger"}], tools=[WEATHER], store=False)
@@ -130,6 +133,7 @@ def test_a_trigger_at_the_end_of_a_chain(start: Start, upstream: ScriptedUpstrea
         assert [item.type for item in again.output] == ["message", "message", "compaction"]
 
 
+@shows("compaction", "context-management")
 @pytest.mark.parametrize("stream", [True, False])
 def test_over_the_threshold_the_context_is_compacted_first(
     server: PenstockServer, upstream: ScriptedUpstream, sage: str, stream: bool
@@ -159,11 +163,13 @@ def test_below_the_threshold_nothing_is(server: PenstockServer, upstream: Script
     assert len(upstream.completions) == 1
 
 
+@shows("context-management")
 def test_a_question_alone_is_never_compacted(server: PenstockServer, upstream: ScriptedUpstream) -> None:
     told = post(server.url, {"model": "text", "input": "Hm " * 100, "context_management": LATE})
     assert [item["type"] for item in told.response["output"]] == ["message"]
 
 
+@shows("context-management")
 def test_a_client_may_drop_what_came_before_or_not(
     server: PenstockServer, upstream: ScriptedUpstream, sage: str
 ) -> None:
@@ -223,6 +229,7 @@ def test_a_background_response_compacts(start: Start, upstream: ScriptedUpstream
     assert [item["type"] for item in told.response["output"]] == ["compaction", "reasoning", "message"]
 
 
+@shows("unopened-compaction")
 def test_another_owners_or_a_broken_one_is_refused(start: Start, upstream: ScriptedUpstream, sage: str) -> None:
     server = start("--upstream", upstream.url, PENSTOCK_API_KEYS="sk-1,sk-2")
     mine, yours = {"authorization": "Bearer sk-1"}, {"authorization": "Bearer sk-2"}
@@ -295,6 +302,7 @@ def test_it_is_posted(server: PenstockServer) -> None:
     assert (told.status, told.headers["allow"]) == (405, "POST")
 
 
+@shows("relayed-seals")
 def test_behind_a_relay_the_upstream_compacts(
     start: Start, server: PenstockServer, upstream: ScriptedUpstream, sage: str
 ) -> None:
@@ -319,6 +327,7 @@ def test_behind_a_relay_the_upstream_compacts(
 SILENT = Script(turn([chunk({"reasoning_content": "Hm."})]), Expect())
 
 
+@shows("compaction")
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_model_that_sums_nothing_up_has_failed(
     server: PenstockServer, upstream: ScriptedUpstream, stream: bool

@@ -49,7 +49,7 @@ def test_parts_of_a_message(caller: Caller, upstream: ScriptedUpstream, name: st
     assert message == {"role": "user", "content": [{"type": "text", "text": "Look:"}, sent]}
 
 
-@shows("reasoning-events")
+@shows("reasoning-events", "thoughts")
 @pytest.mark.parametrize("model", ["reasoning_content", "reasoning", "reasoning_details"])
 def test_thoughts_are_an_item(caller: Caller, model: str) -> None:
     events = caller.events(model=model, input="Think.")
@@ -59,6 +59,7 @@ def test_thoughts_are_an_item(caller: Caller, model: str) -> None:
     assert (reasoning.type, reasoning.summary, message.type) == ("reasoning", [], "message")
 
 
+@shows("thoughts")
 def test_thoughts_are_their_own_summary_when_asked_for(caller: Caller) -> None:
     events = caller.events(model="reasoning", input="Think.", reasoning={"effort": "low", "summary": "auto"})
     summary = [event.delta for event in events if event.type == "response.reasoning_summary_text.delta"]

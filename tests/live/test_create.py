@@ -75,6 +75,7 @@ class Weather(BaseModel):
     degrees: int
 
 
+@shows("one-path")
 def test_create(caller: Caller, upstream: ScriptedUpstream) -> None:
     response = caller.create(model="text", input="Say hello.")
     assert (response.output_text, response.status, response.model) == ("Hello, world", "completed", "text")
@@ -117,6 +118,7 @@ def test_parse_a_stream(caller: Caller) -> None:
     assert final.output_parsed == Weather(city="Paris", degrees=21)
 
 
+@shows("echo")
 def test_parameters_are_echoed_and_passed_on(caller: Caller, upstream: ScriptedUpstream) -> None:
     caller.create(model="text", input="Hello?", **ECHOED)
     assert caller.last.response.items() >= ECHOED.items()
@@ -140,6 +142,7 @@ def test_parameters_are_echoed_and_passed_on(caller: Caller, upstream: ScriptedU
     }
 
 
+@shows("echo")
 def test_defaults_are_echoed_and_not_passed_on(caller: Caller) -> None:
     caller.create(model="text", input="Hello?")
     assert caller.last.response.items() >= DEFAULTS.items()
@@ -162,6 +165,7 @@ def test_sampling_parameters_of_local_backends(server: PenstockServer, upstream:
     assert "x-penstock-ignored" not in told.headers
 
 
+@shows("obfuscation")
 @pytest.mark.parametrize("model", ["text", "call", "reasoning"])
 def test_obfuscation_pads_every_delta_and_changes_nothing_else(server: PenstockServer, model: str) -> None:
     ask: dict[str, Any] = {"model": model, "input": "Hello?", "stream": True}
@@ -176,6 +180,7 @@ def test_obfuscation_pads_every_delta_and_changes_nothing_else(server: PenstockS
             assert len(told.encode()) % 16 == 2
 
 
+@shows("usage-event")
 def test_usage_as_an_event_of_its_own(server: PenstockServer) -> None:
     told = post(
         server.url,

@@ -24,6 +24,7 @@ ATTEMPTED = {"server_error": ATTEMPTS, "html_error": ATTEMPTS}
 MANNERS = {"create": False, "events": True}
 
 
+@shows("early-errors")
 @pytest.mark.parametrize("manner", MANNERS)
 def test_too_many_requests(caller: Caller, manner: str) -> None:
     with pytest.raises(openai.RateLimitError) as caught:
@@ -56,6 +57,7 @@ def test_how_long_to_wait(
     assert len(upstream.completions) == 1
 
 
+@shows("retries")
 @pytest.mark.parametrize("manner", MANNERS)
 @pytest.mark.parametrize("model", ["server_error", "html_error", "html_as_200", "error_as_200"])
 def test_the_upstreams_own_fault(caller: Caller, upstream: ScriptedUpstream, model: str, manner: str) -> None:
@@ -76,6 +78,7 @@ def test_the_upstreams_fault_as_the_client_told_it(caller: Caller, upstream: Scr
     assert len(upstream.completions) == 2
 
 
+@shows("retries")
 @pytest.mark.parametrize("manner", MANNERS)
 def test_a_fault_that_passes_is_never_seen(caller: Caller, upstream: ScriptedUpstream, manner: str) -> None:
     getattr(caller, manner)(model="flaky", input="Hello?")
@@ -94,7 +97,7 @@ def test_nobody_listens_there(start: Start) -> None:
     assert told_of(server.url, "GET", "/models").status == 502
 
 
-@shows("one-end")
+@shows("one-end", "early-errors")
 @pytest.mark.parametrize("model", ["cut", "cut_by_close", "cut_in_event", "cut_in_call", "error_midway"])
 def test_a_stream_that_breaks_fails_once(caller: Caller, upstream: ScriptedUpstream, model: str) -> None:
     events = caller.events(model=model, input="Hello?", **SCRIPTS[model].ask)
@@ -105,6 +108,7 @@ def test_a_stream_that_breaks_fails_once(caller: Caller, upstream: ScriptedUpstr
     assert len(upstream.completions) == 1
 
 
+@shows("retries")
 def test_nothing_is_tried_again_once_something_came(server: PenstockServer, upstream: ScriptedUpstream) -> None:
     post(server.url, {"model": "cut", "input": "Hello?", "stream": False})
     assert len(upstream.completions) == 1
@@ -115,7 +119,7 @@ def late(*steps: Any) -> Script:
     return Script((Sleep(0.3), *steps), SAYS_HELLO)
 
 
-@shows("late-errors")
+@shows("late-errors", "slow-heads")
 def test_an_error_after_the_stream_began_is_a_failure(start: Start, upstream: ScriptedUpstream) -> None:
     """The same error has two faces: a status, and `response.failed`."""
     server = start("--upstream", upstream.url, PENSTOCK_LIMITS_HEAD_WAIT_S="0.05")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from live.conftest import Start
+from requirements import shows
 from support.scripts import WEATHER
 from support.server import PenstockServer
 from support.told import Told, post
@@ -29,6 +30,7 @@ def ignored(told: Told) -> list[str]:
     return told.headers.get("x-penstock-ignored", "").split(", ")
 
 
+@shows("unknown-parameters")
 @pytest.mark.parametrize("stream", [True, False])
 def test_unknown_parameters_are_told(server: PenstockServer, upstream: ScriptedUpstream, stream: bool) -> None:
     assert ignored(told_with(server, stream=stream, **UNKNOWN)) == ["apple", "banana"]
@@ -39,6 +41,7 @@ def test_nothing_is_told_where_nothing_is_ignored(server: PenstockServer) -> Non
     assert "x-penstock-ignored" not in told_with(server, store=False, truncation="disabled", **SEALED).headers
 
 
+@shows("untold-items", "openai-services", "container-shell", "absent-tools")
 @pytest.mark.parametrize(
     ("fields", "names"),
     [
@@ -60,6 +63,7 @@ def test_what_does_nothing_here_is_told(server: PenstockServer, fields: dict[str
     assert ignored(told_with(server, **fields)) == names
 
 
+@shows("absent-tools")
 def test_a_hosted_tool_without_a_driver_is_not_offered(server: PenstockServer, upstream: ScriptedUpstream) -> None:
     told = told_with(server, tools=[SEARCH, WEATHER])
     assert [tool["type"] for tool in told.response["tools"]] == ["web_search", "function"]
@@ -67,6 +71,7 @@ def test_a_hosted_tool_without_a_driver_is_not_offered(server: PenstockServer, u
     assert offered["function"]["name"] == "get_weather"
 
 
+@shows("unknown-parameters", "absent-tools")
 def test_unknown_parameters_may_be_refused(start: Start, upstream: ScriptedUpstream) -> None:
     server = start("--upstream", upstream.url, PENSTOCK_UNKNOWN_PARAMETERS="reject", PENSTOCK_ABSENT_TOOLS="reject")
     told = told_with(server, **UNKNOWN)
@@ -78,6 +83,7 @@ def test_unknown_parameters_may_be_refused(start: Start, upstream: ScriptedUpstr
     assert told_with(server, tools=[WEATHER]).status == 200
 
 
+@shows("unknown-parameters")
 def test_unknown_parameters_may_be_passed_on(start: Start, upstream: ScriptedUpstream) -> None:
     server = start("--upstream", upstream.url, PENSTOCK_UNKNOWN_PARAMETERS="forward")
     for stream in (False, True):

@@ -8,6 +8,7 @@ import openai
 import pytest
 
 from live.conftest import Start
+from requirements import shows
 from support.scripts import WEATHER
 from support.server import PenstockServer
 from support.told import ask, post
@@ -47,6 +48,7 @@ def test_the_synthetic_model_tells_what_its_usage_will_be(
     assert "estimated" not in (counted.model_extra or {})
 
 
+@shows("input-tokens")
 def test_what_a_request_refers_to_is_counted_too(start: Start) -> None:
     with client(start(PENSTOCK_STORE="memory://")) as caller:
         talk = caller.conversations.create(items=[{"type": "message", "role": "user", "content": "I am Ada."}])
@@ -66,6 +68,7 @@ def test_counting_keeps_nothing_and_holds_nothing(start: Start) -> None:
         assert caller.conversations.items.list(talk.id).data == []
 
 
+@shows("input-tokens")
 @pytest.mark.parametrize(
     ("tokenizer", "routes"), [("vllm", ["/tokenize"]), ("llama.cpp", ["/apply-template", "/tokenize"])]
 )
@@ -79,6 +82,7 @@ def test_the_upstreams_tokenizer_counts(
     assert [one.path for one in upstream.requests] == routes
 
 
+@shows("input-tokens")
 def test_without_one_it_is_estimated_and_says_so(server: PenstockServer, upstream: ScriptedUpstream) -> None:
     told = post(server.url, {"model": "text", "input": "A sentence of some words."}, PATH)
     assert told.body["estimated"] is True

@@ -43,7 +43,7 @@ def begin(server: PenstockServer, model: str, *, stream: bool) -> Connection:
     return connection
 
 
-@shows("leaving")
+@shows("leaving", "left-streams")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("model", "stream"), [("hang_midway", True), ("hang", True), ("hang", False)])
 def test_the_upstream_sees_it_at_once(

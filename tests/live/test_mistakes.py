@@ -7,6 +7,7 @@ from typing import Any
 import openai
 import pytest
 
+from requirements import shows
 from support.caller import Caller
 from support.scripts import WEATHER
 from support.server import PenstockServer
@@ -95,6 +96,7 @@ MISTAKES: list[tuple[Json, str]] = [
 ]
 
 
+@shows("no-downloads", "absent-tools")
 @pytest.mark.parametrize(
     ("wrong", "param"), MISTAKES, ids=[f"{number} {param}" for number, (_, param) in enumerate(MISTAKES)]
 )

@@ -23,6 +23,7 @@ from schemathesis.specs.openapi import checks
 
 from live.conftest import Start
 from penstock.endpoints.operations import OPERATIONS
+from requirements import shows
 from support import raw
 from support.server import PenstockServer
 
@@ -140,6 +141,7 @@ STREAM = {"input": "Hi", "stream": True, "reasoning": {"summary": "auto"}}
 EVENT = ("content", "text/event-stream", "schema", "properties")
 
 
+@shows("openapi")
 def test_every_event_is_as_the_document_says(server: PenstockServer) -> None:
     told = ask(server, streaming(document(server.url)), 1)
     assert told == {"200 text/event-stream": 1}

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from live.conftest import Start
-from support import raw
+from requirements import shows
+from support import raw, sse
 from support.scripts import BROKEN, CALLING, ODD, REFUSED, SCRIPTS, SPOKEN
 from support.server import PenstockServer
 from support.steps import Cut, Expect, Raw, Script, Step
@@ -121,6 +122,21 @@ def test_what_nobody_here_knows_is_relayed_and_kept(strange: PenstockServer, ups
     assert asked["tools"] == [HOSTED]
     assert (asked["store"], asked["new_word"]) == (False, 1)
     assert "x-penstock-ignored" not in answer.headers
+
+
+@shows("redacted")
+def test_the_secrets_of_a_tool_are_for_its_upstream_alone(strange: PenstockServer, upstream: ScriptedUpstream) -> None:
+    """Also where the upstream repeats them."""
+    tool = {"type": "mcp", "server_label": "s", "server_url": "https://mcp.example", "authorization": "tok-1"}
+    told = {"type": "response.completed", "response": response([], tools=[tool])}
+    model = upstream.add("with secrets", events(STARTED, told))
+    answer = raw.post(strange.url, {"model": model, "input": "Hi", "stream": True, "tools": [tool]})
+    final = sse.events(answer.body)[-1]["response"]
+    assert final["tools"][0]["authorization"] == "<redacted>"
+    assert upstream.requests[0].body["tools"] == [tool]
+    kept = raw.ask(strange.url, "GET", f"/responses/{final['id']}").body
+    assert b"tok-1" not in answer.body + kept
+    assert "tok-1" not in strange.log
 
 
 def test_what_is_left_open_is_ended_in_order(strange: PenstockServer, upstream: ScriptedUpstream) -> None:

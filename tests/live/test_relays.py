@@ -87,6 +87,7 @@ def test_requests_arrive_as_they_were(server: PenstockServer, upstream: Scripted
     assert not {"x-internal", "cookie"} & asked.headers.keys()
 
 
+@shows("relays")
 def test_an_alias_is_all_that_changes(start: Start, upstream: ScriptedUpstream) -> None:
     server = start(
         toml=f'[[upstreams]]\nname = "a"\nurl = "{upstream.url}"\nmodels = []\naliases = {{ "gpt-5" = "text" }}\n'
@@ -97,6 +98,7 @@ def test_an_alias_is_all_that_changes(start: Start, upstream: ScriptedUpstream) 
     assert (told.status, told.error["code"]) == (404, "model_not_found")
 
 
+@shows("relays")
 def test_headers_of_connections_stay_where_they_are(server: PenstockServer, upstream: ScriptedUpstream) -> None:
     told = {"connection": "keep-alive, x-hop", "x-hop": "1", "set-cookie": "a=b", "x-ratelimit-limit-tokens": "9"}
     model = upstream.add(
@@ -115,6 +117,7 @@ def test_each_piece_is_sent_as_it_comes(server: PenstockServer, upstream: Script
         assert next(connection.writes(headers)).startswith(b"data: ")
 
 
+@shows("cut-relays")
 def test_a_cut_is_seen(server: PenstockServer, upstream: ScriptedUpstream) -> None:
     cut = upstream.add("relayed cut", Script((Send(chunk({"content": "Hel"})), Cut()), Expect(status="failed")))
     for stream in (True, False):
@@ -188,6 +191,7 @@ def test_what_is_wrong_here_is_told_in_our_words(start: Start, synthetic: Pensto
     assert (told.status, "/responses" in told.error["message"]) == (404, True)
 
 
+@shows("relays")
 def test_keys(start: Start, upstream: ScriptedUpstream) -> None:
     server = start("--upstream", upstream.url, PENSTOCK_API_KEYS="sk-ours")
     assert post(server.url, ASKED, CHAT).status == 401

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from live.conftest import Start
+from requirements import shows
 from support.scripts import BUSY, HELLO, HELLO_TURN, OWN_USAGE, SAYS_HELLO, chunk
 from support.server import PenstockServer
 from support.steps import Cut, Expect, Hang, Reply, Script, Send, Sleep
@@ -71,6 +72,7 @@ def test_nobody_listens_there(start: Start, second: ScriptedUpstream, stream: bo
     assert (asked.body["model"], asked.body["max_completion_tokens"]) == ("theirs", 50)
 
 
+@shows("retries")
 @pytest.mark.parametrize("stream", STREAMS)
 @pytest.mark.parametrize("step", [BUSY, Reply(502, "<html>"), Reply(429, {}), Reply(504, {})], ids=repr)
 def test_it_says_that_it_cannot(
@@ -130,6 +132,7 @@ def test_weights(start: Start, first: ScriptedUpstream, second: ScriptedUpstream
     assert 55 < counts["first"] < 97  # 80 give or take six standard deviations, below; four, above
 
 
+@shows("breakers")
 def test_one_that_fails_rests_and_comes_back(start: Start, first: ScriptedUpstream, second: ScriptedUpstream) -> None:
     first.add("m", Script((BUSY,), Expect(http=503)))
     limits = {"PENSTOCK_LIMITS_BREAKER_FAILURES": "3", "PENSTOCK_LIMITS_BREAKER_REST_S": "1"}
@@ -146,6 +149,7 @@ def test_one_that_fails_rests_and_comes_back(start: Start, first: ScriptedUpstre
     assert "upstream first answers again" in server.log
 
 
+@shows("breakers")
 def test_when_all_rest_the_client_is_told_when_to_come_back(start: Start, first: ScriptedUpstream) -> None:
     first.add("m", Script((BUSY,), Expect(http=503)))
     limits = {"PENSTOCK_LIMITS_BREAKER_FAILURES": "2", "PENSTOCK_LIMITS_BREAKER_REST_S": "30"}

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from live.conftest import Start
+from requirements import shows
 from support.scripts import ACTING, BRINGING, BROKEN, CALLING, HANGING, ODD, REFUSED, SCRIPTS, SPOKEN
 from support.server import PenstockServer
 from support.steps import Expect
@@ -58,6 +59,7 @@ def both(server: PenstockServer, name: str) -> None:
     assert nameless(whole.response) == nameless(streamed.response)
 
 
+@shows("one-path", "estimated-usage", "cut-upstreams")
 @pytest.mark.parametrize("name", GOOD)
 def test_json_is_the_fold_of_the_stream(server: PenstockServer, name: str) -> None:
     both(server, name)
@@ -74,6 +76,7 @@ def test_inline_thoughts_where_the_upstream_is_known_for_them(
         assert texts(response, "message", "output_text") == "<think>Let me think.</think>Hello, world"
 
 
+@shows("cut-upstreams")
 @pytest.mark.parametrize("name", sorted(BROKEN | HANGING))
 def test_what_breaks_is_failed_as_a_stream_and_an_error_as_json(
     start: Start, server: PenstockServer, upstream: ScriptedUpstream, name: str
@@ -93,6 +96,7 @@ def test_what_breaks_is_failed_as_a_stream_and_an_error_as_json(
         assert whole.error["message"] == streamed.response["error"]["message"]
 
 
+@shows("early-errors")
 @pytest.mark.parametrize("name", sorted(REFUSED.keys() - {"flaky"}))
 def test_what_is_refused_is_an_error_before_anything_was_sent(server: PenstockServer, name: str) -> None:
     streamed, whole = ask(server, name, stream=True), ask(server, name, stream=False)

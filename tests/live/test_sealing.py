@@ -60,6 +60,7 @@ def thought_of(upstream: ScriptedUpstream) -> str | None:
     return thought
 
 
+@shows("sealed-thoughts")
 @pytest.mark.parametrize("stream", [True, False])
 def test_the_model_has_its_thoughts_again(
     server: PenstockServer, upstream: ScriptedUpstream, agent: str, stream: bool
@@ -124,6 +125,7 @@ def test_a_server_with_a_key_of_its_own_does_not(
     assert thought_of(upstream) is None
 
 
+@shows("sealed-thoughts")
 def test_another_owner_does_not_open_it(start: Start, upstream: ScriptedUpstream, agent: str) -> None:
     server = start("--upstream", upstream.url, PENSTOCK_API_KEYS="sk-1,sk-2")
     mine, yours = {"authorization": "Bearer sk-1"}, {"authorization": "Bearer sk-2"}
@@ -138,7 +140,7 @@ def test_another_owner_does_not_open_it(start: Start, upstream: ScriptedUpstream
 FOREIGN = ["", "gAAAAABo" + "kZ3x" * 80 + "==", "pnsk1.0000000000000000.AAAA", "not even base64 😀", "x" * 100_000]
 
 
-@shows("sealed")
+@shows("sealed", "sealed-thoughts")
 @pytest.mark.parametrize("blob", FOREIGN, ids=lambda blob: blob[:12] or "empty")
 def test_what_does_not_open_is_skipped(
     server: PenstockServer, upstream: ScriptedUpstream, agent: str, blob: str
@@ -166,6 +168,7 @@ def test_thoughts_in_the_open_come_before_sealed_ones(
     assert thought_of(upstream) == "I was edited."
 
 
+@shows("relayed-seals")
 def test_behind_a_relay_the_upstream_seals(
     start: Start, server: PenstockServer, replica: PenstockServer, upstream: ScriptedUpstream, agent: str
 ) -> None:

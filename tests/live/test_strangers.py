@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from live.conftest import Start
+from requirements import shows
 from support import raw
 from support.scripts import WEATHER
 from support.server import PenstockServer
@@ -40,6 +41,7 @@ REQUEST: Json = {
     "reasoning": {"effort": "low", "depth": 3},
     "text": {"verbosity": "low", "accent": "none"},
 }
+SECRET = "tok-1"
 TOLD = ["input[0].mood", "input[1].summary[0].summary_sketch", "input[2].content[1].input_smell", "tools.smell"]
 
 
@@ -72,6 +74,7 @@ def is_within(sent: Json, got: Json) -> bool:
     return all(got.get(key) == value for key, value in sent.items())
 
 
+@shows("strangers")
 @pytest.mark.parametrize("stream", [False, True])
 def test_strangers_are_echoed_and_listed_as_they_were_sent(keeping: PenstockServer, stream: bool) -> None:
     response, told = create(keeping, stream=stream)
@@ -85,6 +88,16 @@ def test_strangers_are_echoed_and_listed_as_they_were_sent(keeping: PenstockServ
     assert all(item["id"] for item in items)
 
 
+@shows("redacted")
+def test_the_secrets_of_a_tool_are_not_told(keeping: PenstockServer) -> None:
+    """Not even of one that nobody here knows."""
+    response, _ = create(keeping, tools=[NEW_TOOL | {"authorization": SECRET, "headers": {"x-key": SECRET}}])
+    redacted = NEW_TOOL | {"authorization": "<redacted>", "headers": "<redacted>"}
+    assert response["tools"] == get(keeping, f"/responses/{response['id']}")["tools"] == [redacted]
+    assert SECRET not in keeping.log
+
+
+@shows("strangers")
 def test_the_chat_model_gets_the_rest(keeping: PenstockServer, upstream: ScriptedUpstream) -> None:
     create(keeping)
     body = upstream.completion().body
@@ -92,6 +105,7 @@ def test_the_chat_model_gets_the_rest(keeping: PenstockServer, upstream: Scripte
     assert [tool["function"]["name"] for tool in body["tools"]] == ["get_weather"]
 
 
+@shows("strangers")
 def test_a_chain_with_strangers_goes_on(keeping: PenstockServer, upstream: ScriptedUpstream) -> None:
     first, _ = create(keeping)
     second, told = create(keeping, input="And?", tools=[], previous_response_id=first["id"])
@@ -122,6 +136,7 @@ def test_a_background_response_keeps_strangers(keeping: PenstockServer) -> None:
     assert [event["response"]["tools"] for event in events(answer.body) if "response" in event] == [TOOLS] * 4
 
 
+@shows("strangers")
 def test_strangers_may_be_refused(start: Start, upstream: ScriptedUpstream) -> None:
     server = start("--upstream", upstream.url, PENSTOCK_UNKNOWN_PARAMETERS="reject", PENSTOCK_ABSENT_TOOLS="reject")
     for items, param, code in (

@@ -50,7 +50,7 @@ def test_a_function_call_there_and_back(caller: Caller, upstream: ScriptedUpstre
     assert asked["tools"] == [{"type": "function", "function": schema}]
 
 
-@shows("custom-tools")
+@shows("custom-tools", "custom-input")
 def test_a_custom_tool_there_and_back(caller: Caller, upstream: ScriptedUpstream) -> None:
     first = caller.create(model="custom_call", input=[QUESTION], tools=[NOTE])
     [call] = first.output
@@ -64,6 +64,7 @@ def test_a_custom_tool_there_and_back(caller: Caller, upstream: ScriptedUpstream
     assert asked["tools"][0]["function"]["parameters"]["required"] == ["input"]
 
 
+@shows("custom-input")
 def test_a_custom_tool_streams_its_input(caller: Caller) -> None:
     events = caller.events(model="custom_call", input="Hello?", tools=[NOTE])
     deltas = [event.delta for event in events if event.type == "response.custom_tool_call_input.delta"]
@@ -90,14 +91,14 @@ def test_parallel_calls_there_and_back(caller: Caller, upstream: ScriptedUpstrea
     assert roles == [("user", None), ("assistant", None), ("tool", "call_a"), ("tool", "call_b")]
 
 
-@shows("arguments")
+@shows("arguments", "mixed-calls")
 def test_parallel_calls_stream_into_items_of_their_own(caller: Caller) -> None:
     for model in ("parallel_calls", "interleaved_calls"):
         _, final = caller.stream(model=model, input="Hello?", tools=[WEATHER])
         assert [json.loads(call.arguments)["city"] for call in final.output] == ["Paris", "Oslo"]
 
 
-@shows("arguments")
+@shows("arguments", "empty-arguments")
 def test_a_call_without_arguments_is_told_as_an_empty_object(caller: Caller) -> None:
     events = caller.events(model="call_without_arguments", input="Hello?", tools=[NOW])
     assert [event.delta for event in events if event.type.endswith("arguments.delta")] == ["{}"]
@@ -113,7 +114,7 @@ def test_parsed_arguments(caller: Caller) -> None:
     assert parsed.output[0].parsed_arguments == {"city": "Paris"}
 
 
-@shows("output-parts")
+@shows("output-parts", "output-images")
 def test_an_output_may_hold_images(caller: Caller, upstream: ScriptedUpstream) -> None:
     call = {"type": "function_call", "call_id": "c", "name": "look", "arguments": "{}"}
     parts = [
@@ -133,7 +134,7 @@ NAMED = {"type": "function", "function": {"name": "take_note"}}
 ALLOWED = {"type": "allowed_tools", "tools": [{"type": "function", "name": "now"}]}
 
 
-@shows("custom-tools")
+@shows("custom-tools", "allowed-tools")
 @pytest.mark.parametrize(
     ("choice", "sent", "names"),
     [

@@ -8,6 +8,7 @@ import openai
 import pytest
 
 from live.conftest import Start
+from requirements import shows
 from support.scripts import WEATHER
 from support.server import PenstockServer
 from support.told import Told, post
@@ -31,6 +32,7 @@ def shown(upstream: ScriptedUpstream) -> list[int]:
     return [int(one["content"][:2]) for one in upstream.completions[-1].body["messages"] if one["role"] != "system"]
 
 
+@shows("truncation-auto")
 @pytest.mark.parametrize(
     "more", [f"context_tokens = {FEW}", f'context_tokens = {{ "text" = {FEW}, "*" = 9 }}'], ids=["one", "by model"]
 )
@@ -61,6 +63,7 @@ def test_a_size_from_the_upstream_is_asked_once(
     assert [one.path for one in upstream.requests].count("/v1/models") == 1
 
 
+@shows("truncation-auto")
 def test_nobody_knows_the_size(server: PenstockServer, upstream: ScriptedUpstream) -> None:
     assert asked(server).headers["x-penstock-ignored"] == "truncation"
     assert shown(upstream) == list(range(31))
@@ -75,6 +78,7 @@ def test_nothing_is_asked_where_nothing_is_to_go(start: Start, upstream: Scripte
     assert [one.path for one in upstream.requests] == ["/v1/chat/completions"] * 2
 
 
+@shows("truncation-auto")
 def test_everything_is_kept_although_not_all_is_shown(start: Start, upstream: ScriptedUpstream) -> None:
     toml = TOML.format(name="kept", url=upstream.url, more=f"context_tokens = {FEW}")
     server = start(toml=toml, PENSTOCK_STORE="memory://")
@@ -87,6 +91,7 @@ def test_everything_is_kept_although_not_all_is_shown(start: Start, upstream: Sc
     assert len(upstream.completions[-1].body["messages"]) < 10
 
 
+@shows("truncation-auto")
 def test_calls_and_outputs_go_together(start: Start, upstream: ScriptedUpstream) -> None:
     server = start(toml=TOML.format(name="calls", url=upstream.url, more=f"context_tokens = {FEW}"))
     turns: list[dict[str, Any]] = [{"role": "user", "content": "00"}]
@@ -104,11 +109,13 @@ def test_calls_and_outputs_go_together(start: Start, upstream: ScriptedUpstream)
     assert 1 <= len(called) < 10
 
 
+@shows("truncation-disabled")
 def test_disabled_is_an_error_of_the_clients(server: PenstockServer) -> None:
     told = post(server.url, {"model": "too_long", "input": "Hello?", "truncation": "disabled"})
     assert (told.status, told.error["code"], told.error["param"]) == (400, "context_length_exceeded", "input")
 
 
+@shows("max-tool-calls")
 def test_tool_calls_that_nobody_makes_are_within_any_bound(server: PenstockServer) -> None:
     """No tool is run by the server: `max_tool_calls` holds, and there is nothing to tell."""
     told = post(server.url, {"model": "text", "input": "Hello?", "max_tool_calls": 1})

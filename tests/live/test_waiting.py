@@ -70,6 +70,7 @@ def test_heartbeats_do_not_make_an_upstream_less_idle(impatient: PenstockServer)
     assert judged(answer.status, answer.headers, answer.writes).names[-1] == "failed"
 
 
+@shows("slow-heads")
 def test_a_stream_begins_before_its_upstream_answers(impatient: PenstockServer, upstream: ScriptedUpstream) -> None:
     model = upstream.add("late", Script((Sleep(0.6), *HELLO_TURN), SAYS_HELLO))
     with Connection(impatient.url) as connection:

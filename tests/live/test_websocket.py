@@ -87,6 +87,7 @@ def test_an_upstream_that_fails_midway_ends_its_response_only(talk: Talk) -> Non
     assert talk.turn(model="text", input="Hi")[-1]["type"] == "response.completed"
 
 
+@shows("ws-errors")
 @pytest.mark.parametrize("model", ["rate_limited", "bad_request", "too_long", "server_error", "html_error", "nobody"])
 def test_what_an_http_status_says_an_error_says(served: PenstockServer, talk: Talk, model: str) -> None:
     """A code is always there, and so is what the reply's headers say."""
@@ -102,6 +103,7 @@ def test_what_an_http_status_says_an_error_says(served: PenstockServer, talk: Ta
     assert talk.turn(model="text", input="Hi")[-1]["type"] == "response.completed"
 
 
+@shows("ws-fields", "ws-ignored")
 def test_what_is_ignored_is_told_with_the_first_event(talk: Talk) -> None:
     talk.create(model="text", input="Hi", frobnicate=1, tools=[{"type": "web_search"}], stream=False)
     created, following = talk.hear(), talk.hear()
@@ -143,7 +145,7 @@ def test_a_chain_without_any_store(talk: Talk, upstream: ScriptedUpstream) -> No
     assert roles == ["user", "assistant", "tool"]
 
 
-@shows("websocket", "codex")
+@shows("websocket", "codex", "ws-warm-up")
 def test_warming_up(talk: Talk, upstream: ScriptedUpstream) -> None:
     """As agents begin: everything that is known, and then what is new alone."""
     known = {"instructions": "Be brief.", "tools": [*WITH_WEATHER["tools"], NOTE], "store": False}
@@ -157,6 +159,7 @@ def test_warming_up(talk: Talk, upstream: ScriptedUpstream) -> None:
     assert asked(upstream) == ["system: Be brief.", "user: Known", "user: New"]
 
 
+@shows("ws-stored-chain")
 def test_a_chain_goes_on_from_what_is_stored(storing: PenstockServer, upstream: ScriptedUpstream) -> None:
     first = post(storing.url, {"model": "text", "input": "One"}).response
     with Talk(storing) as talk:
@@ -168,6 +171,7 @@ def test_a_chain_goes_on_from_what_is_stored(storing: PenstockServer, upstream: 
     ]  # fmt: skip
 
 
+@shows("ws-warm-up")
 def test_a_warm_up_that_is_stored(storing: PenstockServer, upstream: ScriptedUpstream) -> None:
     with Talk(storing) as talk:
         warm = talk.turn(model="text", input="Known", generate=False)[-1]["response"]
@@ -204,6 +208,7 @@ def test_only_the_last_are_remembered(start: Start, upstream: ScriptedUpstream, 
 # Streams.
 
 
+@shows("ws-lanes")
 def test_streams_run_side_by_side(talk: Talk, upstream: ScriptedUpstream) -> None:
     talk.create(model="hang_midway", input="Hi", stream_id="slow")
     upstream.completion()
@@ -212,6 +217,7 @@ def test_streams_run_side_by_side(talk: Talk, upstream: ScriptedUpstream) -> Non
     assert {"slow"} == set(talk.told)
 
 
+@shows("ws-errors")
 def test_every_message_names_its_stream(talk: Talk) -> None:
     talk.create(model="text", input="Hi", stream_id="a")
     while (event := talk.hear())["type"] != "response.completed":
@@ -221,6 +227,7 @@ def test_every_message_names_its_stream(talk: Talk) -> None:
     assert "stream_id" not in talk.hear()
 
 
+@shows("ws-lanes")
 def test_a_stream_is_in_order(talk: Talk, upstream: ScriptedUpstream) -> None:
     for text in ("One", "Two", "Three"):
         talk.create(model="slow", input=text)
@@ -231,6 +238,7 @@ def test_a_stream_is_in_order(talk: Talk, upstream: ScriptedUpstream) -> None:
     assert ended[2] - ended[0] > 0.5  # each took 0.3 s before the next began
 
 
+@shows("ws-lanes")
 def test_streams_are_bounded(start: Start, upstream: ScriptedUpstream, door: type[PenstockServer]) -> None:
     limits = {"SOCKET_STREAMS_MAX": "2", "SOCKET_RUNS_MAX": "1", "SOCKET_QUEUE_MAX": "2"}
     env = {f"PENSTOCK_LIMITS_{name}": value for name, value in limits.items()}
@@ -272,6 +280,7 @@ WRONG: dict[str, tuple[Any, int, str | None, str]] = {
 }  # fmt: skip
 
 
+@shows("ws-fields", "ws-errors")
 @pytest.mark.parametrize("case", WRONG)
 def test_a_mistake_is_told_and_the_connection_goes_on(talk: Talk, case: str) -> None:
     said, status, param, code = WRONG[case]
@@ -280,6 +289,7 @@ def test_a_mistake_is_told_and_the_connection_goes_on(talk: Talk, case: str) -> 
     assert talk.turn(model="text", input="Hi")[-1]["type"] == "response.completed"
 
 
+@shows("ws-steering")
 def test_steering_gives_the_input_back(talk: Talk) -> None:
     talk.begun(model="hang_midway", input="Hi", stream_id="a")
     steer = {"previous_response_id": talk.told["a"][0]["response"]["id"], "input": "Shorter!"}

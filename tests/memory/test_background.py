@@ -65,6 +65,7 @@ def test_however_it_ends_it_ends(a: Peer, b: Peer, upstream: ScriptedUpstream, m
     assert (end.error is not None) == (end.status == "failed")
 
 
+@shows("unended-previous")
 def test_it_is_chained_on_once_it_has_ended(a: Peer, b: Peer, stage: Stage, upstream: ScriptedUpstream) -> None:
     with hanging(a, stage) as (response_id, _):
         with pytest.raises(openai.BadRequestError) as caught:
@@ -115,6 +116,7 @@ def test_cancel_of_a_foreground_response(a: Peer, b: Peer) -> None:
     assert a.client.responses.retrieve(made.id).status == "completed"
 
 
+@shows("cancelled")
 def test_cancel_while_much_is_said(a: Peer, b: Peer, stage: Stage) -> None:
     """Whatever was told when it was cancelled, the follower's stream is one, and it ends with what is stored."""
     model = stage(Send(ROLE, *text(*"abcdefghij")), *[Send(*text(*"abcdefghij"))] * 100, Hang())

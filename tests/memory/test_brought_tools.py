@@ -57,6 +57,7 @@ def test_additional_tools_stay_in_a_chain(a: Peer, b: Peer, upstream: ScriptedUp
     assert (added.type, added.id[:3]) == ("additional_tools", "at_")
 
 
+@shows("additional-tools")
 def test_additional_tools_stay_in_a_conversation(a: Peer, b: Peer, upstream: ScriptedUpstream) -> None:
     conversation = a.client.conversations.create(items=[ADDED])  # type: ignore[list-item]
     a.create(model="text", input="Hello?", conversation=conversation.id)

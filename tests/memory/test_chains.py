@@ -20,7 +20,7 @@ def shown(upstream: ScriptedUpstream) -> list[tuple[str, Any]]:
     return [(one["role"], one.get("content")) for one in upstream.completions[-1].body["messages"]]
 
 
-@shows("stored-before-told", "chains")
+@shows("stored-before-told", "chains", "input-items")
 def test_a_chain_goes_on_at_the_other_replica(a: Peer, b: Peer, upstream: ScriptedUpstream) -> None:
     """It grows by a turn a time, on this replica and on that."""
     expected: list[tuple[str, str]] = []
@@ -92,6 +92,7 @@ def test_an_item_by_reference(a: Peer, b: Peer, upstream: ScriptedUpstream) -> N
     assert shown(upstream) == [("user", "One"), ("assistant", HELLO), ("user", "Two")]
 
 
+@shows("standing-references")
 def test_a_reference_to_what_the_chain_has_adds_nothing(a: Peer, b: Peer, upstream: ScriptedUpstream) -> None:
     made = a.create(model="text", input="One")
     reference = {"type": "item_reference", "id": made.output[0].id}
@@ -100,6 +101,7 @@ def test_a_reference_to_what_the_chain_has_adds_nothing(a: Peer, b: Peer, upstre
     assert shown(upstream) == [("user", "One"), ("assistant", HELLO), ("user", "Two")]
 
 
+@shows("standing-references")
 def test_a_reference_twice_stands_there_once(a: Peer, b: Peer, upstream: ScriptedUpstream) -> None:
     made = a.create(model="text", input="One")
     reference = {"type": "item_reference", "id": made.output[0].id}

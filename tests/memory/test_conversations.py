@@ -11,6 +11,7 @@ import pytest
 from memory.cluster import LEASE_S, Cluster, each_engine
 from memory.conftest import Stage
 from memory.judge import Peer
+from requirements import shows
 from support.raw import Connection
 from support.scripts import HELLO, OWN_USAGE, ROLE, chunk
 from support.steps import Cut, Hang, Json, Send, Sleep
@@ -115,6 +116,7 @@ def test_responses_in_a_conversation(a: Peer, b: Peer, upstream: ScriptedUpstrea
     assert a.client.responses.retrieve(response.id).output_text == WORLD  # a response has items of its own
 
 
+@shows("unstored")
 def test_without_store_it_is_read_and_not_written(a: Peer, upstream: ScriptedUpstream) -> None:
     made = a.client.conversations.create(items=[user("Zero")])
     a.create(model="text", input="One", conversation=made.id, store=False)

@@ -86,6 +86,7 @@ def test_killed_at_any_moment_of_a_stream(cluster: Cluster, stage: Stage) -> Non
     assert "failed" in ends
 
 
+@shows("dead-runs")
 @each_engine
 def test_a_replica_that_dies_is_survived(cluster: Cluster, b: Peer, stage: Stage) -> None:
     """A follower elsewhere is told of the end; what waited, and nothing was told of, starts again, and is told once.
@@ -112,6 +113,7 @@ def test_a_replica_that_dies_is_survived(cluster: Cluster, b: Peer, stage: Stage
     assert [item.role for item in items] == ["user", "assistant"]
 
 
+@shows("signals")
 @each_engine
 def test_a_replica_that_stops_leaves_its_queue_to_others(cluster: Cluster, b: Peer, stage: Stage) -> None:
     """It gives its leases up, so that nobody waits for them to end."""

@@ -50,7 +50,7 @@ def test_a_deleted_one_is_gone_everywhere(a: Peer, b: Peer) -> None:
             peer.create(**ASK, previous_response_id=made.id)
 
 
-@shows("store-false")
+@shows("store-false", "unstored")
 def test_without_store_there_is_no_trace(a: Peer, b: Peer) -> None:
     made = a.create(**ASK, store=False)
     for peer in (a, b):
@@ -66,6 +66,7 @@ def test_without_store_there_is_no_trace(a: Peer, b: Peer) -> None:
         assert caught.value.param == "input[0].id"
 
 
+@shows("left-streams")
 def test_who_leaves_a_stream_leaves_nothing(a: Peer, b: Peer, stage: Stage, upstream: ScriptedUpstream) -> None:
     with a.client.responses.create(model=stage(Send(ROLE, *HELLO), Hang()), input="Hello?", stream=True) as stream:
         response_id = next(stream).response.id
@@ -114,6 +115,7 @@ def test_input_items_are_paged(a: Peer, b: Peer) -> None:
 LOGPROBS = "message.output_text.logprobs"
 
 
+@shows("list-includes", "get-includes")
 def test_lists_tell_what_is_included_and_the_response_what_was_asked(a: Peer, b: Peer) -> None:
     """And what a list does not tell is not lost."""
     conversation = a.client.conversations.create()
@@ -133,6 +135,29 @@ def test_lists_tell_what_is_included_and_the_response_what_was_asked(a: Peer, b:
         assert listed(include=[LOGPROBS]).content[0].logprobs == logprobs
 
 
+@shows("get-includes")
+def test_include_on_a_response_is_checked_and_changes_nothing(a: Peer, b: Peer) -> None:
+    asked, bare = a.create(model="logprobs", input="Hello?", include=[LOGPROBS], top_logprobs=1), a.create(**ASK)
+    for made in (asked, bare):
+        for include in ([LOGPROBS], ["reasoning.encrypted_content"]):
+            assert b.client.responses.retrieve(made.id, include=include).to_dict() == made.to_dict()
+    with pytest.raises(openai.BadRequestError) as caught:
+        b.client.responses.retrieve(bare.id, extra_query={"include[]": "everything"})
+    assert str(caught.value.param).startswith("include")
+
+
+@shows("list-includes")
+def test_what_a_client_needs_again_is_always_listed(a: Peer, b: Peer) -> None:
+    url = "data:image/png;base64,AAAA"
+    content = [{"type": "input_text", "text": "Look:"}, {"type": "input_image", "image_url": url, "detail": "auto"}]
+    thought = {"type": "reasoning", "id": "rs_9", "summary": [], "encrypted_content": "sealed elsewhere"}
+    made = a.create(model="text", input=[thought, {"role": "user", "content": content}])
+    shown, listed = b.client.responses.input_items.list(made.id).data
+    assert shown.content[1].image_url == url
+    assert listed.encrypted_content == "sealed elsewhere"
+
+
+@shows("foreign-calls")
 def test_items_of_hosted_tools_are_kept_and_reach_any_model(a: Peer, b: Peer, upstream: ScriptedUpstream) -> None:
     """Whole, whatever lists tell of them."""
     results = [{"file_id": "file_1", "filename": "rivers.md", "score": 0.5, "text": "Long."}]

@@ -44,6 +44,7 @@ def followed(peer: Peer, response_id: str, after: int | None = None) -> list[Jso
         return [event.to_dict() for event in stream]
 
 
+@shows("replay")
 def test_background_and_stream(a: Peer, b: Peer, stage: Stage) -> None:
     """One call starts and follows; what is followed later, and what is stored, is the same."""
     with a.client.responses.create(
@@ -57,6 +58,7 @@ def test_background_and_stream(a: Peer, b: Peer, stage: Stage) -> None:
     assert check_stream(events) == b.client.responses.retrieve(response_id).to_dict()
 
 
+@shows("left-streams")
 def test_a_client_that_leaves_ends_nothing(a: Peer, b: Peer, stage: Stage) -> None:
     """And goes on where it was, on the other replica."""
     with a.client.responses.create(
@@ -125,6 +127,7 @@ def test_starting_after_what_is_no_number(a: Peer, query: str) -> None:
     assert caught.value.param == "starting_after"
 
 
+@shows("replay")
 def test_a_foreground_response_is_not_streamed_again(a: Peer, b: Peer) -> None:
     made = a.create(model="text", input="Hello?")
     with pytest.raises(openai.BadRequestError) as caught:

@@ -1,8 +1,8 @@
-"""What users of other servers suffered, as requirements of this one; and the mark by which a test shows one."""
+"""What this server has to do, as data: requirements and behaviours; and the mark by which a test shows one."""
 
 from __future__ import annotations
 
 import pytest
 
 shows = pytest.mark.shows
-"""`@shows("pairs", …)`: the test would fail if the server did not keep these requirements."""
+"""`@shows("pairs", …)`: the test would fail if the server did not do as these rows say."""

@@ -1,4 +1,7 @@
-"""The manifest holds: every requirement is shown by a test, and no test claims to show what is none."""
+"""Both tables hold: every requirement and every behaviour is shown by a test, and no test claims to show what is none.
+
+A red test here says what to do: mark a test with `@shows("…")`, or add the row to its table.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,11 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+from requirements.behaviours import BEHAVIOURS
 from requirements.manifest import REQUIREMENTS
 
 TESTS = Path(__file__).parents[1]
-KNOWN = [requirement.id for requirement in REQUIREMENTS]
+KNOWN = [*(requirement.id for requirement in REQUIREMENTS), *(behaviour.id for behaviour in BEHAVIOURS)]
 
 
 def marks(tree: ast.AST) -> Iterator[tuple[str, list[object]]]:
@@ -31,13 +35,15 @@ def claims() -> list[tuple[str, object]]:
     ]
 
 
-def test_every_requirement_is_shown() -> None:
-    shown = {requirement for _, requirement in claims()}
-    assert [requirement for requirement in KNOWN if requirement not in shown] == []
+def test_every_row_is_shown() -> None:
+    shown = {row for _, row in claims()}
+    missing = [row for row in KNOWN if row not in shown]
+    assert missing == [], f"no test shows {missing}: mark one that would fail without it, @shows({missing[:1]!r})"
 
 
 def test_no_claim_is_about_nothing() -> None:
-    assert [(where, what) for where, what in claims() if what not in KNOWN] == []
+    strangers = [(where, what) for where, what in claims() if what not in KNOWN]
+    assert strangers == [], "rows of neither table: add them to manifest.py or behaviours.py, or mend the marks"
 
 
 def test_only_tests_claim() -> None:
@@ -46,7 +52,8 @@ def test_only_tests_claim() -> None:
 
 
 def test_ids_are_unique_and_every_source_is_told() -> None:
-    assert len(set(KNOWN)) == len(KNOWN)
+    twice = sorted({row for row in KNOWN if KNOWN.count(row) > 1})
+    assert twice == [], "these ids stand in the tables twice: give one of them another name"
     assert all(requirement.ours.endswith(".") and requirement.source for requirement in REQUIREMENTS)
 
 

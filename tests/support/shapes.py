@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -93,11 +94,13 @@ class Shapes:
         yield from min(complaints, key=len)
 
 
+@cache
 def keys(model: type[BaseModel]) -> dict[str, FieldInfo]:
     """The fields of a model under their names in JSON."""
     return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
+@cache
 def bare(kind: Any) -> Any:
     """Without `Annotated` and type alias around it."""
     while get_origin(kind) is Annotated or hasattr(kind, "__value__"):
@@ -105,6 +108,7 @@ def bare(kind: Any) -> Any:
     return kind
 
 
+@cache
 def tags(model: type[BaseModel]) -> tuple[str, ...]:
     """What `type` may say in this model."""
     kind = bare(model.model_fields["type"].annotation) if "type" in model.model_fields else None
@@ -130,4 +134,5 @@ def _contradicts(kind: Any, value: Any) -> bool:
     """The value names another `type` than this model has."""
     if not (isinstance(kind, type) and issubclass(kind, BaseModel) and isinstance(value, dict)):
         return False
-    return "type" in value and bool(tags(kind)) and value["type"] not in tags(kind)
+    known = tags(kind)
+    return "type" in value and bool(known) and value["type"] not in known

@@ -55,6 +55,8 @@ class Output(msgspec.Struct, kw_only=True):
 
     call_id: str
     content: str | list[ContentPart]
+    is_object: bool = False
+    """Whether the item's `output` is an object, and no list in which the parts stand."""
 
 
 class ArgumentsReader(Protocol):

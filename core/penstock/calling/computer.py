@@ -157,4 +157,5 @@ def output(item: ComputerCallOutput) -> Output:
         InputText(text=f"The user has dispelled a doubt: {check.message or check.code or check.id}")
         for check in item.acknowledged_safety_checks or ()
     ]
-    return Output(call_id=item.call_id, content=[*said, InputImage(image_url=seen.image_url, file_id=seen.file_id)])
+    screen = InputImage(image_url=seen.image_url, file_id=seen.file_id)
+    return Output(call_id=item.call_id, content=[*said, screen], is_object=True)

@@ -18,6 +18,7 @@ from penstock.transcript.deltas import Compacted, Delta, TextDelta, UsageDelta
 from penstock.wire import CreateResponse, InputItem, InputTokensDetails, Message, OutputTokensDetails, Usage
 
 from .estimate import estimate_input
+from .places import placed
 from .resolve import Context
 from .sealing import Compaction, Seal
 from .shown import instructing, no_sealing, standing
@@ -108,9 +109,10 @@ def _asking(turn: Turn, items: Sequence[InputItem]) -> Turn:
 
 async def open_turn(upstream: Upstream, turn: Turn, compacting: Compacting | None) -> Deltas:
     """Begin a turn, with the compaction of its context if there is one. Raises `ApiError`."""
-    if compacting is None:
-        return await upstream.open(turn)
-    return CompactingDeltas(upstream, turn, compacting, await upstream.open(compacting.asked))
+    first = turn if compacting is None else compacting.asked
+    with placed(first.items, turn.request):
+        deltas = await upstream.open(first)
+    return deltas if compacting is None else CompactingDeltas(upstream, turn, compacting, deltas)
 
 
 class CompactingDeltas:

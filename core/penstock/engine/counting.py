@@ -14,6 +14,7 @@ from penstock.limits import Limits
 from penstock.ports import Turn, Upstream
 
 from .estimate import estimate_input
+from .places import placed
 
 T = TypeVar("T")
 
@@ -27,7 +28,8 @@ class Count(NamedTuple):
 
 async def count_input(upstream: Upstream, turn: Turn, limits: Limits) -> Count:
     """The tokens that `usage.input_tokens` of this turn will tell. Raises `ApiError`."""
-    counted = await within(limits.count_wait_s, upstream.count_tokens(turn))
+    with placed(turn.items, turn.request):
+        counted = await within(limits.count_wait_s, upstream.count_tokens(turn))
     return Count(estimate_input(turn), True) if counted is None else Count(counted, False)
 
 

@@ -30,6 +30,7 @@ from penstock.wire import (
 from .compaction import Compacting, compact_threshold, plan_compaction
 from .decode import Decoded
 from .offering import offer_nothing, offer_tools
+from .places import placed
 from .redaction import redacted
 from .resolve import Context
 from .routes import Route, Routes
@@ -92,7 +93,7 @@ def make_plan(
     turn = Turn(
         model=route.aliases.get(model, model),
         request=request,
-        items=_items(context, route, seal),
+        items=_items(request, context, route, seal),
         offers=offering.offers,
         choice=offering.choice,
         stream=streams,
@@ -205,9 +206,10 @@ def _text(text: TextConfig | None) -> TextConfig:
     return msgspec.structs.replace(text, format=text.format or TextFormat(), verbosity=text.verbosity or "medium")
 
 
-def _items(context: Context, route: Route, seal: Seal | None) -> list[InputItem]:
+def _items(request: CreateResponse, context: Context, route: Route, seal: Seal | None) -> list[InputItem]:
     """What the upstream is shown. One that speaks Responses compacts by itself."""
-    items = shown(context, seal, relays=route.relays)
+    with placed(context.items, request):
+        items = shown(context, seal, relays=route.relays)
     if not route.relays:
         return [_read_as(item) for item in items]
     return [*items, CompactionTrigger()] if context.compacts else items

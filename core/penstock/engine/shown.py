@@ -23,10 +23,11 @@ _SEALED = frozenset({ReasoningItem, CompactionItem})
 
 
 def shown(context: Context, seal: Seal | None, *, relays: bool = False) -> list[InputItem]:
-    """The items of the context as the model sees them. Raises `ApiError` 400 for a compaction that does not open.
+    """The items of the context as the model sees them.
 
-    Thoughts that do not open, such as those of another provider, stay shut: the model answers without them. An
-    upstream that `relays` has its own seal: it gets what does not open as it is.
+    Raises `ApiError` 400 for a compaction that does not open, by its place in the context. Thoughts that do not open,
+    such as those of another provider, stay shut: the model answers without them. An upstream that `relays` has its own
+    seal: it gets what does not open as it is.
     """
     if not any(type(item) in _SEALED for item in context.items):
         return context.items
@@ -38,7 +39,7 @@ def shown(context: Context, seal: Seal | None, *, relays: bool = False) -> list[
             if compaction is not None:
                 items = [*standing(compaction, items[:index]), *items[index + 1 :]]
             elif not relays:
-                raise _shut(seal, _place(context, index))
+                raise _shut(seal, f"input[{len(context.leading) + index}].encrypted_content")
             break
     thinking = [_thinking(item, seal, relays=relays) if isinstance(item, ReasoningItem) else item for item in items]
     return [*context.leading, *thinking]
@@ -71,14 +72,6 @@ def no_sealing(param: str | None) -> ApiError:
     """The server seals nothing."""
     message = "Compaction is not available on this server: it has nothing to seal with ('penstock[server]' brings it)."
     return invalid(message, param, "unsupported_parameter")
-
-
-def _place(context: Context, index: int) -> str:
-    """Where a client finds an item: in its input, or in what it refers to."""
-    own = index - len(context.earlier)
-    if own >= 0:
-        return f"input[{own}].encrypted_content"
-    return "conversation" if context.conversation_id else "previous_response_id"
 
 
 def _thinking(item: ReasoningItem, seal: Seal | None, *, relays: bool) -> ReasoningItem:

@@ -77,7 +77,8 @@ HISTORY: dict[str, tuple[Json, Json]] = {
 @pytest.mark.parametrize(("item", "read"), HISTORY.values(), ids=HISTORY)
 def test_history_reads(item: Json, read: Json) -> None:
     struct = from_json(item, wire.InputItem)
-    assert to_json((CALLS | OUTPUTS)[type(struct)](struct)) == read
+    told = to_json((CALLS | OUTPUTS)[type(struct)](struct))
+    assert {name: told[name] for name in read} == read
 
 
 def test_every_item_says_how_it_reads() -> None:

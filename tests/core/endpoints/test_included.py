@@ -9,6 +9,7 @@ from core.kit import Json
 from penstock.endpoints.included import ALWAYS, HIDDEN, shown
 from penstock.ports import StoredItem
 from penstock.wire import Include
+from requirements import shows
 from support import samples
 from support.hosted import ACTION, FOUND, OUTPUTS
 
@@ -65,6 +66,7 @@ def test_every_value_has_one_meaning() -> None:
     assert not HIDDEN.keys() & ALWAYS
 
 
+@shows("list-includes")
 @pytest.mark.parametrize("value", VALUES)
 def test_a_value_reveals_its_field_and_no_other_does(value: Include) -> None:
     whole, bare = ITEMS[value]

@@ -20,6 +20,7 @@ from penstock.endpoints.openapi import make_document
 from penstock.endpoints.operations import OPERATIONS, PARAMETERS
 from penstock.secrets import Secret
 from penstock.wire import UNKNOWN
+from requirements import shows
 from support import hosted, samples
 from support.scripts import SCRIPTS
 
@@ -70,6 +71,7 @@ def get(path: str = "/v1/openapi.json", **options: Any) -> Answer:
 # The route.
 
 
+@shows("openapi")
 @pytest.mark.parametrize("base", ["/v1", ""])
 def test_it_is_told_to_everybody(base: str) -> None:
     reply = get(f"{base}/openapi.json", access=Access([Secret("sk-1")]))

@@ -30,6 +30,7 @@ from penstock.limits import Limits
 from penstock.ports import Deltas, Turn
 from penstock.transcript.deltas import Delta, ReasoningDelta, TextDelta, UsageDelta
 from penstock.wire import CompactionItem, Event, Message, Response
+from requirements import shows
 from support import oracle
 
 PAST: list[Json] = [
@@ -107,6 +108,7 @@ def test_what_is_sealed_stands_for_all_of_it() -> None:
     assert [to_json(item) | {"type": ""} for item in opened.after] == [QUESTION | {"type": ""}]
 
 
+@shows("context-management")
 def test_in_the_midst_of_calls_all_but_the_instructions_is_summed_up() -> None:
     calls = [
         {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
@@ -257,6 +259,7 @@ NO_SEAL: dict[str, tuple[Json, str, str]] = {
 }
 
 
+@shows("no-cryptography")
 @pytest.mark.parametrize("name", NO_SEAL)
 def test_without_a_sealer_it_is_refused_clearly(name: str) -> None:
     body, path, param = NO_SEAL[name]
@@ -266,6 +269,7 @@ def test_without_a_sealer_it_is_refused_clearly(name: str) -> None:
     assert "penstock[server]" in error["message"]
 
 
+@shows("no-cryptography")
 def test_without_a_sealer_the_wish_is_told_as_not_granted() -> None:
     body = {"input": [*PAST, QUESTION], "context_management": SMALL, "include": ["reasoning.encrypted_content"]}
     answer = asyncio.run(ask(service(Spoken(ANSWER)), body))

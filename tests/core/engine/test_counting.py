@@ -21,6 +21,7 @@ from penstock.limits import Limits
 from penstock.ports import Turn
 from penstock.secrets import Secret
 from penstock.wire import FunctionCallOutput, InputFile, InputImage, InputText, Message
+from requirements import shows
 
 T = TypeVar("T")
 
@@ -81,6 +82,7 @@ def test_without_a_tokenizer_it_is_estimated_and_nobody_is_asked() -> None:
     assert not transport.requests
 
 
+@shows("input-tokens")
 @pytest.mark.parametrize("tokenizer", ["vllm", "llama.cpp"])
 def test_what_is_no_text_is_estimated(tokenizer: str) -> None:
     turn = plan(input=[{"role": "user", "content": [{"type": "input_text", "text": "See:"}, IMAGE]}]).turn

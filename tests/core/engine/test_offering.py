@@ -8,6 +8,7 @@ from core.kit import Json, plan
 from penstock.engine import Policies
 from penstock.errors import ApiError
 from penstock.ports import Choice
+from requirements import shows
 from support.actions import ACTIONS
 
 F, G = {"type": "function", "name": "f"}, {"type": "function", "name": "g"}
@@ -114,6 +115,7 @@ def test_tools_without_names_may_be_allowed() -> None:
 CONTAINER = {"type": "shell", "environment": {"type": "container_auto"}}
 
 
+@shows("container-shell")
 def test_a_shell_in_a_container_is_not_the_clients_to_run() -> None:
     assert plan(tools=[F, CONTAINER]).ignored == ["tools.shell"]
     assert [offer.name for offer in plan(tools=[F, CONTAINER]).turn.offers] == ["f"]

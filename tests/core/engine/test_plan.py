@@ -11,6 +11,7 @@ from penstock.engine import Policies
 from penstock.errors import ApiError
 from penstock.secrets import Secret
 from penstock.wire import CreateResponse, McpTool
+from requirements import shows
 from support import oracle
 from support.scripts import NOTE, WEATHER
 
@@ -115,6 +116,7 @@ SERVICES: dict[str, Json] = {
 }
 
 
+@shows("openai-services")
 @pytest.mark.parametrize("field", SERVICES)
 def test_a_service_that_no_chat_model_has_is_told_as_ignored(field: str) -> None:
     assert plan(**{field: SERVICES[field]}).ignored == [field]
@@ -125,6 +127,7 @@ def test_a_service_that_no_chat_model_has_is_told_as_ignored(field: str) -> None
     )
 
 
+@shows("untold-items")
 @pytest.mark.parametrize(
     ("item", "told"),
     [
@@ -278,6 +281,7 @@ SECRETS: dict[str, tuple[Json, Json]] = {
 }
 
 
+@shows("redacted")
 @pytest.mark.parametrize(("asked", "told"), SECRETS.values(), ids=SECRETS)
 def test_secrets_of_tools_are_not_echoed(asked: Json, told: Json, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(OFFERS, McpTool, lambda tool: iter(()))  # as it will be once there is a driver

@@ -11,29 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.kit import LIMITS, Json, to_json
+from core.kit import LIMITS, Json, Shelf, to_json
 from penstock.engine import decode
 from penstock.engine.decode import Decoded
 from penstock.engine.prompts import apply_prompt, newest
 from penstock.errors import ApiError
-from penstock.ports import PromptBroken, PromptTemplate
+from penstock.ports import PromptBroken
 
 IMAGE = {"type": "input_image", "image_url": "data:,", "detail": "low"}
 FILE = {"type": "input_file", "file_data": "AAAA", "filename": "a.pdf"}
 TEXT = {"type": "input_text", "text": "a part"}
-
-
-class Shelf:
-    """Templates in memory, by id and version."""
-
-    def __init__(self, **templates: Any) -> None:
-        self.templates: dict[str, dict[str, Any]] = templates
-
-    async def versions(self, prompt_id: str) -> list[str]:
-        return list(self.templates.get(prompt_id, {}))
-
-    async def template(self, prompt_id: str, version: str) -> PromptTemplate:
-        return PromptTemplate(f"{prompt_id}/{version}.toml", json.dumps(self.templates[prompt_id][version]).encode())
 
 
 def applied(template: Json, variables: Json | None = None, **request: Any) -> Decoded:

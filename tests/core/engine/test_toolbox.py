@@ -14,6 +14,7 @@ from penstock.engine import Context, Plan, Policies
 from penstock.errors import ApiError
 from penstock.limits import Limits
 from penstock.ports import Choice
+from requirements import shows
 from support.brought import ADDED, CLOCK, CRM, CUSTOMER, HIDDEN, MEMO, ORDERS, SEARCH, SEARCHED, deferred, space
 
 HI: Json = {"role": "user", "content": "Hi"}
@@ -90,6 +91,7 @@ CHOICES: dict[str, tuple[Json, list[str]]] = {
 }
 
 
+@shows("allowed-tools")
 @pytest.mark.parametrize(("allowed", "meant"), CHOICES.values(), ids=CHOICES)
 def test_tools_may_be_allowed(allowed: Json, meant: list[str]) -> None:
     choice = {"type": "allowed_tools", "mode": "auto", "tools": [allowed]}
@@ -120,6 +122,7 @@ def test_what_came_in_an_earlier_turn_is_offered_in_the_same_order() -> None:
     assert later([ADDED]).forms["more__list_orders"] == FunctionForm("list_orders", "more")
 
 
+@shows("additional-tools")
 def test_the_last_declaration_of_a_tool_counts() -> None:
     new, old = CLOCK | {"description": "New."}, ADDED | {"tools": [CLOCK]}
     for made in (

@@ -24,6 +24,7 @@ from penstock.wire import (
     ReasoningItem,
     WebSearchCall,
 )
+from requirements import shows
 
 SYSTEM, DEVELOPER = Message(role="system", content="s"), Message(role="developer", content="d")
 USER, ASSISTANT = "user", "assistant"
@@ -65,6 +66,7 @@ def test_the_oldest_go_first_and_no_more_than_must() -> None:
     assert cut(items, 4) == items[1:]
 
 
+@shows("truncation-auto")
 @pytest.mark.parametrize("kept", [SYSTEM, DEVELOPER])
 def test_what_tells_the_model_how_to_behave_never_goes(kept: Message) -> None:
     items = [kept, said(USER, "1"), kept, said(ASSISTANT, "2"), said(USER, "3")]
@@ -77,6 +79,7 @@ def test_leading_items_never_go() -> None:
     assert cut(items, 0, leading=9) == items
 
 
+@shows("truncation-auto")
 def test_the_last_question_and_the_last_item_never_go() -> None:
     items = [said(USER, "1"), said(USER, "2"), call("a"), output("a"), thought(), call("b"), output("b")]
     assert cut(items, 0) == [items[1], *items[4:]]
@@ -100,6 +103,7 @@ def test_an_output_before_its_call_goes_with_it() -> None:
     assert cut(items, 3) == [items[1], items[3]]
 
 
+@shows("truncation-auto")
 def test_a_compaction_stands_for_what_was_before_and_never_goes() -> None:
     compaction = CompactionItem(encrypted_content="sealed")
     items = [said(USER, "1"), compaction, said(USER, "2"), said(USER, "3")]

@@ -16,6 +16,7 @@ from penstock.ports import Deltas, HttpRequest, TransportError, Turn
 from penstock.secrets import Secret
 from penstock.transcript.deltas import Delta, Finish, TextDelta
 from penstock.wire import Model
+from requirements import shows
 
 T = TypeVar("T")
 
@@ -94,6 +95,7 @@ def test_it_tries_again_what_may_pass(replies: list[Any], attempts: int, status:
     )
 
 
+@shows("retries")
 def test_the_waits_between_attempts_double_with_jitter() -> None:
     upstream, _ = remote(good())
     for attempt in (1, 2, 3):

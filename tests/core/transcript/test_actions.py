@@ -13,6 +13,7 @@ from penstock.calling import OFFERS, Form
 from penstock.errors import upstream_failed
 from penstock.transcript import fold
 from penstock.transcript.deltas import Delta, Finish, Relayed, TextDelta, ToolCallDelta
+from requirements import shows
 from support import oracle, samples
 
 TOOLS: list[Json] = [
@@ -76,6 +77,7 @@ def is_action(name: str, arguments: str) -> bool:
     return arguments == WHOLE[name]
 
 
+@shows("client-tools")
 @given(st.lists(CALLS, max_size=3), st.lists(CUTS, min_size=3, max_size=3))
 def test_any_pieces_tell_the_same(calls: list[tuple[str, str]], cuts: list[list[int]]) -> None:
     whole = told(*(delta for at, call in enumerate(calls) for delta in pieces(at, *call, [])), Finish())
@@ -85,6 +87,7 @@ def test_any_pieces_tell_the_same(calls: list[tuple[str, str]], cuts: list[list[
     assert actions == {f"call_{at}": is_action(*call) for at, call in enumerate(calls)}
 
 
+@shows("client-tools")
 @given(st.lists(CALLS, min_size=1, max_size=3), CUTS, st.integers(0), st.sampled_from(["failed", "incomplete"]))
 def test_a_cut_ends_the_stream_and_leaves_whole_actions(
     calls: list[tuple[str, str]], cuts: list[int], at: int, how: str
@@ -103,6 +106,7 @@ def test_a_cut_ends_the_stream_and_leaves_whole_actions(
     assert {status for _, status in kinds(response)} <= {"completed"}
 
 
+@shows("wrong-actions")
 @pytest.mark.parametrize("name", WHOLE)
 @pytest.mark.parametrize("arguments", FOREIGN)
 def test_arguments_that_are_no_action_come_back_as_they_were(name: str, arguments: str) -> None:

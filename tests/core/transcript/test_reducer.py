@@ -218,6 +218,7 @@ def test_a_summary_is_the_thought_again(speech: list[Delta]) -> None:
             assert [part["text"] for part in item["summary"]] == [part["text"] for part in item["content"]]
 
 
+@shows("sealed-thoughts")
 @given(speeches(), st.booleans())
 def test_every_thought_is_sealed_when_it_ends_and_not_before(speech: list[Delta], summarize: bool) -> None:
     telling = told(*speech, Finish(), summarize=summarize, seal=sealed)
@@ -294,6 +295,7 @@ def test_it_tells(speech: list[Delta], output: list[Any]) -> None:
     assert outline(check(told(*speech, Finish()))) == output
 
 
+@shows("mixed-calls")
 def test_a_call_that_is_whole_ends_when_the_next_begins() -> None:
     """So that a client may run it meanwhile."""
     events = told(call(0, "{}", "look"), call(1, '{"a"', "look"), call(1, ":1}"), Finish()).events

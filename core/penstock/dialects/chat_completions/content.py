@@ -90,7 +90,7 @@ def tool_content(output: Output, param: str) -> tuple[str, list[wire.MessagePart
     """What a call gave back: its text, and the parts that are none."""
     if isinstance(output.content, str):
         return output.content, []
-    parts = [part for _, part in _parts(output.content, f"{param}.output")]
+    parts = [part for _, part in _parts(output.content, f"{param}.output", is_object=output.is_object)]
     texts = [part.text for part in parts if isinstance(part, wire.TextPart)]
     others: list[wire.MessagePart] = [part for part in parts if not isinstance(part, wire.TextPart)]
     if others:
@@ -98,9 +98,11 @@ def tool_content(output: Output, param: str) -> tuple[str, list[wire.MessagePart
     return "\n".join(texts), others
 
 
-def _parts(content: Sequence[ContentPart], param: str) -> Iterator[tuple[str, wire.MessagePart]]:
+def _parts(
+    content: Sequence[ContentPart], param: str, *, is_object: bool = False
+) -> Iterator[tuple[str, wire.MessagePart]]:
     """Each part and where it stands. Of a part of no known type the client was told that it is left out."""
     for index, part in enumerate(content):
         if not isinstance(part, UnknownPart):
-            place = f"{param}[{index}]"
+            place = param if is_object else f"{param}[{index}]"
             yield place, _PARTS[type(part)](part, place)

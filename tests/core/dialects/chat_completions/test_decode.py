@@ -210,7 +210,7 @@ def test_a_finish_reason_says_how_it_ended(finish: str | None, incomplete: str |
     assert decode(json.dumps(whole).encode()) == [TextDelta("a"), Finish(incomplete)]
 
 
-@shows("quirk-finish", "quirk-no-done")
+@shows("quirk-finish", "quirk-no-done", "cut-upstreams")
 def test_a_finish_reason_or_the_end_mark_is_enough() -> None:
     assert decode(stream(choice({"content": "a"}, "stop"), done=False)) == [TextDelta("a"), STOP]
     with pytest.raises(ApiError, match="before it was finished"):
@@ -321,6 +321,7 @@ HALVED += b'data: {"choices":[{"delta":{"content":"\xf0\x9f"},"finish_reason":"s
 MENDED = [TextDelta("a\ufffd"), TextDelta("\ufffd 😀"), TextDelta("\ufffd"), STOP]
 
 
+@shows("half-characters")
 @pytest.mark.parametrize("cut", range(len(HALVED)))
 def test_half_a_character_fails_nothing_however_it_is_split(cut: int) -> None:
     assert decode(HALVED[:cut], HALVED[cut:]) == MENDED

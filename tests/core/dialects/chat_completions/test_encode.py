@@ -261,6 +261,19 @@ FAULTS: dict[str, tuple[list[Json], str, str]] = {
         "input[2].output[1].image_url",
         "not by 'file_id'",
     ),
+    "a screen by id": (
+        [
+            {"type": "computer_call", "id": "cu_1", "call_id": "c", "status": "completed", "actions": []},
+            {
+                "type": "computer_call_output",
+                "call_id": "c",
+                "output": {"type": "computer_screenshot", "file_id": "f"},
+                "acknowledged_safety_checks": [{"id": "sc_1"}],
+            },
+        ],
+        "input[1].output.image_url",
+        "not by 'file_id'",
+    ),
 }
 
 

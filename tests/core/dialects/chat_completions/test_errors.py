@@ -10,6 +10,7 @@ from core.kit import LIMITS
 from penstock.dialects.chat_completions import ChatCompletions, Options
 from penstock.errors import ApiError
 from penstock.wire import Model
+from requirements import shows
 
 DIALECT = ChatCompletions(Options(), LIMITS)
 
@@ -65,6 +66,7 @@ MEANINGS: dict[str, tuple[ApiError, int, str | None, str]] = {
 }
 
 
+@shows("early-errors")
 @pytest.mark.parametrize(("error", "status", "code", "told"), MEANINGS.values(), ids=MEANINGS)
 def test_it_means(error: ApiError, status: int, code: str | None, told: str) -> None:
     assert (error.status, error.code) == (status, code)

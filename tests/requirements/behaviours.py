@@ -1,0 +1,396 @@
+"""The table of behaviours, as data: what this server does where OpenAI's documents leave room.
+
+README's table under "How it behaves" is written from it (`make golden`), and a test shows every row (`@shows("…")`).
+`test_behaviours.py` and `test_manifest.py` see to both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from penstock.dialects.synthetic.tokens import FILE_TOKENS, IMAGE_TOKENS
+from penstock.limits import Limits
+from penstock.settings import Settings
+
+LIMITS = Limits()
+
+
+class Behaviour(NamedTuple):
+    """One row: the ids are for `@shows` alone, both texts are Markdown without a `|`."""
+
+    id: str
+    what: str
+    does: str
+
+
+def table(behaviours: Iterable[Behaviour]) -> str:
+    """The rows as README has them."""
+    rows = [f"| {row.what} | {row.does} |" for row in behaviours]
+    return "\n".join(["| what | behaviour |", "| --- | --- |", *rows, ""])
+
+
+BEHAVIOURS = (
+    Behaviour(
+        "one-path",
+        "`stream: false`",
+        "the upstream is asked without a stream too; the JSON body is the fold of the same events that a "
+        "stream would have sent",
+    ),
+    Behaviour(
+        "early-errors",
+        "an upstream error before the first byte",
+        "an HTTP status (400, 404, 429 with `retry-after`, 502, 503, 504); afterwards `response.failed`",
+    ),
+    Behaviour(
+        "slow-heads",
+        f"an upstream that takes over {LIMITS.head_wait_s:g} s to answer at all",
+        "the stream begins without it, with heartbeats; its error is then `response.failed`",
+    ),
+    Behaviour(
+        "retries",
+        "5xx and broken connections",
+        "before the first byte only: the next upstream of the model at once, then the same ones again, "
+        f"{LIMITS.retries_max} times, with jittered backoff",
+    ),
+    Behaviour(
+        "breakers",
+        f"an upstream that fails {LIMITS.breaker_failures} times in a row",
+        f"left alone for {LIMITS.breaker_rest_s:g} s; 503 with `retry-after` where there is no other",
+    ),
+    Behaviour(
+        "relays",
+        "`/chat/completions`, `/completions`, `/embeddings`, `/rerank`",
+        "relayed to the upstream of the body's `model`, an alias replaced in place; of headers, `accept`, "
+        "`content-type` and "
+        "the key go there, `content-type`, `retry-after`, `x-ratelimit-*` and `openai-*` come back; what an "
+        "upstream says of "
+        "the server's own key does not",
+    ),
+    Behaviour(
+        "cut-relays",
+        "a relayed reply that is cut",
+        "cut here too",
+    ),
+    Behaviour(
+        "cut-upstreams",
+        "an upstream that ends without `finish_reason` and without `[DONE]`",
+        "`response.failed`: it was cut. One of the two is enough to end well",
+    ),
+    Behaviour(
+        "estimated-usage",
+        "usage that the upstream does not tell",
+        f"estimated (four bytes a token, an image {IMAGE_TOKENS}, a file or a sound {FILE_TOKENS:,}), marked "
+        '`"estimated": true`',
+    ),
+    Behaviour(
+        "input-tokens",
+        "`POST /responses/input_tokens`",
+        "counts what a request would send, chains, conversations, references and prompts included, without "
+        "running it: by the upstream's `tokenizer`; without one, or where more than text is to be counted, by "
+        "the same estimate, marked the same",
+    ),
+    Behaviour(
+        "truncation-auto",
+        '`truncation: "auto"`',
+        "the oldest items go until the rest and `max_output_tokens` fit: an assistant's turn as a whole, with "
+        "its thoughts, its calls and their outputs. Instructions, system and developer messages, compactions, "
+        "the last user message and the last item stay. All is kept in the store. Where nobody knows the size "
+        "of the context (`context_tokens`, or the upstream's list of models): named in `x-penstock-ignored`",
+    ),
+    Behaviour(
+        "truncation-disabled",
+        '`truncation: "disabled"`',
+        "an input that the upstream finds too long is 400 `context_length_exceeded`",
+    ),
+    Behaviour(
+        "max-tool-calls",
+        "`max_tool_calls`",
+        "bounds the calls that the server itself makes, of which there are none yet",
+    ),
+    Behaviour(
+        "thoughts",
+        "reasoning of the upstream",
+        "a `reasoning` item with `reasoning_text`; also as its summary, live, when `reasoning.summary` is asked",
+    ),
+    Behaviour(
+        "mixed-calls",
+        "parallel calls whose pieces come mixed",
+        "several items are open at once; a call whose arguments are whole ends when the next begins",
+    ),
+    Behaviour(
+        "empty-arguments",
+        "a call without arguments",
+        "`{}`",
+    ),
+    Behaviour(
+        "custom-input",
+        "`custom` tools",
+        "offered as a function of one string; the input streams out of its JSON while it is being written",
+    ),
+    Behaviour(
+        "client-tools",
+        "`local_shell`, `shell`, `apply_patch`, `computer`, `computer_use_preview`",
+        "offered as functions; the client gets the tool's own items and events once a call's arguments are "
+        "whole, and nothing of a call that was cut",
+    ),
+    Behaviour(
+        "wrong-actions",
+        "arguments that such a tool does not take",
+        "a `function_call` of its name, so that the client can tell the model of its mistake",
+    ),
+    Behaviour(
+        "container-shell",
+        "`shell` in a container",
+        "a hosted tool without a driver",
+    ),
+    Behaviour(
+        "namespaced-tools",
+        "`namespace` tools",
+        "offered as functions named `ns__name` (longer ones cut to 64 characters, with a digest) and told back "
+        "with `name` "
+        "and `namespace`; a call by the name alone is understood where one tool has it. What the namespace says "
+        "of itself "
+        "is told with its first tool",
+    ),
+    Behaviour(
+        "additional-tools",
+        "`additional_tools` items",
+        "their tools are offered from then on, in the later turns of a chain or conversation too; the last "
+        "declaration of a "
+        "tool counts",
+    ),
+    Behaviour(
+        "client-search",
+        "`tool_search` by the client",
+        "offered as a function; tools with `defer_loading` are offered once a `tool_search_output` of the context "
+        "lists them",
+    ),
+    Behaviour(
+        "server-search",
+        "`tool_search` by the server, or none",
+        "nothing is deferred: there is no index to search here, and the model is offered every tool from the start",
+    ),
+    Behaviour(
+        "allowed-tools",
+        "`allowed_tools`",
+        'only those are offered; `{"type": "namespace", "name": "crm"}` allows all tools of it',
+    ),
+    Behaviour(
+        "output-images",
+        "images in a tool's output",
+        "shown in a user message right after it, as chat models take text only from tools",
+    ),
+    Behaviour(
+        "foreign-calls",
+        "calls of hosted tools that another server made (`web_search_call`, `mcp_call`, …), in the history",
+        "each is told to a chat model as a call and its output, so that a conversation can be moved to any model",
+    ),
+    Behaviour(
+        "untold-items",
+        "`mcp_list_tools`, MCP approvals, `configuration_update`",
+        "nothing is told to a chat model; those that ask for something are named in `x-penstock-ignored`",
+    ),
+    Behaviour(
+        "openai-services",
+        "`moderation`, `access_programs`, `background_options`, `image`",
+        "services of OpenAI's own: named in `x-penstock-ignored`",
+    ),
+    Behaviour(
+        "no-downloads",
+        "`input_file` by `file_url`, images by `file_id`",
+        "400: nothing is downloaded",
+    ),
+    Behaviour(
+        "sealed-thoughts",
+        '`include: ["reasoning.encrypted_content"]`',
+        "each reasoning item carries its text sealed when it ends, and `content` in the open as ever; sent "
+        "back without `content`, it is opened for the model. What does not open (another provider's, another "
+        "owner's, damaged) is skipped; the calls beside it stay",
+    ),
+    Behaviour(
+        "compaction",
+        "compaction",
+        "the model is asked for a summary of its context, without tools; a later turn shows it that in a user "
+        "message, which every chat template takes. A model that writes none: 502",
+    ),
+    Behaviour(
+        "compacting",
+        "`POST /responses/compact`, `compaction_trigger`",
+        "all user messages as they were and one `compaction` item; that item alone, and no answer. `tools`, "
+        "`text` and `parallel_tool_calls` have no meaning for it. When it comes back, the messages of users "
+        "and developers before it stay, and the rest before it falls",
+    ),
+    Behaviour(
+        "context-management",
+        "`context_management`",
+        "compacts before the turn when the context (by the estimate of `input_tokens`) is over "
+        "`compact_threshold`. The item is the first of the output and stands for all before it, whether or "
+        "not that is sent again; instructions in the input stay, and so do messages that were not answered "
+        "yet. The usage is that of both calls. What is compacted is not truncated",
+    ),
+    Behaviour(
+        "unopened-compaction",
+        "a `compaction` that does not open",
+        "400 `invalid_encrypted_content`",
+    ),
+    Behaviour(
+        "relayed-seals",
+        'sealing and compaction by an upstream with `dialect = "responses"`',
+        "its own: what it sealed goes back to it as it is, and what was sealed here for another model goes "
+        "there opened",
+    ),
+    Behaviour(
+        "no-cryptography",
+        "sealing without the `cryptography` package",
+        "compaction is a 400; `include` and `context_management` are named in `x-penstock-ignored`",
+    ),
+    Behaviour(
+        "absent-tools",
+        "hosted tools (`web_search`, …) without a driver",
+        'not offered, and named in `x-penstock-ignored`; 400 with `absent_tools = "reject"`, when '
+        "`tool_choice` demands them, and always for `mcp`",
+    ),
+    Behaviour(
+        "unknown-parameters",
+        "unknown parameters",
+        'ignored and named in `x-penstock-ignored`; `unknown_parameters = "reject"` or `"forward"`',
+    ),
+    Behaviour(
+        "strangers",
+        "items, parts, tools, events and fields of types that came later",
+        "stored, listed, echoed and passed on as they were sent; a chat model is not shown such an item, part "
+        "or tool, and `x-penstock-ignored` names it (`input[3].new_type`, `context.new_type` for what was "
+        'said before); 400 with `unknown_parameters = "reject"`, for tools with `absent_tools`',
+    ),
+    Behaviour(
+        "redacted",
+        "`authorization` and `headers` of a tool",
+        "echoed as `<redacted>`",
+    ),
+    Behaviour(
+        "half-characters",
+        "half a character from the upstream (a lone surrogate, cut UTF-8)",
+        "U+FFFD; the stream goes on",
+    ),
+    Behaviour(
+        "unstored",
+        "`store: false`",
+        "not stored, not retrievable, not usable as `previous_response_id`; a `conversation` is read and not written",
+    ),
+    Behaviour(
+        "left-streams",
+        "a client that leaves a stream",
+        "its run is cancelled, and nothing of it is stored; in the background it goes on",
+    ),
+    Behaviour(
+        "unended-previous",
+        "`previous_response_id` of a response that has not ended",
+        "400 `previous_response_not_found`",
+    ),
+    Behaviour(
+        "input-items",
+        "input items",
+        "kept under ids of their own; `input_items` lists all that a response was made from, earlier turns included",
+    ),
+    Behaviour(
+        "list-includes",
+        "`include[]` on lists of items",
+        "logprobs, search results and sources, and the outputs of code are listed when they are included. "
+        "Image URLs and `encrypted_content` always are: a client shows items, and sends them back. Chains "
+        "always have the whole items",
+    ),
+    Behaviour(
+        "get-includes",
+        "`include[]` on `GET /responses/{id}`",
+        "checked; the response is told as its own request asked for it",
+    ),
+    Behaviour(
+        "standing-references",
+        "an item that is referred to, and stands in the context already",
+        "stands there once",
+    ),
+    Behaviour(
+        "replay",
+        "`GET /responses/{id}?stream=true`",
+        "of background responses; of others 400",
+    ),
+    Behaviour(
+        "cancelled",
+        "`cancelled`",
+        'ends a stream as `response.failed` whose Response has `"status": "cancelled"`: OpenAI has no event '
+        "of its own for it",
+    ),
+    Behaviour(
+        "dead-runs",
+        "a background run whose process died",
+        f"starts again if nothing of it was told, else ends `failed`, within about `limits.lease_s` "
+        f"({LIMITS.lease_s:g} s)",
+    ),
+    Behaviour(
+        "signals",
+        "SIGTERM, Ctrl-C",
+        f"no further connections; streams may go on for `drain_s` ({Settings().drain_s:g} s), and what is left "
+        "then ends `response.incomplete` with the reason null; background work is left to other replicas",
+    ),
+    Behaviour(
+        "echo",
+        "`metadata`, `user`, `temperature`, …",
+        "echoed with their effective value; OpenAI's default where nothing was said",
+    ),
+    Behaviour(
+        "usage-event",
+        "`stream_options.include_usage`",
+        "one `response.usage` event before the end",
+    ),
+    Behaviour(
+        "ws-lanes",
+        "WebSocket: `stream_id`",
+        f"in order within one, side by side across them: {LIMITS.socket_runs_max} responses at a time; "
+        f"{LIMITS.socket_queue_max} requests may wait, one more is an error of status 429; "
+        f"{LIMITS.socket_streams_max} names, one more is `websocket_stream_limit_reached`",
+    ),
+    Behaviour(
+        "ws-warm-up",
+        "WebSocket: `generate: false`",
+        "decoded, planned and kept like any other; the model is not asked, and `output` is empty",
+    ),
+    Behaviour(
+        "ws-fields",
+        "WebSocket: `stream`, `background: true`",
+        "streams always, `stream: false` is told as ignored; 400",
+    ),
+    Behaviour(
+        "ws-errors",
+        "WebSocket: errors",
+        '`{"type": "error", "status", "error"}` with a `code`, `stream_id` where it is known, and the headers '
+        "of the HTTP reply in `error.headers`; the connection goes on",
+    ),
+    Behaviour(
+        "ws-ignored",
+        "WebSocket: what is ignored",
+        '`"headers": {"x-penstock-ignored": …}` on `response.created`',
+    ),
+    Behaviour(
+        "ws-stored-chain",
+        "WebSocket: a stored response after one that is not",
+        "keeps the whole context as its own input, and so stands by itself",
+    ),
+    Behaviour(
+        "ws-steering",
+        "WebSocket: `response.steer`",
+        "`response.steer.failed`, code `steering_not_supported`, with the input",
+    ),
+    Behaviour(
+        "obfuscation",
+        "`stream_options.include_obfuscation`",
+        "off unless asked; each delta is padded to a multiple of 16 bytes",
+    ),
+    Behaviour(
+        "openapi",
+        "`GET /openapi.json`",
+        "OpenAPI 3.1, made from the structs that the server itself reads and writes; no key is wanted. An event "
+        "of a stream "
+        "is described as a reader of server-sent events gets it: `event`, and `data` with JSON in it",
+    ),
+)
