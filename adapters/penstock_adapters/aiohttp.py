@@ -5,14 +5,20 @@ It moves bytes and knows their deadlines; it never looks into them. Every failur
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import AsyncIterator, Mapping
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
 
 import aiohttp
 from yarl import URL
 
 from penstock.limits import Limits
-from penstock.ports import HttpReply, HttpRequest, TransportError
+from penstock.ports import Destination, HttpReply, HttpRequest, Tls, TransportError
+from penstock.settings import SettingsError
+
+_log = logging.getLogger("penstock.tls")
 
 
 class AiohttpClient:
@@ -22,9 +28,9 @@ class AiohttpClient:
         self._limits = limits
         self._session: aiohttp.ClientSession | None = None
 
-    def transport(self, url: str, limits: Limits) -> AiohttpTransport:
-        """A transport to the upstream at this base URL."""
-        return AiohttpTransport(self, url)
+    def transport(self, destination: Destination, limits: Limits) -> AiohttpTransport:
+        """A transport to this upstream. Raises `SettingsError` for certificates that cannot be read."""
+        return AiohttpTransport(self, destination)
 
     def session(self) -> aiohttp.ClientSession:
         """The session, made within the running loop."""
@@ -47,9 +53,11 @@ class AiohttpClient:
 class AiohttpTransport:
     """One upstream over the shared session."""
 
-    def __init__(self, client: AiohttpClient, url: str) -> None:
+    def __init__(self, client: AiohttpClient, destination: Destination) -> None:
         self._client = client
-        self._base = url.rstrip("/")
+        self._base = destination.url.rstrip("/")
+        self._proxy = destination.proxy.reveal() if destination.proxy else None
+        self._tls = _context(destination) if destination.tls != Tls() else True
         self._urls: dict[str, URL] = {}
 
     async def send(self, request: HttpRequest) -> HttpReply:
@@ -65,11 +73,16 @@ class AiohttpTransport:
                 data=request.body or None,
                 headers=request.headers,
                 allow_redirects=False,
+                proxy=self._proxy,
+                ssl=self._tls,
             )
         except TimeoutError as error:
             raise TransportError(_said(error) or "no connection in time", timed_out=True) from None
         except (aiohttp.ClientError, OSError) as error:
             raise TransportError(_said(error)) from None
+        if response.status == 407:  # a proxy's word, and never an upstream's
+            response.close()
+            raise TransportError("its proxy answered with status 407")
         return AiohttpReply(response)
 
     async def aclose(self) -> None:
@@ -110,9 +123,54 @@ class AiohttpReply:
             self._response.close()
 
 
+def _context(destination: Destination) -> ssl.SSLContext:
+    """What is asked of the upstream's certificate, and shown to it."""
+    tls = destination.tls
+    where = f"upstream {destination.name}: tls"
+    try:
+        context = ssl.create_default_context(cafile=tls.ca_file)
+    except OSError as error:
+        raise SettingsError(f"{where}.ca_file", f"cannot use {tls.ca_file}: {_reason(error)}") from None
+    if tls.insecure:
+        _log.warning("upstream %s: its certificate is not checked; anybody on the way could be it", destination.name)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if tls.cert_file:
+        try:
+            context.load_cert_chain(tls.cert_file, tls.key_file)
+        except OSError as error:
+            raise SettingsError(f"{where}.cert_file", f"cannot use {tls.cert_file}: {_reason(error)}") from None
+    return context
+
+
+def _reason(error: OSError) -> str:
+    """Why a file is of no use: the system's words, or OpenSSL's."""
+    return "it is not PEM, or the key is another's" if isinstance(error, ssl.SSLError) else str(error.strerror).lower()
+
+
 def _said(error: BaseException) -> str:
     """What went wrong in a word, without the address, which is no business of a client's."""
-    if isinstance(error, aiohttp.ClientConnectorError):
-        number = error.os_error.errno
-        return os.strerror(number).lower() if number and number > 0 else "no connection"
+    for kind, say in _WORDS.items():
+        if isinstance(error, kind):
+            return say(error)
     return type(error).__name__
+
+
+def _untrusted(error: aiohttp.ClientConnectorCertificateError) -> str:
+    reason = getattr(error.certificate_error, "verify_message", "") or "it is for another host"
+    return f"its certificate is not trusted ({reason})"
+
+
+def _unconnected(error: aiohttp.ClientConnectorError) -> str:
+    number = error.os_error.errno
+    return os.strerror(number).lower() if number and number > 0 else "no connection"
+
+
+_WORDS: dict[type[BaseException], Callable[[Any], str]] = {
+    aiohttp.ClientConnectorCertificateError: _untrusted,
+    aiohttp.ClientConnectorSSLError: lambda error: "no TLS connection",
+    aiohttp.ClientProxyConnectionError: lambda error: "its proxy cannot be reached",
+    aiohttp.ClientHttpProxyError: lambda error: f"its proxy answered with status {error.status}",
+    aiohttp.ClientConnectorError: _unconnected,
+}
+"""The first that fits: the last is what the others are too."""

@@ -195,6 +195,6 @@ async def _send_reply(reply: Reply, send: Send) -> None:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
     except OSError:
-        """The client left; what is sent now is sent to nobody."""
+        """The client left, or what it is told was cut: either way the server closes its connection."""
     finally:
         await reply.body.aclose()

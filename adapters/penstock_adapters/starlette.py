@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from importlib.util import find_spec
 
 from starlette.applications import Starlette
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 
 from penstock import assembly
 from penstock.ports import Store
@@ -42,7 +42,9 @@ def create_app(settings: Settings | None = None) -> Starlette:
         await service.aclose()
 
     app = AsgiApp(service)
-    starlette = Starlette(routes=[Route("/v1/responses", app), Mount("/", app)], lifespan=lifespan)
+    starlette = Starlette(routes=[Route("/v1/responses", app)], lifespan=lifespan)
+    starlette.router.redirect_slashes = False
+    starlette.router.default = app  # a Mount lets no path with a line break through
     starlette.state.drain = service.drain
     return starlette
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from penstock.wire import Event as Event
     from penstock.wire import Response as Response
 
+    __version__: str
+
 _HOMES = {
     "ApiError": "penstock.errors",
     "CreateResponse": "penstock.wire",
@@ -41,7 +43,9 @@ __all__ = [*_HOMES]  # noqa: PLE0604 - the keys are names
 
 
 def __getattr__(name: str) -> Any:
-    """Load a public name from its home."""
+    """Load a public name from its home; `__version__` is asked of the installed package."""
+    if name == "__version__":
+        return import_module("penstock.version").version()
     if name not in _HOMES:
         raise AttributeError(f"module 'penstock' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

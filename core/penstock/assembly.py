@@ -16,12 +16,12 @@ from penstock.dialects.chat_completions import ChatCompletions, Options
 from penstock.dialects.responses import Responses
 from penstock.engine import LocalUpstream, Policies, RemoteUpstream, Route, Routes
 from penstock.limits import Limits
-from penstock.ports import Dialect, Prompts, Sealer, Store, Transport
+from penstock.ports import Destination, Dialect, Prompts, Sealer, Store, Transport
 from penstock.service import Decompress, Service, no_encodings
 from penstock.settings import SEAL_KEY_BYTES, Settings, SettingsError, UpstreamSettings, read_seal_keys
 
-Connect = Callable[[str, Limits], Transport]
-"""`connect(url, limits)`: a transport to the upstream at a base URL."""
+Connect = Callable[[Destination, Limits], Transport]
+"""`connect(destination, limits)`: a transport to an upstream, which is not called yet."""
 
 
 OpenStore = Callable[[str], Store | None]
@@ -51,8 +51,8 @@ _STORES: dict[str, OpenStore] = {"memory": _memory, "sqlite": _sqlite, "none": l
 _NO_STORES: Mapping[str, OpenStore] = {}
 
 
-def _no_network(url: str, limits: Limits) -> Transport:
-    raise TypeError(f"build() needs an argument 'connect' to reach {url}")
+def _no_network(destination: Destination, limits: Limits) -> Transport:
+    raise TypeError(f"build() needs an argument 'connect' to reach {destination.url}")
 
 
 def _no_files(path: str) -> Prompts:
@@ -121,16 +121,16 @@ def build_routes(settings: Settings, connect: Connect) -> Routes:
     if not settings.upstreams:
         local = LocalUpstream(synthetic.speak, synthetic.MODELS, synthetic.count_input)
         route = Route(name="synthetic", upstream=local, models=synthetic.MODELS)
-        return Routes([route], settings.model or synthetic.MODELS[0])
+        return Routes([route], settings.model or synthetic.MODELS[0], limits=settings.limits)
     routes = [_route(upstream, settings, connect) for upstream in settings.upstreams]
-    return Routes(routes, settings.model)
+    return Routes(routes, settings.model, limits=settings.limits)
 
 
 def _route(upstream: UpstreamSettings, settings: Settings, connect: Connect) -> Route:
     limits = settings.limits
     remote = RemoteUpstream(
         _DIALECTS[upstream.dialect](upstream.options, limits),
-        connect(upstream.url, limits),
+        connect(_destination(upstream), limits),
         limits,
         key=upstream.key,
         headers=upstream.headers.items(),
@@ -142,8 +142,15 @@ def _route(upstream: UpstreamSettings, settings: Settings, connect: Connect) -> 
         models=upstream.models,
         aliases=upstream.aliases,
         relays=upstream.dialect == "responses",
+        keeps_state=upstream.state == "upstream",
+        priority=upstream.priority,
+        weight=upstream.weight,
         takes_bearer=upstream.key is None and not settings.has_keys,  # a key of ours is nobody else's business
     )
+
+
+def _destination(upstream: UpstreamSettings) -> Destination:
+    return Destination(name=upstream.name, url=upstream.url, tls=upstream.tls, proxy=upstream.proxy)
 
 
 _DIALECTS: dict[str, Callable[[Options, Limits], Dialect]] = {

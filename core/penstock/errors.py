@@ -103,6 +103,11 @@ def upstream_failed(message: str, *, status: int = 502, retriable: bool | None =
     return ApiError(message, status=status, type="server_error", code="server_error", retriable=retriable)
 
 
+def unavailable(message: str, retry_after_s: float) -> ApiError:
+    """The upstreams' fault, and known before they are asked: 503, and when there is use in asking again."""
+    return ApiError(message, status=503, type="server_error", code="server_error", retry_after_s=retry_after_s)
+
+
 def our_fault() -> ApiError:
     """A bug: 500. What it was is in the log, under the request's id, and not in the reply."""
     return ApiError(

@@ -41,7 +41,7 @@ class Stream(Protocol):
     """A body that is made while it is sent. Whoever takes it calls `aclose` at the end, in any case."""
 
     def __aiter__(self) -> AsyncIterator[bytes | bytearray]:
-        """The pieces, each to be sent at once and whole."""
+        """The pieces, each to be sent at once and whole. Raises `OSError` where the client is to see the body cut."""
 
     async def aclose(self) -> None:
         """End the making of it."""

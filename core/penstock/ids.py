@@ -15,13 +15,13 @@ NewId: TypeAlias = Callable[[str], str]
 Now: TypeAlias = Callable[[], int]
 Clock: TypeAlias = Callable[[], float]
 
-
-_ID = re.compile(r"[A-Za-z0-9_.:-]{1,256}")
+ID = re.compile(r"[A-Za-z0-9_.:-]{1,256}")
+"""What an id may be, anybody's."""
 
 
 def may_be_id(text: str) -> bool:
     """Whether a text can be the id of anything. What cannot is not there, and no store is asked for it."""
-    return _ID.fullmatch(text) is not None
+    return ID.fullmatch(text) is not None
 
 
 def new_id(prefix: str) -> str:

@@ -24,7 +24,7 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     input_parts_max: Count = 5_000
     """The content parts of one item."""
     tools_max: Count = 128
-    """The entries of `tools`, those within namespaces included."""
+    """The entries of `tools`, those within namespaces and those that items of the context bring included."""
 
     upstream_event_bytes_max: Bytes = 16 * 2**20
     """One event of an upstream's stream, or its whole JSON reply."""
@@ -95,6 +95,16 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
 
     retries_max: Annotated[int, msgspec.Meta(ge=0)] = 2
     """Further attempts at an upstream before its first byte."""
+    attempts_max: Count = 8
+    """Attempts at all upstreams of a model together, for one request."""
+    stream_head_s: Seconds = 30.0
+    """How long an upstream may take to begin a stream, where another one could be asked instead."""
+    whole_head_s: Seconds = 600.0
+    """The same for a reply that is no stream, which begins only when it is complete."""
+    breaker_failures: Count = 5
+    """Failures in a row after which an upstream is left alone for a while."""
+    breaker_rest_s: Seconds = 5.0
+    """How long it is left alone; then one request finds out whether it is back."""
     retry_backoff_s: Seconds = 0.25
     """The wait before the first further attempt; it doubles, with jitter."""
     upstream_connections_max: Count = 1_000

@@ -21,6 +21,8 @@ from penstock.endpoints.call import Call
 from penstock.endpoints.conversations import Conversations
 from penstock.endpoints.health import Health
 from penstock.endpoints.models import Models
+from penstock.endpoints.openapi import OpenApi
+from penstock.endpoints.relays import RELAYED, Relays
 from penstock.endpoints.responses import Responses
 from penstock.endpoints.sockets import Sockets
 from penstock.engine import Engine, Policies, Routes
@@ -36,10 +38,12 @@ from penstock.wire import CreateResponse, Event, Response
 
 _log = logging.getLogger("penstock.service")
 
-_OPEN = ("/healthz", "/readyz")
+_OPEN = ("/healthz", "/readyz", "/openapi.json")
 """What is answered without a key."""
-_NO_IDS = ("/responses/input_tokens",)
+_NO_IDS = ("/responses/input_tokens", "/chat/completions")
 """Paths that stand where an id might, and are words."""
+_BY_MODEL = ("/responses", "/responses/compact", "/responses/input_tokens")
+"""Routes of responses whose bodies name a model."""
 _LIMITS = Limits()
 _POLICIES = Policies()
 _CLIENT_LEFT = Reply(499, [], b"")
@@ -50,6 +54,7 @@ _SWITCHED = Reply(101, [], b"")
 Decompress: TypeAlias = Callable[[bytes, str, int], bytes]
 """`decompress(body, content_encoding, bytes_max)`; raises `ApiError`."""
 Endpoint: TypeAlias = Callable[[Call], Awaitable[Reply]]
+Table: TypeAlias = dict[str, dict[str, Endpoint]]
 
 
 def no_encodings(body: bytes, encoding: str, bytes_max: int) -> NoReturn:
@@ -78,13 +83,17 @@ class Service:
         self._engine = Engine(routes, policies, limits, store, sealer, prompts)
         self._access = access
         self._decompress = decompress
-        self._sockets = Sockets(self._engine) if websocket else None
+        self._sockets = Sockets(self._engine) if websocket and routes.keeper is None else None
         self._table = _table(
             Responses(self._engine, done_marker=done_marker),
             Conversations(self._engine),
             Models(routes),
+            Relays(self._engine),
             Health(self._engine),
+            OpenApi(websocket=self._sockets is not None),
         )
+        if routes.keeper is not None:
+            self._table |= _relayed(self._table, Relays(self._engine))
 
     async def handle(self, request: Request) -> Reply:
         """Answer a request. Never raises but for cancellation: an error is a reply too."""
@@ -187,8 +196,13 @@ class Service:
 
 
 def _table(
-    responses: Responses, conversations: Conversations, models: Models, health: Health
-) -> dict[str, dict[str, Endpoint]]:
+    responses: Responses,
+    conversations: Conversations,
+    models: Models,
+    relays: Relays,
+    health: Health,
+    openapi: OpenApi,
+) -> Table:
     """Every route: the pattern of its path, in which `*` is an id, and its methods."""
     return {
         "/responses": {"POST": responses.create},
@@ -207,9 +221,22 @@ def _table(
         "/conversations/*/items/*": {"GET": conversations.item, "DELETE": conversations.delete_item},
         "/models": {"GET": models.list_all},
         "/models/*": {"GET": models.retrieve},
+        **{path: {"POST": relays.to(path)} for path in RELAYED},
         "/healthz": {"GET": health.alive},
         "/readyz": {"GET": health.ready},
+        "/openapi.json": {"GET": openapi.document},
     }
+
+
+def _relayed(table: Table, relays: Relays) -> Table:
+    """The routes of what an upstream keeps: to it, and back."""
+    kept: Table = {}
+    for path, methods in table.items():
+        if path in _BY_MODEL:
+            kept[path] = {"POST": relays.to(path)}
+        elif path.startswith(("/responses", "/conversations")):
+            kept[path] = dict.fromkeys(methods, relays.pass_on)
+    return kept
 
 
 def _plain(path: str) -> str:

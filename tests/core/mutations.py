@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
-from support import hosted
+from support import brought, hosted
 from support.actions import ACTIONS, asked
 from support.scripts import NOTE, WEATHER
 
@@ -75,6 +75,10 @@ VALID: list[Json] = [
         "stream": True,
     },
     *(asked(action) | {"stream": True} for action in ACTIONS.values()),
+    {
+        "input": [brought.QUESTION, *brought.CALLED, *brought.SEARCHED, brought.ADDED],
+        "tools": [brought.HIDDEN, brought.SEARCH],
+    },
     {
         "input": "Hi",
         "tools": [

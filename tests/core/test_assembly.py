@@ -7,7 +7,7 @@ import pytest
 
 from core.kit import JSON_HEADERS, Answer, Json, Scripted, ScriptedReply, ask
 from penstock import Limits, Secret, Settings, UpstreamSettings, build
-from penstock.ports import Transport
+from penstock.ports import Destination, Transport
 from support import oracle
 
 BODY = b'{"choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1}}'
@@ -17,9 +17,9 @@ def answer(settings: Settings, asked: Json, transports: dict[str, Scripted] | No
     """One answer; a transport to each upstream is found by its URL."""
     found = transports or {}
 
-    def connect(url: str, limits: Limits) -> Transport:
+    def connect(there: Destination, limits: Limits) -> Transport:
         assert limits == settings.limits
-        return found[url]
+        return found[there.url]
 
     headers = JSON_HEADERS | ({"authorization": f"Bearer {key}"} if key else {})
     return asyncio.run(ask(build(settings, connect=connect), asked, headers=headers))

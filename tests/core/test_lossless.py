@@ -51,6 +51,8 @@ FREE = {"metadata", "headers", "env"}
 """Dictionaries of the client's own: a key there is no stranger."""
 LISTS = {"input", "content", "summary", "output", "annotations", "tools"}
 """Where objects of any type may stand."""
+TYPELESS = {("shell_call_output", "output"), ("response.shell_call_output_content.done", "output")}
+"""Of these, by the type of the object that they are in, those of which the objects have no type."""
 
 # Numbers of which Python would make others stand as texts between two marks, until the JSON is written.
 LITERALS = ["1e400", "-0", "1.50", "123456789012345678901234567890", "1E-7"]
@@ -94,7 +96,8 @@ def written(value: Json, kind: Any) -> Json:
 def with_strangers(draw: st.DrawFn, value: Any, name: str = "") -> Any:
     """The value with unknown keys in any object, and objects of unknown types in any list that may have them."""
     if isinstance(value, dict):
-        fields = {key: draw(with_strangers(inner, key)) for key, inner in value.items()}
+        names_of = {key: "" if (value.get("type"), key) in TYPELESS else key for key in value}
+        fields = {key: draw(with_strangers(inner, names_of[key])) for key, inner in value.items()}
         return fields if name in FREE else {**draw(strangers), **fields}
     if isinstance(value, list):
         entries = [draw(with_strangers(entry)) for entry in value]

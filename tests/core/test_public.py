@@ -1,5 +1,7 @@
 """The front door."""
 
+from importlib import metadata
+
 import pytest
 
 import penstock
@@ -9,3 +11,12 @@ def test_every_public_name_is_there() -> None:
     assert [name for name in penstock.__all__ if getattr(penstock, name).__name__ != name] == []
     with pytest.raises(AttributeError, match="no attribute 'Handler'"):
         penstock.Handler  # noqa: B018
+
+
+def test_the_version_is_that_of_the_installed_package() -> None:
+    assert penstock.__version__ == metadata.version("penstock")
+
+
+def test_without_being_installed_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metadata.Distribution, "discover", lambda **_: iter(()))
+    assert penstock.__version__ == "0+not.installed"

@@ -11,8 +11,18 @@ from hypothesis import strategies as st
 
 from penstock.dialects.chat_completions import Options
 from penstock.limits import Limits
+from penstock.ports import Tls
 from penstock.secrets import REDACTED, Secret
-from penstock.settings import ConfigFile, KeySettings, Settings, UpstreamSettings, effective, load, without_credentials
+from penstock.settings import (
+    PRESETS,
+    ConfigFile,
+    KeySettings,
+    Settings,
+    UpstreamSettings,
+    effective,
+    load,
+    without_credentials,
+)
 
 NOTHING: Mapping[str, str] = {}
 
@@ -41,6 +51,10 @@ models = ["gpt-*", "small"]
 aliases = { "small model" = "gpt-mini" }
 headers = { x-team = "sk-team" }
 options = { system_role = "developer" }
+priority = 1
+weight = 2
+tls = { ca_file = "ca.pem", cert_file = "me.pem", key_file = "key.pem" }
+proxy = "http://me:sk-proxy@proxy.example.com:3128"
 
 [[upstreams]]
 name = "home"
@@ -66,6 +80,10 @@ CLOUD = UpstreamSettings(
     aliases={"small model": "gpt-mini"},
     headers={"x-team": Secret("sk-team")},
     options=Options(system_role="developer"),
+    priority=1,
+    weight=2.0,
+    tls=Tls(ca_file="ca.pem", cert_file="me.pem", key_file="key.pem"),
+    proxy=Secret("http://me:sk-proxy@proxy.example.com:3128"),
 )
 HOME = UpstreamSettings(name="home", url="http://127.0.0.1:11434/v1", key=Secret("sk-home"))
 HASH = "sha256:" + "a" * 64
@@ -173,6 +191,23 @@ def test_the_short_form_of_one_upstream(source: str) -> None:
     assert load(flags, {**env, variable: "sk"}, file(text)).upstreams == [expected]
 
 
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_sets_the_options(name: str) -> None:
+    options = PRESETS[name]
+    short = load({"upstream": "http://a", "preset": name}, NOTHING)
+    text = f"[[upstreams]]\nname = 'a'\nurl = 'http://a'\npreset = '{name}'"
+    listed = load(NOTHING, NOTHING, file(text))
+    assert [settings.upstreams[0].options for settings in (short, listed)] == [options, options]
+    assert load(NOTHING, NOTHING, file(effective(listed))) == listed
+
+
+def test_of_a_preset_each_option_can_be_overridden() -> None:
+    text = "[[upstreams]]\nname = 'a'\nurl = 'http://a'\npreset = 'openai'\noptions.max_tokens_field = 'max_tokens'"
+    options = load(NOTHING, NOTHING, file(text)).upstreams[0].options
+    assert options == msgspec.structs.replace(PRESETS["openai"], max_tokens_field="max_tokens")
+    assert options.system_role == "developer"
+
+
 def test_the_short_form_takes_the_place_of_the_files_upstreams() -> None:
     upstreams = load({"upstream": "http://localhost:1"}, NOTHING, file(FULL)).upstreams
     assert [upstream.url for upstream in upstreams] == ["http://localhost:1"]
@@ -254,7 +289,7 @@ def test_no_secret_is_written() -> None:
 def test_what_is_effective_reads_back_apart_from_the_secrets() -> None:
     text = effective(EVERYTHING)
     assert tomllib.loads(text)["api_keys"] == [REDACTED, REDACTED]
-    for secret in ("sk-client-1", "sk-client-2", "sk-team", "sk-home"):
+    for secret in ("sk-client-1", "sk-client-2", "http://me:sk-proxy@proxy.example.com:3128", "sk-team", "sk-home"):
         text = text.replace(REDACTED, secret, 1)
     assert load(NOTHING, KEYS, file(text)) == EVERYTHING
     assert HASH in text

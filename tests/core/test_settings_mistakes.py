@@ -25,6 +25,11 @@ FLAGS = {
     "--upstream-key-env: there is no upstream that this is the key of: give its URL by --upstream": {
         "upstream_key_env": "KEY"
     },
+    "--preset: there is no upstream that this is the preset of: give its URL by --upstream": {"preset": "vllm"},
+    "--preset: expected one of vllm, llama.cpp, ollama, openai, openrouter, deepseek, got 'vlm'": {
+        "upstream": "http://a",
+        "preset": "vlm",
+    },
     "--upstream-key-env: the variable KEY is not set (give the name of a variable, not the key)": {
         "upstream": "http://a",
         "upstream_key_env": "KEY",
@@ -107,6 +112,17 @@ FILES = {
     "p.toml: upstreams[0].headers: 'x y' cannot be the name of a header": CLOUD + "headers = {'x y' = 'sk-secret'}",
     "p.toml: upstreams[0].dialect: expected one of chat_completions": CLOUD + "dialect = 'morse'",
     "p.toml: upstreams[0].options: expected a table": CLOUD + "options = 1",
+    "p.toml: upstreams[0].preset: expected one of vllm, ": CLOUD + "preset = 1",
+    "p.toml: upstreams[0].weight: upstreams share by weight within one `priority`: give that too": CLOUD + "weight = 2",
+    "p.toml: upstreams[0].weight: expected `float` > 0.0": CLOUD + "priority = 1\nweight = 0",
+    "p.toml: upstreams[0].tls.cafile: there is no such setting; did you mean ca_file?": CLOUD + "tls.cafile = 'x'",
+    "p.toml: upstreams[0].tls: the upstream's URL does not begin with https://": CLOUD + "tls.insecure = true",
+    "p.toml: upstreams[0].tls.key_file: there is no `cert_file` that this is the key of": CLOUD.replace("http", "https")
+    + "tls.key_file = 'x'",
+    "p.toml: upstreams[0].tls.insecure: give either this or `ca_file`": CLOUD.replace("http", "https")
+    + "tls = {insecure = true, ca_file = 'x'}",
+    "p.toml: upstreams[0].proxy: a URL begins with http:// or https://": CLOUD + "proxy = 'socks5://me:sk-secret@a'",
+    "p.toml: upstreams[0].proxy: the URL has no host": CLOUD + "proxy = 'http://'",
     "p.toml: upstreams[0].options.system_role: expected one of system, developer": CLOUD
     + "options.system_role = 'boss'",
 }

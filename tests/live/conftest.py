@@ -12,8 +12,8 @@ from support.server import PenstockServer
 from support.upstream import ScriptedUpstream
 
 FAILED = pytest.StashKey[bool]()
-SOON = {"PENSTOCK_LIMITS_RETRY_BACKOFF_S": "0.02"}
-"""The servers of tests need not be polite to their upstream."""
+SOON = {"PENSTOCK_LIMITS_RETRY_BACKOFF_S": "0.02", "PENSTOCK_LIMITS_BREAKER_FAILURES": "1000"}
+"""The servers of tests need not be polite to their upstream, which fails more often than any other."""
 
 Start = Callable[..., PenstockServer]
 
@@ -36,7 +36,7 @@ def servers() -> Iterator[dict[str, PenstockServer]]:
     """Those that were started so far, by what they were started with. Each must stop well."""
     running: dict[str, PenstockServer] = {}
     yield running
-    with ThreadPoolExecutor() as together:
+    with ThreadPoolExecutor(16) as together:
         list(together.map(PenstockServer.stop, running.values()))
 
 

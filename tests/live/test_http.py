@@ -183,6 +183,12 @@ def test_a_websocket_probe_where_that_is_off(start: Start, upstream: ScriptedUps
     assert post(server.url, ASK).status == 200
 
 
+@pytest.mark.parametrize("path", ["/models/a%0Ab", "/responses/a%0A", "/a%0Ab", "//"])
+def test_an_odd_path_is_told_of_in_our_shape(server: PenstockServer, path: str) -> None:
+    told = ask(server.base, "GET", path)
+    assert (told.status, told.error["type"]) == (404, "invalid_request_error")
+
+
 def test_the_clients_own_request_id(server: PenstockServer) -> None:
     for stream in (False, True):
         told = post(server.url, ASK | {"stream": stream}, x_request_id="trace-1.a_b")

@@ -8,13 +8,13 @@ import pytest
 
 from live.conftest import Start
 from requirements import shows
-from support.scripts import ACTING, BROKEN, CALLING, HANGING, ODD, REFUSED, SCRIPTS, SPOKEN
+from support.scripts import ACTING, BRINGING, BROKEN, CALLING, HANGING, ODD, REFUSED, SCRIPTS, SPOKEN
 from support.server import PenstockServer
 from support.steps import Expect
 from support.told import Told, calls, nameless, post, texts
 from support.upstream import ScriptedUpstream
 
-GOOD = sorted(name for name, script in (SPOKEN | CALLING | ACTING | ODD).items() if not script.inline_think)
+GOOD = sorted(name for name, script in (SPOKEN | CALLING | ACTING | BRINGING | ODD).items() if not script.inline_think)
 # Broken in what only a stream has: the JSON body says nothing of it.
 BROKEN_AS_STREAM = {
     "silent_end": "a JSON body has its end, with or without a reason to end",

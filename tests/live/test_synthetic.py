@@ -9,6 +9,7 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel, Field
 
+from support.brought import CRM, SEARCH, deferred
 from support.caller import CALLERS, Caller
 from support.scripts import NOTE, WEATHER
 from support.server import PenstockServer
@@ -25,6 +26,8 @@ ASKS: dict[str, dict[str, Any]] = {
     "apply_patch": {"tools": [{"type": "apply_patch"}], "tool_choice": {"type": "apply_patch"}},
     "computer": {"tools": [{"type": "computer"}], "tool_choice": {"type": "computer"}},
     "local_shell": {"tools": [{"type": "local_shell"}], "tool_choice": "required"},
+    "namespace": {"tools": [CRM], "tool_choice": {"type": "function", "name": "crm__get_customer"}},
+    "tool_search": {"tools": [SEARCH, deferred(WEATHER)], "tool_choice": "required"},
     "json": {"text": {"format": {"type": "json_object"}}},
     "logprobs": {"include": ["message.output_text.logprobs"], "top_logprobs": 2},
     "short": {"max_output_tokens": 1},

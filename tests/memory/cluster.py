@@ -17,7 +17,7 @@ from memory.judge import Peer
 from support.server import PenstockServer
 from support.upstream import ScriptedUpstream
 
-LEASE_S = 1.5
+LEASE_S = 2.0
 KEY, OTHER_KEY = "sk-one", "sk-two"
 ENV = {
     "PENSTOCK_API_KEYS": f"{KEY},{OTHER_KEY}",

@@ -50,7 +50,27 @@ BEHAVIOURS = (
     Behaviour(
         "retries",
         "5xx and broken connections",
-        f"tried again {LIMITS.retries_max} times, with jittered backoff, before the first byte only",
+        "before the first byte only: the next upstream of the model at once, then the same ones again, "
+        f"{LIMITS.retries_max} times, with jittered backoff",
+    ),
+    Behaviour(
+        "breakers",
+        f"an upstream that fails {LIMITS.breaker_failures} times in a row",
+        f"left alone for {LIMITS.breaker_rest_s:g} s; 503 with `retry-after` where there is no other",
+    ),
+    Behaviour(
+        "relays",
+        "`/chat/completions`, `/completions`, `/embeddings`, `/rerank`",
+        "relayed to the upstream of the body's `model`, an alias replaced in place; of headers, `accept`, "
+        "`content-type` and "
+        "the key go there, `content-type`, `retry-after`, `x-ratelimit-*` and `openai-*` come back; what an "
+        "upstream says of "
+        "the server's own key does not",
+    ),
+    Behaviour(
+        "cut-relays",
+        "a relayed reply that is cut",
+        "cut here too",
     ),
     Behaviour(
         "cut-upstreams",
@@ -125,9 +145,36 @@ BEHAVIOURS = (
         "a hosted tool without a driver",
     ),
     Behaviour(
+        "namespaced-tools",
+        "`namespace` tools",
+        "offered as functions named `ns__name` (longer ones cut to 64 characters, with a digest) and told back "
+        "with `name` "
+        "and `namespace`; a call by the name alone is understood where one tool has it. What the namespace says "
+        "of itself "
+        "is told with its first tool",
+    ),
+    Behaviour(
+        "additional-tools",
+        "`additional_tools` items",
+        "their tools are offered from then on, in the later turns of a chain or conversation too; the last "
+        "declaration of a "
+        "tool counts",
+    ),
+    Behaviour(
+        "client-search",
+        "`tool_search` by the client",
+        "offered as a function; tools with `defer_loading` are offered once a `tool_search_output` of the context "
+        "lists them",
+    ),
+    Behaviour(
+        "server-search",
+        "`tool_search` by the server, or none",
+        "nothing is deferred: there is no index to search here, and the model is offered every tool from the start",
+    ),
+    Behaviour(
         "allowed-tools",
         "`allowed_tools`",
-        "only those are offered",
+        'only those are offered; `{"type": "namespace", "name": "crm"}` allows all tools of it',
     ),
     Behaviour(
         "output-images",
@@ -339,5 +386,12 @@ BEHAVIOURS = (
         "obfuscation",
         "`stream_options.include_obfuscation`",
         "off unless asked; each delta is padded to a multiple of 16 bytes",
+    ),
+    Behaviour(
+        "openapi",
+        "`GET /openapi.json`",
+        "OpenAPI 3.1, made from the structs that the server itself reads and writes; no key is wanted. An event "
+        "of a stream "
+        "is described as a reader of server-sent events gets it: `event`, and `data` with JSON in it",
     ),
 )

@@ -90,6 +90,11 @@ REQUIREMENTS = (
         "A custom tool comes back as a custom tool call, and may be chosen by name.",
         "litellm 31571; CLIProxyAPI 4414",
     ),
+    Requirement(
+        "namespaces",
+        "Tools in namespaces, deferred tools and additional tools work with any chat model.",
+        "ollama 17618; codex 36942; llama.cpp 23041",
+    ),
     Requirement("output-parts", "The output of a call may be parts, images too.", "llama.cpp 23465"),
     Requirement(
         "system-order",

@@ -39,10 +39,15 @@ TOLD = {
     "mcp_call": "arguments",
     "custom_tool_call": "input",
 }
-# Items that come whole, texts and all.
-AT_ONCE = {"mcp_approval_request"}
 IDENTITY = ("id", "type", "role", "call_id", "name", "namespace", "server_label")
 
+AT_ONCE = {
+    "mcp_approval_request": ["arguments"],
+    "tool_search_call": ["arguments"],
+    "tool_search_output": ["tools"],
+    "additional_tools": ["tools"],
+}
+"""What stands in an item from its beginning on, though other types of items are told of it by events."""
 NEVER_INCOMPLETE = {"apply_patch_call"}
 """Types of items for which OpenAI has no such status: one that was cut stays in progress."""
 
@@ -187,7 +192,8 @@ class ItemReading(Holder):
         for index_key, name in PARTS.values():
             self.value[name] = [part.value for part in self.parts.get(index_key, ())]
         grown = [key for key, index_key in TEXTS.values() if index_key is None]
-        self.close(item, [*IDENTITY, *(name for _, name in PARTS.values()), *grown])
+        whole = AT_ONCE.get(item["type"], [])
+        self.close(item, [*IDENTITY, *(name for _, name in PARTS.values()), *grown, *whole])
         need(
             item.get("status") != "in_progress" or item["type"] in NEVER_INCOMPLETE,
             "the item closes in progress",
@@ -262,7 +268,7 @@ class Reading:
             need(event["output_index"] == len(self.items), "output_index is not the next one")
             need(item["id"] not in [other.value["id"] for other in self.items], "the item's id is taken")
             need(
-                item["type"] in AT_ONCE or not any(item.get(key) for key in ("content", "arguments", "input")),
+                not any(item.get(key) for key in {"content", "arguments", "input"} - {*AT_ONCE.get(item["type"], ())}),
                 "an item opens with text in it",
             )
             self.items.append(ItemReading(item))

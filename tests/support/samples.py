@@ -5,6 +5,8 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
+from support.brought import CUSTOMER, space
+
 Json = dict[str, Any]
 
 LOGPROB: Json = {"token": "Hi", "logprob": -0.5, "bytes": [72, 105], "top_logprobs": []}
@@ -217,6 +219,19 @@ ITEMS += [
         DONE,
         [],
     ),
+    item(
+        9,
+        pending("tsc_1", "tool_search_call", call_id="call_7", execution="client", arguments={"query": "a"}),
+        DONE,
+        [],
+    ),
+    item(
+        10,
+        pending("tso_1", "tool_search_output", call_id="call_7", execution="client", tools=[space(CUSTOMER)]),
+        DONE,
+        [],
+    ),
+    item(11, {"id": "at_1", "type": "additional_tools", "role": "developer", "tools": [CUSTOMER]}, {}, []),
 ]
 OUTPUT: list[Json] = [events[-1]["item"] for events in ITEMS]
 

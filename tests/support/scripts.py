@@ -9,6 +9,7 @@ import json
 from typing import Any
 
 from support.actions import ACTIONS, asked
+from support.brought import ADDED, CALLED, CRM, HIDDEN, NOTED, QUESTION, SEARCH, SEARCHED
 from support.steps import (
     Call,
     Cut,
@@ -376,4 +377,41 @@ ACTING: dict[str, Script] = {
 }
 """Calls that are actions: the client gets no function call."""
 
-SCRIPTS: dict[str, Script] = SPOKEN | CALLING | ACTING | ODD | BROKEN | HANGING | VAST | REFUSED
+CUSTOMER_7, ORDERS_7 = '{"id": "7"}', '{"id": "7", "all": true}'
+BRINGING: dict[str, Script] = {
+    "namespace_calls": Script(
+        turn(
+            call(0, "", *cut_up(CUSTOMER_7, 4), call_id="call_b", name="crm__get_customer")
+            + call(1, "", *cut_up('{"input": "keep"}', 4), call_id="call_c", name="crm__memo")
+            + call(2, "", ORDERS_7, call_id="call_d", name="list_orders"),
+            "tool_calls",
+        ),
+        Expect(
+            calls=(
+                Call("get_customer", CUSTOMER_7),
+                Call("memo", "keep", "custom_tool_call"),
+                Call("list_orders", ORDERS_7),
+            ),
+            tokens=TOKENS,
+        ),
+        {"input": [QUESTION, *CALLED, *NOTED], "tools": [CRM]},
+    ),
+    "tool_search_call": Script(
+        turn(call(0, "", *cut_up('{"goal":\n "Grüße"}', 5), call_id="call_q", name="tool_search"), "tool_calls"),
+        Expect(calls=(), tokens=TOKENS),
+        {"input": [QUESTION], "tools": [HIDDEN, SEARCH]},
+    ),
+    "found_call": Script(
+        turn(call(0, "", *cut_up(ORDERS_7, 4), call_id="call_b", name="crm__list_orders"), "tool_calls"),
+        Expect(calls=(Call("list_orders", ORDERS_7),), tokens=TOKENS),
+        {"input": [QUESTION, *SEARCHED], "tools": [HIDDEN, SEARCH]},
+    ),
+    "added_call": Script(
+        turn(call(0, "", *cut_up(ORDERS_7, 4), call_id="call_b", name="more__list_orders"), "tool_calls"),
+        Expect(calls=(Call("list_orders", ORDERS_7),), tokens=TOKENS),
+        {"input": [ADDED, QUESTION], "tools": [CRM]},
+    ),
+}
+"""Calls of tools that are grouped, searched for, found, or come with the context."""
+
+SCRIPTS: dict[str, Script] = SPOKEN | CALLING | ACTING | BRINGING | ODD | BROKEN | HANGING | VAST | REFUSED

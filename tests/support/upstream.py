@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -73,6 +74,7 @@ class Received:
     path: str
     headers: dict[str, str]
     body: Any
+    raw: bytes = b""
     at: float = field(default_factory=time.monotonic)
     written: int = 0
     left_at: float | None = None
@@ -87,8 +89,9 @@ class Received:
 
 
 class ScriptedUpstream:
-    def __init__(self, scripts: Mapping[str, Script] = SCRIPTS) -> None:
+    def __init__(self, scripts: Mapping[str, Script] = SCRIPTS, tls: ssl.SSLContext | None = None) -> None:
         self.scripts = dict(scripts)
+        self.tls = tls
         self.requests: list[Received] = []
         self.played: Counter[str] = Counter()
         self.connections: set[_Connection] = set()
@@ -110,7 +113,7 @@ class ScriptedUpstream:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v1"
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}/v1"
 
     def add(self, name: str, script: Script) -> str:
         """A script of the test's own; returns the model to ask for."""
@@ -151,7 +154,7 @@ class ScriptedUpstream:
     async def _run(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        server = await self._loop.create_server(lambda: _Connection(self), "127.0.0.1", 0)
+        server = await self._loop.create_server(lambda: _Connection(self), "127.0.0.1", 0, ssl=self.tls)
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stop.wait()
@@ -232,7 +235,7 @@ class _Connection(asyncio.Protocol):
             body = await self._read_chunked()
         else:
             body = await self._read(int(headers.get("content-length", 0)))
-        return Received(method, path, headers, json.loads(body) if body else None)
+        return Received(method, path, headers, json.loads(body) if body else None, body)
 
     async def _read_chunked(self) -> bytes:
         body = b""

@@ -16,7 +16,8 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from penstock.settings import ConfigFile, Settings, SettingsError, effective, load
+from penstock.settings import PRESETS, ConfigFile, Settings, SettingsError, effective, load
+from penstock.version import version
 
 from .init import CLIENTS, init
 from .state import with_seal_keys, with_store
@@ -29,6 +30,7 @@ _FLAGS = {
     "port": ("PORT", "port to listen on; 0 takes a free one (8080)"),
     "upstream": ("URL", "base URL of a Chat Completions server; without one, the synthetic model answers"),
     "upstream_key_env": ("NAME", "name of the variable that holds the upstream's key"),
+    "preset": ("NAME", f"what the upstream is: {', '.join(PRESETS)}"),
     "model": ("NAME", "model of requests that name none"),
     "store": ("URL", "where responses are kept: memory://, sqlite:///path, redis://..., postgresql://..., none://"),
     "prompts": ("FOLDER", "prompt templates: <id>/<version>.toml"),
@@ -62,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(argv)
     if options.version:
-        sys.stdout.write(f"penstock {_version()}\n")
+        sys.stdout.write(f"penstock {version()}\n")
         return 0
     if options.command is None:
         parser.print_help(sys.stderr)
@@ -143,15 +145,6 @@ def _add_folder(parser: argparse.ArgumentParser) -> None:
     metavar, meaning = _FLAGS["prompts"]
     parser.add_argument("--prompts", metavar=metavar, help=meaning)
     _add_config(parser)
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("penstock")
-    except PackageNotFoundError:
-        return "(not installed)"
 
 
 def _settings(options: argparse.Namespace) -> Settings:

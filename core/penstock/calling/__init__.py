@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 from penstock.wire import (
+    AdditionalTools,
     ApplyPatchCall,
     ApplyPatchCallOutput,
     ApplyPatchTool,
@@ -27,6 +28,7 @@ from penstock.wire import (
     FunctionCallOutput,
     FunctionTool,
     ImageGenerationCall,
+    InputItem,
     Item,
     LocalShellCall,
     LocalShellCallOutput,
@@ -35,11 +37,15 @@ from penstock.wire import (
     McpApprovalResponse,
     McpCall,
     McpListTools,
+    NamespaceTool,
     Program,
     ProgramOutput,
     ShellCall,
     ShellCallOutput,
     ShellTool,
+    ToolSearchCall,
+    ToolSearchOutput,
+    ToolSearchTool,
     UnknownItem,
     WebSearchCall,
 )
@@ -54,11 +60,13 @@ from . import (
     image_generation,
     local_shell,
     mcp,
+    namespace,
     program,
     shell,
+    tool_search,
     web_search,
 )
-from ._base import ActionForm, Call, CallForm, Form, Offer, Output, is_json
+from ._base import ActionForm, Call, CallForm, Declared, Form, Offer, Output, is_json
 
 Offers: TypeAlias = Iterator[tuple[Offer, Form]]
 
@@ -70,8 +78,18 @@ OFFERS: dict[type[Any], Callable[[Any], Offers | None]] = {
     ApplyPatchTool: apply_patch.offers,
     ComputerTool: computer.offers,
     ComputerUsePreviewTool: computer.preview_offers,
+    ToolSearchTool: tool_search.offers,
 }
 """What a tool is offered as; None where the tool's own settings say that the client does not run it."""
+GROUPS: dict[type[Any], Callable[[Any], Iterator[Declared]]] = {
+    NamespaceTool: namespace.members,
+}
+"""What tools hold that are no tools themselves."""
+BROUGHT: dict[type[Item], bool] = {
+    AdditionalTools: False,
+    ToolSearchOutput: True,
+}
+"""Items whose `tools` are offered from there on, and whether deferred ones are among those."""
 CALLS: dict[type[Item], Callable[[Any], Call]] = {
     FunctionCall: function_call.call,
     CustomToolCall: custom_tool.call,
@@ -79,6 +97,7 @@ CALLS: dict[type[Item], Callable[[Any], Call]] = {
     ShellCall: shell.call,
     ApplyPatchCall: apply_patch.call,
     ComputerCall: computer.call,
+    ToolSearchCall: tool_search.call,
     WebSearchCall: web_search.call,
     FileSearchCall: file_search.call,
     CodeInterpreterCall: code_interpreter.call,
@@ -94,6 +113,7 @@ OUTPUTS: dict[type[Item], Callable[[Any], Output]] = {
     ShellCallOutput: shell.output,
     ApplyPatchCallOutput: apply_patch.output,
     ComputerCallOutput: computer.output,
+    ToolSearchOutput: tool_search.output,
     WebSearchCall: web_search.output,
     FileSearchCall: file_search.output,
     CodeInterpreterCall: code_interpreter.output,
@@ -103,18 +123,27 @@ OUTPUTS: dict[type[Item], Callable[[Any], Output]] = {
 }
 WISHES: frozenset[type[Item]] = frozenset({ConfigurationUpdate, McpApprovalResponse})
 """Items that ask the server for something, and say nothing to a model."""
-SILENT: frozenset[type[Item]] = WISHES | {McpListTools, McpApprovalRequest, UnknownItem}
+SILENT: frozenset[type[Item]] = WISHES | {AdditionalTools, McpListTools, McpApprovalRequest, UnknownItem}
 """Items that say nothing to a model: no message is written for them. What that loses, the client was told."""
+READ_AS: dict[type[Item], Callable[[Any], InputItem]] = {
+    ToolSearchCall: tool_search.heard,
+    ToolSearchOutput: tool_search.heard,
+}
+"""Items that may be of the kind that says nothing: what a model is to read in place of each."""
 
 __all__ = [
+    "BROUGHT",
     "CALLS",
+    "GROUPS",
     "OFFERS",
     "OUTPUTS",
+    "READ_AS",
     "SILENT",
     "WISHES",
     "ActionForm",
     "Call",
     "CallForm",
+    "Declared",
     "Form",
     "Offer",
     "Offers",

@@ -6,14 +6,28 @@ It knows what every chat model understands. What a tool family makes of it stand
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar, Protocol, TypeAlias, TypeGuard, TypeVar
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias, TypeGuard, TypeVar
 
 import msgspec
 
 from penstock.lossless import encode
-from penstock.wire import NULL, UNSET, ContentPart, Event, OutputItem, UnsetType
+from penstock.wire import NULL, UNSET, ContentPart, Event, NamespaceTool, OutputItem, UnsetType
 
 T = TypeVar("T")
+
+
+class Declared(NamedTuple):
+    """A tool that may be offered: one that stands by itself, or one within a namespace."""
+
+    tool: Any
+    place: str = ""
+    """Where it stands within what declares it, such as `.tools[0]`."""
+    space: NamespaceTool | None = None
+
+    @property
+    def namespace(self) -> str:
+        """The name of its namespace; empty without one."""
+        return self.space.name if self.space else ""
 
 
 class Offer(msgspec.Struct, kw_only=True):
@@ -146,6 +160,7 @@ __all__ = [
     "ArgumentsReader",
     "Call",
     "CallForm",
+    "Declared",
     "Form",
     "Offer",
     "Output",

@@ -12,15 +12,18 @@ from typing import ClassVar
 import msgspec
 
 from penstock.wire import (
+    UNSET,
     CustomTool,
     CustomToolCall,
     CustomToolCallInputDelta,
     CustomToolCallInputDone,
     CustomToolCallOutput,
     GrammarInput,
+    UnsetType,
 )
 
 from ._base import Call, Offer, Output, is_json
+from .namespace import function_name
 
 PARAMETERS = msgspec.Raw(
     b'{"type":"object","properties":{"input":{"type":"string","description":"The input of the tool."}},'
@@ -119,10 +122,13 @@ class CustomForm(msgspec.Struct, frozen=True):
     id_prefix: ClassVar[str] = "ctc_"
 
     name: str
+    namespace: str | UnsetType = UNSET
 
     def item(self, *, id: str, call_id: str) -> CustomToolCall:
         """A call without input yet."""
-        return CustomToolCall(id=id, status="in_progress", call_id=call_id, name=self.name, input="")
+        return CustomToolCall(
+            id=id, status="in_progress", call_id=call_id, name=self.name, namespace=self.namespace, input=""
+        )
 
     def reader(self) -> InputReader:
         """The input is taken out of its envelope."""
@@ -148,7 +154,7 @@ def offers(tool: CustomTool) -> Iterator[tuple[Offer, CustomForm]]:
 def call(item: CustomToolCall) -> Call:
     """A call of the history, in its envelope again."""
     arguments = msgspec.json.encode(_Envelope(input=item.input)).decode()
-    return Call(call_id=item.call_id, name=item.name, arguments=arguments)
+    return Call(call_id=item.call_id, name=function_name(item.namespace, item.name), arguments=arguments)
 
 
 def output(item: CustomToolCallOutput) -> Output:

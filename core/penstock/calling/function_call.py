@@ -11,14 +11,17 @@ from typing import ClassVar
 import msgspec
 
 from penstock.wire import (
+    UNSET,
     FunctionCall,
     FunctionCallArgumentsDelta,
     FunctionCallArgumentsDone,
     FunctionCallOutput,
     FunctionTool,
+    UnsetType,
 )
 
 from ._base import Call, Offer, Output, is_json
+from .namespace import function_name
 
 
 class PlainReader:
@@ -47,10 +50,13 @@ class FunctionForm(msgspec.Struct, frozen=True):
     id_prefix: ClassVar[str] = "fc_"
 
     name: str
+    namespace: str | UnsetType = UNSET
 
     def item(self, *, id: str, call_id: str) -> FunctionCall:
         """A call without arguments yet."""
-        return FunctionCall(id=id, status="in_progress", call_id=call_id, name=self.name, arguments="")
+        return FunctionCall(
+            id=id, status="in_progress", call_id=call_id, name=self.name, namespace=self.namespace, arguments=""
+        )
 
     def reader(self) -> PlainReader:
         """Arguments pass through."""
@@ -75,7 +81,7 @@ def offers(tool: FunctionTool) -> Iterator[tuple[Offer, FunctionForm]]:
 
 def call(item: FunctionCall) -> Call:
     """A call of the history."""
-    return Call(call_id=item.call_id, name=item.name, arguments=item.arguments)
+    return Call(call_id=item.call_id, name=function_name(item.namespace, item.name), arguments=item.arguments)
 
 
 def output(item: FunctionCallOutput) -> Output:

@@ -20,7 +20,7 @@ from penstock.wire import Include
 T = TypeVar("T", bound=msgspec.Struct)
 
 _PAGE_LIMIT = 20
-_PAGE_LIMIT_MAX = 100
+PAGE_LIMIT_MAX = 100
 _FALSE = frozenset({"", "0", "false", "no", "off"})
 
 
@@ -61,8 +61,8 @@ class Call(msgspec.Struct, kw_only=True):
         limit = self.number("limit")
         if limit is None:
             return _PAGE_LIMIT
-        if not 1 <= limit <= _PAGE_LIMIT_MAX:
-            raise invalid(f"Invalid value for 'limit': expected 1 to {_PAGE_LIMIT_MAX}, got {limit}.", "limit")
+        if not 1 <= limit <= PAGE_LIMIT_MAX:
+            raise invalid(f"Invalid value for 'limit': expected 1 to {PAGE_LIMIT_MAX}, got {limit}.", "limit")
         return limit
 
     def order(self) -> Literal["asc", "desc"]:

@@ -6,19 +6,26 @@ or whether a tool is there, later steps say.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
+from penstock.calling import BROUGHT
 from penstock.errors import ApiError, invalid
 from penstock.limits import Limits
 from penstock.wire import (
     NULL,
     UNKNOWN,
+    UNSET,
     CompactResponse,
     CreateResponse,
     FunctionTool,
     InputItem,
     JsonSchemaFormat,
     NamespaceTool,
+    Tool,
+    ToolSearchTool,
+    UnsetType,
 )
 
 from .bodies import read_body
@@ -41,8 +48,8 @@ class Decoded(msgspec.Struct):
 def decode(body: bytes, limits: Limits) -> Decoded:
     """Read the body of `POST /responses`. Raises `ApiError` 400 for anything that is not a legal one."""
     request, fields = read_body(body, CreateResponse, items="input")
-    _check_sizes(request, limits)
-    _check_schemas(request)
+    _check_lists(request, limits)
+    _check_schema(request)
     return Decoded(request, {name: fields[name] for name in fields.keys() - _KNOWN})
 
 
@@ -51,19 +58,34 @@ def decode_compaction(body: bytes, limits: Limits) -> Decoded:
     asked, fields = read_body(body, CompactResponse, items="input")
     known = set(CompactResponse.__struct_fields__) - {"unknown"}
     request = CreateResponse(**{name: getattr(asked, name) for name in known - _OF_A_TURN}, store=False)
-    _check_sizes(request, limits)
+    _check_lists(request, limits)
     return Decoded(request, {name: fields[name] for name in fields.keys() - known})
 
 
-def _check_sizes(request: CreateResponse, limits: Limits) -> None:
+def _check_lists(request: CreateResponse, limits: Limits) -> None:
     items = request.input if isinstance(request.input, list) else []
     _check_size(len(items), limits.input_items_max, "input")
     for index, item in enumerate(items):
         for name, parts in parts_of(item):
             _check_size(len(parts), limits.input_parts_max, f"input[{index}].{name}")
-    tools = request.tools or []
+        if type(item) in BROUGHT:
+            _check_tools(getattr(item, "tools", ()), limits, f"input[{index}].tools")
+    _check_tools(request.tools or (), limits, "tools")
+
+
+def _check_tools(tools: Sequence[Tool], limits: Limits, param: str) -> None:
     within = sum(len(tool.tools) for tool in tools if isinstance(tool, NamespaceTool))
-    _check_size(len(tools) + within, limits.tools_max, "tools")
+    _check_size(len(tools) + within, limits.tools_max, param)
+    _check_parameters(tools, param)
+
+
+def _check_parameters(tools: Sequence[Tool], param: str) -> None:
+    """A JSON schema is an object; beyond that it is the upstream's to judge."""
+    for index, tool in enumerate(tools):
+        if isinstance(tool, FunctionTool | ToolSearchTool):
+            _check_object(tool.parameters, f"{param}[{index}].parameters", or_null=True)
+        elif isinstance(tool, NamespaceTool):
+            _check_parameters(tool.tools, f"{param}[{index}].tools")
 
 
 def _check_size(size: int, size_max: int, param: str) -> None:
@@ -72,17 +94,15 @@ def _check_size(size: int, size_max: int, param: str) -> None:
         raise invalid(message, param, "array_above_max_length")
 
 
-def _check_schemas(request: CreateResponse) -> None:
-    """A JSON schema is an object; beyond that it is the upstream's to judge."""
-    for index, tool in enumerate(request.tools or ()):
-        if isinstance(tool, FunctionTool):
-            _check_object(tool.parameters, f"tools[{index}].parameters", or_null=True)
+def _check_schema(request: CreateResponse) -> None:
     form = request.text.format if request.text else None
     if isinstance(form, JsonSchemaFormat):
         _check_object(form.schema, "text.format.schema", or_null=False)
 
 
-def _check_object(schema: msgspec.Raw, param: str, *, or_null: bool) -> None:
+def _check_object(schema: msgspec.Raw | UnsetType, param: str, *, or_null: bool) -> None:
+    if schema is UNSET:
+        return
     if bytes(memoryview(schema)[:1]) != b"{" and not (or_null and schema == NULL):
         raise _not_an_object(param)
 

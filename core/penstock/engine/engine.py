@@ -198,6 +198,7 @@ class Engine:
             response_id=response_id,
             created_at=ids.now_s(),
             is_stored=self.store is not None and request.store is not False,
+            limits=self.limits,
             seal=self._seal(owner),
         )
         if request.truncation == "auto" and plan.compacting is None:  # what is summed up need not be cut

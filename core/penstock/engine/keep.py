@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from msgspec.structs import replace
 
@@ -17,6 +17,7 @@ from penstock.limits import Limits
 from penstock.lossless import encode
 from penstock.ports import Store, StoredItem, StoredResponse
 from penstock.wire import (
+    AdditionalTools,
     ApplyPatchCall,
     ApplyPatchCallOutput,
     CodeInterpreterCall,
@@ -46,10 +47,13 @@ from penstock.wire import (
     Response,
     ShellCall,
     ShellCallOutput,
+    ToolSearchCall,
+    ToolSearchOutput,
     UnknownItem,
     WebSearchCall,
 )
 
+from .redaction import redacted
 from .resolve import Context
 
 
@@ -187,9 +191,31 @@ def _long_local_shell_output(item: LocalShellCallOutput) -> LocalShellCallOutput
     return replace(item, call_id=item.call_id or item.id)
 
 
+def _long_search(item: ToolSearchCall) -> ToolSearchCall:
+    """With who searched."""
+    return replace(item, execution=item.execution or _who(item))
+
+
+def _long_search_output(item: ToolSearchOutput) -> ToolSearchOutput:
+    """With who searched, and without secrets."""
+    return replace(item, execution=item.execution or _who(item), tools=redacted(item.tools))
+
+
+def _who(item: ToolSearchCall | ToolSearchOutput) -> Literal["client", "server"]:
+    return "client" if item.call_id else "server"
+
+
+def _long_additional_tools(item: AdditionalTools) -> AdditionalTools:
+    """Without secrets."""
+    return replace(item, tools=redacted(item.tools))
+
+
 _LONG_FORMS: dict[type[object], Callable[[Any], InputItem]] = {
     Message: _long_message,
     LocalShellCallOutput: _long_local_shell_output,
+    ToolSearchCall: _long_search,
+    ToolSearchOutput: _long_search_output,
+    AdditionalTools: _long_additional_tools,
 }
 """What an item that may be sent in a short form is in full, by its class."""
 
@@ -219,6 +245,9 @@ _PREFIXES: dict[type[object], str] = {
     Program: "prog_",
     ProgramOutput: "progo_",
     CompactionItem: "cmp_",
+    ToolSearchCall: "tsc_",
+    ToolSearchOutput: "tso_",
+    AdditionalTools: "at_",
 }
 """How the ids of input items begin, by the item's class."""
 

@@ -1,37 +1,31 @@
-"""Which of a request's tools the model is offered, and what `tool_choice` makes of them.
+"""Which tools the model is offered, and what `tool_choice` makes of them.
 
-It knows tool families through `penstock.calling`: a tool without an entry there has no driver here, and is ignored
-and told of, or rejected, by setting.
+It knows where tools come from: the request, and the items of its context that bring some. What becomes of each, the
+toolbox says.
 """
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal
 
 import msgspec
 
-from penstock.calling import OFFERS, Form, Offer
+from penstock.calling import BROUGHT, Form, Offer
 from penstock.errors import ApiError, invalid
+from penstock.limits import Limits
 from penstock.ports import Choice
 from penstock.wire import (
     CreateResponse,
-    McpTool,
-    Tool,
+    InputItem,
     ToolChoice,
     ToolChoiceAllowed,
     ToolChoiceCustom,
     ToolChoiceFunction,
 )
 
-Kinds: TypeAlias = dict[tuple[str, str], str]
-"""The name of what is offered by a tool's type and, where such tools have names, its name."""
-
-_ALSO = {
-    "computer": ("computer_use_preview",),
-    "computer_use": ("computer", "computer_use_preview"),
-    "computer_use_preview": ("computer",),
-}
-"""Tools that a choice of another type may mean as well."""
+from .resolve import Context
+from .toolbox import Source, Toolbox
 
 
 class Offering(msgspec.Struct):
@@ -44,44 +38,44 @@ class Offering(msgspec.Struct):
 
 
 def offer_nothing() -> Offering:
-    """The offering to an upstream that takes the request's tools as they are."""
+    """The offering where there are no tools, or to an upstream that takes the request's own as they are."""
     return Offering([], {}, Choice(), [])
 
 
-def offer_tools(request: CreateResponse, absent_tools: Literal["ignore", "reject"]) -> Offering:
+def offer_tools(
+    request: CreateResponse, context: Context, absent_tools: Literal["ignore", "reject"], limits: Limits
+) -> Offering:
     """The offering of a request. Raises `ApiError` 400 for tools and choices that cannot be."""
-    offering = offer_nothing()
-    kinds: Kinds = {}
-    for index, tool in enumerate(request.tools or ()):
-        make_offers = OFFERS.get(type(tool))
-        offers = make_offers(tool) if make_offers else None
-        if offers is None:
-            _refuse_or_ignore(offering, tool, absent_tools, f"tools[{index}]")
-            continue
-        for offer, form in offers:
-            _add(offering, offer, form, f"tools[{index}].name")
-            kinds[(tool.type, offer.name if hasattr(tool, "name") else "")] = offer.name
-    _choose(offering, request.tool_choice, kinds)
+    sources = list(_sources(request, context))
+    if not sources and request.tool_choice in (None, "auto"):  # most requests are so
+        return offer_nothing()
+    toolbox = Toolbox(absent_tools, limits.tools_max)
+    for source in sources:
+        toolbox.take(source)
+    offering = Offering(toolbox.offers(), toolbox.forms(), Choice(), list(dict.fromkeys(toolbox.ignored)))
+    _choose(offering, request.tool_choice, toolbox)
+    offering.offers = toolbox.introduced(offering.offers)
     return offering
 
 
-def _add(offering: Offering, offer: Offer, form: Form, param: str) -> None:
-    if offer.name in offering.forms:
-        raise invalid(f"More than one tool is named '{offer.name}'.", param)
-    offering.offers.append(offer)
-    offering.forms[offer.name] = form
+def _sources(request: CreateResponse, context: Context) -> Iterator[Source]:
+    """Everything that brings tools, oldest first."""
+    yield from _brought(context.leading, "prompt")
+    yield from _brought(context.earlier, "context")
+    if request.tools:
+        yield Source(request.tools, "tools", is_request=True)
+    yield from _brought(context.own, "input")
 
 
-def _refuse_or_ignore(offering: Offering, tool: Tool, absent_tools: str, param: str) -> None:
-    if isinstance(tool, McpTool) or absent_tools == "reject":
-        message = f"The tool '{tool.type}' is not available on this server: no driver for it is configured."
-        if absent_tools == "reject":
-            message += ' The setting absent_tools = "ignore" lets requests go on without such tools.'
-        raise invalid(message, f"{param}.type", "unsupported_tool")
-    offering.ignored.append(f"tools.{tool.type}")
+def _brought(items: Iterable[InputItem], param: str) -> Iterator[Source]:
+    item: Any
+    for index, item in enumerate(items):
+        is_found = BROUGHT.get(type(item))
+        if is_found is not None:
+            yield Source(item.tools, f"{param}[{index}].tools", is_found=is_found)
 
 
-def _choose(offering: Offering, choice: ToolChoice | None, kinds: Kinds) -> None:
+def _choose(offering: Offering, choice: ToolChoice | None, toolbox: Toolbox) -> None:
     if choice is None or choice == "auto":
         return
     if choice == "none":
@@ -90,32 +84,31 @@ def _choose(offering: Offering, choice: ToolChoice | None, kinds: Kinds) -> None
         _require_any(offering)
         offering.choice = Choice("required")
     elif isinstance(choice, ToolChoiceAllowed):
-        _allow(offering, choice, kinds)
+        _allow(offering, choice, toolbox)
     elif isinstance(choice, ToolChoiceFunction | ToolChoiceCustom):
-        if (choice.type, choice.name) not in kinds:
-            raise _not_offered(f"{choice.type} tool '{choice.name}'", "tool_choice.name")
-        offering.choice = Choice("required", choice.name)
+        names = toolbox.names(choice.type, choice.name)
+        _require(offering, names, f"{choice.type} tool '{choice.name}'", "tool_choice.name")
     else:
-        name = _find(kinds, choice.type)
-        if name is None:
-            raise _not_offered(f"tool '{choice.type}'", "tool_choice")
-        offering.choice = Choice("required", name)
+        _require(offering, toolbox.names(choice.type), f"tool '{choice.type}'", "tool_choice")
 
 
-def _find(kinds: Kinds, kind: str, name: str = "") -> str | None:
-    """What is offered for a tool that a choice names."""
-    return next((kinds[one, name] for one in (kind, *_ALSO.get(kind, ())) if (one, name) in kinds), None)
+def _require(offering: Offering, names: list[str], what: str, param: str) -> None:
+    """The model must call this tool, of which there is one and which it sees."""
+    if len(names) > 1:
+        raise invalid(f"The {what} of 'tool_choice' is one of several: {', '.join(names)}.", param)
+    if not names or names[0] not in {offer.name for offer in offering.offers}:
+        raise _not_offered(what, param)
+    offering.choice = Choice("required", names[0])
 
 
-def _allow(offering: Offering, choice: ToolChoiceAllowed, kinds: Kinds) -> None:
+def _allow(offering: Offering, choice: ToolChoiceAllowed, toolbox: Toolbox) -> None:
     """Offer the allowed ones alone: few backends know of allowed tools, and all know of fewer tools."""
     allowed: set[str] = set()
     ignored = {name.removeprefix("tools.") for name in offering.ignored}
     for index, tool in enumerate(choice.tools):
-        name = _find(kinds, tool.type, tool.name or "")
-        if name is not None:
-            allowed.add(name)
-        elif tool.type not in ignored:
+        names = toolbox.names(tool.type, tool.name or "", tool.namespace or "")
+        allowed.update(names)
+        if not names and tool.type not in ignored:
             raise _not_offered(f"{tool.type} tool '{tool.name or ''}'", f"tool_choice.tools[{index}]")
     offering.offers = [offer for offer in offering.offers if offer.name in allowed]
     if choice.mode == "required":

@@ -9,7 +9,8 @@ from typing import Literal
 
 import msgspec
 
-from penstock.calling import WISHES, Form
+from penstock.calling import READ_AS, WISHES, Form
+from penstock.limits import Limits
 from penstock.ports import Turn
 from penstock.secrets import Secret
 from penstock.wire import (
@@ -36,6 +37,8 @@ from .routes import Route, Routes
 from .sealing import Seal
 from .shown import shown
 from .unknown import settle_unknown, settle_unknown_items
+
+_LIMITS = Limits()
 
 
 class Policies(msgspec.Struct, kw_only=True, frozen=True):
@@ -76,12 +79,13 @@ def make_plan(
     response_id: str,
     created_at: int,
     is_stored: bool = False,
+    limits: Limits = _LIMITS,
     seal: Seal | None = None,
 ) -> Plan:
     """Decide everything that can be decided before the upstream is asked. Raises `ApiError`."""
     request = decoded.request
     model, route = routes.choose(request.model)
-    offering = offer_nothing() if route.relays else offer_tools(request, policies.absent_tools)
+    offering = offer_nothing() if route.relays else offer_tools(request, context, policies.absent_tools, limits)
     extras = settle_unknown(decoded.unknown, policies.unknown_parameters, relays=route.relays)
     left_out = [] if route.relays else settle_unknown_items(request, context.items, policies.unknown_parameters)
     options = request.stream_options
@@ -121,6 +125,11 @@ _IMAGES_AS_THEY_ARE = msgspec.Raw(b'{"context_compression":"disabled"}')
 """What is in force for `image`, whatever was asked."""
 _OF_OPENAI = ("access_programs", "background_options", "image", "moderation")
 """Parameters of services that no chat model has."""
+
+
+def _read_as(item: InputItem) -> InputItem:
+    read = READ_AS.get(type(item))
+    return read(item) if read else item
 
 
 def _skeleton(
@@ -201,7 +210,9 @@ def _items(request: CreateResponse, context: Context, route: Route, seal: Seal |
     """What the upstream is shown. One that speaks Responses compacts by itself."""
     with placed(context.items, request):
         items = shown(context, seal, relays=route.relays)
-    return [*items, CompactionTrigger()] if route.relays and context.compacts else items
+    if not route.relays:
+        return [_read_as(item) for item in items]
+    return [*items, CompactionTrigger()] if context.compacts else items
 
 
 def _keeps_thoughts(request: CreateResponse) -> bool:

@@ -1,17 +1,31 @@
-"""Which upstream serves a model: by its exact name, then by pattern, in the order of the configuration.
+"""Which upstreams serve a model: those that name it; where none does, those whose patterns fit.
 
-It knows names and patterns; it never asks an upstream what it has.
+It knows names, patterns and the order of the configuration; it never asks an upstream what it has. Which of several is
+asked, and what happens when it fails, the pool decides that it makes of them.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from functools import lru_cache
+from random import Random
 
 import msgspec
+from msgspec.structs import replace
 
 from penstock.errors import invalid, not_found
+from penstock.ids import Clock
+from penstock.limits import Limits
 from penstock.ports import Upstream
+
+from .breaker import Breaker
+from .pool import Member, Pool
+
+_LIMITS = Limits()
+_NAMES_KEPT_MAX = 1_000
+"""For so many models the route is found once; clients may make up as many names as they like."""
 
 
 class Route(msgspec.Struct, kw_only=True, frozen=True):
@@ -25,44 +39,115 @@ class Route(msgspec.Struct, kw_only=True, frozen=True):
     """Whether the client's own key is passed on, since none is configured."""
     relays: bool = False
     """Whether the upstream speaks Responses: tools and items go there as they are, and events come back so."""
+    keeps_state: bool = False
+    """Whether responses and conversations are the upstream's to keep."""
+    priority: int | None = None
+    """Lower ones are asked first, and equal ones share; without one, routes are asked last and in their order."""
+    weight: float = 1.0
+    """The share among routes of the same priority."""
 
     @property
     def has_patterns(self) -> bool:
         """Whether it serves models that only the upstream can name."""
         return any(_is_pattern(name) for name in self.models)
 
+    def fits(self, model: str) -> bool:
+        """Whether one of its patterns fits the model."""
+        return any(fnmatchcase(model, name) for name in self.models if _is_pattern(name))
+
     def serves(self, model: str) -> bool:
         """Whether one of its names or patterns fits the model."""
-        return model in self.aliases or any(fnmatchcase(model, name) for name in self.models)
+        return model in self.aliases or model in self.models or self.fits(model)
 
 
 class Routes:
-    """Every route; asking it for a model is the only choice that is made."""
+    """Every route; asking it for a model is the only choice that is made. `clock_s` and `chance` are for tests."""
 
-    def __init__(self, routes: Sequence[Route], default_model: str | None = None) -> None:
-        self.all = tuple(routes)
+    def __init__(
+        self,
+        routes: Sequence[Route],
+        default_model: str | None = None,
+        *,
+        limits: Limits = _LIMITS,
+        clock_s: Clock = time.monotonic,
+        chance: Random | None = None,
+    ) -> None:
+        self._limits = limits
+        self._chance = chance or Random()
         self._default_model = default_model
-        self._exact: dict[str, Route] = {}
-        for route in reversed(self.all):
-            self._exact |= {name: route for name in [*route.models, *route.aliases] if not _is_pattern(name)}
-        self._patterns = [(name, route) for route in self.all for name in route.models if _is_pattern(name)]
+        self._configured = [
+            _Configured(route, Breaker(route.name, limits, clock_s), index) for index, route in enumerate(routes)
+        ]
+        self.all = tuple(self._pooled("", [each]) for each in self._configured)
+        """Each route by itself, its upstream asked as persistently as any."""
+        self._route_of = lru_cache(_NAMES_KEPT_MAX)(self._find_route)
+        self._exact: dict[str, list[_Configured]] = {}
+        for each in self._configured:
+            for name in dict.fromkeys([*each.route.models, *each.route.aliases]):
+                if not _is_pattern(name):
+                    self._exact.setdefault(name, []).append(each)
 
     def choose(self, model: str | None) -> tuple[str, Route]:
-        """The model's public name and its route. Raises `ApiError`: 400 for no model at all, 404 for an unknown one."""
+        """The model's public name and its route, whose upstream stands for all that serve it.
+
+        Raises `ApiError`: 400 for no model at all, 404 for an unknown one.
+        """
         name = model or self._default_model
         if not name:
             raise invalid("Missing required parameter: 'model'.", "model", "missing_required_parameter")
-        route = self._exact.get(name)
-        if route is not None:
-            return name, route
-        for pattern, candidate in self._patterns:
-            if fnmatchcase(name, pattern):
-                return name, candidate
-        raise not_found(f"The model '{name}' does not exist or is not served here.", "model_not_found", "model")
+        return name, self._route_of(name)
+
+    def _find_route(self, name: str) -> Route:
+        serving = self._exact.get(name) or [each for each in self._configured if each.route.fits(name)]
+        if not serving:
+            raise not_found(f"The model '{name}' does not exist or is not served here.", "model_not_found", "model")
+        return self._pooled(name, serving)
+
+    @property
+    def keeper(self) -> Route | None:
+        """The route whose upstream keeps the state, if one does."""
+        return next((route for route in self.all if route.keeps_state), None)
 
     def named_models(self) -> dict[str, Route]:
-        """The models that the configuration names one by one, with their routes."""
-        return dict(self._exact)
+        """The models that the configuration names one by one, with the first of their routes."""
+        return {name: serving[0].route for name, serving in self._exact.items()}
+
+    def _pooled(self, model: str, serving: list[_Configured]) -> Route:
+        """The first of these routes, with the upstreams of all behind it that speak as it does.
+
+        What is relayed to an upstream that speaks Responses is not what a chat model is asked.
+        """
+        if len(serving) > 1:
+            serving = sorted(serving, key=_Configured.rank)
+            serving = [each for each in serving if each.route.relays == serving[0].route.relays]
+        pool = Pool([each.member(model) for each in serving], self._limits, self._chance)
+        takes_bearer = any(each.route.takes_bearer for each in serving)
+        return replace(serving[0].route, upstream=pool, takes_bearer=takes_bearer)
+
+
+class _Configured(msgspec.Struct, frozen=True):
+    """A route, and what is known of its upstream. All pools that it is in know it together."""
+
+    route: Route
+    breaker: Breaker
+    index: int
+
+    def rank(self) -> tuple[int, int]:
+        """Who is asked before whom."""
+        priority = self.route.priority
+        return (1, self.index) if priority is None else (0, priority)
+
+    def member(self, model: str) -> Member:
+        """What it is in a pool for this model."""
+        route = self.route
+        return Member(
+            upstream=route.upstream,
+            breaker=self.breaker,
+            model=route.aliases.get(model, model),
+            takes_bearer=route.takes_bearer,
+            rank=self.rank(),
+            weight=route.weight,
+        )
 
 
 def _is_pattern(name: str) -> bool:

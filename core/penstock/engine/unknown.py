@@ -56,6 +56,8 @@ def settle_unknown_items(request: CreateResponse, items: Sequence[InputItem], po
 
     Raises `ApiError` 400 for `reject`; what is stored already was not rejected, and is not now.
     """
+    if not any(map(_is_strange, items)):  # nearly always
+        return []
     own = request.input if isinstance(request.input, list) else []
     places = [place for index, item in enumerate(own) for place in _unknown_in(item, f"input[{index}]")]
     if policy == "reject" and places:
@@ -66,6 +68,17 @@ def settle_unknown_items(request: CreateResponse, items: Sequence[InputItem], po
     return [f"{param}.{kind}" for param, _, kind in places] + [
         *dict.fromkeys(f"context.{kind}" for *_, kind in earlier)
     ]
+
+
+def _is_strange(item: InputItem) -> bool:
+    """Whether there is anything unknown about an item."""
+    if type(item) is UnknownItem:
+        return True
+    for name in _PARTS[type(item)]:
+        parts = getattr(item, name)
+        if type(parts) is list and any(type(part) is UnknownPart for part in parts):
+            return True
+    return False
 
 
 def _unknown_in(item: InputItem, param: str) -> Iterator[tuple[str, str, str]]:

@@ -1,18 +1,17 @@
 """Upstreams: a dialect and a transport made into one, and models that live in this process.
 
-It knows how often to try and when not to: before the first byte only, and never what the upstream refused for the
-request's own sake. It never reads a delta.
+It makes one attempt, and knows what a failure of it means: whether another attempt may do better. Whether there is one,
+the pool decides. It never reads a delta.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
-from penstock.errors import ApiError, upstream_failed
+from penstock.errors import ApiError, not_found, upstream_failed
 from penstock.limits import Limits
 from penstock.ports import (
     Decoder,
@@ -20,8 +19,12 @@ from penstock.ports import (
     Dialect,
     Exchange,
     Headers,
+    Health,
     HttpReply,
     HttpRequest,
+    NotTaken,
+    Parcel,
+    Refused,
     Transport,
     TransportError,
     Turn,
@@ -31,6 +34,7 @@ from penstock.transcript.deltas import Delta
 from penstock.wire import Model
 
 from .estimate import has_media
+from .parcels import KeptReply, readdressed
 from .sizes import ContextSizes, ContextTokens
 
 T = TypeVar("T")
@@ -38,13 +42,9 @@ T = TypeVar("T")
 _log = logging.getLogger("penstock.upstream")
 
 _TRY_AGAIN = frozenset({500, 502, 503, 504})
-
-
-class _Failure(NamedTuple):
-    """An attempt that failed."""
-
-    error: ApiError
-    may_pass: bool
+_HEALTH: dict[int, Health] = {500: "unknown", 502: "sick", 503: "sick", 504: "sick"}
+"""What a status tells of the upstream; with any other it is well. A 500 may be the request's doing."""
+_KEY_REFUSED = frozenset({401, 403})
 
 
 class RemoteUpstream:
@@ -68,8 +68,9 @@ class RemoteUpstream:
         self._sizes = ContextSizes(context_tokens, self._read_sizes)
 
     async def open(self, turn: Turn) -> Deltas:
-        """Send the turn, and again where the fault may pass. Raises `ApiError`."""
+        """Send the turn. Raises `ApiError`, and `NotTaken` where another attempt may do better."""
         request = self._dialect.encode(turn)
+        request.head_s = turn.head_s
         reply = await self._send(request, turn.bearer)
         deltas = RemoteDeltas(reply, self._dialect.decoder(turn))
         if reply.headers.get("content-type", "").lower().startswith(("text/event-stream", "text/plain")):
@@ -88,6 +89,21 @@ class RemoteUpstream:
     async def context_tokens(self, model: str, bearer: Secret | None) -> int | None:
         """As configured, or as the upstream's list of models tells. Raises `ApiError`."""
         return await self._sizes.of(model, bearer)
+
+    async def relay(self, parcel: Parcel) -> HttpReply:
+        """Pass the parcel on. What the upstream says of our key stays here. Raises `ApiError` and `NotTaken`."""
+        request = HttpRequest(
+            method=parcel.method,
+            path=parcel.path,
+            headers=[*([("content-type", "application/json")] if parcel.body else []), ("accept", parcel.accept)],
+            body=parcel.body if parcel.named == parcel.model else readdressed(parcel.body, parcel.model),
+            head_s=parcel.head_s,
+        )
+        reply = await self._exchange(request, parcel.bearer)
+        is_about_us = reply.status in _KEY_REFUSED and not self._is_own_key(parcel.bearer)
+        if reply.status >= 500 or reply.status == 429 or is_about_us:
+            raise await self._refusal(reply, parcel.bearer)
+        return reply
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -117,30 +133,26 @@ class RemoteUpstream:
             await reply.aclose()
 
     async def _send(self, request: HttpRequest, bearer: Secret | None) -> HttpReply:
-        key = self._key or bearer
-        request.headers += _credentials(key, self._headers)
-        attempt = 0
-        while True:
-            reply = await self._attempt(request, own_key=self._key is None and bearer is not None)
-            if not isinstance(reply, _Failure):
-                return reply
-            if not reply.may_pass or attempt >= self._limits.retries_max:
-                raise reply.error
-            attempt += 1
-            await asyncio.sleep(self._backoff_s(attempt))
-
-    async def _attempt(self, request: HttpRequest, *, own_key: bool) -> HttpReply | _Failure:
-        """Send the request once: a good reply, or why there is none and whether another attempt may bring one."""
-        try:
-            reply = await self._transport.send(request)
-        except TransportError as error:
-            return _Failure(_unreachable(error), may_pass=not error.timed_out)
+        """A good reply to one attempt. Raises `ApiError` and `NotTaken`."""
+        reply = await self._exchange(request, bearer)
         if 200 <= reply.status < 300:
             return reply
-        may_pass = reply.status in _TRY_AGAIN
-        return _Failure(await self._refusal(reply, own_key=own_key), may_pass=may_pass)
+        raise await self._refusal(reply, bearer)
 
-    async def _refusal(self, reply: HttpReply, *, own_key: bool) -> ApiError:
+    async def _exchange(self, request: HttpRequest, bearer: Secret | None) -> HttpReply:
+        """The reply to one attempt, whatever it says. Raises `NotTaken`."""
+        request.headers += _credentials(self._key or bearer, self._headers)
+        try:
+            async with asyncio.timeout(request.head_s):
+                return await self._transport.send(request)
+        except TransportError as error:
+            raise NotTaken(_unreachable(error), "sick", again=not error.timed_out) from None
+        except TimeoutError:
+            late = upstream_failed(f"The upstream did not answer within {request.head_s:g} s.", status=504)
+            raise NotTaken(late, "sick", again=False) from None
+
+    async def _refusal(self, reply: HttpReply, bearer: Secret | None) -> ApiError:
+        """What a reply means that is not a good one; it is read and closed."""
         try:
             body = await _read(reply, self._limits.upstream_error_bytes_max)
         except TransportError:
@@ -149,11 +161,16 @@ class RemoteUpstream:
             await reply.aclose()
         if reply.status >= 500:
             _log.warning("upstream failed with status %d: %.500r", reply.status, body)
-        return self._dialect.error(reply.status, reply.headers, body, own_key=own_key)
+        error = self._dialect.error(reply.status, reply.headers, body, own_key=self._is_own_key(bearer))
+        if error.status < 500 and error.status != 429:
+            return Refused(error)
+        kept = None if reply.status in _KEY_REFUSED else KeptReply(reply.status, reply.headers, body)
+        health = _HEALTH.get(reply.status, "well")
+        return NotTaken(error, health, again=reply.status in _TRY_AGAIN, reply=kept)
 
-    def _backoff_s(self, attempt: int) -> float:
-        """Twice as long each time, give or take half, so that many who failed at once do not return at once."""
-        return self._limits.retry_backoff_s * 2.0 ** (attempt - 1) * random.uniform(0.5, 1.5)
+    def _is_own_key(self, bearer: Secret | None) -> bool:
+        """Whether the key that the upstream sees is the client's own."""
+        return self._key is None and bearer is not None
 
 
 class RemoteDeltas:
@@ -234,6 +251,11 @@ class LocalUpstream:
     async def models(self, bearer: Secret | None) -> list[Model]:
         """The models that the function knows."""
         return self._models
+
+    async def relay(self, parcel: Parcel) -> HttpReply:
+        """It speaks no language but our own. Raises `ApiError` 404."""
+        message = f"The built-in model '{parcel.model}' answers POST /responses only, not {parcel.path}."
+        raise not_found(message, "unknown_url")
 
     async def count_tokens(self, turn: Turn) -> int | None:
         """As the model itself counts. Raises `ApiError`."""

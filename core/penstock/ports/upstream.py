@@ -45,17 +45,40 @@ class Turn(msgspec.Struct, kw_only=True):
     """The client's own key, where the upstream has none configured and it is to be passed on."""
     extras: dict[str, msgspec.Raw] = {}
     """Parameters that nobody here knows, to be forwarded as they are."""
+    head_s: float | None = None
+    """How long the head of the reply may take, where another upstream could be asked instead."""
+
+
+class Parcel(msgspec.Struct, kw_only=True):
+    """A request that is passed on as it is, by the name of its model alone."""
+
+    method: Literal["GET", "POST", "DELETE"] = "POST"
+    path: str
+    """With its query, if it has one."""
+    body: bytes = b""
+    model: str
+    """The name by which the upstream knows the model; it is put in the place of the client's."""
+    named: str | None
+    """The model that the body names."""
+    stream: bool
+    accept: str = "*/*"
+    bearer: Secret | None = None
+    """As in a turn."""
+    head_s: float | None = None
+    """As in a turn."""
 
 
 class HttpRequest(msgspec.Struct, kw_only=True):
     """A request to an upstream. `path` is relative to the upstream's base URL and begins with a slash."""
 
-    method: Literal["GET", "POST"]
+    method: Literal["GET", "POST", "DELETE"]
     path: str
     beside_v1: bool = False
     """Whether the path stands beside the base URL's `/v1`, where servers have routes that are not OpenAI's."""
     headers: Headers
     body: bytes = b""
+    head_s: float | None = None
+    """How long the head of the reply may take at most."""
 
 
 class HttpReply(Protocol):
@@ -77,6 +100,62 @@ class TransportError(Exception):
     def __init__(self, message: str, *, timed_out: bool = False) -> None:
         super().__init__(message)
         self.timed_out = timed_out
+
+
+Health: TypeAlias = Literal["well", "sick", "unknown"]
+"""What a failure tells of the upstream's state, apart from the one request."""
+
+
+class Refused(ApiError):
+    """An upstream refused a request for the request's own sake, so that no other attempt would do better."""
+
+    def __init__(self, error: ApiError, health: Health = "well") -> None:
+        super().__init__(
+            error.message,
+            status=error.status,
+            type=error.type,
+            code=error.code,
+            param=error.param,
+            retry_after_s=error.retry_after_s,
+            retriable=error.retriable,
+        )
+        self.health = health
+
+
+class NotTaken(Refused):
+    """An upstream did not take a request, and no byte of an answer was told: another attempt may do better.
+
+    The same upstream may be asked once more where `again` says so, any other in any case.
+    """
+
+    def __init__(self, error: ApiError, health: Health, *, again: bool, reply: HttpReply | None = None) -> None:
+        super().__init__(error, health)
+        self.again = again
+        self.reply = reply
+        """What the upstream answered, for those who pass that on."""
+
+
+class Tls(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """How an upstream's certificate is checked, and which one it is shown. Files are PEM."""
+
+    ca_file: str | None = None
+    """The authorities that are trusted, instead of the system's."""
+    cert_file: str | None = None
+    """The certificate that is shown to the upstream, with the key in it or in `key_file`."""
+    key_file: str | None = None
+    """The key of that certificate."""
+    insecure: bool = False
+    """Whether any certificate will do; whoever is between can then read and change everything."""
+
+
+class Destination(msgspec.Struct, kw_only=True, frozen=True):
+    """Where an upstream is, and how it is reached."""
+
+    name: str
+    url: str
+    tls: Tls = Tls()
+    proxy: Secret | None = None
+    """The URL of an HTTP proxy, which may have a password in it."""
 
 
 class Transport(Protocol):
@@ -156,6 +235,9 @@ class Upstream(Protocol):
 
     async def models(self, bearer: Secret | None) -> list[Model]:
         """What it serves; `bearer` is the client's own key, where that is passed on. Raises `ApiError`."""
+
+    async def relay(self, parcel: Parcel) -> HttpReply:
+        """The upstream's reply to a request that is passed on, whatever it says. Raises `ApiError`."""
 
     async def count_tokens(self, turn: Turn) -> int | None:
         """The tokens of a turn's input; None where the upstream does not count. Raises `ApiError`."""

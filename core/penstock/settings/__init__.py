@@ -5,6 +5,8 @@ TOML with the secrets masked, and `make_key` makes the entry for a key. Nothing 
 that is for the doors.
 """
 
+from penstock.dialects.chat_completions import PRESETS
+
 from .effective import as_toml, effective, without_credentials
 from .keys import make_key
 from .loading import load
@@ -13,6 +15,7 @@ from .sources import ConfigFile
 from .structs import KeySettings, Settings, SettingsError, UpstreamSettings
 
 __all__ = [
+    "PRESETS",
     "SEAL_KEY_BYTES",
     "ConfigFile",
     "KeySettings",

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from urllib.parse import SplitResult, urlsplit
+
+from penstock.ports import Tls
+from penstock.secrets import Secret
 
 from .structs import Settings, SettingsError
 
@@ -20,13 +23,30 @@ _ENDPOINTS = ("/chat/completions", "/completions", "/models", "/responses")
 
 def checked_url(url: str, where: str) -> str:
     """The base URL of an upstream, without a slash at its end. It is not shown: it may hold a password."""
-    problem = _url_problem(url)
+    problem = _url_problem(url, _parts_problem)
     if problem:
         raise SettingsError(where, problem)
     return url.rstrip("/")
 
 
-def _url_problem(url: str) -> str | None:
+def check_proxy(proxy: Secret, where: str) -> None:
+    """A proxy is reached by HTTP. Its URL is not shown either."""
+    problem = _url_problem(proxy.reveal(), _host_problem)
+    if problem:
+        raise SettingsError(where, problem)
+
+
+def check_tls(tls: Tls, url: str, where: str) -> None:
+    """What is said about certificates must be able to mean something."""
+    if tls != Tls() and not url.startswith("https:"):
+        raise SettingsError(where, "the upstream's URL does not begin with https://, so there are no certificates")
+    if tls.key_file and not tls.cert_file:
+        raise SettingsError(f"{where}.key_file", "there is no `cert_file` that this is the key of")
+    if tls.ca_file and tls.insecure:
+        raise SettingsError(f"{where}.insecure", "give either this or `ca_file`: with this, no certificate is checked")
+
+
+def _url_problem(url: str, look_at: Callable[[SplitResult], str | None]) -> str | None:
     if not url.isprintable() or " " in url or "\\" in url:
         return "a URL has no spaces, backslashes or control characters"
     try:
@@ -36,12 +56,16 @@ def _url_problem(url: str) -> str | None:
         return "not a URL: its host or port cannot be read"
     if parts.scheme not in ("http", "https"):
         return "a URL begins with http:// or https://"
-    return _parts_problem(parts)
+    return look_at(parts)
+
+
+def _host_problem(parts: SplitResult) -> str | None:
+    return None if parts.hostname else "the URL has no host"
 
 
 def _parts_problem(parts: SplitResult) -> str | None:
-    if not parts.hostname:
-        return "the URL has no host"
+    if problem := _host_problem(parts):
+        return problem
     if "@" in parts.netloc:
         return "no user and password in the URL: name the variable with the key by --upstream-key-env or `key_env`"
     if parts.query or parts.fragment:
@@ -77,6 +101,23 @@ def check_exposure(settings: Settings, where: str) -> None:
         f"other machines can reach {settings.host}, and there are no API keys: set PENSTOCK_API_KEYS "
         "(or api_keys or keys in penstock.toml), or let everybody in with --allow-anonymous",
     )
+
+
+def check_state(settings: Settings, where: str) -> None:
+    """An upstream that keeps the state has all of it, and knows callers by their keys alone."""
+    if all(upstream.state == "local" for upstream in settings.upstreams):
+        return
+    [first, *others] = settings.upstreams
+    owners = {key.reveal() for key in settings.api_keys} | {key.name for key in settings.keys}
+    problem = None
+    if others:
+        problem = "an upstream that keeps the state is the only one"
+    elif first.dialect != "responses":
+        problem = 'give the upstream dialect = "responses" too: no other keeps any'
+    elif len(owners) > 1:
+        problem = "the upstream could not tell one of your keys from another: give one key, or none"
+    if problem:
+        raise SettingsError(where, f'state = "upstream": {problem}')
 
 
 def is_loopback(host: str) -> bool:

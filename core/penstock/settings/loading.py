@@ -10,16 +10,26 @@ from collections.abc import Mapping
 
 import msgspec
 
+from penstock.dialects.chat_completions import PRESETS, Preset
 from penstock.limits import Limits
 from penstock.secrets import Secret
 
-from .checks import check_exposure, check_header_names, check_host_names, checked_url
-from .decode import decode_table, secret
+from .checks import (
+    check_exposure,
+    check_header_names,
+    check_host_names,
+    check_proxy,
+    check_state,
+    check_tls,
+    checked_url,
+)
+from .decode import decode_table, decode_value, secret
 from .keys import check_once, read_keys
 from .seal_keys import read_seal_keys
 from .sources import ConfigFile, Given, Table, collect
 from .structs import Settings, SettingsError, UpstreamSettings
 
+_OF_THE_SHORT_FORM = {"upstream_key_env": "key_env", "preset": "preset"}
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 """What is surely a variable's name, and not the key that somebody put in its place."""
 
@@ -39,6 +49,7 @@ def load(flags: Mapping[str, str], env: Mapping[str, str], file: ConfigFile | No
     if settings.allowed_hosts:
         check_host_names(settings.allowed_hosts, table["allowed_hosts"].where)
     check_exposure(settings, table["host"].where if "host" in table else "host")
+    check_state(settings, table["upstreams"].where if "upstreams" in table else "upstreams")
     return settings
 
 
@@ -63,25 +74,44 @@ def _upstreams(table: Table, env: Mapping[str, str]) -> list[UpstreamSettings]:
 
 
 def _short_form(table: Table) -> Table | None:
-    url, key_env = table.pop("upstream", None), table.pop("upstream_key_env", None)
+    url = table.pop("upstream", None)
+    more = {name: table.pop(short) for short, name in _OF_THE_SHORT_FORM.items() if short in table}
     if url is None:
-        if key_env:
+        for name, given in more.items():
+            what = name.removesuffix("_env")
             raise SettingsError(
-                key_env.where, "there is no upstream that this is the key of: give its URL by --upstream"
+                given.where, f"there is no upstream that this is the {what} of: give its URL by --upstream"
             )
         return None
-    short = {"name": Given("default", url.where), "url": url}
-    return short | {"key_env": key_env} if key_env else short
+    return {"name": Given("default", url.where), "url": url} | more
 
 
 def _upstream(table: Table, where: str, env: Mapping[str, str]) -> UpstreamSettings:
+    table = _with_preset(table, where)
     upstream = decode_table(UpstreamSettings, table, where)
     check_header_names(upstream.headers, f"{where}.headers")
+    check_tls(upstream.tls, upstream.url, f"{where}.tls")
+    if upstream.proxy:
+        check_proxy(upstream.proxy, table["proxy"].where)
+    if upstream.weight != 1 and upstream.priority is None:
+        raise SettingsError(table["weight"].where, "upstreams share by weight within one `priority`: give that too")
     return msgspec.structs.replace(
         upstream,
         url=checked_url(upstream.url, table["url"].where),
         key=_key(upstream, table["key_env"].where, env) if upstream.key_env else upstream.key,
     )
+
+
+def _with_preset(table: Table, where: str) -> Table:
+    """The table with the preset's options in it, where it gives none of its own."""
+    given = table.get("preset")
+    if given is None:
+        return table
+    preset = PRESETS[decode_value(Preset, given)]
+    own = table["options"].table() if "options" in table else {}
+    options = msgspec.structs.asdict(preset) | {name: option.value for name, option in own.items()}
+    rest = {name: value for name, value in table.items() if name != "preset"}
+    return rest | {"options": Given(options, f"{where}.options")}
 
 
 def _key(upstream: UpstreamSettings, where: str, env: Mapping[str, str]) -> Secret:

@@ -16,7 +16,7 @@ from penstock.limits import Limits
 from .structs import Settings, SettingsError
 
 _PREFIX = "PENSTOCK_"
-_SHORT = ("upstream", "upstream_key_env")
+_SHORT = ("upstream", "upstream_key_env", "preset")
 """The short form of one upstream; not fields of `Settings`."""
 _FOR_THE_DOOR = "config"
 """The variable that names the file: who reads the file, reads it."""

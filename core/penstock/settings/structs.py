@@ -13,11 +13,13 @@ import msgspec
 
 from penstock.dialects.chat_completions import Options
 from penstock.limits import Limits, Seconds
+from penstock.ports import Tls
 from penstock.secrets import Secret
 
 Name = Annotated[str, msgspec.Meta(min_length=1)]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Tokens = Annotated[int, msgspec.Meta(ge=1)]
+Weight = Annotated[float, msgspec.Meta(gt=0)]
 Workers = Annotated[int, msgspec.Meta(ge=1, le=1_024)]
 
 
@@ -43,10 +45,21 @@ class UpstreamSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown
     """The names that it serves: exact, or patterns with `*`, `?` and `[…]`."""
     aliases: dict[Name, Name] = {}
     """Further names that clients may use, each with the upstream's own name for it."""
+    priority: int | None = None
+    """Of several upstreams that serve a model, lower ones are asked first and equal ones share; those without one are
+    asked last, in their order."""
+    weight: Weight = 1.0
+    """The share among upstreams of the same priority."""
     headers: dict[Name, Secret] = {}
     """Sent with every request to it; the values are kept as secrets."""
+    tls: Tls = Tls()
+    """How its certificate is checked, and which one it is shown."""
+    proxy: Secret | None = None
+    """The URL of an HTTP proxy on the way to it, which may have a user and a password."""
     dialect: Literal["chat_completions", "responses"] = "chat_completions"
     """The language that it speaks. Of `responses`, tools, items and events are relayed as they are."""
+    state: Literal["local", "upstream"] = "local"
+    """Who keeps responses and conversations: this server, or one that speaks `responses` and is the only upstream."""
     context_tokens: Tokens | dict[Name, Tokens] | None = None
     """The size of its models' contexts, for `truncation: auto`: one for all, or by name or pattern. Without it, what
     its list of models tells."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from ._base import NULL, UNKNOWN, UNSET, Event, Fold, Item, ItemEvent, ItemStatus, Part, Unknown, UnsetType, Wire
+from .additional_tools import AdditionalTools
 from .apply_patch import (
     ApplyPatchCall,
     ApplyPatchCallOutput,
@@ -200,6 +201,7 @@ from .shell import (
     ShellTool,
     TimeoutOutcome,
 )
+from .status import ServerStatus
 from .tool_choice import (
     AllowedTool,
     ToolChoice,
@@ -223,7 +225,7 @@ from .tool_choice import (
     ToolChoiceWebSearchPreview,
     ToolChoiceWebSearchPreview2025,
 )
-from .tool_search import ProgrammaticToolCallingTool, ToolSearchTool
+from .tool_search import ProgrammaticToolCallingTool, ToolSearchCall, ToolSearchOutput, ToolSearchTool
 from .unknown import UnknownAnnotation, UnknownEvent, UnknownItem, UnknownPart, UnknownTool
 from .web_search import (
     WebSearchCall,
@@ -277,6 +279,9 @@ OutputItem: TypeAlias = (
     | ApplyPatchCallOutput
     | ComputerCall
     | ComputerCallOutput
+    | ToolSearchCall
+    | ToolSearchOutput
+    | AdditionalTools
     | WebSearchCall
     | FileSearchCall
     | CodeInterpreterCall

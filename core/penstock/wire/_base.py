@@ -29,6 +29,7 @@ __all__ = [
     "append",
     "close",
     "nothing",
+    "null",
     "open_",
     "settle",
     "status",
@@ -37,10 +38,16 @@ __all__ = [
 NULL = msgspec.Raw(b"null")
 """JSON null where a field holds undecoded JSON (msgspec takes no union of `Raw` and None)."""
 
+
 UNKNOWN = "$unknown"
 """The key, and the tag, of what nobody here knows. It stands in structs alone, never in JSON that is sent."""
 
 ItemStatus: TypeAlias = Literal["in_progress", "completed", "incomplete"]
+
+
+def null() -> msgspec.Raw:
+    """The default of a field that holds undecoded JSON; as a value, msgspec could not tell it in a schema."""
+    return NULL
 
 
 class Unknown:

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-from ._base import NULL, UNSET, Fold, Item, ItemEvent, Tool, UnsetType, append, settle, status
+from ._base import UNSET, Fold, Item, ItemEvent, Tool, UnsetType, append, null, settle, status
 
 
 class CodeInterpreterTool(Tool, kw_only=True, tag="code_interpreter"):
@@ -26,7 +26,7 @@ class CodeInterpreterCall(Item, kw_only=True, tag="code_interpreter_call"):
     status: Literal["in_progress", "completed", "incomplete", "interpreting", "failed"] | None | UnsetType = UNSET
     container_id: str
     code: str | None = None
-    outputs: msgspec.Raw = NULL
+    outputs: msgspec.Raw = msgspec.field(default_factory=null)
 
 
 class CodeInterpreterCallInProgress(ItemEvent, kw_only=True, tag="response.code_interpreter_call.in_progress"):

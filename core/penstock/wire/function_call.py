@@ -12,7 +12,7 @@ import msgspec
 
 from penstock import wire
 
-from ._base import NULL, UNSET, Event, Fold, Item, ItemStatus, Tool, UnsetType, append, settle
+from ._base import UNSET, Event, Fold, Item, ItemStatus, Tool, UnsetType, append, null, settle
 
 FunctionName = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 
@@ -22,7 +22,7 @@ class FunctionTool(Tool, kw_only=True, tag="function"):
 
     name: FunctionName
     description: str | None = None
-    parameters: msgspec.Raw = NULL
+    parameters: msgspec.Raw = msgspec.field(default_factory=null)
     strict: bool | None = None
     defer_loading: bool | None | UnsetType = UNSET
     output_schema: msgspec.Raw | UnsetType = UNSET

@@ -12,7 +12,7 @@ import msgspec
 
 from penstock import wire
 
-from ._base import NULL, UNSET, UnsetType, Wire
+from ._base import UNSET, UnsetType, Wire, null
 from .conversation import ConversationReference, Metadata
 from .reasoning import Reasoning
 from .tool_choice import ToolChoice
@@ -124,10 +124,10 @@ class CreateResponse(Wire, kw_only=True, forbid_unknown_fields=False):
     prompt_cache_options: PromptCacheOptions | None = None
     user: str | None = None
 
-    access_programs: msgspec.Raw = NULL
-    background_options: msgspec.Raw = NULL
-    image: msgspec.Raw = NULL
-    moderation: msgspec.Raw = NULL
+    access_programs: msgspec.Raw = msgspec.field(default_factory=null)
+    background_options: msgspec.Raw = msgspec.field(default_factory=null)
+    image: msgspec.Raw = msgspec.field(default_factory=null)
+    moderation: msgspec.Raw = msgspec.field(default_factory=null)
 
     seed: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | None = None
     stop: str | Annotated[list[str], msgspec.Meta(max_length=4)] | None = None

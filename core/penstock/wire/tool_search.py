@@ -1,23 +1,50 @@
-"""The tool search family: finding deferred tools, and calling tools from a program.
+"""The tool search family: finding deferred tools, what was found, and calling tools from a program.
 
-It knows the tools' settings only.
+It knows the JSON of OpenAI's `ToolSearchTool`, `ResponseToolSearchCall` and `ResponseToolSearchOutputItem`; arguments
+stay undecoded. It never searches.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
 
-from ._base import UNSET, Tool, UnsetType
+from penstock import wire
+
+from ._base import UNSET, Item, ItemStatus, Tool, UnsetType
+
+Execution: TypeAlias = Literal["server", "client"]
 
 
 class ToolSearchTool(Tool, kw_only=True, tag="tool_search"):
     """The model searches for tools that were not shown to it."""
 
-    execution: Literal["server", "client"] | None | UnsetType = UNSET
+    execution: Execution | None | UnsetType = UNSET
     description: str | None | UnsetType = UNSET
     parameters: msgspec.Raw | UnsetType = UNSET
+
+
+class ToolSearchCall(Item, kw_only=True, tag="tool_search_call"):
+    """A search. One that the client is to run has a `call_id`."""
+
+    id: str | None | UnsetType = UNSET
+    status: ItemStatus | None | UnsetType = UNSET
+    call_id: str | None | UnsetType = UNSET
+    execution: Execution | None | UnsetType = UNSET
+    arguments: msgspec.Raw
+    created_by: str | None | UnsetType = UNSET
+
+
+class ToolSearchOutput(Item, kw_only=True, tag="tool_search_output"):
+    """What a search found: from here on the model may call it."""
+
+    id: str | None | UnsetType = UNSET
+    status: ItemStatus | None | UnsetType = UNSET
+    call_id: str | None | UnsetType = UNSET
+    execution: Execution | None | UnsetType = UNSET
+    tools: list[wire.Tool]
+    created_by: str | None | UnsetType = UNSET
 
 
 class ProgrammaticToolCallingTool(Tool, kw_only=True, tag="programmatic_tool_calling"):

@@ -214,6 +214,7 @@ def test_a_body_that_is_none_is_no_parameters_fault(body: bytes, told: str) -> N
 
 SMALL = msgspec.structs.replace(LIMITS, input_items_max=2, input_parts_max=2, tools_max=2)
 PARTS = [{"type": "input_text", "text": ""}] * 3
+ADDED = {"type": "additional_tools", "role": "developer"}
 NAMESPACE = {"type": "namespace", "name": "n", "description": "", "tools": [FUNCTION, FUNCTION | {"name": "g"}]}
 
 BOUNDS: dict[str, tuple[Json, str]] = {
@@ -225,6 +226,11 @@ BOUNDS: dict[str, tuple[Json, str]] = {
     ),
     "tools": ({"tools": [FUNCTION] * 3}, "tools"),
     "tools within a namespace": ({"tools": [NAMESPACE]}, "tools"),
+    "additional tools": ({"input": [HI, ADDED | {"tools": [FUNCTION] * 3}]}, "input[1].tools"),
+    "tools that were found": (
+        {"input": [{"type": "tool_search_output", "call_id": "c", "tools": [NAMESPACE]}]},
+        "input[0].tools",
+    ),
 }
 
 
@@ -234,6 +240,24 @@ def test_a_bound_is_told_by_its_parameter(fields: Json, param: str) -> None:
     assert (error.param, error.code) == (param, "array_above_max_length")
     assert error.message == f"Invalid '{param}': array too long. Expected at most 2 elements, but got 3."
     decode(json.dumps({"input": "Hi"} | fields).encode(), LIMITS)
+
+
+NO_SCHEMA = {"type": "function", "name": "f", "parameters": []}
+SCHEMAS: dict[str, tuple[Json, str]] = {
+    "a function": ({"tools": [FUNCTION, NO_SCHEMA]}, "tools[1].parameters"),
+    "a search": ({"tools": [{"type": "tool_search", "parameters": "x"}]}, "tools[0].parameters"),
+    "within a namespace": ({"tools": [NAMESPACE | {"tools": [FUNCTION, NO_SCHEMA]}]}, "tools[0].tools[1].parameters"),
+    "additional": (
+        {"input": [ADDED | {"tools": [NAMESPACE | {"tools": [NO_SCHEMA]}]}]},
+        "input[0].tools[0].tools[0].parameters",
+    ),
+}
+
+
+@pytest.mark.parametrize(("fields", "param"), SCHEMAS.values(), ids=SCHEMAS)
+def test_parameters_are_an_object_wherever_a_tool_is_declared(fields: Json, param: str) -> None:
+    error = refused({"input": "Hi"} | fields)
+    assert (error.param, error.code) == (param, "invalid_type")
 
 
 # What nobody knows.

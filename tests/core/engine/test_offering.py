@@ -14,7 +14,6 @@ from support.actions import ACTIONS
 F, G = {"type": "function", "name": "f"}, {"type": "function", "name": "g"}
 NOTE = {"type": "custom", "name": "note"}
 SEARCH = {"type": "web_search"}
-SPACE = {"type": "namespace", "name": "n", "description": "", "tools": [F]}
 MCP = {"type": "mcp", "server_label": "m", "server_url": "https://example.com", "authorization": "sk-secret"}
 TOOLS = [F, G, NOTE, SEARCH]
 
@@ -142,4 +141,4 @@ def test_tools_without_a_driver_are_rejected_where_that_is_set() -> None:
 
 
 def test_all_that_is_ignored_is_told() -> None:
-    assert plan(tools=[SEARCH, SPACE], x=1).ignored == ["x", "tools.web_search", "tools.namespace"]
+    assert plan(tools=[SEARCH, CONTAINER], x=1).ignored == ["x", "tools.web_search", "tools.shell"]

@@ -6,6 +6,7 @@ import pytest
 
 from core.kit import Spoken
 from penstock.engine import Route, Routes
+from penstock.engine.pool import Pool
 from penstock.errors import ApiError
 
 
@@ -49,6 +50,35 @@ def test_exact_names_go_first_then_patterns_in_order(model: str | None, chosen: 
     with pytest.raises(ApiError, match="does not exist") as caught:
         ROUTES.choose(model)
     assert (caught.value.status, caught.value.code, caught.value.param) == (404, "model_not_found", "model")
+
+
+def serving(routes: Routes, model: str) -> list[str]:
+    """Who is asked for a model, in order."""
+    pool = routes.choose(model)[1].upstream
+    assert isinstance(pool, Pool)
+    return [member.breaker.name for member in pool._members]
+
+
+def test_those_that_name_a_model_serve_it_and_else_those_whose_patterns_fit() -> None:
+    assert serving(ROUTES, "huge") == ["big", "other"]
+    assert serving(ROUTES, "mini-1") == ["small", "other"]
+    assert serving(ROUTES, "mini-9") == ["big"]
+
+
+def test_a_route_that_fits_twice_is_asked_once() -> None:
+    routes = Routes([route("a", "x", "x", aliases={"x": "y"}), route("b", "z*", "*z")])
+    assert (serving(routes, "x"), serving(routes, "zz")) == (["a"], ["b"])
+
+
+def test_priorities_come_first_and_the_order_decides_the_rest() -> None:
+    routes = Routes([route("a", "*"), route("b", "*", priority=2), route("c", "*", priority=-1), route("d", "*")])
+    assert serving(routes, "x") == ["c", "b", "a", "d"]
+    assert routes.choose("x")[1].name == "c"
+
+
+def test_the_clients_key_is_taken_where_anybody_may_have_it() -> None:
+    routes = Routes([route("a", "x"), route("b", "x", takes_bearer=True), route("c", "y")])
+    assert [routes.choose(model)[1].takes_bearer for model in "xy"] == [True, False]
 
 
 def test_without_a_default_the_client_must_name_a_model() -> None:

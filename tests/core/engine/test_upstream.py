@@ -1,4 +1,4 @@
-"""Upstreams: when to try again and when not to, whose key is sent, and what is closed."""
+"""Upstreams, each alone in its pool: when it is tried again and when not, whose key is sent, and what is closed."""
 
 import asyncio
 import json
@@ -9,7 +9,8 @@ import pytest
 
 from core.kit import LIMITS, Scripted, ScriptedReply, Spoken, plan, routes
 from penstock.dialects.chat_completions import ChatCompletions, Options
-from penstock.engine import LocalUpstream, RemoteUpstream
+from penstock.engine import LocalUpstream, RemoteUpstream, Route, Routes
+from penstock.engine.pool import Pool
 from penstock.errors import ApiError
 from penstock.ports import Deltas, HttpRequest, TransportError, Turn
 from penstock.secrets import Secret
@@ -28,16 +29,19 @@ PASSES_ON = routes(Spoken(), takes_bearer=True)
 SAID: list[Delta] = [TextDelta("Hi"), Finish()]
 
 
-def remote(*replies: Any, **options: Any) -> tuple[RemoteUpstream, Scripted]:
+def remote(*replies: Any, **options: Any) -> tuple[Pool, Scripted]:
     transport = Scripted(*replies)
-    return RemoteUpstream(ChatCompletions(Options(), LIMITS), transport, LIMITS, **options), transport
+    upstream = RemoteUpstream(ChatCompletions(Options(), LIMITS), transport, LIMITS, **options)
+    alone = Routes([Route(name="alone", upstream=upstream, takes_bearer=True)], limits=LIMITS).all[0].upstream
+    assert isinstance(alone, Pool)
+    return alone, transport
 
 
 def go(coroutine: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(asyncio.wait_for(coroutine, 10))
 
 
-async def spoken(upstream: RemoteUpstream, turn: Turn = TURN) -> list[Delta]:
+async def spoken(upstream: Pool, turn: Turn = TURN) -> list[Delta]:
     deltas = await upstream.open(turn)
     try:
         return await read(deltas)

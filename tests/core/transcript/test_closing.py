@@ -11,6 +11,8 @@ from penstock.transcript.closing import close_open
 from support import oracle, samples
 
 STREAM = samples.stream()
+OF_THE_CUT = {"apply_patch_call": "in_progress", "additional_tools": None}
+"""The statuses of what was cut, where a family knows no such status, or none at all."""
 BEGUN, ENDED = 2, len(STREAM) - 1
 
 
@@ -30,9 +32,9 @@ def test_after_any_event_a_stream_can_be_ended(count: int) -> None:
         _plain(to_json(from_json(event, wire.StreamEvent))) for event in STREAM[:count]
     ]
     done = [event["item"] for event in STREAM[:count] if event["type"] == "response.output_item.done"]
-    assert [item["status"] for item in ended["output"]][: len(done)] == ["completed"] * len(done)
+    assert ended["output"][: len(done)] == done
     for item in ended["output"][len(done) :]:
-        assert item["status"] == ("in_progress" if item["type"] == "apply_patch_call" else "incomplete")
+        assert item.get("status") == OF_THE_CUT.get(item["type"], "incomplete")
 
 
 def _plain(event: dict[str, object]) -> str:

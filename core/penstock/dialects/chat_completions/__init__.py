@@ -1,6 +1,7 @@
 """The Chat Completions dialect: what vLLM, llama.cpp, Ollama and nearly every provider speak.
 
-`encode` makes requests, `decode` reads replies, `tokenizers` count, `wire` is the vocabulary. All of it is pure.
+`encode` makes requests, `decode` reads replies, `tokenizers` count, `wire` is the vocabulary, `presets` knows what is
+particular about the well-known servers. All of it is pure.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from penstock.wire import Model
 
 from .decode import ChatDecoder
 from .encode import encode, to_json
+from .presets import PRESETS, Preset
 from .tokenizers import TOKENIZERS
 from .wire import Options
 
@@ -62,4 +64,4 @@ class ChatCompletions:
         return tokenizer and tokenizer(encode(turn, self._options))
 
 
-__all__ = ["ChatCompletions", "Options"]
+__all__ = ["PRESETS", "ChatCompletions", "Options", "Preset"]

@@ -1,0 +1,209 @@
+"""The OpenAPI document: the operations and the schemas of the wire as one page, for people and for generators.
+
+It knows OpenAPI's words and what every reply has in common; what there is to tell, `operations` and the structs say.
+The document is made when it is first asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from penstock import wire
+from penstock.endpoints.call import Call
+from penstock.endpoints.operations import OPERATIONS, PARAMETERS, Operation
+from penstock.endpoints.schemas import Schema, Schemas, make_schemas, ref
+from penstock.http import Reply, json_reply
+from penstock.version import version
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+_JSON = "application/json"
+_SSE = "text/event-stream"
+_NAME = re.compile(r"{(\w+)}")
+
+_DESCRIPTION = (
+    "The OpenAI Responses API in front of any model. Objects may have keys, and items, parts, tools and events may "
+    "have types, that this document does not know."
+)
+_WEBSOCKET = (
+    "The same path takes WebSocket connections: `response.create` messages with this body in, "
+    "the events of its stream out, one JSON message each."
+)
+
+_STATUSES: dict[int, str] = {
+    200: "As it was asked.",
+    400: "The request is wrong; `param` names the parameter at fault.",
+    401: "No key, or a wrong one.",
+    403: "Not from this page, host or key.",
+    404: "Nothing is there by this id, or it is not the caller's.",
+    413: "The body is too long.",
+    415: "The body is not JSON, or in an encoding that is not taken.",
+    426: "WebSocket is not served by this handshake: use HTTP.",
+    429: "Too much at once: try again later.",
+    500: "The server has a fault.",
+    502: "The upstream has a fault, or cannot be reached.",
+    503: "Not now.",
+    504: "The upstream took too long.",
+}
+
+
+class _Header(msgspec.Struct, frozen=True):
+    """A header of replies."""
+
+    kind: str
+    description: str
+    required: bool = False
+
+
+_HEADERS: dict[str, _Header] = {
+    "x-request-id": _Header("string", "The request's own id, or one that was given to it.", required=True),
+    "x-should-retry": _Header("string", "`false` where there is no use in trying again."),
+    "retry-after": _Header("integer", "Seconds to wait before trying again."),
+    "retry-after-ms": _Header("integer", "The same in milliseconds."),
+    "www-authenticate": _Header("string", "`Bearer`."),
+    "x-penstock-ignored": _Header("string", "What the request asked for and does not get, by name."),
+}
+_HEADERS_OF: dict[int, tuple[str, ...]] = {
+    401: ("www-authenticate",),
+    429: ("retry-after", "retry-after-ms"),
+    503: ("retry-after", "retry-after-ms"),
+}
+
+
+class OpenApi:
+    """`/openapi.json`."""
+
+    def __init__(self, *, websocket: bool) -> None:
+        self._websocket = websocket
+        self._document: bytes | None = None
+
+    async def document(self, call: Call) -> Reply:
+        """`GET /openapi.json`."""
+        if self._document is None:
+            self._document = _encode(make_document(version(), websocket=self._websocket))
+        return json_reply(self._document)
+
+
+def make_document(release: str, *, websocket: bool) -> dict[str, Any]:
+    """The document of this release of the server."""
+    schemas = make_schemas(*_kinds())
+    paths = {
+        path: {method.lower(): _operation(path, operation, tag, schemas) for method, operation in methods.items()}
+        for tag, family in OPERATIONS.items()
+        for path, methods in family.items()
+    }
+    if websocket:
+        paths["/responses"]["post"]["description"] = _WEBSOCKET
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Penstock", "version": release, "description": _DESCRIPTION, "license": {"name": "MIT"}},
+        "servers": [{"url": "/v1"}],
+        "tags": [{"name": tag} for tag in OPERATIONS],
+        "security": [{"bearer": []}, {}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas.components,
+            "headers": {name: _header(header) for name, header in _HEADERS.items()},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "description": "An API key, where the server has any."}
+            },
+        },
+    }
+
+
+def _kinds() -> tuple[list[Any], list[Any]]:
+    """The types that clients send in bodies, and all others."""
+    operations = list(_operations())
+    bodies = [operation.body for operation in operations if operation.body is not None]
+    replies = [kind for operation in operations for kind in (operation.reply, *operation.also.values())]
+    return bodies, [*replies, wire.ErrorBody, *(parameter.kind for parameter in PARAMETERS.values())]
+
+
+def _operations() -> Iterator[Operation]:
+    for family in OPERATIONS.values():
+        for methods in family.values():
+            yield from methods.values()
+
+
+def _operation(path: str, operation: Operation, tag: str, schemas: Schemas) -> dict[str, Any]:
+    names = _NAME.findall(path)
+    told: dict[str, Any] = {
+        "operationId": operation.id,
+        "summary": operation.summary,
+        "tags": [tag],
+        "responses": {
+            str(status): _reply(status, kind, operation, schemas)
+            for status, kind in sorted(_replies(operation, has_ids=bool(names)).items())
+        },
+    }
+    if names or operation.query:
+        told["parameters"] = [
+            *(_parameter(name, "path", schemas) for name in names),
+            *(_parameter(name, "query", schemas) for name in operation.query),
+        ]
+    if operation.body is not None:
+        told["requestBody"] = {"required": True, "content": {_JSON: {"schema": schemas.roots[operation.body]}}}
+    if operation.relayed:
+        told["responses"]["default"] = {"description": "As the upstream says.", "content": {"*/*": {}}}
+    if operation.open:
+        told["security"] = []
+    return told
+
+
+def _replies(operation: Operation, *, has_ids: bool) -> dict[int, Any]:
+    """The body of each status that an operation can answer with."""
+    errors = dict.fromkeys(_error_statuses(operation, has_ids=has_ids), wire.ErrorBody)
+    return {200: operation.reply, **errors, **operation.also}
+
+
+def _error_statuses(operation: Operation, *, has_ids: bool) -> Iterable[int]:
+    if operation.open:
+        return
+    yield from (401, 403, 500)
+    if operation.body is not None:
+        yield from (400, 413, 415)
+    if operation.query:
+        yield 400
+    if has_ids:
+        yield 404
+    if operation.stored:
+        yield from (404, 503)
+    if operation.upstream:
+        yield from (404, 429, 502, 503, 504)
+
+
+def _reply(status: int, kind: Any, operation: Operation, schemas: Schemas) -> dict[str, Any]:
+    content: dict[str, Any] = {_JSON: {"schema": schemas.roots[kind]}}
+    names = ["x-request-id", *_HEADERS_OF.get(status, ())]
+    if status == 200 and operation.streams:
+        content[_SSE] = {} if operation.relayed else {"schema": _event()}
+    if status == 200 and operation.ignores:
+        names.append("x-penstock-ignored")
+    if kind is wire.ErrorBody:
+        names.append("x-should-retry")
+    headers = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+    return {"description": _STATUSES[status], "headers": headers, "content": content}
+
+
+def _event() -> Schema:
+    """One event of a stream, as those who read server-sent events get it; the last may be a mark without a name."""
+    data = {"type": "string", "contentMediaType": _JSON, "contentSchema": ref("StreamEvent")}
+    return {
+        "type": "object",
+        "properties": {"event": {"type": "string"}, "data": {"anyOf": [{"const": "[DONE]"}, data]}},
+        "required": ["data"],
+    }
+
+
+def _parameter(name: str, place: str, schemas: Schemas) -> dict[str, Any]:
+    parameter = PARAMETERS[name]
+    told = {"name": name, "in": place, "description": parameter.description, "schema": schemas.roots[parameter.kind]}
+    return told | {"required": True} if place == "path" else told
+
+
+def _header(header: _Header) -> dict[str, Any]:
+    return {"description": header.description, "required": header.required, "schema": {"type": header.kind}}

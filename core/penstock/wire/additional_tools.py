@@ -1,0 +1,18 @@
+"""The family of tools that come with the context, as an item of it.
+
+It knows the item only: what the model is offered of it, `penstock.engine.offering` says.
+"""
+
+from __future__ import annotations
+
+from penstock import wire
+
+from ._base import UNSET, Item, UnsetType
+
+
+class AdditionalTools(Item, kw_only=True, tag="additional_tools"):
+    """Tools that the model may call from here on."""
+
+    id: str | None | UnsetType = UNSET
+    role: str
+    tools: list[wire.Tool]

@@ -1,0 +1,138 @@
+"""Ways to an upstream: certificates of one's own, and proxies."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from live.conftest import Start
+from support.certificates import Authority
+from support.proxy import Proxy
+from support.scripts import HELLO_TURN, SAYS_HELLO
+from support.server import PenstockServer
+from support.steps import Script
+from support.told import Told, post
+from support.upstream import ScriptedUpstream
+
+Serve = Callable[..., ScriptedUpstream]
+
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("ours"), "ours")
+
+
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("theirs"), "theirs")
+
+
+@pytest.fixture
+def secure(ours: Authority) -> Iterator[ScriptedUpstream]:
+    with ScriptedUpstream({"m": Script(HELLO_TURN, SAYS_HELLO)}, ours.server()) as running:
+        yield running
+
+
+def config(upstream: ScriptedUpstream, **tls: object) -> str:
+    said = ", ".join(
+        f'{name} = "{value}"' if not isinstance(value, bool) else f"{name} = true" for name, value in tls.items()
+    )
+    return f'[[upstreams]]\nname = "safe"\nurl = "{upstream.url}"\ntls = {{ {said} }}\n'
+
+
+def asked(server: PenstockServer) -> Told:
+    return post(server.url, {"model": "m", "input": "Hello?"})
+
+
+def test_an_authority_of_ones_own(start: Start, secure: ScriptedUpstream, ours: Authority) -> None:
+    assert asked(start(toml=config(secure, ca_file=ours.ca_file))).response["status"] == "completed"
+
+
+@pytest.mark.parametrize("trusts", ["the system's", "another's"])
+def test_a_certificate_that_is_not_trusted(
+    start: Start, secure: ScriptedUpstream, theirs: Authority, trusts: str
+) -> None:
+    files = {"ca_file": theirs.ca_file} if trusts == "another's" else {}
+    told = asked(start(toml=config(secure, **files)))
+    assert told.status == 502
+    assert "certificate is not trusted" in told.error["message"]
+    assert str(secure.port) not in told.error["message"]
+    assert not secure.requests
+
+
+def test_a_certificate_for_another_host(start: Start, ours: Authority) -> None:
+    with ScriptedUpstream({}, ours.server(address="127.0.0.9")) as elsewhere:
+        told = asked(start(toml=config(elsewhere, ca_file=ours.ca_file)))
+    assert told.status == 502
+    assert "certificate is not trusted" in told.error["message"]
+
+
+def test_no_check_at_all_is_told_aloud(start: Start, secure: ScriptedUpstream) -> None:
+    server = start(toml=config(secure, insecure=True))
+    assert asked(server).response["status"] == "completed"
+    assert "upstream safe: its certificate is not checked" in server.log
+
+
+def test_a_certificate_to_show(start: Start, ours: Authority) -> None:
+    with ScriptedUpstream({"m": Script(HELLO_TURN, SAYS_HELLO)}, ours.server(wants_certificate=True)) as strict:
+        cert_file, key_file = ours.issue("client")
+        known = start(toml=config(strict, ca_file=ours.ca_file, cert_file=cert_file, key_file=key_file))
+        unknown = start(toml=config(strict, ca_file=ours.ca_file))
+        assert asked(known).response["status"] == "completed"
+        assert asked(unknown).status == 502
+        assert len(strict.completions) == 1
+
+
+@pytest.mark.parametrize("name", ["ca_file", "cert_file"])
+def test_a_file_that_is_of_no_use_is_told_at_the_start(secure: ScriptedUpstream, tmp_path: Path, name: str) -> None:
+    wrong = tmp_path / "wrong.pem"
+    for text, reason in [(None, "no such file or directory"), ("no PEM", "it is not PEM")]:
+        if text:
+            wrong.write_text(text)
+        with pytest.raises(AssertionError, match=f"upstream safe: tls.{name}: cannot use .*wrong.pem: {reason}"):
+            PenstockServer(toml=config(secure, **{name: wrong})).start()
+
+
+# Proxies.
+
+
+def through(upstream: ScriptedUpstream, proxy: str, more: str = "") -> str:
+    return f'[[upstreams]]\nname = "far"\nurl = "{upstream.url}"\nproxy = "{proxy}"\n{more}'
+
+
+def test_a_proxy(start: Start, upstream: ScriptedUpstream) -> None:
+    with Proxy() as proxy:
+        server = start(toml=through(upstream, f"http://me:secret@127.0.0.1:{proxy.port}"))
+        told = post(server.url, {"model": "text", "input": "Hello?"})
+        assert told.response["status"] == "completed"
+    assert proxy.asked == [f"POST {upstream.url}/chat/completions HTTP/1.1"]
+    assert proxy.credentials == ["Basic " + base64.b64encode(b"me:secret").decode()]
+    assert "secret" not in server.log
+
+
+def test_a_tunnel_through_a_proxy(start: Start, secure: ScriptedUpstream, ours: Authority) -> None:
+    with Proxy() as proxy:
+        tls = f'tls = {{ ca_file = "{ours.ca_file}" }}'
+        server = start(toml=through(secure, f"http://127.0.0.1:{proxy.port}", tls))
+        assert asked(server).response["status"] == "completed"
+    assert proxy.asked == [f"CONNECT 127.0.0.1:{secure.port} HTTP/1.1"]
+
+
+@pytest.mark.parametrize("tunnels", [True, False])
+def test_a_proxy_that_refuses(
+    start: Start, secure: ScriptedUpstream, upstream: ScriptedUpstream, tunnels: bool
+) -> None:
+    with Proxy(refuse=407) as proxy:
+        told = asked(start(toml=through(secure if tunnels else upstream, f"http://127.0.0.1:{proxy.port}")))
+    assert (told.status, told.error["message"]) == (
+        502,
+        "The upstream cannot be reached: its proxy answered with status 407",
+    )
+
+
+def test_a_proxy_that_is_not_there(start: Start, upstream: ScriptedUpstream) -> None:
+    told = asked(start(toml=through(upstream, "http://127.0.0.1:1")))
+    assert (told.status, told.error["message"]) == (502, "The upstream cannot be reached: its proxy cannot be reached")

@@ -1,0 +1,171 @@
+"""Several upstreams behind one name: who is asked next, who is left alone, and what the client sees of it: nothing."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from live.conftest import Start
+from requirements import shows
+from support.scripts import BUSY, HELLO, HELLO_TURN, OWN_USAGE, SAYS_HELLO, chunk
+from support.server import PenstockServer
+from support.steps import Cut, Expect, Hang, Reply, Script, Send, Sleep
+from support.told import ask, post
+from support.upstream import ScriptedUpstream
+from support.waiting import until
+
+STREAMS = [False, True]
+ANSWERS = Script(HELLO_TURN, SAYS_HELLO)
+TOML = """
+[[upstreams]]
+name = "first"
+url = "{0}"
+{2}
+
+[[upstreams]]
+name = "second"
+url = "{1}"
+models = ["m", "other"]
+aliases = {{ "m" = "theirs" }}
+options = {{ max_tokens_field = "max_completion_tokens" }}
+{3}
+"""
+
+
+@pytest.fixture
+def first(upstream: ScriptedUpstream) -> ScriptedUpstream:
+    upstream.add("m", ANSWERS)
+    return upstream
+
+
+@pytest.fixture
+def second() -> Iterator[ScriptedUpstream]:
+    with ScriptedUpstream({"theirs": ANSWERS}) as running:
+        yield running
+
+
+def config(first: str, second: str, more: str = "", also: str = "") -> str:
+    return TOML.format(first, second, f'models = ["m"]\n{more}', also)
+
+
+def nobody() -> str:
+    """The URL of a port where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        return f"http://127.0.0.1:{closed.getsockname()[1]}/v1"
+
+
+def told_by(server: PenstockServer, *, stream: bool) -> str:
+    told = post(server.url, {"model": "m", "input": "Hello?", "stream": stream, "max_output_tokens": 50})
+    assert (told.status, told.response["status"], told.response["model"]) == (200, "completed", "m")
+    return str(told.response["output"][0]["content"][0]["text"])
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_nobody_listens_there(start: Start, second: ScriptedUpstream, stream: bool) -> None:
+    server = start(toml=config(nobody(), second.url))
+    assert told_by(server, stream=stream) == SAYS_HELLO.text
+    [asked] = second.completions
+    assert (asked.body["model"], asked.body["max_completion_tokens"]) == ("theirs", 50)
+
+
+@shows("retries")
+@pytest.mark.parametrize("stream", STREAMS)
+@pytest.mark.parametrize("step", [BUSY, Reply(502, "<html>"), Reply(429, {}), Reply(504, {})], ids=repr)
+def test_it_says_that_it_cannot(
+    start: Start, first: ScriptedUpstream, second: ScriptedUpstream, step: Reply, stream: bool
+) -> None:
+    first.add("m", Script((step,), Expect(http=step.status)))
+    server = start(toml=config(first.url, second.url))
+    assert told_by(server, stream=stream) == SAYS_HELLO.text
+    assert (len(first.completions), len(second.completions)) == (1, 1)
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_its_head_never_comes(start: Start, first: ScriptedUpstream, second: ScriptedUpstream, stream: bool) -> None:
+    first.add("m", Script((Hang(),), SAYS_HELLO))
+    limits = {"PENSTOCK_LIMITS_STREAM_HEAD_S": "0.3", "PENSTOCK_LIMITS_WHOLE_HEAD_S": "0.3"}
+    server = start(toml=config(first.url, second.url), **limits)
+    assert told_by(server, stream=stream) == SAYS_HELLO.text
+    first.completion().wait_left()
+
+
+def test_a_background_response_finds_the_other_one(start: Start, second: ScriptedUpstream) -> None:
+    server = start(toml=config(nobody(), second.url), PENSTOCK_STORE="memory://")
+    told = post(server.url, {"model": "m", "input": "Hello?", "background": True})
+
+    def has_ended() -> bool:
+        return ask(server.url, "GET", f"/responses/{told.response['id']}").body["status"] == "completed"
+
+    until(has_ended)
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_after_the_first_byte_nobody_else_is_asked(
+    start: Start, first: ScriptedUpstream, second: ScriptedUpstream, stream: bool
+) -> None:
+    first.add("m", Script((Send(chunk({"content": "Hel"})), Cut()), Expect(status="failed")))
+    server = start(toml=config(first.url, second.url))
+    told = post(server.url, {"model": "m", "input": "Hello?", "stream": stream})
+    assert told.status == (200 if stream else 502)
+    assert (len(first.completions), len(second.completions)) == (1, 0)
+
+
+def test_what_the_request_is_to_blame_for_goes_nowhere_else(
+    start: Start, first: ScriptedUpstream, second: ScriptedUpstream
+) -> None:
+    first.add("m", Script((Reply(400, {"error": {"message": "No."}}),), Expect(http=400)))
+    server = start(toml=config(first.url, second.url))
+    assert post(server.url, {"model": "m", "input": "Hello?"}).status == 400
+    assert not second.completions
+
+
+def test_weights(start: Start, first: ScriptedUpstream, second: ScriptedUpstream) -> None:
+    server = start(toml=config(first.url, second.url, "priority = 1\nweight = 4", "priority = 1"))
+    for _ in range(100):
+        told_by(server, stream=False)
+    counts = Counter({"first": len(first.completions), "second": len(second.completions)})
+    assert sum(counts.values()) == 100
+    assert 55 < counts["first"] < 97  # 80 give or take six standard deviations, below; four, above
+
+
+@shows("breakers")
+def test_one_that_fails_rests_and_comes_back(start: Start, first: ScriptedUpstream, second: ScriptedUpstream) -> None:
+    first.add("m", Script((BUSY,), Expect(http=503)))
+    limits = {"PENSTOCK_LIMITS_BREAKER_FAILURES": "3", "PENSTOCK_LIMITS_BREAKER_REST_S": "1"}
+    server = start(toml=config(first.url, second.url), **limits)
+    for _ in range(6):
+        told_by(server, stream=True)
+    assert (len(first.completions), len(second.completions)) == (3, 6)
+    assert "upstream first fails and is left alone" in server.log
+    first.add("m", ANSWERS)
+    time.sleep(1.1)
+    for _ in range(2):
+        told_by(server, stream=True)
+    assert (len(first.completions), len(second.completions)) == (5, 6)
+    assert "upstream first answers again" in server.log
+
+
+@shows("breakers")
+def test_when_all_rest_the_client_is_told_when_to_come_back(start: Start, first: ScriptedUpstream) -> None:
+    first.add("m", Script((BUSY,), Expect(http=503)))
+    limits = {"PENSTOCK_LIMITS_BREAKER_FAILURES": "2", "PENSTOCK_LIMITS_BREAKER_REST_S": "30"}
+    server = start("--upstream", first.url, PENSTOCK_LIMITS_RETRIES_MAX="0", **limits)
+    statuses = [post(server.url, {"model": "m", "input": "Hello?"}).status for _ in range(2)]
+    told = post(server.url, {"model": "m", "input": "Hello?"})
+    assert [*statuses, told.status] == [503, 503, 503]
+    assert "left alone" in told.error["message"]
+    assert 25 < int(told.headers["retry-after"]) <= 30
+    assert len(first.completions) == 2
+    assert ask(server.url, "GET", "/readyz").status == 200
+
+
+def test_a_slow_stream_is_not_taken_away(start: Start, first: ScriptedUpstream, second: ScriptedUpstream) -> None:
+    """The patience is for its head alone."""
+    first.add("m", Script((Send(*HELLO), Sleep(0.8), Send(chunk({}, "stop"), OWN_USAGE)), SAYS_HELLO))
+    server = start(toml=config(first.url, second.url), PENSTOCK_LIMITS_STREAM_HEAD_S="0.4")
+    assert told_by(server, stream=True) == SAYS_HELLO.text
+    assert not second.completions

@@ -1,0 +1,79 @@
+"""A small HTTP proxy on a loopback port: it tunnels and forwards, and remembers what it was asked.
+
+Knows CONNECT and absolute URLs. `refuse` answers everything with that status instead.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+TIMEOUT_S = 10.0
+READ_BYTES = 64 * 1024
+
+
+class Proxy:
+    def __init__(self, refuse: int | None = None) -> None:
+        self.refuse = refuse
+        self.asked: list[str] = []
+        """The first lines."""
+        self.credentials: list[str] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+
+    def __enter__(self) -> Proxy:
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._listen, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.close()
+
+    def _listen(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                client.settimeout(TIMEOUT_S)
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with client, suppress(OSError):
+            head, rest = self._head(client)
+            first, *lines = head.split("\r\n")
+            self.asked.append(first)
+            for name, _, value in (line.partition(": ") for line in lines):
+                if name.lower() == "proxy-authorization":
+                    self.credentials.append(value)
+            if self.refuse is not None:
+                client.sendall(f"HTTP/1.1 {self.refuse} No\r\ncontent-length: 0\r\n\r\n".encode())
+                return
+            method, target, _ = first.split(" ")
+            where = urlsplit(target if "://" in target else f"//{target}")
+            with socket.create_connection((where.hostname, where.port), TIMEOUT_S) as server:
+                if method == "CONNECT":
+                    client.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+                else:
+                    kept = [line for line in lines if not line.lower().startswith("proxy-")]
+                    server.sendall("\r\n".join([f"{method} {where.path} HTTP/1.1", *kept, "", ""]).encode() + rest)
+                back = threading.Thread(target=_pump, args=(server, client), daemon=True)
+                back.start()
+                _pump(client, server)
+                back.join(TIMEOUT_S)
+
+    def _head(self, client: socket.socket) -> tuple[str, bytes]:
+        received = b""
+        while b"\r\n\r\n" not in received:
+            piece = client.recv(READ_BYTES)
+            if not piece:
+                raise ConnectionError
+            received += piece
+        head, _, rest = received.partition(b"\r\n\r\n")
+        return head.decode(), rest
+
+
+def _pump(source: socket.socket, sink: socket.socket) -> None:
+    with suppress(OSError):
+        while piece := source.recv(READ_BYTES):
+            sink.sendall(piece)
+        sink.shutdown(socket.SHUT_WR)
