@@ -54,10 +54,14 @@ class ThinkSplitter:
 
     def _told(self) -> TextDelta:
         """What is held as text, with the logprobs of all tokens that reach into it."""
-        begins = self._fed_chars - len(self._held)
-        told = TextDelta(self._held, [logprob for end, logprob in self._logprobs if end > begins])
+        told = TextDelta(self._held, [logprob for _, logprob in self._reaching()])
         self._held, self._logprobs = "", []
         return told
+
+    def _reaching(self) -> list[tuple[int, Logprob]]:
+        """The logprobs of tokens that reach into what is held."""
+        begins = self._fed_chars - len(self._held)
+        return [(end, logprob) for end, logprob in self._logprobs if end > begins]
 
     def _leave_start(self) -> None:
         text = self._held.lstrip()
@@ -83,6 +87,7 @@ class ThinkSplitter:
             thought, self._held = thought[: len(thought) - keep], thought[len(thought) - keep :]
         if thought:
             out.append(ReasoningDelta(thought))
+        self._logprobs = self._reaching()
 
 
 def _partial_tag(text: str) -> int:

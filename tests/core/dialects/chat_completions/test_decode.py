@@ -7,6 +7,7 @@ import pytest
 
 from core.kit import Json
 from penstock.dialects.chat_completions.decode import ChatDecoder
+from penstock.dialects.chat_completions.think import ThinkSplitter
 from penstock.errors import ApiError
 from penstock.transcript.deltas import (
     AnnotationDelta,
@@ -296,6 +297,10 @@ def test_text_has_its_logprobs_where_thoughts_come_before_it() -> None:
     chunks = [choice({"content": text}, logprobs=logprobs) for text, logprobs in said + answer]
     told = [TextDelta("b", probable("b")), TextDelta("ü d", probable("?", "ü", " d"))]
     assert decode(stream(*chunks), inline_think=True) == [ReasoningDelta("a"), *told, STOP]
+    splitter = ThinkSplitter()
+    for token in ("<think>", *["a"] * 100):
+        splitter.feed(token, probable(token))
+    assert splitter._logprobs == [], "of thoughts nobody is told them"
     whole = choice({"content": "<think>a</think>b c"}, logprobs=likely("<think>", "a", "</think>", "b", " c"))
     assert decode(stream(whole), inline_think=True)[1] == TextDelta("b c", probable("b", " c"))
     assert decode(stream(choice({"content": "<thi"}, logprobs=likely("<thi"))), inline_think=True)[0] == TextDelta(
