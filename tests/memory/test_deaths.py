@@ -1,6 +1,6 @@
 """Replicas that are killed: what they ran is ended or begun again by another one, soon, and told once.
 
-`PENSTOCK_TEST_KILLS` says how many are killed at a random moment of a stream, for each engine.
+`TEST_KILLS` says how many are killed at a random moment of a stream, for each engine.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from support.scripts import OWN_USAGE, ROLE, chunk, text
 from support.server import PenstockServer
 from support.steps import Hang, Json, Send, Sleep, Step
 
-KILLS = int(os.environ.get("PENSTOCK_TEST_KILLS", "5"))
+KILLS = int(os.environ.get("TEST_KILLS", "5"))
 AT_ONCE = 5
 SAYS_S = 1.2
 TAKEN_OVER_S = LEASE_S * 4 / 3 + 3.0
