@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from penstock.errors import ApiError, rate_limited, upstream_failed
-from penstock.wire import Model
+from penstock.wire import Model, Unknown
 
 _MESSAGE_CHARS_MAX = 2_000
 _RETRY_DEFAULT_S = 1.0
@@ -64,24 +64,35 @@ class _ReadModel(msgspec.Struct, kw_only=True):
 class _ReadModels(msgspec.Struct, kw_only=True):
     """The list of models."""
 
-    data: list[_ReadModel] = []
+    data: list[msgspec.Raw] = []
+
+
+_read_model = msgspec.json.Decoder(_ReadModel).decode
+_fields_of = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_MODEL_KEYS = frozenset(field.encode_name for field in msgspec.structs.fields(Model))
 
 
 def read_models(body: bytes) -> list[Model]:
-    """The models of a list; more about them than their ids is not kept. Raises `ApiError`."""
-    return [
-        Model(id=model.id, created=model.created or 0, owned_by=model.owned_by or "upstream") for model in _listed(body)
-    ]
+    """The models of a list, with whatever else is said of them. Raises `ApiError`."""
+    return [_model(read, raw) for read, raw in _listed(body)]
 
 
 def read_context_sizes(body: bytes) -> dict[str, int]:
     """The sizes of the contexts of the models of a list, in tokens, where they are told. Raises `ApiError`."""
-    return {model.id: size for model in _listed(body) if (size := model.context_tokens)}
+    return {model.id: size for model, _ in _listed(body) if (size := model.context_tokens)}
 
 
-def _listed(body: bytes) -> list[_ReadModel]:
+def _model(read: _ReadModel, raw: msgspec.Raw) -> Model:
+    model = Model(id=read.id, created=read.created or 0, owned_by=read.owned_by or "upstream")
+    strangers = {name: value for name, value in _fields_of(raw).items() if name not in _MODEL_KEYS}
+    if strangers:
+        model.unknown = Unknown(strangers)
+    return model
+
+
+def _listed(body: bytes) -> list[tuple[_ReadModel, msgspec.Raw]]:
     try:
-        return msgspec.json.decode(body, type=_ReadModels).data
+        return [(_read_model(raw), raw) for raw in msgspec.json.decode(body, type=_ReadModels).data]
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise upstream_failed("The upstream's list of models cannot be read.") from None
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import openai
 import pytest
 
 from live.conftest import Start
 from requirements import shows
+from support import raw
 from support.caller import CALLERS, Caller
 from support.scripts import SCRIPTS
 from support.server import PenstockServer
@@ -116,3 +119,14 @@ def test_an_upstream_that_is_down_hides_its_own_models_only(start: Start, upstre
     answer = ask(server.url, "GET", "/models")
     assert answer.status == 200
     assert {"text", "gpt-5", "call"} <= {model["id"] for model in answer.body["data"]}
+
+
+def test_whatever_else_an_upstream_says_of_its_models(server: PenstockServer, upstream: ScriptedUpstream) -> None:
+    """The size of its context, its price: a client that knows the upstream reads them here too."""
+    said = {"max_model_len": 4096, "pricing": {"prompt": "1.50", "of": [None, 1e2]}}
+    upstream.model_fields.update(said)
+    listed = raw.ask(server.url, "GET", "/models").body
+    [one] = [model for model in json.loads(listed)["data"] if model["id"] == "text"]
+    assert {name: one[name] for name in said} == said
+    assert b'"prompt": "1.50", "of": [null, 100.0]' in listed
+    assert json.loads(raw.ask(server.url, "GET", "/models/text").body) == one

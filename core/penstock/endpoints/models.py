@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 
-import msgspec
-
 from penstock.endpoints.call import Call
 from penstock.engine import Route, Routes
 from penstock.errors import ApiError, not_found, upstream_failed
 from penstock.http import Reply, json_reply
+from penstock.lossless import encode
 from penstock.secrets import Secret
 from penstock.wire import Model, ModelList
-
-_encode = msgspec.json.Encoder().encode
 
 _log = logging.getLogger("penstock.models")
 
@@ -29,7 +26,7 @@ class Models:
 
     async def list_all(self, call: Call) -> Reply:
         """`GET /models`."""
-        return json_reply(_encode(ModelList(data=list((await self._all(call)).values()))))
+        return json_reply(encode(ModelList(data=list((await self._all(call)).values()))))
 
     async def retrieve(self, call: Call) -> Reply:
         """`GET /models/{id}`; an id may have slashes."""
@@ -37,7 +34,7 @@ class Models:
         model = (await self._all(call)).get(name)
         if model is None:
             raise not_found(f"The model '{name}' does not exist or is not served here.", "model_not_found", "model")
-        return json_reply(_encode(model))
+        return json_reply(encode(model))
 
     async def _all(self, call: Call) -> dict[str, Model]:
         """The models that the configuration names, and those that the upstreams of patterns tell of.

@@ -5,11 +5,12 @@ import re
 from typing import Any
 
 import pytest
+from msgspec import Raw
 
 from core.kit import LIMITS
 from penstock.dialects.chat_completions import ChatCompletions, Options
 from penstock.errors import ApiError
-from penstock.wire import Model
+from penstock.wire import Model, Unknown
 from requirements import shows
 
 DIALECT = ChatCompletions(Options(), LIMITS)
@@ -103,7 +104,7 @@ def test_models_are_listed() -> None:
     listed = b'{"object":"list","data":[{"id":"a"},{"id":"b","created":5,"owned_by":"me","meta":{}}]}'
     assert DIALECT.decode_models(listed) == [
         Model(id="a", owned_by="upstream"),
-        Model(id="b", created=5, owned_by="me"),
+        Model(id="b", created=5, owned_by="me", unknown=Unknown({"meta": Raw(b"{}")})),
     ]
     assert DIALECT.models_request().path == "/models"
 
