@@ -26,6 +26,8 @@ from .pool import Member, Pool
 _LIMITS = Limits()
 _NAMES_KEPT_MAX = 1_000
 """For so many models the route is found once; clients may make up as many names as they like."""
+_NAME_CHARS_KEPT_MAX = 200
+"""A longer name is nobody's, and is not kept."""
 
 
 class Route(msgspec.Struct, kw_only=True, frozen=True):
@@ -95,7 +97,8 @@ class Routes:
         name = model or self._default_model
         if not name:
             raise invalid("Missing required parameter: 'model'.", "model", "missing_required_parameter")
-        return name, self._route_of(name)
+        find = self._route_of if len(name) <= _NAME_CHARS_KEPT_MAX else self._find_route
+        return name, find(name)
 
     def _find_route(self, name: str) -> Route:
         serving = self._exact.get(name) or [each for each in self._configured if each.route.fits(name)]

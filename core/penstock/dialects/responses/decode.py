@@ -47,7 +47,14 @@ _TOLD: dict[str, lossless.Decoder[Any]] = {
     if field.encode_name not in _OURS and field.name != "unknown"
 }
 """The other fields, by which the upstream says what was in force."""
-_REASONS: frozenset[str] = frozenset(get_args(IncompleteReason))
+_REASONS: tuple[str, ...] = get_args(IncompleteReason)
+_OPTIONAL: dict[str, lossless.Decoder[Any]] = {
+    "usage": lossless.Decoder(Usage | None, lenient=True),
+    "status": lossless.Decoder(str | None),
+    "error": lossless.Decoder(ReadError | None),
+    "incomplete_details": lossless.Decoder(dict[str, Any] | None),
+}
+"""How a response ended, and what it cost."""
 
 
 class _TokenCount(msgspec.Struct):
@@ -150,9 +157,9 @@ def _raise_error(fields: Fields) -> list[Delta]:
 def _ending(fields: Fields) -> list[Delta]:
     """How the response ended, what it cost, and what was in force. Raises `ApiError` where it has not ended."""
     deltas: list[Delta] = [Facts(_facts(fields))]
-    if usage := _optional(fields, "usage", Usage):
+    if usage := _optional(fields, "usage"):
         deltas.append(UsageDelta(usage))
-    status = _optional(fields, "status", str) or "completed"
+    status = _optional(fields, "status") or "completed"
     end = _ENDS.get(status)
     if end is None:
         raise upstream_failed(f"The upstream's response ended with the status '{status[:32]}'.")
@@ -160,13 +167,13 @@ def _ending(fields: Fields) -> list[Delta]:
 
 
 def _incomplete(fields: Fields) -> Delta:
-    details = _optional(fields, "incomplete_details", dict[str, Any]) or {}
+    details = _optional(fields, "incomplete_details") or {}
     reason = details.get("reason")
     return Finish("max_output_tokens" if reason not in _REASONS else reason)
 
 
 def _failed(fields: Fields) -> Delta:
-    error = _optional(fields, "error", ReadError) or ReadError()
+    error = _optional(fields, "error") or ReadError()
     message = error.message or "The upstream's response failed."
     return Fault(ResponseError(code=str(error.code or "server_error"), message=message))
 
@@ -191,11 +198,11 @@ def _facts(fields: Fields) -> dict[str, Any]:
     return told
 
 
-def _optional(fields: Fields, name: str, kind: Any) -> Any:
+def _optional(fields: Fields, name: str) -> Any:
     """A field's value; None where it is missing, null or not as it should be."""
     if name not in fields:
         return None
     try:
-        return lossless.Decoder[Any](kind | None, lenient=True).decode(bytes(fields[name]))
+        return _OPTIONAL[name].decode(bytes(fields[name]))
     except msgspec.ValidationError:
         return None

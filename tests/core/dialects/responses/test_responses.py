@@ -96,6 +96,8 @@ def test_how_it_ended() -> None:
     assert read(stream(cut))[-1] == Finish("content_filter")
     odd = ended("incomplete", incomplete_details={"reason": "boredom"})
     assert read(stream(odd))[-1] == Finish("max_output_tokens")
+    strange = ended("incomplete", incomplete_details={"reason": ["none", "at all"]})
+    assert read(stream(strange))[-1] == Finish("max_output_tokens")
     [*_, fault] = read(stream(ended("failed", error={"code": "invalid_image", "message": "Blurred."})))
     assert isinstance(fault, Fault)
     assert (fault.error.code, fault.error.message) == ("invalid_image", "Blurred.")
