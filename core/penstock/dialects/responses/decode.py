@@ -12,6 +12,7 @@ from typing import Any, TypeAlias, get_args
 import msgspec
 
 from penstock import lossless
+from penstock.characters import mended
 from penstock.errors import upstream_failed
 from penstock.replies import ReadError, told_error
 from penstock.sse import SseReader
@@ -124,11 +125,20 @@ class ResponsesDecoder:
 
     def _event(self, data: bytes) -> list[Delta]:
         try:
-            fields = _fields_of(data)
-            tell = self._on.get(_text_of(fields["type"]))
-            return [Relayed(_decode_event(data))] if tell is None else tell(fields)
+            return self._told(data)
+        except (msgspec.DecodeError, UnicodeError):
+            data = mended(data)
+        except (RecursionError, KeyError) as error:
+            raise upstream_failed(f"The upstream sent what is no event of a response: {error}") from None
+        try:
+            return self._told(data)
         except (msgspec.DecodeError, UnicodeError, RecursionError, KeyError) as error:
             raise upstream_failed(f"The upstream sent what is no event of a response: {error}") from None
+
+    def _told(self, data: bytes) -> list[Delta]:
+        fields = _fields_of(data)
+        tell = self._on.get(_text_of(fields["type"]))
+        return [Relayed(_decode_event(data))] if tell is None else tell(fields)
 
     def _ended(self, fields: Fields) -> list[Delta]:
         self.is_done = True

@@ -123,6 +123,12 @@ def test_what_is_no_answer_is_the_upstreams_fault(said: bytes, told: str) -> Non
     assert fault.value.status == 502
 
 
+def test_half_a_character_is_mended() -> None:
+    [new, *_] = read(b'data: {"type":"response.of.tomorrow","glow":"\\ud83d \xff"}\n\n' + stream(ended()))
+    assert isinstance(new, Relayed)
+    assert to_json(new.event)["glow"] == "\ufffd \ufffd"
+
+
 def test_after_the_end_nothing_is_read() -> None:
     decoder = DIALECT.decoder(TURN)
     decoder.feed(stream(ended()) + stream(NEW) + b"data: [DONE]\n\n")
