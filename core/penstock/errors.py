@@ -7,10 +7,13 @@ It never holds a secret, a stack or another owner's data: its message is for the
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 import msgspec
 
 from penstock.wire import ErrorBody, ErrorDetail, ResponseError
+
+E = TypeVar("E", bound=BaseException)
 
 _encode = msgspec.json.Encoder().encode
 
@@ -67,6 +70,22 @@ class ApiError(Exception):
             return ResponseError(code="rate_limit_exceeded", message=self.message)
         code = "invalid_prompt" if 400 <= self.status < 500 else "server_error"
         return ResponseError(code=code, message=self.message)
+
+
+def untraced(error: E) -> E:
+    """The error without its traceback and its causes.
+
+    These hold the frames through which it came, and the frames hold the request's body and buffers. Where a frame or an
+    object of the request holds the error as well, that is a cycle, and the memory is not free before a collection. So
+    an error that is stored, and one that was answered, is stored and answered without them.
+    """
+    links: list[BaseException | None] = [error]
+    while links:
+        link = links.pop()
+        if link is not None:
+            links += (link.__cause__, link.__context__)
+            link.__traceback__ = link.__cause__ = link.__context__ = None
+    return error
 
 
 def _short(text: str, chars_max: int) -> str:

@@ -82,19 +82,6 @@ class Reducer:
         self._relay = Relay(transcript)
         self._budget = limits.output_bytes_max
         self._begun = 0
-        self._on: dict[type[Any], Callable[[Any], None]] = {
-            deltas.TextDelta: self._text,
-            deltas.AnnotationDelta: self._annotation,
-            deltas.RefusalDelta: self._refusal,
-            deltas.ReasoningDelta: self._reasoning,
-            deltas.ToolCallDelta: self._tool_call,
-            deltas.Compacted: self._compacted,
-            deltas.UsageDelta: self._set_usage,
-            deltas.Finish: self._finish,
-            deltas.Fault: self._break,
-            deltas.Relayed: self._relayed,
-            deltas.Facts: self._learn,
-        }
 
     def begin(self, skeleton: Response) -> None:
         """The first events of the stream: two, or three of a response that was queued."""
@@ -106,7 +93,7 @@ class Reducer:
 
     def receive(self, delta: deltas.Delta) -> None:
         """Tell one delta. Raises `ApiError` where the upstream said more than the limits allow."""
-        self._on[type(delta)](delta)
+        _RECEIVE[type(delta)](self, delta)
 
     def ending(self, estimate: Callable[[Response], Usage], *, is_cut: bool = False) -> LifecycleEvent:
         """The upstream has ended its turn, or is cut short: close what is open, and give the terminal event.
@@ -260,6 +247,22 @@ class Reducer:
             raise upstream_failed(
                 f"The upstream wrote more than {self._limits.output_bytes_max} characters.", retriable=False
             )
+
+
+_RECEIVE: dict[type[Any], Callable[[Reducer, Any], None]] = {
+    deltas.TextDelta: Reducer._text,
+    deltas.AnnotationDelta: Reducer._annotation,
+    deltas.RefusalDelta: Reducer._refusal,
+    deltas.ReasoningDelta: Reducer._reasoning,
+    deltas.ToolCallDelta: Reducer._tool_call,
+    deltas.Compacted: Reducer._compacted,
+    deltas.UsageDelta: Reducer._set_usage,
+    deltas.Finish: Reducer._finish,
+    deltas.Fault: Reducer._break,
+    deltas.Relayed: Reducer._relayed,
+    deltas.Facts: Reducer._learn,
+}
+"""What each delta does. A table of bound methods in the reducer would be a cycle, which outlives its request."""
 
 
 def _size(logprobs: list[Logprob]) -> int:

@@ -6,12 +6,10 @@ only which call is which, and whether the end was told.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import msgspec
 
 from penstock.characters import mended
-from penstock.errors import ApiError, upstream_failed
+from penstock.errors import ApiError, untraced, upstream_failed
 from penstock.replies import ReadError, told_error
 from penstock.sse import SseReader
 from penstock.transcript.deltas import (
@@ -57,7 +55,7 @@ class ChatDecoder:
         self._sse = SseReader(event_bytes_max=event_bytes_max)
         self._begun = b""
         self._body: bytearray | None = None
-        self._feed: Callable[[bytes], list[Delta]] = self._feed_first
+        self._is_stream = False
         self._calls = _Calls()
         self._think = ThinkSplitter() if inline_think else None
         self._unsaid: list[Logprob] = []
@@ -67,7 +65,11 @@ class ChatDecoder:
 
     def feed(self, chunk: bytes) -> list[Delta]:
         """The deltas that this chunk completes. Raises `ApiError` where the upstream tells of an error."""
-        return self._feed(chunk)
+        if self._is_stream:
+            return self._take_events(self._sse.feed(chunk))
+        if self._body is not None:
+            return self._feed_body(self._body, chunk)
+        return self._feed_first(chunk)
 
     @property
     def has_finished(self) -> bool:
@@ -82,7 +84,10 @@ class ChatDecoder:
         else:
             out += self._take_events(self._sse.close())
         if self._error is not None:
-            raise self._error
+            try:
+                raise self._error
+            finally:
+                self._error = None
         if self._think:
             out += self._think.close()
         if not self.has_finished:
@@ -99,22 +104,17 @@ class ChatDecoder:
         self._begun = b""
         if first == b"{":
             self._body = bytearray()
-            self._feed = self._feed_body
         elif first == b"<":
             raise upstream_failed("The upstream answered with a page of HTML: is its URL right?", retriable=False)
         else:
-            self._feed = self._feed_stream
-        return self._feed(begun)
+            self._is_stream = True
+        return self.feed(begun)
 
-    def _feed_body(self, chunk: bytes) -> list[Delta]:
-        assert self._body is not None
-        self._body += chunk
-        if len(self._body) > self._event_bytes_max:
+    def _feed_body(self, body: bytearray, chunk: bytes) -> list[Delta]:
+        body += chunk
+        if len(body) > self._event_bytes_max:
             raise upstream_failed(f"The upstream sent a reply of over {self._event_bytes_max} bytes.")
         return []
-
-    def _feed_stream(self, chunk: bytes) -> list[Delta]:
-        return self._take_events(self._sse.feed(chunk))
 
     def _take_events(self, events: list[bytes]) -> list[Delta]:
         """The deltas of these events; an error waits for its turn behind what was said before it."""
@@ -128,7 +128,7 @@ class ChatDecoder:
         except ApiError as error:
             if not out:
                 raise
-            self._error, self.is_done = error, True
+            self._error, self.is_done = untraced(error), True
         return out
 
     def _reply(self, data: bytes, out: list[Delta]) -> None:

@@ -1,0 +1,69 @@
+"""What a request leaves behind: nothing that only the garbage collector would find, since that may come much later."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from core.kit import LIMITS, Telling
+from penstock.dialects.chat_completions.decode import ChatDecoder
+from penstock.errors import ApiError
+from penstock.transcript.deltas import Finish, TextDelta
+from requirements import shows
+
+
+@pytest.fixture(autouse=True)
+def _no_collector() -> Iterator[None]:
+    """What goes in a test goes with its last reference."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def reducer(*deltas: Any) -> Any:
+    telling = Telling()
+    telling.tell(deltas)
+    return telling.reducer
+
+
+def decoder(*chunks: bytes) -> ChatDecoder:
+    decoder = ChatDecoder(inline_think=True, event_bytes_max=LIMITS.upstream_event_bytes_max)
+    for chunk in chunks:
+        decoder.feed(chunk)
+    return decoder
+
+
+def failed_decoder() -> ChatDecoder:
+    """An error that waits behind a text, and is raised in the end."""
+    failed = decoder(SAYS_HI + SAYS_NO)
+    with suppress(ApiError):
+        failed.close()
+    return failed
+
+
+SAYS_HI = b'data: {"choices": [{"delta": {"content": "Hi"}}]}\n\n'
+SAYS_NO = b'data: {"error": {"message": "no"}}\n\n'
+NO_COMPLETION = b"data: []\n\n"
+MACHINES: dict[str, Callable[[], Any]] = {
+    "reducer": reducer,
+    "reducer of a text": lambda: reducer(TextDelta("Hi", []), Finish()),
+    "decoder": decoder,
+    "decoder of a body": lambda: decoder(b'{"choices": ['),
+    "decoder of a stream": lambda: decoder(SAYS_HI),
+    "decoder of an error": lambda: decoder(SAYS_HI + SAYS_NO),
+    "decoder of what is none": lambda: decoder(SAYS_HI + NO_COMPLETION),
+    "decoder that failed": failed_decoder,
+}
+
+
+@shows("memory")
+@pytest.mark.parametrize("machine", MACHINES)
+def test_a_machine_goes_with_its_last_reference(machine: str) -> None:
+    gone = weakref.ref(MACHINES[machine]())
+    assert gone() is None
