@@ -18,7 +18,7 @@ from support import oracle
 from support.mounted import MountedServer
 from support.scripts import NOTE, SCRIPTS, WITH_WEATHER
 from support.server import PenstockServer
-from support.talk import Talk
+from support.talk import TERMINAL, Talk
 from support.told import nameless, post
 from support.upstream import ScriptedUpstream
 
@@ -27,6 +27,7 @@ Json = dict[str, Any]
 DOORS: dict[str, type[PenstockServer]] = {"served": PenstockServer, "mounted": MountedServer}
 TOLD_AS_THEY_ARE = ("text", "non_ascii", "reasoning_then_call", "parallel_calls", "custom_call", "logprobs", "length",
                     "refusal", "cut", "error_midway", "usage_none")  # fmt: skip
+ENDED_WELL = ("response.completed", "response.incomplete")
 CREATE = {"type": "response.create", "model": "text", "input": "Hi"}
 
 
@@ -205,6 +206,94 @@ def test_only_the_last_are_remembered(start: Start, upstream: ScriptedUpstream, 
             talk.turn(model="text", input="More", previous_response_id=response_id)
 
 
+def failing(model: str = "text", **fields: Any) -> Any:
+    return pytest.param({"model": model, "input": "Two", **fields}, id="-".join([model, *fields]))
+
+
+def outcome(talk: Talk, body: dict[str, Any]) -> str:
+    """The code with which a turn is refused, or the type of its last event."""
+    talk.create(**body)
+    while "status" not in (event := talk.hear()) and event["type"] not in TERMINAL:
+        pass
+    talk.told.clear()
+    return str(event["error"]["code"] if "status" in event else event["type"])
+
+
+@shows("ws-eviction")
+@pytest.mark.parametrize(
+    "body",
+    [
+        failing(temperature=3),
+        failing("nobody"),
+        failing("bad_request"),
+        failing("rate_limited"),
+        failing("server_error"),
+        failing("cut"),
+        failing("error_midway"),
+        failing(stream_id="a b"),
+        failing(background=True),
+        failing(generate=1),
+        failing(input=[{"type": "item_reference", "id": "msg_1"}]),
+        failing(conversation="conv_1"),
+    ],
+)
+def test_a_turn_that_fails_evicts_what_it_went_on_from(talk: Talk, body: dict[str, Any]) -> None:
+    """The Open Responses suite's `websocket-failed-continuation-evicts-cache`, and whatever else fails a turn."""
+    first = talk.turn(model="text", input="One", store=False)[-1]["response"]["id"]
+    second = talk.turn(model="text", input="Two", store=False, previous_response_id=first)[-1]["response"]["id"]
+    assert outcome(talk, {"store": False, **body, "previous_response_id": second}) not in ENDED_WELL
+    again = {"model": "text", "input": "Three", "store": False}
+    assert outcome(talk, again | {"previous_response_id": second}) == "previous_response_not_found"
+    assert outcome(talk, again | {"previous_response_id": first}) == "response.completed"
+
+
+@shows("ws-eviction")
+def test_a_queue_that_is_full_evicts_too(start: Start, upstream: ScriptedUpstream, door: type[PenstockServer]) -> None:
+    served = start("--upstream", upstream.url, door=door, PENSTOCK_LIMITS_SOCKET_QUEUE_MAX="1")
+    with Talk(served) as talk:
+        first = talk.turn(model="text", input="One", store=False)[-1]["response"]["id"]
+        talk.create(model="slow", input="Two")
+        assert talk.hear()["type"] == "response.created"
+        talk.create(model="text", input="Three")
+        talk.create(model="text", input="Four", previous_response_id=first)
+        while "status" not in (error := talk.hear()):
+            assert error["type"] not in TERMINAL
+        assert error["status"] == 429
+        talk.end()
+        talk.end()
+        error = talk.refused(CREATE | {"previous_response_id": first})
+        assert error["error"]["code"] == "previous_response_not_found"
+
+
+@shows("ws-eviction")
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"type": "response.create", "model": "length", "input": "Two", "store": False},
+        {"type": "response.steer", "input": "Shorter!"},
+        {"type": "response.steer"},
+        {"type": "response.cancel"},
+    ],
+    ids=["incomplete", "steer", "malformed steer", "unknown event"],
+)
+def test_what_is_no_failed_turn_evicts_nothing(talk: Talk, message: dict[str, Any]) -> None:
+    first = talk.turn(model="text", input="One", store=False)[-1]["response"]["id"]
+    if message["type"] == "response.create":
+        assert outcome(talk, message | {"previous_response_id": first}) == "response.incomplete"
+    else:
+        talk.refused(message | {"previous_response_id": first})
+    talk.turn(model="text", input="Three", store=False, previous_response_id=first)
+
+
+@shows("ws-eviction")
+@pytest.mark.parametrize("model", ["bad_request", "cut"])
+def test_what_is_stored_is_still_known(storing: PenstockServer, model: str) -> None:
+    with Talk(storing) as talk:
+        first = talk.turn(model="text", input="One")[-1]["response"]["id"]
+        assert outcome(talk, {"model": model, "input": "Two", "previous_response_id": first}) not in ENDED_WELL
+        talk.turn(model="text", input="Three", previous_response_id=first)
+
+
 # Streams.
 
 
@@ -273,6 +362,10 @@ WRONG: dict[str, tuple[Any, int, str | None, str]] = {
     "an unknown past": (
         CREATE | {"previous_response_id": "resp_1"}, 400, "previous_response_id", "previous_response_not_found",
     ),
+    "two pasts": (
+        CREATE | {"previous_response_id": "resp_1", "conversation": "conv_1"}, 400, None,
+        "mutually_exclusive_parameters",
+    ),
     "a stream without a name": (CREATE | {"stream_id": ""}, 400, "stream_id", "invalid_stream_id"),
     "a stream with a bad name": (CREATE | {"stream_id": "a b"}, 400, "stream_id", "invalid_stream_id"),
     "a stream with a long name": (CREATE | {"stream_id": "a" * 257}, 400, "stream_id", "invalid_stream_id"),
@@ -280,7 +373,7 @@ WRONG: dict[str, tuple[Any, int, str | None, str]] = {
 }  # fmt: skip
 
 
-@shows("ws-fields", "ws-errors")
+@shows("ws-fields", "ws-errors", "one-past")
 @pytest.mark.parametrize("case", WRONG)
 def test_a_mistake_is_told_and_the_connection_goes_on(talk: Talk, case: str) -> None:
     said, status, param, code = WRONG[case]

@@ -17,6 +17,7 @@ class Requirement(NamedTuple):
 
 _SEEN = "seen with real clients, November 2026"
 _SUITE = "the Open Responses compliance suite"
+_ATTACKS = "attacks of our own, November 2026"
 _UPSTREAMS = "seen with upstreams of Chat Completions"
 
 REQUIREMENTS = (
@@ -122,6 +123,16 @@ REQUIREMENTS = (
     ),
     Requirement("owners", "Nobody reads another owner's rows, by any way.", "litellm 15757, 39548, 39534"),
     Requirement("lean-imports", "Importing is quick and does nothing.", "litellm 10018; mangum 341"),
+    Requirement(
+        "ws-eviction",
+        "A WebSocket turn that fails evicts the response that it named from the connection's memory.",
+        _SUITE,
+    ),
+    Requirement(
+        "one-past",
+        "A conversation and a previous response together are a 400 before either is looked up.",
+        _ATTACKS,
+    ),
     # Quirks of upstreams.
     Requirement("quirk-no-choices", "A chunk may have no choices.", _UPSTREAMS),
     Requirement("quirk-usage", "Usage may come in its own chunk, in the last one, or never.", _UPSTREAMS),

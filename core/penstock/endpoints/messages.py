@@ -30,6 +30,15 @@ Fields: TypeAlias = Mapping[str, msgspec.Raw]
 
 _encode = msgspec.json.Encoder().encode
 
+
+class _Turn(msgspec.Struct, tag_field="type", tag="response.create"):
+    """What is read of a turn that failed. Its body has no type."""
+
+    previous_response_id: str | None = None
+
+
+_decode_turn = msgspec.json.Decoder(_Turn).decode
+
 _STREAM_ID = re.compile(rb'"([A-Za-z0-9_.-]{1,256})"')
 _NO_PART_OF_THE_REQUEST = frozenset({"type", "stream_id", "generate", "stream", "background"})
 
@@ -64,6 +73,14 @@ def request_body(event: ClientEvent, fields: Fields) -> bytes:
         raise invalid(message, "background", "unsupported_parameter")
     request = {name: value for name, value in fields.items() if name not in _NO_PART_OF_THE_REQUEST}
     return _encode(request | {"stream": True})
+
+
+def previous_of(message: bytes) -> str | None:
+    """The response that a turn goes on from, however wrong the rest of the turn is; None for what is no turn."""
+    try:
+        return _decode_turn(message).previous_response_id
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def error_message(error: ApiError, stream: str | None = None) -> bytes:

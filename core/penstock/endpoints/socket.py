@@ -15,7 +15,15 @@ from typing import NamedTuple, TypeAlias
 
 from penstock.channel import GOING_AWAY, Channel, ChannelClosed
 from penstock.endpoints.lanes import Lanes
-from penstock.endpoints.messages import Fields, error_message, read_event, request_body, steer_failed, stream_id
+from penstock.endpoints.messages import (
+    Fields,
+    error_message,
+    previous_of,
+    read_event,
+    request_body,
+    steer_failed,
+    stream_id,
+)
 from penstock.endpoints.responses import told
 from penstock.engine import Engine, Recent
 from penstock.errors import ApiError, invalid, our_fault
@@ -113,6 +121,7 @@ class Socket:
             stream = stream_id(event)
             await self._answer(event.type)(event, fields, stream)
         except ApiError as error:
+            self._forget_past(message)
             await self._refuse(error, stream)
 
     def _answer(self, event_type: str) -> _Answer:
@@ -138,11 +147,13 @@ class Socket:
             try:
                 await self._tell(body, event, stream)
             except ApiError as error:
+                self._forget_past(body)
                 await self._refuse(error, stream)
             except ChannelClosed:
                 raise
             except Exception:
                 _log.exception("a response over WebSocket failed by a fault of this server")
+                self._forget_past(body)
                 await self._refuse(our_fault(), stream)
 
     async def _tell(self, body: bytes, event: ClientEvent, stream: str | None) -> None:
@@ -157,9 +168,16 @@ class Socket:
         run = await self._engine.run(prepared)
         async with aclosing(read_messages(run, told(prepared.plan), stream)) as batches:
             async for messages in batches:
+                if run.has_failed:
+                    self._forget_past(body)
                 self._spoke_at = asyncio.get_running_loop().time()
                 for message in messages:
                     await self._send(message)
+
+    def _forget_past(self, turn: bytes) -> None:
+        """A turn failed: what it went on from is not remembered any more (OpenAI's guide to WebSocket mode)."""
+        if response_id := previous_of(turn):
+            self._recent.forget(response_id)
 
     async def _refuse(self, error: ApiError, stream: str | None = None) -> None:
         _log.info("refused with %d %s", error.status, error.code)

@@ -44,8 +44,12 @@ class Recent:
         self._responses[response.id] = _Remembered(items, size)
         self._size += size
         while self._is_too_much():
-            oldest = next(iter(self._responses))
-            self._size -= self._responses.pop(oldest).size
+            self.forget(next(iter(self._responses)))
+
+    def forget(self, response_id: str) -> None:
+        """Remember that response no longer."""
+        if found := self._responses.pop(response_id, None):
+            self._size -= found.size
 
     def _is_too_much(self) -> bool:
         limits = self._limits

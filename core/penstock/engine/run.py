@@ -69,6 +69,11 @@ class Run:
         """Whether its terminal event was recorded, kept or not."""
         return self._transcript.is_ended
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether its terminal event says that it failed."""
+        return self.is_ended and self.response.status == "failed"
+
     async def open(self) -> None:
         """Wait until the upstream accepts. Raises `ApiError`: until here an error is an HTTP status.
 
