@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import openai
 import pytest
+from openai.types.responses import Response
 
 from memory.judge import Peer
 from requirements import shows
@@ -131,9 +133,29 @@ def test_what_cannot_be_chained_on(a: Peer, upstream: ScriptedUpstream, previous
     assert not upstream.completions
 
 
-def test_not_with_a_conversation(a: Peer) -> None:
-    made = a.create(model="text", input="One")
-    conversation = a.client.conversations.create()
+@shows("one-past")
+@pytest.mark.parametrize("path", ["/responses", "/responses/compact", "/responses/input_tokens"])
+@pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
+@pytest.mark.parametrize("form", [str, lambda conversation_id: {"id": conversation_id}], ids=["id", "object"])
+def test_one_past_at_most(
+    a: Peer, upstream: ScriptedUpstream, path: str, known: bool, form: Callable[[str], object]
+) -> None:
+    """Neither is looked up: whether they are there is not told."""
+    previous = a.create(model="text", input="One").id if known else "resp_1"
+    conversation = a.client.conversations.create().id if known else "conv_1"
+    upstream.forget()
+    body = {"model": "text", "input": "Two", "previous_response_id": previous, "conversation": form(conversation)}
     with pytest.raises(openai.BadRequestError) as caught:
-        a.create(model="text", input="Two", previous_response_id=made.id, conversation=conversation.id)
-    assert caught.value.param == "previous_response_id"
+        a.client.post(path, body=body, cast_to=object)
+    assert (caught.value.param, caught.value.code) == (None, "mutually_exclusive_parameters")
+    assert not upstream.completions
+
+
+@shows("one-past")
+@pytest.mark.parametrize("absent", ["previous_response_id", "conversation"])
+def test_null_is_no_past(a: Peer, absent: str) -> None:
+    made = a.create(model="text", input="One")
+    past = {"previous_response_id": made.id, "conversation": a.client.conversations.create().id, absent: None}
+    body = {"model": "text", "input": "Two", **past}
+    told = a.client.post("/responses", body=body, cast_to=Response)
+    assert told.status == "completed"

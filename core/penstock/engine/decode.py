@@ -6,7 +6,7 @@ or whether a tool is there, later steps say.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -48,6 +48,7 @@ class Decoded(msgspec.Struct):
 def decode(body: bytes, limits: Limits) -> Decoded:
     """Read the body of `POST /responses`. Raises `ApiError` 400 for anything that is not a legal one."""
     request, fields = read_body(body, CreateResponse, items="input")
+    _check_past(fields)
     _check_lists(request, limits)
     _check_schema(request)
     return Decoded(request, {name: fields[name] for name in fields.keys() - _KNOWN})
@@ -56,10 +57,18 @@ def decode(body: bytes, limits: Limits) -> Decoded:
 def decode_compaction(body: bytes, limits: Limits) -> Decoded:
     """Read the body of `POST /responses/compact`, as a request that is not stored. Raises `ApiError` 400."""
     asked, fields = read_body(body, CompactResponse, items="input")
+    _check_past(fields)
     known = set(CompactResponse.__struct_fields__) - {"unknown"}
     request = CreateResponse(**{name: getattr(asked, name) for name in known - _OF_A_TURN}, store=False)
     _check_lists(request, limits)
     return Decoded(request, {name: fields[name] for name in fields.keys() - known})
+
+
+def _check_past(fields: Mapping[str, msgspec.Raw]) -> None:
+    """A request goes on from one past: that of a conversation, or that of a response."""
+    if all(fields.get(name, NULL) != NULL for name in ("previous_response_id", "conversation")):
+        message = "'previous_response_id' and 'conversation' cannot be used together: a conversation has its own past."
+        raise invalid(message, code="mutually_exclusive_parameters")
 
 
 def _check_lists(request: CreateResponse, limits: Limits) -> None:

@@ -54,7 +54,7 @@ async def resolve(
 
     `recall` is asked before the store is.
     """
-    _check_combination(request)
+    _check_background(request)
     own, compacts = _without_trigger(_own_items(request))
     recalled = recall(request.previous_response_id) if recall and request.previous_response_id else None
     if store is None:
@@ -86,10 +86,7 @@ async def _earlier(request: CreateResponse, store: Store | None, owner: str, lim
     return []
 
 
-def _check_combination(request: CreateResponse) -> None:
-    if request.previous_response_id is not None and request.conversation is not None:
-        message = "'previous_response_id' and 'conversation' cannot be used together: a conversation has its own past."
-        raise invalid(message, "previous_response_id")
+def _check_background(request: CreateResponse) -> None:
     if request.background and request.store is False:
         raise invalid("A background response must be stored: 'store' cannot be false.", "store")
 
