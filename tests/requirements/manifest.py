@@ -121,6 +121,11 @@ REQUIREMENTS = (
         "An error after the first byte is response.failed; usage is asked of the upstream.",
         "GoModel 1048; litellm 39069",
     ),
+    Requirement(
+        "erased",
+        "What was deleted, or has expired, is in no byte of the SQLite file or of its log.",
+        _ATTACKS,
+    ),
     Requirement("owners", "Nobody reads another owner's rows, by any way.", "litellm 15757, 39548, 39534"),
     Requirement("lean-imports", "Importing is quick and does nothing.", "litellm 10018; mangum 341"),
     Requirement(

@@ -3,6 +3,8 @@
 What a method has returned from outlives this process, killed or not, and with `synchronous` FULL the power's failing
 too; NORMAL spares a wait for the disk at each commit, and a power failure may then take the last commits with it, never
 the file.
+
+What was deleted, or has expired and was swept, is in no byte of the file or of its log any more.
 """
 
 from __future__ import annotations
@@ -52,6 +54,7 @@ class SqliteStore:
         """Remove a response and all that is its own."""
         return await self._writer.run(
             lambda db: responses.delete(db, owner, response_id, now_s()),
+            erases=True,
             then=lambda _: self._waiting.wake(response_id),
         )
 
@@ -117,11 +120,13 @@ class SqliteStore:
 
     async def update_conversation(self, owner: str, conversation_id: str, metadata: bytes) -> bool:
         """Replace its metadata."""
-        return await self._writer.run(lambda db: conversations.update(db, owner, conversation_id, metadata, now_s()))
+        return await self._writer.run(
+            lambda db: conversations.update(db, owner, conversation_id, metadata, now_s()), erases=True
+        )
 
     async def delete_conversation(self, owner: str, conversation_id: str) -> bool:
         """Remove it and its items."""
-        return await self._writer.run(lambda db: conversations.delete(db, owner, conversation_id, now_s()))
+        return await self._writer.run(lambda db: conversations.delete(db, owner, conversation_id, now_s()), erases=True)
 
     async def add_items(self, owner: str, conversation_id: str, items: Sequence[StoredItem]) -> bool:
         """Add items at its end."""
@@ -150,7 +155,7 @@ class SqliteStore:
     async def delete_item(self, owner: str, conversation_id: str, item_id: str) -> bool:
         """Remove one item of it."""
         return await self._writer.run(
-            lambda db: conversations.delete_item(db, owner, conversation_id, item_id, now_s())
+            lambda db: conversations.delete_item(db, owner, conversation_id, item_id, now_s()), erases=True
         )
 
     async def lock_conversation(self, conversation_id: str, *, writer: str, now: float, until: float) -> bool:
@@ -171,7 +176,7 @@ class SqliteStore:
 
     async def sweep(self, *, now: float, limit: int) -> int:
         """Remove what has expired."""
-        return await self._writer.run(lambda db: retention.sweep(db, now, limit))
+        return await self._writer.run(lambda db: retention.sweep(db, now, limit), erases=True)
 
     async def stats(self) -> dict[str, int]:
         """How much there is."""

@@ -3,6 +3,9 @@
 What is asked for while a commit runs waits together and becomes the next transaction: the disk is waited for once for
 all of it. Each operation has a savepoint, so that one which fails fails alone. A caller hears of its operation after
 the commit, never before.
+
+What an operation erases is still in the write-ahead log, in the pages as they were before. So the log is copied into
+the file and cut to nothing right after such a commit, or as soon as no reader needs it any more.
 """
 
 from __future__ import annotations
@@ -25,16 +28,19 @@ _GROUP_MAX = 256
 """How many operations one transaction takes."""
 _PENDING_MAX = 10_000
 """How many operations may wait; more are refused, since they would wait too long."""
+_ERASE_AGAIN_S = 0.1
+"""When the log is cut that could not be cut before, since a reader or another process was using it."""
 
 
 class _Operation:
     """Something to do, and whom to tell."""
 
     def __init__(
-        self, do: Callable[[sqlite3.Connection], Any], *, alone: bool, then: Callable[[Any], None] | None
+        self, do: Callable[[sqlite3.Connection], Any], *, alone: bool, erases: bool, then: Callable[[Any], None] | None
     ) -> None:
         self.do = do
         self.alone = alone
+        self.erases = erases
         self.then = then
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[Any] = self.loop.create_future()
@@ -62,6 +68,8 @@ class Writer:
         self._operations: SimpleQueue[_Operation | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._db: sqlite3.Connection | None = None
+        self._log_is_stale = False
+        """Whether the write-ahead log may have pages with what was erased."""
         self._closed = False
 
     async def run(
@@ -69,16 +77,18 @@ class Writer:
         do: Callable[[sqlite3.Connection], T],
         *,
         alone: bool = False,
+        erases: bool = False,
         then: Callable[[T], None] | None = None,
     ) -> T:
         """What `do` gives, once it is durable.
 
-        `do` may run again where a transaction is lost. `alone`: it is in no transaction but its own. `then` is called
-        with the result in any case, also when the caller has been cancelled meanwhile.
+        `do` may run again where a transaction is lost. `alone`: it is in no transaction but its own. `erases`: where it
+        gives something that is true, contents were removed, which must not stay in the log. `then` is called with the
+        result in any case, also when the caller has been cancelled meanwhile.
         """
         if self._closed or self._operations.qsize() >= _PENDING_MAX:
             raise unavailable()
-        operation = _Operation(do, alone=alone, then=then)
+        operation = _Operation(do, alone=alone, erases=erases, then=then)
         self._operations.put(operation)
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="penstock-sqlite-writer", daemon=True)
@@ -104,13 +114,18 @@ class Writer:
             except Exception as error:  # whatever it is, the thread lives on, and whoever asked is told
                 self._fail(group, error)
                 self._drop()
-            _tell(group)
+            _tell([operation for operation in group if not operation.erases])
+            self._cut_log()
+            _tell([operation for operation in group if operation.erases])
         self._drop()
 
     def _take(self) -> tuple[list[_Operation], bool]:
-        """What waits, one at least, and whether more may come."""
+        """What waits, and whether more may come; nothing where it is time to cut the log."""
         group: list[_Operation] = []
-        operation = self._operations.get()
+        try:
+            operation = self._operations.get(timeout=_ERASE_AGAIN_S if self._log_is_stale else None)
+        except Empty:
+            return group, True
         while operation is not None:
             group.append(operation)
             if len(group) == _GROUP_MAX:
@@ -122,13 +137,23 @@ class Writer:
         return group, False
 
     def _do(self, group: list[_Operation]) -> None:
-        self._db = self._db or self._open()
+        if self._db is None:
+            self._db = self._open()
+            self._log_is_stale = True  # a process that was killed may not have cut it
         together = [operation for operation in group if not operation.alone]
         if together:
             self._commit(self._db, together)
         for operation in group:
             if operation.alone:
                 self._attempt(self._db, operation)
+        self._log_is_stale |= any(operation.erases and operation.result for operation in group)
+
+    def _cut_log(self) -> None:
+        """Copy the log into the file and cut it to nothing, if that is due; whatever hinders it is met again later."""
+        if self._log_is_stale and self._db is not None:
+            with suppress(sqlite3.Error):
+                [is_busy, *_] = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                self._log_is_stale = bool(is_busy)
 
     def _drop(self) -> None:
         """Close the connection; the next operation, if there is one, opens another."""
