@@ -138,6 +138,21 @@ REQUIREMENTS = (
         "A conversation and a previous response together are a 400 before either is looked up.",
         _ATTACKS,
     ),
+    Requirement(
+        "repeated-call-ids",
+        "A call id may come again in a later turn: an output belongs to the nearest earlier call that has none yet.",
+        "hermes-agent 102629; open-webui 28305; qwen-code 5099",
+    ),
+    Requirement(
+        "call-ids-of-a-turn",
+        "Calls of one turn have distinct ids for the client, also where the upstream gave none or one twice.",
+        f"qwen-code 5099; {_ATTACKS}",
+    ),
+    Requirement(
+        "reasoning-required",
+        "A preset's upstream that wants the field of thoughts with every message gets it, empty where there are none.",
+        "continue 11285; GitNexus 43; openai-agents-js 791",
+    ),
     # Quirks of upstreams.
     Requirement("quirk-no-choices", "A chunk may have no choices.", _UPSTREAMS),
     Requirement("quirk-usage", "Usage may come in its own chunk, in the last one, or never.", _UPSTREAMS),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from penstock.calling import CALLS, OUTPUTS, SILENT
+from penstock.calling.pairing import Pairs, pair
 from penstock.wire import CompactionItem, InputItem, Message, ReasoningItem
 
 
@@ -42,7 +43,7 @@ def _staying(items: Sequence[InputItem], leading: int) -> set[int]:
 
 def _units(items: Sequence[InputItem]) -> list[list[int]]:
     """The items' places by what belongs together, those that begin first at the front."""
-    grouping = _Grouping()
+    grouping = _Grouping(pair(items))
     for index, item in enumerate(items):
         grouping.add(index, item)
     return sorted((unit for unit in grouping.units if unit), key=min)
@@ -51,21 +52,21 @@ def _units(items: Sequence[InputItem]) -> list[list[int]]:
 class _Grouping:
     """Takes items one after the other, and knows the assistant's turn that is going on."""
 
-    def __init__(self) -> None:
+    def __init__(self, pairs: Pairs) -> None:
         self.units: list[list[int]] = []
+        self._pairs = pairs
         self._turn: list[int] | None = None
         self._has_spoken = False
         """Whether that turn has a text or a call already: thoughts, or another text, begin the next one."""
-        self._by_call: dict[str, list[int]] = {}
+        self._unit_of: dict[int, list[int]] = {}
+        """The unit of each call, and of each output that stands before its call, by its place."""
 
     def add(self, index: int, item: InputItem) -> None:
         """The next item, at its place."""
-        if read_call := CALLS.get(type(item)):
-            turn = self._speak(index, begins=False)
-            if type(item) not in OUTPUTS:  # else it is its own output, and may have no id
-                self._join(turn, read_call(item).call_id)
-        elif read_output := OUTPUTS.get(type(item)):
-            self._answer(index, read_output(item).call_id)
+        if type(item) in CALLS:
+            self._join(self._speak(index, begins=False), index)
+        elif type(item) in OUTPUTS:
+            self._answer(index)
         elif isinstance(item, ReasoningItem):
             self._think(index)
         elif isinstance(item, Message) and item.role == "assistant":
@@ -94,18 +95,18 @@ class _Grouping:
         self._has_spoken = True
         return self._turn
 
-    def _join(self, turn: list[int], call_id: str) -> None:
+    def _join(self, turn: list[int], index: int) -> None:
         """A call, and its output where that came before it."""
-        early = self._by_call.get(call_id)
+        early = self._unit_of.get(self._pairs.output_of.get(index, index))
         if early is not None and early is not turn:
             turn.extend(early)
             early.clear()
-        self._by_call[call_id] = turn
+        self._unit_of[index] = turn
 
-    def _answer(self, index: int, call_id: str) -> None:
+    def _answer(self, index: int) -> None:
         self._turn = None
-        unit = self._by_call.get(call_id)
+        unit = self._unit_of.get(self._pairs.call_of.get(index, index))
         if unit is None:
-            self._by_call[call_id] = self._unit(index)
+            self._unit_of[index] = self._unit(index)
         else:
             unit.append(index)

@@ -75,6 +75,7 @@ class Reducer:
         self._seal = seal
         self._said: Lane | None = None
         self._calls: dict[int, _PendingCall] = {}
+        self._call_ids: set[str] = set()
         self._usage: Usage | None = None
         self._incomplete: IncompleteReason | None = None
         self._fault: ResponseError | None = None
@@ -209,7 +210,14 @@ class Reducer:
         """A call begins. A function that was never offered comes back as it was called: the client may know it."""
         self._count_item()
         form = self._forms.get(name) or FunctionForm(name)
-        return call_lane(self._transcript, self._new_id, form, name, call_id or self._new_id("call_"))
+        return call_lane(self._transcript, self._new_id, form, name, self._unique(call_id))
+
+    def _unique(self, call_id: str | None) -> str:
+        """The upstream's id of a call; one of ours where it gave none, or the same to another call of the turn."""
+        if call_id is None or call_id in self._call_ids:
+            call_id = self._new_id("call_")
+        self._call_ids.add(call_id)
+        return call_id
 
     def _turn(self) -> None:
         """The model turns to something else: a call that is whole ends, so that a client may run it meanwhile.

@@ -207,3 +207,14 @@ def _place(items: list[InputItem], item: InputItem) -> int:
 
 def _cost(items: list[InputItem], tokens: list[int], kept: list[InputItem]) -> int:
     return sum(tokens[_place(items, item)] for item in kept)
+
+
+@shows("repeated-call-ids")
+def test_an_output_goes_with_the_nearest_call_of_its_id() -> None:
+    items = [
+        *(said(USER, "1"), call("call_0"), output("call_0")),
+        *(said(USER, "2"), call("call_0"), output("call_0")),
+        said(USER, "3"),
+    ]
+    assert cut(items, 4) == items[3:]
+    assert cut(items, 3) == [items[4], items[5], items[6]]

@@ -387,3 +387,12 @@ def test_many_pieces_make_one_text() -> None:
     telling = told(*[text("x")] * 20_000, Finish())
     assert outline(check(telling)) == [("message", "completed", "x" * 20_000)]
     assert len(telling.events) == 20_000 + 8
+
+
+@shows("call-ids-of-a-turn")
+def test_calls_of_one_turn_have_ids_of_their_own() -> None:
+    given = ("call_0", "call_0", None, None)
+    telling = told(*(call(lane, "{}", "look", call_id) for lane, call_id in enumerate(given)))
+    first, *others = [item["call_id"] for item in to_json(telling.transcript.snapshot())["output"]]
+    assert first == "call_0"
+    assert len({first, *others}) == 4

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from penstock.calling import CALLS, OUTPUTS, SILENT, Call, Offer, Output
-from penstock.errors import invalid
+from penstock.calling.pairing import Pairs, pair
+from penstock.errors import ApiError, invalid
 from penstock.ports import Choice, Turn
 from penstock.wire import (
     NULL,
@@ -117,8 +118,8 @@ def messages(instructions: str | None, items: Sequence[InputItem], options: wire
     writer = _Writer(options, _outputs(items))
     if instructions:
         writer.system(instructions)
-    for index, item in enumerate(items):
-        writer.write(item, f"input[{index}]")
+    for place, item in enumerate(items):
+        writer.write(item, place)
     return _merge_system(writer.close(), options)
 
 
@@ -129,47 +130,34 @@ class _Given(NamedTuple):
     param: str
 
 
-_PAIRED = CALLS.keys() ^ OUTPUTS.keys()
-"""Calls and outputs that are items of their own. What is both in one needs no partner."""
-
-
-def _outputs(items: Sequence[InputItem]) -> dict[str, _Given]:
-    """Every call's output by `call_id`, and the proof that each call has one and each output a call."""
-    outputs: dict[str, _Given] = {}
-    calls: set[str] = set()
-    for index, item in enumerate(items):
-        if type(item) not in _PAIRED:
-            continue
-        if read_output := OUTPUTS.get(type(item)):
-            output = read_output(item)
-            if output.call_id in outputs:
-                raise invalid(f"More than one output for call_id '{output.call_id}'.", f"input[{index}].call_id")
-            outputs[output.call_id] = _Given(output, f"input[{index}]")
-        elif (call_id := CALLS[type(item)](item).call_id) in calls:
-            raise invalid(f"More than one call with call_id '{call_id}'.", f"input[{index}].call_id")
-        else:
-            calls.add(call_id)
-    _check_pairs(items, calls, outputs)
+def _outputs(items: Sequence[InputItem]) -> dict[int, _Given]:
+    """Every call's output by the call's place. Raises `ApiError` for a call without one, and the reverse."""
+    pairs = pair(items)
+    if pairs.alone:
+        raise _lonely(items, pairs)
+    outputs: dict[int, _Given] = {}
+    for call, output in pairs.output_of.items():
+        item = items[output]
+        outputs[call] = _Given(OUTPUTS[type(item)](item), f"input[{output}]")
     return outputs
 
 
-def _check_pairs(items: Sequence[InputItem], calls: set[str], outputs: dict[str, _Given]) -> None:
-    if calls == outputs.keys():
-        return
-    for index, item in enumerate(items):
-        if type(item) not in _PAIRED:
-            continue
-        read_call, read_output = CALLS.get(type(item)), OUTPUTS.get(type(item))
-        if read_call and (call_id := read_call(item).call_id) not in outputs:
-            raise invalid(f"No tool output found for call_id '{call_id}'.", f"input[{index}]")
-        if read_output and (call_id := read_output(item).call_id) not in calls:
-            raise invalid(f"No tool call found for the output with call_id '{call_id}'.", f"input[{index}]")
+def _lonely(items: Sequence[InputItem], pairs: Pairs) -> ApiError:
+    """What is wrong with the first call or output that has no partner."""
+    place = pairs.alone[0]
+    item = items[place]
+    if read_call := CALLS.get(type(item)):
+        return invalid(f"No tool output found for call_id '{read_call(item).call_id}'.", f"input[{place}]")
+    call_id = OUTPUTS[type(item)](item).call_id
+    if any(OUTPUTS[type(items[other])](items[other]).call_id == call_id for other in pairs.call_of):
+        return invalid(f"More than one output for call_id '{call_id}'.", f"input[{place}].call_id")
+    return invalid(f"No tool call found for the output with call_id '{call_id}'.", f"input[{place}]")
 
 
 class _Writer:
     """Writes items as messages; what the assistant did between two other messages is one turn of its own."""
 
-    def __init__(self, options: wire.Options, outputs: dict[str, _Given]) -> None:
+    def __init__(self, options: wire.Options, outputs: dict[int, _Given]) -> None:
         self._options = options
         self._outputs = outputs
         self._messages: list[wire.ChatMessage] = []
@@ -177,10 +165,11 @@ class _Writer:
         self._texts: list[str] = []
         self._calls: list[tuple[Call, _Given]] = []
 
-    def write(self, item: InputItem, param: str) -> None:
-        """Take the next item; `param` is its place in the request, for errors."""
+    def write(self, item: InputItem, place: int) -> None:
+        """Take the next item."""
+        param = f"input[{place}]"
         if read_call := CALLS.get(type(item)):
-            self._call(read_call(item), OUTPUTS.get(type(item)), item, param)
+            self._call(read_call(item), OUTPUTS.get(type(item)), item, place)
         elif type(item) in OUTPUTS:
             self._end_turn()
         elif isinstance(item, ReasoningItem):
@@ -200,12 +189,12 @@ class _Writer:
         self._end_turn()
         return self._messages
 
-    def _call(self, call: Call, own_output: Callable[[Any], Output] | None, item: InputItem, param: str) -> None:
+    def _call(self, call: Call, own_output: Callable[[Any], Output] | None, item: InputItem, place: int) -> None:
         """A call, with the output that follows it: its own, or that of another item."""
         if own_output is None:
-            given = self._outputs[call.call_id]
+            given = self._outputs[place]
         else:
-            given = _Given(own_output(item), param)
+            given = _Given(own_output(item), f"input[{place}]")
             call.call_id = call.call_id or f"call_{len(self._messages)}_{len(self._calls)}"
         self._calls.append((call, given))
 
@@ -231,8 +220,9 @@ class _Writer:
             return
         text = "".join(self._texts) if self._texts else None
         message = wire.ChatMessage(role="assistant", content=text)
-        if self._thoughts and self._options.reasoning_field != "none":
-            setattr(message, self._options.reasoning_field, "\n".join(self._thoughts))
+        options = self._options
+        if (self._thoughts or options.reasoning_required) and options.reasoning_field != "none":
+            setattr(message, options.reasoning_field, "\n".join(self._thoughts))
         if self._calls:
             message.tool_calls = [_tool_call(call) for call, _ in self._calls]
         if self._texts or self._calls:  # thoughts that led to nothing have no message to stand in

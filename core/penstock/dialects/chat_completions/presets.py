@@ -50,6 +50,7 @@ PRESETS: dict[Preset, Options] = {
         system_role="system",  # the only such role that it documents
         system_messages="leading",  # nothing is said against later ones
         reasoning_field="reasoning_content",  # where the model called tools, they must come back with the call
+        reasoning_required=True,  # in thinking mode it refuses a history in which a message lacks the field
         max_tokens_field="max_tokens",  # the only one that it documents
     ),
 }

@@ -29,6 +29,8 @@ class Options(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=T
     """Which of them become one message: those at the start, all of them (moved to the start), or none."""
     reasoning_field: Literal["reasoning_content", "reasoning", "none"] = "reasoning_content"
     """Where an assistant message of the history carries its thoughts; `none` leaves them out."""
+    reasoning_required: bool = False
+    """Whether every assistant message has that field, with an empty text where there are no thoughts."""
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     """What the upstream calls the limit of output tokens."""
     inline_think: bool = False

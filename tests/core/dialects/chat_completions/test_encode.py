@@ -125,6 +125,31 @@ MESSAGES: dict[str, tuple[list[Json], list[Json]]] = {
     "an answer after a call": ([call(), gave(), ASSISTANT], [called(C), tool(), ASSISTANT]),
     "an answer between a call and its output": ([call(), ASSISTANT, gave()], [called(C), tool(), ASSISTANT]),
     "an output before its call": ([gave(), call(), USER], [called(C), tool(), USER]),
+    "an id that comes again": (
+        [call(), gave(), call("c", "g", "[]"), gave("too"), USER],
+        [called(C), tool(), called(("c", "g", "[]")), tool("too"), USER],
+    ),
+    "an id that comes again before it was answered": (
+        [call(), USER, call("c", "g", "[]"), gave("second"), gave("first")],
+        [called(C), tool("first"), USER, called(("c", "g", "[]")), tool("second")],
+    ),
+    "one id for calls side by side": (
+        [call(), call("c", "g", "[]"), gave("first"), gave("second")],
+        [called(C, ("c", "g", "[]")), tool("first"), tool("second")],
+    ),
+    "a message between calls and outputs of one id": (
+        [call(), USER, gave("1"), call(), USER, gave("2")],
+        [called(C), tool("1"), USER, called(C), tool("2"), USER],
+    ),
+    "a custom call by the id of a function's": (
+        [
+            call(),
+            gave(),
+            {"type": "custom_tool_call", "call_id": "c", "name": "note", "input": "a"},
+            {"type": "custom_tool_call_output", "call_id": "c", "output": "noted"},
+        ],
+        [called(C), tool(), called(("c", "note", '{"input":"a"}')), tool("noted")],
+    ),
     "an output in parts": ([call(), gave([TEXT, TEXT])], [called(C), tool("Look\nLook")]),
     "an output without anything": ([call(), gave([])], [called(C), tool("")]),
     "an image in an output": (
@@ -233,7 +258,13 @@ FAULTS: dict[str, tuple[list[Json], str, str]] = {
     "a call without output": ([USER, call()], "input[1]", "No tool output found for call_id 'c'"),
     "an output without call": ([USER, gave()], "input[1]", "No tool call found for the output with call_id 'c'"),
     "two outputs": ([call(), gave(), gave()], "input[2].call_id", "More than one output for call_id 'c'"),
-    "two calls": ([call(), USER, call(), gave()], "input[2].call_id", "More than one call with call_id 'c'"),
+    "two calls": ([call(), USER, call(), gave()], "input[0]", "No tool output found for call_id 'c'"),
+    "one call too many": ([call(), gave(), call()], "input[2]", "No tool output found for call_id 'c'"),
+    "one output too many": (
+        [call(), gave(), USER, call(), gave(), gave()],
+        "input[5].call_id",
+        "More than one output for call_id 'c'",
+    ),
     "a custom output of no call": (
         [{"type": "custom_tool_call_output", "call_id": "x", "output": ""}],
         "input[0]",

@@ -7,6 +7,7 @@ import pytest
 
 from core.kit import LIMITS, plan
 from penstock.dialects.chat_completions import PRESETS, ChatCompletions, Preset
+from requirements import shows
 
 CONVERSATION: list[dict[str, Any]] = [
     {"role": "developer", "content": "A"},
@@ -40,3 +41,13 @@ def test_what_a_request_says(name: Preset) -> None:
     [assistant] = [message for message in body["messages"] if message["role"] == "assistant"]
     assert {key for key in assistant if key.startswith("reasoning")} == ({thoughts} if thoughts else set())
     assert {key: body[key] for key in body if key.startswith("max_")} == {bound: 20}
+
+
+@shows("reasoning-required")
+def test_deepseek_gets_the_field_of_thoughts_with_every_message_of_the_assistant() -> None:
+    call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
+    given = {"type": "function_call_output", "call_id": "c", "output": "done"}
+    turn = plan(input=[call, given]).turn
+    for name in SAID:
+        body = json.loads(ChatCompletions(PRESETS[name], LIMITS).encode(turn).body)
+        assert body["messages"][0].get("reasoning_content") == ("" if name == "deepseek" else None)
