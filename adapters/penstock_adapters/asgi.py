@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeAlias
 
 from penstock.channel import ChannelClosed
-from penstock.errors import ApiError
-from penstock.http import Reply, Request, error_reply, identified
+from penstock.engine.watch import ClientLeft
+from penstock.http import Reply, Request, Stream, body_too_long
 from penstock.ports import Headers
 from penstock.service import Service
 
@@ -22,10 +23,6 @@ Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _OUR_FAULT = 1011
 _REFUSED = 1008
-
-
-class ClientDisconnected(Exception):
-    """The client left before its request was whole."""
 
 
 class AsgiApp:
@@ -44,20 +41,12 @@ class AsgiApp:
             await self._websocket(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = _headers(scope)
-        try:
-            body = await _read_body(headers, receive, self.service.limits.body_bytes_max)
-        except ClientDisconnected:
-            return
-        except ApiError as error:
-            await _send_reply(identified(error_reply(error), headers), send)
-            return
         request = Request(
             method=scope["method"],
             path=_path(scope),
             query=_query(scope),
-            headers=headers,
-            body=body,
+            headers=_headers(scope),
+            receive=partial(_read_body, receive),
             disconnected=_disconnected(receive),
         )
         await _send_reply(await self.service.handle(request), send)
@@ -145,14 +134,17 @@ def _encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
 
 
 def _headers(scope: Scope) -> dict[str, str]:
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    """The headers by name; the values of one that comes twice are a list with commas (RFC 9110, section 5.3)."""
+    fields: list[tuple[bytes, bytes]] = scope["headers"]
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in fields}
+    if len(headers) < len(fields):
+        for name in headers:
+            headers[name] = ", ".join(value.decode("latin-1") for key, value in fields if key == name.encode("latin-1"))
+    return headers
 
 
-async def _read_body(headers: dict[str, str], receive: Receive, bytes_max: int) -> bytes:
-    """The body as it was sent. Raises `ApiError` 413 as soon as it is known to be too long."""
-    length = headers.get("content-length", "")
-    if length.isdecimal() and int(length) > bytes_max:
-        raise _too_long(bytes_max)
+async def _read_body(receive: Receive, bytes_max: int) -> bytes:
+    """The body as it was sent. Raises `ApiError` 413 as soon as it is known to be too long, and `ClientLeft`."""
     message = await receive()
     if message["type"] == "http.request" and not message.get("more_body"):
         body: bytes = message.get("body", b"")
@@ -161,16 +153,11 @@ async def _read_body(headers: dict[str, str], receive: Receive, bytes_max: int) 
     while message["type"] == "http.request":
         pieces += message.get("body", b"")
         if len(pieces) > bytes_max:
-            raise _too_long(bytes_max)
+            raise body_too_long(bytes_max)
         if not message.get("more_body"):
             return bytes(pieces)
         message = await receive()
-    raise ClientDisconnected
-
-
-def _too_long(bytes_max: int) -> ApiError:
-    message = f"The body of the request is too long: at most {bytes_max} bytes are taken."
-    return ApiError(message, status=413, code="request_too_large")
+    raise ClientLeft
 
 
 def _disconnected(receive: Receive) -> Callable[[], Awaitable[None]]:
@@ -184,17 +171,22 @@ def _disconnected(receive: Receive) -> Callable[[], Awaitable[None]]:
 async def _send_reply(reply: Reply, send: Send) -> None:
     """Send a reply; a stream piece by piece, each when the last was taken, so that a slow client slows its upstream."""
     headers = _encoded(reply.headers)
-    if isinstance(reply.body, bytes):
-        headers.append((b"content-length", str(len(reply.body)).encode()))
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await send({"type": "http.response.body", "body": reply.body})
-        return
+    start = {"type": "http.response.start", "status": reply.status, "headers": headers}
+    with suppress(OSError):  # the client left, or what it is told was cut: either way the server closes its connection
+        if isinstance(reply.body, bytes):
+            headers.append((b"content-length", str(len(reply.body)).encode()))
+        if reply.body is None or isinstance(reply.body, bytes):
+            await send(start)
+            await send({"type": "http.response.body", "body": reply.body or b""})
+        else:
+            await _send_stream(start, reply.body, send)
+
+
+async def _send_stream(start: MutableMapping[str, Any], stream: Stream, send: Send) -> None:
     try:
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        async for piece in reply.body:
+        await send(start)
+        async for piece in stream:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
-    except OSError:
-        """The client left, or what it is told was cut: either way the server closes its connection."""
     finally:
-        await reply.body.aclose()
+        await stream.aclose()

@@ -1,7 +1,8 @@
 """Who may ask: API keys, and while there are none, only pages and programs of this machine.
 
 It knows headers and keys. A browser on this machine can be made to post to a local port by any page, or by a name that
-is made to point here (DNS rebinding); so without keys both `Host` and `Origin` must be local, or allowed by setting.
+is made to point here (DNS rebinding); so without keys `Host` must be local or allowed by setting, and `Origin` too
+where there is one.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import msgspec
 
 from penstock import ids
 from penstock.errors import ApiError
+from penstock.origins import NO_ORIGINS, Origins
 from penstock.secrets import Secret
 
 ANONYMOUS = "anonymous"
@@ -56,12 +58,14 @@ class Access:
         named: Sequence[AccessKey] = (),
         allowed_hosts: Iterable[str] = (),
         any_host: bool = False,
+        origins: Origins = NO_ORIGINS,
         now_s: ids.Now = ids.now_s,
     ) -> None:
         self._keys = [*map(_plain_key, keys), *named]
         self._now_s = now_s
         self._allowed_hosts = _LOCAL | {name.lower() for name in allowed_hosts}
         self._any_host = any_host
+        self._origins = origins
 
     def check(self, headers: Mapping[str, str]) -> str:
         """The caller as the owner of rows; without keys everybody is the one anonymous owner.
@@ -87,12 +91,12 @@ class Access:
         return key.owner
 
     def _check_local(self, headers: Mapping[str, str]) -> None:
-        host = headers.get("host")
-        if host and not self._any_host and _host_name(f"//{host}") not in self._allowed_hosts:
-            raise _foreign("Host", "allowed_hosts")
+        host = headers.get("host", "")
+        if not self._any_host and _host_name(f"//{host}") not in self._allowed_hosts:
+            raise _foreign("with this 'Host'" if host else "without a 'Host'", "allowed_hosts")
         origin = headers.get("origin")
-        if origin and _host_name(origin) not in self._allowed_hosts:
-            raise _foreign("Origin", "allowed_hosts")
+        if origin and _host_name(origin) not in self._allowed_hosts and not self._origins.allow(origin):
+            raise _foreign("with this 'Origin'", "allowed_hosts, or the page to allowed_origins")
 
 
 def _plain_key(key: Secret) -> AccessKey:
@@ -115,9 +119,9 @@ def _host_name(url: str) -> str | None:
         return None
 
 
-def _foreign(header: str, setting: str) -> ApiError:
+def _foreign(which: str, setting: str) -> ApiError:
     message = (
-        f"Requests with this '{header}' are refused while the server has no API keys. "
+        f"Requests {which} are refused while the server has no API keys. "
         f"Configure API keys, or add the name to {setting}."
     )
     return ApiError(message, status=403, code="forbidden_host")

@@ -16,6 +16,7 @@ from penstock.dialects.chat_completions import ChatCompletions, Options
 from penstock.dialects.responses import Responses
 from penstock.engine import LocalUpstream, Policies, RemoteUpstream, Route, Routes
 from penstock.limits import Limits
+from penstock.origins import Origins
 from penstock.ports import Destination, Dialect, Prompts, Sealer, Store, Transport
 from penstock.service import Decompress, Service, no_encodings
 from penstock.settings import SEAL_KEY_BYTES, Settings, SettingsError, UpstreamSettings, read_seal_keys
@@ -69,9 +70,10 @@ def build(
     prompts: Callable[[str], Prompts] = _no_files,
 ) -> Service:
     """The service that the settings describe. Nothing is connected to or opened before the first request."""
+    origins = Origins(settings.allowed_origins)
     return Service(
         build_routes(settings, connect),
-        access=_access(settings),
+        access=_access(settings, origins),
         limits=settings.limits,
         policies=Policies(unknown_parameters=settings.unknown_parameters, absent_tools=settings.absent_tools),
         store=open_store(settings.store or "memory://", stores),
@@ -80,6 +82,7 @@ def build(
         decompress=decompress,
         done_marker=settings.done_marker,
         websocket=settings.websocket,
+        origins=origins,
     )
 
 
@@ -88,14 +91,18 @@ def _seal_keys(settings: Settings) -> list[bytes]:
     return read_seal_keys(settings.seal_keys, "seal_keys") or [os.urandom(SEAL_KEY_BYTES)]
 
 
-def _access(settings: Settings) -> Access:
+def _access(settings: Settings, origins: Origins) -> Access:
     """The check at the door, for keys of either form."""
     named = [
         named_key(key.name, key.digest, expires_at=key.expires.timestamp() if key.expires else None)
         for key in settings.keys
     ]
     return Access(
-        settings.api_keys, named=named, allowed_hosts=settings.allowed_hosts, any_host=settings.allow_anonymous
+        settings.api_keys,
+        named=named,
+        allowed_hosts=settings.allowed_hosts,
+        any_host=settings.allow_anonymous,
+        origins=origins,
     )
 
 

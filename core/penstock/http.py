@@ -22,6 +22,8 @@ SSE: Headers = [
     ("x-accel-buffering", "no"),
 ]
 
+_LENGTH_DIGITS_MAX = 18
+"""A longer `content-length` is over any bound."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
@@ -32,9 +34,25 @@ class Request(msgspec.Struct, kw_only=True):
     path: str
     headers: Mapping[str, str]
     body: bytes = b""
+    """What a host has read already."""
     query: str = ""
+    receive: Callable[[int], Awaitable[bytes]] | None = None
+    """Reads the body that a host has not read yet, at most so many bytes. Raises `ApiError`, and `ClientLeft`."""
     disconnected: Callable[[], Awaitable[None]] | None = None
     """Awaited at most once; returns when the client has left. None where a host cannot tell."""
+
+    @property
+    def has_body(self) -> bool:
+        """Whether the head announces a body, or there is one."""
+        headers = self.headers
+        return bool(self.body) or headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+
+    async def read(self, bytes_max: int) -> bytes:
+        """The body, which is read now. Raises `ApiError` 413, of a known length before anything is read."""
+        length = self.headers.get("content-length", "")
+        if length.isdecimal() and (len(length) > _LENGTH_DIGITS_MAX or int(length) > bytes_max):
+            raise body_too_long(bytes_max)
+        return self.body if self.receive is None else await self.receive(bytes_max)
 
 
 class Stream(Protocol):
@@ -48,11 +66,17 @@ class Stream(Protocol):
 
 
 class Reply(msgspec.Struct):
-    """A reply. A `bytes` body is sent with its length, a stream as it comes."""
+    """A reply. A `bytes` body is sent with its length, a stream as it comes; None is the reply to a `HEAD`."""
 
     status: int
     headers: Headers
-    body: bytes | Stream
+    body: bytes | Stream | None
+
+
+def body_too_long(bytes_max: int) -> ApiError:
+    """The client sends more than is taken: 413."""
+    message = f"The body of the request is too long: at most {bytes_max} bytes are taken."
+    return ApiError(message, status=413, code="request_too_large")
 
 
 def json_reply(body: bytes, status: int = 200) -> Reply:
@@ -63,6 +87,16 @@ def json_reply(body: bytes, status: int = 200) -> Reply:
 def error_reply(error: ApiError) -> Reply:
     """An error as the client sees it."""
     return Reply(error.status, [JSON, *error.headers()], error.body())
+
+
+async def without_body(reply: Reply) -> Reply:
+    """The same reply to a `HEAD`: what makes its body is ended."""
+    headers = reply.headers
+    if isinstance(reply.body, bytes):
+        headers = [*headers, ("content-length", str(len(reply.body)))]
+    elif reply.body is not None:
+        await reply.body.aclose()
+    return Reply(reply.status, headers, None)
 
 
 def identified(reply: Reply, headers: Mapping[str, str]) -> Reply:

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from penstock import ids
 from penstock.access import Access, bearer
 from penstock.channel import Channel
+from penstock.endpoints.about import About
 from penstock.endpoints.call import Call
 from penstock.endpoints.conversations import Conversations
 from penstock.endpoints.health import Health
@@ -28,9 +29,10 @@ from penstock.endpoints.sockets import Sockets
 from penstock.engine import Engine, Policies, Routes
 from penstock.engine.watch import ClientLeft
 from penstock.errors import ApiError, not_found, our_fault
-from penstock.http import Reply, Request, error_reply, identified, request_id
+from penstock.http import Reply, Request, error_reply, identified, request_id, without_body
 from penstock.limits import Limits
 from penstock.lossless import encode
+from penstock.origins import NO_ORIGINS, Origins
 from penstock.ports import Prompts, Sealer, Store
 from penstock.readers import read_response
 from penstock.secrets import Secret
@@ -38,7 +40,7 @@ from penstock.wire import CreateResponse, Event, Response
 
 _log = logging.getLogger("penstock.service")
 
-_OPEN = ("/healthz", "/readyz", "/openapi.json")
+_OPEN = ("/", "/health", "/healthz", "/readyz", "/openapi.json")
 """What is answered without a key."""
 _NO_IDS = ("/responses/input_tokens", "/chat/completions")
 """Paths that stand where an id might, and are words."""
@@ -78,11 +80,13 @@ class Service:
         decompress: Decompress = no_encodings,
         done_marker: bool = True,
         websocket: bool = True,
+        origins: Origins = NO_ORIGINS,
     ) -> None:
         self.limits = limits
         self._engine = Engine(routes, policies, limits, store, sealer, prompts)
         self._access = access
         self._decompress = decompress
+        self._origins = origins
         self._sockets = Sockets(self._engine) if websocket and routes.keeper is None else None
         self._table = _table(
             Responses(self._engine, done_marker=done_marker),
@@ -91,13 +95,17 @@ class Service:
             Relays(self._engine),
             Health(self._engine),
             OpenApi(websocket=self._sockets is not None),
+            About(),
         )
         if routes.keeper is not None:
             self._table |= _relayed(self._table, Relays(self._engine))
 
     async def handle(self, request: Request) -> Reply:
         """Answer a request. Never raises but for cancellation: an error is a reply too."""
-        return await self._answered(request, self._dispatch(request))
+        reply = await self._answered(request, self._dispatch(request))
+        if self._origins:
+            reply.headers += self._origins.headers(request.headers)
+        return reply if request.method != "HEAD" else await without_body(reply)
 
     async def connect(self, request: Request, channel: Channel) -> Reply | None:
         """Serve a WebSocket connection to its end, or give the reply with which its handshake is refused.
@@ -160,18 +168,22 @@ class Service:
 
     async def _dispatch(self, request: Request) -> Reply:
         path = _plain(request.path)
+        pattern, path_ids = _pattern(path)
+        endpoints = self._table.get(path) or self._table.get(pattern)
+        if request.method == "OPTIONS" and endpoints is not None:
+            return self._options(request, _allowed(endpoints))
         owner = "" if path in _OPEN else self._access.check(request.headers)
         if path == "/responses" and "websocket" in request.headers.get("upgrade", "").lower():
             return _upgrade_required()
-        pattern, path_ids = _pattern(path)
-        endpoints = self._table.get(path) or self._table.get(pattern)
         if endpoints is None:
             raise not_found(f"Unknown request URL: {request.method} {request.path}.", "unknown_url")
         if not all(map(ids.may_be_id, path_ids)) and pattern != "/models/*":
             raise not_found(f"Nothing has the id '{path_ids[-1][:64]}'.")
+        if request.method == "HEAD":
+            request = replace(request, method="GET")
         endpoint = endpoints.get(request.method)
         if endpoint is None:
-            return _method_not_allowed(request, list(endpoints))
+            return _method_not_allowed(request, _allowed(endpoints))
         await self._engine.start()
         return await endpoint(
             Call(
@@ -183,16 +195,24 @@ class Service:
             )
         )
 
-    def _json_body(self, request: Request) -> bytes:
-        """The body, decompressed. A page can post `text/plain` anywhere without asking, so only JSON is taken."""
+    def _options(self, request: Request, allowed: str) -> Reply:
+        """What may be asked of a path. A browser that asks before a request has no key to show yet."""
+        return Reply(204, [("allow", allowed), *self._origins.preflight(request.headers, allowed)], b"")
+
+    async def _json_body(self, request: Request) -> bytes:
+        """The body, read and decompressed, once its head is found good.
+
+        A page can post `text/plain` anywhere without asking, so only JSON is taken.
+        """
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type != "application/json":
             message = f"Unsupported content type: '{media_type}'. Send the body as 'application/json'."
             raise ApiError(message, status=415, code="unsupported_content_type")
+        body = await request.read(self.limits.body_bytes_max)
         encoding = request.headers.get("content-encoding", "identity").strip().lower()
         if encoding in ("", "identity"):
-            return request.body
-        return self._decompress(request.body, encoding, self.limits.body_bytes_max)
+            return body
+        return self._decompress(body, encoding, self.limits.body_bytes_max)
 
 
 def _table(
@@ -202,6 +222,7 @@ def _table(
     relays: Relays,
     health: Health,
     openapi: OpenApi,
+    about: About,
 ) -> Table:
     """Every route: the pattern of its path, in which `*` is an id, and its methods."""
     return {
@@ -222,6 +243,8 @@ def _table(
         "/models": {"GET": models.list_all},
         "/models/*": {"GET": models.retrieve},
         **{path: {"POST": relays.to(path)} for path in RELAYED},
+        "/": {"GET": about.server},
+        "/health": {"GET": health.alive},
         "/healthz": {"GET": health.alive},
         "/readyz": {"GET": health.ready},
         "/openapi.json": {"GET": openapi.document},
@@ -241,7 +264,8 @@ def _relayed(table: Table, relays: Relays) -> Table:
 
 def _plain(path: str) -> str:
     """The path as the table has it."""
-    return path.removeprefix("/v1").rstrip("/") or "/"
+    path = path.removeprefix("/v1") or "/"
+    return path.rstrip("/") or ("/" if path == "/" else path)
 
 
 def _key(request: Request) -> Secret | None:
@@ -265,10 +289,15 @@ def _pattern(path: str) -> tuple[str, list[str]]:
     return "/".join(steps), path_ids
 
 
-def _method_not_allowed(request: Request, allowed: list[str]) -> Reply:
-    message = f"Not allowed to {request.method} on {request.path}; allowed: {', '.join(allowed)}."
+def _allowed(endpoints: dict[str, Endpoint]) -> str:
+    """The methods of a path: `HEAD` is wherever `GET` is, `OPTIONS` everywhere."""
+    return ", ".join([*endpoints, *(["HEAD"] if "GET" in endpoints else []), "OPTIONS"])
+
+
+def _method_not_allowed(request: Request, allowed: str) -> Reply:
+    message = f"Not allowed to {request.method} on {request.path}; allowed: {allowed}."
     reply = error_reply(ApiError(message, status=405, code="method_not_allowed"))
-    reply.headers.append(("allow", ", ".join(allowed)))
+    reply.headers.append(("allow", allowed))
     return reply
 
 

@@ -39,7 +39,8 @@ LIMITS = Limits(retry_backoff_s=0.001)
 IMPATIENT = Limits(retry_backoff_s=0.001, idle_s=0.2, head_wait_s=0.05)
 """The same for upstreams that say nothing; a busy machine may take a while between two steps."""
 USAGE = Usage(input_tokens=1, output_tokens=1, total_tokens=2)
-JSON_HEADERS = {"content-type": "application/json"}
+LOCAL = {"host": "localhost"}
+JSON_HEADERS = LOCAL | {"content-type": "application/json"}
 
 decode_event = msgspec.json.Decoder(StreamEvent).decode
 
@@ -329,13 +330,15 @@ async def ask(
     """One request, as a door would hand it on."""
     sent = body if isinstance(body, bytes) else json.dumps(body).encode()
     reply = await service.handle(
-        Request(method=method, path=path, headers=JSON_HEADERS if headers is None else headers, body=sent)
+        Request(method=method, path=path, headers=JSON_HEADERS if headers is None else LOCAL | headers, body=sent)
     )
     return Answer(reply.status, dict(reply.headers), await drain(reply))
 
 
 async def drain(reply: Reply) -> bytes:
     """The whole body, and the stream's end."""
+    if reply.body is None:
+        return b""
     if isinstance(reply.body, bytes):
         return reply.body
     try:

@@ -7,12 +7,15 @@ import pytest
 from penstock import access as access_module
 from penstock.access import ANONYMOUS, Access, bearer, key_digest, named_key
 from penstock.errors import ApiError
+from penstock.origins import Origins
 from penstock.secrets import Secret
 
 OPEN = Access([])
 LOCKED = Access([Secret("sk-one"), Secret("sk-two")])
 NAMED = Access([], allowed_hosts=["example.com"])
 PUBLIC = Access([], any_host=True)
+PAGES = Access([], origins=Origins(["https://chat.example.com"]))
+ANY_PAGE = Access([], origins=Origins(["*"]))
 
 NOON = 1_000
 BY_NAME = [
@@ -28,7 +31,6 @@ AFTER = Access([Secret("sk-one")], named=BY_NAME, now_s=lambda: NOON)
 Headers = dict[str, str]
 
 WELCOME: dict[str, tuple[Access, Headers]] = {
-    "no headers at all": (OPEN, {}),
     "localhost": (OPEN, {"host": "localhost"}),
     "with a port": (OPEN, {"host": "127.0.0.1:8080"}),
     "IPv6": (OPEN, {"host": "[::1]:8080"}),
@@ -36,6 +38,10 @@ WELCOME: dict[str, tuple[Access, Headers]] = {
     "a page of this machine": (OPEN, {"host": "localhost", "origin": "http://localhost:3000"}),
     "an allowed host": (NAMED, {"host": "example.com:443", "origin": "https://example.com"}),
     "any host": (PUBLIC, {"host": "example.org"}),
+    "no host, any host": (PUBLIC, {}),
+    "no host, with a key": (LOCKED, {"authorization": "Bearer sk-one"}),
+    "a page that is allowed": (PAGES, {"host": "localhost", "origin": "https://chat.example.com"}),
+    "a page where all are": (ANY_PAGE, {"host": "localhost", "origin": "null"}),
     "a key": (LOCKED, {"authorization": "Bearer sk-one"}),
     "the other key": (LOCKED, {"authorization": "bearer  sk-two "}),
     "a named key": (AFTER, {"authorization": "Bearer sk-bob"}),
@@ -44,12 +50,18 @@ WELCOME: dict[str, tuple[Access, Headers]] = {
     "a key from anywhere": (LOCKED, {"authorization": "Bearer sk-one", "host": "a.b", "origin": "https://a.b"}),
 }
 REFUSED: dict[str, tuple[Access, Headers, int, str]] = {
+    "no host": (OPEN, {}, 403, "without a 'Host'"),
+    "an empty host": (OPEN, {"host": ""}, 403, "without a 'Host'"),
+    "two hosts": (OPEN, {"host": "localhost, localhost"}, 403, "allowed_hosts"),
+    "a page of another port": (PAGES, {"host": "localhost", "origin": "https://chat.example.com:1"}, 403, "origins"),
+    "a page by another scheme": (PAGES, {"host": "localhost", "origin": "http://chat.example.com"}, 403, "origins"),
+    "a host where all pages are allowed": (ANY_PAGE, {"host": "a.example"}, 403, "allowed_hosts"),
     "another host": (OPEN, {"host": "example.com"}, 403, "allowed_hosts"),
     "a host that looks local": (OPEN, {"host": "localhost.example.com"}, 403, "allowed_hosts"),
     "a host behind a user": (OPEN, {"host": "localhost@example.com"}, 403, "allowed_hosts"),
     "no host name": (OPEN, {"host": "[::1"}, 403, "allowed_hosts"),
     "another page": (OPEN, {"host": "localhost", "origin": "https://example.com"}, 403, "allowed_hosts"),
-    "a page without origin": (OPEN, {"origin": "null"}, 403, "allowed_hosts"),
+    "a page without origin": (OPEN, {"host": "localhost", "origin": "null"}, 403, "allowed_hosts"),
     "another page, any host": (PUBLIC, {"host": "a.b", "origin": "https://a.b"}, 403, "allowed_hosts"),
     "no key": (LOCKED, {"host": "localhost"}, 401, "Bearer YOUR_KEY"),
     "an empty key": (LOCKED, {"authorization": "Bearer "}, 401, "Bearer YOUR_KEY"),

@@ -89,8 +89,10 @@ def problem(asked: Request, told: Answer) -> str | None:
     try:
         check_headers(told.headers)
         assert SECRET.encode() not in told.body, "it tells what is another owner's"
-        assert told.status in {200, 400, 401, 404, 405, 413, 415, 426}
-        if told.status == 200:
+        assert told.status in {200, 204, 400, 401, 404, 405, 413, 415, 426}
+        if asked.method == "HEAD" or told.status == 204:
+            _check_bodiless(asked, told)
+        elif told.status == 200:
             _check_good(told)
         else:
             _check_refusal(asked, told)
@@ -99,6 +101,12 @@ def problem(asked: Request, told: Answer) -> str | None:
         shown = f"{asked.method} {asked.path}?{asked.query[:200]} {body!r}"
         return f"{type(error).__name__}: {error}\n  asked {shown}\n  told {told.status} {told.body[:400]!r}"
     return None
+
+
+def _check_bodiless(asked: Request, told: Answer) -> None:
+    assert told.body == b""
+    assert (told.status == 204) == ("content-type" not in told.headers)
+    assert told.status != 204 or (asked.method == "OPTIONS" and "OPTIONS" in told.headers["allow"].split(", "))
 
 
 def _check_good(told: Answer) -> None:

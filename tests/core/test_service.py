@@ -174,7 +174,19 @@ ERRORS: dict[str, tuple[Callable[[], Answer], int, str | None, str | None]] = {
         "server_error",
     ),
     "no such route": (lambda: get("/v1/nothing"), 404, None, "unknown_url"),
-    "no route": (lambda: get("/"), 404, None, "unknown_url"),
+    "no route": (lambda: get("//"), 404, None, "unknown_url"),
+    "a page that may not ask": (
+        lambda: go(
+            ask(
+                service(Spoken(*SPEECH)),
+                method="OPTIONS",
+                headers={"origin": "https://a.example", "access-control-request-method": "POST"},
+            )
+        ),
+        403,
+        None,
+        "forbidden_origin",
+    ),
     "a route that looks alike": (lambda: get("/v1models"), 404, None, "unknown_url"),
     "another method": (lambda: get("/v1/models", "POST"), 405, None, "method_not_allowed"),
     "another method of a health check": (lambda: get("/healthz", "POST"), 405, None, "method_not_allowed"),

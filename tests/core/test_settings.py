@@ -159,6 +159,7 @@ ENVIRONMENT = {
     "PENSTOCK_SEAL_KEYS": (f"{'A' * 43},{'B' * 42}A=", "seal_keys", [Secret("A" * 43), Secret("B" * 42 + "A=")]),
     "PENSTOCK_ALLOW_ANONYMOUS": ("true", "allow_anonymous", True),
     "PENSTOCK_ALLOWED_HOSTS": ("a.example,b.example", "allowed_hosts", ["a.example", "b.example"]),
+    "PENSTOCK_ALLOWED_ORIGINS": ("https://a.example:1,*", "allowed_origins", ["https://a.example:1", "*"]),
     "PENSTOCK_UNKNOWN_PARAMETERS": ("forward", "unknown_parameters", "forward"),
     "PENSTOCK_ABSENT_TOOLS": ("reject", "absent_tools", "reject"),
     "PENSTOCK_STORE": ("memory://", "store", "memory://"),

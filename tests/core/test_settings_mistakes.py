@@ -70,6 +70,18 @@ VARIABLES = {
     "PENSTOCK_ALLOWED_HOSTS: 'https://a' is not a host: give the name alone in lower case, such as chat.example.com": {
         "PENSTOCK_ALLOWED_HOSTS": "https://a"
     },
+    **{
+        f"PENSTOCK_ALLOWED_ORIGINS: {origin!r} is not an origin: give scheme and host in lower case without a path, "
+        "such as https://chat.example.com, or *": {"PENSTOCK_ALLOWED_ORIGINS": origin}
+        for origin in (
+            "a.example",
+            "https://a.example/",
+            "https://A.example",
+            "https://*.example/x",
+            "null",
+            "https://",
+        )
+    },
     "PENSTOCK_UPSTREAM_KEY_ENV: the variable KEY holds no key: a secret must not be empty": {
         "PENSTOCK_UPSTREAM": "http://a",
         "PENSTOCK_UPSTREAM_KEY_ENV": "KEY",

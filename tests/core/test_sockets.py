@@ -220,7 +220,7 @@ def test_other_paths_and_other_upgrades() -> None:
         assert reply is not None
         assert reply.status == 404
         body = b'{"input": "Hi"}'
-        headers = {"content-type": "application/json", "upgrade": "h2c"}
+        headers = HANDSHAKE | {"content-type": "application/json", "upgrade": "h2c"}
         told = await door.handle(Request(method="POST", path="/v1/responses", headers=headers, body=body))
         assert told.status == 200
 

@@ -45,7 +45,7 @@ ASKED = {
     for method, operation in methods.items()
     if path != "/openapi.json"  # schemathesis itself has read it by then
 }
-ALL_RIGHT = {"listModels", "getModel", "isAlive", "isReady"}
+ALL_RIGHT = {"listModels", "getModel", "getServer", "isHealthy", "isAlive", "isReady"}
 """What cannot be asked wrongly."""
 RELAYED = {operation.id for methods in OPERATIONS["Relays"].values() for operation in methods.values()}
 """What the synthetic model has nothing to say to."""
@@ -126,7 +126,8 @@ def right(schema: BaseSchema, name: str, there: dict[str, str]) -> st.SearchStra
 @pytest.mark.parametrize("name", ASKED)
 def test_what_the_document_allows(server: PenstockServer, there: dict[str, str], name: str) -> None:
     told = ask(server, right(document(server.url), name, there), EXAMPLES[name] or EXAMPLES_ELSE)
-    assert told["200 application/json"] > 0 or name in RELAYED, told
+    media = "text/plain" if name == "getServer" else "application/json"
+    assert told[f"200 {media}"] > 0 or name in RELAYED, told
 
 
 @pytest.mark.parametrize("name", [name for name in ASKED if name not in ALL_RIGHT])

@@ -394,4 +394,21 @@ BEHAVIOURS = (
         "of a stream "
         "is described as a reader of server-sent events gets it: `event`, and `data` with JSON in it",
     ),
+    Behaviour(
+        "root",
+        "`GET /`, `GET /health`",
+        "what this server is, its version, where the API and its document are, in plain text; the same as `/healthz`. "
+        "Neither wants a key",
+    ),
+    Behaviour(
+        "options",
+        "`OPTIONS`",
+        "204 with `allow`, on every path that there is; no key is wanted, since a browser has none to show yet",
+    ),
+    Behaviour(
+        "cors",
+        "pages of other origins",
+        "may read replies where `allowed_origins` names them (`https://chat.example.com`, or `*` for all pages); any "
+        "other preflight is 403. While there are no API keys they may not even ask",
+    ),
 )

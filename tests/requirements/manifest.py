@@ -19,6 +19,7 @@ _SEEN = "seen with real clients, November 2026"
 _SUITE = "the Open Responses compliance suite"
 _ATTACKS = "attacks of our own, November 2026"
 _UPSTREAMS = "seen with upstreams of Chat Completions"
+_ATTACKS = "attacks of our own, November 2026"
 
 REQUIREMENTS = (
     Requirement(
@@ -172,5 +173,13 @@ REQUIREMENTS = (
     ),
     Requirement("replayed-items", "Stored turns may be replayed by item_reference.", f"the AI SDK, {_SEEN}"),
     Requirement("aliases", "An alias may give a model any name.", f"LlamaIndex and the Agents SDK, {_SEEN}"),
+    # What attacks of our own found.
+    Requirement("head", "HEAD is answered wherever GET is: the same head and no body, and nothing runs on.", _ATTACKS),
+    Requirement(
+        "key-first",
+        "The key, the route, the type and the length are checked before a body is read, in every ASGI host.",
+        _ATTACKS,
+    ),
+    Requirement("no-host", "A request without a Host header is not local.", _ATTACKS),
     Requirement("reasoning-events", "Thoughts are response.reasoning_text events, as OpenAI's.", _SEEN),
 )

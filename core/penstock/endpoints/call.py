@@ -5,7 +5,7 @@ It knows how parameters are read and what is wrong with them; it never looks one
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Literal, TypeVar, get_args
 from urllib.parse import parse_qs
 
@@ -32,16 +32,16 @@ class Call(msgspec.Struct, kw_only=True):
     key: Secret | None
     ids: list[str]
     """The ids within the path, in order."""
-    read_body: Callable[[Request], bytes]
-    """The body, decompressed. Raises `ApiError`."""
+    read_body: Callable[[Request], Awaitable[bytes]]
+    """The body, read and decompressed. Raises `ApiError`."""
 
-    def body(self) -> bytes:
-        """The body as JSON text. Raises `ApiError` where it is none."""
-        return self.read_body(self.request)
+    async def body(self) -> bytes:
+        """The body as JSON text; it is read now, once. Raises `ApiError` where it is none."""
+        return await self.read_body(self.request)
 
-    def struct(self, struct: type[T]) -> T:
+    async def struct(self, struct: type[T]) -> T:
         """The body as a struct; an empty one where there is no body. Raises `ApiError` 400."""
-        return read_body(self.body() or b"{}", struct, items="items")[0]
+        return read_body(await self.body() or b"{}", struct, items="items")[0]
 
     def flag(self, name: str) -> bool:
         """Whether a parameter of the query says yes, in any way of saying so."""

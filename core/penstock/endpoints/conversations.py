@@ -39,7 +39,7 @@ class Conversations:
 
     async def create(self, call: Call) -> Reply:
         """`POST /conversations`."""
-        asked = call.struct(CreateConversation)
+        asked = await call.struct(CreateConversation)
         now = ids.now_s()
         row = StoredConversation(
             id=ids.new_id("conv_"),
@@ -57,7 +57,7 @@ class Conversations:
 
     async def update(self, call: Call) -> Reply:
         """`POST /conversations/{id}`: its metadata."""
-        metadata = _encode(call.struct(UpdateConversation).metadata or {})
+        metadata = _encode((await call.struct(UpdateConversation)).metadata or {})
         if not await self._store().update_conversation(call.owner, call.ids[0], metadata):
             raise _unknown(call.ids[0])
         return _told(await self._row(call))
@@ -80,7 +80,7 @@ class Conversations:
     async def add_items(self, call: Call) -> Reply:
         """`POST /conversations/{id}/items`: the items as they were added."""
         include = call.include()
-        items = _stored(call.struct(CreateConversationItems).items)
+        items = _stored((await call.struct(CreateConversationItems)).items)
         if not await self._store().add_items(call.owner, call.ids[0], items):
             raise _unknown(call.ids[0])
         return page_reply(ItemPage(items, has_more=False), include)

@@ -177,7 +177,8 @@ def _error_statuses(operation: Operation, *, has_ids: bool) -> Iterable[int]:
 
 
 def _reply(status: int, kind: Any, operation: Operation, schemas: Schemas) -> dict[str, Any]:
-    content: dict[str, Any] = {_JSON: {"schema": schemas.roots[kind]}}
+    media_type = operation.media_type if status == 200 else _JSON
+    content: dict[str, Any] = {media_type: {"schema": schemas.roots[kind]}}
     names = ["x-request-id", *_HEADERS_OF.get(status, ())]
     if status == 200 and operation.streams:
         content[_SSE] = {} if operation.relayed else {"schema": _event()}

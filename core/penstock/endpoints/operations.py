@@ -50,6 +50,8 @@ class Operation(NamedTuple):
     """The store is asked."""
     open: bool = False
     """No key is wanted."""
+    media_type: str = "application/json"
+    """Of the reply with status 200."""
 
 
 def _relay(id: str, *, streams: bool = False) -> Operation:
@@ -186,6 +188,12 @@ OPERATIONS: dict[str, dict[str, dict[str, Operation]]] = {
         "/rerank": {"POST": _relay("rerank")},
     },
     "Server": {
+        "/": {
+            "GET": Operation(
+                "getServer", "Ask what this server is.", str, open=True, media_type="text/plain; charset=utf-8"
+            ),
+        },
+        "/health": {"GET": Operation("isHealthy", "The same as `/healthz`.", wire.ServerStatus, open=True)},
         "/healthz": {"GET": Operation("isAlive", "Ask whether the process is alive.", wire.ServerStatus, open=True)},
         "/readyz": {
             "GET": Operation(

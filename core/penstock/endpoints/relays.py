@@ -62,7 +62,7 @@ class Relays:
         parcel = Parcel(
             method=_METHODS[request.method],
             path=f"{path}?{request.query}" if request.query else path,
-            body=call.body() if request.body else b"",
+            body=await call.body() if request.has_body else b"",
             model="",
             named="",
             stream=call.flag("stream"),
@@ -72,7 +72,7 @@ class Relays:
         return await self._send(call, route, parcel)
 
     async def _relay(self, call: Call, path: str) -> Reply:
-        body = call.body()
+        body = await call.body()
         asked, _ = read_body(body, Asked, items="messages")
         model, route = self._engine.routes.choose(asked.model)
         parcel = Parcel(

@@ -35,7 +35,7 @@ class Responses:
 
     async def create(self, call: Call) -> Reply:
         """`POST /responses`: the path through the whole house."""
-        prepared = await self._engine.prepare(call.body(), call.owner, call.key)
+        prepared = await self._engine.prepare(await call.body(), call.owner, call.key)
         headers = told(prepared.plan)
         if prepared.plan.skeleton.background:
             row = await self._engine.submit(prepared, call.key)
@@ -47,7 +47,7 @@ class Responses:
 
     async def compact(self, call: Call) -> Reply:
         """`POST /responses/compact`: every user message as it was, and an item that stands for all the rest."""
-        prepared = await self._engine.prepare(call.body(), call.owner, call.key, compacts=True)
+        prepared = await self._engine.prepare(await call.body(), call.owner, call.key, compacts=True)
         run = await self._engine.run(prepared, call.request.disconnected)
         response = await read_response(run)
         if run.error is not None:
@@ -68,7 +68,7 @@ class Responses:
 
     async def input_tokens(self, call: Call) -> Reply:
         """`POST /responses/input_tokens`: what the input of a request would cost, which is not run."""
-        plan = await self._engine.plan(call.body(), call.owner, call.key)
+        plan = await self._engine.plan(await call.body(), call.owner, call.key)
         count = await count_input(plan.route.upstream, plan.turn, self._engine.limits)
         tokens = InputTokens(input_tokens=count.tokens, estimated=count.is_estimated or UNSET)
         return Reply(200, [JSON, *told(plan)], _encode(tokens))

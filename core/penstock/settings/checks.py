@@ -18,6 +18,8 @@ from .structs import Settings, SettingsError
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HOST = re.compile(r"[^/:\s\[\]A-Z]+|[0-9a-f:.]+")
 """A name, or an address of either kind without brackets."""
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([^/:\s\[\]A-Z?#@,]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
+"""A scheme, a host and perhaps a port. Browser extensions and desktop apps have schemes of their own."""
 _ENDPOINTS = ("/chat/completions", "/completions", "/models", "/responses")
 
 
@@ -90,6 +92,14 @@ def check_host_names(hosts: Iterable[str], where: str) -> None:
             raise SettingsError(
                 where, f"{host!r} is not a host: give the name alone in lower case, such as chat.example.com"
             )
+
+
+def check_origins(origins: Iterable[str], where: str) -> None:
+    """An allowed origin is written as browsers send it, or it would never match; `*` stands for all."""
+    for origin in origins:
+        if origin != "*" and not _ORIGIN.fullmatch(origin):
+            example = "give scheme and host in lower case without a path, such as https://chat.example.com, or *"
+            raise SettingsError(where, f"{origin!r} is not an origin: {example}")
 
 
 def check_exposure(settings: Settings, where: str) -> None:

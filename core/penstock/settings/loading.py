@@ -18,6 +18,7 @@ from .checks import (
     check_exposure,
     check_header_names,
     check_host_names,
+    check_origins,
     check_proxy,
     check_state,
     check_tls,
@@ -48,6 +49,8 @@ def load(flags: Mapping[str, str], env: Mapping[str, str], file: ConfigFile | No
         read_seal_keys(settings.seal_keys, table["seal_keys"].where)
     if settings.allowed_hosts:
         check_host_names(settings.allowed_hosts, table["allowed_hosts"].where)
+    if settings.allowed_origins:
+        check_origins(settings.allowed_origins, table["allowed_origins"].where)
     check_exposure(settings, table["host"].where if "host" in table else "host")
     check_state(settings, table["upstreams"].where if "upstreams" in table else "upstreams")
     return settings

@@ -117,6 +117,9 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     """Whether other machines may be let in without an API key."""
     allowed_hosts: list[Name] = []
     """Hosts beside the local ones that `Host` and `Origin` may name while there are no API keys."""
+    allowed_origins: list[Name] = []
+    """Pages that may read replies in a browser (CORS), by scheme, host and port, such as `https://chat.example.com`;
+    `*` allows all pages."""
 
     seal_keys: list[Secret] = []
     """What seals the thoughts and summaries that clients keep for us: the first key seals, all of them open. Replicas
