@@ -12,6 +12,7 @@ from contextlib import aclosing
 from functools import partial
 from typing import NoReturn, TypeAlias
 
+import msgspec
 from msgspec.structs import replace
 
 from penstock import ids
@@ -36,9 +37,10 @@ from penstock.origins import NO_ORIGINS, Origins
 from penstock.ports import Prompts, Sealer, Store
 from penstock.readers import read_response
 from penstock.secrets import Secret
-from penstock.wire import CreateResponse, Event, Response
+from penstock.wire import NULL, CreateResponse, Event, Response
 
 _log = logging.getLogger("penstock.service")
+_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 _OPEN = ("/", "/health", "/healthz", "/readyz", "/openapi.json")
 """What is answered without a key."""
@@ -119,13 +121,13 @@ class Service:
     async def respond(self, request: CreateResponse) -> Response:
         """The Response to a request, without any HTTP. Raises `ApiError`; a later failure is in its `status`."""
         await self._engine.start()
-        prepared = await self._engine.prepare(encode(replace(request, stream=False)))
+        prepared = await self._engine.prepare(_body(request, stream=False))
         return await read_response(await self._engine.run(prepared))
 
     async def stream(self, request: CreateResponse) -> AsyncGenerator[Event]:
         """The events of the response to a request, as they come, without any HTTP. Raises `ApiError`."""
         await self._engine.start()
-        run = await self._engine.run(await self._engine.prepare(encode(replace(request, stream=True))))
+        run = await self._engine.run(await self._engine.prepare(_body(request, stream=True)))
         async with aclosing(run.events()) as batches:
             async for events in batches:
                 for event in events:
@@ -213,6 +215,12 @@ class Service:
         if encoding in ("", "identity"):
             return body
         return self._decompress(body, encoding, self.limits.body_bytes_max)
+
+
+def _body(request: CreateResponse, *, stream: bool) -> bytes:
+    """The body of the request that a client would send: what is not set is not in it."""
+    fields = _decode_fields(encode(replace(request, stream=stream)))
+    return encode({name: value for name, value in fields.items() if value != NULL})
 
 
 def _table(

@@ -135,7 +135,12 @@ def failing(error: Exception) -> Spoken:
 
 ERRORS: dict[str, tuple[Callable[[], Answer], int, str | None, str | None]] = {
     "no JSON": (lambda: answer(b"{"), 400, None, None),
-    "a bad parameter": (lambda: answer({"input": "Hi", "temperature": 3}), 400, "temperature", "invalid_value"),
+    "a bad parameter": (
+        lambda: answer({"input": "Hi", "temperature": 3}),
+        400,
+        "temperature",
+        "decimal_above_max_value",
+    ),
     "no input": (lambda: answer({}), 400, "input", "missing_required_parameter"),
     "no type": (lambda: answer(b"{}", headers={"content-type": ""}), 415, None, "unsupported_content_type"),
     "another type": (

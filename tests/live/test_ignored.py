@@ -50,7 +50,7 @@ def test_nothing_is_told_where_nothing_is_ignored(server: PenstockServer) -> Non
         ({"context_management": [{"type": "compaction"}]}, ["context_management"]),
         ({"context_management": [{"type": "forgetting", "compact_threshold": 9}]}, ["context_management"]),
         ({"tools": [SEARCH, WEATHER]}, ["tools.web_search"]),
-        ({"moderation": {"model": "any"}, "background_options": {}}, ["background_options", "moderation"]),
+        ({"moderation": {"model": "any"}}, ["moderation"]),
         (
             {"input": [{"role": "user", "content": "Hi"}, {"type": "configuration_update"}]},
             ["input.configuration_update"],

@@ -7,7 +7,9 @@ from typing import Any
 import openai
 import pytest
 
+from live.conftest import Start
 from requirements import shows
+from support import raw
 from support.caller import Caller
 from support.scripts import WEATHER
 from support.server import PenstockServer
@@ -33,6 +35,13 @@ def user(*parts: Json) -> list[Json]:
 MISTAKES: list[tuple[Json, str]] = [
     ({"model": OMITTED}, "model"),
     ({"model": 3}, "model"),
+    ({"model": None}, "model"),
+    ({"model": ""}, "model"),
+    ({"input": OMITTED, "messages": [USER]}, "messages"),
+    ({"input": user({"type": "input_txt", "text": "x"})}, "input[1].content[0].type"),
+    ({"input": [USER, {"type": "mesage", "role": "user", "content": "x"}]}, "input[1].type"),
+    ({"metadata": {str(n): "" for n in range(17)}}, "metadata"),
+    ({"background_options": {"completion_window": "1h"}}, "background_options.completion_window"),
     ({"input": OMITTED}, "input"),
     ({"input": 3}, "input"),
     ({"input": [3]}, "input[0]"),
@@ -48,7 +57,7 @@ MISTAKES: list[tuple[Json, str]] = [
     ({"input": [USER, CALL]}, "input[1]"),
     ({"input": [USER, OUTPUT]}, "input[1]"),
     ({"input": [CALL, OUTPUT, OUTPUT]}, "input[2].call_id"),
-    ({"input": [CALL, OUTPUT, CALL]}, "input[2].call_id"),
+    ({"input": [CALL, OUTPUT, CALL]}, "input[2]"),
     ({"input": [{"type": "item_reference", "id": "msg_1"}]}, "input[0]"),
     ({"instructions": 3}, "instructions"),
     ({"temperature": 2.1}, "temperature"),
@@ -93,7 +102,6 @@ MISTAKES: list[tuple[Json, str]] = [
     ({"previous_response_id": "resp_1"}, "previous_response_id"),
     ({"conversation": "conv_1"}, "conversation"),
     ({"background": True}, "background"),
-    ({"prompt": {"id": "pmpt_1"}}, "prompt"),
 ]
 
 
@@ -112,6 +120,57 @@ def test_the_error_names_the_parameter(
     assert not upstream.requests
 
 
+OPENAIS: list[tuple[Json, int, str | None, str | None]] = [
+    ({"model": None}, 400, "model", "invalid_type"),
+    ({"model": ""}, 400, "model", "model_not_found"),
+    ({"max_output_tokens": 0}, 400, "max_output_tokens", "integer_below_min_value"),
+    ({"max_tool_calls": 0}, 400, "max_tool_calls", "integer_below_min_value"),
+    ({"top_logprobs": 21}, 400, "top_logprobs", "integer_above_max_value"),
+    ({"temperature": -1}, 400, "temperature", "decimal_below_min_value"),
+    ({"metadata": {str(n): "" for n in range(17)}}, 400, "metadata", "object_above_max_properties"),
+    ({"metadata": {"x" * 65: ""}}, 400, "metadata", "string_above_max_length"),
+    ({"stop": ["a"] * 5}, 400, "stop", "array_above_max_length"),
+    ({"safety_identifier": "x" * 65}, 400, "safety_identifier", "string_above_max_length"),
+    ({"prompt": {"id": "pmpt_1"}}, 404, "prompt.id", "prompt_not_found"),
+    ({"input": OMITTED, "messages": [USER]}, 400, "messages", "unsupported_parameter"),
+    ({"input": None, "messages": [USER], "prompt": {"id": "pmpt_1"}}, 400, "messages", "unsupported_parameter"),
+]
+"""Requests for which OpenAI's own answers were recorded, or that are of the same kind: status, `param` and `code`."""
+
+
+@shows("openai-errors")
+@pytest.mark.parametrize(("wrong", "status", "param", "code"), OPENAIS, ids=[str(wrong) for wrong, *_ in OPENAIS])
+def test_errors_are_openais(
+    server: PenstockServer, wrong: Json, status: int, param: str | None, code: str | None
+) -> None:
+    ask = {key: value for key, value in ({"model": "text", "input": "Hi"} | wrong).items() if value is not OMITTED}
+    answer = post(server.url, ask)
+    assert (answer.status, answer.error["param"], answer.error["code"]) == (status, param, code)
+
+
+@shows("openai-errors")
+def test_an_unknown_conversation_has_no_param(start: Start) -> None:
+    """It is not named on any route that looks for one."""
+    synthetic = start(PENSTOCK_STORE="memory://")
+    answer = post(synthetic.url, {"model": "synthetic", "input": "Hi", "conversation": "conv_1"})
+    assert (answer.status, answer.error["param"]) == (404, None)
+    for method, rest in (("GET", ""), ("POST", ""), ("DELETE", ""), ("GET", "/items")):
+        path = f"/conversations/conv_1{rest}"
+        missing = raw.post(synthetic.url, {}, path) if method == "POST" else raw.ask(synthetic.url, method, path)
+        assert (missing.status, missing.json()["error"]["param"]) == (404, None)
+
+
+def test_messages_beside_an_input_are_ignored_and_named(server: PenstockServer) -> None:
+    answer = post(server.url, {"model": "text", "input": "Hi", "messages": [USER]})
+    assert (answer.status, answer.headers["x-penstock-ignored"]) == (200, "messages")
+
+
+@shows("default-models")
+def test_a_null_model_is_legal_where_openais_schema_says_so(server: PenstockServer, synthetic: PenstockServer) -> None:
+    for where, status in ((synthetic, 200), (server, 400)):  # the one has a default model
+        assert post(where.url, {"model": None, "input": "Hi"}, "/responses/input_tokens").status == status
+
+
 def test_a_call_is_named_by_its_id(server: PenstockServer) -> None:
     for items in ([CALL], [OUTPUT], [CALL, OUTPUT, OUTPUT]):
         assert "'c1'" in post(server.url, {"model": "text", "input": items}).error["message"]
@@ -122,7 +181,7 @@ def test_the_clients_exception(caller: Caller) -> None:
         caller.create(model="text", input="Hello?", temperature=3)
     assert (caught.value.param, caught.value.code, caught.value.type) == (
         "temperature",
-        "invalid_value",
+        "decimal_above_max_value",
         "invalid_request_error",
     )
 

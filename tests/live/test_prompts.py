@@ -156,7 +156,8 @@ def test_what_is_wrong_is_named(
     prompted: PenstockServer, upstream: ScriptedUpstream, prompt: dict[str, Any], param: str
 ) -> None:
     told = ask(prompted, prompt)
-    assert (told.status, told.error["param"]) == (400, param)
+    status = 400 if "variables" in param else 404
+    assert (told.status, told.error["param"]) == (status, param)
     assert not upstream.requests
 
 
@@ -183,4 +184,4 @@ def test_what_changes_in_the_folder_is_in_force_at_once(
 
 def test_without_a_folder_there_are_none(server: PenstockServer) -> None:
     told = ask(server, {"id": "compare"}, model="text", input="Hi")
-    assert (told.status, told.error["param"], told.error["code"]) == (400, "prompt", "unsupported_parameter")
+    assert (told.status, told.error["param"], told.error["code"]) == (404, "prompt.id", "prompt_not_found")

@@ -141,7 +141,7 @@ def test_only_what_completed_stands_in_it(a: Peer, b: Peer, model: str) -> None:
 def test_what_is_no_conversation(a: Peer, upstream: ScriptedUpstream) -> None:
     with pytest.raises(openai.NotFoundError) as caught:
         a.create(model="text", input="Hello?", conversation="conv_" + "0" * 48)
-    assert caught.value.param == "conversation"
+    assert caught.value.param is None
     assert not upstream.completions
 
 

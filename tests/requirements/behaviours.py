@@ -193,7 +193,7 @@ BEHAVIOURS = (
     ),
     Behaviour(
         "openai-services",
-        "`moderation`, `access_programs`, `background_options`, `image`",
+        "`moderation`, `access_programs`, `image`",
         "services of OpenAI's own: named in `x-penstock-ignored`",
     ),
     Behaviour(
@@ -263,6 +263,28 @@ BEHAVIOURS = (
         "stored, listed, echoed and passed on as they were sent; a chat model is not shown such an item, part "
         "or tool, and `x-penstock-ignored` names it (`input[3].new_type`, `context.new_type` for what was "
         'said before); 400 with `unknown_parameters = "reject"`, for tools with `absent_tools`',
+    ),
+    Behaviour(
+        "unknown-parts",
+        "content of this turn that a chat model cannot get: unknown parts of messages and outputs, unknown items "
+        "with `role`, `content`, `output` or `text`",
+        "400 that names the path and the known types; a relaying upstream gets all",
+    ),
+    Behaviour(
+        "chat-parts-read",
+        "content parts of Chat Completions (`text`, `image_url`, `file`)",
+        "read and stored as `input_text`, `output_text`, `input_image` and `input_file`; `x-penstock-mapped` names "
+        "each (`input[0].content[0].text=input_text`)",
+    ),
+    Behaviour(
+        "background-options",
+        "`background_options`",
+        "honoured as `soonest`, whatever the window; echoed so",
+    ),
+    Behaviour(
+        "default-models",
+        "a request without `model`",
+        "the default model; null and an empty name are 400",
     ),
     Behaviour(
         "redacted",

@@ -21,7 +21,24 @@ _ATTACKS = "attacks of our own, November 2026"
 _UPSTREAMS = "seen with upstreams of Chat Completions"
 _ATTACKS = "attacks of our own, November 2026"
 
+_ATTACKS = "attacks and trials of our own, November 2026"
+
 REQUIREMENTS = (
+    Requirement(
+        "unknown-content",
+        "Content that a chat model cannot get is refused by its path: the model never answers without it.",
+        _ATTACKS,
+    ),
+    Requirement(
+        "chat-parts",
+        "Content parts in the style of Chat Completions are taken for what they mean, and the reply names them.",
+        _ATTACKS,
+    ),
+    Requirement(
+        "openai-errors",
+        "Errors have OpenAI's own status, `param` and `code`.",
+        "OpenAI's answers as others recorded them; " + _ATTACKS,
+    ),
     Requirement(
         "pairs",
         "Every item and every part that opens is closed, once, before what holds it.",

@@ -16,6 +16,14 @@ from support.shapes import Shapes, members, tags
 
 Json = dict[str, Any]
 
+
+class BackgroundOptions(BaseModel):
+    """What the package has among a request's parameters only."""
+
+    completion_window: Literal["soonest"]
+    continuation_id: str | None = None
+
+
 OPEN_RESPONSES = "echoed as other servers do: Open Responses has it among its keys"
 SAME_LOGPROB = "a delta says of a token all that the finished part says of it"
 
@@ -25,6 +33,7 @@ ITEM_STATUS = Literal["in_progress", "completed", "incomplete"]
 OURS: dict[tuple[str, str], tuple[Any, str]] = {
     ("Response", "store"): (bool, "the API echoes it; the package forgot it"),
     ("Response", "presence_penalty"): (float, OPEN_RESPONSES),
+    ("Response", "background_options"): (BackgroundOptions, "every parameter is echoed"),
     ("Response", "frequency_penalty"): (float, OPEN_RESPONSES),
     ("ResponseUsage", "estimated"): (Literal[True], "marks usage that the upstream never gave"),
     ("InputTokenCountResponse", "estimated"): (Literal[True], "marks a count that the upstream never made"),

@@ -54,6 +54,7 @@ EXTRA: Gaps = together(
     [
         because("one more event when stream_options.include_usage asks for it", "", "event/response.usage"),
         because("asks for `response.usage`", "", "stream_options/include_usage"),
+        because("every parameter is echoed", "", "response/background_options"),
         because("marks usage that the upstream never gave", "", "usage/estimated"),
         because("the API's reference has it", "", "event/response.function_call_arguments.done/name"),
         {

@@ -13,7 +13,7 @@ from penstock.endpoints.call import Call
 from penstock.endpoints.included import shown
 from penstock.endpoints.pages import page_reply, unknown_after
 from penstock.endpoints.responses import needed
-from penstock.engine import Engine, stored_input
+from penstock.engine import Engine, read_chat_parts, stored_input
 from penstock.errors import ApiError, invalid, not_found
 from penstock.http import Reply, json_reply
 from penstock.ports import ItemPage, Store, StoredConversation, StoredItem
@@ -120,6 +120,7 @@ def _stored(items: list[InputItem]) -> list[StoredItem]:
         if isinstance(item, ItemReference | CompactionTrigger):
             message = "A conversation takes items, and no references or triggers, which only ask for something."
             raise invalid(message, f"items[{index}].type")
+    read_chat_parts(items, "items")
     return [stored_input(item, ids.new_id) for item in items]
 
 
@@ -129,7 +130,7 @@ def _told(row: StoredConversation) -> Reply:
 
 
 def _unknown(conversation_id: str) -> ApiError:
-    return not_found(f"Conversation with id '{conversation_id}' not found.", param="conversation_id")
+    return not_found(f"Conversation with id '{conversation_id}' not found.")
 
 
 def _unknown_item(item_id: str) -> ApiError:

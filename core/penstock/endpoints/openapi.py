@@ -66,6 +66,7 @@ _HEADERS: dict[str, _Header] = {
     "retry-after-ms": _Header("integer", "The same in milliseconds."),
     "www-authenticate": _Header("string", "`Bearer`."),
     "x-penstock-ignored": _Header("string", "What the request asked for and does not get, by name."),
+    "x-penstock-mapped": _Header("string", "Content parts that were read as another type, as `path.type=type`."),
 }
 _HEADERS_OF: dict[int, tuple[str, ...]] = {
     401: ("www-authenticate",),
@@ -183,7 +184,7 @@ def _reply(status: int, kind: Any, operation: Operation, schemas: Schemas) -> di
     if status == 200 and operation.streams:
         content[_SSE] = {} if operation.relayed else {"schema": _event()}
     if status == 200 and operation.ignores:
-        names.append("x-penstock-ignored")
+        names += ["x-penstock-ignored", "x-penstock-mapped"]
     if kind is wire.ErrorBody:
         names.append("x-should-retry")
     headers = {name: {"$ref": f"#/components/headers/{name}"} for name in names}

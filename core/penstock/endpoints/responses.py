@@ -5,6 +5,7 @@ They know what is answered when; runs are the engine's, rows the store's, bytes 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import quote
 
 import msgspec
@@ -151,8 +152,12 @@ def _unknown(response_id: str) -> ApiError:
 
 
 def told(plan: Plan) -> Headers:
-    """What the client asked for and does not get. A name is the client's own, so it is made fit for a header."""
-    names = [quote(name[:_NAME_CHARS_MAX], safe="[]") for name in plan.ignored[:_NAMES_MAX]]
-    if len(plan.ignored) > _NAMES_MAX:
-        names.append("...")
-    return [("x-penstock-ignored", ", ".join(names))] if names else []
+    """What the client asked for and does not get, and which content was read as another type than its own."""
+    named = (("x-penstock-ignored", plan.ignored), ("x-penstock-mapped", plan.mapped))
+    return [(header, _names(names)) for header, names in named if names]
+
+
+def _names(names: Sequence[str]) -> str:
+    """A header's list of names. They are the client's own, so each is made fit for a header."""
+    fit = [quote(name[:_NAME_CHARS_MAX], safe="[]=") for name in names[:_NAMES_MAX]]
+    return ", ".join(fit if len(names) <= _NAMES_MAX else [*fit, "..."])

@@ -5,6 +5,7 @@ It may use asyncio and the ports; it knows no HTTP server, no HTTP client and no
 
 from __future__ import annotations
 
+from .chat_parts import read_chat_parts
 from .counting import count_input
 from .decode import Decoded, decode
 from .engine import Engine, Prepared
@@ -34,6 +35,7 @@ __all__ = [
     "decode",
     "follow",
     "make_plan",
+    "read_chat_parts",
     "resolve",
     "stored_input",
 ]

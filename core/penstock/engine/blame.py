@@ -18,6 +18,11 @@ from penstock.wire import UNKNOWN
 _PLACE = re.compile(r" - at `(?:key` in `)?\$(.*)`$")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(?:\d+|\.\.\.)\]")
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
+_BOUND = re.compile(r"Expected `(int|float|str|array|object)`( of length)? (<=|>=|<|>) ([-+.e0-9]+)$")
+"""How msgspec says that a value is out of its range, or a text or list too short or too long."""
+_SIZES = {"str": ("string", "length"), "array": ("array", "length"), "object": ("object", "properties")}
+_NUMBERS = {"int": "integer", "float": "decimal"}
+_UNITS = {"value": "a value", "length": "a length", "properties": "a number of properties"}
 _GIVEN_CHARS_MAX = 100
 _NAMES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 
@@ -38,13 +43,29 @@ def validation_error(error: msgspec.ValidationError, struct: type[msgspec.Struct
     if param is None:
         return invalid(f"The body of the request is not what was expected: {_plain(told)}.")
     if told.startswith(("Invalid enum value", "Invalid value")):
-        choices = " and ".join(", ".join(f"'{word}'" for word in _words(struct, param)).rsplit(", ", 1))
-        given = _short(told.split("value ", 1)[1])
-        return invalid(
-            f"Invalid value for '{param}': {given}. Supported values are: {choices}.", param, "invalid_value"
-        )
+        return unsupported_value(told.split("value ", 1)[1], param, struct)
+    if bound := _BOUND.match(told):
+        return _out_of_bounds(param, *bound.groups())
     code = "invalid_type" if ", got " in told else "invalid_value"
     return invalid(f"Invalid value for '{param}': {_plain(told[:1].lower() + told[1:])}.", param, code)
+
+
+def _out_of_bounds(param: str, kind: str, of: str | None, sign: str, bound: str) -> ApiError:
+    """A number, a text or a list that is too small or too large, with OpenAI's code for it."""
+    is_above = sign.startswith("<")
+    name, unit = _SIZES[kind] if of else (_NUMBERS[kind], "value")
+    side = "above" if is_above else "below"
+    code = f"{name}_{side}_{'max' if is_above else 'min'}_{unit}"
+    limit = "maximum" if is_above else "minimum"
+    message = f"Invalid '{param}': {name} {side} {limit} {unit}. Expected {_UNITS[unit]} {sign} {bound}."
+    return invalid(message, param, code)
+
+
+def unsupported_value(given: str, param: str, struct: type[msgspec.Struct]) -> ApiError:
+    """400: the value at `param` is none of the words that may stand there; the message lists them."""
+    choices = " and ".join(", ".join(f"'{word}'" for word in _words(struct, param)).rsplit(", ", 1))
+    message = f"Invalid value for '{param}': {_short(given)}. Supported values are: {choices}."
+    return invalid(message, param, "invalid_value")
 
 
 def _short(given: str) -> str:

@@ -29,6 +29,7 @@ from penstock.wire import (
 )
 
 from .bodies import read_body
+from .chat_parts import read_chat_parts
 from .unknown import parts_of
 
 _OF_A_TURN = {"tools", "parallel_tool_calls", "text"}
@@ -43,15 +44,20 @@ class Decoded(msgspec.Struct):
     unknown: dict[str, msgspec.Raw]
     leading: list[InputItem] = []
     """What a prompt template says before everything else."""
+    mapped: list[str] = []
+    """The content parts that were sent in the style of Chat Completions, each with the type that it is read as."""
 
 
-def decode(body: bytes, limits: Limits) -> Decoded:
+def decode(body: bytes, limits: Limits, *, model_may_be_null: bool = False) -> Decoded:
     """Read the body of `POST /responses`. Raises `ApiError` 400 for anything that is not a legal one."""
     request, fields = read_body(body, CreateResponse, items="input")
     _check_past(fields)
+    if not model_may_be_null:
+        _check_null_model(fields)
+    _check_chat_fields(request, fields)
     _check_lists(request, limits)
     _check_schema(request)
-    return Decoded(request, {name: fields[name] for name in fields.keys() - _KNOWN})
+    return Decoded(request, {name: fields[name] for name in fields.keys() - _KNOWN}, mapped=_read_parts(request))
 
 
 def decode_compaction(body: bytes, limits: Limits) -> Decoded:
@@ -61,7 +67,24 @@ def decode_compaction(body: bytes, limits: Limits) -> Decoded:
     known = set(CompactResponse.__struct_fields__) - {"unknown"}
     request = CreateResponse(**{name: getattr(asked, name) for name in known - _OF_A_TURN}, store=False)
     _check_lists(request, limits)
-    return Decoded(request, {name: fields[name] for name in fields.keys() - known})
+    return Decoded(request, {name: fields[name] for name in fields.keys() - known}, mapped=_read_parts(request))
+
+
+def _read_parts(request: CreateResponse) -> list[str]:
+    return read_chat_parts(request.input, "input") if isinstance(request.input, list) else []
+
+
+def _check_null_model(fields: Mapping[str, msgspec.Raw]) -> None:
+    """A model may be left out where a default is configured, but null is no model: OpenAI answers so."""
+    if fields.get("model") == NULL:
+        raise invalid("Invalid value for 'model': expected string, got null.", "model", "invalid_type")
+
+
+def _check_chat_fields(request: CreateResponse, fields: Mapping[str, msgspec.Raw]) -> None:
+    """A request for Chat Completions has no `input`: the model would be asked without what was sent."""
+    if request.input is None and "messages" in fields:
+        message = "Unsupported parameter: 'messages'. The Responses API has 'input' in its place: use 'input'."
+        raise invalid(message, "messages", "unsupported_parameter")
 
 
 def _check_past(fields: Mapping[str, msgspec.Raw]) -> None:

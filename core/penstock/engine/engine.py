@@ -114,7 +114,8 @@ class Engine:
 
     async def plan(self, body: bytes, owner: str = "", key: Secret | None = None) -> Plan:
         """The plan of a request that will not run, and holds nothing. Raises `ApiError`."""
-        _, plan = await self._plan(await self._decode(body), owner, key, ids.new_id("resp_"))
+        decoded = await self._decode(body, model_may_be_null=True)  # OpenAI's schema says so of `input_tokens` alone
+        _, plan = await self._plan(decoded, owner, key, ids.new_id("resp_"))
         return plan
 
     async def run(self, prepared: Prepared, disconnected: Callable[[], Awaitable[None]] | None = None) -> Run:
@@ -167,9 +168,9 @@ class Engine:
     def _seal(self, owner: str) -> Seal | None:
         return None if self._sealer is None else Seal(self._sealer, owner, self.limits.sealed_chars_max)
 
-    async def _decode(self, body: bytes) -> Decoded:
+    async def _decode(self, body: bytes, *, model_may_be_null: bool = False) -> Decoded:
         """The request, its prompt template filled in. Raises `ApiError`."""
-        decoded = decode(body, self.limits)
+        decoded = decode(body, self.limits, model_may_be_null=model_may_be_null)
         prompt = decoded.request.prompt
         return decoded if prompt is None else await apply_prompt(decoded, prompt, self._prompts, self.limits)
 

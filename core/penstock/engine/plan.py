@@ -15,6 +15,7 @@ from penstock.ports import Turn
 from penstock.secrets import Secret
 from penstock.wire import (
     NULL,
+    BackgroundOptions,
     CompactionTrigger,
     ConversationReference,
     CreateResponse,
@@ -63,6 +64,8 @@ class Plan(msgspec.Struct, kw_only=True):
     """The Response as it begins."""
     ignored: list[str]
     """What the request asked for and will not get; told in `x-penstock-ignored`."""
+    mapped: list[str]
+    """The content parts that were read as another type than they were sent with; named in `x-penstock-mapped`."""
     stream: bool
     summarize: bool
     report_usage: bool
@@ -111,9 +114,9 @@ def make_plan(
             *extras.ignored,
             *left_out,
             *offering.ignored,
-            *_unhonoured(request, route, is_stored=is_stored, seals=seal is not None),
-            *([] if route.relays else _wishes(context)),
+            *_unhonoured(request, context, route, is_stored=is_stored, seals=seal is not None),
         ],
+        mapped=decoded.mapped,
         stream=streams,
         summarize=_summary(request.reasoning) is not None,
         report_usage=bool(options and options.include_usage),
@@ -123,7 +126,7 @@ def make_plan(
 
 _IMAGES_AS_THEY_ARE = msgspec.Raw(b'{"context_compression":"disabled"}')
 """What is in force for `image`, whatever was asked."""
-_OF_OPENAI = ("access_programs", "background_options", "image", "moderation")
+_OF_OPENAI = ("access_programs", "image", "moderation")
 """Parameters of services that no chat model has."""
 
 
@@ -141,6 +144,7 @@ def _skeleton(
         created_at=created_at,
         status="queued" if request.background else "in_progress",
         background=bool(request.background),
+        background_options=_background_options(request.background_options),
         previous_response_id=request.previous_response_id,
         conversation=ConversationReference(id=context.conversation_id) if context.conversation_id else None,
         instructions=_instructions(request, context),
@@ -194,6 +198,11 @@ def _reasoning(reasoning: Reasoning | None) -> Reasoning:
     return msgspec.structs.replace(reasoning, summary=_summary(reasoning), generate_summary=msgspec.UNSET)
 
 
+def _background_options(asked: BackgroundOptions | None) -> BackgroundOptions | msgspec.UnsetType:
+    """What is in force: every background response runs as soon as there is room for it."""
+    return msgspec.structs.replace(asked, completion_window="soonest") if asked else msgspec.UNSET
+
+
 def _cache_options(asked: PromptCacheOptions | None) -> PromptCacheOptions | msgspec.UnsetType:
     """What is in force, with OpenAI's defaults; nothing where nothing was asked. `prewarm` is asked and not told."""
     if asked is None:
@@ -219,8 +228,8 @@ def _keeps_thoughts(request: CreateResponse) -> bool:
     return "reasoning.encrypted_content" in (request.include or ())
 
 
-def _unhonoured(request: CreateResponse, route: Route, *, is_stored: bool, seals: bool) -> list[str]:
-    """Parameters that are known, and do nothing here yet."""
+def _unhonoured(request: CreateResponse, context: Context, route: Route, *, is_stored: bool, seals: bool) -> list[str]:
+    """Parameters and items that are known, and do nothing here yet."""
     ignored = []
     if request.store and not is_stored:
         ignored.append("store")
@@ -230,7 +239,8 @@ def _unhonoured(request: CreateResponse, route: Route, *, is_stored: bool, seals
         ignored.append("context_management")
     if _keeps_thoughts(request) and not seals:
         ignored.append("include[reasoning.encrypted_content]")
-    return ignored + [name for name in _OF_OPENAI if getattr(request, name) != NULL]
+    ignored += [name for name in _OF_OPENAI if getattr(request, name) != NULL]
+    return ignored + _wishes(context)
 
 
 def _wishes(context: Context) -> list[str]:

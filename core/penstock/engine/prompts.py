@@ -14,7 +14,7 @@ from typing import TypeAlias
 import msgspec
 from msgspec.structs import replace
 
-from penstock.errors import ApiError, invalid
+from penstock.errors import ApiError, invalid, not_found
 from penstock.limits import Limits
 from penstock.ports import PromptBroken, Prompts, PromptTemplate
 from penstock.wire import (
@@ -50,7 +50,8 @@ _decode_value = msgspec.json.Decoder(str | InputText | InputImage | InputFile).d
 async def apply_prompt(decoded: Decoded, prompt: Prompt, prompts: Prompts | None, limits: Limits) -> Decoded:
     """The request with what its prompt says filled in. Raises `ApiError`."""
     if prompts is None:
-        raise invalid("No prompt templates are configured on this server.", "prompt", "unsupported_parameter")
+        message = f"Prompt with id '{prompt.id[:64]}' not found: no prompt templates are configured on this server."
+        raise not_found(message, "prompt_not_found", "prompt.id")
     try:
         version = await _version(prompt, prompts)
         template = read_template(await prompts.template(prompt.id, version), limits)
@@ -63,7 +64,8 @@ async def apply_prompt(decoded: Decoded, prompt: Prompt, prompts: Prompts | None
     if asked.instructions is None and template.instructions is not None:
         given["instructions"] = _text(template.instructions, values)
     request = replace(asked, prompt=replace(prompt, version=version), **given)
-    return Decoded(request, decoded.unknown, leading=[_filled(item, values) for item in items])
+    leading = [_filled(item, values) for item in items]
+    return replace(decoded, request=request, leading=leading)
 
 
 def read_template(template: PromptTemplate, limits: Limits) -> CreateResponse:
@@ -99,14 +101,14 @@ def _rank(version: str) -> tuple[list[tuple[int, str]], str]:
 
 
 async def _version(prompt: Prompt, prompts: Prompts) -> str:
-    """The version that is asked for, or else the newest. Raises `ApiError` 400."""
+    """The version that is asked for, or else the newest. Raises `ApiError` 404."""
     versions = await prompts.versions(prompt.id)
     if not versions:
-        raise invalid(f"Prompt with id '{prompt.id[:64]}' not found.", "prompt.id", "prompt_not_found")
+        raise not_found(f"Prompt with id '{prompt.id[:64]}' not found.", "prompt_not_found", "prompt.id")
     version = prompt.version or newest(versions)
     if version not in versions:
         message = f"Version '{version[:64]}' of prompt '{prompt.id}' not found."
-        raise invalid(message, "prompt.version", "prompt_not_found")
+        raise not_found(message, "prompt_not_found", "prompt.version")
     return version
 
 

@@ -163,7 +163,7 @@ async def _conversation(conversation_id: str, store: Store, owner: str) -> list[
 
 def unknown_conversation(conversation_id: str) -> ApiError:
     """The conversation that a request names is not there."""
-    return not_found(f"Conversation with id '{conversation_id}' not found.", param="conversation")
+    return not_found(f"Conversation with id '{conversation_id}' not found.")
 
 
 async def _dereferenced(

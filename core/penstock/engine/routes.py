@@ -94,8 +94,10 @@ class Routes:
 
         Raises `ApiError`: 400 for no model at all, 404 for an unknown one.
         """
-        name = model or self._default_model
-        if not name:
+        name = self._default_model if model is None else model
+        if name == "":
+            raise invalid("The model '' does not exist.", "model", "model_not_found")
+        if name is None:
             raise invalid("Missing required parameter: 'model'.", "model", "missing_required_parameter")
         find = self._route_of if len(name) <= _NAME_CHARS_KEPT_MAX else self._find_route
         return name, find(name)

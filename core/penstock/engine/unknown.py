@@ -1,22 +1,26 @@
-"""What becomes of what nobody here knows: parameters, and the items and parts that no chat model can be shown.
+"""Apply the `unknown_parameters` policy to unknown parameters, and to items and parts that no chat model can read.
 
-It is ignored and told, rejected, or, where it is a parameter, forwarded to the upstream. What is ignored is stored and
-listed all the same.
+They are ignored and named, rejected, or, where they are parameters, forwarded to the upstream. What is ignored is
+stored and listed all the same. Content of this turn is never ignored: the model would answer another question.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import msgspec
 
 from penstock.errors import invalid
-from penstock.wire import CreateResponse, InputItem, OutputItem, UnknownItem, UnknownPart
+from penstock.wire import CreateResponse, InputItem, OutputItem, ReasoningItem, UnknownItem, UnknownPart
+
+from .blame import unsupported_value
 
 Policy: TypeAlias = Literal["ignore", "reject", "forward"]
 
 _LISTS = ("content", "output", "summary")
+_CONTENT_KEYS = frozenset({"content", "output", "role", "text"})
+"""An item of no known type that has one of these keys holds content."""
 _PARTS: dict[type[Any], list[str]] = {
     cls: [name for name in _LISTS if name in cls.__struct_fields__] for cls in get_args(InputItem | OutputItem)
 }
@@ -28,6 +32,15 @@ class Extras(msgspec.Struct):
 
     forwarded: dict[str, msgspec.Raw]
     ignored: list[str]
+
+
+class _Place(NamedTuple):
+    """Where an unknown item or part is, and its type."""
+
+    param: str
+    type: str
+    is_content: bool
+    """Whether it holds what the model is to read: thoughts of an earlier turn are not."""
 
 
 def settle_unknown(unknown: dict[str, msgspec.Raw], policy: Policy, *, relays: bool = False) -> Extras:
@@ -52,21 +65,23 @@ def parts_of(item: InputItem | OutputItem) -> Iterator[tuple[str, list[Any]]]:
 
 
 def settle_unknown_items(request: CreateResponse, items: Sequence[InputItem], policy: Policy) -> list[str]:
-    """The names of what a chat model is not shown: of the input by its place, of what was said before by its type.
+    """The names of what a chat model does not get: of the input by its place, of earlier turns by its type.
 
-    Raises `ApiError` 400 for `reject`; what is stored already was not rejected, and is not now.
+    Raises `ApiError` 400 for content of this turn, and with `reject` for anything of it. What is stored already was not
+    rejected, and is not now.
     """
     if not any(map(_is_strange, items)):  # nearly always
         return []
     own = request.input if isinstance(request.input, list) else []
     places = [place for index, item in enumerate(own) for place in _unknown_in(item, f"input[{index}]")]
-    if policy == "reject" and places:
-        param, what, kind = places[0]
-        raise invalid(f"Unknown type of {what}: '{kind}'.", f"{param}.type", f"unknown_{what}")
+    is_all = all(isinstance(item, UnknownItem) for item in items)
+    for place in places:
+        if policy == "reject" or place.is_content or is_all:
+            raise unsupported_value(f"'{place.type}'", f"{place.param}.type", CreateResponse)
     said = {id(item) for item in own}
     earlier = [place for item in items if id(item) not in said for place in _unknown_in(item, "context")]
-    return [f"{param}.{kind}" for param, _, kind in places] + [
-        *dict.fromkeys(f"context.{kind}" for *_, kind in earlier)
+    return [f"{place.param}.{place.type}" for place in places] + [
+        *dict.fromkeys(f"context.{place.type}" for place in earlier)
     ]
 
 
@@ -81,11 +96,12 @@ def _is_strange(item: InputItem) -> bool:
     return False
 
 
-def _unknown_in(item: InputItem, param: str) -> Iterator[tuple[str, str, str]]:
-    """An item of no known type, or each such part of it: where it is, what it is, and its type."""
+def _unknown_in(item: InputItem, param: str) -> Iterator[_Place]:
+    """An item of no known type, or each part of no known type in it."""
     if isinstance(item, UnknownItem):
-        yield param, "item", item.type
+        yield _Place(param, item.type, is_content=not _CONTENT_KEYS.isdisjoint(item.unknown.fields))
     for name, parts in parts_of(item):
         for index, part in enumerate(parts):
             if isinstance(part, UnknownPart):
-                yield f"{param}.{name}[{index}]", "part", part.type
+                is_content = not isinstance(item, ReasoningItem)
+                yield _Place(f"{param}.{name}[{index}]", part.type, is_content=is_content)

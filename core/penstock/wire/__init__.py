@@ -151,6 +151,7 @@ from .reasoning import (
     SummaryText,
 )
 from .request import (
+    BackgroundOptions,
     ContextManagement,
     CreateResponse,
     Include,

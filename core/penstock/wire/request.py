@@ -77,6 +77,13 @@ class ContextManagement(Wire, kw_only=True):
     compact_threshold: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
 
+class BackgroundOptions(Wire, kw_only=True):
+    """How soon a background response is wanted; `continuation_id` relates several of them."""
+
+    completion_window: Literal["soonest", "2h", "8h"] | UnsetType = UNSET
+    continuation_id: str | UnsetType = UNSET
+
+
 class PromptCacheOptions(Wire, kw_only=True):
     """How the upstream may cache the prompt."""
 
@@ -100,6 +107,7 @@ class CreateResponse(Wire, kw_only=True, forbid_unknown_fields=False):
     stream_options: StreamOptions | None = None
     store: bool | None = None
     background: bool | None = None
+    background_options: BackgroundOptions | None = None
     include: list[Include] | None = None
     metadata: Metadata | None = None
 
@@ -125,7 +133,6 @@ class CreateResponse(Wire, kw_only=True, forbid_unknown_fields=False):
     user: str | None = None
 
     access_programs: msgspec.Raw = msgspec.field(default_factory=null)
-    background_options: msgspec.Raw = msgspec.field(default_factory=null)
     image: msgspec.Raw = msgspec.field(default_factory=null)
     moderation: msgspec.Raw = msgspec.field(default_factory=null)
 

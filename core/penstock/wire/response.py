@@ -16,7 +16,7 @@ from ._base import UNSET, Event, Fold, UnsetType, Wire, adopt, settle
 from .conversation import ConversationReference
 from .error import ResponseError
 from .reasoning import Reasoning
-from .request import Prompt, PromptCacheOptions, ServiceTier, TextConfig
+from .request import BackgroundOptions, Prompt, PromptCacheOptions, ServiceTier, TextConfig
 from .tool_choice import ToolChoice
 
 ResponseStatus: TypeAlias = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
@@ -71,6 +71,7 @@ class Response(Wire, kw_only=True):
     completed_at: int | None = None
     status: ResponseStatus
     background: bool = False
+    background_options: BackgroundOptions | UnsetType = UNSET
     error: ResponseError | None = None
     incomplete_details: IncompleteDetails | None = None
     instructions: str | list[wire.InputItem] | None = None

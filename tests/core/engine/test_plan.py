@@ -52,6 +52,10 @@ ECHOES: dict[str, list[tuple[Any, Any]]] = {
     "temperature": [(0, 0.0), (2, 2.0), (None, 1.0)],
     "top_p": [(0, 0.0), (0.5, 0.5), (None, 1.0)],
     "top_logprobs": [(0, 0), (20, 20), (None, 0)],
+    "background_options": [
+        ({"completion_window": "2h", "continuation_id": "c"}, {"completion_window": "soonest", "continuation_id": "c"}),
+        ({}, {"completion_window": "soonest"}),
+    ],
     "truncation": [("auto", "auto"), (None, "disabled")],
     "service_tier": [("auto", "default"), ("flex", "flex"), (None, "default")],
     "safety_identifier": [("s", "s"), (None, None)],
@@ -73,7 +77,6 @@ UNECHOED = {
     "stream": "it says how the client reads",
     "stream_options": "it says how the client reads",
     "context_management": "it says what becomes of the context",
-    "background_options": "it says how long the client would wait",
     "seed": "OpenAI has no such parameter",
     "stop": "OpenAI has no such parameter",
     "top_k": "OpenAI has no such parameter",
@@ -87,6 +90,7 @@ OF_OPENAI = {"access_programs", "moderation"}
 """Asked of services of OpenAI's own. What the Response says of them is what they did: here, nothing."""
 
 
+@shows("background-options")
 @pytest.mark.parametrize("field", ECHOES)
 def test_a_field_is_echoed_with_its_effective_value(field: str) -> None:
     for asked, told in ECHOES[field]:
@@ -110,7 +114,6 @@ def test_every_parameter_is_echoed_or_has_a_reason_not_to_be() -> None:
 
 SERVICES: dict[str, Json] = {
     "access_programs": {"cyber": "daybreak_blue"},
-    "background_options": {"completion_window": "2h"},
     "image": {"context_compression": "enabled"},
     "moderation": {"model": "omni-moderation-latest"},
 }
@@ -292,28 +295,101 @@ def test_secrets_of_tools_are_not_echoed(asked: Json, told: Json, monkeypatch: p
 
 
 NEW = {"type": "new"}
-STRANGERS: dict[str, tuple[Any, str, str]] = {
-    "an item": ([MESSAGE, NEW], "input[1]", "unknown_item"),
-    "a part of a message": ([{"role": "user", "content": [NEW]}], "input[0].content[0]", "unknown_part"),
-    "a part of a thought": ([{"type": "reasoning", "summary": [NEW]}], "input[0].summary[0]", "unknown_part"),
-    "a part of an output": (
-        [
-            {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
-            {"type": "function_call_output", "call_id": "c", "output": [NEW, {"type": "input_text", "text": "x"}]},
-        ],
-        "input[1].output[0]",
-        "unknown_part",
-    ),
+STRANGERS: dict[str, tuple[Any, str]] = {
+    "an item": ([MESSAGE, NEW], "input[1]"),
+    "a part of a thought": ([MESSAGE, {"type": "reasoning", "summary": [NEW]}], "input[1].summary[0]"),
 }
 
 
-@pytest.mark.parametrize(("given", "place", "code"), STRANGERS.values(), ids=STRANGERS)
-def test_what_nobody_knows_is_told_or_rejected(given: Any, place: str, code: str) -> None:
+@pytest.mark.parametrize(("given", "place"), STRANGERS.values(), ids=STRANGERS)
+def test_what_nobody_knows_is_told_or_rejected(given: Any, place: str) -> None:
     for policy in ("ignore", "forward"):
         assert plan(policies=Policies(unknown_parameters=policy), input=given).ignored == [f"{place}.new"]
     with pytest.raises(ApiError) as caught:
         plan(policies=Policies(unknown_parameters="reject"), input=given)
-    assert (caught.value.status, caught.value.param, caught.value.code) == (400, f"{place}.type", code)
+    assert (caught.value.status, caught.value.param, caught.value.code) == (400, f"{place}.type", "invalid_value")
+
+
+CALL = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
+TEXT = {"type": "input_text", "text": "x"}
+CONTENT: dict[str, tuple[list[Json], str, str]] = {
+    "a part of a message": ([{"role": "user", "content": [TEXT, NEW]}], "input[0].content[1].type", "'input_text'"),
+    "a part of an answer": ([{"role": "assistant", "content": [NEW]}], "input[0].content[0].type", "'output_text'"),
+    "a part of instructions": (
+        [{"role": "system", "content": [NEW]}, MESSAGE],
+        "input[0].content[0].type",
+        "'refusal'",
+    ),
+    "a part of an output": (
+        [CALL, {"type": "function_call_output", "call_id": "c", "output": [NEW, TEXT]}],
+        "input[1].output[0].type",
+        "'input_image'",
+    ),
+    "a text without its text": (
+        [{"role": "user", "content": [{"type": "text"}]}],
+        "input[0].content[0].type",
+        "'text'",
+    ),
+    "an image without its URL": (
+        [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}],
+        "input[0].content[0].type",
+        "'image_url'",
+    ),
+    "a misspelt message": ([MESSAGE, {"type": "mesage", "role": "user", "content": "x"}], "input[1].type", "'message'"),
+    "a misspelt output": ([MESSAGE, {"type": "call_output", "output": "x"}], "input[1].type", "'function_call_output'"),
+    "nothing else": ([NEW, NEW], "input[0].type", "'message'"),
+}
+
+
+@shows("unknown-content", "unknown-parts")
+@pytest.mark.parametrize("policy", ["ignore", "forward", "reject"])
+@pytest.mark.parametrize(("given", "param", "known"), CONTENT.values(), ids=CONTENT)
+def test_content_that_a_chat_model_cannot_get_is_refused(given: Any, param: str, known: str, policy: Any) -> None:
+    with pytest.raises(ApiError) as caught:
+        plan(policies=Policies(unknown_parameters=policy), input=given)
+    assert (caught.value.status, caught.value.param, caught.value.code) == (400, param, "invalid_value")
+    assert "Supported values are: " in caught.value.message
+    assert known in caught.value.message
+
+
+CHAT_PARTS: dict[str, tuple[str, Json, Json]] = {
+    "a text": ("user", {"type": "text", "text": "x"}, TEXT),
+    "a text of the assistant": (
+        "assistant",
+        {"type": "text", "text": "x"},
+        {"type": "output_text", "text": "x", "annotations": [], "logprobs": []},
+    ),
+    "a text of the system": ("system", {"type": "text", "text": ""}, {"type": "input_text", "text": ""}),
+    "a marked text": (
+        "developer",
+        {"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}},
+        TEXT | {"cache_control": {"type": "ephemeral"}},
+    ),
+    "an image": (
+        "user",
+        {"type": "image_url", "image_url": {"url": "data:,x", "detail": "low"}},
+        {"type": "input_image", "image_url": "data:,x", "detail": "low"},
+    ),
+    "an image by its URL alone": (
+        "user",
+        {"type": "image_url", "image_url": "data:,x"},
+        {"type": "input_image", "image_url": "data:,x", "detail": "auto"},
+    ),
+    "a file": (
+        "user",
+        {"type": "file", "file": {"file_data": "data:,x", "filename": "x.txt"}},
+        {"type": "input_file", "file_data": "data:,x", "filename": "x.txt"},
+    ),
+}
+
+
+@shows("chat-parts", "chat-parts-read")
+@pytest.mark.parametrize(("role", "sent", "read"), CHAT_PARTS.values(), ids=CHAT_PARTS)
+def test_chat_style_parts_are_taken_for_what_they_mean(role: str, sent: Json, read: Json) -> None:
+    planned = plan(input=[MESSAGE, {"role": role, "content": [TEXT, sent]}])
+    assert to_json(planned.turn.items[1])["content"] == [TEXT, read]
+    assert planned.mapped == [f"input[1].content[1].{sent['type']}={read['type']}"]
+    assert planned.ignored == []
 
 
 @pytest.mark.parametrize("field", ["text", "reasoning", "prompt_cache_options", "tools"])

@@ -161,7 +161,8 @@ def test_any_variables_and_version_are_taken_or_named(variables: Any, version: s
     try:
         ask(Shelf(p={"1": {"input": "To {{city}}"}}), {"id": "p", "version": version, "variables": variables})
     except ApiError as error:
-        assert error.status == 400
+        status = 404 if error.param == "prompt.version" else 400
+        assert error.status == status
         assert (error.param or "").startswith("prompt.v")
 
 
@@ -186,13 +187,14 @@ def test_any_variables_and_version_are_taken_or_named(variables: Any, version: s
 def test_what_is_not_there_is_named(prompt: Json, param: str) -> None:
     with pytest.raises(ApiError) as caught:
         ask(Shelf(p={"1": {"input": "To {{city}}"}}), prompt)
-    assert (caught.value.status, caught.value.param) == (400, param)
+    status = 400 if "variables" in param else 404
+    assert (caught.value.status, caught.value.param) == (status, param)
 
 
 def test_without_templates_there_is_no_prompt() -> None:
     with pytest.raises(ApiError) as caught:
         ask(None, {"id": "p"})
-    assert (caught.value.param, caught.value.code) == ("prompt", "unsupported_parameter")
+    assert (caught.value.status, caught.value.code, caught.value.param) == (404, "prompt_not_found", "prompt.id")
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ ODD = "no\0such/thing"
     ("request_of", "status", "code", "param"),
     [
         (lambda name: {"previous_response_id": name}, 400, "previous_response_not_found", "previous_response_id"),
-        (lambda name: {"conversation": name}, 404, None, "conversation"),
+        (lambda name: {"conversation": name}, 404, None, None),
         (lambda name: {"input": [ItemReference(id=name)]}, 400, "item_not_found", "input[0].id"),
     ],
     ids=["previous_response_id", "conversation", "item_reference"],

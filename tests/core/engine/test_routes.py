@@ -26,7 +26,6 @@ ROUTES = Routes(
 
 CHOSEN: dict[str | None, tuple[str, str]] = {
     None: ("tiny", "small"),
-    "": ("tiny", "small"),
     "tiny": ("tiny", "small"),
     "mini-1": ("mini-1", "small"),
     "mini-9": ("mini-9", "big"),
@@ -50,6 +49,12 @@ def test_exact_names_go_first_then_patterns_in_order(model: str | None, chosen: 
     with pytest.raises(ApiError, match="does not exist") as caught:
         ROUTES.choose(model)
     assert (caught.value.status, caught.value.code, caught.value.param) == (404, "model_not_found", "model")
+
+
+def test_an_empty_name_is_not_the_default() -> None:
+    with pytest.raises(ApiError, match="does not exist") as caught:
+        ROUTES.choose("")
+    assert (caught.value.status, caught.value.code, caught.value.param) == (400, "model_not_found", "model")
 
 
 def serving(routes: Routes, model: str) -> list[str]:

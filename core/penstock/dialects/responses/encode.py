@@ -39,6 +39,7 @@ def _fields(turn: Turn) -> dict[str, msgspec.Raw]:
         stream_options=StreamOptions(include_obfuscation=False),  # who reads it is us
         store=False,
         background=None,
+        background_options=None,
         previous_response_id=None,
         conversation=None,
         prompt=None,
