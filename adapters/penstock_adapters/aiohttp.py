@@ -9,6 +9,7 @@ import logging
 import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import aiohttp
@@ -19,6 +20,11 @@ from penstock.ports import Destination, HttpReply, HttpRequest, Tls, TransportEr
 from penstock.settings import SettingsError
 
 _log = logging.getLogger("penstock.tls")
+
+_URLS_KEPT_MAX = 128
+"""So many URLs are parsed once; clients may make up as many as they like."""
+_URL_CHARS_KEPT_MAX = 500
+"""A longer URL is asked for once, most likely, and is not kept."""
 
 
 class AiohttpClient:
@@ -58,18 +64,16 @@ class AiohttpTransport:
         self._base = destination.url.rstrip("/")
         self._proxy = destination.proxy.reveal() if destination.proxy else None
         self._tls = _context(destination) if destination.tls != Tls() else True
-        self._urls: dict[str, URL] = {}
+        self._url = lru_cache(_URLS_KEPT_MAX)(URL)
 
     async def send(self, request: HttpRequest) -> HttpReply:
         """Send a request and wait for the reply's head. Raises `TransportError`."""
         base = self._base.removesuffix("/v1") if request.beside_v1 else self._base
-        url = self._urls.get(base + request.path)
-        if url is None:
-            url = self._urls[base + request.path] = URL(base + request.path)
+        url = base + request.path
         try:
             response = await self._client.session().request(
                 request.method,
-                url,
+                self._url(url) if len(url) <= _URL_CHARS_KEPT_MAX else URL(url),
                 data=request.body or None,
                 headers=request.headers,
                 allow_redirects=False,

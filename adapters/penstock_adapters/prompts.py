@@ -19,6 +19,8 @@ from penstock.ports import PromptBroken, PromptTemplate
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 """What an id or a version may look like; nothing that begins with a dot, and nothing with a slash."""
 _SUFFIX = ".toml"
+_FILES_KEPT_MAX = 1_000
+"""So many files are read once: where case does not matter to the file system, clients can make up names for them."""
 
 
 class _Read(NamedTuple):
@@ -67,10 +69,16 @@ class PromptFolder:
             state = (status.st_mtime_ns, status.st_size, status.st_ino)
             known = self._known.get(path)
             if known is None or known.state != state:
-                known = self._known[path] = _Read(state, PromptTemplate(str(path), _as_json(path)))
+                known = self._keep(path, _Read(state, PromptTemplate(str(path), _as_json(path))))
         except OSError as error:
             raise PromptBroken(str(path), f"it cannot be read: {error.strerror}") from None
         return known.template
+
+    def _keep(self, path: Path, read: _Read) -> _Read:
+        if len(self._known) >= _FILES_KEPT_MAX:
+            self._known.clear()
+        self._known[path] = read
+        return read
 
 
 def _as_json(path: Path) -> bytes:

@@ -15,8 +15,8 @@ NewId: TypeAlias = Callable[[str], str]
 Now: TypeAlias = Callable[[], int]
 Clock: TypeAlias = Callable[[], float]
 
-ID = re.compile(r"[A-Za-z0-9_.:-]{1,256}")
-"""What an id may be, anybody's."""
+ID = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9_.:-]{1,256}")
+"""What an id may be, anybody's. It may become a step of a path, where `.` and `..` lead somewhere else."""
 
 
 def may_be_id(text: str) -> bool:

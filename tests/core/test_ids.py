@@ -14,3 +14,10 @@ def test_a_new_id_can_be_one_and_comes_once() -> None:
 @pytest.mark.parametrize("text", ["", "a b", "a/b", "a\0b", "é", "x" * 257, "'; drop table responses", "\ud800"])
 def test_what_no_store_is_asked_for(text: str) -> None:
     assert not may_be_id(text)
+
+
+@pytest.mark.parametrize("text", [".", ".."])
+def test_what_leads_somewhere_else_in_a_path(text: str) -> None:
+    assert not may_be_id(text)
+    assert may_be_id(f"{text}a")
+    assert may_be_id(f"a{text}")

@@ -144,6 +144,8 @@ REQUIREMENTS = (
         "What was deleted, or has expired, is in no byte of the SQLite file or of its log.",
         _ATTACKS,
     ),
+    Requirement("ids-in-paths", "No id of a client's becomes another path of an upstream.", _ATTACKS),
+    Requirement("bounded-caches", "Nothing in the process grows with the names that clients make up.", _ATTACKS),
     Requirement("owners", "Nobody reads another owner's rows, by any way.", "litellm 15757, 39548, 39534"),
     Requirement("lean-imports", "Importing is quick and does nothing.", "litellm 10018; mangum 341"),
     Requirement(

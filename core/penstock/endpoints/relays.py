@@ -58,7 +58,7 @@ class Relays:
         route = self._engine.routes.keeper
         assert route is not None
         request = call.request
-        path = request.path.removeprefix("/v1")
+        path = request.path.removeprefix("/v1").rstrip("/")
         parcel = Parcel(
             method=_METHODS[request.method],
             path=f"{path}?{request.query}" if request.query else path,

@@ -1,0 +1,131 @@
+"""Names that clients make up, 20,000 of each kind: nothing in the process grows with them.
+
+Every container of the process is looked at, those of libraries too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+from collections import deque
+from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from core.kit import JSON_HEADERS
+from penstock import Settings, build
+from penstock.http import Request
+from penstock.service import Service
+from penstock.settings import UpstreamSettings
+from penstock_adapters.aiohttp import AiohttpClient
+from penstock_adapters.prompts import PromptFolder
+from requirements import shows
+
+NAMES = 20_000
+GROWN = 2_000
+"""More entries than any bounded cache has."""
+ANSWER = b'{"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]}'
+
+
+class Session:
+    """It answers whatever is asked, as aiohttp's session would, and remembers nothing."""
+
+    closed = False
+
+    async def request(self, method: str, url: Any, **options: Any) -> Any:
+        pieces = iter([ANSWER, b""])
+
+        async def readany() -> bytes:
+            return next(pieces)
+
+        content = SimpleNamespace(readany=readany, at_eof=lambda: True)
+        headers = {"content-type": "application/json"}
+        return SimpleNamespace(status=200, headers=headers, content=content, release=lambda: None, close=lambda: None)
+
+
+def service(monkeypatch: pytest.MonkeyPatch, tmp_path: Any, **upstream: Any) -> Service:
+    client = AiohttpClient(Settings().limits)
+    monkeypatch.setattr(client, "session", Session)
+    behind = UpstreamSettings(name="behind", url="http://127.0.0.1:1/v1", **upstream)
+    settings = Settings(upstreams=[behind], store="none://", prompts=str(tmp_path))
+    return build(settings, connect=client.transport, prompts=PromptFolder)
+
+
+def asked(name: str, body: dict[str, Any]) -> Request:
+    headers = JSON_HEADERS | {f"x-{name}": name, "x-request-id": name, "authorization": f"Bearer {name}"}
+    return Request(method="POST", path="/v1/responses", headers=headers, body=json.dumps(body).encode())
+
+
+def a_model(name: str) -> Request:
+    tool = {"type": "function", "name": name, "parameters": {"type": "object", "properties": {name: {}}}}
+    said = {"input": name, "metadata": {name: name}, "prompt_cache_key": name, "user": name, name: name}
+    return asked(name, {"model": name, "tools": [tool], **said})
+
+
+def a_prompt(name: str) -> Request:
+    return asked(name, {"model": "m", "prompt": {"id": name, "version": name}})
+
+
+def a_relay(name: str) -> Request:
+    body = json.dumps({"model": name, "messages": []}).encode()
+    return Request(method="POST", path="/v1/chat/completions", headers=JSON_HEADERS, body=body)
+
+
+def an_id(name: str) -> Request:
+    return Request(method="GET", path=f"/v1/responses/{name}", query=f"{name}={name}", headers={"accept": name})
+
+
+def a_path(name: str) -> Request:
+    return Request(method="GET", path=f"/v1/{name}/{name}", headers={})
+
+
+def a_host(name: str) -> Request:
+    return Request(method=name, path="/v1/models", headers={"host": name, "origin": f"http://{name}"})
+
+
+KINDS: dict[str, tuple[Callable[[str], Request], dict[str, Any]]] = {
+    "models": (a_model, {}),
+    "prompts": (a_prompt, {}),
+    "relays": (a_relay, {}),
+    "ids": (an_id, {"dialect": "responses", "state": "upstream"}),
+    "paths": (a_path, {}),
+    "hosts": (a_host, {}),
+}
+
+
+def containers() -> dict[int, tuple[int, Any]]:
+    """Every large container of the process, with its length; those too that the collector does not track itself."""
+    found: dict[int, tuple[int, Any]] = {}
+    for owner in gc.get_objects():
+        for each in [owner, *gc.get_referents(owner)]:
+            if isinstance(each, dict | set | list | deque) and len(each) > GROWN:
+                found[id(each)] = len(each), each
+    return found
+
+
+async def drained(service: Service, request: Request) -> None:
+    reply = await service.handle(request)
+    if not isinstance(reply.body, bytes):
+        async for _ in reply.body:
+            pass
+        await reply.body.aclose()
+
+
+async def repeat(times: int, do: Callable[[str], Awaitable[None]]) -> None:
+    for number in range(times):
+        await do(f"name{number:06}")
+
+
+@shows("bounded-caches")
+@pytest.mark.parametrize("kind", KINDS)
+def test_names_of_clients_are_not_remembered(kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    make, upstream = KINDS[kind]
+    under_test = service(monkeypatch, tmp_path, **upstream)
+    known = containers()
+    asyncio.run(repeat(NAMES, lambda name: drained(under_test, make(name))))
+    gc.collect()
+    grown = [each for key, (size, each) in containers().items() if size > known.get(key, (0, None))[0] + GROWN]
+    assert not [sorted(map(str, list(each)[:3])) for each in grown if each is not known]

@@ -1,0 +1,116 @@
+"""What may grow while the server runs is named here, with what bounds it: no client can fill a cache without end.
+
+A new dictionary or set of an object, and a new cache of a function, wants a line in one of the lists.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from house.source import Module, everything
+from requirements import shows
+
+_CACHES = {"cache", "lru_cache", "cached_property"}
+_CONTAINERS = {"dict", "set", "deque", "defaultdict", "OrderedDict", "WeakSet", "WeakValueDictionary", "Counter"}
+
+WHILE_THE_SERVER_RUNS = {
+    "penstock.engine.background.Background._claims": "one of each response that runs or waits here",
+    "penstock.engine.background.Background._runs": "background_runs_max",
+    "penstock.engine.background.Background._tasks": "background_runs_max",
+    "penstock.engine.background.Background._waiting": "background_queue_max",
+    "penstock.engine.engine.Engine._running": "the runs that go on",
+    "penstock.engine.routes.Routes._exact": "the names in the configuration",
+    "penstock.engine.routes.Routes._route_of": "1,000 names of at most 200 characters",
+    "penstock.engine.sizes.ContextSizes._told": "the upstream's last list of models, of upstream_event_bytes_max",
+    "penstock.endpoints.sockets.Sockets._open": "sockets_max",
+    "penstock.lossless.decoder": "the structs of the code",
+    "penstock.lossless.Decoder._shape": "one of each decoder",
+    "penstock.lossless.Decoder._slow": "one of each decoder",
+    "penstock.lossless._Object.decoder": "one of each struct",
+    "penstock.lossless._Object.keys": "one of each struct",
+    "penstock.lossless._Shape.tagged": "the structs of the code",
+    "penstock.sse._heads": "the event classes of the code",
+    "penstock.stores.memory.shelf.Shelf._holders": "the items of the entries",
+    "penstock.stores.memory.shelf.Shelf.entries": "10,000 entries and 256 MiB",
+    "penstock.stores.sqlite.waiting.Waiting._waiting": "those who wait",
+    "penstock_adapters.aiohttp.AiohttpTransport._url": "128 URLs of at most 500 characters",
+    "penstock_adapters.cli.crew.Crew._places": "the workers",
+    "penstock_adapters.compression._has_library": "the codings of the code",
+    "penstock_adapters.cryptography.AeadSealer._ciphers": "the keys in the configuration",
+    "penstock_adapters.postgres.news.News._readers": "those who wait",
+    "penstock_adapters.postgres.news.News._untold": "UNTOLD_MAX",
+    "penstock_adapters.prompts.PromptFolder._known": "1,000 files",
+    "penstock_adapters.redis.link.Link._lanes": "the connections",
+    "penstock_adapters.redis.link.Link._waiting": "the calls that go on",
+    "penstock_adapters.redis.scripts.script": "the scripts of the package",
+    "penstock_adapters.redis.wakeups.Wakeups._followed": "those who wait, and who did a moment ago",
+}
+"""What lives as long as the process, and what bounds it."""
+
+WHILE_A_REQUEST_RUNS = {
+    "penstock.calling.pairing._Pairing",
+    "penstock.dialects.chat_completions.decode._Calls",
+    "penstock.dialects.synthetic.heard._Ear",
+    "penstock.dialects.synthetic.plain.Plains",
+    "penstock.dialects.synthetic.schema.Document",
+    "penstock.endpoints.lanes.Lanes",
+    "penstock.engine.recent.Recent",
+    "penstock.engine.toolbox.Toolbox",
+    "penstock.engine.truncation._Grouping",
+    "penstock.transcript.reducer.Reducer",
+    "penstock.transcript.transcript._Node",
+}
+"""Classes whose objects end with their request, or with their connection; limits bound what those may hold."""
+
+
+@shows("bounded-caches")
+def test_whatever_may_grow_is_named_with_its_bound() -> None:
+    found = {name for module in everything() for name in _growing(module)}
+    lasting = {name for name in found if name.rpartition(".")[0] not in WHILE_A_REQUEST_RUNS}
+    passing = {name.rpartition(".")[0] for name in found - lasting}
+    assert not lasting - WHILE_THE_SERVER_RUNS.keys(), "name it in one of the lists"
+    assert not WHILE_THE_SERVER_RUNS.keys() - lasting
+    assert passing == WHILE_A_REQUEST_RUNS
+
+
+def _growing(module: Module) -> Iterator[str]:
+    for name, node in module.definitions():
+        if isinstance(node, ast.ClassDef):
+            yield from (f"{name}.{attribute}" for attribute in _attributes(node))
+        elif any(_name(decorator) in _CACHES for decorator in node.decorator_list):
+            yield name
+    for target, value in _assigned(module.tree.body):
+        if isinstance(target, ast.Name) and re.match("_?[a-z]", target.id) and _may_grow(value):
+            yield f"{module.name}.{target.id}"
+
+
+def _attributes(node: ast.ClassDef) -> Iterator[str]:
+    """The attributes that begin as an empty container, or as a cache."""
+    for method in node.body:
+        if isinstance(method, ast.FunctionDef) and method.name == "__init__":
+            for target, value in _assigned(ast.walk(method)):
+                if isinstance(target, ast.Attribute) and _may_grow(value):
+                    yield target.attr
+
+
+def _assigned(nodes: Iterator[ast.AST] | list[ast.stmt]) -> Iterator[tuple[ast.expr, ast.expr | None]]:
+    for node in nodes:
+        if isinstance(node, ast.Assign):
+            yield from ((target, node.value) for target in node.targets)
+        elif isinstance(node, ast.AnnAssign):
+            yield node.target, node.value
+
+
+def _may_grow(value: ast.expr | None) -> bool:
+    if isinstance(value, ast.Dict):
+        return not value.keys
+    return isinstance(value, ast.Call) and _name(value.func) in _CACHES | _CONTAINERS
+
+
+def _name(node: ast.expr) -> str:
+    """What is called in the end: `lru_cache` of `lru_cache(9)(f)`."""
+    while isinstance(node, ast.Call):
+        node = node.func
+    return node.id if isinstance(node, ast.Name) else getattr(node, "attr", "")
