@@ -32,6 +32,8 @@ class AccessKey(msgspec.Struct, frozen=True, kw_only=True):
 
     digest: bytes
     """SHA-256 of the key; a key is long and random, so that nothing slower is needed."""
+    name: str
+    """How it is called in the log."""
     owner: str
     expires_at: float | None = None
     """From this second on it lets nobody in."""
@@ -40,7 +42,7 @@ class AccessKey(msgspec.Struct, frozen=True, kw_only=True):
 def named_key(name: str, digest: bytes, expires_at: float | None = None) -> AccessKey:
     """A key with a name: its owner is the name, so that the next key of that name finds what this one stored."""
     owner = _NAMED + hashlib.sha256(name.encode()).hexdigest()[:_OWNER_DIGITS]
-    return AccessKey(digest=digest, owner=owner, expires_at=expires_at)
+    return AccessKey(digest=digest, name=name, owner=owner, expires_at=expires_at)
 
 
 def key_digest(key: str) -> bytes:
@@ -61,7 +63,8 @@ class Access:
         origins: Origins = NO_ORIGINS,
         now_s: ids.Now = ids.now_s,
     ) -> None:
-        self._keys = [*map(_plain_key, keys), *named]
+        self._keys = [*map(_plain_key, range(len(keys)), keys), *named]
+        self._names = {key.owner: key.name for key in self._keys}
         self._now_s = now_s
         self._allowed_hosts = _LOCAL | {name.lower() for name in allowed_hosts}
         self._any_host = any_host
@@ -76,6 +79,10 @@ class Access:
             return self._check_key(bearer(headers))
         self._check_local(headers)
         return ANONYMOUS
+
+    def name_of(self, owner: str) -> str:
+        """The name of the key by which this owner was let in; empty where no key was asked for."""
+        return self._names.get(owner, "")
 
     def _check_key(self, given: str | None) -> str:
         if given is None:
@@ -99,10 +106,10 @@ class Access:
             raise _foreign("with this 'Origin'", "allowed_hosts, or the page to allowed_origins")
 
 
-def _plain_key(key: Secret) -> AccessKey:
-    """A key without a name: its owner is the key itself, and goes with it."""
+def _plain_key(index: int, key: Secret) -> AccessKey:
+    """A key without a name: its owner is the key itself, and goes with it. It is called by its place in the setting."""
     digest = key_digest(key.reveal())
-    return AccessKey(digest=digest, owner=digest.hex()[:_OWNER_DIGITS])
+    return AccessKey(digest=digest, name=f"api_keys[{index}]", owner=digest.hex()[:_OWNER_DIGITS])
 
 
 def bearer(headers: Mapping[str, str]) -> str | None:

@@ -26,6 +26,9 @@ _RETRIABLE = frozenset({408, 409, 429, 500, 502, 503, 504})
 class ApiError(Exception):
     """What a client is told. `retry_after_s` is a wait in seconds; `param` a path such as `tools[1].name`."""
 
+    is_upstreams = False
+    """Whether an upstream said so."""
+
     def __init__(
         self,
         message: str,

@@ -65,6 +65,25 @@ class Stream(Protocol):
         """End the making of it."""
 
 
+class RecordedStream:
+    """A stream that tells when it has ended, however that was."""
+
+    def __init__(self, stream: Stream, end: Callable[[], None]) -> None:
+        self._stream = stream
+        self._end = end
+
+    def __aiter__(self) -> AsyncIterator[bytes | bytearray]:
+        """The pieces, by nothing but the stream itself."""
+        return aiter(self._stream)
+
+    async def aclose(self) -> None:
+        """End the stream."""
+        try:
+            await self._stream.aclose()
+        finally:
+            self._end()
+
+
 class Reply(msgspec.Struct):
     """A reply. A `bytes` body is sent with its length, a stream as it comes; None is the reply to a `HEAD`."""
 
@@ -99,9 +118,9 @@ async def without_body(reply: Reply) -> Reply:
     return Reply(reply.status, headers, None)
 
 
-def identified(reply: Reply, headers: Mapping[str, str]) -> Reply:
+def identified(reply: Reply, request_id: str) -> Reply:
     """The reply with the id of its request."""
-    return Reply(reply.status, [*reply.headers, ("x-request-id", request_id(headers))], reply.body)
+    return Reply(reply.status, [*reply.headers, ("x-request-id", request_id)], reply.body)
 
 
 def request_id(headers: Mapping[str, str]) -> str:

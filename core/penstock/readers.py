@@ -15,6 +15,7 @@ from penstock.lossless import encode
 from penstock.obfuscation import padding
 from penstock.ports import Headers, Store, StoredResponse
 from penstock.sse import DONE, HEARTBEAT, encode_events
+from penstock.telemetry import current
 from penstock.wire import Event, Response, StreamEvent
 
 _PADDED: frozenset[type[Any]] = frozenset(
@@ -62,6 +63,8 @@ class FollowStream:
         disconnected: Callable[[], Awaitable[None]] | None,
     ) -> None:
         self._batches = follow(store, row, after=after, heartbeat_s=heartbeat_s)
+        self._record = current()
+        self._record.is_cut = True  # until it was followed to its end
         self._done_marker = done_marker
         self._disconnected = disconnected
         self._buffers = self._write()
@@ -79,6 +82,7 @@ class FollowStream:
         try:
             while (events := await _next_unless(self._batches, look_out)) is not None:
                 yield b"".join(events) if events else HEARTBEAT
+            self._record.is_cut = look_out is not None and look_out.done()
             if self._done_marker:
                 yield DONE
         finally:

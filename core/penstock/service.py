@@ -6,9 +6,10 @@ server; what a response is made of, the engine knows.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from functools import partial
 from typing import NoReturn, TypeAlias
 
@@ -27,16 +28,17 @@ from penstock.endpoints.openapi import OpenApi
 from penstock.endpoints.relays import RELAYED, Relays
 from penstock.endpoints.responses import Responses
 from penstock.endpoints.sockets import Sockets
-from penstock.engine import Engine, Policies, Routes
+from penstock.engine import Engine, Policies, Routes, Run
 from penstock.engine.watch import ClientLeft
 from penstock.errors import ApiError, not_found, our_fault
-from penstock.http import Reply, Request, error_reply, identified, request_id, without_body
+from penstock.http import RecordedStream, Reply, Request, error_reply, identified, request_id, without_body
 from penstock.limits import Limits
 from penstock.lossless import encode
 from penstock.origins import NO_ORIGINS, Origins
 from penstock.ports import Prompts, Sealer, Store
 from penstock.readers import read_response
 from penstock.secrets import Secret
+from penstock.telemetry import CLIENT_LEFT, AccessRecord, Reader, Recorder, log_access
 from penstock.wire import NULL, CreateResponse, Event, Response
 
 _log = logging.getLogger("penstock.service")
@@ -50,8 +52,8 @@ _BY_MODEL = ("/responses", "/responses/compact", "/responses/input_tokens")
 """Routes of responses whose bodies name a model."""
 _LIMITS = Limits()
 _POLICIES = Policies()
-_CLIENT_LEFT = Reply(499, [], b"")
-"""Sent to nobody; the status is nginx's, for logs."""
+_CLIENT_LEFT = Reply(CLIENT_LEFT, [], b"")
+"""It is sent to no one."""
 _SWITCHED = Reply(101, [], b"")
 """For logs too: the handshake was taken long ago."""
 
@@ -83,9 +85,11 @@ class Service:
         done_marker: bool = True,
         websocket: bool = True,
         origins: Origins = NO_ORIGINS,
+        readers: Sequence[Reader] = (log_access,),
     ) -> None:
         self.limits = limits
-        self._engine = Engine(routes, policies, limits, store, sealer, prompts)
+        self._recorder = Recorder(*readers)
+        self._engine = Engine(routes, policies, limits, store, sealer, prompts, self._recorder)
         self._access = access
         self._decompress = decompress
         self._origins = origins
@@ -104,34 +108,37 @@ class Service:
 
     async def handle(self, request: Request) -> Reply:
         """Answer a request. Never raises but for cancellation: an error is a reply too."""
-        reply = await self._answered(request, self._dispatch(request))
+        record = self._begin(request)
+        reply = await self._answered(record, self._dispatch(request, record))
         if self._origins:
             reply.headers += self._origins.headers(request.headers)
-        return reply if request.method != "HEAD" else await without_body(reply)
+        if request.method == "HEAD":
+            reply = await without_body(reply)
+            record.is_cut = False
+        return self._recorded(record, reply)
 
     async def connect(self, request: Request, channel: Channel) -> Reply | None:
         """Serve a WebSocket connection to its end, or give the reply with which its handshake is refused.
 
         `request` is the handshake.
         """
-        request = replace(request, headers={**request.headers, "x-request-id": request_id(request.headers)})
-        reply = await self._answered(request, self._connect(request, channel))
+        record = self._begin(request)
+        reply = await self._answered(record, self._connect(request, channel, record))
+        self._recorder.end(record, reply.status)
         return None if reply.status == _SWITCHED.status else reply
 
     async def respond(self, request: CreateResponse) -> Response:
         """The Response to a request, without any HTTP. Raises `ApiError`; a later failure is in its `status`."""
-        await self._engine.start()
-        prepared = await self._engine.prepare(_body(request, stream=False))
-        return await read_response(await self._engine.run(prepared))
+        with self._called():
+            return await read_response(await self._run(request, stream=False))
 
     async def stream(self, request: CreateResponse) -> AsyncGenerator[Event]:
         """The events of the response to a request, as they come, without any HTTP. Raises `ApiError`."""
-        await self._engine.start()
-        run = await self._engine.run(await self._engine.prepare(_body(request, stream=True)))
-        async with aclosing(run.events()) as batches:
-            async for events in batches:
-                for event in events:
-                    yield event
+        with self._called():
+            async with aclosing((await self._run(request, stream=True)).events()) as batches:
+                async for events in batches:
+                    for event in events:
+                        yield event
 
     def drain(self, within_s: float) -> None:
         """Tell that the server will stop: `/readyz` says so, and after `within_s` seconds no run goes on."""
@@ -143,38 +150,69 @@ class Service:
         """Release what the upstreams and the store hold."""
         await self._engine.aclose()
 
-    async def _answered(self, request: Request, answer: Awaitable[Reply]) -> Reply:
+    async def _run(self, request: CreateResponse, *, stream: bool) -> Run:
+        await self._engine.start()
+        return await self._engine.run(await self._engine.prepare(_body(request, stream=stream)))
+
+    @contextmanager
+    def _called(self) -> Iterator[None]:
+        """The record of a call by code, from its beginning to its end."""
+        record = self._recorder.begin("LIBRARY", "/responses", ids.new_id("req_"))
+        status = 200
+        try:
+            yield
+        except ApiError as error:
+            record.failed(error)
+            status = error.status
+            raise
+        finally:
+            self._recorder.end(record, status)
+
+    def _begin(self, request: Request) -> AccessRecord:
+        return self._recorder.begin(request.method, request.path, request_id(request.headers))
+
+    def _recorded(self, record: AccessRecord, reply: Reply) -> Reply:
+        """The reply, whose record is complete now or, of a stream, when it has ended."""
+        if isinstance(reply.body, bytes | None):
+            self._recorder.end(record, reply.status)
+            return reply
+        stream = RecordedStream(reply.body, partial(self._recorder.end, record, reply.status))
+        return Reply(reply.status, reply.headers, stream)
+
+    async def _answered(self, record: AccessRecord, answer: Awaitable[Reply]) -> Reply:
         try:
             reply = await answer
         except ApiError as error:
-            reply = error_reply(error)
+            reply = _failed(record, error)
         except ClientLeft:
             reply = _CLIENT_LEFT
+        except asyncio.CancelledError:
+            self._recorder.end(record, CLIENT_LEFT)
+            raise
         except Exception:
-            _log.exception("%s %s failed by a fault of this server", request.method, request.path)
-            reply = error_reply(our_fault())
-        reply = identified(reply, request.headers)
-        _log.info("%s %s %d %s", request.method, request.path, reply.status, reply.headers[-1][1])
-        return reply
+            _log.exception("%s %s failed by a fault of this server", record.method, record.path)
+            reply = _failed(record, our_fault())
+        return identified(reply, record.request_id)
 
-    async def _connect(self, request: Request, channel: Channel) -> Reply:
+    async def _connect(self, request: Request, channel: Channel, record: AccessRecord) -> Reply:
         if self._sockets is None:
             return _upgrade_required()
         if _plain(request.path) != "/responses":
             raise not_found(f"No WebSocket is served at {request.path}.", "unknown_url")
         admit = partial(self._access.check, request.headers)
-        admit()
+        record.key_name = self._access.name_of(admit())
         self._sockets.check()
-        await self._sockets.serve(channel, identified(_SWITCHED, request.headers).headers, admit, _key(request))
+        await self._sockets.serve(channel, identified(_SWITCHED, record.request_id).headers, admit, _key(request))
         return _SWITCHED
 
-    async def _dispatch(self, request: Request) -> Reply:
+    async def _dispatch(self, request: Request, record: AccessRecord) -> Reply:
         path = _plain(request.path)
         pattern, path_ids = _pattern(path)
         endpoints = self._table.get(path) or self._table.get(pattern)
         if request.method == "OPTIONS" and endpoints is not None:
             return self._options(request, _allowed(endpoints))
         owner = "" if path in _OPEN else self._access.check(request.headers)
+        record.key_name = self._access.name_of(owner)
         if path == "/responses" and "websocket" in request.headers.get("upgrade", "").lower():
             return _upgrade_required()
         if endpoints is None:
@@ -268,6 +306,12 @@ def _relayed(table: Table, relays: Relays) -> Table:
         elif path.startswith(("/responses", "/conversations")):
             kept[path] = dict.fromkeys(methods, relays.pass_on)
     return kept
+
+
+def _failed(record: AccessRecord, error: ApiError) -> Reply:
+    """The reply to a request that failed, and a note of why."""
+    record.failed(error)
+    return error_reply(error)
 
 
 def _plain(path: str) -> str:

@@ -153,6 +153,7 @@ ENVIRONMENT = {
     "PENSTOCK_PORT": ("0", "port", 0),
     "PENSTOCK_WORKERS": ("3", "workers", 3),
     "PENSTOCK_LOG_LEVEL": ("error", "log_level", "error"),
+    "PENSTOCK_LOG_FORMAT": ("json", "log_format", "json"),
     "PENSTOCK_DRAIN_S": ("2.5", "drain_s", 2.5),
     "PENSTOCK_MODEL": ("m", "model", "m"),
     "PENSTOCK_API_KEYS": ("sk-1, sk-2,", "api_keys", [Secret("sk-1"), Secret("sk-2")]),

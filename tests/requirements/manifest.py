@@ -16,6 +16,7 @@ class Requirement(NamedTuple):
 
 
 _SEEN = "seen with real clients, November 2026"
+_ATTACKS = "attacks of our own, November 2026"
 _SUITE = "the Open Responses compliance suite"
 _ATTACKS = "attacks of our own, November 2026"
 _UPSTREAMS = "seen with upstreams of Chat Completions"
@@ -201,4 +202,18 @@ REQUIREMENTS = (
     ),
     Requirement("no-host", "A request without a Host header is not local.", _ATTACKS),
     Requirement("reasoning-events", "Thoughts are response.reasoning_text events, as OpenAI's.", _SEEN),
+    Requirement(
+        "access-lines",
+        "Each request, WebSocket turn and background run is one line of the log when it has ended: how the response "
+        "ended, model, upstream, times, tokens, the key's name and the request's id.",
+        _ATTACKS,
+    ),
+    Requirement(
+        "log-of-what-is-missing",
+        "Ignored parameters, absent hosted tools and failed runs are in the log, with the request's id.",
+        _ATTACKS,
+    ),
+    Requirement("quiet-probes", "Health checks are no lines of the log, unless it is detailed.", _ATTACKS),
+    Requirement("log-injection", "No client writes a line of the log, or what steers a terminal.", _ATTACKS),
+    Requirement("json-logs", "The log can be one JSON object a line, uvicorn's lines and tracebacks too.", _ATTACKS),
 )

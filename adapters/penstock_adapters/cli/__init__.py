@@ -36,6 +36,7 @@ _FLAGS = {
     "prompts": ("FOLDER", "prompt templates: <id>/<version>.toml"),
     "workers": ("N", "processes that share the port (1)"),
     "log_level": ("LEVEL", "debug, info, warning or error (info)"),
+    "log_format": ("FORMAT", "text, or json: one object a line (text)"),
 }
 _ACTIONS = {
     "stats": "count what there is",

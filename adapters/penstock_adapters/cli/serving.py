@@ -20,6 +20,7 @@ from typing import Any, TypeAlias
 import uvicorn
 
 from penstock.settings import Settings, SettingsError
+from penstock.telemetry import configure_logging
 
 from .crew import STOP, Crew
 from .greeting import greeting
@@ -27,6 +28,8 @@ from .listening import listen, listen_together
 
 CreateApp: TypeAlias = Callable[[Settings], Any]
 """Makes an ASGI application of the settings."""
+
+_banner = logging.getLogger("penstock.banner")
 
 _KEEP_ALIVE_S = 75
 """Longer than clients and load balancers keep an idle connection, so that none sends into one being closed."""
@@ -38,12 +41,12 @@ def serve(settings: Settings, create_app: CreateApp) -> int:
     """Serve until a signal comes; the exit code is 0 then. Raises `SettingsError` for a port that cannot be had."""
     if settings.workers > 1 and not hasattr(os, "fork"):
         raise SettingsError("workers", "more than one needs an operating system that can fork")
-    _configure_logging(settings.log_level)
+    _configure_logging(settings)
     if settings.workers > 1:
         return _serve_by_crew(settings, create_app)
     listener = listen(settings.host, settings.port)
     server = _server(settings, create_app)
-    sys.stderr.write(greeting(settings, listener))
+    _announce(settings, greeting(settings, listener))
     return _run(server, listener)
 
 
@@ -54,16 +57,24 @@ def _serve_by_crew(settings: Settings, create_app: CreateApp) -> int:
     def work(listener: socket.socket) -> int:
         return _run(_server(settings, create_app, leader), listener)
 
-    sys.stderr.write(greeting(settings, listeners[0]))
+    _announce(settings, greeting(settings, listeners[0]))
     return Crew(settings.workers, listeners, work).work()
 
 
-def _configure_logging(level: str) -> None:
-    """One line each on stderr. Only our own records follow the level: nobody knows what others tell when debugging."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
-    for name in ("penstock", "penstock_adapters"):
-        logging.getLogger(name).setLevel(level.upper())
+def _configure_logging(settings: Settings) -> None:
+    """All lines, uvicorn's too, have one form. The banner is said at any level."""
+    configure_logging(settings.log_level, settings.log_format)
+    _banner.setLevel(logging.INFO)
     logging.getLogger("uvicorn.error").addFilter(_is_news)
+
+
+def _announce(settings: Settings, lines: str) -> None:
+    """Print lines of the banner: as they are for people, and as lines of the log for machines."""
+    if settings.log_format == "text":
+        sys.stderr.write(lines)
+        return
+    for line in lines.splitlines():
+        _banner.info("%s", line)
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -6,7 +6,6 @@ into what is said.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Literal
 
@@ -16,11 +15,10 @@ from penstock.endpoints.call import Call
 from penstock.engine import Engine, Route
 from penstock.engine.bodies import read_body
 from penstock.engine.watch import ClientLeft, Watch
-from penstock.errors import ApiError
+from penstock.errors import ApiError, upstream_failed
 from penstock.http import Reply
 from penstock.ports import Headers, HttpReply, Parcel, TransportError
-
-_log = logging.getLogger("penstock.relays")
+from penstock.telemetry import current
 
 RELAYED = ("/chat/completions", "/completions", "/embeddings", "/rerank")
 """What upstreams have under the same path."""
@@ -87,6 +85,7 @@ class Relays:
         return await self._send(call, route, parcel)
 
     async def _send(self, call: Call, route: Route, parcel: Parcel) -> Reply:
+        current().model = parcel.named or parcel.model
         watch = Watch(self._engine.limits, heartbeats=False, idle=parcel.stream, disconnected=call.request.disconnected)
         try:
             reply = await watch.wait(route.upstream.relay(parcel))
@@ -103,6 +102,8 @@ class RelayedStream:
     def __init__(self, reply: HttpReply, watch: Watch) -> None:
         self._reply = reply
         self._watch = watch
+        self._record = current()
+        self._record.is_cut = True  # until it was read to its end
         self._pieces = self._read()
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -120,10 +121,14 @@ class RelayedStream:
         while True:
             try:
                 piece = await self._watch.wait(anext(chunks))
-            except (StopAsyncIteration, ClientLeft):
+            except StopAsyncIteration:
+                self._record.is_cut = False
+                return
+            except ClientLeft:
                 return
             except (TransportError, ApiError) as error:
-                _log.warning("a relayed reply was cut: %s", error)
+                self._record.is_cut = False
+                self._record.failed(upstream_failed(f"The relayed reply was cut: {error}"))
                 raise ConnectionAbortedError from None
             if piece:
                 yield piece

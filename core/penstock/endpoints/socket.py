@@ -29,6 +29,7 @@ from penstock.engine import Engine, Recent
 from penstock.errors import ApiError, invalid, our_fault
 from penstock.readers import read_messages
 from penstock.secrets import Secret
+from penstock.telemetry import CLIENT_LEFT, AccessRecord, current, enter
 from penstock.wire import ClientEvent
 
 Admit: TypeAlias = Callable[[], str]
@@ -70,6 +71,7 @@ class Socket:
         self._channel = channel
         self._admit = admit
         self._key = key
+        self._handshake = current()
         self._recent = Recent(engine.limits)
         self._lanes = Lanes(engine.limits, self._on_rest)
         self._answers: dict[str, _Answer] = {"response.create": self._create, "response.steer": self._steer}
@@ -116,6 +118,7 @@ class Socket:
     async def _take(self, message: bytes) -> None:
         """Put a message to its lane, or tell what is wrong with it."""
         stream: str | None = None
+        self._begin()
         try:
             event, fields = read_event(message, self._limits.body_bytes_max)
             stream = stream_id(event)
@@ -123,6 +126,16 @@ class Socket:
         except ApiError as error:
             self._forget_past(message)
             await self._refuse(error, stream)
+            self._end(error.status)
+
+    def _begin(self) -> None:
+        """A message has come: it has a record of its own, under the id of the connection's request."""
+        record = self._engine.recorder.begin("WEBSOCKET", self._handshake.path, self._handshake.request_id)
+        record.key_name = self._handshake.key_name
+
+    def _end(self, status: int) -> None:
+        """The message that this task works for was answered."""
+        self._engine.recorder.end(current(), status)
 
     def _answer(self, event_type: str) -> _Answer:
         answer = self._answers.get(event_type)
@@ -136,25 +149,37 @@ class Socket:
         body = request_body(event, fields)
         if self._ending is not None:
             raise self._ending.error()
-        self._lanes.put(stream, partial(self._respond, body, event, stream), len(body))
+        self._lanes.put(stream, partial(self._respond, body, event, stream, current()), len(body))
 
     async def _steer(self, event: ClientEvent, fields: Fields, stream: str | None) -> None:
         await self._send(steer_failed(fields))
+        self._end(200)
 
-    async def _respond(self, body: bytes, event: ClientEvent, stream: str | None) -> None:
+    async def _respond(self, body: bytes, event: ClientEvent, stream: str | None, record: AccessRecord) -> None:
         """Make one response, and send its events. Never raises."""
-        with suppress(ChannelClosed):
-            try:
-                await self._tell(body, event, stream)
-            except ApiError as error:
-                self._forget_past(body)
-                await self._refuse(error, stream)
-            except ChannelClosed:
-                raise
-            except Exception:
-                _log.exception("a response over WebSocket failed by a fault of this server")
-                self._forget_past(body)
-                await self._refuse(our_fault(), stream)
+        enter(record)
+        status = CLIENT_LEFT
+        try:
+            status = await self._attempt(body, event, stream)
+        except ChannelClosed:
+            """There is no one to tell."""
+        finally:
+            self._end(status)
+
+    async def _attempt(self, body: bytes, event: ClientEvent, stream: str | None) -> int:
+        """The status that the response would have by HTTP, its events or its error sent. Raises `ChannelClosed`."""
+        try:
+            await self._tell(body, event, stream)
+        except ApiError as error:
+            self._forget_past(body)
+            return await self._refuse(error, stream)
+        except ChannelClosed:
+            raise
+        except Exception:
+            _log.exception("a response over WebSocket failed by a fault of this server")
+            self._forget_past(body)
+            return await self._refuse(our_fault(), stream)
+        return 200
 
     async def _tell(self, body: bytes, event: ClientEvent, stream: str | None) -> None:
         if self._ending is not None:
@@ -164,7 +189,6 @@ class Socket:
         )
         if event.stream is False:
             prepared.plan.ignored.append("stream")
-        _log.info("response.create %s", prepared.plan.skeleton.id)
         run = await self._engine.run(prepared)
         async with aclosing(read_messages(run, told(prepared.plan), stream)) as batches:
             async for messages in batches:
@@ -179,9 +203,11 @@ class Socket:
         if response_id := previous_of(turn):
             self._recent.forget(response_id)
 
-    async def _refuse(self, error: ApiError, stream: str | None = None) -> None:
-        _log.info("refused with %d %s", error.status, error.code)
+    async def _refuse(self, error: ApiError, stream: str | None = None) -> int:
+        """Send an error; its status."""
+        current().failed(error)
         await self._send(error_message(error, stream))
+        return error.status
 
     async def _send(self, message: bytes) -> None:
         """Send a message, each when the last was taken, so that a slow client slows its upstreams."""

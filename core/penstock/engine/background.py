@@ -21,6 +21,7 @@ from penstock.limits import Limits
 from penstock.lossless import Decoder, encode
 from penstock.ports import ENDED, Claim, Store, StoredResponse
 from penstock.secrets import Secret
+from penstock.telemetry import AccessRecord, Recorder, current
 from penstock.transcript.closing import close_open
 from penstock.wire import Event, Response, ResponseStatus
 
@@ -32,6 +33,7 @@ from .watch import ClientLeft
 _log = logging.getLogger("penstock.background")
 _decode_response = Decoder[Response](Response).decode
 
+_NO_READERS = Recorder()
 _TAKEN_OVER_AT_ONCE_MAX = 100
 _SWEPT_AT_ONCE_MAX = 500
 _WHEN_NO_LEASE_IS_IN_FORCE = 1e12
@@ -47,6 +49,8 @@ class _Waiting(NamedTuple):
     row: StoredResponse
     claim: Claim
     key: Secret | None
+    asked: AccessRecord | None = None
+    """The record of the request that asked for it, where that came to this process."""
 
 
 class BackgroundKeeper:
@@ -93,10 +97,13 @@ class BackgroundKeeper:
 class Background:
     """The background responses of one process. Nothing is started before the first is submitted or looked for."""
 
-    def __init__(self, store: Store, limits: Limits, start_run: StartRun, clock_s: Clock) -> None:
+    def __init__(
+        self, store: Store, limits: Limits, start_run: StartRun, clock_s: Clock, recorder: Recorder = _NO_READERS
+    ) -> None:
         self._store = store
         self._limits = limits
         self._start_run = start_run
+        self._recorder = recorder
         self._clock_s = clock_s
         self._waiting: deque[_Waiting] = deque()
         self._claims: dict[str, Claim] = {}
@@ -120,7 +127,7 @@ class Background:
         await self._store.save(row)
         claim = await self._claim(row)
         if claim is not None:
-            self._enqueue(_Waiting(row, claim, key))
+            self._enqueue(_Waiting(row, claim, key, current()))
 
     async def cancel(self, row: StoredResponse) -> StoredResponse:
         """End a response that has not ended as `cancelled`; the row as it then is.
@@ -182,7 +189,8 @@ class Background:
 
     async def _work(self, waiting: _Waiting) -> None:
         """Run one response to its end."""
-        row, claim, key = waiting
+        row, claim, key, asked = waiting
+        record = self._begin(row, asked)
         keeper = BackgroundKeeper(self._store, row, claim, self._limits)
         try:
             run = self._runs[row.id] = await self._start_run(row, keeper, key)
@@ -202,6 +210,19 @@ class Background:
                 await run_here.aclose()
             if not _is_cancelling():
                 self._claims.pop(row.id, None)
+                self._end(record)
+
+    def _begin(self, row: StoredResponse, asked: AccessRecord | None = None) -> AccessRecord:
+        """The record of a run, under the id of the request that `asked` for it if that is known."""
+        record = self._recorder.begin("BACKGROUND", "/v1/responses", asked.request_id if asked else "")
+        record.key_name = asked.key_name if asked else ""
+        record.response_id = row.id
+        return record
+
+    def _end(self, record: AccessRecord) -> None:
+        """The run is over. One that was stopped here has ended somewhere else: no client has left."""
+        record.is_cut = False
+        self._recorder.end(record, record.failure.status if record.failure else 200)
 
     async def _tend(self) -> None:
         """Renew, take over, sweep: again and again, whatever fails."""
@@ -221,7 +242,8 @@ class Background:
         for response_id in lost:
             self._claims.pop(response_id, None)
             self.stop(response_id)
-        for row, _, _ in list(self._waiting):
+        for waiting in list(self._waiting):
+            row = waiting.row
             if row.conversation_id is not None:
                 await self._hold(row, row.conversation_id)
 
@@ -242,12 +264,17 @@ class Background:
             if row.request and not await self._store.events(row.id, after=-1):
                 self._enqueue(_Waiting(row, claim, None))
             else:
+                record = self._begin(row)
                 message = "The server process that was writing this response ended before it was finished."
                 await self._give_up(row, claim, upstream_failed(message))
+                self._end(record)
                 self._claims.pop(row.id, None)
 
     async def _give_up(self, row: StoredResponse, claim: Claim, error: ApiError) -> None:
         """End a response as failed."""
+        record = current()
+        record.failed(error)
+        record.response_status = "failed"
         await self._store.settle(await self._wound_up(row, status="failed", error=error), fence=claim.fence)
         await self._free(row)
 

@@ -15,6 +15,7 @@ from penstock import ids
 from penstock.limits import Limits
 from penstock.ports import Prompts, Sealer, Store, StoredResponse
 from penstock.secrets import Secret
+from penstock.telemetry import Recorder, current
 from penstock.wire import CreateResponse
 
 from .background import Background, BackgroundKeeper
@@ -30,6 +31,7 @@ from .run import Run
 from .sealing import Seal
 from .warm_up import silent
 
+_NO_READERS = Recorder()
 _DRAIN_MARGIN_S = 1.0
 """How long before its time is up a run is ended, for its end to be kept and sent."""
 
@@ -62,11 +64,13 @@ class Engine:
         store: Store | None = None,
         sealer: Sealer | None = None,
         prompts: Prompts | None = None,
+        recorder: Recorder = _NO_READERS,
     ) -> None:
         self.routes = routes
+        self.recorder = recorder
         self.limits = limits
         self.store = store
-        self.background = None if store is None else Background(store, limits, self._resume, ids.clock_s)
+        self.background = None if store is None else Background(store, limits, self._resume, ids.clock_s, recorder)
         self._policies = policies
         self._sealer = sealer
         self._prompts = prompts
@@ -154,6 +158,8 @@ class Engine:
             raise
         if prepared.writer is not None:
             prepared.writer.leave()
+        record = current()
+        record.response_id, record.response_status = row.id, row.status
         return row
 
     async def aclose(self) -> None:
@@ -186,6 +192,8 @@ class Engine:
     ) -> tuple[Context, Plan]:
         """Resolve, plan and, where that was asked, fit into the model's context. Raises `ApiError`."""
         request = decoded.request
+        record = current()
+        record.model = request.model or ""
         recall = recent.items if recent else None
         context = await resolve(request, self.store, owner, self.limits, recall=recall)
         context.leading = decoded.leading
@@ -202,6 +210,7 @@ class Engine:
             limits=self.limits,
             seal=self._seal(owner),
         )
+        record.model, record.ignored = plan.skeleton.model, plan.ignored
         if request.truncation == "auto" and plan.compacting is None:  # what is summed up need not be cut
             await fit(plan, self.limits, leading=len(context.leading))
         return context, plan

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
+from penstock import telemetry
 from penstock.ports import ENDED, Store, StoredResponse
 from penstock.sse import encode_event
 
@@ -38,5 +39,7 @@ async def follow(store: Store, row: StoredResponse, *, after: int, heartbeat_s: 
 
 async def _ending(store: Store, row: StoredResponse, last: int) -> list[bytes]:
     """The last events, made of how the response ended."""
+    record = telemetry.current()
+    record.response_id, record.response_status = row.id, row.status
     transcript = await read_log(store, row.id)
     return [encode_event(event) for event in close_log(transcript, row) if event.sequence_number > last]

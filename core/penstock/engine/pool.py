@@ -20,6 +20,7 @@ from penstock.errors import ApiError, unavailable
 from penstock.limits import Limits
 from penstock.ports import Deltas, Health, HttpReply, NotTaken, Parcel, Refused, Turn, Upstream
 from penstock.secrets import Secret
+from penstock.telemetry import current
 from penstock.wire import Model
 
 from .breaker import Breaker
@@ -129,6 +130,9 @@ class Pool:
 
     async def _attempt(self, ask: Ask[T], member: Member, ticket: int, tries: int, head_s: float | None) -> T:
         """Ask once, after a wait where it was asked before, and tell the breaker how that went."""
+        record = current()
+        record.upstream = member.breaker.name
+        record.attempts += 1
         try:
             if tries:
                 await asyncio.sleep(self._backoff_s(tries))

@@ -14,6 +14,7 @@ from penstock.errors import ApiError, our_fault
 from penstock.ids import NewId, Now
 from penstock.limits import Limits
 from penstock.ports import Deltas
+from penstock.telemetry import current
 from penstock.transcript import Reducer, Transcript
 from penstock.wire import Event, LifecycleEvent, Response, Usage
 
@@ -40,6 +41,9 @@ class Run:
         keeper: Keeper | None = None,
     ) -> None:
         self.plan = plan
+        self._record = current()
+        self._is_waited_for = plan.stream
+        """Whether the first event of the model's answer is still to come, of a stream."""
         self._keeper = keeper
         self.error: ApiError | None = None
         """Why the response failed, if it did."""
@@ -95,8 +99,7 @@ class Run:
     async def events(self) -> AsyncGenerator[list[Event]]:
         """The events, in batches as they come; an empty batch means that a heartbeat is due."""
         try:
-            self._reducer.begin(self.plan.skeleton)
-            yield self._taken()
+            yield self._begun()
             while (deltas := await self._accepted()) is None:
                 yield []
             batches = aiter(deltas)
@@ -139,6 +142,22 @@ class Run:
         keeper, self._keeper = self._keeper, None
         if keeper is not None:
             await keeper.close()
+        self._note_end()
+
+    def _note_end(self) -> None:
+        """Note how the response ended; where it has begun and has no end, its client has left."""
+        if self._transcript.state == "new":
+            return
+        record = self._record
+        record.response_id = self.plan.skeleton.id
+        record.is_cut = not self.is_ended
+        if record.is_cut:
+            record.response_status = "cancelled"
+            return
+        response = self.response
+        record.response_status = response.status
+        if response.usage is not None:
+            record.input_tokens, record.output_tokens = response.usage.input_tokens, response.usage.output_tokens
 
     async def _accepted(self, within_s: float | None = None) -> Deltas | None:
         """What the upstream says, once it has accepted; None where time is up, or a heartbeat due, before that."""
@@ -148,11 +167,20 @@ class Run:
                 self._deltas, self._opening = self._opening.result(), None
         return self._deltas
 
+    def _begun(self) -> list[Event]:
+        """The events before the model's first one."""
+        self._reducer.begin(self.plan.skeleton)
+        self._watch.sent()
+        return self._transcript.take()
+
     def _taken(self) -> list[Event]:
         """What is new. Where nothing is, nothing is sent: a heartbeat may be due all the same."""
         events = self._transcript.take()
         if events:
             self._watch.sent()
+            if self._is_waited_for:
+                self._is_waited_for = False
+                self._record.first_event()
         return events
 
     async def _keep(self, ending: LifecycleEvent) -> None:
@@ -181,6 +209,7 @@ class Run:
             _log.error("response %s failed by a fault of this server", self.plan.skeleton.id, exc_info=error)
             error = our_fault()
         self.error = error
+        self._record.failed(error, by_upstream=True)
         try:
             return self._reducer.failure(error)
         except Exception:  # a bug has left the transcript in a state of its own

@@ -109,6 +109,8 @@ Health: TypeAlias = Literal["well", "sick", "unknown"]
 class Refused(ApiError):
     """An upstream refused a request for the request's own sake, so that no other attempt would do better."""
 
+    is_upstreams = True
+
     def __init__(self, error: ApiError, health: Health = "well") -> None:
         super().__init__(
             error.message,

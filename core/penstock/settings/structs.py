@@ -15,6 +15,7 @@ from penstock.dialects.chat_completions import Options
 from penstock.limits import Limits, Seconds
 from penstock.ports import Tls
 from penstock.secrets import Secret
+from penstock.telemetry import LogFormat
 
 Name = Annotated[str, msgspec.Meta(min_length=1)]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
@@ -93,6 +94,8 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     workers: Workers = 1
     """Processes that share the port."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: LogFormat = "text"
+    """Lines for people, or `json`: one object a line, for machines."""
     drain_s: Seconds = 10.0
     """How long open streams may go on after the server was asked to stop."""
 

@@ -1,0 +1,25 @@
+"""Telemetry: what is known of each request when it has ended, and those who read it.
+
+`records` has the facts, `access_log` is a reader that writes lines, `formats` is the form of every line of the log.
+Metrics and traces are further readers. None of them sees what was said, and none of them runs while a request does.
+"""
+
+from __future__ import annotations
+
+from .access_log import log_access
+from .formats import LogFormat, configure_logging, escaped
+from .records import CLIENT_LEFT, AccessRecord, Failure, Reader, Recorder, current, enter
+
+__all__ = [
+    "CLIENT_LEFT",
+    "AccessRecord",
+    "Failure",
+    "LogFormat",
+    "Reader",
+    "Recorder",
+    "configure_logging",
+    "current",
+    "enter",
+    "escaped",
+    "log_access",
+]

@@ -1,0 +1,286 @@
+"""The log: a line for each request when it has ended, one for what was ignored or failed, and none by a client."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from live.conftest import Start
+from live.test_leaving import begin
+from requirements import shows
+from support.raw import Connection, ask, post
+from support.scripts import SCRIPTS
+from support.server import PenstockServer
+from support.talk import Talk
+from support.upstream import ScriptedUpstream
+from support.waiting import until
+
+Json = dict[str, Any]
+BANNER = ("models", "listening", "try")
+KEYS = {"sk-first-of-all": "api_keys[0]", "sk-second-of-all": "api_keys[1]", "sk-of-alice": "alice", "sk-wrong": None}
+TOML = """
+log_format = "json"
+api_keys = ["sk-first-of-all", "sk-second-of-all"]
+
+[[keys]]
+name = "alice"
+hash = "sha256:{digest}"
+
+[[upstreams]]
+name = "scripted"
+url = "{url}"
+"""
+
+
+def lines(server: PenstockServer, **wanted: Any) -> list[Json]:
+    """The JSON lines that say all of this."""
+    found = [json.loads(line) for line in server.lines if line.startswith("{")]
+    return [line for line in found if wanted.items() <= line.items()]
+
+
+def line(server: PenstockServer, **wanted: Any) -> Json:
+    """The only such line, once it is there."""
+    until(lambda: lines(server, **wanted))
+    [found] = lines(server, **wanted)
+    return found
+
+
+def access(server: PenstockServer, request_id: str, method: str = "POST") -> Json:
+    return line(server, request_id=request_id, method=method)
+
+
+@pytest.fixture
+def logging_server(start: Start, upstream: ScriptedUpstream) -> PenstockServer:
+    return start("--upstream", upstream.url, "--log-format", "json", PENSTOCK_STORE="memory://")
+
+
+def send(server: PenstockServer, body: Json, request_id: str, path: str = "/responses", **headers: str) -> int:
+    """The status, the reply read to its end."""
+    return post(
+        server.url, {"model": "text", "input": "Hello?"} | body, path, x_request_id=request_id, **headers
+    ).status
+
+
+@shows("access-lines")
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_request_is_one_line_with_its_facts(logging_server: PenstockServer, stream: bool) -> None:
+    request_id = f"facts-{stream}"
+    assert send(logging_server, {"stream": stream}, request_id) == 200
+    told = access(logging_server, request_id)
+    wanted = {
+        "level": "info",
+        "path": "/v1/responses",
+        "status": 200,
+        "response": "completed",
+        "model": "text",
+        "upstream": "default",
+    }
+    assert wanted.items() <= told.items()
+    assert told["response_id"].startswith("resp_")
+    assert (told["input_tokens"], told["output_tokens"]) == SCRIPTS["text"].expect.tokens
+    assert 0 < told["duration_ms"] < 10_000
+    assert ("first_event_ms" in told) is stream
+    assert told.get("first_event_ms", 0) <= told["duration_ms"]
+
+
+@shows("access-lines")
+@pytest.mark.parametrize(
+    ("model", "ended"), [("cut", "failed"), ("error_midway", "failed"), ("length", "incomplete"), ("text", "completed")]
+)
+def test_a_stream_is_told_by_how_it_ended(logging_server: PenstockServer, model: str, ended: str) -> None:
+    assert send(logging_server, {"model": model, "stream": True}, f"ended-{model}") == 200
+    told = access(logging_server, f"ended-{model}")
+    assert (told["status"], told["response"]) == (200, ended)
+
+
+@shows("access-lines")
+def test_a_stream_is_told_when_it_has_ended(logging_server: PenstockServer, upstream: ScriptedUpstream) -> None:
+    with Connection(logging_server.url) as connection:
+        connection.post({"model": "hang_midway", "input": "Hi", "stream": True}, x_request_id="not-yet")
+        _, headers = connection.head()
+        next(connection.writes(headers))
+        assert send(logging_server, {}, "meanwhile") == 200
+        assert access(logging_server, "meanwhile")
+        assert not lines(logging_server, request_id="not-yet")
+    told = access(logging_server, "not-yet")
+    assert (told["status"], told["response"]) == (499, "cancelled")
+
+
+@shows("access-lines")
+@pytest.mark.parametrize(("model", "stream"), [("hang", False), ("hang", True)])
+def test_a_client_that_leaves_before_anything_came(
+    logging_server: PenstockServer, upstream: ScriptedUpstream, model: str, stream: bool
+) -> None:
+    known = len(lines(logging_server, status=499))
+    with begin(logging_server, model, stream=stream):
+        upstream.completion()
+    until(lambda: len(lines(logging_server, status=499)) == known + 1)
+
+
+@shows("access-lines")
+def test_a_client_that_leaves_before_it_has_asked(logging_server: PenstockServer) -> None:
+    with Connection(logging_server.url) as connection:
+        length = {"content-length": "100", "content-type": "application/json", "x-request-id": "half-said"}
+        connection.send("POST", "/responses", b"{", length)
+    assert access(logging_server, "half-said")["status"] == 499
+
+
+@shows("access-lines")
+def test_a_body_that_is_too_long_has_its_line(start: Start, upstream: ScriptedUpstream) -> None:
+    server = start("--upstream", upstream.url, "--log-format", "json", PENSTOCK_LIMITS_BODY_BYTES_MAX="100")
+    assert send(server, {"input": "a" * 100}, "too-long") == 413
+    assert access(server, "too-long")["status"] == 413
+
+
+@shows("access-lines")
+@pytest.mark.parametrize("key", KEYS)
+def test_a_key_is_told_by_its_name(start: Start, upstream: ScriptedUpstream, key: str) -> None:
+    server = start(toml=TOML.format(url=upstream.url, digest=hashlib.sha256(b"sk-of-alice").hexdigest()))
+    request_id = f"by-{KEYS[key]}".strip("[]").replace("[", "-")
+    assert send(server, {}, request_id, authorization=f"Bearer {key}") == (200 if KEYS[key] else 401)
+    assert access(server, request_id).get("key") == KEYS[key]
+    assert key not in server.log
+
+
+@shows("access-lines")
+def test_a_turn_over_websocket_has_its_line(logging_server: PenstockServer) -> None:
+    with Talk(logging_server, x_request_id="talk") as talk:
+        for model in ("text", "cut"):
+            talk.turn(model=model, input="Hi")
+        assert talk.refused({"type": "response.create", "model": "bad_request", "input": "Hi"})["status"] == 400
+        assert talk.refused({"type": "response.other"})["status"] == 400
+        until(lambda: len(lines(logging_server, request_id="talk", method="WEBSOCKET")) == 4)
+        assert not lines(logging_server, request_id="talk", method="GET")
+    turns = lines(logging_server, request_id="talk", method="WEBSOCKET")
+    assert [(turn["status"], turn.get("response"), turn.get("model")) for turn in turns] == [
+        (200, "completed", "text"),
+        (200, "failed", "cut"),
+        (400, None, "bad_request"),
+        (400, None, None),
+    ]
+    assert access(logging_server, "talk", "GET")["status"] == 101
+
+
+@shows("access-lines")
+@pytest.mark.parametrize(("model", "ended"), [("text", "completed"), ("cut", "failed")])
+def test_a_background_run_has_its_line(logging_server: PenstockServer, model: str, ended: str) -> None:
+    request_id = f"behind-{model}"
+    assert send(logging_server, {"model": model, "background": True}, request_id) == 200
+    assert access(logging_server, request_id)["response"] == "queued"
+    told = access(logging_server, request_id, "BACKGROUND")
+    assert (told["response"], told["model"], told["upstream"]) == (ended, model, "default")
+    followed = ask(logging_server.url, "GET", f"/responses/{told['response_id']}?stream=true")
+    assert access(logging_server, followed.headers["x-request-id"], "GET")["response"] == ended
+
+
+@shows("access-lines")
+@pytest.mark.parametrize(("model", "status"), [("text", 200), ("bad_request", 400), ("cut", 200)])
+def test_a_relayed_request_has_its_line(logging_server: PenstockServer, model: str, status: int) -> None:
+    request_id = f"relayed-{model}"
+    body = json.dumps({"model": model, "messages": [], "stream": True}).encode()
+    headers = {"content-type": "application/json", "x-request-id": request_id}
+    with Connection(logging_server.url) as connection:
+        connection.send("POST", "/chat/completions", body, headers)
+        assert connection.head()[0] == status
+        with suppress(OSError, AssertionError, ValueError):  # one of them is cut
+            connection.socket.settimeout(2)
+            connection.file.read()
+    told = access(logging_server, request_id)
+    assert (told["status"], told["model"], told["upstream"]) == (status, model, "default")
+    failures = [one["message"] for one in lines(logging_server, request_id=request_id) if one["level"] == "warning"]
+    assert any("was cut" in message for message in failures) is (model == "cut")
+
+
+@shows("log-of-what-is-missing")
+def test_what_is_ignored_is_in_the_log(logging_server: PenstockServer) -> None:
+    tools = [{"type": "web_search"}, {"type": "code_interpreter", "container": {"type": "auto"}}]
+    assert send(logging_server, {"banana": 1, "apple": 2, "tools": tools}, "ignoring") == 200
+    access(logging_server, "ignoring")
+    messages = [one["message"] for one in lines(logging_server, request_id="ignoring", level="info")]
+    assert messages == [
+        "ignored parameters: apple, banana",
+        "absent hosted tool: web_search",
+        "absent hosted tool: code_interpreter",
+        "POST /v1/responses 200",
+    ]
+
+
+@shows("log-of-what-is-missing")
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    ("model", "level", "message"),
+    [
+        ("cut", "warning", "failed: The upstream's reply was cut"),
+        ("error_midway", "warning", "failed: "),
+        ("server_error", "warning", "failed: The upstream failed with status 5"),
+        ("bad_request", "info", "refused: The upstream refused the request: "),
+    ],
+)
+def test_a_run_that_failed_is_in_the_log(
+    logging_server: PenstockServer, model: str, level: str, message: str, stream: bool
+) -> None:
+    request_id = f"failing-{model}-{stream}"
+    send(logging_server, {"model": model, "stream": stream}, request_id)
+    access(logging_server, request_id)
+    [told] = [one for one in lines(logging_server, request_id=request_id, level=level) if "code" in one]
+    assert told["message"].startswith(message)
+    assert (told["upstream"], told["model"]) == ("default", model)
+
+
+@shows("log-of-what-is-missing")
+def test_what_a_client_did_wrong_is_told_without_its_words(logging_server: PenstockServer) -> None:
+    assert send(logging_server, {"temperature": "warm words"}, "wrong") == 400
+    access(logging_server, "wrong")
+    told = line(logging_server, request_id="wrong", message="refused")
+    assert (told["level"], told["code"], told["param"]) == ("info", "invalid_type", "temperature")
+    assert "warm words" not in logging_server.log
+
+
+@shows("quiet-probes")
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/health"])
+def test_probes_are_quiet(start: Start, upstream: ScriptedUpstream, path: str) -> None:
+    usual = start("--upstream", upstream.url, "--log-format", "json", PENSTOCK_STORE="memory://")
+    detailed = start("--log-format", "json", "--log-level", "debug")
+    for server in (usual, detailed):
+        ask(server.base, "GET", path, headers={"x-request-id": f"probe{path[1:]}"})
+        ask(server.base, "GET", "/v1/models", headers={"x-request-id": f"after-probe{path[1:]}"})
+        access(server, f"after-probe{path[1:]}", "GET")
+    assert not lines(usual, path=path)
+    assert access(detailed, f"probe{path[1:]}", "GET")["level"] == "debug"
+
+
+@shows("log-injection")
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_no_client_writes_a_line_of_its_own(start: Start, upstream: ScriptedUpstream, form: str) -> None:
+    """By a path, a model, a parameter or what an upstream repeats of them."""
+    server = start("--upstream", upstream.url, "--log-format", form, "--log-level", "debug")
+    forged = 'x\n2026-01-01 00:00:00,000 ERROR forged: \x1b[31m\r\u2028\x85\u202e\x7f="quoted"'
+    path = "".join(f"%{byte:02x}" for byte in forged.encode())
+    ask(server.base, "GET", f"/{path}", headers={"x-request-id": "forged-path"})
+    for body in ({"model": forged}, {forged: 1}, {"input": [{"type": forged}]}, {"tools": [{"type": forged}]}):
+        send(server, body, "forged-body")
+    send(server, {}, "last-of-forged")
+    until(lambda: "last-of-forged" in server.log)
+    for written in "".join(server.lines).splitlines()[len(BANNER) :]:
+        assert written.isprintable()
+        assert re.match(r"\d{4}-\d\d-\d\d \d\d:" if form == "text" else r"\{", written), written
+        assert not written.startswith("2026-01-01")
+
+
+@shows("json-logs")
+def test_every_line_is_json(start: Start, upstream: ScriptedUpstream) -> None:
+    """The banner's and uvicorn's too."""
+    server = start("--upstream", upstream.url, "--log-format", "json", PENSTOCK_LIMITS_CONNECT_S="9")
+    with Connection(server.url) as connection:
+        connection.socket.sendall(b"\x00\x01 rubbish\r\n\r\n")
+        connection.file.read()
+    send(server, {}, "after-rubbish")
+    access(server, "after-rubbish")
+    for written in server.lines:
+        told = json.loads(written)
+        assert {"time", "level", "logger", "message"} <= told.keys()
