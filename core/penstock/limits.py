@@ -19,11 +19,17 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
 
     body_bytes_max: Bytes = 64 * 2**20
     """A request's body, after decompression."""
-    input_items_max: Count = 5_000
+    json_values_max: Count = 500_000
+    """The values in a request's body at every level, counted by its commas and opening brackets."""
+    json_keys_max: Count = 10_000
+    """The keys of one object in a request's body."""
+    json_depth_max: Count = 256
+    """The levels of what is passed on undecoded: a JSON schema, an unknown parameter."""
+    input_items_max: Count = 20_000
     """The items of one request's `input`."""
     input_parts_max: Count = 5_000
     """The content parts of one item."""
-    tools_max: Count = 128
+    tools_max: Count = 512
     """The entries of `tools`, those within namespaces and those that items of the context bring included."""
 
     upstream_event_bytes_max: Bytes = 16 * 2**20
@@ -40,7 +46,7 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
 
     chain_responses_max: Count = 10_000
     """The responses of a chain by `previous_response_id`."""
-    context_items_max: Count = 50_000
+    context_items_max: Count = 20_000
     """The items that a model is shown, those of the chain or conversation included."""
     retention_s: Seconds = 30 * 86_400.0
     """How long stored responses and conversations are kept."""

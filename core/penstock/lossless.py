@@ -75,8 +75,8 @@ class Decoder(Generic[T]):
         self._lenient = lenient
         self._strict: Read[T] = msgspec.json.Decoder(kind).decode
 
-    def decode(self, data: bytes) -> T:
-        """The value."""
+    def decode(self, data: bytes, before_walk: Callable[[], None] | None = None) -> T:
+        """The value; `before_walk` is called where the JSON is walked, which costs something for every value."""
         if self._lenient:
             data = one_line(data)
         try:
@@ -84,6 +84,8 @@ class Decoder(Generic[T]):
         except msgspec.ValidationError as error:
             if _NO_TYPE in str(error) and not self._lenient:
                 raise
+        if before_walk is not None:
+            before_walk()
         whole = Raw(data.strip())
         try:
             return self._slow(_walked(whole, self._shape, lenient=False))

@@ -29,6 +29,7 @@ from penstock.endpoints.relays import RELAYED, Relays
 from penstock.endpoints.responses import Responses
 from penstock.endpoints.sockets import Sockets
 from penstock.engine import Engine, Policies, Routes, Run
+from penstock.engine.bodies import without_bom
 from penstock.engine.watch import ClientLeft
 from penstock.errors import ApiError, not_found, our_fault
 from penstock.http import RecordedStream, Reply, Request, error_reply, identified, request_id, without_body
@@ -231,6 +232,7 @@ class Service:
                 owner=owner,
                 key=_key(request),
                 ids=path_ids,
+                limits=self.limits,
                 read_body=self._json_body,
             )
         )
@@ -251,8 +253,8 @@ class Service:
         body = await request.read(self.limits.body_bytes_max)
         encoding = request.headers.get("content-encoding", "identity").strip().lower()
         if encoding in ("", "identity"):
-            return body
-        return self._decompress(body, encoding, self.limits.body_bytes_max)
+            return without_bom(body)
+        return without_bom(self._decompress(body, encoding, self.limits.body_bytes_max))
 
 
 def _body(request: CreateResponse, *, stream: bool) -> bytes:

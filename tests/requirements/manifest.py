@@ -18,10 +18,7 @@ class Requirement(NamedTuple):
 _SEEN = "seen with real clients, November 2026"
 _ATTACKS = "attacks of our own, November 2026"
 _SUITE = "the Open Responses compliance suite"
-_ATTACKS = "attacks of our own, November 2026"
 _UPSTREAMS = "seen with upstreams of Chat Completions"
-_ATTACKS = "attacks of our own, November 2026"
-
 _ATTACKS = "attacks and trials of our own, November 2026"
 
 REQUIREMENTS = (
@@ -173,6 +170,16 @@ REQUIREMENTS = (
         "reasoning-required",
         "A preset's upstream that wants the field of thoughts with every message gets it, empty where there are none.",
         "continue 11285; GitNexus 43; openai-agents-js 791",
+    ),
+    Requirement(
+        "bounded-bodies",
+        "What a request may hold is counted before anything is made of it: values, keys, levels, entries of lists.",
+        _ATTACKS,
+    ),
+    Requirement(
+        "busy-agents",
+        "Thousands of items, hundreds of tools and a byte order mark before the body are no reason to refuse.",
+        _SEEN,
     ),
     # Quirks of upstreams.
     Requirement("quirk-no-choices", "A chunk may have no choices.", _UPSTREAMS),

@@ -14,6 +14,7 @@ import msgspec
 from penstock.engine.bodies import read_body
 from penstock.errors import invalid
 from penstock.http import Request
+from penstock.limits import Limits
 from penstock.secrets import Secret
 from penstock.wire import Include
 
@@ -32,6 +33,7 @@ class Call(msgspec.Struct, kw_only=True):
     key: Secret | None
     ids: list[str]
     """The ids within the path, in order."""
+    limits: Limits
     read_body: Callable[[Request], Awaitable[bytes]]
     """The body, read and decompressed. Raises `ApiError`."""
 
@@ -39,9 +41,13 @@ class Call(msgspec.Struct, kw_only=True):
         """The body as JSON text; it is read now, once. Raises `ApiError` where it is none."""
         return await self.read_body(self.request)
 
-    async def struct(self, struct: type[T]) -> T:
-        """The body as a struct; an empty one where there is no body. Raises `ApiError` 400."""
-        return read_body(await self.body() or b"{}", struct, items="items")[0]
+    async def struct(self, struct: type[T], items_max: int | None = None) -> T:
+        """The body as a struct, whose `items` has at most so many entries; an empty one where there is no body.
+
+        Raises `ApiError` 400.
+        """
+        sizes = {} if items_max is None else {"items": items_max}
+        return read_body(await self.body() or b"{}", struct, self.limits, items="items", sizes=sizes)[0]
 
     def flag(self, name: str) -> bool:
         """Whether a parameter of the query says yes, in any way of saying so."""

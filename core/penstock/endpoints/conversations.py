@@ -18,6 +18,7 @@ from penstock.errors import ApiError, invalid, not_found
 from penstock.http import Reply, json_reply
 from penstock.ports import ItemPage, Store, StoredConversation, StoredItem
 from penstock.wire import (
+    CONVERSATION_ITEMS_MAX,
     CompactionTrigger,
     Conversation,
     CreateConversation,
@@ -39,7 +40,7 @@ class Conversations:
 
     async def create(self, call: Call) -> Reply:
         """`POST /conversations`."""
-        asked = await call.struct(CreateConversation)
+        asked = await call.struct(CreateConversation, CONVERSATION_ITEMS_MAX)
         now = ids.now_s()
         row = StoredConversation(
             id=ids.new_id("conv_"),
@@ -80,7 +81,7 @@ class Conversations:
     async def add_items(self, call: Call) -> Reply:
         """`POST /conversations/{id}/items`: the items as they were added."""
         include = call.include()
-        items = _stored((await call.struct(CreateConversationItems)).items)
+        items = _stored((await call.struct(CreateConversationItems, CONVERSATION_ITEMS_MAX)).items)
         if not await self._store().add_items(call.owner, call.ids[0], items):
             raise _unknown(call.ids[0])
         return page_reply(ItemPage(items, has_more=False), include)

@@ -11,8 +11,9 @@ from typing import TypeAlias
 
 import msgspec
 
-from penstock.engine.bodies import read_body
+from penstock.engine.bodies import read_body, without_bom
 from penstock.errors import ApiError, invalid
+from penstock.limits import Limits
 from penstock.wire import (
     NULL,
     UNSET,
@@ -43,12 +44,12 @@ _STREAM_ID = re.compile(rb'"([A-Za-z0-9_.-]{1,256})"')
 _NO_PART_OF_THE_REQUEST = frozenset({"type", "stream_id", "generate", "stream", "background"})
 
 
-def read_event(message: bytes, bytes_max: int) -> tuple[ClientEvent, Fields]:
+def read_event(message: bytes, limits: Limits) -> tuple[ClientEvent, Fields]:
     """What a client says. Raises `ApiError`."""
-    if len(message) > bytes_max:
-        text = f"The message is too long: at most {bytes_max} bytes are taken."
+    if len(message) > limits.body_bytes_max:
+        text = f"The message is too long: at most {limits.body_bytes_max} bytes are taken."
         raise ApiError(text, status=413, code="request_too_large")
-    return read_body(message, ClientEvent, items="")
+    return read_body(without_bom(message), ClientEvent, limits)
 
 
 def stream_id(event: ClientEvent) -> str | None:
@@ -95,10 +96,10 @@ def error_message(error: ApiError, stream: str | None = None) -> bytes:
     return _encode(WebSocketError(status=error.status, error=detail, stream_id=stream or UNSET))
 
 
-def steer_failed(fields: Fields) -> bytes:
+def steer_failed(fields: Fields, limits: Limits) -> bytes:
     """The input of a `response.steer` back: a chat model cannot be told more while it speaks. Raises `ApiError`."""
     given = {name: value for name, value in fields.items() if name in Steer.__struct_fields__}
-    steer, _ = read_body(_encode(given), Steer, items="")
+    steer, _ = read_body(_encode(given), Steer, limits)
     message = "Responses cannot be steered here: send a new request."
     error = SteerError(code="steering_not_supported", message=message)
     return _encode(SteerFailed(error=error, steer=steer))

@@ -71,7 +71,7 @@ class Relays:
 
     async def _relay(self, call: Call, path: str) -> Reply:
         body = await call.body()
-        asked, _ = read_body(body, Asked, items="messages")
+        asked, _ = read_body(body, Asked, self._engine.limits)
         model, route = self._engine.routes.choose(asked.model)
         parcel = Parcel(
             path=path,

@@ -120,7 +120,7 @@ class Socket:
         stream: str | None = None
         self._begin()
         try:
-            event, fields = read_event(message, self._limits.body_bytes_max)
+            event, fields = read_event(message, self._limits)
             stream = stream_id(event)
             await self._answer(event.type)(event, fields, stream)
         except ApiError as error:
@@ -152,7 +152,7 @@ class Socket:
         self._lanes.put(stream, partial(self._respond, body, event, stream, current()), len(body))
 
     async def _steer(self, event: ClientEvent, fields: Fields, stream: str | None) -> None:
-        await self._send(steer_failed(fields))
+        await self._send(steer_failed(fields, self._limits))
         self._end(200)
 
     async def _respond(self, body: bytes, event: ClientEvent, stream: str | None, record: AccessRecord) -> None:

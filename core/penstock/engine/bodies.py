@@ -1,19 +1,25 @@
 """The bodies of requests as structs: JSON that may leave out what OpenAI's API lets it leave out.
 
-It knows the short forms of items and fills in their types, and tells every mistake by the parameter at fault.
+It knows the short forms of items and fills in their types, and tells every mistake by the parameter at fault. What a
+body may hold is counted before anything is done for each entry of it.
 """
 
 from __future__ import annotations
 
+import codecs
+from collections.abc import Mapping
+from functools import partial
 from typing import TypeVar
 
 import msgspec
 
 from penstock.errors import invalid
+from penstock.limits import Limits
 from penstock.lossless import decoder, one_line
 from penstock.wire import NULL
 
 from .blame import param_of, validation_error
+from .json_bounds import check_depth, check_json, too_deep
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -21,34 +27,94 @@ _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
-def read_body(body: bytes, struct: type[T], *, items: str) -> tuple[T, dict[str, msgspec.Raw]]:
-    """The body as a struct, and its fields as they were sent; `items` is the field that holds a list of items.
+class _Entry(msgspec.Struct, gc=False):
+    """An object of a list, of which nothing is read: the cheapest way to count."""
 
-    Raises `ApiError` 400 for anything that is not a legal one.
+
+_decode_entries = msgspec.json.Decoder(list[_Entry]).decode
+_ENTRY_BYTES = 3
+"""The shortest object in a list: `{},`."""
+_BOM = codecs.BOM_UTF8
+_PIECE_BYTES = 2**20
+_NO_SIZES: Mapping[str, int] = {}
+
+
+def without_bom(body: bytes) -> bytes:
+    """The body without a byte order mark, which some clients put before their JSON."""
+    return body.removeprefix(_BOM)
+
+
+def read_body(
+    body: bytes, struct: type[T], limits: Limits, *, items: str = "", sizes: Mapping[str, int] = _NO_SIZES
+) -> tuple[T, dict[str, msgspec.Raw]]:
+    """The body as a struct, and its fields as they were sent.
+
+    `items` is the field that holds a list of items, `sizes` has the most entries of such fields. Raises `ApiError` 400
+    for anything that is not a legal body.
     """
+    check_json(body, limits)
     try:
-        return _read(body, struct, items)
+        return _read(body, struct, limits, items, sizes)
     except msgspec.ValidationError as error:
         raise validation_error(error, struct) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise invalid(f"The body of the request is not valid JSON: {error}.") from None
     except RecursionError:
-        raise invalid("The body of the request is nested too deeply.") from None
+        raise too_deep(limits) from None
 
 
-def _read(body: bytes, struct: type[T], items: str) -> tuple[T, dict[str, msgspec.Raw]]:
+def check_size(size: int, size_max: int, param: str) -> None:
+    """Raises `ApiError` 400 for a list that is too long."""
+    if size > size_max:
+        message = f"Invalid '{param}': array too long. Expected at most {size_max} elements, but got {size}."
+        raise invalid(message, param, "array_above_max_length")
+
+
+def _read(
+    body: bytes, struct: type[T], limits: Limits, items: str, sizes: Mapping[str, int]
+) -> tuple[T, dict[str, msgspec.Raw]]:
     if not body:
         raise invalid("The request has no body; a JSON object was expected.")
-    body.decode()  # what is kept undecoded is not looked at by msgspec, and is sent on and echoed
+    _check_text(body)
     body = one_line(body)
     fields = _decode_fields(body)
+    check = partial(_check_entries, fields, limits, items, sizes)
     try:
-        return decoder(struct).decode(body), fields
+        return decoder(struct).decode(body, before_walk=check), fields
     except msgspec.ValidationError as error:
         if not _lacks_type(error, items):
             raise
-        fields[items] = _with_types(fields[items])
-        return decoder(struct).decode(msgspec.json.encode(fields)), fields
+    check()
+    fields[items] = _with_types(fields[items])
+    return decoder(struct).decode(msgspec.json.encode(fields)), fields
+
+
+def _check_text(body: bytes) -> None:
+    """Raises `UnicodeDecodeError`: msgspec does not look at what stays undecoded, which is sent on and echoed."""
+    if body.isascii():
+        return
+    decode = codecs.getincrementaldecoder("utf-8")().decode
+    for begin in range(0, len(body), _PIECE_BYTES):
+        decode(body[begin : begin + _PIECE_BYTES])
+    decode(b"", final=True)
+
+
+def _check_entries(fields: Mapping[str, msgspec.Raw], limits: Limits, items: str, sizes: Mapping[str, int]) -> None:
+    """Raises `ApiError` 400 for lists that are too long or too deep, before each entry of them costs something."""
+    for name, size_max in sizes.items():
+        raw = fields.get(name, NULL)
+        if memoryview(raw).nbytes > size_max * _ENTRY_BYTES:
+            check_size(_count(raw), size_max, name)
+    if items in fields:
+        check_depth(fields[items], items, limits)
+
+
+def _count(entries: msgspec.Raw) -> int:
+    """How many objects a list has; 0 for what is something else, of which the decoder will tell."""
+    try:
+        return len(_decode_entries(entries))
+    except msgspec.ValidationError:
+        return 0
 
 
 def _lacks_type(error: msgspec.ValidationError, items: str) -> bool:
@@ -63,11 +129,11 @@ def _with_types(items: msgspec.Raw) -> msgspec.Raw:
     return msgspec.Raw(msgspec.json.encode(typed))
 
 
-def _with_type(item: msgspec.Raw) -> msgspec.Raw | dict[str, msgspec.Raw]:
-    if not bytes(item).lstrip().startswith(b"{"):
+def _with_type(item: msgspec.Raw) -> msgspec.Raw:
+    if bytes(memoryview(item)[:1]) != b"{":
         return item
     fields = _decode_fields(item)
     if fields.get("type", NULL) != NULL:
         return item
     kind = b'"item_reference"' if "id" in fields and "role" not in fields else b'"message"'
-    return {**fields, "type": msgspec.Raw(kind)}
+    return msgspec.Raw(msgspec.json.encode({**fields, "type": msgspec.Raw(kind)}))

@@ -28,8 +28,9 @@ from penstock.wire import (
     UnsetType,
 )
 
-from .bodies import read_body
+from .bodies import check_size, read_body
 from .chat_parts import read_chat_parts
+from .json_bounds import check_depth
 from .unknown import parts_of
 
 _OF_A_TURN = {"tools", "parallel_tool_calls", "text"}
@@ -50,24 +51,36 @@ class Decoded(msgspec.Struct):
 
 def decode(body: bytes, limits: Limits, *, model_may_be_null: bool = False) -> Decoded:
     """Read the body of `POST /responses`. Raises `ApiError` 400 for anything that is not a legal one."""
-    request, fields = read_body(body, CreateResponse, items="input")
+    request, fields = read_body(body, CreateResponse, limits, items="input", sizes=_sizes(limits))
     _check_past(fields)
     if not model_may_be_null:
         _check_null_model(fields)
     _check_chat_fields(request, fields)
     _check_lists(request, limits)
-    _check_schema(request)
-    return Decoded(request, {name: fields[name] for name in fields.keys() - _KNOWN}, mapped=_read_parts(request))
+    _check_schema(request, limits)
+    return Decoded(request, _unknown(fields, _KNOWN, limits), mapped=_read_parts(request))
 
 
 def decode_compaction(body: bytes, limits: Limits) -> Decoded:
     """Read the body of `POST /responses/compact`, as a request that is not stored. Raises `ApiError` 400."""
-    asked, fields = read_body(body, CompactResponse, items="input")
+    asked, fields = read_body(body, CompactResponse, limits, items="input", sizes=_sizes(limits))
     _check_past(fields)
-    known = set(CompactResponse.__struct_fields__) - {"unknown"}
+    known = frozenset(CompactResponse.__struct_fields__) - {"unknown"}
     request = CreateResponse(**{name: getattr(asked, name) for name in known - _OF_A_TURN}, store=False)
     _check_lists(request, limits)
-    return Decoded(request, {name: fields[name] for name in fields.keys() - known}, mapped=_read_parts(request))
+    return Decoded(request, _unknown(fields, known, limits), mapped=_read_parts(request))
+
+
+def _sizes(limits: Limits) -> dict[str, int]:
+    return {"input": limits.input_items_max, "tools": limits.tools_max}
+
+
+def _unknown(fields: dict[str, msgspec.Raw], known: frozenset[str], limits: Limits) -> dict[str, msgspec.Raw]:
+    """The parameters that nobody here knows."""
+    unknown = {name: fields[name] for name in fields.keys() - known}
+    for name, raw in unknown.items():
+        check_depth(raw, name, limits)
+    return unknown
 
 
 def _read_parts(request: CreateResponse) -> list[str]:
@@ -96,10 +109,10 @@ def _check_past(fields: Mapping[str, msgspec.Raw]) -> None:
 
 def _check_lists(request: CreateResponse, limits: Limits) -> None:
     items = request.input if isinstance(request.input, list) else []
-    _check_size(len(items), limits.input_items_max, "input")
+    check_size(len(items), limits.input_items_max, "input")
     for index, item in enumerate(items):
         for name, parts in parts_of(item):
-            _check_size(len(parts), limits.input_parts_max, f"input[{index}].{name}")
+            check_size(len(parts), limits.input_parts_max, f"input[{index}].{name}")
         if type(item) in BROUGHT:
             _check_tools(getattr(item, "tools", ()), limits, f"input[{index}].tools")
     _check_tools(request.tools or (), limits, "tools")
@@ -107,36 +120,31 @@ def _check_lists(request: CreateResponse, limits: Limits) -> None:
 
 def _check_tools(tools: Sequence[Tool], limits: Limits, param: str) -> None:
     within = sum(len(tool.tools) for tool in tools if isinstance(tool, NamespaceTool))
-    _check_size(len(tools) + within, limits.tools_max, param)
-    _check_parameters(tools, param)
+    check_size(len(tools) + within, limits.tools_max, param)
+    _check_parameters(tools, limits, param)
 
 
-def _check_parameters(tools: Sequence[Tool], param: str) -> None:
-    """A JSON schema is an object; beyond that it is the upstream's to judge."""
+def _check_parameters(tools: Sequence[Tool], limits: Limits, param: str) -> None:
+    """A JSON schema is an object, and of some depth; beyond that it is the upstream's to judge."""
     for index, tool in enumerate(tools):
         if isinstance(tool, FunctionTool | ToolSearchTool):
-            _check_object(tool.parameters, f"{param}[{index}].parameters", or_null=True)
+            _check_object(tool.parameters, limits, f"{param}[{index}].parameters", or_null=True)
         elif isinstance(tool, NamespaceTool):
-            _check_parameters(tool.tools, f"{param}[{index}].tools")
+            _check_parameters(tool.tools, limits, f"{param}[{index}].tools")
 
 
-def _check_size(size: int, size_max: int, param: str) -> None:
-    if size > size_max:
-        message = f"Invalid '{param}': array too long. Expected at most {size_max} elements, but got {size}."
-        raise invalid(message, param, "array_above_max_length")
-
-
-def _check_schema(request: CreateResponse) -> None:
+def _check_schema(request: CreateResponse, limits: Limits) -> None:
     form = request.text.format if request.text else None
     if isinstance(form, JsonSchemaFormat):
-        _check_object(form.schema, "text.format.schema", or_null=False)
+        _check_object(form.schema, limits, "text.format.schema", or_null=False)
 
 
-def _check_object(schema: msgspec.Raw | UnsetType, param: str, *, or_null: bool) -> None:
+def _check_object(schema: msgspec.Raw | UnsetType, limits: Limits, param: str, *, or_null: bool) -> None:
     if schema is UNSET:
         return
     if bytes(memoryview(schema)[:1]) != b"{" and not (or_null and schema == NULL):
         raise _not_an_object(param)
+    check_depth(schema, param, limits)
 
 
 def _not_an_object(param: str) -> ApiError:

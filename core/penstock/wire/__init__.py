@@ -51,6 +51,7 @@ from .computer import (
 )
 from .configuration_update import ConfigurationUpdate
 from .conversation import (
+    CONVERSATION_ITEMS_MAX,
     Conversation,
     ConversationReference,
     CreateConversation,

@@ -13,6 +13,8 @@ from penstock import wire
 
 from ._base import Item, Wire
 
+CONVERSATION_ITEMS_MAX = 20
+"""The items that one request adds to a conversation; the number is OpenAI's."""
 Metadata: TypeAlias = Annotated[
     dict[Annotated[str, msgspec.Meta(max_length=64)], Annotated[str, msgspec.Meta(max_length=512)]],
     msgspec.Meta(max_length=16),
@@ -35,7 +37,7 @@ class ItemReference(Item, kw_only=True, tag="item_reference"):
 class CreateConversation(Wire, kw_only=True, forbid_unknown_fields=False):
     """The body of `POST /conversations`."""
 
-    items: Annotated[list[wire.InputItem], msgspec.Meta(max_length=20)] | None = None
+    items: Annotated[list[wire.InputItem], msgspec.Meta(max_length=CONVERSATION_ITEMS_MAX)] | None = None
     metadata: Metadata | None = None
 
 
@@ -48,7 +50,7 @@ class UpdateConversation(Wire, kw_only=True, forbid_unknown_fields=False):
 class CreateConversationItems(Wire, kw_only=True, forbid_unknown_fields=False):
     """The body of `POST /conversations/{id}/items`."""
 
-    items: Annotated[list[wire.InputItem], msgspec.Meta(min_length=1, max_length=20)]
+    items: Annotated[list[wire.InputItem], msgspec.Meta(min_length=1, max_length=CONVERSATION_ITEMS_MAX)]
 
 
 class Conversation(Wire, kw_only=True):

@@ -1,0 +1,99 @@
+"""The bounds of JSON that a client sends: how many values it holds, how many keys one object, how deep it is.
+
+It knows brackets, commas, colons and quotes, and counts them before anything is decoded. It does not know whether a
+text is JSON at all: that is for the decoder to say.
+
+Few texts are looked at closely. All marks of a text, those within its strings included, are never fewer than those of
+its structure: where they are within the bounds, nothing more is done. Every step is one linear pass.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from penstock.errors import ApiError, invalid
+from penstock.limits import Limits
+
+_ALL = bytes(range(256))
+_NOT_COUNTED = _ALL.translate(None, b"{[,:")
+_NO_OPENING = _ALL.translate(None, b"{[")
+_NO_MARK = _ALL.translate(None, b'{}[],:"')
+_ONE_FORM = bytes.maketrans(b"{}", b"[]")
+_STRING = re.compile(rb'"[^"]*"?')
+_OPENING, _COLON = b"[:"
+_LEVEL_BYTES, _VALUE_BYTES, _KEY_BYTES = 2, 2, 5
+"""The shortest level, `[]`, the shortest entry of an array, `0,`, and that of an object, `"":0,`."""
+_QUOTES_PER_VALUE = 4
+"""A value is at most one string, and so is its key."""
+
+
+def check_json(text: bytes, limits: Limits) -> None:
+    """Raises `ApiError` 400 for JSON that has more values or keys than it may."""
+    if _may_have_too_many(text, limits):
+        _check_structure(_structure(text, limits), limits, None)
+
+
+def check_depth(raw: msgspec.Raw, param: str, limits: Limits) -> None:
+    """Raises `ApiError` 400 for too many levels of what is passed on undecoded: no type bounds its depth."""
+    if memoryview(raw).nbytes <= limits.json_depth_max * _LEVEL_BYTES:
+        return
+    text = bytes(raw)
+    if len(text.translate(None, _NO_OPENING)) > limits.json_depth_max:
+        _check_structure(_structure(text, limits), limits, param)
+
+
+def too_deep(limits: Limits, param: str | None = None) -> ApiError:
+    """The error of JSON that has more levels than it may."""
+    what = f"Invalid '{param}'" if param else "Invalid body"
+    message = f"{what}: nested too deeply. Expected at most {limits.json_depth_max} levels."
+    return invalid(message, param, "json_too_deep")
+
+
+def _may_have_too_many(text: bytes, limits: Limits) -> bool:
+    """Whether there are enough marks, wherever they stand."""
+    if len(text) <= min(limits.json_values_max * _VALUE_BYTES, limits.json_keys_max * _KEY_BYTES):
+        return False
+    marks = text.translate(_ONE_FORM, _NOT_COUNTED)
+    keys = marks.count(b":")
+    return keys > limits.json_keys_max or len(marks) - keys > limits.json_values_max
+
+
+def _structure(text: bytes, limits: Limits) -> bytes:
+    """The brackets and colons outside of strings. Raises `ApiError` 400 for too many values."""
+    if b"\\" in text:
+        text = text.replace(b"\\\\", b"").replace(b'\\"', b"")
+    marks = text.translate(_ONE_FORM, _NO_MARK)
+    if marks.count(b'"') > _QUOTES_PER_VALUE * limits.json_values_max:
+        raise _too_many_values(limits)
+    marks = _STRING.sub(b"", marks.replace(b'""', b""))  # a string without marks, or no more than the border of two
+    if marks.count(b",") + marks.count(b"[") > limits.json_values_max:
+        raise _too_many_values(limits)
+    return marks.replace(b",", b"")
+
+
+def _check_structure(marks: bytes, limits: Limits, param: str | None) -> None:
+    """Raises `ApiError` 400 for too many levels, or too many keys in one object."""
+    keys = [0]
+    for mark in marks:
+        if mark == _COLON:
+            keys[-1] += 1
+            if keys[-1] > limits.json_keys_max:
+                raise _too_many_keys(limits)
+        elif mark == _OPENING:
+            keys.append(0)
+            if len(keys) > limits.json_depth_max + 1:
+                raise too_deep(limits, param)
+        elif len(keys) > 1:
+            keys.pop()
+
+
+def _too_many_values(limits: Limits) -> ApiError:
+    message = f"Invalid body: too many values. Expected at most {limits.json_values_max}."
+    return invalid(message, code="json_too_many_values")
+
+
+def _too_many_keys(limits: Limits) -> ApiError:
+    message = f"Invalid body: an object with too many keys. Expected at most {limits.json_keys_max}."
+    return invalid(message, code="object_above_max_properties")
