@@ -130,6 +130,12 @@ def unavailable(message: str, retry_after_s: float) -> ApiError:
     return ApiError(message, status=503, type="server_error", code="server_error", retry_after_s=retry_after_s)
 
 
+def stopping() -> ApiError:
+    """The server takes nothing more, and ends what it has: 503."""
+    message = "The server is stopping: send the request again."
+    return ApiError(message, status=503, type="server_error", code="server_stopping", retry_after_s=1.0)
+
+
 def our_fault() -> ApiError:
     """A bug: 500. What it was is in the log, under the request's id, and not in the reply."""
     return ApiError(

@@ -10,10 +10,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, get_args
 
-from penstock.engine import Run, follow
+from penstock.engine import Follower, Run
+from penstock.errors import stopping
 from penstock.lossless import encode
 from penstock.obfuscation import padding
-from penstock.ports import Headers, Store, StoredResponse
+from penstock.ports import Headers
 from penstock.sse import DONE, HEARTBEAT, encode_events
 from penstock.telemetry import current
 from penstock.wire import Event, Response, StreamEvent
@@ -53,20 +54,16 @@ class FollowStream:
     """The stream of a background response, from its log; ending it ends nothing but the following."""
 
     def __init__(
-        self,
-        store: Store,
-        row: StoredResponse,
-        *,
-        after: int,
-        heartbeat_s: float,
-        done_marker: bool,
-        disconnected: Callable[[], Awaitable[None]] | None,
+        self, follower: Follower, *, done_marker: bool, disconnected: Callable[[], Awaitable[None]] | None
     ) -> None:
-        self._batches = follow(store, row, after=after, heartbeat_s=heartbeat_s)
+        self._follower = follower
+        self._batches = follower.batches()
         self._record = current()
         self._record.is_cut = True  # until it was followed to its end
         self._done_marker = done_marker
         self._disconnected = disconnected
+        self._next: asyncio.Future[list[bytes] | None] | None = None
+        self._is_ended_early = False
         self._buffers = self._write()
 
     def __aiter__(self) -> AsyncIterator[bytes | bytearray]:
@@ -77,31 +74,37 @@ class FollowStream:
         await self._buffers.aclose()
         await self._batches.aclose()
 
+    def end_early(self) -> None:
+        """The server has to stop: the stream ends by an error, and the response goes on elsewhere."""
+        self._is_ended_early = True
+        if self._next is not None:
+            self._next.cancel()
+
     async def _write(self) -> AsyncGenerator[bytes | bytearray]:
         look_out = asyncio.ensure_future(self._disconnected()) if self._disconnected else None
         try:
-            while (events := await _next_unless(self._batches, look_out)) is not None:
+            while (events := await self._next_unless(look_out)) is not None:
                 yield b"".join(events) if events else HEARTBEAT
             self._record.is_cut = look_out is not None and look_out.done()
+            if self._is_ended_early:
+                yield self._follower.error(stopping())
             if self._done_marker:
                 yield DONE
         finally:
             if look_out is not None:
                 look_out.cancel()
 
-
-async def _next_unless(
-    batches: AsyncGenerator[list[bytes]], look_out: asyncio.Future[None] | None
-) -> list[bytes] | None:
-    """The next batch; None at the end, or as soon as the client has left."""
-    following = asyncio.ensure_future(anext(batches, None))
-    waited: set[asyncio.Future[Any]] = {following, look_out} if look_out else {following}
-    await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
-    if following.done():
-        return following.result()
-    following.cancel()
-    await asyncio.wait({following})
-    return None
+    async def _next_unless(self, look_out: asyncio.Future[None] | None) -> list[bytes] | None:
+        """The next batch; None at the end, as soon as the client has left, or when the server has to stop."""
+        if self._is_ended_early:
+            return None
+        following = self._next = asyncio.ensure_future(anext(self._batches, None))
+        waited: set[asyncio.Future[Any]] = {following, look_out} if look_out else {following}
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        if not following.done():
+            following.cancel()
+            await asyncio.wait({following})
+        return None if following.cancelled() else following.result()
 
 
 async def read_messages(run: Run, told: Headers, stream_id: str | None) -> AsyncGenerator[list[bytes]]:

@@ -142,8 +142,8 @@ class Service:
                         yield event
 
     def drain(self, within_s: float) -> None:
-        """Tell that the server will stop: `/readyz` says so, and after `within_s` seconds no run goes on."""
-        self._engine.drain(within_s)
+        """Tell that the server will stop: `/readyz` says so, and after `within_s` seconds no request goes on."""
+        self._engine.drain.begin(within_s)
         if self._sockets is not None:
             self._sockets.drain()
 
@@ -225,17 +225,17 @@ class Service:
         endpoint = endpoints.get(request.method)
         if endpoint is None:
             return _method_not_allowed(request, _allowed(endpoints))
-        await self._engine.start()
-        return await endpoint(
-            Call(
-                request=request,
-                owner=owner,
-                key=_key(request),
-                ids=path_ids,
-                limits=self.limits,
-                read_body=self._json_body,
-            )
+        call = Call(
+            request=request,
+            owner=owner,
+            key=_key(request),
+            ids=path_ids,
+            limits=self.limits,
+            read_body=self._json_body,
         )
+        with self._engine.drain.answering():
+            await self._engine.start()
+            return await endpoint(call)
 
     def _options(self, request: Request, allowed: str) -> Reply:
         """What may be asked of a path. A browser that asks before a request has no key to show yet."""

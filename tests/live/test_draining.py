@@ -6,15 +6,63 @@ import json
 import signal
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
 
 from requirements import shows
 from support import oracle, sse
 from support.raw import Connection
 from support.server import PenstockServer
+from support.talk import Talk
+from support.told import judged
 from support.upstream import ScriptedUpstream
 from support.waiting import until
 
+Json = dict[str, Any]
+
 DRAIN_S = 2.0
+ASKED = {"model": "any", "input": "Hello?"}
+WAITING: dict[str, tuple[str, str, Json | None]] = {
+    "a response": ("POST", "/responses", ASKED),
+    "a stream": ("POST", "/responses", ASKED | {"stream": True}),
+    "one cut to fit": ("POST", "/responses", ASKED | {"truncation": "auto"}),
+    "a compaction": ("POST", "/responses/compact", ASKED),
+    "a count": ("POST", "/responses/input_tokens", ASKED),
+    "a relay": ("POST", "/chat/completions", {"model": "any", "messages": []}),
+    "the models": ("GET", "/models", None),
+    "a model": ("GET", "/models/any", None),
+}
+"""Requests that wait for an upstream which has not said anything yet."""
+SILENT = """
+[[upstreams]]
+name = "silent"
+url = "http://127.0.0.1:{port}/v1"
+options = {{ tokenizer = "vllm" }}
+"""
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """Where connections are taken, and nothing is ever answered."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def asking(server: PenstockServer, method: str, path: str, body: Json | None) -> Connection:
+    connection = Connection(server.url)
+    content = b"" if body is None else json.dumps(body).encode()
+    connection.send(method, path, content, {"content-type": "application/json"})
+    return connection
+
+
+def told(connection: Connection) -> tuple[int, str | None]:
+    """The status of the reply, and the code of its error."""
+    answer = connection.answer()
+    reply = judged(answer.status, answer.headers, answer.writes)
+    return answer.status, reply.error.get("code") or reply.response.get("status")
 
 
 def is_open(server: PenstockServer) -> bool:
@@ -47,3 +95,60 @@ def test_a_stream_that_would_outlive_the_server_ends_incomplete(upstream: Script
         assert 0.5 < took_s < DRAIN_S + 1
         upstream.completion().wait_left(1)
         assert server.process.wait(5) == 0, server.log
+
+
+@shows("drained-in-order")
+def test_what_waits_for_an_upstream_is_answered_before_the_server_stops(silent_port: int) -> None:
+    env = {"PENSTOCK_DRAIN_S": str(DRAIN_S), "PENSTOCK_LOG_LEVEL": "info"}
+    with PenstockServer(env=env, toml=SILENT.format(port=silent_port)) as server, ExitStack() as stack:
+        waiting = {name: stack.enter_context(asking(server, *request)) for name, request in WAITING.items()}
+        time.sleep(0.5)
+        server.process.send_signal(signal.SIGTERM)
+        outcomes = {name: told(connection) for name, connection in waiting.items()}
+        assert outcomes == dict.fromkeys(WAITING, (503, "server_stopping"))
+        assert server.process.wait(5) == 0
+    assert "a fault of this server" not in server.log
+    assert "Traceback" not in server.log
+
+
+@shows("drained-in-order")
+def test_a_stream_that_began_without_its_upstream_ends_incomplete(silent_port: int) -> None:
+    env = {"PENSTOCK_DRAIN_S": str(DRAIN_S), "PENSTOCK_LIMITS_HEAD_WAIT_S": "0.1"}
+    with PenstockServer(env=env, toml=SILENT.format(port=silent_port)) as server:
+        with asking(server, "POST", "/responses", ASKED | {"stream": True}) as connection:
+            status, headers = connection.head()
+            server.process.send_signal(signal.SIGTERM)
+            reply = judged(status, headers, list(connection.writes(headers)))
+        assert (reply.response["status"], reply.response["output"]) == ("incomplete", [])
+        assert server.process.wait(5) == 0
+
+
+@shows("drained-in-order", "cut-relays")
+def test_a_relay_that_would_outlive_the_server_is_cut(upstream: ScriptedUpstream) -> None:
+    with PenstockServer("--upstream", upstream.url, env={"PENSTOCK_DRAIN_S": str(DRAIN_S)}) as server:
+        with Connection(server.url) as connection:
+            connection.post({"model": "hang_midway", "messages": [], "stream": True}, "/chat/completions")
+            status, headers = connection.head()
+            assert status == 200
+            server.process.send_signal(signal.SIGTERM)
+            with pytest.raises(ConnectionError):
+                list(connection.writes(headers))
+        upstream.completion().wait_left(1)
+        assert server.process.wait(5) == 0
+    assert "Traceback" not in server.log
+
+
+@shows("drained-in-order")
+def test_a_websocket_turn_that_waits_for_its_upstream_is_told(silent_port: int) -> None:
+    env = {"PENSTOCK_DRAIN_S": str(DRAIN_S)}
+    with PenstockServer(env=env, toml=SILENT.format(port=silent_port)) as server:
+        with Talk(server) as talk:
+            talk.create(**ASKED)
+            talk.create(**ASKED, stream_id="a", truncation="auto")
+            time.sleep(0.3)
+            server.process.send_signal(signal.SIGTERM)
+            for _ in range(2):
+                error = talk.hear()
+                assert (error["status"], error["error"]["code"]) == (503, "server_stopping")
+        assert server.process.wait(5) == 0
+    assert "Traceback" not in server.log

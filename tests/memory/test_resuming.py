@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,7 +15,7 @@ from memory.judge import Peer, check_stream
 from memory.test_background import ended
 from requirements import shows
 from support.scripts import OWN_USAGE, PARIS, ROLE, WEATHER, call, chunk, text
-from support.steps import Json, Send, Sleep, Step
+from support.steps import Hang, Json, Send, Sleep, Step
 
 TALK = [
     *(chunk({"reasoning_content": "Let me think."}),),
@@ -135,12 +136,48 @@ def test_a_foreground_response_is_not_streamed_again(a: Peer, b: Peer) -> None:
     assert caught.value.param == "stream"
 
 
-def test_a_response_that_is_deleted_meanwhile(a: Peer, b: Peer, stage: Stage) -> None:
-    """There is nothing more to tell, so nothing more is told, and the stream ends."""
+@shows("deleted-streams", "error-events")
+@pytest.mark.parametrize("on", ["A", "B"])
+def test_a_response_that_is_deleted_meanwhile(a: Peer, b: Peer, stage: Stage, on: str) -> None:
+    """On either replica: the stream ends by an error that says so."""
     response_id = start(a, stage(*slowly(0.5)))
     with b.client.responses.retrieve(response_id, stream=True) as stream:
         next(stream)
-        a.client.responses.delete(response_id)
-        rest = list(stream)
-    assert not [event for event in rest if event.type in ("response.completed", "response.failed")]
-    b.ears.heard.remove(next(one for one in b.ears.heard if one.headers["content-type"].startswith("text/event")))
+        (a if on == "A" else b).client.responses.delete(response_id)
+        *_, error = stream
+    assert (error.type, error.code, error.param) == ("error", "response_deleted", "response_id")
+
+
+@shows("deleted-streams", "error-events")
+def test_a_response_that_is_deleted_while_it_is_queued(cluster: Cluster, b: Peer, stage: Stage) -> None:
+    with cluster.replica(PENSTOCK_LIMITS_BACKGROUND_RUNS_MAX="1") as small, cluster.peer(small) as peer:
+        running, waiting = (start(peer, stage(Hang())) for _ in range(2))
+        with b.client.responses.retrieve(waiting, stream=True) as stream:
+            peer.client.responses.delete(waiting)
+            [error] = stream
+        assert (error.type, error.code) == ("error", "response_deleted")
+        peer.client.responses.cancel(running)
+
+
+@shows("drained-in-order")
+@pytest.mark.parametrize("begun", [True, False], ids=["running", "queued"])
+def test_a_server_that_stops_ends_the_streams_of_its_followers(
+    cluster: Cluster, a: Peer, b: Peer, stage: Stage, begun: bool
+) -> None:
+    """By an error; the response goes on, and whoever follows it at another replica misses nothing."""
+    steps = [*slowly(0.2)[:4], Sleep(4), *slowly(0.0)[4:]] if begun else [Sleep(4), *slowly(0.0)]
+    server = cluster.replica(PENSTOCK_DRAIN_S="1")
+    with server, cluster.peer(server) as peer:
+        response_id = start(a, stage(*steps))
+        seen = []
+        with peer.client.responses.retrieve(response_id, stream=True) as stream:
+            if begun:
+                seen = [next(stream).to_dict() for _ in range(3)]
+            server.process.send_signal(signal.SIGTERM)
+            seen += [event.to_dict() for event in stream]
+        assert server.process.wait(5) == 0
+    error = seen.pop()
+    assert (error["type"], error["code"]) == ("error", "server_stopping")
+    assert "Traceback" not in server.log
+    rest = followed(b, response_id, error["sequence_number"] if seen else None)
+    assert check_stream([*seen, *rest])["status"] == "completed"

@@ -366,8 +366,15 @@ BEHAVIOURS = (
     Behaviour(
         "signals",
         "SIGTERM, Ctrl-C",
-        f"no further connections; streams may go on for `drain_s` ({Settings().drain_s:g} s), and what is left "
-        "then ends `response.incomplete` with the reason null; background work is left to other replicas",
+        f"no further connections; requests may go on for `drain_s` ({Settings().drain_s:g} s), and what is left "
+        "then ends `response.incomplete` with the reason null, or with 503 `server_stopping` where there is no reply "
+        "yet; background work is left to other replicas",
+    ),
+    Behaviour(
+        "error-events",
+        "a stream of `GET /responses/{id}` whose response is deleted, or whose server stops",
+        "ends with an `error` event, code `response_deleted` or `server_stopping`. It has the number of the event "
+        "before it, so that nothing is missed by going on after it",
     ),
     Behaviour(
         "echo",

@@ -90,6 +90,16 @@ REQUIREMENTS = (
         "A client may fetch a stream again from its beginning, or from its cursor.",
         "openai-node 1983; openai-ruby 548",
     ),
+    Requirement(
+        "drained-in-order",
+        "A server that stops answers every request: with its end, as incomplete, or with 503.",
+        _ATTACKS,
+    ),
+    Requirement(
+        "deleted-streams",
+        "A stream whose response is deleted meanwhile ends by an error that says so, and [DONE].",
+        _ATTACKS,
+    ),
     Requirement("cancel", "Cancel against completion is decided once.", "litellm polling; SMG 1340"),
     Requirement(
         "sealed",

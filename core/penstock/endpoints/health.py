@@ -24,6 +24,6 @@ class Health:
 
     async def ready(self, call: Call) -> Reply:
         """`GET /readyz`: whether the server takes requests; 503 once it was asked to stop."""
-        if self._engine.is_draining:
+        if self._engine.drain.is_begun:
             return json_reply(_encode(ServerStatus(status="draining")), 503)
         return json_reply(_encode(ServerStatus(status="ready")))

@@ -14,7 +14,7 @@ import msgspec
 from penstock.endpoints.call import Call
 from penstock.engine import Engine, Route
 from penstock.engine.bodies import read_body
-from penstock.engine.watch import ClientLeft, Watch
+from penstock.engine.watch import ClientLeft, OutOfTime, Watch
 from penstock.errors import ApiError, upstream_failed
 from penstock.http import Reply
 from penstock.ports import Headers, HttpReply, Parcel, TransportError
@@ -93,7 +93,7 @@ class Relays:
             watch.close()
             raise
         assert reply is not None  # that would be a heartbeat, and there are none
-        return Reply(reply.status, _told(reply), RelayedStream(reply, watch))
+        return Reply(reply.status, _told(reply), self._engine.drain.watch(RelayedStream(reply, watch)))
 
 
 class RelayedStream:
@@ -115,6 +115,10 @@ class RelayedStream:
         await self._pieces.aclose()
         await self._reply.aclose()
 
+    def end_early(self) -> None:
+        """The server has to stop: the body is cut where it is."""
+        self._watch.stop(OutOfTime())
+
     async def _read(self) -> AsyncGenerator[bytes]:
         """Raises `ConnectionAbortedError` where the body is cut, so that the client's connection is cut too."""
         chunks = aiter(self._reply)
@@ -126,7 +130,7 @@ class RelayedStream:
                 return
             except ClientLeft:
                 return
-            except (TransportError, ApiError) as error:
+            except (TransportError, ApiError, OutOfTime) as error:
                 self._record.is_cut = False
                 self._record.failed(upstream_failed(f"The relayed reply was cut: {error}"))
                 raise ConnectionAbortedError from None

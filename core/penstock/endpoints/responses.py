@@ -13,8 +13,8 @@ import msgspec
 from penstock import ids
 from penstock.endpoints.call import Call
 from penstock.endpoints.pages import page_of, page_reply
-from penstock.engine import Engine, Plan, count_input, stored_input
-from penstock.errors import ApiError, invalid, not_found, upstream_failed
+from penstock.engine import Engine, Follower, Plan, count_input, stored_input
+from penstock.errors import ApiError, invalid, not_found, stopping, upstream_failed
 from penstock.http import JSON, SSE, Reply, json_reply
 from penstock.lossless import encode
 from penstock.ports import ChainTooLong, Headers, Store, StoredResponse
@@ -55,7 +55,7 @@ class Responses:
             raise run.error
         compaction = next((item for item in response.output if isinstance(item, CompactionItem)), None)
         if compaction is None or response.usage is None:
-            raise upstream_failed("The context was not compacted.")
+            raise stopping() if self._engine.drain.is_begun else upstream_failed("The context was not compacted.")
         context = prepared.context
         said = [item for item in (*context.earlier, *context.own) if isinstance(item, Message) and item.role == "user"]
         output = [stored_input(item, ids.new_id).body for item in said] + [encode(compaction)]
@@ -120,15 +120,9 @@ class Responses:
         return self._follow(row, call, headers, after=-1) if streams else Reply(200, [JSON, *headers], row.body)
 
     def _follow(self, row: StoredResponse, call: Call, headers: Headers, *, after: int) -> Reply:
-        stream = FollowStream(
-            self._store(),
-            row,
-            after=after,
-            heartbeat_s=self._engine.limits.heartbeat_s,
-            done_marker=self._done_marker,
-            disconnected=call.request.disconnected,
-        )
-        return Reply(200, [*SSE, *headers], stream)
+        follower = Follower(self._store(), row, after=after, heartbeat_s=self._engine.limits.heartbeat_s)
+        stream = FollowStream(follower, done_marker=self._done_marker, disconnected=call.request.disconnected)
+        return Reply(200, [*SSE, *headers], self._engine.drain.watch(stream))
 
     async def _row(self, call: Call) -> StoredResponse:
         row = await self._store().response(call.owner, call.ids[0])

@@ -26,7 +26,7 @@ from penstock.endpoints.messages import (
 )
 from penstock.endpoints.responses import told
 from penstock.engine import Engine, Recent
-from penstock.errors import ApiError, invalid, our_fault
+from penstock.errors import ApiError, invalid, our_fault, stopping
 from penstock.readers import read_messages
 from penstock.secrets import Secret
 from penstock.telemetry import CLIENT_LEFT, AccessRecord, current, enter
@@ -50,12 +50,6 @@ class Ending(NamedTuple):
     """Whether the error is told in any case, before the end."""
     cuts: bool = False
     """Whether what runs is cut, and not waited for."""
-
-
-def stopping() -> ApiError:
-    """The server takes nothing more."""
-    message = "The server is stopping: connect again."
-    return ApiError(message, status=503, type="server_error", code="server_stopping")
 
 
 STOPPING = Ending("The server is stopping.", stopping)
@@ -184,12 +178,13 @@ class Socket:
     async def _tell(self, body: bytes, event: ClientEvent, stream: str | None) -> None:
         if self._ending is not None:
             raise self._ending.error()
-        prepared = await self._engine.prepare(
-            body, self._admit(), self._key, recent=self._recent, generate=event.generate is not False
-        )
-        if event.stream is False:
-            prepared.plan.ignored.append("stream")
-        run = await self._engine.run(prepared)
+        with self._engine.drain.answering():
+            prepared = await self._engine.prepare(
+                body, self._admit(), self._key, recent=self._recent, generate=event.generate is not False
+            )
+            if event.stream is False:
+                prepared.plan.ignored.append("stream")
+            run = await self._engine.run(prepared)
         async with aclosing(read_messages(run, told(prepared.plan), stream)) as batches:
             async for messages in batches:
                 if run.has_failed:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from contextlib import suppress
 
 from penstock.channel import Channel, ChannelClosed
-from penstock.endpoints.socket import STOPPING, Admit, Socket, stopping
+from penstock.endpoints.socket import STOPPING, Admit, Socket
 from penstock.engine import Engine
-from penstock.errors import rate_limited
+from penstock.errors import rate_limited, stopping
 from penstock.ports import Headers
 from penstock.secrets import Secret
 
@@ -26,7 +26,7 @@ class Sockets:
 
     def check(self) -> None:
         """Raises `ApiError` where one more cannot be had."""
-        if self._engine.is_draining:
+        if self._engine.drain.is_begun:
             raise stopping()
         if len(self._open) >= self._engine.limits.sockets_max:
             raise rate_limited("This server has as many WebSocket connections as it may.", _TRY_AGAIN_S)

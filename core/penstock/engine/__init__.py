@@ -9,7 +9,7 @@ from .chat_parts import read_chat_parts
 from .counting import count_input
 from .decode import Decoded, decode
 from .engine import Engine, Prepared
-from .follow import follow
+from .follow import Follower
 from .keep import stored_input
 from .plan import Plan, Policies, make_plan
 from .recent import Recent
@@ -22,6 +22,7 @@ __all__ = [
     "Context",
     "Decoded",
     "Engine",
+    "Follower",
     "LocalUpstream",
     "Plan",
     "Policies",
@@ -33,7 +34,6 @@ __all__ = [
     "Run",
     "count_input",
     "decode",
-    "follow",
     "make_plan",
     "read_chat_parts",
     "resolve",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from weakref import WeakSet
 
 import msgspec
 
@@ -20,6 +19,7 @@ from penstock.wire import CreateResponse
 
 from .background import Background, BackgroundKeeper
 from .decode import Decoded, decode, decode_compaction
+from .drain import Drain
 from .fitting import fit
 from .keep import ConversationWriter, Keeper, TurnKeeper, stored_turn
 from .plan import Plan, Policies, make_plan
@@ -32,8 +32,6 @@ from .sealing import Seal
 from .warm_up import silent
 
 _NO_READERS = Recorder()
-_DRAIN_MARGIN_S = 1.0
-"""How long before its time is up a run is ended, for its end to be kept and sent."""
 
 
 class Prepared(msgspec.Struct):
@@ -75,9 +73,7 @@ class Engine:
         self._sealer = sealer
         self._prompts = prompts
         self._starting = asyncio.Lock()
-        self._running: WeakSet[Run] = WeakSet()
-        self.is_draining = False
-        """Whether the server was asked to stop, and takes no more than it has."""
+        self.drain = Drain()
 
     async def start(self) -> None:
         """Make the store ready and begin to tend the background: once, at the first request."""
@@ -124,26 +120,18 @@ class Engine:
 
     async def run(self, prepared: Prepared, disconnected: Callable[[], Awaitable[None]] | None = None) -> Run:
         """A run that a client waits for, accepted by its upstream. Raises `ApiError`."""
-        run = Run(
-            prepared.plan,
-            self.limits,
-            new_id=ids.new_id,
-            now_s=ids.now_s,
-            disconnected=disconnected,
-            keeper=self._keeper(prepared),
+        run = self.drain.watch(
+            Run(
+                prepared.plan,
+                self.limits,
+                new_id=ids.new_id,
+                now_s=ids.now_s,
+                disconnected=disconnected,
+                keeper=self._keeper(prepared),
+            )
         )
-        self._running.add(run)
         await run.open()
         return run
-
-    def drain(self, within_s: float) -> None:
-        """The server will stop: what runs in the foreground may go on for so long, and then ends `incomplete`."""
-        self.is_draining = True
-        asyncio.get_running_loop().call_later(max(within_s - _DRAIN_MARGIN_S, 0.0), self._end_early)
-
-    def _end_early(self) -> None:
-        for run in list(self._running):
-            run.end_early()
 
     async def submit(self, prepared: Prepared, key: Secret | None = None) -> StoredResponse:
         """Store a background response and begin to work on it. Raises `ApiError`."""

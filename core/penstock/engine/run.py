@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
-from penstock.errors import ApiError, our_fault
+from penstock.errors import ApiError, our_fault, stopping
 from penstock.ids import NewId, Now
 from penstock.limits import Limits
 from penstock.ports import Deltas
@@ -92,8 +92,10 @@ class Run:
                     await self._accepted(self._limits.head_wait_s)
             else:
                 self._deltas = await self._watch.wait(accepted)
-        except BaseException:
+        except BaseException as error:
             await self.aclose()
+            if isinstance(error, OutOfTime):
+                raise stopping() from None
             raise
 
     async def events(self) -> AsyncGenerator[list[Event]]:

@@ -27,6 +27,9 @@ class ClientLeft(Exception):
 class OutOfTime(Exception):
     """The server has to stop before the upstream is done."""
 
+    def __str__(self) -> str:
+        return "the server is stopping"
+
 
 class Watch:
     """Guards the waits of one run. `disconnected` is awaited once; it returns when the client has left."""

@@ -1,0 +1,94 @@
+"""The drain: how what still runs ends, once the server was asked to stop.
+
+It knows who runs and how long they may go on: streams and runs then end by themselves with what there is, and at last
+every request that has no reply yet is answered with 503. What a run is, it does not know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Protocol, TypeVar
+from weakref import WeakSet
+
+from penstock.errors import stopping
+
+_MARGIN_S = 1.0
+"""How long before the time is up runs end, so that their ends can be stored and sent; at most half of the time."""
+
+
+class EndsEarly(Protocol):
+    """Something that takes time and can end before it is done."""
+
+    def end_early(self) -> None:
+        """The server has to stop: end in order, with what there is."""
+
+
+T = TypeVar("T", bound=EndsEarly)
+
+
+class Drain:
+    """Everything in this process that has to end before the server stops."""
+
+    def __init__(self) -> None:
+        self._running: WeakSet[EndsEarly] = WeakSet()
+        self._unanswered: set[Answering] = set()
+        self._is_over = False
+        self.is_begun = False
+        """Whether the server was asked to stop, and takes no more than it has."""
+
+    def begin(self, within_s: float) -> None:
+        """The server stops: what runs may go on until shortly before `within_s` are over."""
+        self.is_begun = True
+        margin_s = min(_MARGIN_S, within_s / 2)
+        asyncio.get_running_loop().call_later(within_s - margin_s, self._end, margin_s / 2)
+
+    def watch(self, running: T) -> T:
+        """Something that runs from now on, and is ended if it still does when time is up."""
+        self._running.add(running)
+        if self._is_over:
+            running.end_early()
+        return running
+
+    def answering(self) -> Answering:
+        """`with drain.answering():` for what the current task does before it has a reply."""
+        return Answering(self._unanswered)
+
+    def _end(self, margin_s: float) -> None:
+        self._is_over = True
+        for running in list(self._running):
+            running.end_early()
+        asyncio.get_running_loop().call_later(margin_s, self._give_up)
+
+    def _give_up(self) -> None:
+        for answering in list(self._unanswered):
+            answering.end_early()
+
+
+class Answering:
+    """The making of one reply by the current task. It raises `ApiError` 503 where the drain's end interrupts it."""
+
+    __slots__ = ("_cancelling", "_is_cut", "_task", "_unanswered")
+
+    def __init__(self, unanswered: set[Answering]) -> None:
+        self._unanswered = unanswered
+        self._is_cut = False
+
+    def __enter__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._cancelling = task.cancelling()
+        self._unanswered.add(self)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._unanswered.discard(self)
+        if self._is_cut and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+            raise stopping() from None
+
+    def end_early(self) -> None:
+        """Cancel the task within the block, as `asyncio.timeout` does."""
+        self._is_cut = True
+        self._task.cancel()
