@@ -6,6 +6,7 @@ come from the doors, as arguments.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlsplit
@@ -136,7 +137,7 @@ def build_routes(settings: Settings, connect: Connect) -> Routes:
 def _route(upstream: UpstreamSettings, settings: Settings, connect: Connect) -> Route:
     limits = settings.limits
     remote = RemoteUpstream(
-        _DIALECTS[upstream.dialect](upstream.options, limits),
+        _DIALECTS[upstream.dialect](upstream.options, limits, _origin(upstream)),
         connect(_destination(upstream), limits),
         limits,
         key=upstream.key,
@@ -160,7 +161,19 @@ def _destination(upstream: UpstreamSettings) -> Destination:
     return Destination(name=upstream.name, url=upstream.url, tls=upstream.tls, proxy=upstream.proxy)
 
 
-_DIALECTS: dict[str, Callable[[Options, Limits], Dialect]] = {
+def _origin(upstream: UpstreamSettings) -> str:
+    """What marks the fields that an upstream wants back in later turns.
+
+    Signatures hold for every account of a provider; sealed thoughts open for the account alone that they were made for.
+    """
+    names = [upstream.url] if upstream.dialect == "chat_completions" else [upstream.url, upstream.name]
+    return hashlib.sha256(" ".join(names).encode()).hexdigest()[:_ORIGIN_CHARS]
+
+
+_ORIGIN_CHARS = 12
+"""Enough to tell upstreams apart; the address of one is nobody else's business."""
+
+_DIALECTS: dict[str, Callable[[Options, Limits, str], Dialect]] = {
     "chat_completions": ChatCompletions,
     "responses": Responses,
 }

@@ -41,6 +41,9 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     output_bytes_max: Bytes = 64 * 2**20
     """The text, thoughts and arguments of one response, its annotations and logprobs too, in characters."""
 
+    noted_models_max: Count = 1_000
+    """The names of models of which is noted what their upstream refused; then it is found out anew."""
+
     sealed_chars_max: Count = 20 * 2**20
     """One sealed text that a client keeps for us; a longer one is neither made nor opened. The number is OpenAI's."""
 

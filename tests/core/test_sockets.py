@@ -232,7 +232,7 @@ def test_other_paths_and_other_upgrades() -> None:
 
 def remembered(recent: Recent, number: int, size: int) -> None:
     context = Context([], [Message(role="user", content="x" * size)])
-    recent.add(skeleton(id=f"resp_{number}"), context)
+    recent.add(skeleton(id=f"resp_{number}"), context, {})
 
 
 @pytest.mark.parametrize(

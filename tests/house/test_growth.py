@@ -16,6 +16,7 @@ _CACHES = {"cache", "lru_cache", "cached_property"}
 _CONTAINERS = {"dict", "set", "deque", "defaultdict", "OrderedDict", "WeakSet", "WeakValueDictionary", "Counter"}
 
 WHILE_THE_SERVER_RUNS = {
+    "penstock.dialects.responses.Responses._unsealing": "noted_models_max names of at most 200 characters",
     "penstock.engine.background.Background._claims": "one of each response that runs or waits here",
     "penstock.engine.background.Background._runs": "background_runs_max",
     "penstock.engine.background.Background._tasks": "background_runs_max",

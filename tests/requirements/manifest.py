@@ -177,6 +177,16 @@ REQUIREMENTS = (
         f"qwen-code 5099; {_ATTACKS}",
     ),
     Requirement(
+        "returned-fields",
+        "What nobody here knows of an upstream's calls and messages goes back to it, with the same call or turn.",
+        "dayu-agent 45; dify 2088; jan 7009; Roo-Code 9506; pi 6409; vercel/ai 12687",
+    ),
+    Requirement(
+        "sealed-behind",
+        "An upstream that speaks Responses and stores nothing has its sealed thoughts again; clients see none unasked.",
+        _ATTACKS,
+    ),
+    Requirement(
         "reasoning-required",
         "A preset's upstream that wants the field of thoughts with every message gets it, empty where there are none.",
         "continue 11285; GitNexus 43; openai-agents-js 791",

@@ -66,6 +66,9 @@ TOKENIZERS: dict[str, Callable[[Json], Json]] = {
 }
 
 
+Demand = Callable[[Json], str | None]
+
+
 @dataclass(eq=False)
 class Received:
     """One request, and what became of its reply. Times are `time.monotonic()`."""
@@ -95,6 +98,8 @@ class ScriptedUpstream:
         self.requests: list[Received] = []
         self.played: Counter[str] = Counter()
         self.connections: set[_Connection] = set()
+        self.demands: dict[str, Demand] = {}
+        """What requests for a model must hold; with what a demand says instead of None, they are refused."""
         self.model_fields: Json = {}
         """What the list of models tells of each one beside its name."""
         self._changed = threading.Condition()
@@ -130,10 +135,17 @@ class ScriptedUpstream:
         results = sum(message["role"] == "tool" for message in body.get("messages", ()))
         return self.scripts.get(f"{name} after {results}") or self.scripts.get(name)
 
+    def refusal(self, received: Received) -> Reply | None:
+        """What a request is refused with that does not hold what is demanded."""
+        demand = self.demands.get(received.body.get("model", "")) if isinstance(received.body, dict) else None
+        complaint = demand and demand(received.body)
+        return Reply(400, _error(complaint, None)) if complaint else None
+
     def forget(self) -> None:
         """Start of another test: nothing was asked, nothing has failed yet."""
         self.requests.clear()
         self.played.clear()
+        self.demands.clear()
         self.model_fields.clear()
 
     def completion(self, number: int = 0, timeout_s: float = 5.0) -> Received:
@@ -263,7 +275,9 @@ class _Connection(asyncio.Protocol):
     # Replies.
 
     async def _answer(self, received: Received) -> None:
-        if (received.method, received.path) == ("POST", "/v1/chat/completions"):
+        if refusal := self.upstream.refusal(received):
+            await self.reply(refusal)
+        elif (received.method, received.path) == ("POST", "/v1/chat/completions"):
             name = received.body["model"]
             script = self.upstream.script_of(received.body)
             if script is None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -20,6 +20,7 @@ from penstock.ids import Clock, clock_s
 from penstock.limits import Limits
 from penstock.lossless import Decoder, encode
 from penstock.ports import ENDED, Claim, Store, StoredResponse
+from penstock.returned import Returned
 from penstock.secrets import Secret
 from penstock.telemetry import AccessRecord, Recorder, current
 from penstock.transcript.closing import close_open
@@ -77,13 +78,13 @@ class BackgroundKeeper:
         if not await self._store.settle(replace(self._row, status="in_progress", body=body), fence=self._claim.fence):
             raise ClaimLost
 
-    async def keep(self, response: Response, untold: Sequence[Event]) -> None:
+    async def keep(self, response: Response, untold: Sequence[Event], returned: Mapping[str, Returned]) -> None:
         """Write what is pending, then settle the row."""
         try:
             await self._log.flush(untold)
         except ClaimLost:
             raise ClientLeft from None
-        if not await self._store.settle(ended_row(self._row, response), fence=self._claim.fence):
+        if not await self._store.settle(ended_row(self._row, response, returned), fence=self._claim.fence):
             if await self._store.renew([self._claim], until=clock_s() + self._lease_s):
                 raise ClientLeft  # it has ended, or is another process's by now
             raise conversation_lost(self._row.conversation_id)
@@ -291,7 +292,7 @@ class Background:
             close_open(transcript)
             response = transcript.snapshot()
         response = replace(response, status=status, error=error.response_error() if error else None)
-        return ended_row(row, response)
+        return ended_row(row, response, {})
 
 
 def _is_cancelling() -> bool:

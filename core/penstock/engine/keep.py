@@ -6,7 +6,7 @@ It knows rows and when they are written. What the words in them are, `penstock.w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from msgspec.structs import replace
@@ -16,6 +16,7 @@ from penstock.ids import Clock, NewId
 from penstock.limits import Limits
 from penstock.lossless import encode
 from penstock.ports import Store, StoredItem, StoredResponse
+from penstock.returned import Returned, carry
 from penstock.wire import (
     AdditionalTools,
     ApplyPatchCall,
@@ -40,6 +41,7 @@ from penstock.wire import (
     McpCall,
     McpListTools,
     Message,
+    OutputItem,
     OutputText,
     Program,
     ProgramOutput,
@@ -60,8 +62,10 @@ from .resolve import Context
 class Keeper(Protocol):
     """What a run tells of its end."""
 
-    async def keep(self, response: Response, untold: Sequence[Event]) -> None:
+    async def keep(self, response: Response, untold: Sequence[Event], returned: Mapping[str, Returned]) -> None:
         """The response ends so, after events that no reader has seen yet.
+
+        `returned` is what its items carry for the upstream beside what clients see, by their ids.
 
         Raises `ApiError` where that cannot be kept; then it has not ended so.
         """
@@ -132,10 +136,10 @@ class TurnKeeper:
         self._new_id = new_id
         self._writer = writer
 
-    async def keep(self, response: Response, untold: Sequence[Event]) -> None:
+    async def keep(self, response: Response, untold: Sequence[Event], returned: Mapping[str, Returned]) -> None:
         """Save the turn."""
         row = stored_turn(response, self._owner, self._context, self._limits, self._new_id)
-        if not await self._store.save(ended_row(row, response)):
+        if not await self._store.save(ended_row(row, response, returned)):
             raise conversation_lost(self._context.conversation_id)
 
     async def close(self) -> None:
@@ -160,10 +164,18 @@ def stored_turn(response: Response, owner: str, context: Context, limits: Limits
     )
 
 
-def ended_row(row: StoredResponse, response: Response) -> StoredResponse:
+def ended_row(row: StoredResponse, response: Response, returned: Mapping[str, Returned]) -> StoredResponse:
     """The row as the turn ends."""
-    output = [StoredItem(str(item.id), encode(item)) for item in response.output]
+    output = [StoredItem(str(item.id), encode(item)) for item in carrying(response, returned)]
     return replace(row, status=response.status, body=encode(response), output=output, request=b"")
+
+
+def carrying(response: Response, returned: Mapping[str, Returned]) -> list[OutputItem]:
+    """The items of a response, each with what it carries for the upstream."""
+    if not returned:
+        return response.output
+    wanted = [(item, returned.get(str(item.id))) for item in response.output]
+    return [item if fields is None else carry(item, fields) for item, fields in wanted]
 
 
 def stored_input(item: InputItem, new_id: NewId) -> StoredItem:

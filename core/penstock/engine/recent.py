@@ -5,14 +5,16 @@ It knows how many and how much; it is gone with the connection, and nobody else 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from penstock.limits import Limits
 from penstock.lossless import Decoder, encode
+from penstock.returned import Returned
 from penstock.wire import Event, InputItem, Response
 
+from .keep import carrying
 from .resolve import Context
 
 _decode_item = Decoder[InputItem](InputItem).decode
@@ -36,9 +38,9 @@ class Recent:
         found = self._responses.get(response_id)
         return found.items if found else None
 
-    def add(self, response: Response, context: Context) -> None:
+    def add(self, response: Response, context: Context, returned: Mapping[str, Returned]) -> None:
         """Remember a response, and forget the oldest for it; one that is too large by itself is not remembered."""
-        said = [_decode_item(encode(item)) for item in response.output]
+        said = [_decode_item(encode(item)) for item in carrying(response, returned)]
         items = [*context.earlier, *context.own, *said]  # a template is in no later turn
         size = sum(len(encode(item)) for item in items)
         self._responses[response.id] = _Remembered(items, size)
@@ -63,9 +65,9 @@ class RecentKeeper:
         self._recent = recent
         self._context = context
 
-    async def keep(self, response: Response, untold: Sequence[Event]) -> None:
+    async def keep(self, response: Response, untold: Sequence[Event], returned: Mapping[str, Returned]) -> None:
         """Remember the turn."""
-        self._recent.add(response, self._context)
+        self._recent.add(response, self._context, returned)
 
     async def close(self) -> None:
         """Nothing is held."""

@@ -188,7 +188,7 @@ class Run:
     async def _keep(self, ending: LifecycleEvent) -> None:
         """Keep the Response, then record its end: nobody sees an end that is not kept. Raises `ApiError`."""
         if self._keeper is not None:
-            await self._keeper.keep(ending.response, self._transcript.fresh)
+            await self._keeper.keep(ending.response, self._transcript.fresh, self._reducer.returned())
         self._transcript.record(ending)
 
     async def _keep_if_possible(self, ending: LifecycleEvent) -> None:

@@ -13,16 +13,19 @@ import msgspec
 from penstock import lossless
 from penstock.errors import invalid
 from penstock.ports import Sealer
+from penstock.returned import Returned, carried
 from penstock.wire import InputItem, ReasoningItem, ReasoningText, SummaryText
 
 T = TypeVar("T")
 
 
-class Thoughts(msgspec.Struct, kw_only=True):
+class Thoughts(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What a reasoning item said."""
 
     content: list[str] = []
     summary: list[str] = []
+    returned: Returned | None = None
+    """What the upstream wants back with the turn that the item ends."""
 
 
 class Compaction(msgspec.Struct, kw_only=True):
@@ -53,10 +56,10 @@ class Seal:
         self.chars_max = chars_max
 
     def thoughts(self, item: ReasoningItem) -> str | None:
-        """The thoughts of an item, sealed; None where they would be too long."""
+        """The thoughts of an item, and what it carries, sealed; None where they would be too long."""
         content = [part.text for part in item.content or () if isinstance(part, ReasoningText)]
         summary = [part.text for part in item.summary if isinstance(part, SummaryText)]
-        return self._seal("reasoning", Thoughts(content=content, summary=summary))
+        return self._seal("reasoning", Thoughts(content=content, summary=summary, returned=carried(item)))
 
     def open_thoughts(self, blob: str) -> Thoughts | None:
         """Thoughts that this owner has; None for anything else."""

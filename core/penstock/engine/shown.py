@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from penstock.errors import ApiError, invalid
+from penstock.returned import carried, carry
 from penstock.wire import UNSET, CompactionItem, InputItem, Message, ReasoningItem, ReasoningText, SummaryText
 
 from .resolve import Context
@@ -79,9 +80,10 @@ def _thinking(item: ReasoningItem, seal: Seal | None, *, relays: bool) -> Reason
     thoughts = seal.open_thoughts(item.encrypted_content) if seal and item.encrypted_content else None
     if thoughts is None:
         return item if relays else replace(item, encrypted_content=UNSET)
-    return replace(
+    opened = replace(
         item,
         content=item.content or [ReasoningText(text=text) for text in thoughts.content],
         summary=item.summary or [SummaryText(text=text) for text in thoughts.summary],
         encrypted_content=UNSET,
     )
+    return opened if thoughts.returned is None or carried(item) else carry(opened, thoughts.returned)

@@ -69,9 +69,13 @@ class RemoteUpstream:
 
     async def open(self, turn: Turn) -> Deltas:
         """Send the turn. Raises `ApiError`, and `NotTaken` where another attempt may do better."""
-        request = self._dialect.encode(turn)
-        request.head_s = turn.head_s
-        reply = await self._send(request, turn.bearer)
+        try:
+            reply = await self._send(self._dialect.encode(turn), turn.bearer, turn.head_s)
+        except Refused as error:
+            again = None if isinstance(error, NotTaken) else self._dialect.encode_again(turn, error)
+            if again is None:
+                raise
+            reply = await self._send(again, turn.bearer, turn.head_s)
         deltas = RemoteDeltas(reply, self._dialect.decoder(turn))
         if reply.headers.get("content-type", "").lower().startswith(("text/event-stream", "text/plain")):
             return deltas
@@ -132,8 +136,9 @@ class RemoteUpstream:
         finally:
             await reply.aclose()
 
-    async def _send(self, request: HttpRequest, bearer: Secret | None) -> HttpReply:
+    async def _send(self, request: HttpRequest, bearer: Secret | None, head_s: float | None = None) -> HttpReply:
         """A good reply to one attempt. Raises `ApiError` and `NotTaken`."""
+        request.head_s = head_s
         reply = await self._exchange(request, bearer)
         if 200 <= reply.status < 300:
             return reply

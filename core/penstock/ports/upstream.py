@@ -200,6 +200,9 @@ class Dialect(Protocol):
     def encode(self, turn: Turn) -> HttpRequest:
         """The turn as this upstream wants it. Raises `ApiError` for what it cannot say."""
 
+    def encode_again(self, turn: Turn, error: ApiError) -> HttpRequest | None:
+        """Another request for a turn that was refused with `error`; None where the client alone could mend that."""
+
     def decoder(self, turn: Turn) -> Decoder:
         """A decoder for the reply to this turn."""
 

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from penstock.returned import Fields
 from penstock.wire import Annotation, Event, IncompleteReason, Logprob, ResponseError, Usage
 
 
@@ -45,6 +46,18 @@ class ToolCallDelta(msgspec.Struct, kw_only=True):
     call_id: str | None = None
     name: str | None = None
     arguments: str = ""
+
+
+class Extras(msgspec.Struct, kw_only=True):
+    """What the upstream wants back in later turns: with the message of the turn, with its calls, with items."""
+
+    origin: str
+    """Which upstream that is."""
+    turn: Fields = {}
+    calls: dict[int, Fields] = {}
+    """By the lane of each call."""
+    items: dict[str, Fields] = {}
+    """By the id of each item, as the upstream gave it."""
 
 
 class Compacted(msgspec.Struct):
@@ -89,6 +102,7 @@ Delta: TypeAlias = (
     | RefusalDelta
     | ReasoningDelta
     | ToolCallDelta
+    | Extras
     | Compacted
     | UsageDelta
     | Finish

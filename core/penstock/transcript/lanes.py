@@ -39,7 +39,7 @@ from .closing import END_PART, SETTLE_PART
 from .transcript import Transcript
 
 SealThoughts: TypeAlias = Callable[[ReasoningItem], str | None]
-"""Seals what a reasoning item says, for the client to send back; None where it is too long to be kept so."""
+"""Seals what a reasoning item says and carries, for the client to send back; None where that would be too long."""
 
 
 class Lane:

@@ -18,6 +18,7 @@ from penstock.errors import ApiError, upstream_failed
 from penstock.ids import NewId, Now
 from penstock.limits import Limits
 from penstock.lossless import encode
+from penstock.returned import Returned, carry
 from penstock.wire import (
     CompactionItem,
     Completed,
@@ -34,6 +35,7 @@ from penstock.wire import (
     OutputItemDone,
     OutputTextDelta,
     Queued,
+    ReasoningItem,
     Response,
     ResponseError,
     Usage,
@@ -50,7 +52,8 @@ from .transcript import Transcript
 class Reducer:
     """Tells one response. `forms` says how calls of each offered function come back to the client.
 
-    `seal` seals the thoughts of each reasoning item, where the client asked to keep them.
+    `seal` seals the thoughts of each reasoning item, where the client asked to keep them; what the upstream wants back,
+    it seals in an item of its own.
     """
 
     def __init__(
@@ -75,7 +78,9 @@ class Reducer:
         self._seal = seal
         self._said: Lane | None = None
         self._calls: dict[int, _PendingCall] = {}
-        self._call_ids: set[str] = set()
+        self._lanes: dict[str, int] = {}
+        """The lane of each call, by the id that the client knows."""
+        self._extras: list[deltas.Extras] = []
         self._usage: Usage | None = None
         self._incomplete: IncompleteReason | None = None
         self._fault: ResponseError | None = None
@@ -105,6 +110,7 @@ class Reducer:
             return self._failed(self._fault)
         status: ItemStatus = "incomplete" if self._incomplete or is_cut else "completed"
         self._close(status)
+        self._seal_extras()
         usage = self._usage or estimate(self._transcript.snapshot())
         if self._report_usage:
             self._transcript.record(UsageReported(usage=usage))
@@ -113,6 +119,16 @@ class Reducer:
             details = IncompleteDetails(reason=self._incomplete)
             return Incomplete(response=replace(response, incomplete_details=details))
         return Completed(response=replace(response, completed_at=self._now_s()))
+
+    def returned(self) -> dict[str, Returned]:
+        """What the upstream wants back in later turns, by the id of the item that carries it; for when all is told."""
+        carriers: dict[str, Returned] = {}
+        for extras in self._extras:
+            for item_id, fields in extras.items.items():
+                carriers[item_id] = Returned(origin=extras.origin, item=fields)
+            if (turn := self._of_turn(extras)) and (count := self._transcript.output_count):
+                carriers[self._transcript.item(count - 1).id] = turn
+        return carriers
 
     def failure(self, error: ApiError) -> LifecycleEvent:
         """The response cannot go on: close what is open as incomplete. The terminal event is given, as by `ending`."""
@@ -166,12 +182,32 @@ class Reducer:
             call = self._calls[delta.lane] = _PendingCall()
         call.receive(delta, self._open_call)
 
+    def _want_back(self, delta: deltas.Extras) -> None:
+        groups = (delta.turn, *delta.calls.values(), *delta.items.values())
+        self._spend(sum(len(memoryview(value)) for fields in groups for value in fields.values()))
+        self._extras.append(delta)
+
+    def _of_turn(self, extras: deltas.Extras) -> Returned | None:
+        """What is to be returned with the turn as a whole, its calls by the ids that the client knows."""
+        calls = {call_id: extras.calls[lane] for call_id, lane in self._lanes.items() if lane in extras.calls}
+        return Returned(origin=extras.origin, turn=extras.turn, calls=calls) if extras.turn or calls else None
+
+    def _seal_extras(self) -> None:
+        """For a client that keeps our memory: a reasoning item at the end of the turn, with nothing to read in it."""
+        for extras in self._extras if self._seal else ():
+            assert self._seal is not None
+            item = ReasoningItem(id=self._new_id("rs_"), status="completed", summary=[], content=[])
+            if (turn := self._of_turn(extras)) and (sealed := self._seal(carry(item, turn))):
+                self._whole(replace(item, encrypted_content=sealed))
+
     def _compacted(self, delta: deltas.Compacted) -> None:
-        """An item that is whole when it begins."""
         self._turn()
+        self._whole(CompactionItem(id=self._new_id("cmp_"), encrypted_content=delta.encrypted_content))
+
+    def _whole(self, item: CompactionItem | ReasoningItem) -> None:
+        """An item that is whole when it begins."""
         self._count_item()
         index = self._transcript.output_count
-        item = CompactionItem(id=self._new_id("cmp_"), encrypted_content=delta.encrypted_content)
         self._transcript.record(OutputItemAdded(output_index=index, item=item))
         self._transcript.record(OutputItemDone(output_index=index, item=item))
 
@@ -206,18 +242,17 @@ class Reducer:
             lane = self._said = MessageLane(self._transcript, self._new_id)
         return lane
 
-    def _open_call(self, name: str, call_id: str | None) -> CallLane | ActionLane:
-        """A call begins. A function that was never offered comes back as it was called: the client may know it."""
-        self._count_item()
-        form = self._forms.get(name) or FunctionForm(name)
-        return call_lane(self._transcript, self._new_id, form, name, self._unique(call_id))
+    def _open_call(self, lane: int, name: str, call_id: str | None) -> CallLane | ActionLane:
+        """A call begins. A function that was never offered comes back as it was called: the client may know it.
 
-    def _unique(self, call_id: str | None) -> str:
-        """The upstream's id of a call; one of ours where it gave none, or the same to another call of the turn."""
-        if call_id is None or call_id in self._call_ids:
+        The client gets the upstream's id; one of ours where there is none, or another call of the turn has the same.
+        """
+        self._count_item()
+        if call_id is None or call_id in self._lanes:
             call_id = self._new_id("call_")
-        self._call_ids.add(call_id)
-        return call_id
+        self._lanes[call_id] = lane
+        form = self._forms.get(name) or FunctionForm(name)
+        return call_lane(self._transcript, self._new_id, form, name, call_id)
 
     def _turn(self) -> None:
         """The model turns to something else: a call that is whole ends, so that a client may run it meanwhile.
@@ -263,6 +298,7 @@ _RECEIVE: dict[type[Any], Callable[[Reducer, Any], None]] = {
     deltas.RefusalDelta: Reducer._refusal,
     deltas.ReasoningDelta: Reducer._reasoning,
     deltas.ToolCallDelta: Reducer._tool_call,
+    deltas.Extras: Reducer._want_back,
     deltas.Compacted: Reducer._compacted,
     deltas.UsageDelta: Reducer._set_usage,
     deltas.Finish: Reducer._finish,
@@ -279,7 +315,7 @@ def _size(logprobs: list[Logprob]) -> int:
     return sum(len(token.token) + len(token.bytes or ()) for token in tokens)
 
 
-_OpenCall: TypeAlias = Callable[[str, str | None], CallLane | ActionLane]
+_OpenCall: TypeAlias = Callable[[int, str, str | None], CallLane | ActionLane]
 
 
 class _PendingCall:
@@ -298,7 +334,7 @@ class _PendingCall:
             self._early.append(delta.arguments)
             if not delta.name:
                 return
-            self.lane = open_call(delta.name, self._call_id)
+            self.lane = open_call(delta.lane, delta.name, self._call_id)
             fragment = "".join(self._early)
         else:
             fragment = delta.arguments

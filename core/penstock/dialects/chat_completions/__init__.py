@@ -1,7 +1,7 @@
 """The Chat Completions dialect: what vLLM, llama.cpp, Ollama and nearly every provider speak.
 
-`encode` makes requests, `decode` reads replies, `tokenizers` count, `wire` is the vocabulary, `presets` knows what is
-particular about the well-known servers. All of it is pure.
+`encode` makes requests and `history` their messages, with what is `wanted` back; `decode` reads replies, `tokenizers`
+count, `wire` is the vocabulary, `presets` knows what is particular about the well-known servers. All of it is pure.
 """
 
 from __future__ import annotations
@@ -26,15 +26,21 @@ _JSON = ("content-type", "application/json")
 class ChatCompletions:
     """The dialect of one upstream, with what is particular about it."""
 
-    def __init__(self, options: Options, limits: Limits) -> None:
+    def __init__(self, options: Options, limits: Limits, origin: str = "") -> None:
         self._options = options
         self._limits = limits
+        self._origin = origin
+        """What marks as this upstream's the fields that it wants back."""
 
     def encode(self, turn: Turn) -> HttpRequest:
         """`POST /chat/completions`. Raises `ApiError` for what a chat model cannot be told."""
         accept = ("accept", "text/event-stream" if turn.stream else "application/json")
-        body = to_json(encode(turn, self._options), turn.extras)
+        body = to_json(encode(turn, self._options, self._origin), turn.extras)
         return HttpRequest(method="POST", path="/chat/completions", headers=[_JSON, accept], body=body)
+
+    def encode_again(self, turn: Turn, error: ApiError) -> HttpRequest | None:
+        """There is none: nothing is asked of a chat model that the client did not ask for."""
+        return None
 
     def decoder(self, turn: Turn) -> ChatDecoder:
         """A decoder for a stream or a whole completion, whichever comes."""
@@ -61,7 +67,7 @@ class ChatCompletions:
     def count(self, turn: Turn) -> Exchange[int] | None:
         """By the tokenizer that the upstream has a route for, if it was named."""
         tokenizer = TOKENIZERS[self._options.tokenizer]
-        return tokenizer and tokenizer(encode(turn, self._options))
+        return tokenizer and tokenizer(encode(turn, self._options, self._origin))
 
 
 __all__ = ["PRESETS", "ChatCompletions", "Options", "Preset"]

@@ -11,6 +11,7 @@ from typing import TypeVar
 import msgspec
 
 from penstock.errors import upstream_failed
+from penstock.lossless import encode
 from penstock.ports import Exchange, HttpRequest
 
 from . import wire
@@ -18,8 +19,6 @@ from . import wire
 T = TypeVar("T", bound=msgspec.Struct)
 
 _HEADERS = [("content-type", "application/json"), ("accept", "application/json")]
-
-_encode = msgspec.json.Encoder().encode
 
 
 def _vllm(chat: wire.ChatRequest) -> Exchange[int]:
@@ -37,7 +36,7 @@ def _llama_cpp(chat: wire.ChatRequest) -> Exchange[int]:
 
 
 def _post(path: str, body: msgspec.Struct) -> HttpRequest:
-    return HttpRequest(method="POST", path=path, beside_v1=True, headers=[*_HEADERS], body=_encode(body))
+    return HttpRequest(method="POST", path=path, beside_v1=True, headers=[*_HEADERS], body=encode(body))
 
 
 def _read(body: bytes, kind: type[T]) -> T:

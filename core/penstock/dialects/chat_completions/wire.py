@@ -10,10 +10,13 @@ from typing import Any, Literal
 import msgspec
 
 from penstock.replies import ReadError
+from penstock.wire import UNKNOWN, UNSET, Unknown, UnsetType
 
 
 class _Sent(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """A JSON object that we send."""
+    """A JSON object that we send, with `unknown` keys of the upstream's own, which `penstock.lossless` writes."""
+
+    unknown: Unknown | UnsetType = msgspec.field(default=UNSET, name=UNKNOWN)
 
 
 class _Read(msgspec.Struct, kw_only=True):

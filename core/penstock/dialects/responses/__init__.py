@@ -1,11 +1,12 @@
 """The Responses dialect: an upstream that speaks as we do, whose items, tools and events are told as they are.
 
 `encode` makes requests, `decode` reads streams and whole Responses. All of it is pure. The state is ours: the upstream
-gets the whole context each time, and is asked to keep nothing.
+gets the whole context each time, its sealed thoughts included, and is asked to keep nothing.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,24 +17,49 @@ from penstock.replies import read_context_sizes, read_models, reply_error
 from penstock.wire import Model
 
 from .decode import ResponsesDecoder, read_token_count
-from .encode import encode, encode_count
+from .encode import encode, encode_count, includes_sealed
+from .hidden import Hidden
 
+_REFUSES_SEALED = re.compile(r"\binclude\b|encrypted", re.IGNORECASE)
+"""What is in an error about them: OpenAI names the parameter, others quote what they do not know."""
+_NOTED_CHARS_MAX = 200
+"""The longest name that is noted."""
 _HEADERS = [("content-type", "application/json"), ("accept", "text/event-stream")]
 
 
 class Responses:
     """The dialect of one upstream. It has no options: whoever speaks it, speaks it whole."""
 
-    def __init__(self, options: Any, limits: Limits) -> None:
+    def __init__(self, options: Any, limits: Limits, origin: str = "") -> None:
         self._limits = limits
+        self._origin = origin
+        """What marks as this upstream's the fields that it wants back."""
+        self._unsealing: dict[str, None] = {}
+        """The models that were refused because of the sealed thoughts that we asked for."""
 
     def encode(self, turn: Turn) -> HttpRequest:
         """`POST /responses`, always as a stream: a body is the fold of its events here as anywhere."""
-        return HttpRequest(method="POST", path="/responses", headers=[*_HEADERS], body=encode(turn))
+        return self._request(turn, seals=turn.model not in self._unsealing)
+
+    def encode_again(self, turn: Turn, error: ApiError) -> HttpRequest | None:
+        """Without sealed thoughts, where the model refused these: one that does not think has none."""
+        is_ours = not includes_sealed(turn) and turn.model not in self._unsealing
+        if (
+            not is_ours
+            or error.status not in (400, 422)
+            or not _REFUSES_SEALED.search(f"{error.param} {error.message}")
+        ):
+            return None
+        if len(self._unsealing) >= self._limits.noted_models_max:
+            self._unsealing.clear()
+        if len(turn.model) <= _NOTED_CHARS_MAX:
+            self._unsealing[turn.model] = None
+        return self._request(turn, seals=False)
 
     def decoder(self, turn: Turn) -> ResponsesDecoder:
         """A decoder for a stream or a whole Response, whichever comes."""
-        return ResponsesDecoder(event_bytes_max=self._limits.upstream_event_bytes_max)
+        hidden = None if includes_sealed(turn) else Hidden(self._origin)
+        return ResponsesDecoder(event_bytes_max=self._limits.upstream_event_bytes_max, hidden=hidden)
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes, *, own_key: bool) -> ApiError:
         """What a reply with this status means to the client."""
@@ -54,10 +80,14 @@ class Responses:
     def count(self, turn: Turn) -> Exchange[int]:
         """`POST /responses/input_tokens`."""
         headers = [*_HEADERS[:1], ("accept", "application/json")]
-        body = encode_count(turn)
+        body = encode_count(turn, self._origin)
         return read_token_count(
             (yield HttpRequest(method="POST", path="/responses/input_tokens", headers=headers, body=body))
         )
+
+    def _request(self, turn: Turn, *, seals: bool) -> HttpRequest:
+        body = encode(turn, self._origin, seals=seals)
+        return HttpRequest(method="POST", path="/responses", headers=[*_HEADERS], body=body)
 
 
 __all__ = ["Responses"]

@@ -27,6 +27,7 @@ from penstock.wire import (
     Usage,
 )
 
+from .hidden import Hidden
 from .whole import events_of
 
 Fields: TypeAlias = dict[str, msgspec.Raw]
@@ -75,8 +76,9 @@ def read_token_count(body: bytes) -> int:
 class ResponsesDecoder:
     """One reply. Its first byte tells a stream from a JSON body."""
 
-    def __init__(self, *, event_bytes_max: int) -> None:
+    def __init__(self, *, event_bytes_max: int, hidden: Hidden | None = None) -> None:
         self.is_done = False
+        self._hidden = hidden
         self._event_bytes_max = event_bytes_max
         self._sse = SseReader(event_bytes_max=event_bytes_max)
         self._body: bytearray | None = None
@@ -138,7 +140,10 @@ class ResponsesDecoder:
     def _told(self, data: bytes) -> list[Delta]:
         fields = _fields_of(data)
         tell = self._on.get(_text_of(fields["type"]))
-        return [Relayed(_decode_event(data))] if tell is None else tell(fields)
+        return self._relayed(_decode_event(data)) if tell is None else tell(fields)
+
+    def _relayed(self, event: Any) -> list[Delta]:
+        return [Relayed(event)] if self._hidden is None else [*self._hidden.take(event)]
 
     def _ended(self, fields: Fields) -> list[Delta]:
         self.is_done = True
@@ -150,7 +155,8 @@ class ResponsesDecoder:
             fields = _fields_of(body)
             self.is_done = True
             items = _decode_items(bytes(fields["output"]))
-            return [*(Relayed(event) for event in events_of(items)), *_ending(fields)]
+            told = [delta for event in events_of(items) for delta in self._relayed(event)]
+            return [*told, *_ending(fields)]
         except (msgspec.DecodeError, UnicodeError, RecursionError, KeyError) as error:
             raise upstream_failed(f"The upstream sent what is no response: {error}") from None
 

@@ -1,7 +1,7 @@
 """A turn as a request to an upstream that speaks Responses.
 
 It knows what is ours alone and is not passed on: the state, and how the client reads. All else goes as it came, what
-nobody here knows included.
+nobody here knows included. An upstream that stores nothing is asked for its thoughts in sealed form, for later turns.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from penstock import lossless
 from penstock.ports import Turn
-from penstock.wire import NULL, UNSET, InputItem, StreamOptions
+from penstock.returned import bare, carried
+from penstock.wire import NULL, UNSET, Include, InputItem, ReasoningItem, StreamOptions, Unknown
 
 _fields_of = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -20,21 +21,35 @@ _COUNTED = frozenset("model input instructions tools tool_choice parallel_tool_c
 """What `POST /responses/input_tokens` takes."""
 
 
-def encode(turn: Turn) -> bytes:
-    """The body of the request; what the client did not say is not there."""
-    return msgspec.json.encode(_fields(turn))
+SEALED: Include = "reasoning.encrypted_content"
+"""What is asked for though the client may not have."""
 
 
-def encode_count(turn: Turn) -> bytes:
+def encode(turn: Turn, origin: str, *, seals: bool = True) -> bytes:
+    """The body of the request to the upstream `origin`; what the client did not say is not there.
+
+    `seals` tells whether the upstream knows sealed thoughts.
+    """
+    return msgspec.json.encode(_fields(turn, origin, seals=seals))
+
+
+def encode_count(turn: Turn, origin: str) -> bytes:
     """The body of the request to count the tokens of the input."""
-    return msgspec.json.encode({name: value for name, value in _fields(turn).items() if name in _COUNTED})
+    return msgspec.json.encode({name: value for name, value in _fields(turn, origin).items() if name in _COUNTED})
 
 
-def _fields(turn: Turn) -> dict[str, msgspec.Raw]:
+def includes_sealed(turn: Turn) -> bool:
+    """Whether the client itself asked for the sealed thoughts."""
+    return SEALED in (turn.request.include or ())
+
+
+def _fields(turn: Turn, origin: str, *, seals: bool = True) -> dict[str, msgspec.Raw]:
+    include = turn.request.include
     request = replace(
         turn.request,
         model=turn.model,
-        input=[_without_id(item) for item in turn.items],
+        input=[item for item in (_sent(item, origin) for item in turn.items) if not _is_empty_thought(item)],
+        include=[*(include or ()), SEALED] if seals and not includes_sealed(turn) else include,
         stream=True,
         stream_options=StreamOptions(include_obfuscation=False),  # who reads it is us
         store=False,
@@ -48,6 +63,24 @@ def _fields(turn: Turn) -> dict[str, msgspec.Raw]:
     return {name: value for name, value in fields.items() if value != NULL}
 
 
-def _without_id(item: InputItem) -> InputItem:
-    """The item without an id of our store's: an upstream that keeps nothing would look for it in vain."""
-    return replace(item, id=UNSET) if getattr(item, "id", None) else item
+def _sent(item: InputItem, origin: str) -> InputItem:
+    """The item with the fields that this upstream wants back in it.
+
+    It has no id of our store's: an upstream that stores nothing would look for it in vain.
+    """
+    returned = carried(item)
+    item = bare(item)
+    if getattr(item, "id", None):
+        item = replace(item, id=UNSET)
+    if returned is None or returned.origin != origin:
+        return item
+    fields = {name: value for name, value in returned.item.items() if getattr(item, name, UNSET) is UNSET}
+    known = item.unknown.fields if item.unknown else {}
+    return replace(item, unknown=Unknown({**known, **fields})) if fields else item
+
+
+def _is_empty_thought(item: InputItem) -> bool:
+    """Whether it is a reasoning item with nothing in it, as one is whose thoughts were told to nobody."""
+    if not isinstance(item, ReasoningItem) or item.unknown:
+        return False
+    return not (item.content or item.summary or item.encrypted_content)

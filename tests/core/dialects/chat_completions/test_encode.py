@@ -9,6 +9,7 @@ from core.kit import LIMITS, Json, plan
 from penstock.dialects.chat_completions import ChatCompletions, Options
 from penstock.engine import Policies
 from penstock.errors import ApiError
+from penstock.returned import KEY
 from requirements import shows
 
 
@@ -482,3 +483,84 @@ def test_a_schema_is_sent_as_it_came() -> None:
     tool = FUNCTION | {"parameters": {"b": 1.50, "a": {"minimum": 1e3}}}
     sent = ChatCompletions(Options(), LIMITS).encode(plan(tools=[tool]).turn)
     assert b'"parameters":{"b": 1.5, "a": {"minimum": 1000.0}}' in sent.body
+
+
+# What the upstream wants back.
+
+
+def carrying(item: Json, origin: str = "here", **wanted: Any) -> Json:
+    return item | {KEY: {"origin": origin, **wanted}}
+
+
+SIGNED = {"extra_content": {"google": {"thought_signature": "s"}}}
+DETAILS = {"reasoning_details": [{"type": "reasoning.text", "text": "Hm", "signature": "s"}]}
+
+
+def extended(message: Json, *calls: Json, **fields: Any) -> Json:
+    """A message with more in it, and in its calls."""
+    made = [one | more for one, more in zip(message.get("tool_calls", []), calls, strict=bool(calls))]
+    return message | fields | ({"tool_calls": made} if made else {})
+
+
+WANTED: dict[str, tuple[list[Json], list[Json]]] = {
+    "a field of a call": (
+        [carrying(call(), calls={"c": SIGNED}), gave()],
+        [extended(called(C), SIGNED), tool()],
+    ),
+    "a field of the function": (
+        [carrying(call(), calls={"c": {"function": {"thought_signature": "s", "name": "x"}}}), gave()],
+        [
+            extended(called(C), {"function": {"thought_signature": "s", "name": C[1], "arguments": C[2]}}),
+            tool(),
+        ],
+    ),
+    "the id of the upstream": (
+        [
+            call("c"),
+            carrying(call("call_ours"), calls={"call_ours": {"id": "c", **SIGNED}}),
+            gave(),
+            gave("2", "call_ours"),
+        ],
+        [extended(called(C, C), {}, SIGNED), tool(), tool("2")],
+    ),
+    "a field of the message": (
+        [USER, thought("Hm"), call(), carrying(ASSISTANT, turn=DETAILS), gave()],
+        [USER, called(C, content="Hello", reasoning_content="Hm", **DETAILS), tool()],
+    ),
+    "one of each of two turns": (
+        [carrying(call(), turn=DETAILS), gave(), carrying(call("d"), calls={"d": SIGNED}), gave("2", "d")],
+        [called(C, **DETAILS), tool(), extended(called(("d", "f", "{}")), SIGNED), tool("2", "d")],
+    ),
+    "calls of one id": (
+        [carrying(call(), calls={"c": SIGNED}), gave(), carrying(call(), calls={"c": {"n": 1}}), gave("2")],
+        [extended(called(C), SIGNED), tool(), extended(called(C), {"n": 1}), tool("2")],
+    ),
+    "calls with outputs between": (
+        [call(), gave(), carrying(call("d"), calls={"c": SIGNED, "d": {"n": 1}}), gave("2", "d")],
+        [extended(called(C), SIGNED), tool(), extended(called(("d", "f", "{}")), {"n": 1}), tool("2", "d")],
+    ),
+    "with a thought that is sealed behind": (
+        [ASSISTANT, call(), carrying(thought("") | {"content": []}, calls={"c": SIGNED}, turn=DETAILS), gave()],
+        [extended(called(C, content="Hello"), SIGNED, **DETAILS), tool()],
+    ),
+    "what is ours is not written over": (
+        [
+            carrying(call(), calls={"c": {"type": "x", "index": 1, "new": 1}}, turn={"role": "user", "content": "x"}),
+            gave(),
+        ],
+        [extended(called(C), {"new": 1}), tool()],
+    ),
+    "what another upstream wants": (
+        [carrying(call(), "there", calls={"c": SIGNED}, turn=DETAILS), gave()],
+        [called(C), tool()],
+    ),
+    "what nobody can read": ([call() | {KEY: [1]}, gave()], [called(C), tool()]),
+    "an id that is none": ([carrying(call(), calls={"c": {"id": 1, "function": 2}}), gave()], [called(C), tool()]),
+}
+
+
+@shows("returned-fields")
+@pytest.mark.parametrize(("items", "told"), WANTED.values(), ids=WANTED)
+def test_what_the_upstream_wants_back_is_where_it_was(items: list[Json], told: list[Json]) -> None:
+    sent = ChatCompletions(Options(), LIMITS, "here").encode(plan(input=items).turn).body
+    assert json.loads(sent)["messages"] == told

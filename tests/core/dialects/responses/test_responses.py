@@ -3,15 +3,19 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.kit import LIMITS, Json, plan, to_json
+from core.kit import LIMITS, Json, encode, plan, to_json
 from penstock.dialects.responses import Responses
 from penstock.errors import ApiError
+from penstock.limits import Limits
 from penstock.ports import Turn
-from penstock.transcript.deltas import Delta, Facts, Fault, Finish, Relayed, UsageDelta
+from penstock.returned import KEY
+from penstock.transcript.deltas import Delta, Extras, Facts, Fault, Finish, Relayed, UsageDelta
+from requirements import shows
 
 DIALECT = Responses(None, LIMITS)
 TURN = plan(stream=True).turn
@@ -51,6 +55,7 @@ def test_what_the_client_asked_is_passed_on_and_the_state_is_not() -> None:
         "stream": True,
         "stream_options": {"include_obfuscation": False},
         "store": False,
+        "include": ["reasoning.encrypted_content"],
     }
 
 
@@ -134,3 +139,79 @@ def test_after_the_end_nothing_is_read() -> None:
     decoder.feed(stream(ended()) + stream(NEW) + b"data: [DONE]\n\n")
     assert decoder.is_done
     assert decoder.has_finished
+
+
+THOUGHT: Json = {"type": "reasoning", "id": "rs_1", "summary": []}
+SEALED: Json = THOUGHT | {"encrypted_content": "sealed"}
+THINKS = stream(
+    {"type": "response.output_item.added", "output_index": 0, "item": SEALED},
+    {"type": "response.output_item.done", "output_index": 0, "item": SEALED},
+    ended(),
+)
+
+
+def thought(deltas: list[Delta]) -> Json:
+    [done] = [one.event for one in deltas if isinstance(one, Relayed) and one.event.type.endswith("done")]
+    found: Json = to_json(done)["item"]
+    return found
+
+
+@shows("sealed-behind")
+def test_sealed_thoughts_are_taken_out_for_a_client_that_did_not_ask_for_them() -> None:
+    dialect = Responses(None, LIMITS, "there")
+    for body in (THINKS, json.dumps({"status": "completed", "output": [SEALED]}).encode()):
+        decoder = dialect.decoder(TURN)
+        deltas = decoder.feed(body) + decoder.close()
+        assert b"sealed" not in b"".join(encode(one.event) for one in deltas if isinstance(one, Relayed))
+        [extras] = [one for one in deltas if isinstance(one, Extras)]
+        assert extras == Extras(origin="there", items={"rs_1": {"encrypted_content": msgspec.Raw(b'"sealed"')}})
+        decoder = dialect.decoder(plan(include=["reasoning.encrypted_content"]).turn)
+        deltas = decoder.feed(body) + decoder.close()
+        assert thought(deltas)["encrypted_content"] == "sealed"
+        assert not any(isinstance(one, Extras) for one in deltas)
+
+
+@shows("sealed-behind")
+@pytest.mark.parametrize("origin", ["there", "elsewhere"])
+def test_sealed_thoughts_go_back_to_whom_they_came_from(origin: str) -> None:
+    """Anybody else gets no reasoning item with nothing in it."""
+    carrying = THOUGHT | {KEY: {"origin": "there", "item": {"encrypted_content": "sealed"}}}
+    turn = plan(input=[carrying, THOUGHT, {"role": "user", "content": "Hi"}]).turn
+    sent = json.loads(Responses(None, LIMITS, origin).encode(turn).body)["input"]
+    assert [item["type"] for item in sent] == ["reasoning", "message"][origin != "there" :]
+    assert origin != "there" or sent[0] == {"type": "reasoning", "summary": [], "encrypted_content": "sealed"}
+
+
+@pytest.mark.parametrize(
+    ("told", "again"),
+    [
+        (ApiError("Encrypted content is not supported with this model.", param="include"), True),
+        (ApiError("Input should be 'message.output_text.logprobs'", param="include"), True),
+        (ApiError("1 validation error: include.0", status=422), True),
+        (ApiError("No such tool.", param="tools"), False),
+        (ApiError("include", status=404), False),
+    ],
+)
+@shows("sealed-behind")
+def test_a_model_that_does_not_think_is_asked_without_sealed_thoughts(told: ApiError, again: bool) -> None:
+    dialect = Responses(None, LIMITS)
+    assert "include" in json.loads(dialect.encode(TURN).body)
+    repeated = dialect.encode_again(TURN, told)
+    assert (repeated is not None) == again
+    for body in [repeated and repeated.body, dialect.encode(TURN).body]:
+        assert body is None or ("include" in json.loads(body)) != again
+    assert dialect.encode_again(TURN, told) is None or not again
+
+
+def test_a_client_is_told_of_what_it_asked_for_itself() -> None:
+    turn = plan(include=["reasoning.encrypted_content"]).turn
+    assert Responses(None, LIMITS).encode_again(turn, ApiError("Encrypted content", param="include")) is None
+
+
+def test_what_models_refused_is_noted_for_so_many_of_them() -> None:
+    dialect = Responses(None, Limits(noted_models_max=2))
+    for name in ("a", "b", "c"):
+        turn = plan(model=name).turn
+        assert dialect.encode_again(turn, ApiError("Encrypted content", param="include"))
+        assert "include" not in json.loads(dialect.encode(turn).body)
+    assert "include" in json.loads(dialect.encode(plan(model="a").turn).body)

@@ -1,0 +1,205 @@
+"""Items as the messages of a Chat Completions request.
+
+It knows how turns of the assistant gather its thoughts, text and calls, and that every call is followed by its output.
+It reads tool families through `penstock.calling` alone, so that none is named here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from penstock.calling import CALLS, OUTPUTS, SILENT, Call, Output
+from penstock.calling.pairing import Pairs, pair
+from penstock.errors import ApiError, invalid
+from penstock.returned import Fields
+from penstock.wire import InputItem, Message, ReasoningItem, ReasoningText
+
+from . import wire
+from .content import message_content, plain_text, tool_content
+from .wanted import Wanted, WantedMessage, beside, find_wanted, function_fields, sent_id
+
+
+def messages(
+    instructions: str | None, items: Sequence[InputItem], options: wire.Options, origin: str
+) -> list[wire.ChatMessage]:
+    """The whole context as messages, instructions first, with what the upstream `origin` wants back."""
+    writer = _Writer(options, _outputs(items), find_wanted(items, origin))
+    if instructions:
+        writer.system(instructions)
+    for place, item in enumerate(items):
+        writer.write(item, place)
+    return _merge_system(writer.close(), options)
+
+
+class _Given(NamedTuple):
+    """What a call gave back, and where the request says so."""
+
+    output: Output
+    param: str
+
+
+def _outputs(items: Sequence[InputItem]) -> dict[int, _Given]:
+    """Every call's output by the call's place. Raises `ApiError` for a call without one, and the reverse."""
+    pairs = pair(items)
+    if pairs.alone:
+        raise _lonely(items, pairs)
+    outputs: dict[int, _Given] = {}
+    for call, output in pairs.output_of.items():
+        item = items[output]
+        outputs[call] = _Given(OUTPUTS[type(item)](item), f"input[{output}]")
+    return outputs
+
+
+def _lonely(items: Sequence[InputItem], pairs: Pairs) -> ApiError:
+    """What is wrong with the first call or output that has no partner."""
+    place = pairs.alone[0]
+    item = items[place]
+    if read_call := CALLS.get(type(item)):
+        return invalid(f"No tool output found for call_id '{read_call(item).call_id}'.", f"input[{place}]")
+    call_id = OUTPUTS[type(item)](item).call_id
+    if any(OUTPUTS[type(items[other])](items[other]).call_id == call_id for other in pairs.call_of):
+        return invalid(f"More than one output for call_id '{call_id}'.", f"input[{place}].call_id")
+    return invalid(f"No tool call found for the output with call_id '{call_id}'.", f"input[{place}]")
+
+
+class _Made(NamedTuple):
+    """A call, its output, and what the upstream wants back with the call."""
+
+    call: Call
+    given: _Given
+    fields: Fields
+
+
+class _Writer:
+    """Writes items as messages; what the assistant did between two other messages is one turn of its own.
+
+    What came as one message of the upstream, and is to have fields of the upstream's, is one message again.
+    """
+
+    def __init__(self, options: wire.Options, outputs: dict[int, _Given], wanted: Wanted) -> None:
+        self._options = options
+        self._outputs = outputs
+        self._wanted = wanted
+        self._message_wanted: WantedMessage | None = None
+        self._messages: list[wire.ChatMessage] = []
+        self._thoughts: list[str] = []
+        self._texts: list[str] = []
+        self._calls: list[_Made] = []
+
+    def write(self, item: InputItem, place: int) -> None:
+        """Take the next item."""
+        param = f"input[{place}]"
+        if message := self._wanted.messages.get(place):
+            self._end_turn()
+            self._message_wanted = message
+        if read_call := CALLS.get(type(item)):
+            self._call(read_call(item), OUTPUTS.get(type(item)), item, place)
+        elif type(item) in OUTPUTS:
+            self._end_turn()
+        elif isinstance(item, ReasoningItem):
+            self._reasoning(item, place)
+        elif isinstance(item, Message):
+            self._message(item, place)
+        elif type(item) not in SILENT:
+            raise invalid(f"Items of type '{item.type}' cannot be sent to this model.", f"{param}.type")
+
+    def system(self, text: str) -> None:
+        """Instructions, or a system or developer message."""
+        self._end_turn()
+        self._messages.append(wire.ChatMessage(role=self._options.system_role, content=text))
+
+    def close(self) -> list[wire.ChatMessage]:
+        """All messages."""
+        self._end_turn()
+        return self._messages
+
+    def _call(self, call: Call, own_output: Callable[[Any], Output] | None, item: InputItem, place: int) -> None:
+        """A call, with the output that follows it: its own, or that of another item."""
+        if own_output is None:
+            given = self._outputs[place]
+        else:
+            given = _Given(own_output(item), f"input[{place}]")
+            call.call_id = call.call_id or f"call_{len(self._messages)}_{len(self._calls)}"
+        fields = self._wanted.calls.get(place, {})
+        if own_id := sent_id(fields):
+            call.call_id = own_id
+        self._calls.append(_Made(call, given, fields))
+
+    def _reasoning(self, item: ReasoningItem, place: int) -> None:
+        thoughts = [part.text for part in item.content or () if isinstance(part, ReasoningText)]
+        if thoughts:
+            self._begin_turn(place)
+            self._thoughts += thoughts
+
+    def _begin_turn(self, place: int) -> None:
+        """Another turn, where the last one has a text or a call, and is not all of its message yet."""
+        message = self._message_wanted
+        if (self._texts or self._calls) and not (message and place <= message.end):
+            self._end_turn()
+
+    def _message(self, item: Message, place: int) -> None:
+        param = f"input[{place}]"
+        if item.role == "assistant":
+            self._begin_turn(place)
+            self._texts.append(plain_text(item.content, param))
+        elif item.role == "user":
+            self._end_turn()
+            self._messages.append(wire.ChatMessage(role="user", content=message_content(item.content, param)))
+        else:
+            self.system(plain_text(item.content, param))
+
+    def _end_turn(self) -> None:
+        """Write the assistant's turn, and what its calls gave back right behind it, in the order of the calls."""
+        if not (self._texts or self._calls or self._thoughts):
+            return
+        text = "".join(self._texts) if self._texts else None
+        message = wire.ChatMessage(role="assistant", content=text)
+        options = self._options
+        if (self._thoughts or options.reasoning_required) and options.reasoning_field != "none":
+            setattr(message, options.reasoning_field, "\n".join(self._thoughts))
+        if self._calls:
+            message.tool_calls = [_tool_call(call, fields) for call, _, fields in self._calls]
+        if self._message_wanted:
+            message.unknown = beside(message, self._message_wanted.fields)
+            self._message_wanted = None
+        if self._texts or self._calls:  # thoughts that led to nothing have no message to stand in
+            self._messages.append(message)
+        self._write_outputs()
+        self._thoughts, self._texts, self._calls = [], [], []
+
+    def _write_outputs(self) -> None:
+        """Tool messages hold text; what else an output holds is shown by the user right after."""
+        shown: list[wire.MessagePart] = []
+        for call, given, _ in self._calls:
+            text, parts = tool_content(*given)
+            self._messages.append(wire.ChatMessage(role="tool", content=text, tool_call_id=call.call_id))
+            shown += parts
+        if shown:
+            self._messages.append(wire.ChatMessage(role="user", content=shown))
+
+
+def _tool_call(call: Call, fields: Fields) -> wire.ToolCall:
+    function = wire.CalledFunction(name=call.name, arguments=call.arguments)
+    made = wire.ToolCall(id=call.call_id, function=function)
+    if fields:
+        made.unknown = beside(made, fields)
+        function.unknown = beside(function, function_fields(fields))
+    return made
+
+
+def _merge_system(written: list[wire.ChatMessage], options: wire.Options) -> list[wire.ChatMessage]:
+    """System messages as the backend's chat template allows them."""
+    if options.system_messages == "keep":
+        return written
+    leading = 0
+    while leading < len(written) and written[leading].role == options.system_role:
+        leading += 1
+    system, rest = written[:leading], written[leading:]
+    if options.system_messages == "all":
+        system += [message for message in rest if message.role == options.system_role]
+        rest = [message for message in rest if message.role != options.system_role]
+    if len(system) < 2:
+        return system + rest
+    text = "\n\n".join(str(message.content) for message in system)
+    return [wire.ChatMessage(role=options.system_role, content=text), *rest]

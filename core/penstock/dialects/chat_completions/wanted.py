@@ -1,0 +1,98 @@
+"""What the upstream wants back of a context: where its own fields go in the messages of the history.
+
+It knows how items carry such fields (`penstock.returned`), and that no field of ours is ever written over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from penstock.calling import CALLS, OUTPUTS
+from penstock.returned import Fields, Returned, carried
+from penstock.wire import UNSET, InputItem, Message, ReasoningItem, Unknown, UnsetType
+
+_fields_of = msgspec.json.Decoder(Fields).decode
+_text_of = msgspec.json.Decoder(str).decode
+
+
+class WantedMessage(msgspec.Struct):
+    """Items that came as one message, from the place by which it is found up to `end`, and fields of that message."""
+
+    end: int
+    fields: Fields
+
+
+class Wanted(msgspec.Struct):
+    """What the upstream wants back, by the places of items."""
+
+    messages: dict[int, WantedMessage] = {}
+    calls: dict[int, Fields] = {}
+
+
+def find_wanted(items: Sequence[InputItem], origin: str) -> Wanted:
+    """What the upstream `origin` wants back of these items. What others want stays here."""
+    wanted = Wanted()
+    for place, item in enumerate(items):
+        returned = carried(item)
+        if returned is not None and returned.origin == origin:
+            _find_turn(items, place, returned, wanted)
+    return wanted
+
+
+def _find_turn(items: Sequence[InputItem], end: int, returned: Returned, wanted: Wanted) -> None:
+    """Look back from the item that carries it, over the assistant's items, to where its turn began.
+
+    Outputs may stand between the calls of one turn; these are then several messages.
+    """
+    missing = dict(returned.calls)
+    start, is_one_message = end, True
+    for place in range(end, -1, -1):
+        item = items[place]
+        if not _is_of_turn(item) or (place < end and carried(item) is not None):
+            break
+        is_one_message &= type(item) in CALLS or type(item) not in OUTPUTS
+        if is_one_message:
+            start = place
+        read_call = CALLS.get(type(item))
+        if fields := missing.pop(read_call(item).call_id, None) if read_call else None:
+            wanted.calls[place] = fields
+    if returned.turn:
+        wanted.messages[start] = WantedMessage(end, returned.turn)
+
+
+def _is_of_turn(item: InputItem) -> bool:
+    """Whether the assistant said it or thought it, or it answers what the assistant called."""
+    kind = type(item)
+    return kind is ReasoningItem or kind in CALLS or kind in OUTPUTS or _is_answer(item)
+
+
+def _is_answer(item: InputItem) -> bool:
+    return isinstance(item, Message) and item.role == "assistant"
+
+
+def beside(ours: msgspec.Struct, fields: Fields) -> Unknown | UnsetType:
+    """The fields that an object of ours has none of its own for."""
+    others = {name: value for name, value in fields.items() if name not in _OURS and not hasattr(ours, name)}
+    return Unknown(others) if others else UNSET
+
+
+_OURS = frozenset({"type", "index"})
+"""What an object says though no field of its struct does."""
+
+
+def sent_id(fields: Fields) -> str | None:
+    """The upstream's own id of a call, where the client knows the call by another."""
+    try:
+        return _text_of(fields["id"]) if "id" in fields else None
+    except msgspec.DecodeError:
+        return None
+
+
+def function_fields(fields: Fields) -> Fields:
+    """What is wanted back within the `function` of a call."""
+    try:
+        return _fields_of(fields["function"]) if "function" in fields else {}
+    except msgspec.DecodeError:
+        return {}

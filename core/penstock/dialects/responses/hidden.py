@@ -1,0 +1,35 @@
+"""What the upstream was asked for and the client was not to get: its sealed thoughts, for later turns.
+
+It knows the events that have them. It takes them out of what clients see, and gives them to be returned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from penstock.transcript.deltas import Delta, Extras, Relayed
+from penstock.wire import UNSET, OutputItemAdded, OutputItemDone, ReasoningItem
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Hidden:
+    """Takes the sealed thoughts out of the events of the upstream `origin`."""
+
+    def __init__(self, origin: str) -> None:
+        self._origin = origin
+
+    def take(self, event: Any) -> Iterator[Delta]:
+        """The event as the client sees it, and what is to be returned with its item."""
+        if not isinstance(event, OutputItemAdded | OutputItemDone) or not isinstance(event.item, ReasoningItem):
+            yield Relayed(event)
+            return
+        item = event.item
+        yield Relayed(replace(event, item=replace(item, encrypted_content=UNSET)))
+        if item.id and item.encrypted_content and isinstance(event, OutputItemDone):
+            sealed = {"encrypted_content": msgspec.Raw(_encode(item.encrypted_content))}
+            yield Extras(origin=self._origin, items={item.id: sealed})
