@@ -119,9 +119,11 @@ def bearer(headers: Mapping[str, str]) -> str | None:
 
 
 def _host_name(url: str) -> str | None:
-    """The host of a URL without its port; None for what is no URL, such as the origin `null`."""
+    """The host of a URL without its port; None for what is no URL, such as the origin `null`, or has no good port."""
     try:
-        return urlsplit(url).hostname
+        parts = urlsplit(url)
+        _ = parts.port  # in front of which anything might stand
+        return parts.hostname
     except ValueError:
         return None
 

@@ -52,6 +52,8 @@ WELCOME: dict[str, tuple[Access, Headers]] = {
 REFUSED: dict[str, tuple[Access, Headers, int, str]] = {
     "no host": (OPEN, {}, 403, "without a 'Host'"),
     "an empty host": (OPEN, {"host": ""}, 403, "without a 'Host'"),
+    "two hosts with ports": (OPEN, {"host": "localhost:1, example.com"}, 403, "allowed_hosts"),
+    "a host with a port that is none": (OPEN, {"host": "localhost:a"}, 403, "allowed_hosts"),
     "two hosts": (OPEN, {"host": "localhost, localhost"}, 403, "allowed_hosts"),
     "a page of another port": (PAGES, {"host": "localhost", "origin": "https://chat.example.com:1"}, 403, "origins"),
     "a page by another scheme": (PAGES, {"host": "localhost", "origin": "http://chat.example.com"}, 403, "origins"),
