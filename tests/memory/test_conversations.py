@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import openai
@@ -11,6 +12,7 @@ import pytest
 from memory.cluster import LEASE_S, Cluster, each_engine
 from memory.conftest import Stage
 from memory.judge import Peer
+from memory.test_background import ended
 from requirements import shows
 from support.raw import Connection
 from support.scripts import HELLO, OWN_USAGE, ROLE, chunk
@@ -209,16 +211,56 @@ def test_a_writer_that_is_killed_lets_go(cluster: Cluster, b: Peer, stage: Stage
     assert said(b, made.id) == [("user", "Two"), ("assistant", WORLD)]
 
 
-def test_a_conversation_that_is_deleted_meanwhile(cluster: Cluster, a: Peer, b: Peer, stage: Stage) -> None:
+def briefly_silent(stage: Stage) -> str:
+    return stage(Send(ROLE, *HELLO), Sleep(0.5), Send(chunk({}, "stop"), OWN_USAGE))
+
+
+@shows("deleted-conversations")
+def test_a_conversation_that_is_deleted_under_a_stream(a: Peer, b: Peer, stage: Stage) -> None:
     """The response fails, and says why; there is nothing to write it to."""
     made = a.client.conversations.create()
-    model = stage(Send(ROLE, *HELLO), Sleep(0.5), Send(chunk({}, "stop"), OWN_USAGE))
-    with a.client.responses.create(model=model, input="One", conversation=made.id, stream=True) as stream:
+    with a.create(model=briefly_silent(stage), input="One", conversation=made.id, stream=True) as stream:
         next(stream)
         b.client.conversations.delete(made.id)
-        end = list(stream)[-1]
+        *_, end = stream
     assert end.type == "response.failed"
+    assert end.response.error.code == "invalid_prompt"
     assert made.id in end.response.error.message
+    assert b.client.responses.retrieve(end.response.id).to_dict() == end.response.to_dict()
+
+
+@shows("deleted-conversations")
+def test_a_conversation_that_is_deleted_before_a_reply(a: Peer, b: Peer, stage: Stage) -> None:
+    made = a.client.conversations.create()
+    model = briefly_silent(stage)
+    with ThreadPoolExecutor() as together:
+        asked = together.submit(a.create, model=model, input="One", conversation=made.id)
+        until(lambda: [one for one in stage.upstream.completions if one.body["model"] == model])
+        b.client.conversations.delete(made.id)
+        with pytest.raises(openai.NotFoundError) as caught:
+            asked.result()
+    assert caught.value.code == "conversation_deleted"
+    assert caught.value.response.headers["x-should-retry"] == "false"
+
+
+@shows("deleted-conversations")
+@pytest.mark.parametrize("begun", [True, False], ids=["running", "queued"])
+def test_a_conversation_that_is_deleted_under_a_background_response(
+    cluster: Cluster, b: Peer, stage: Stage, begun: bool
+) -> None:
+    with cluster.replica(PENSTOCK_LIMITS_BACKGROUND_RUNS_MAX="1") as small, cluster.peer(small) as peer:
+        made = peer.client.conversations.create()
+        if not begun:
+            peer.create(model=briefly_silent(stage), input="First", background=True)
+        model = briefly_silent(stage)
+        response = peer.create(model=model, input="One", conversation=made.id, background=True)
+        until(lambda: [one for one in stage.upstream.completions if not begun or one.body["model"] == model])
+        b.client.conversations.delete(made.id)
+        failed = ended(b, response.id)
+    assert failed.status == "failed", failed
+    assert failed.error.code == "invalid_prompt"
+    assert made.id in failed.error.message
+    assert "a fault of this server" not in small.log
 
 
 def test_background_in_a_conversation(cluster: Cluster, a: Peer, b: Peer, stage: Stage) -> None:

@@ -91,6 +91,16 @@ REQUIREMENTS = (
         "openai-node 1983; openai-ruby 548",
     ),
     Requirement(
+        "cancels-together",
+        "Of cancels that come together each is answered with the end, and with 404 where the response is deleted.",
+        _ATTACKS,
+    ),
+    Requirement(
+        "deleted-conversations",
+        "A conversation that is deleted under a run fails it as the client's doing, and is no server error.",
+        _ATTACKS,
+    ),
+    Requirement(
         "drained-in-order",
         "A server that stops answers every request: with its end, as incomplete, or with 503.",
         _ATTACKS,

@@ -87,7 +87,7 @@ class BackgroundKeeper:
         if not await self._store.settle(ended_row(self._row, response, returned), fence=self._claim.fence):
             if await self._store.renew([self._claim], until=clock_s() + self._lease_s):
                 raise ClientLeft  # it has ended, or is another process's by now
-            raise conversation_lost(self._row.conversation_id)
+            raise await conversation_lost(self._store, self._row)
 
     async def close(self) -> None:
         """Let the conversation go."""

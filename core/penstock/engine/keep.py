@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 
 from msgspec.structs import replace
 
-from penstock.errors import ApiError, invalid, upstream_failed
+from penstock.errors import ApiError, invalid, not_found
 from penstock.ids import Clock, NewId
 from penstock.limits import Limits
 from penstock.lossless import encode
@@ -140,7 +140,7 @@ class TurnKeeper:
         """Save the turn."""
         row = stored_turn(response, self._owner, self._context, self._limits, self._new_id)
         if not await self._store.save(ended_row(row, response, returned)):
-            raise conversation_lost(self._context.conversation_id)
+            raise await conversation_lost(self._store, row)
 
     async def close(self) -> None:
         """Let the conversation go."""
@@ -264,6 +264,11 @@ _PREFIXES: dict[type[object], str] = {
 """How the ids of input items begin, by the item's class."""
 
 
-def conversation_lost(conversation_id: str | None) -> ApiError:
-    """The conversation was deleted, or given to another writer, while the response was being written."""
-    return upstream_failed(f"The conversation '{conversation_id}' is no longer there to be written to.", status=500)
+async def conversation_lost(store: Store, row: StoredResponse) -> ApiError:
+    """Why the store took no response for its conversation: that was deleted, or given to another writer, meanwhile."""
+    conversation_id = row.conversation_id
+    if conversation_id is None or await store.conversation(row.owner, conversation_id) is None:
+        message = f"The conversation '{conversation_id}' was deleted while the response was being written to it."
+        return not_found(message, "conversation_deleted")
+    message = f"The conversation '{conversation_id}' was given to another response while this one was being written."
+    return ApiError(message, status=409, code="conversation_locked", retriable=False)

@@ -40,6 +40,7 @@ class LogWriter:
         self._claim = claim
         self._batch_bytes_max = batch_bytes_max
         self._first = 0
+        self._last = -1
         self._data = bytearray()
         self._writing: asyncio.Task[None] | None = None
 
@@ -61,8 +62,14 @@ class LogWriter:
         await self._write()
 
     def _take(self, events: Sequence[Event]) -> None:
-        if events and not self._data:
+        """Events that were taken before are left out: an end that could not be stored is followed by another one."""
+        if events and events[0].sequence_number <= self._last:
+            events = [event for event in events if event.sequence_number > self._last]
+        if not events:
+            return
+        if not self._data:
             self._first = events[0].sequence_number
+        self._last = events[-1].sequence_number
         self._data += encode_events(events)
 
     def _check(self) -> None:
