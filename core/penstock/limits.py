@@ -62,6 +62,8 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     """Background responses that wait in one process; one more is refused with 429."""
     lease_s: Seconds = 15.0
     """How long a background response waits for a process that no longer tells that it lives."""
+    cancel_wait_s: Seconds = 5.0
+    """How long a cancellation waits for others of the same response; then it is answered with 503."""
     event_batch_bytes_max: Bytes = 256 * 2**10
     """Events of a background response that wait to be written; a full batch holds back the upstream."""
 

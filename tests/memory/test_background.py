@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -31,6 +32,11 @@ def ended(peer: Peer, response_id: str, timeout_s: float = 5.0) -> Any:
     return peers.retrieve(response_id)
 
 
+def under_way(peer: Peer, response_id: str) -> None:
+    """Wait until it has begun."""
+    until(lambda: peer.client.responses.retrieve(response_id).status == "in_progress")
+
+
 @contextmanager
 def hanging(peer: Peer, stage: Stage, **ask: Any) -> Iterator[tuple[str, Received]]:
     """A response that runs and does not end, and its call of the upstream."""
@@ -52,7 +58,7 @@ def test_it_is_queued_and_completes(a: Peer, b: Peer) -> None:
 
 def test_it_is_in_progress_meanwhile(a: Peer, b: Peer, stage: Stage) -> None:
     with hanging(a, stage) as (response_id, _):
-        until(lambda: b.client.responses.retrieve(response_id).status == "in_progress")
+        under_way(b, response_id)
         b.client.responses.cancel(response_id)
 
 
@@ -94,7 +100,7 @@ def test_it_must_be_stored(a: Peer, upstream: ScriptedUpstream) -> None:
 def test_cancel(a: Peer, b: Peer, stage: Stage, on: str) -> None:
     """On either replica; the upstream sees it soon, and again is as once."""
     with hanging(a, stage) as (response_id, received):
-        until(lambda: b.client.responses.retrieve(response_id).status == "in_progress")
+        under_way(b, response_id)
         peer = a if on == "A" else b
         cancelled = peer.client.responses.cancel(response_id)
         assert (cancelled.status, cancelled.error, cancelled.usage) == ("cancelled", None, None)
@@ -148,6 +154,42 @@ def test_cancel_races_the_end(cluster: Cluster, a: Peer, b: Peer, stage: Stage) 
         with a.client.responses.retrieve(made.id, stream=True) as stream:
             *_, end = stream
         assert end.response.to_dict() == told.to_dict() == b.client.responses.retrieve(made.id).to_dict()
+
+
+@shows("cancel", "cancels-together")
+@pytest.mark.parametrize("begun", [True, False], ids=["running", "queued"])
+def test_cancels_that_come_together(cluster: Cluster, a: Peer, b: Peer, stage: Stage, begun: bool) -> None:
+    """On both replicas, while it says something or waits: each is answered with the end."""
+    model = stage(Send(ROLE, *text(*"abcdefghij")), *[Send(*text(*"abcdefghij"))] * 50, Hang())
+    for _ in range(5):
+        response_id: str = a.create(model=model, input="Hello?", background=True).id
+        if begun:
+            under_way(b, response_id)
+        with ThreadPoolExecutor(12) as together:
+            cancels = [together.submit(peer.client.responses.cancel, response_id) for peer in [a, b] * 6]
+        told = [cancel.result().to_dict() for cancel in cancels]
+        assert [one["status"] for one in told] == ["cancelled"] * 12
+        assert all(one == told[0] for one in told)
+        assert b.client.responses.retrieve(response_id).to_dict() == told[0]
+
+
+@shows("cancels-together")
+def test_cancel_against_delete(cluster: Cluster, a: Peer, b: Peer, stage: Stage) -> None:
+    """A cancellation is answered with the end or with 404, and whoever follows is told one of the two."""
+    model = stage(Send(ROLE, *HELLO), Hang())
+    for _ in range(5):
+        response_id = a.create(model=model, input="Hello?", background=True).id
+        with b.client.responses.retrieve(response_id, stream=True) as stream, ThreadPoolExecutor(8) as together:
+            next(stream)
+            ends = [together.submit(peer.client.responses.cancel, response_id) for peer in [a, b] * 3]
+            together.submit(b.client.responses.delete, response_id).result()
+            for end in ends:
+                try:
+                    assert end.result().status == "cancelled"
+                except openai.NotFoundError as error:
+                    assert error.param == "response_id"
+            *_, last = stream
+        assert last.type in ("response.failed", "error")
 
 
 def test_delete_while_it_runs(a: Peer, b: Peer, stage: Stage) -> None:

@@ -100,7 +100,10 @@ class Responses:
         row = await self._row(call)
         if not row.background or self._engine.background is None:
             raise invalid("Only a response that was created with 'background' can be cancelled.", "response_id")
-        return json_reply((await self._engine.background.cancel(row)).body)
+        cancelled = await self._engine.background.cancel(row)
+        if cancelled is None:
+            raise _unknown(row.id)
+        return json_reply(cancelled.body)
 
     async def input_items(self, call: Call) -> Reply:
         """`GET /responses/{id}/input_items`: everything that the response was made from, those before it included."""

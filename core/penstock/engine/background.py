@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from penstock.errors import ApiError, our_fault, rate_limited, upstream_failed
+from penstock.errors import ApiError, our_fault, rate_limited, unavailable, upstream_failed
 from penstock.ids import Clock, clock_s
 from penstock.limits import Limits
 from penstock.lossless import Decoder, encode
@@ -37,6 +38,8 @@ _decode_response = Decoder[Response](Response).decode
 _NO_READERS = Recorder()
 _TAKEN_OVER_AT_ONCE_MAX = 100
 _SWEPT_AT_ONCE_MAX = 500
+_CANCEL_WAIT_S = 0.01
+"""The first wait of a cancellation for another one of the same response; each further one may be twice as long."""
 _WHEN_NO_LEASE_IS_IN_FORCE = 1e12
 """A time by which every lease is over: who claims at it takes the lease from whoever has it."""
 
@@ -130,22 +133,40 @@ class Background:
         if claim is not None:
             self._enqueue(_Waiting(row, claim, key, current()))
 
-    async def cancel(self, row: StoredResponse) -> StoredResponse:
-        """End a response that has not ended as `cancelled`; the row as it then is.
+    async def cancel(self, row: StoredResponse) -> StoredResponse | None:
+        """End a response that has not ended as `cancelled`; the row as it then is, None where it was deleted meanwhile.
+
+        Of several cancellations at once the last to claim it ends it, and the others wait for that. Raises `ApiError`.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._limits.cancel_wait_s
+        wait_s = _CANCEL_WAIT_S
+        current: StoredResponse | None = row
+        while current is not None and current.status not in ENDED:
+            if cancelled := await self._cancel_once(current):
+                return cancelled
+            await asyncio.sleep(random.uniform(0, wait_s))
+            wait_s *= 2
+            if loop.time() > deadline:
+                raise unavailable("Others cancel the same response at the same time.", retry_after_s=1.0)
+            current = await self._store.response(row.owner, row.id)
+        return current
+
+    async def _cancel_once(self, row: StoredResponse) -> StoredResponse | None:
+        """The row as cancelled; None where somebody else was quicker.
 
         Its lease is taken from whoever has it: no event comes to the log any more, so that what is kept is all of it.
         """
-        if row.status in ENDED:
-            return row
         until = self._clock_s() + self._limits.lease_s
         claim = await self._store.claim(row.id, now=_WHEN_NO_LEASE_IS_IN_FORCE, until=until)
-        if claim is not None:
-            cancelled = await self._wound_up(row, status="cancelled", error=None)
-            if await self._store.settle(cancelled, fence=claim.fence):
-                self.stop(row.id)
-                await self._free(row)
-                return cancelled
-        return await self._store.response(row.owner, row.id) or row
+        if claim is None:
+            return None
+        cancelled = await self._wound_up(row, status="cancelled", error=None)
+        if not await self._store.settle(cancelled, fence=claim.fence):
+            return None
+        self.stop(row.id)
+        await self._free(row)
+        return cancelled
 
     def stop(self, response_id: str) -> None:
         """Stop a run that somebody else has ended, if it is in this process; one that waits here waits no longer."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from penstock.engine.background import Background, BackgroundKeeper
 from penstock.engine.run import Run
+from penstock.errors import ApiError
 from penstock.ids import clock_s
 from penstock.limits import Limits
-from penstock.ports import StoredConversation, StoredResponse
+from penstock.ports import Claim, StoredConversation, StoredResponse
 from penstock.secrets import Secret
 from penstock.stores.memory import MemoryStore
 
@@ -73,3 +76,22 @@ def test_a_clients_key_goes_with_its_run_and_nowhere_else() -> None:
     stored = asyncio.run(asyncio.wait_for(submit(), 10))
     assert given == [Secret("sk-client")]
     assert "sk-client" not in repr(stored)
+
+
+def test_a_cancellation_waits_for_others_for_so_long_only() -> None:
+    class Contended(MemoryStore):
+        """Where somebody else always is quicker."""
+
+        async def claim(self, response_id: str, *, now: float, until: float) -> Claim | None:
+            return None
+
+    async def cancel() -> ApiError:
+        store = Contended()
+        await store.save(row(1))
+        background = Background(store, Limits(cancel_wait_s=0.05), never, clock_s)
+        with pytest.raises(ApiError) as caught:
+            await background.cancel(row(1))
+        return caught.value
+
+    error = asyncio.run(asyncio.wait_for(cancel(), 10))
+    assert (error.status, error.retriable) == (503, True)
