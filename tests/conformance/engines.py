@@ -6,12 +6,14 @@ one place at the same time, as replicas do.
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import sqlite3
 import subprocess
 import tempfile
 from contextlib import closing
+from importlib import import_module
 from itertools import count
 from pathlib import Path
 from typing import ClassVar
@@ -49,6 +51,10 @@ class Engine:
         """Everything that is there, whatever the store itself may say of it."""
         raise NotImplementedError
 
+    def contents(self, place: str) -> bytes:
+        """What the rows there say, one after the other, and the files of an embedded engine as they are."""
+        raise NotImplementedError
+
 
 class Memory(Engine):
     name = "memory"
@@ -65,6 +71,9 @@ class Memory(Engine):
     def rows(self, place: str) -> int:
         shelf = self._stores[place]._shelf
         return len(shelf.entries) + len(shelf._holders) + shelf.bytes
+
+    def contents(self, place: str) -> bytes:
+        return repr(self._stores[place]._shelf.entries).encode()
 
 
 class Sqlite(Engine):
@@ -84,6 +93,10 @@ class Sqlite(Engine):
         with closing(sqlite3.connect(place)) as db:
             tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
             return sum(db.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in tables)
+
+    def contents(self, place: str) -> bytes:
+        files = sorted(self.directory.glob(f"{Path(place).name}*"))
+        return b"\n".join(file.read_bytes() for file in files)
 
 
 class Redis(Engine):
@@ -111,6 +124,18 @@ class Redis(Engine):
 
     def rows(self, place: str) -> int:
         return int(self._ask("DBSIZE").removeprefix(":"))
+
+    def contents(self, place: str) -> bytes:
+        with import_module("redis").Redis(port=self.port) as db:
+            read = {
+                b"string": db.get,
+                b"hash": db.hgetall,
+                b"list": lambda key: db.lrange(key, 0, -1),
+                b"set": db.smembers,
+                b"zset": lambda key: db.zrange(key, 0, -1, withscores=True),
+                b"stream": db.xrange,
+            }
+            return repr({key: read[db.type(key)](key) for key in db.scan_iter()}).encode()
 
     def _ask(self, command: str) -> str:
         with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
@@ -152,6 +177,12 @@ class Postgres(Engine):
         tables = self._ask("SELECT relname FROM pg_stat_user_tables", name).split()
         counts = " + ".join(f"(SELECT count(*) FROM {table})" for table in tables)
         return int(self._ask(f"SELECT {counts or 0}", name))
+
+    def contents(self, place: str) -> bytes:
+        name = place.rpartition("/")[2]
+        tables = self._ask("SELECT relname FROM pg_stat_user_tables", name).split()
+        rows = "\n".join(self._ask(f"SELECT each::text FROM {table} AS each", name) for table in tables)
+        return re.sub(r"\\\\x([0-9a-f]*)", lambda match: bytes.fromhex(match[1]).decode("latin-1"), rows).encode()
 
     def _ask(self, sql: str, database: str = "postgres") -> str:
         where = ["-h", "127.0.0.1", "-p", str(self.port), "-U", "penstock", "-d", database]

@@ -39,6 +39,8 @@ class Cluster:
     name: str
     url: str
     upstream: ScriptedUpstream
+    contents: Callable[[], bytes] = bytes
+    """What the rows there say."""
     running: list[PenstockServer] = field(default_factory=list)
 
     @property
@@ -94,7 +96,8 @@ def url_of(engine: Engine, place: str) -> str:
 def cluster_in(name: str, upstream: ScriptedUpstream) -> Iterator[Cluster]:
     """A cluster in front of an empty place; at its end every replica must stop well."""
     engine = begun(ENGINES[PLACES[name]]())
-    cluster = Cluster(name, url_of(engine, engine.place()), upstream)
+    place = engine.place()
+    cluster = Cluster(name, url_of(engine, place), upstream, lambda: engine.contents(place))
     cluster.running = [cluster.replica() for _ in range(1 if name.endswith("one server") else 2)]
     try:
         at_once(cluster.running, PenstockServer.start)

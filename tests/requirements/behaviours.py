@@ -287,9 +287,15 @@ BEHAVIOURS = (
         "the default model; null and an empty name are 400",
     ),
     Behaviour(
+        "sealed-requests",
+        "`background` with secrets in the request: those of tools, and unknown fields such as `api_key` or `password`",
+        "stored sealed until it runs, for its owner and its response; a replica that has not the key fails it, and "
+        "says so in the log. Without the `cryptography` package a 400 that names the field",
+    ),
+    Behaviour(
         "redacted",
         "`authorization` and `headers` of a tool",
-        "echoed as `<redacted>`",
+        "echoed as `<redacted>`, and so are the `domain_secrets` of a container's network policy",
     ),
     Behaviour(
         "half-characters",

@@ -164,6 +164,11 @@ REQUIREMENTS = (
     ),
     Requirement("ids-in-paths", "No id of a client's becomes another path of an upstream.", _ATTACKS),
     Requirement("bounded-caches", "Nothing in the process grows with the names that clients make up.", _ATTACKS),
+    Requirement(
+        "stored-secrets",
+        "The secrets of a request that runs in the background are in no row, log line or reply, whoever runs it.",
+        _ATTACKS,
+    ),
     Requirement("owners", "Nobody reads another owner's rows, by any way.", "litellm 15757, 39548, 39534"),
     Requirement("lean-imports", "Importing is quick and does nothing.", "litellm 10018; mangum 341"),
     Requirement(

@@ -6,11 +6,13 @@ It puts the steps of the path in their order, and knows no HTTP. What each step 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
 from penstock import ids
+from penstock.errors import invalid, upstream_failed
 from penstock.limits import Limits
 from penstock.ports import Prompts, Sealer, Store, StoredResponse
 from penstock.secrets import Secret
@@ -25,13 +27,15 @@ from .keep import ConversationWriter, Keeper, TurnKeeper, stored_turn
 from .plan import Plan, Policies, make_plan
 from .prompts import apply_prompt
 from .recent import Recent, RecentKeeper
+from .redaction import Held, secrets_of
 from .resolve import Context, conversation_of, resolve, unknown_conversation
 from .routes import Routes
 from .run import Run
-from .sealing import Seal
+from .sealing import Seal, is_sealed
 from .warm_up import silent
 
 _NO_READERS = Recorder()
+_log = logging.getLogger("penstock.engine")
 
 
 class Prepared(msgspec.Struct):
@@ -44,6 +48,8 @@ class Prepared(msgspec.Struct):
     writer: ConversationWriter | None
     recent: Recent | None = None
     """Where it is remembered if it is not to be stored."""
+    secrets: Sequence[Held] = ()
+    """What must not be stored in clear, if it is to run in the background."""
 
     async def release(self) -> None:
         """Let the conversation go."""
@@ -110,7 +116,9 @@ class Engine:
             if writer is not None:
                 await writer.unlock()
             raise
-        return Prepared(body, owner, context, plan if generate else silent(plan), writer, recent)
+        plan = plan if generate else silent(plan)
+        secrets = secrets_of(decoded.request, decoded.unknown) if decoded.request.background else ()
+        return Prepared(body, owner, context, plan, writer, recent, secrets)
 
     async def plan(self, body: bytes, owner: str = "", key: Secret | None = None) -> Plan:
         """The plan of a request that will not run, and holds nothing. Raises `ApiError`."""
@@ -138,8 +146,8 @@ class Engine:
         assert self.background is not None
         skeleton = prepared.plan.skeleton
         row = stored_turn(skeleton, prepared.owner, prepared.context, self.limits, ids.new_id)
-        row.request = prepared.body
         try:
+            row.request = self._stored_request(prepared)
             await self.background.submit(row, key)
         except BaseException:
             await prepared.release()
@@ -158,6 +166,34 @@ class Engine:
             await route.upstream.aclose()
         if self.store is not None:
             await self.store.aclose()
+
+    def _stored_request(self, prepared: Prepared) -> bytes:
+        """The body as it is stored: sealed where there are secrets in it. Raises `ApiError` 400 where it cannot be."""
+        if not prepared.secrets:
+            return prepared.body
+        seal = self._seal(prepared.owner)
+        if seal is None:
+            param = prepared.secrets[0].param
+            message = (
+                f"A background request is stored until it runs, and '{param}' is a secret, which this server can "
+                "store only sealed: it has nothing to seal with ('penstock[server]' brings it)."
+            )
+            raise invalid(message, param, "unsupported_parameter")
+        return seal.request(prepared.plan.skeleton.id, prepared.body)
+
+    def _opened_request(self, row: StoredResponse) -> bytes:
+        """The body of a stored request. Raises `ApiError` where it is sealed and does not open."""
+        if not is_sealed(row.request):
+            return row.request
+        seal = self._seal(row.owner)
+        body = seal.open_request(row.id, row.request) if seal else None
+        if body is None:
+            _log.error(
+                "response %s cannot run: its request was sealed with a key that is not in seal_keys here", row.id
+            )
+            message = "The request of this response was sealed with a key that the server which took it over has not."
+            raise upstream_failed(message, status=500, retriable=False)
+        return body
 
     def _seal(self, owner: str) -> Seal | None:
         return None if self._sealer is None else Seal(self._sealer, owner, self.limits.sealed_chars_max)
@@ -224,7 +260,7 @@ class Engine:
 
     async def _resume(self, row: StoredResponse, keeper: BackgroundKeeper, key: Secret | None) -> Run:
         """The run of a stored request, in this process. Raises `ApiError`."""
-        prepared = await self.prepare(row.request, row.owner, key, response_id=row.id)
+        prepared = await self.prepare(self._opened_request(row), row.owner, key, response_id=row.id)
         keeper.writer = prepared.writer
         run = Run(prepared.plan, self.limits, new_id=ids.new_id, now_s=ids.now_s, keeper=keeper)
         await run.open()

@@ -1,4 +1,4 @@
-"""Sealing, for one owner: thoughts and compactions as texts that the owner's clients keep for us.
+"""Sealing, for one owner: thoughts and compactions that the owner's clients keep for us, and requests in the store.
 
 It knows what is within such a text, and how long one may be. Which cipher seals it, the port's adapter knows.
 """
@@ -43,8 +43,16 @@ class Compaction(msgspec.Struct, kw_only=True):
     """What stands as it was behind the summary: what the model has not answered yet."""
 
 
+_SEALED = b"sealed "
+"""How a stored request begins that is sealed; JSON never does."""
+
 _decode_thoughts = msgspec.json.Decoder(Thoughts).decode
 _decode_compaction = lossless.decoder(Compaction).decode
+
+
+def is_sealed(stored: bytes) -> bool:
+    """Whether a stored request is sealed."""
+    return stored.startswith(_SEALED)
 
 
 class Seal:
@@ -76,6 +84,15 @@ class Seal:
     def open_compaction(self, blob: str) -> Compaction | None:
         """A compaction that this owner has; None for anything else."""
         return self._open("compaction", blob, _decode_compaction)
+
+    def request(self, response_id: str, body: bytes) -> bytes:
+        """The body of a background request, for the store: it opens for this response of this owner alone."""
+        return _SEALED + self._sealer.seal(f"request of {response_id}", self._owner, body).encode()
+
+    def open_request(self, response_id: str, stored: bytes) -> bytes | None:
+        """The body as it was; None where it was sealed with a key that is not here, or is not this response's."""
+        blob = stored.removeprefix(_SEALED).decode("ascii", "replace")
+        return self._sealer.open(f"request of {response_id}", self._owner, blob)
 
     def _seal(self, kind: str, content: msgspec.Struct) -> str | None:
         blob = self._sealer.seal(kind, self._owner, lossless.encode(content))

@@ -270,6 +270,8 @@ def test_without_a_store_what_needs_one_is_refused(request_fields: Json, param: 
 # Secrets, and what nobody here knows.
 
 MCP = {"type": "mcp", "server_label": "s", "server_url": "https://example.com"}
+DOMAIN = {"domain": "a.example", "name": "TOKEN", "value": "tok-1"}
+HIDDEN = DOMAIN | {"value": "<redacted>"}
 SECRETS: dict[str, tuple[Json, Json]] = {
     "a token": (MCP | {"authorization": "tok-1"}, MCP | {"authorization": "<redacted>"}),
     "headers": (
@@ -277,6 +279,14 @@ SECRETS: dict[str, tuple[Json, Json]] = {
         MCP | {"headers": {"X-Key": "<redacted>", "Y": "<redacted>"}},
     ),
     "no secret": (MCP | {"authorization": None, "headers": {}}, MCP | {"authorization": None, "headers": {}}),
+    "a container": (
+        {"type": "code_interpreter", "container": {"type": "auto", "network_policy": {"domain_secrets": [DOMAIN]}}},
+        {"type": "code_interpreter", "container": {"type": "auto", "network_policy": {"domain_secrets": [HIDDEN]}}},
+    ),
+    "a shell": (
+        {"type": "shell", "environment": {"type": "container_auto", "network_policy": {"domain_secrets": [DOMAIN]}}},
+        {"type": "shell", "environment": {"type": "container_auto", "network_policy": {"domain_secrets": [HIDDEN]}}},
+    ),
     "a tool that nobody knows": (
         {"type": "new", "authorization": "tok-1", "headers": {"a": "tok-1"}, "port": 1},
         {"type": "new", "authorization": "<redacted>", "headers": "<redacted>", "port": 1},
