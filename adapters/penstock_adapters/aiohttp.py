@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
+from penstock.errors import untraced
 from penstock.limits import Limits
 from penstock.ports import Destination, HttpReply, HttpRequest, Tls, TransportError
 from penstock.settings import SettingsError
@@ -112,6 +113,7 @@ class AiohttpReply:
         except TimeoutError as error:
             raise TransportError(_said(error), timed_out=True) from None
         except (aiohttp.ClientError, OSError) as error:
+            untraced(error)  # the body holds the error, whose traceback holds this frame, which holds the body
             chunk = self._response.content._read_nowait(-1)  # what came before the cut, which aiohttp holds back
             if not chunk:
                 raise TransportError(_said(error)) from None

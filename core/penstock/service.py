@@ -31,7 +31,7 @@ from penstock.endpoints.sockets import Sockets
 from penstock.engine import Engine, Policies, Routes, Run
 from penstock.engine.bodies import without_bom
 from penstock.engine.watch import ClientLeft
-from penstock.errors import ApiError, not_found, our_fault
+from penstock.errors import ApiError, not_found, our_fault, untraced
 from penstock.http import RecordedStream, Reply, Request, error_reply, identified, request_id, without_body
 from penstock.limits import Limits
 from penstock.lossless import encode
@@ -184,14 +184,16 @@ class Service:
         try:
             reply = await answer
         except ApiError as error:
-            reply = _failed(record, error)
-        except ClientLeft:
+            reply = _failed(record, untraced(error))
+        except ClientLeft as left:
+            untraced(left)
             reply = _CLIENT_LEFT
         except asyncio.CancelledError:
             self._recorder.end(record, CLIENT_LEFT)
             raise
-        except Exception:
+        except Exception as error:
             _log.exception("%s %s failed by a fault of this server", record.method, record.path)
+            untraced(error)
             reply = _failed(record, our_fault())
         return identified(reply, record.request_id)
 

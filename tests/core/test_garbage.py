@@ -12,6 +12,7 @@ import pytest
 
 from core.kit import LIMITS, Telling
 from penstock.dialects.chat_completions.decode import ChatDecoder
+from penstock.dialects.responses.decode import ResponsesDecoder
 from penstock.errors import ApiError
 from penstock.transcript.deltas import Finish, TextDelta
 from requirements import shows
@@ -39,6 +40,13 @@ def decoder(*chunks: bytes) -> ChatDecoder:
     return decoder
 
 
+def responses_decoder(*chunks: bytes) -> ResponsesDecoder:
+    decoder = ResponsesDecoder(event_bytes_max=LIMITS.upstream_event_bytes_max)
+    for chunk in chunks:
+        decoder.feed(chunk)
+    return decoder
+
+
 def failed_decoder() -> ChatDecoder:
     """An error that waits behind a text, and is raised in the end."""
     failed = decoder(SAYS_HI + SAYS_NO)
@@ -59,10 +67,13 @@ MACHINES: dict[str, Callable[[], Any]] = {
     "decoder of an error": lambda: decoder(SAYS_HI + SAYS_NO),
     "decoder of what is none": lambda: decoder(SAYS_HI + NO_COMPLETION),
     "decoder that failed": failed_decoder,
+    "decoder of Responses": responses_decoder,
+    "decoder of a Response": lambda: responses_decoder(b'{"object": "response", '),
+    "decoder of its events": lambda: responses_decoder(b'data: {"type": "response.created"}\n\n'),
 }
 
 
-@shows("memory")
+@shows("memory", "freed-at-once")
 @pytest.mark.parametrize("machine", MACHINES)
 def test_a_machine_goes_with_its_last_reference(machine: str) -> None:
     gone = weakref.ref(MACHINES[machine]())

@@ -150,6 +150,11 @@ REQUIREMENTS = (
         "What a request costs in memory is bounded and given back.",
         "litellm 12685, 15128, 27954",
     ),
+    Requirement(
+        "freed-at-once",
+        "Whichever way a request ends, what it held is free at once, without a garbage collection.",
+        "attacks of our own, November 2026",
+    ),
     Requirement("leaving", "A client that leaves ends its upstream's call at once.", "litellm 36126, 37140"),
     Requirement("heartbeats", "A long silence is broken by comments, between events.", "bifrost 5010; codex-proxy 609"),
     Requirement(

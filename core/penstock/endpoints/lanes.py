@@ -24,11 +24,14 @@ class _Waiting(NamedTuple):
 
 
 class Lanes:
-    """The lanes of one connection: those with a name, and the one without. `at_rest` is called when nothing is left."""
+    """The lanes of one connection: those with a name, and the one without.
+
+    `at_rest` is called when nothing is left, until they are closed.
+    """
 
     def __init__(self, limits: Limits, at_rest: Callable[[], None]) -> None:
         self._limits = limits
-        self._at_rest = at_rest
+        self._at_rest: Callable[[], None] | None = at_rest
         self._slots = asyncio.Semaphore(limits.socket_runs_max)
         self._waiting: dict[str | None, deque[_Waiting]] = {None: deque()}
         self._workers: dict[str | None, asyncio.Task[None]] = {}
@@ -57,7 +60,9 @@ class Lanes:
             self._workers[name] = asyncio.ensure_future(self._work(name))
 
     async def aclose(self) -> None:
-        """Stop whatever is being done, and forget what waits."""
+        """Stop whatever is being done, and forget what waits and who was to be called: both may have these lanes."""
+        self._at_rest = None
+        self._waiting.clear()
         workers = list(self._workers.values())
         for worker in workers:
             worker.cancel()
@@ -84,5 +89,5 @@ class Lanes:
                     await work()
         finally:
             del self._workers[name]
-            if not self._workers:
+            if not self._workers and self._at_rest is not None:
                 self._at_rest()

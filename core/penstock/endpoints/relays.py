@@ -117,7 +117,7 @@ class RelayedStream:
 
     def end_early(self) -> None:
         """The server has to stop: the body is cut where it is."""
-        self._watch.stop(OutOfTime())
+        self._watch.stop(OutOfTime)
 
     async def _read(self) -> AsyncGenerator[bytes]:
         """Raises `ConnectionAbortedError` where the body is cut, so that the client's connection is cut too."""

@@ -26,7 +26,7 @@ from penstock.endpoints.messages import (
 )
 from penstock.endpoints.responses import told
 from penstock.engine import Engine, Recent
-from penstock.errors import ApiError, invalid, our_fault, stopping
+from penstock.errors import ApiError, invalid, our_fault, stopping, untraced
 from penstock.readers import read_messages
 from penstock.secrets import Secret
 from penstock.telemetry import CLIENT_LEFT, AccessRecord, current, enter
@@ -34,7 +34,6 @@ from penstock.wire import ClientEvent
 
 Admit: TypeAlias = Callable[[], str]
 """The owner of the rows that the caller may touch. Raises `ApiError` for one whose key has expired."""
-_Answer: TypeAlias = Callable[[ClientEvent, Fields, str | None], Awaitable[None]]
 
 _log = logging.getLogger("penstock.socket")
 
@@ -68,7 +67,6 @@ class Socket:
         self._handshake = current()
         self._recent = Recent(engine.limits)
         self._lanes = Lanes(engine.limits, self._on_rest)
-        self._answers: dict[str, _Answer] = {"response.create": self._create, "response.steer": self._steer}
         self._sending = asyncio.Lock()
         self._ending: Ending | None = None
         self._over = asyncio.Event()
@@ -116,7 +114,7 @@ class Socket:
         try:
             event, fields = read_event(message, self._limits)
             stream = stream_id(event)
-            await self._answer(event.type)(event, fields, stream)
+            await _answer(event.type)(self, event, fields, stream)
         except ApiError as error:
             self._forget_past(message)
             await self._refuse(error, stream)
@@ -130,14 +128,6 @@ class Socket:
     def _end(self, status: int) -> None:
         """The message that this task works for was answered."""
         self._engine.recorder.end(current(), status)
-
-    def _answer(self, event_type: str) -> _Answer:
-        answer = self._answers.get(event_type)
-        if answer is None:
-            known = " and ".join(f"'{name}'" for name in self._answers)
-            message = f"Unknown event type: '{event_type[:64]}'. Taken here are {known}."
-            raise invalid(message, "type", "unknown_event_type")
-        return answer
 
     async def _create(self, event: ClientEvent, fields: Fields, stream: str | None) -> None:
         body = request_body(event, fields)
@@ -166,11 +156,12 @@ class Socket:
             await self._tell(body, event, stream)
         except ApiError as error:
             self._forget_past(body)
-            return await self._refuse(error, stream)
+            return await self._refuse(untraced(error), stream)
         except ChannelClosed:
             raise
-        except Exception:
+        except Exception as error:
             _log.exception("a response over WebSocket failed by a fault of this server")
+            untraced(error)
             self._forget_past(body)
             return await self._refuse(our_fault(), stream)
         return 200
@@ -236,3 +227,17 @@ class Socket:
     def _on_rest(self) -> None:
         if self._ending is not None:
             self._over.set()
+
+
+_Answer: TypeAlias = Callable[[Socket, ClientEvent, Fields, str | None], Awaitable[None]]
+_ANSWERS: dict[str, _Answer] = {"response.create": Socket._create, "response.steer": Socket._steer}
+"""What each event of a client's does."""
+
+
+def _answer(event_type: str) -> _Answer:
+    answer = _ANSWERS.get(event_type)
+    if answer is None:
+        known = " and ".join(f"'{name}'" for name in _ANSWERS)
+        message = f"Unknown event type: '{event_type[:64]}'. Taken here are {known}."
+        raise invalid(message, "type", "unknown_event_type")
+    return answer

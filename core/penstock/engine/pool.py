@@ -16,7 +16,7 @@ from typing import TypeAlias, TypeVar
 
 import msgspec
 
-from penstock.errors import ApiError, unavailable
+from penstock.errors import ApiError, unavailable, untraced
 from penstock.limits import Limits
 from penstock.ports import Deltas, Health, HttpReply, NotTaken, Parcel, Refused, Turn, Upstream
 from penstock.secrets import Secret
@@ -111,7 +111,7 @@ class Pool:
         """What the first gives that takes it. Who may take it later is asked again, once all others were."""
         queue = deque((member, 0) for member in self._in_order())
         attempts = 0
-        refusal: NotTaken | None = None
+        refusals: list[NotTaken] = []
         while queue and attempts < self._limits.attempts_max:
             member, tries = queue.popleft()
             ticket = member.breaker.admit()
@@ -123,10 +123,10 @@ class Pool:
                 return await self._attempt(ask, member, ticket, tries, self._head_s(stream) if has_others else None)
             except NotTaken as error:
                 _log.info("upstream %s did not take a request: %s", member.breaker.name, error)
-                refusal = error
+                refusals = [untraced(error)]
                 if error.again and tries < self._limits.retries_max:
                     queue.append((member, tries + 1))
-        raise refusal or self._at_rest()
+        raise refusals.pop() if refusals else self._at_rest()  # a frame that still has what it raises is a cycle
 
     async def _attempt(self, ask: Ask[T], member: Member, ticket: int, tries: int, head_s: float | None) -> T:
         """Ask once, after a wait where it was asked before, and tell the breaker how that went."""

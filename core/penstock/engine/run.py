@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
-from penstock.errors import ApiError, our_fault, stopping
+from penstock.errors import ApiError, our_fault, stopping, untraced
 from penstock.ids import NewId, Now
 from penstock.limits import Limits
 from penstock.ports import Deltas
@@ -119,18 +119,20 @@ class Run:
         except ClientLeft:
             return
         except Exception as error:
-            await self._keep_if_possible(self._failure(error))
+            ending = self._failure(error)
+            untraced(error)
+            await self._keep_if_possible(ending)
         finally:
             await self.aclose()
         yield self._taken()
 
     def end_early(self) -> None:
         """The server has to stop: the response ends `incomplete` with what there is of it."""
-        self._watch.stop(OutOfTime())
+        self._watch.stop(OutOfTime)
 
     def stop(self) -> None:
         """End the run where it is; `events` ends without a terminal event, since somebody else has ended it."""
-        self._watch.stop(ClientLeft())
+        self._watch.stop(ClientLeft)
 
     async def aclose(self) -> None:
         """End the upstream's call, if it has not ended."""

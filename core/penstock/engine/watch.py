@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any, TypeVar
 
 from penstock.errors import upstream_failed
@@ -52,7 +53,8 @@ class Watch:
         self._task: asyncio.Task[Any] | None = None
         self._woken = False
         self._beaten = False
-        self._end: Exception | None = None
+        self._end: Callable[[], Exception] | None = None
+        """Makes what is raised. An error that is stored here and raised here would be a cycle through its traceback."""
         self._disconnected = disconnected
         self._look_out: asyncio.Future[None] | None = None
         first_s = _LOOK_OUT_AFTER_S if disconnected else self._next_due(now) - now
@@ -62,7 +64,7 @@ class Watch:
         """The awaitable's result, or None when a heartbeat is due. Raises `ApiError` at a deadline, or `ClientLeft`."""
         if self._end is not None:
             _put_away(awaitable)
-            raise self._end
+            raise self._end()
         if self._beaten:  # a heartbeat does not end the upstream's silence
             self._beaten = False
         else:
@@ -74,7 +76,7 @@ class Watch:
             if not self._woken or (self._task is not None and self._task.uncancel()):
                 raise
             if self._end is not None:
-                raise self._end from None
+                raise self._end() from None
             self._beaten = True
             return None
         finally:
@@ -103,10 +105,10 @@ class Watch:
             self._look_out.add_done_callback(self._on_left)
         now = self._loop.time()
         if now >= self._deadline:
-            self.stop(upstream_failed(f"The response took longer than {self._total_s:g} s.", status=504))
+            self.stop(partial(upstream_failed, f"The response took longer than {self._total_s:g} s.", status=504))
             return
         if self._task is not None and now >= self._waiting_since + self._idle_s:
-            self.stop(upstream_failed(f"The upstream said nothing for {self._idle_s:g} s.", status=504))
+            self.stop(partial(upstream_failed, f"The upstream said nothing for {self._idle_s:g} s.", status=504))
             return
         if now >= self._sent + self._heartbeat_s:
             self._sent = now
@@ -115,10 +117,10 @@ class Watch:
 
     def _on_left(self, look_out: asyncio.Future[None]) -> None:
         if not look_out.cancelled() and look_out.exception() is None:
-            self.stop(ClientLeft())
+            self.stop(ClientLeft)
 
-    def stop(self, end: Exception) -> None:
-        """Raise `end` from the present wait, or the next one."""
+    def stop(self, end: Callable[[], Exception]) -> None:
+        """Raise what `end` makes from the present wait, or the next one."""
         self._end = end
         self._wake()
 

@@ -83,15 +83,6 @@ class ResponsesDecoder:
         self._sse = SseReader(event_bytes_max=event_bytes_max)
         self._body: bytearray | None = None
         self._begun = False
-        self._on: dict[str, Callable[[Fields], list[Delta]]] = {
-            "response.created": _nothing,
-            "response.queued": _nothing,
-            "response.in_progress": _nothing,
-            "response.completed": self._ended,
-            "response.incomplete": self._ended,
-            "response.failed": self._ended,
-            "error": _raise_error,
-        }
 
     @property
     def has_finished(self) -> bool:
@@ -139,15 +130,22 @@ class ResponsesDecoder:
 
     def _told(self, data: bytes) -> list[Delta]:
         fields = _fields_of(data)
-        tell = self._on.get(_text_of(fields["type"]))
-        return self._relayed(_decode_event(data)) if tell is None else tell(fields)
+        tell = _OWN_LIFE.get(_text_of(fields["type"]))
+        return self._relayed(_decode_event(data)) if tell is None else tell(self, fields)
 
     def _relayed(self, event: Any) -> list[Delta]:
         return [Relayed(event)] if self._hidden is None else [*self._hidden.take(event)]
 
+    def _nothing(self, fields: Fields) -> list[Delta]:
+        return []
+
     def _ended(self, fields: Fields) -> list[Delta]:
         self.is_done = True
         return _ending(_fields_of(fields["response"]))
+
+    def _failed(self, fields: Fields) -> list[Delta]:
+        nested = fields.get("error")
+        raise told_error(msgspec.json.decode(nested or msgspec.json.encode(fields), type=ReadError))
 
     def _whole(self, body: bytes) -> list[Delta]:
         """A Response that came whole: its items, each at once, and its end."""
@@ -161,13 +159,16 @@ class ResponsesDecoder:
             raise upstream_failed(f"The upstream sent what is no response: {error}") from None
 
 
-def _nothing(fields: Fields) -> list[Delta]:
-    return []
-
-
-def _raise_error(fields: Fields) -> list[Delta]:
-    nested = fields.get("error")
-    raise told_error(msgspec.json.decode(fields["error"] if nested else msgspec.json.encode(fields), type=ReadError))
+_OWN_LIFE: dict[str, Callable[[ResponsesDecoder, Fields], list[Delta]]] = {
+    "response.created": ResponsesDecoder._nothing,
+    "response.queued": ResponsesDecoder._nothing,
+    "response.in_progress": ResponsesDecoder._nothing,
+    "response.completed": ResponsesDecoder._ended,
+    "response.incomplete": ResponsesDecoder._ended,
+    "response.failed": ResponsesDecoder._ended,
+    "error": ResponsesDecoder._failed,
+}
+"""The events of the upstream's own life, which are not relayed, and what each means."""
 
 
 def _ending(fields: Fields) -> list[Delta]:

@@ -57,15 +57,6 @@ class _Maker:
         self._wording = wording
         self._depth = 0
         self._cost = 0
-        self._by_type: dict[str, Callable[[Schema, int], Any]] = {
-            "object": self._object,
-            "array": self._array,
-            "string": self._string,
-            "integer": lambda plain, _: integer(plain, chance),
-            "number": lambda plain, _: number(plain, chance),
-            "boolean": lambda plain, _: chance.one_in(2),
-            "null": lambda plain, _: None,
-        }
 
     def root(self) -> Any:
         """The whole value."""
@@ -84,7 +75,7 @@ class _Maker:
         if plain.enum is not None:
             return self._chance.pick(plain.enum)
         names = [name for name in plain.types() if self._plains.type_fits(name, plain, room)]
-        return self._by_type[self._chosen_type(names)](plain, room)
+        return _BY_TYPE[self._chosen_type(names)](self, plain, room)
 
     def _chosen(self, plains: list[Schema], room: int) -> Schema:
         """One of the possibilities, and one of the flattest if it is time to end."""
@@ -97,7 +88,7 @@ class _Maker:
 
     def _chosen_type(self, names: list[str]) -> str:
         name = self._mostly([name for name in names if name != "null"], names)
-        if name not in self._by_type:
+        if name not in _BY_TYPE:
             raise NoValue(f"there is no type '{name}'.")
         return name
 
@@ -198,3 +189,15 @@ class _Maker:
     def _few(self, room: int) -> int:
         """How many there are of what may be left out."""
         return 0 if self._is_sparing(room) else 1 + self._chance.below(ENTRIES_MAX)
+
+
+_BY_TYPE: dict[str, Callable[[_Maker, Schema, int], Any]] = {
+    "object": _Maker._object,
+    "array": _Maker._array,
+    "string": _Maker._string,
+    "integer": lambda maker, plain, _: integer(plain, maker._chance),
+    "number": lambda maker, plain, _: number(plain, maker._chance),
+    "boolean": lambda maker, plain, _: maker._chance.one_in(2),
+    "null": lambda maker, plain, _: None,
+}
+"""How a value of each type is made."""
