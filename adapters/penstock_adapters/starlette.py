@@ -46,6 +46,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
     starlette.router.redirect_slashes = False
     starlette.router.default = app  # a Mount lets no path with a line break through
     starlette.state.drain = service.drain
+    starlette.state.look_around = service.look_around
     return starlette
 
 

@@ -83,6 +83,7 @@ def build(
         decompress=decompress,
         done_marker=settings.done_marker,
         websocket=settings.websocket,
+        ready_needs_upstream=settings.ready_needs_upstream,
         origins=origins,
     )
 
@@ -147,6 +148,8 @@ def _route(upstream: UpstreamSettings, settings: Settings, connect: Connect) -> 
     return Route(
         name=upstream.name,
         upstream=remote,
+        url=upstream.url,
+        has_key=upstream.key is not None,
         models=upstream.models,
         aliases=upstream.aliases,
         relays=upstream.dialect == "responses",

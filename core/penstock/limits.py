@@ -104,6 +104,13 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     count_wait_s: Seconds = 10.0
     """How long an upstream may take to count tokens, or to tell the size of its models' contexts."""
 
+    catalog_wait_s: Seconds = 3.0
+    """How long an upstream may take to list its models, at the start and for `/readyz`."""
+    catalog_fresh_s: Seconds = 5.0
+    """How long what it said then is taken for true; it is asked again after that."""
+    models_wait_s: Seconds = 10.0
+    """How long an upstream may take to list its models to a client."""
+
     retries_max: Annotated[int, msgspec.Meta(ge=0)] = 2
     """Further attempts at an upstream before its first byte."""
     attempts_max: Count = 8

@@ -28,7 +28,7 @@ from penstock.endpoints.openapi import OpenApi
 from penstock.endpoints.relays import RELAYED, Relays
 from penstock.endpoints.responses import Responses
 from penstock.endpoints.sockets import Sockets
-from penstock.engine import Engine, Policies, Routes, Run
+from penstock.engine import Engine, Policies, Routes, Run, Said
 from penstock.engine.bodies import without_bom
 from penstock.engine.watch import ClientLeft
 from penstock.errors import ApiError, not_found, our_fault, untraced
@@ -86,6 +86,7 @@ class Service:
         done_marker: bool = True,
         websocket: bool = True,
         origins: Origins = NO_ORIGINS,
+        ready_needs_upstream: bool = True,
         readers: Sequence[Reader] = (log_access,),
     ) -> None:
         self.limits = limits
@@ -98,9 +99,9 @@ class Service:
         self._table = _table(
             Responses(self._engine, done_marker=done_marker),
             Conversations(self._engine),
-            Models(routes),
+            Models(routes, limits),
             Relays(self._engine),
-            Health(self._engine),
+            Health(self._engine, needs_upstream=ready_needs_upstream),
             OpenApi(websocket=self._sockets is not None),
             About(),
         )
@@ -140,6 +141,10 @@ class Service:
                 async for events in batches:
                     for event in events:
                         yield event
+
+    async def look_around(self) -> list[Said]:
+        """Ask the upstreams what they serve. The log tells of those that do not say it."""
+        return await self._engine.catalog.ask_all()
 
     def drain(self, within_s: float) -> None:
         """Tell that the server will stop: `/readyz` says so, and after `within_s` seconds no request goes on."""

@@ -129,10 +129,11 @@ def refuses(url: str) -> bool:
 def test_it_begins_and_ends_quietly(number: int, workers: str) -> None:
     with penstock("--workers", workers) as server:
         url = server.listening()
+        server.until("try: ")
         with get(url) as reply:
             assert (reply.status, reply.headers["server"]) == (200, None)
         assert server.end(number) == 0
-        assert [line.partition(" ")[0] for line in server.lines] == ["models:", "listening", "try:"]
+        assert [line.partition(" ")[0] for line in server.lines] == ["listening", "models:", "try:"]
 
 
 def test_it_says_what_it_serves_where_and_how_to_ask() -> None:
@@ -141,8 +142,8 @@ def test_it_says_what_it_serves_where_and_how_to_ask() -> None:
         port = server.listening().rpartition(":")[2]
         curl = shlex.split(server.until("^try: (.+)")[1])
         assert server.lines[:2] == [
-            "models: * at http://127.0.0.1:9/v1 (default)\n",
             f"listening on http://0.0.0.0:{port}\n",
+            "models: * at http://127.0.0.1:9/v1 (default)\n",
         ]
         assert curl[:2] == ["curl", f"http://127.0.0.1:{port}/v1/responses"]
         assert "authorization: Bearer YOUR_API_KEY" in curl

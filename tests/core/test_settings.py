@@ -154,6 +154,7 @@ ENVIRONMENT = {
     "PENSTOCK_WORKERS": ("3", "workers", 3),
     "PENSTOCK_LOG_LEVEL": ("error", "log_level", "error"),
     "PENSTOCK_LOG_FORMAT": ("json", "log_format", "json"),
+    "PENSTOCK_READY_NEEDS_UPSTREAM": ("false", "ready_needs_upstream", False),
     "PENSTOCK_DRAIN_S": ("2.5", "drain_s", 2.5),
     "PENSTOCK_MODEL": ("m", "model", "m"),
     "PENSTOCK_API_KEYS": ("sk-1, sk-2,", "api_keys", [Secret("sk-1"), Secret("sk-2")]),

@@ -90,7 +90,7 @@ def test_the_request_to_paste_works(synthetic: PenstockServer) -> None:
 
 def test_it_says_which_models_it_serves(start: Start, server: PenstockServer, synthetic: PenstockServer) -> None:
     assert any(line.startswith("models: synthetic") for line in synthetic.lines)
-    assert any(line.startswith("models: *") for line in server.lines)
+    assert any(line.startswith("models: text, ") for line in server.lines)
 
 
 @shows("signals")

@@ -459,4 +459,15 @@ BEHAVIOURS = (
         "may read replies where `allowed_origins` names them (`https://chat.example.com`, or `*` for all pages); any "
         "other preflight is 403. While there are no API keys they may not even ask",
     ),
+    Behaviour(
+        "model-default",
+        "a request without `model`",
+        "the setting `model`, else the only model of the only upstream, as that lists it at the time; else 400",
+    ),
+    Behaviour(
+        "ready-upstreams",
+        "`GET /readyz`",
+        "503 while the server stops, and while no upstream answers, which it names: no new response could be made "
+        "then; `ready_needs_upstream = false` leaves the upstreams out",
+    ),
 )

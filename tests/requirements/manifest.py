@@ -263,4 +263,13 @@ REQUIREMENTS = (
     Requirement("quiet-probes", "Health checks are no lines of the log, unless it is detailed.", _ATTACKS),
     Requirement("log-injection", "No client writes a line of the log, or what steers a terminal.", _ATTACKS),
     Requirement("json-logs", "The log can be one JSON object a line, uvicorn's lines and tracebacks too.", _ATTACKS),
+    Requirement(
+        "models-at-start",
+        "At the start each upstream is asked what it serves: the banner says it, a warning says what is wrong with it, "
+        "and nothing waits for it.",
+        _ATTACKS,
+    ),
+    Requirement("only-model", "The only model of the only upstream serves requests that name none.", _ATTACKS),
+    Requirement("unknown-model", "Who asks for an unknown model is told which there are.", _ATTACKS),
+    Requirement("readiness", "A server is not ready while no upstream answers, unless a setting says so.", _ATTACKS),
 )

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+GREETED = re.compile(r"\btry: ")
 LISTENING = re.compile(r"listening on (http://127\.0\.0\.1:\d+)")
 COMMAND = (sys.executable, "-m", "penstock_adapters.cli", "serve", "--port", "0")
 
@@ -71,6 +72,8 @@ class PenstockServer:
         self._reader.start()
         with self._changed:
             self._changed.wait_for(lambda: self.base or self._ended, self.start_s)
+            if self.command == COMMAND:  # it has asked its upstream what that serves, and will not do so in the test
+                self._changed.wait_for(lambda: self._ended or GREETED.search(self.log), self.start_s)
         if not self.base:
             self._kill()
             raise AssertionError(f"the server does not listen:\n{self.log}")

@@ -102,6 +102,10 @@ class ScriptedUpstream:
         """What requests for a model must hold; with what a demand says instead of None, they are refused."""
         self.model_fields: Json = {}
         """What the list of models tells of each one beside its name."""
+        self.models_reply: Reply | None = None
+        """What the list of models is instead of the scripts' names."""
+        self.models_key: str | None = None
+        """The key without which the list is refused."""
         self._changed = threading.Condition()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
@@ -287,14 +291,20 @@ class _Connection(asyncio.Protocol):
         elif (received.method, received.path) == ("POST", "/v1/responses"):
             await _Play(self, received, self.upstream.scripts[received.body["model"]]).run()
         elif (received.method, received.path.partition("?")[0]) == ("GET", "/v1/models"):
-            models = [{"id": name, **MODEL, **self.upstream.model_fields} for name in self.upstream.scripts]
-            await self.reply(Reply(200, {"object": "list", "data": models}))
+            await self.reply(self._models(received))
         elif (received.method, received.path) == ("POST", "/v1/embeddings"):
             await self.reply(Reply(200, EMBEDDINGS))
         elif received.method == "POST" and received.path in TOKENIZERS:
             await self.reply(Reply(200, TOKENIZERS[received.path](received.body)))
         else:
             await self.reply(Reply(404, _error(f"no route {received.path}", None)))
+
+    def _models(self, received: Received) -> Reply:
+        key = self.upstream.models_key
+        if key is not None and received.headers.get("authorization") != f"Bearer {key}":
+            return Reply(401, _error("no key", "invalid_api_key"))
+        models = [{"id": name, **MODEL, **self.upstream.model_fields} for name in self.upstream.scripts]
+        return self.upstream.models_reply or Reply(200, {"object": "list", "data": models})
 
     async def reply(self, reply: Reply) -> None:
         await self.write(_head(reply, len(_encoded(reply))) + _encoded(reply))

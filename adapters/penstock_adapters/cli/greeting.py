@@ -8,21 +8,37 @@ from __future__ import annotations
 import json
 import shlex
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
 
-from penstock.settings import Settings
+from penstock.engine import Said
+from penstock.settings import Settings, UpstreamSettings
+from penstock.telemetry import escaped
+
+Listed: TypeAlias = Mapping[str, Sequence[str]]
+"""The models that upstreams say they serve, by the upstream's name."""
+
+_NOTHING: Listed = {}
+_NAMES_MAX = 10
+"""How many models of an upstream are named."""
 
 HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """By which address this machine reaches a server that listens on all."""
 
 
-def greeting(settings: Settings, listener: socket.socket) -> str:
-    """Some lines, one of which is `listening on http://…` with the real port."""
+def listening(listener: socket.socket) -> str:
+    """The line `listening on http://…` with the real port."""
     host, port = listener.getsockname()[:2]
+    return f"listening on {http_url(host, port)}\n"
+
+
+def greeting(settings: Settings, listener: socket.socket, said: Sequence[Said] = ()) -> str:
+    """What there is, as far as the upstreams have said it, and a request to paste."""
+    host, port = listener.getsockname()[:2]
+    listed = {one.route.name: one.models for one in said}
     lines = [
-        *(f"models: {line}" for line in _models(settings)),
-        f"listening on {http_url(host, port)}",
-        f"try: {shlex.join(_curl(settings, http_url(HERE.get(host, host), port)))}",
+        *(f"models: {line}" for line in _models(settings, listed)),
+        f"try: {shlex.join(_curl(settings, listed, http_url(HERE.get(host, host), port)))}",
     ]
     return "".join(f"{line}\n" for line in lines)
 
@@ -32,23 +48,36 @@ def http_url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _models(settings: Settings) -> Iterator[str]:
+def _models(settings: Settings, listed: Listed) -> Iterator[str]:
     if not settings.upstreams:
         yield "synthetic (built in)"
     for upstream in settings.upstreams:
-        names = ", ".join([*upstream.models, *upstream.aliases])
-        yield f"{names} at {upstream.url} ({upstream.name})"
+        names = _names(upstream, listed)
+        more = f" and {len(names) - _NAMES_MAX} more" if len(names) > _NAMES_MAX else ""
+        yield f"{', '.join(names[:_NAMES_MAX])}{more} at {upstream.url} ({upstream.name})"
 
 
-def _curl(settings: Settings, url: str) -> list[str]:
+def _names(upstream: UpstreamSettings, listed: Listed) -> list[str]:
+    """What it serves: patterns where it does not say which models fit them."""
+    models = listed.get(upstream.name)
+    configured = [name for name in upstream.models if not models or _is_exact(name)]
+    return [escaped(name) for name in dict.fromkeys([*configured, *upstream.aliases, *(models or ())])]
+
+
+def _curl(settings: Settings, listed: Listed, url: str) -> list[str]:
     key = ["-H", "authorization: Bearer YOUR_API_KEY"] if settings.has_keys else []
-    body = json.dumps({"model": example_model(settings), "input": "Say hello."})
+    body = json.dumps({"model": example_model(settings, listed), "input": "Say hello."})
     return ["curl", f"{url}/v1/responses", "-H", "content-type: application/json", *key, "-d", body]
 
 
-def example_model(settings: Settings) -> str:
+def example_model(settings: Settings, listed: Listed = _NOTHING) -> str:
     """The default model, or else one whose name is known exactly."""
     if settings.model or not settings.upstreams:
         return settings.model or "synthetic"
     names = [name for upstream in settings.upstreams for name in (*upstream.aliases, *upstream.models)]
-    return next((name for name in names if not set(name) & set("*?[")), "YOUR_MODEL")
+    names += [name for models in listed.values() for name in models]
+    return next(filter(_is_exact, names), "YOUR_MODEL")
+
+
+def _is_exact(name: str) -> bool:
+    return not set(name) & set("*?[")

@@ -5,6 +5,7 @@ It knows logging and uvicorn, and nothing of requests. The app comes as what mak
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import math
@@ -12,22 +13,24 @@ import os
 import signal
 import socket
 import sys
-from asyncio import CancelledError
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any, TypeAlias
 
 import uvicorn
 
+from penstock.engine import Said
 from penstock.settings import Settings, SettingsError
 from penstock.telemetry import configure_logging
 
 from .crew import STOP, Crew
-from .greeting import greeting
+from .greeting import greeting, listening
 from .listening import listen, listen_together
 
 CreateApp: TypeAlias = Callable[[Settings], Any]
 """Makes an ASGI application of the settings."""
+Greet: TypeAlias = Callable[[Sequence[Said]], None]
+"""Tells whoever started the server what its upstreams said."""
 
 _banner = logging.getLogger("penstock.banner")
 
@@ -45,8 +48,8 @@ def serve(settings: Settings, create_app: CreateApp) -> int:
     if settings.workers > 1:
         return _serve_by_crew(settings, create_app)
     listener = listen(settings.host, settings.port)
-    server = _server(settings, create_app)
-    _announce(settings, greeting(settings, listener))
+    server = _server(settings, create_app, listener)
+    _announce(settings, listening(listener))
     return _run(server, listener)
 
 
@@ -55,9 +58,10 @@ def _serve_by_crew(settings: Settings, create_app: CreateApp) -> int:
     leader = os.getpid()
 
     def work(listener: socket.socket) -> int:
-        return _run(_server(settings, create_app, leader), listener)
+        server = _server(settings, create_app, listener, leader=leader, greets=listener is listeners[0])
+        return _run(server, listener)
 
-    _announce(settings, greeting(settings, listeners[0]))
+    _announce(settings, listening(listeners[0]))
     return Crew(settings.workers, listeners, work).work()
 
 
@@ -79,12 +83,33 @@ def _announce(settings: Settings, lines: str) -> None:
 
 def _is_news(record: logging.LogRecord) -> bool:
     """Not the traceback of a stream that is cut since it outlived `drain_s`."""
-    is_cut = record.exc_info is not None and isinstance(record.exc_info[1], CancelledError)
+    is_cut = record.exc_info is not None and isinstance(record.exc_info[1], asyncio.CancelledError)
     return not is_cut and not record.getMessage().startswith(_NOISE)
 
 
 class _Server(uvicorn.Server):
-    """Ends at once when it is interrupted twice; from Python 3.12 on, uvicorn may wait for its streams even then."""
+    """Ends at once when it is interrupted twice; from Python 3.12 on, uvicorn may wait for its streams even then.
+
+    `greet` is told what the upstreams say of themselves, as soon as they have said it.
+    """
+
+    def __init__(self, config: uvicorn.Config, greet: Greet) -> None:
+        super().__init__(config)
+        self._greet = greet
+        self._looking: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take connections, and only then look around: no upstream holds that up."""
+        await super().startup(sockets)
+        self._looking = asyncio.ensure_future(self._look_around())
+
+    async def _look_around(self) -> None:
+        look_around = self._of_the_app("look_around")
+        self._greet(await look_around() if look_around else [])
+
+    def _of_the_app(self, name: str) -> Any:
+        """What the app offers to a server that knows it, or None."""
+        return getattr(getattr(self.config.app, "state", None), name, None)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self.should_exit and sig == signal.SIGINT:
@@ -93,14 +118,27 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """uvicorn tells an app nothing of a signal until all its streams have ended, so the server does."""
-        drain = getattr(getattr(self.config.app, "state", None), "drain", None)
+        if self._looking is not None:
+            self._looking.cancel()
+        drain = self._of_the_app("drain")
         if drain is not None:
             drain(float(self.config.timeout_graceful_shutdown or 0))
         await super().shutdown(sockets)
 
 
-def _server(settings: Settings, create_app: CreateApp, leader: int | None = None) -> _Server:
+def _server(
+    settings: Settings,
+    create_app: CreateApp,
+    listener: socket.socket,
+    *,
+    leader: int | None = None,
+    greets: bool = True,
+) -> _Server:
     """A server with an app of its own. A worker looks every second whether it still has its leader."""
+
+    def greet(said: Sequence[Said]) -> None:
+        if greets:
+            _announce(settings, greeting(settings, listener, said))
 
     async def look() -> None:
         if os.getppid() != leader:
@@ -119,7 +157,7 @@ def _server(settings: Settings, create_app: CreateApp, leader: int | None = None
         timeout_notify=1,
         callback_notify=look if leader else None,
     )
-    return _Server(config)
+    return _Server(config, greet)
 
 
 def _websocket(settings: Settings) -> dict[str, Any]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
 import msgspec
 
 from penstock.endpoints.call import Call
@@ -11,19 +14,29 @@ from penstock.wire import ServerStatus
 
 _encode = msgspec.json.Encoder().encode
 
+Check: TypeAlias = Callable[[], Awaitable[list[str]]]
+"""Why the server cannot do its work, in short sentences; nothing where it can."""
+
 
 class Health:
     """`/healthz` and `/readyz`."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, needs_upstream: bool) -> None:
         self._engine = engine
+        self._checks: list[Check] = [self._upstreams] if needs_upstream else []
 
     async def alive(self, call: Call) -> Reply:
         """`GET /healthz`: the process is alive."""
         return json_reply(_encode(ServerStatus(status="ok")))
 
     async def ready(self, call: Call) -> Reply:
-        """`GET /readyz`: whether the server takes requests; 503 once it was asked to stop."""
+        """`GET /readyz`: whether the server takes requests; 503 once it was asked to stop, or with reasons."""
         if self._engine.drain.is_begun:
             return json_reply(_encode(ServerStatus(status="draining")), 503)
+        reasons = [reason for check in self._checks for reason in await check()]
+        if reasons:
+            return json_reply(_encode(ServerStatus(status="unready", reasons=reasons)), 503)
         return json_reply(_encode(ServerStatus(status="ready")))
+
+    async def _upstreams(self) -> list[str]:
+        return [f"The upstream '{name}' does not answer." for name in await self._engine.catalog.dead()]

@@ -7,22 +7,22 @@ import logging
 
 from penstock.endpoints.call import Call
 from penstock.engine import Route, Routes
-from penstock.errors import ApiError, not_found, upstream_failed
+from penstock.errors import ApiError, upstream_failed
 from penstock.http import Reply, json_reply
+from penstock.limits import Limits
 from penstock.lossless import encode
 from penstock.secrets import Secret
 from penstock.wire import Model, ModelList
 
 _log = logging.getLogger("penstock.models")
 
-_MODELS_WAIT_S = 10.0
-
 
 class Models:
     """`/models` and everything under it."""
 
-    def __init__(self, routes: Routes) -> None:
+    def __init__(self, routes: Routes, limits: Limits) -> None:
         self._routes = routes
+        self._wait_s = limits.models_wait_s
 
     async def list_all(self, call: Call) -> Reply:
         """`GET /models`."""
@@ -33,7 +33,7 @@ class Models:
         name = call.ids[0]
         model = (await self._all(call)).get(name)
         if model is None:
-            raise not_found(f"The model '{name}' does not exist or is not served here.", "model_not_found", "model")
+            raise self._routes.unknown_model(name)
         return json_reply(encode(model))
 
     async def _all(self, call: Call) -> dict[str, Model]:
@@ -43,7 +43,7 @@ class Models:
         """
         models = {name: Model(id=name, owned_by=route.name) for name, route in self._routes.named_models().items()}
         asked = [route for route in self._routes.all if route.has_patterns]
-        told = await asyncio.gather(*(_told(route, call.key) for route in asked), return_exceptions=True)
+        told = await asyncio.gather(*(self._told(route, call.key) for route in asked), return_exceptions=True)
         for route, listed in zip(asked, told, strict=True):
             if isinstance(listed, BaseException):
                 if not isinstance(listed, ApiError) or len(self._routes.all) == 1:
@@ -55,12 +55,11 @@ class Models:
                     models.setdefault(model.id, model)
         return models
 
-
-async def _told(route: Route, key: Secret | None) -> list[Model]:
-    """What an upstream serves. Raises `ApiError`."""
-    try:
-        async with asyncio.timeout(_MODELS_WAIT_S):
-            return await route.upstream.models(key if route.takes_bearer else None)
-    except TimeoutError:
-        message = f"The upstream did not list its models within {_MODELS_WAIT_S:g} s."
-        raise upstream_failed(message, status=504) from None
+    async def _told(self, route: Route, key: Secret | None) -> list[Model]:
+        """What an upstream serves. Raises `ApiError`."""
+        try:
+            async with asyncio.timeout(self._wait_s):
+                return await route.upstream.models(key if route.takes_bearer else None)
+        except TimeoutError:
+            message = f"The upstream did not list its models within {self._wait_s:g} s."
+            raise upstream_failed(message, status=504) from None

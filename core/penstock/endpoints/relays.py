@@ -72,7 +72,10 @@ class Relays:
     async def _relay(self, call: Call, path: str) -> Reply:
         body = await call.body()
         asked, _ = read_body(body, Asked, self._engine.limits)
-        model, route = self._engine.routes.choose(asked.model)
+        named = asked.model
+        if named is None:
+            named = await self._engine.catalog.default_model(call.key)
+        model, route = self._engine.routes.choose(named)
         parcel = Parcel(
             path=path,
             body=body,

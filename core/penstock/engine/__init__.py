@@ -5,6 +5,7 @@ It may use asyncio and the ports; it knows no HTTP server, no HTTP client and no
 
 from __future__ import annotations
 
+from .catalog import Catalog, Said
 from .chat_parts import read_chat_parts
 from .counting import count_input
 from .decode import Decoded, decode
@@ -19,6 +20,7 @@ from .run import Run
 from .upstream import LocalUpstream, RemoteUpstream
 
 __all__ = [
+    "Catalog",
     "Context",
     "Decoded",
     "Engine",
@@ -32,6 +34,7 @@ __all__ = [
     "Route",
     "Routes",
     "Run",
+    "Said",
     "count_input",
     "decode",
     "make_plan",

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from penstock import ids
 from penstock.errors import invalid, upstream_failed
 from penstock.limits import Limits
-from penstock.ports import Prompts, Sealer, Store, StoredResponse
+from penstock.ports import Prompts, Refused, Sealer, Store, StoredResponse
 from penstock.secrets import Secret
 from penstock.telemetry import Recorder, current
 from penstock.wire import CreateResponse
 
 from .background import Background, BackgroundKeeper
+from .catalog import Catalog
 from .decode import Decoded, decode, decode_compaction
 from .drain import Drain
 from .fitting import fit
@@ -71,6 +74,7 @@ class Engine:
         recorder: Recorder = _NO_READERS,
     ) -> None:
         self.routes = routes
+        self.catalog = Catalog(routes, limits, time.monotonic)
         self.recorder = recorder
         self.limits = limits
         self.store = store
@@ -138,7 +142,10 @@ class Engine:
                 keeper=self._keeper(prepared),
             )
         )
-        await run.open()
+        try:
+            await run.open()
+        except Refused as refusal:
+            raise await self.catalog.explain(refusal) from None
         return run
 
     async def submit(self, prepared: Prepared, key: Secret | None = None) -> StoredResponse:
@@ -215,6 +222,8 @@ class Engine:
         compacts: bool = False,
     ) -> tuple[Context, Plan]:
         """Resolve, plan and, where that was asked, fit into the model's context. Raises `ApiError`."""
+        if decoded.request.model is None and self.routes.default_model is None:
+            decoded.request = replace(decoded.request, model=await self.catalog.default_model(key))
         request = decoded.request
         record = current()
         record.model = request.model or ""

@@ -15,7 +15,7 @@ from random import Random
 import msgspec
 from msgspec.structs import replace
 
-from penstock.errors import invalid, not_found
+from penstock.errors import ApiError, invalid, not_found
 from penstock.ids import Clock
 from penstock.limits import Limits
 from penstock.ports import Upstream
@@ -26,6 +26,8 @@ from .pool import Member, Pool
 _LIMITS = Limits()
 _NAMES_KEPT_MAX = 1_000
 """For so many models the route is found once; clients may make up as many names as they like."""
+_NAMES_SHOWN_MAX = 10
+"""So many models are told to who asks for one that is not served."""
 _NAME_CHARS_KEPT_MAX = 200
 """A longer name is nobody's, and is not kept."""
 
@@ -35,6 +37,10 @@ class Route(msgspec.Struct, kw_only=True, frozen=True):
 
     name: str
     upstream: Upstream
+    url: str = ""
+    """Where it is, for whoever runs the server; no client is told."""
+    has_key: bool = False
+    """Whether a key of ours is configured for it."""
     models: Sequence[str] = ("*",)
     aliases: dict[str, str] = {}
     takes_bearer: bool = False
@@ -52,6 +58,11 @@ class Route(msgspec.Struct, kw_only=True, frozen=True):
     def has_patterns(self) -> bool:
         """Whether it serves models that only the upstream can name."""
         return any(_is_pattern(name) for name in self.models)
+
+    @property
+    def named(self) -> list[str]:
+        """The models that it serves by their names."""
+        return [name for name in self.models if not _is_pattern(name)]
 
     def fits(self, model: str) -> bool:
         """Whether one of its patterns fits the model."""
@@ -76,10 +87,14 @@ class Routes:
     ) -> None:
         self._limits = limits
         self._chance = chance or Random()
-        self._default_model = default_model
+        self.default_model = default_model
         self._configured = [
             _Configured(route, Breaker(route.name, limits, clock_s), index) for index, route in enumerate(routes)
         ]
+        self.direct = tuple(routes)
+        """Each route by itself, its upstream asked once, whatever is known of it."""
+        self._listed: dict[str, Sequence[str]] = {}
+        """What the upstreams have listed, by the route's name."""
         self.all = tuple(self._pooled("", [each]) for each in self._configured)
         """Each route by itself, its upstream asked as persistently as any."""
         self._route_of = lru_cache(_NAMES_KEPT_MAX)(self._find_route)
@@ -94,7 +109,7 @@ class Routes:
 
         Raises `ApiError`: 400 for no model at all, 404 for an unknown one.
         """
-        name = self._default_model if model is None else model
+        name = self.default_model if model is None else model
         if name == "":
             raise invalid("The model '' does not exist.", "model", "model_not_found")
         if name is None:
@@ -105,8 +120,22 @@ class Routes:
     def _find_route(self, name: str) -> Route:
         serving = self._exact.get(name) or [each for each in self._configured if each.route.fits(name)]
         if not serving:
-            raise not_found(f"The model '{name}' does not exist or is not served here.", "model_not_found", "model")
+            raise self.unknown_model(name)
         return self._pooled(name, serving)
+
+    def remember(self, route_name: str, models: Sequence[str]) -> None:
+        """The upstream of this route lists these models."""
+        self._listed[route_name] = models
+
+    def served(self) -> str:
+        """A sentence with the first models that are served, as far as they are known."""
+        listed = [name for models in self._listed.values() for name in models]
+        return _served(list(dict.fromkeys([*self._exact, *listed])))
+
+    def unknown_model(self, name: str) -> ApiError:
+        """The error that tells of a model which is not served here."""
+        message = f"The model '{name[:_NAME_CHARS_KEPT_MAX]}' does not exist or is not served here. {self.served()}"
+        return not_found(message, "model_not_found", "model")
 
     @property
     def keeper(self) -> Route | None:
@@ -153,6 +182,14 @@ class _Configured(msgspec.Struct, frozen=True):
             rank=self.rank(),
             weight=route.weight,
         )
+
+
+def _served(names: Sequence[str]) -> str:
+    if not names:
+        return "GET /v1/models lists what is served."
+    shown = ", ".join(name[:_NAME_CHARS_KEPT_MAX] for name in names[:_NAMES_SHOWN_MAX])
+    more = f" and {len(names) - _NAMES_SHOWN_MAX} more" if len(names) > _NAMES_SHOWN_MAX else ""
+    return f"Served here: {shown}{more}. GET /v1/models lists all."
 
 
 def _is_pattern(name: str) -> bool:

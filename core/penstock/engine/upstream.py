@@ -168,10 +168,11 @@ class RemoteUpstream:
             _log.warning("upstream failed with status %d: %.500r", reply.status, body)
         error = self._dialect.error(reply.status, reply.headers, body, own_key=self._is_own_key(bearer))
         if error.status < 500 and error.status != 429:
-            return Refused(error)
+            return Refused(error, upstream_status=reply.status)
         kept = None if reply.status in _KEY_REFUSED else KeptReply(reply.status, reply.headers, body)
         health = _HEALTH.get(reply.status, "well")
-        return NotTaken(error, health, again=reply.status in _TRY_AGAIN, reply=kept)
+        again = reply.status in _TRY_AGAIN
+        return NotTaken(error, health, again=again, reply=kept, upstream_status=reply.status)
 
     def _is_own_key(self, bearer: Secret | None) -> bool:
         """Whether the key that the upstream sees is the client's own."""

@@ -111,7 +111,7 @@ class Refused(ApiError):
 
     is_upstreams = True
 
-    def __init__(self, error: ApiError, health: Health = "well") -> None:
+    def __init__(self, error: ApiError, health: Health = "well", *, upstream_status: int | None = None) -> None:
         super().__init__(
             error.message,
             status=error.status,
@@ -122,6 +122,8 @@ class Refused(ApiError):
             retriable=error.retriable,
         )
         self.health = health
+        self.upstream_status = upstream_status
+        """The status with which the upstream answered, if it did."""
 
 
 class NotTaken(Refused):
@@ -130,8 +132,16 @@ class NotTaken(Refused):
     The same upstream may be asked once more where `again` says so, any other in any case.
     """
 
-    def __init__(self, error: ApiError, health: Health, *, again: bool, reply: HttpReply | None = None) -> None:
-        super().__init__(error, health)
+    def __init__(
+        self,
+        error: ApiError,
+        health: Health,
+        *,
+        again: bool,
+        reply: HttpReply | None = None,
+        upstream_status: int | None = None,
+    ) -> None:
+        super().__init__(error, health, upstream_status=upstream_status)
         self.again = again
         self.reply = reply
         """What the upstream answered, for those who pass that on."""

@@ -137,6 +137,9 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     """Whether a stream ends with `data: [DONE]`."""
     websocket: bool = True
     """Whether `/v1/responses` takes WebSocket connections; otherwise it answers them with 426."""
+    ready_needs_upstream: bool = True
+    """Whether `/readyz` is 503 while no upstream answers: no new response could be made then. Where stored ones are
+    to be had all the same, turn it off."""
     limits: Limits = Limits()
 
     @property
