@@ -1,14 +1,16 @@
 """Locust behaviours for any Responses API server: users who ask for JSON, and users who read streams.
 
-Run `locust -f bench/locustfile.py --host http://127.0.0.1:PORT [JsonUser] [StreamUser]`. Each good stream
-adds rows of the type `SSE`, in milliseconds: `first event`, `first delta` and `whole stream` since the
-request was sent, `gap mean` and `gap max` between deltas. Locust measures behaviour and percentiles; one
-process of it cannot load a fast server to its limit (see `bench/README.md`).
+Run `locust -f bench/locustfile.py [--host http://127.0.0.1:PORT] [JsonUser] [StreamUser]`. Without `--model` the
+first model that the server lists is asked, so that it works with any server as it comes. Each good stream adds
+rows of the type `SSE`, in milliseconds: `first event`, `first delta` and `whole stream` since the request was
+sent, `gap mean` and `gap max` between deltas. Locust measures behaviour and percentiles; one process of it
+cannot load a fast server to its limit (see `bench/README.md`).
 """
 
 import contextlib
 import json
 import time
+import urllib.request
 from argparse import Namespace
 from collections.abc import Iterator
 from itertools import pairwise
@@ -17,7 +19,10 @@ from typing import Any
 from locust import FastHttpUser, constant, events, task
 from locust.argument_parser import LocustArgumentParser
 from locust.contrib.fasthttp import FAILURE_EXCEPTIONS, ResponseContextManager
+from locust.env import Environment
 
+HOST = "http://127.0.0.1:8080"
+"""Where `make serve` listens."""
 PATH = "/v1/responses"
 SSE_END = b"data: [DONE]\n\n"
 DELTA = b"event: response.output_text.delta\n"
@@ -27,15 +32,32 @@ COMPLETED = b"event: response.completed\n"
 @events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
 def add_arguments(parser: LocustArgumentParser) -> None:
     """Let the command line (or the web form) choose the model and the prompt."""
-    parser.add_argument("--model", default="stream-200-20ms", help="model to ask for", env_var="BENCH_MODEL")
+    help_of_model = "model to ask for; without one, the first that the server lists"
+    parser.add_argument("--model", default="", help=help_of_model, env_var="BENCH_MODEL")
     parser.add_argument("--prompt", default="Count.", help="text to send as the input", env_var="BENCH_PROMPT")
     parser.add_argument("--api-key", default="none", is_secret=True, env_var="BENCH_API_KEY")
+
+
+@events.test_start.add_listener  # type: ignore[untyped-decorator]
+def choose_model(environment: Environment, **_: Any) -> None:
+    """Ask the server for its models, once for all users, where none was named."""
+    options = environment.parsed_options
+    if options.model:
+        return
+    url = f"{environment.host or HOST}/v1/models"
+    request = urllib.request.Request(url, headers={"authorization": f"Bearer {options.api_key}"})
+    with urllib.request.urlopen(request, timeout=10) as reply:
+        listed = json.load(reply)["data"]
+    if not listed:
+        raise ValueError(f"{url} lists no model: name one with --model")
+    options.model = listed[0]["id"]
 
 
 class ResponsesUser(FastHttpUser):
     """What all users share: the request, and the wait between two of them."""
 
     abstract = True
+    host = HOST
     wait_time = constant(0)
 
     def ask(self, name: str, *, stream: bool) -> ResponseContextManager:

@@ -6,6 +6,7 @@ response would cost more than the whole way through the core. The drivers that i
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
@@ -20,7 +21,11 @@ from penstock_adapters.aiohttp import AiohttpClient
 from penstock_adapters.asgi import AsgiApp
 from penstock_adapters.compression import decompress
 from penstock_adapters.cryptography import AeadSealer
+from penstock_adapters.environment import read_settings
 from penstock_adapters.prompts import PromptFolder
+from penstock_adapters.state import with_seal_keys, with_store
+
+_log = logging.getLogger("penstock_adapters.starlette")
 
 
 def create_app(settings: Settings | None = None) -> Starlette:
@@ -48,6 +53,17 @@ def create_app(settings: Settings | None = None) -> Starlette:
     starlette.state.drain = service.drain
     starlette.state.look_around = service.look_around
     return starlette
+
+
+def app_from_environment() -> Starlette:
+    """The app of `PENSTOCK_…` variables and `penstock.toml`, for any ASGI server: as `penstock serve` makes it.
+
+    It is a factory: `uvicorn --factory penstock_adapters.starlette:app_from_environment`. Raises `SettingsError`.
+    """
+    settings = with_seal_keys(with_store(read_settings()))
+    if not settings.has_keys and not settings.allow_anonymous:
+        _log.warning("There are no API keys: let the server listen on 127.0.0.1 only, or set PENSTOCK_API_KEYS.")
+    return create_app(settings)
 
 
 def _sealing(settings: Settings) -> assembly.MakeSealer | None:

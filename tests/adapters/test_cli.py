@@ -18,6 +18,7 @@ from penstock.settings import Settings, make_key
 from penstock.stores.sqlite import SqliteStore
 from penstock_adapters.cli import main, upkeep
 from penstock_adapters.cli.greeting import greeting
+from requirements import shows
 
 Outcome = tuple[int, str, str]
 
@@ -59,26 +60,6 @@ def test_help_has_examples(capsys: pytest.CaptureFixture[str], argv: list[str]) 
     assert max(map(len, out.splitlines())) <= 100
 
 
-def test_codex_is_told_where_the_server_is(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, err = run(capsys, "init", "codex", "--host", "0.0.0.0", "--allow-anonymous", "--port", "9000")
-    assert (code, err) == (0, "# for ~/.codex/config.toml\n")
-    told = tomllib.loads(out)
-    assert (told["model"], told["model_provider"]) == ("synthetic", "penstock")
-    provider = {"name": "Penstock", "base_url": "http://127.0.0.1:9000/v1", "wire_api": "responses"}
-    provider["supports_websockets"] = True
-    assert told["model_providers"] == {"penstock": provider}
-
-
-def test_codex_is_told_of_its_key_and_not_what_it_is(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PENSTOCK_API_KEYS", "sk-secret")
-    code, out, err = run(capsys, "init", "codex", "--model", "mine")
-    assert (code, tomllib.loads(out)["model_providers"]["penstock"]["env_key"]) == (0, "PENSTOCK_KEY")
-    assert "PENSTOCK_KEY" in err
-    assert "sk-secret" not in out + err
-
-
 def test_config_prints_what_holds_and_no_secret(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, bare: Path
 ) -> None:
@@ -94,6 +75,25 @@ def test_config_prints_what_holds_and_no_secret(
     assert (settings["port"], settings["model"], settings["limits"]["idle_s"]) == (3, "variable", 1.0)
     assert (settings["host"], settings["workers"], settings["log_level"]) == ("0.0.0.0", 2, "error")
     assert (settings["upstreams"][0]["key_env"], settings["allow_anonymous"]) == ("KEY", True)
+
+
+@shows("mistaken-settings")
+@pytest.mark.parametrize(
+    ("argv", "meant"),
+    [
+        ("serv", "serve"),
+        ("serve --prot 1", "--port"),
+        ("config --log-levl debug", "--log-level"),
+        ("init codx", "codex"),
+        ("store stat", "stats"),
+        ("keys nwe alice", "new"),
+    ],
+)
+def test_what_was_meant_is_said(capsys: pytest.CaptureFixture[str], argv: str, meant: str) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(argv.split())
+    assert end.value.code == 2
+    assert capsys.readouterr().err.rstrip().endswith(f"; did you mean {meant}?")
 
 
 @pytest.mark.parametrize("named_by", ["flag", "variable"])

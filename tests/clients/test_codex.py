@@ -22,7 +22,15 @@ from support.waiting import until
 COMMAND = {"cmd": "echo it runs > told.txt"}
 MODEL = "codex-test"
 TOKENS_MAX = 500
-RUN = ("exec", "--json", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox")
+OWN_TABLES = """
+[model_providers.other]
+name = "Other"
+base_url = "http://127.0.0.1:9/v1"
+
+[tui]
+notifications = false
+"""
+RUN = ("--profile", "penstock", "exec", "--json", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox")
 
 
 @pytest.fixture(params=["http", "websocket"])
@@ -33,14 +41,18 @@ def transport(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def home(server: PenstockServer, transport: str, tmp_path: Path) -> Path:
-    """Its own folder, with the configuration that a user is told to put there."""
+    """Its own folder, with a configuration that a user has, and what `penstock init` adds to it."""
     port = server.base.rpartition(":")[2]
-    command = [sys.executable, "-m", "penstock_adapters.cli", "init", "codex", "--port", port, "--model", MODEL]
-    env = os.environ | {"PENSTOCK_WEBSOCKET": "true" if transport == "websocket" else "false"}
-    told = subprocess.run(command, env=env, capture_output=True, text=True, check=True, cwd=tmp_path)
     home = tmp_path / "home"
     home.mkdir()
-    (home / "config.toml").write_text(told.stdout)
+    (home / "config.toml").write_text(f'model = "other"\nmodel_auto_compact_token_limit = {TOKENS_MAX}\n{OWN_TABLES}')
+    command = [sys.executable, "-m", "penstock_adapters.cli", "init", "codex", "--port", port, "--model", MODEL]
+    env = os.environ | {
+        "PENSTOCK_WEBSOCKET": "true" if transport == "websocket" else "false",
+        "CODEX_HOME": str(home),
+    }
+    for _ in range(2):  # the second time, there is nothing left to do
+        subprocess.run(command, env=env, capture_output=True, text=True, check=True, cwd=tmp_path)
     return home
 
 
@@ -85,9 +97,6 @@ def test_it_runs_a_command_and_finishes(
 @shows("compact")
 def test_it_compacts_its_context_and_goes_on(home: Path, upstream: ScriptedUpstream) -> None:
     """A provider of OpenAI's name is asked for the compaction; any other one would only be asked for a summary."""
-    config = home / "config.toml"
-    settings = config.read_text().replace('name = "Penstock"', 'name = "OpenAI"')
-    config.write_text(f"model_auto_compact_token_limit = {TOKENS_MAX}\n{settings}")
     usage = {"prompt_tokens": TOKENS_MAX, "completion_tokens": 1, "total_tokens": TOKENS_MAX + 1}
     said = Send(ROLE, *text("It ", "ran."), chunk({}, "stop"), {**OWN_USAGE, "usage": usage})
     upstream.add(MODEL, Script((said,), Expect()))

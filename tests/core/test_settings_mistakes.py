@@ -26,7 +26,7 @@ FLAGS = {
         "upstream_key_env": "KEY"
     },
     "--preset: there is no upstream that this is the preset of: give its URL by --upstream": {"preset": "vllm"},
-    "--preset: expected one of vllm, llama.cpp, ollama, openai, openrouter, deepseek, got 'vlm'": {
+    "--preset: expected one of vllm, llama.cpp, ollama, openai, openrouter, deepseek, got 'vlm'; did you mean vllm?": {
         "upstream": "http://a",
         "preset": "vlm",
     },

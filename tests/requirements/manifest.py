@@ -23,6 +23,26 @@ _ATTACKS = "attacks and trials of our own, November 2026"
 
 REQUIREMENTS = (
     Requirement(
+        "locust-as-it-comes",
+        "The locust file of bench works with a server as it comes.",
+        _ATTACKS,
+    ),
+    Requirement(
+        "mistaken-settings",
+        "A mistake in a flag, a variable or the file is one line with what was meant, and its line in the file.",
+        _ATTACKS,
+    ),
+    Requirement(
+        "any-host",
+        "The app of variables and file runs under any ASGI server, as `penstock serve` makes it.",
+        _ATTACKS,
+    ),
+    Requirement(
+        "init-merges",
+        "Setting up a client keeps all that its files hold, with a backup; what cannot be merged is left alone.",
+        "agentic-api 163; sub2api 3629; codex-lb 1715",
+    ),
+    Requirement(
         "unknown-content",
         "Content that a chat model cannot get is refused by its path: the model never answers without it.",
         _ATTACKS,

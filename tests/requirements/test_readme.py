@@ -110,7 +110,7 @@ def test_every_setting_that_is_named_is_one() -> None:
     names = set(re.findall(r"`(limits\.[a-z_]+_(?:s|max))`", README))
     assert names <= known
     for name in re.findall(r"PENSTOCK_([A-Z_]+)", README):
-        assert {name.lower(), name.lower().replace("limits_", "limits.", 1)} & {*known, "upstream"}, name
+        assert {name.lower(), name.lower().replace("limits_", "limits.", 1)} & {*known, "upstream", "key"}, name
     assert {"drain_s", "websocket", "seal_keys", "prompts", "api_keys", "allowed_hosts"} <= known
 
 

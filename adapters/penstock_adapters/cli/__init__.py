@@ -7,7 +7,6 @@ is imported when it is needed, so that a mistake is told at once.
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -16,11 +15,13 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from penstock.settings import PRESETS, ConfigFile, Settings, SettingsError, effective, load
+from penstock.settings import PRESETS, Settings, SettingsError, effective
 from penstock.version import version
+from penstock_adapters.environment import read_settings
+from penstock_adapters.state import with_seal_keys, with_store
 
 from .init import CLIENTS, init
-from .state import with_seal_keys, with_store
+from .parsing import Parser
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -49,7 +50,7 @@ _EXAMPLES = """examples:
   penstock serve --upstream https://api.example.com/v1 --upstream-key-env EXAMPLE_KEY
   PENSTOCK_API_KEYS=secret penstock serve --host 0.0.0.0  for other machines
   penstock config                                         every setting as it holds, as TOML
-  penstock init codex                                     what goes into the config of Codex
+  penstock init codex                                     set up Codex; --print writes nothing
   penstock keys new alice                                 an API key, and its entry for the file
   penstock keys seal                                      a key that seals what clients keep for us
   penstock store stats                                    what is kept; also: sweep, migrate
@@ -78,14 +79,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _with_examples(argparse.ArgumentParser("penstock"), "The OpenAI Responses API in front of any model.")
+def _parser() -> Parser:
+    parser = _with_examples(Parser("penstock"), "The OpenAI Responses API in front of any model.")
     parser.add_argument("--version", action="store_true", help="print the version")
     commands = parser.add_subparsers(dest="command", metavar="{serve,config,init,keys,store,prompts}")
     for name, run, add_arguments, what in (
         ("serve", _serve, _add_flags, "run the server"),
         ("config", _config, _add_flags, "print the effective settings, secrets masked"),
-        ("init", _init, _add_client, "print what a client needs in its configuration to come here"),
+        ("init", _init, _add_client, "set up a client to use this server"),
         ("keys", _keys, _add_key, "make an API key, or one that seals"),
         ("store", _store, _add_action, "count, sweep or migrate what is kept"),
         ("prompts", _prompts, _add_folder, "check the prompt templates"),
@@ -96,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _with_examples(parser: argparse.ArgumentParser, description: str) -> argparse.ArgumentParser:
+def _with_examples(parser: Parser, description: str) -> Parser:
     parser.description, parser.epilog = description, _EXAMPLES
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.allow_abbrev = False
@@ -116,8 +117,9 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_client(parser: argparse.ArgumentParser) -> None:
-    """The flags say where the server is that the client is to come to."""
+    """The flags say where the server is that the client is to use."""
     parser.add_argument("client", choices=CLIENTS)
+    parser.add_argument("--print", dest="prints", action="store_true", help="print the files instead of writing them")
     _add_flags(parser)
 
 
@@ -151,21 +153,7 @@ def _add_folder(parser: argparse.ArgumentParser) -> None:
 def _settings(options: argparse.Namespace) -> Settings:
     given = {name: getattr(options, name, None) for name in (*_FLAGS, "allow_anonymous")}
     flags = {name: text for name, text in given.items() if text is not None}
-    return load(flags, os.environ, _config_file(options.config))
-
-
-def _config_file(flag: str | None) -> ConfigFile | None:
-    """The file that was named, or else `penstock.toml`, which need not be there."""
-    named = flag or os.environ.get("PENSTOCK_CONFIG")
-    path = Path(named or "penstock.toml")
-    try:
-        return ConfigFile(str(path), path.read_text("utf-8-sig"))
-    except (OSError, ValueError) as error:
-        if not named and isinstance(error, FileNotFoundError):
-            return None
-        problem = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        where = "--config" if flag else "PENSTOCK_CONFIG" if named else "penstock.toml"
-        raise SettingsError(where, f"cannot read {path}: {problem}") from None
+    return read_settings(flags, options.config)
 
 
 def _config(options: argparse.Namespace) -> int:
@@ -174,7 +162,7 @@ def _config(options: argparse.Namespace) -> int:
 
 
 def _init(options: argparse.Namespace) -> int:
-    return init(options.client, _settings(options))
+    return init(options.client, _settings(options), prints=options.prints)
 
 
 def _keys(options: argparse.Namespace) -> int:

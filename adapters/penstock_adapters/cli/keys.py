@@ -9,8 +9,7 @@ import secrets
 import sys
 
 from penstock.settings import as_toml, make_key
-
-from .state import new_seal_key
+from penstock_adapters.state import new_seal_key
 
 _PREFIX = "sk-penstock-"
 """By this, people and scanners tell a key of ours from others."""

@@ -11,10 +11,11 @@ from .effective import as_toml, effective, without_credentials
 from .keys import make_key
 from .loading import load
 from .seal_keys import SEAL_KEY_BYTES, read_seal_keys, written_seal_key
-from .sources import ConfigFile
+from .sources import CLIENT_KEY_VARIABLE, ConfigFile, suggestion
 from .structs import KeySettings, Settings, SettingsError, UpstreamSettings
 
 __all__ = [
+    "CLIENT_KEY_VARIABLE",
     "PRESETS",
     "SEAL_KEY_BYTES",
     "ConfigFile",
@@ -27,6 +28,7 @@ __all__ = [
     "load",
     "make_key",
     "read_seal_keys",
+    "suggestion",
     "without_credentials",
     "written_seal_key",
 ]

@@ -66,6 +66,8 @@ def _mistake(kind: Any, given: Given, message: str) -> SettingsError:
         problem = "expected one of " + ", ".join(get_args(kind))
     if given.is_text and not _holds_secret(kind):
         problem = f"{problem.partition(', got ')[0]}, got {given.value[:80]!r}"
+    if get_origin(kind) is Literal and isinstance(given.value, str):
+        problem += suggestion(given.value[:80].lower(), get_args(kind))
     return SettingsError(where, problem[0].lower() + problem[1:])
 
 

@@ -26,6 +26,7 @@ from .checks import (
 )
 from .decode import decode_table, decode_value, secret
 from .keys import check_once, read_keys
+from .lines import line_of
 from .seal_keys import read_seal_keys
 from .sources import ConfigFile, Given, Table, collect
 from .structs import Settings, SettingsError, UpstreamSettings
@@ -37,6 +38,20 @@ _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 
 def load(flags: Mapping[str, str], env: Mapping[str, str], file: ConfigFile | None = None) -> Settings:
     """The settings, by flags first, then `PENSTOCK_…` variables, then the file. Raises `SettingsError`."""
+    try:
+        return _load(flags, env, file)
+    except SettingsError as mistake:
+        raise _with_line(mistake, file) from None
+
+
+def _with_line(mistake: SettingsError, file: ConfigFile | None) -> SettingsError:
+    """The mistake with its line, where it is one in the file."""
+    name, found, path = mistake.where.partition(": ")
+    line = line_of(file.text, path) if file and found and name == file.name else None
+    return mistake if line is None else SettingsError(mistake.where, f"{mistake.problem} (line {line})")
+
+
+def _load(flags: Mapping[str, str], env: Mapping[str, str], file: ConfigFile | None) -> Settings:
     table = collect(flags, env, file)
     upstreams = _upstreams(table, env)
     keys = read_keys(table.pop("keys", None))

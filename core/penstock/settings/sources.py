@@ -20,6 +20,8 @@ _SHORT = ("upstream", "upstream_key_env", "preset")
 """The short form of one upstream; not fields of `Settings`."""
 _FOR_THE_DOOR = "config"
 """The variable that names the file: who reads the file, reads it."""
+CLIENT_KEY_VARIABLE = "PENSTOCK_KEY"
+"""The variable from which clients that `penstock init` has set up read their API key. It is no setting."""
 _KUBERNETES = re.compile(r".+_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT_\d+_(TCP|UDP|SCTP)(_.+)?)")
 """What Kubernetes sets in every pod beside a service that is called penstock; `PENSTOCK_PORT` is one of them."""
 
@@ -47,7 +49,9 @@ class Given(msgspec.Struct, frozen=True):
     def entries(self) -> list[Given]:
         """The entries of a TOML array."""
         if not isinstance(self.value, list):
-            raise SettingsError(self.where, "expected an array of tables")
+            name = self.where.rpartition(": ")[2]
+            hint = f"; did you mean [[{name}]]?" if isinstance(self.value, dict) else ""
+            raise SettingsError(self.where, f"expected an array of tables{hint}")
         return [Given(value, f"{self.where}[{index}]") for index, value in enumerate(self.value)]
 
 
@@ -74,6 +78,8 @@ def _from_env(env: Mapping[str, str], exempt: Iterable[str]) -> Iterator[tuple[s
     for variable, value in env.items():
         if not variable.startswith(_PREFIX) or not value or variable in exempt or _is_kubernetes(variable, value):
             continue
+        if variable == CLIENT_KEY_VARIABLE:
+            continue
         if variable not in names:
             raise SettingsError(variable, f"there is no such setting{suggestion(variable, names)}")
         if names[variable] != _FOR_THE_DOOR:
@@ -88,6 +94,8 @@ def _from_file(file: ConfigFile) -> Table:
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise SettingsError(file.name, f"not TOML: {error}") from None
     table = {key: Given(value, f"{file.name}: {key}") for key, value in content.items()}
+    if isinstance(content.get("upstream"), list | dict):
+        raise SettingsError(table["upstream"].where, "this is one URL; did you mean [[upstreams]]?")
     if "upstream" in table and "upstreams" in table:
         raise SettingsError(table["upstream"].where, "give either this or `upstreams`")
     limits = table.pop("limits").table() if "limits" in table else {}

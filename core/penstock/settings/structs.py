@@ -27,8 +27,10 @@ Workers = Annotated[int, msgspec.Meta(ge=1, le=1_024)]
 class SettingsError(Exception):
     """A mistake in the settings, in one line: which setting, where it came from, and how to mend it."""
 
-    def __init__(self, where: str, message: str) -> None:
-        super().__init__(" ".join(f"{where}: {message}".split()))
+    def __init__(self, where: str, problem: str) -> None:
+        super().__init__(" ".join(f"{where}: {problem}".split()))
+        self.where = where
+        self.problem = problem
 
 
 class UpstreamSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):

@@ -1,0 +1,42 @@
+"""The parser of the command line: what argparse refuses, with the word that was probably meant."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator
+from typing import NoReturn
+
+from penstock.settings import suggestion
+
+_UNKNOWN_FLAG = re.compile(r"unrecognized arguments: .*?(--[A-Za-z-]+)")
+_UNKNOWN_WORD = re.compile(r"invalid choice: '([^']*)'")
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors say what was probably meant. Its subparsers are of the same class."""
+
+    def error(self, message: str) -> NoReturn:
+        """Write the usage and the message to stderr, and exit with 2."""
+        if flag := _UNKNOWN_FLAG.search(message):
+            message += suggestion(flag[1], self._flags())
+        elif word := _UNKNOWN_WORD.search(message):
+            message += suggestion(word[1], self._words())
+        super().error(message)
+
+    def _flags(self) -> Iterator[str]:
+        """Every flag of this parser and of its commands."""
+        for action in self._actions:
+            yield from action.option_strings
+        for command in self._commands():
+            yield from command._flags()
+
+    def _words(self) -> Iterator[str]:
+        """Every word that may stand where this parser takes one of several."""
+        for action in self._actions:
+            yield from map(str, action.choices or ())
+
+    def _commands(self) -> Iterator[Parser]:
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                yield from action.choices.values()

@@ -1,0 +1,50 @@
+"""The line of a TOML file on which a setting stands, for messages: the parser of the standard library tells no lines.
+
+It knows headers and keys, each on a line of its own. A value within an inline table or an array has the line on which
+its outermost key stands.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+_HEADER = re.compile(r"\s*(\[\[|\[)\s*([^\[\]]+?)\s*\]\]?\s*(#.*)?")
+_KEY = re.compile(
+    r"""\s*((?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*'))*)\s*="""
+)
+_STEP = re.compile(r"[A-Za-z0-9_-]+|\[\d+\]")
+
+
+def line_of(text: str, path: str) -> int | None:
+    """The number of the line, from 1, of the setting at `path`, such as `upstreams[0].url`; None where none is found.
+
+    Where a path has no line of its own, such as a missing key, the line of what it should stand in is given.
+    """
+    wanted = _STEP.findall(path)
+    best, depth = None, 0
+    for number, steps in _places(text):
+        common = min(len(steps), len(wanted))
+        if common > depth and wanted[:common] == steps[:common]:
+            best, depth = number, common
+    return best
+
+
+def _places(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Each line that has a header or a key, with the path that it begins."""
+    table: list[str] = []
+    arrays: Counter[str] = Counter()
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := _HEADER.fullmatch(line):
+            table = _steps(header[2])
+            if header[1] == "[[":
+                table = [*table, f"[{arrays[header[2]]}]"]
+                arrays[header[2]] += 1
+            yield number, table
+        elif key := _KEY.match(line):
+            yield number, [*table, *_steps(key[1])]
+
+
+def _steps(key: str) -> list[str]:
+    return [step.strip().strip("\"'") for step in key.split(".")]
