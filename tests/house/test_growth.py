@@ -57,9 +57,10 @@ WHILE_THE_SERVER_RUNS = {
 WHILE_A_REQUEST_RUNS = {
     "penstock.calling.pairing._Pairing",
     "penstock.dialects.chat_completions.decode._Calls",
+    "penstock.dialects.synthetic.document.Document",
     "penstock.dialects.synthetic.heard._Ear",
+    "penstock.dialects.synthetic.pattern.Patterns",
     "penstock.dialects.synthetic.plain.Plains",
-    "penstock.dialects.synthetic.schema.Document",
     "penstock.endpoints.lanes.Lanes",
     "penstock.engine.recent.Recent",
     "penstock.engine.toolbox.Toolbox",

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel, Field
 
+from requirements import shows
 from support.brought import CRM, SEARCH, deferred
 from support.caller import CALLERS, Caller
 from support.scripts import NOTE, WEATHER
@@ -95,3 +96,37 @@ def test_it_thinks_when_asked_to(caller: Caller) -> None:
     response = caller.create(model=MODEL, input="Think.", reasoning={"effort": "low"})
     assert [item.type for item in response.output] == ["reasoning", "message"]
     assert response.usage.output_tokens_details.reasoning_tokens > 0
+
+
+PATTERNED = {"type": "string", "pattern": "([a-z]?){100}", "minLength": 1_000}
+INVOLVED = {
+    "type": "object",
+    "properties": {"a": {"type": "array", "minItems": 100, "items": PATTERNED}},
+    "required": ["a"],
+}
+NAMED = {"type": "function", "name": "involved", "parameters": INVOLVED}
+HOSTILE: list[tuple[dict[str, Any], str]] = [
+    ({"text": {"format": {"type": "json_schema", "name": "a", "schema": INVOLVED}}}, "text.format.schema"),
+    ({"tools": [WEATHER, NAMED], "tool_choice": {"type": "function", "name": "involved"}}, "tools[1].parameters"),
+    (
+        {
+            "tools": [NAMED | {"name": f"involved_{n}"} for n in range(9)],
+            "input": " ".join(f"involved_{n}" for n in range(9)),
+        },
+        "tools[0].parameters",
+    ),
+]
+
+
+@shows("synthetic-work")
+@pytest.mark.parametrize(("fields", "param"), HOSTILE, ids=["answer", "call", "many calls"])
+def test_a_schema_that_is_work_without_end(synthetic: PenstockServer, fields: dict[str, Any], param: str) -> None:
+    told = post(synthetic.url, {"model": MODEL, "input": "Go."} | fields)
+    assert (told.status, told.error["param"]) == (400, param)
+
+
+@shows("synthetic-work")
+def test_half_a_character_in_a_pattern(synthetic: PenstockServer) -> None:
+    schema = {"type": "string", "pattern": r"\ud800"}
+    form = {"format": {"type": "json_schema", "name": "a", "schema": schema}}
+    assert post(synthetic.url, {"model": MODEL, "input": "Go.", "text": form}).status == 200

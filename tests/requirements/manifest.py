@@ -237,6 +237,11 @@ REQUIREMENTS = (
         _ATTACKS,
     ),
     Requirement(
+        "synthetic-work",
+        "A schema that the built-in model would work on for long is a 400 by its name; none is a 500.",
+        _ATTACKS,
+    ),
+    Requirement(
         "busy-agents",
         "Thousands of items, hundreds of tools and a byte order mark before the body are no reason to refuse.",
         _SEEN,

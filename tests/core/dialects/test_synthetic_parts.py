@@ -10,6 +10,7 @@ from penstock.dialects.synthetic.chance import CALLS, POOL_BYTES, PROSE, Chance,
 from penstock.dialects.synthetic.pattern import Pen, Unwritable, writer
 from penstock.dialects.synthetic.phrases import OPENINGS, SENTENCES, THOUGHTS
 from penstock.dialects.synthetic.tokens import split
+from penstock.dialects.synthetic.work import Work
 
 KEYS = st.text(max_size=5)
 
@@ -95,7 +96,7 @@ def test_a_sentence_fits_into_one_pool_of_chance() -> None:
 )
 @given(KEYS, st.none() | st.integers(0, 5))
 def test_a_text_matches_its_pattern(pattern: str, key: str, extra: int | None) -> None:
-    assert re.search(pattern, writer(pattern)(Pen(Chance(seed(key), PROSE), extra)))
+    assert re.search(pattern, writer(pattern)(Pen(Chance(seed(key), PROSE), Work(), extra)))
 
 
 @pytest.mark.parametrize(
@@ -127,13 +128,13 @@ def test_a_text_matches_its_pattern(pattern: str, key: str, extra: int | None) -
 )
 def test_what_cannot_be_written(pattern: str) -> None:
     with pytest.raises(Unwritable):
-        writer(pattern)(Pen(Chance(seed("any"), PROSE)))
+        writer(pattern)(Pen(Chance(seed("any"), PROSE), Work()))
 
 
 @given(st.text(alphabet=r"ab01.*+?{},[]()|^$\-dwsDWS:<>P=!xu", max_size=20))
 def test_any_pattern_is_written_or_not(pattern: str) -> None:
     try:
-        written = writer(pattern)(Pen(Chance(seed(pattern), PROSE)))
+        written = writer(pattern)(Pen(Chance(seed(pattern), PROSE), Work()))
     except Unwritable:
         return
     assert isinstance(written, str)

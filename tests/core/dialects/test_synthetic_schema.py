@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from penstock.dialects.synthetic.chance import CALLS, Chance, seed
-from penstock.dialects.synthetic.schema import Document
+from penstock.dialects.synthetic.document import Document
 from penstock.dialects.synthetic.strings import Wording
 from penstock.dialects.synthetic.values import make
+from penstock.dialects.synthetic.work import Work
 from penstock.errors import ApiError
 
 Json = dict[str, Any]
@@ -36,7 +37,7 @@ def made(schema: Any, key: str = "any") -> Any:
     """A value, by way of its JSON."""
     raw = msgspec.Raw(json.dumps(schema).encode())
     chance = Chance(seed(key), CALLS)
-    value = make(Document(raw, "param"), chance, Wording(WORDS, 3, chance))
+    value = make(Document(raw, "param", Work()), chance, Wording(WORDS, 3, chance))
     return json.loads(msgspec.json.encode(value))
 
 
@@ -300,6 +301,87 @@ def test_what_cannot_be_made_is_the_clients_error(schema: Any) -> None:
         made(schema)
     assert raised.value.status == 400
     assert raised.value.param == "param"
+
+
+def many(item: Json, count: int, **more: Any) -> Json:
+    return {"type": "array", "minItems": count, "items": item, **more}
+
+
+def escaped(name: str, number: int) -> str:
+    """A part of a pointer, in one of its many forms."""
+    return "".join(f"%{ord(letter):02x}" if number >> place & 1 else letter for place, letter in enumerate(name))
+
+
+NAMES_OF_MANY = [f"p{number}" for number in range(5_000)]
+MANY_PROPERTIES = {name: {"type": "string"} for name in NAMES_OF_MANY}
+INVOLVED: dict[str, Json] = {
+    "a long pattern for many strings": many({"type": "string", "pattern": "[a-z]" * 190}, 5_000),
+    "repetitions for many strings": many({"type": "string", "pattern": "([a-z]?){100}", "minLength": 1_000}, 100),
+    "many ways for many values": many({"anyOf": [{"minLength": low} for low in range(64)]}, 5_000),
+    "many merged ways": many(
+        {"allOf": [{"anyOf": [{"minimum": low} for low in range(64)]}, {"anyOf": [{"maximum": 99}] * 64}]}, 5_000
+    ),
+    "a property more in each of many": {"allOf": [{"properties": {name: {}}} for name in NAMES_OF_MANY]},
+    "references in many forms to much": {
+        "$defs": {"definition": {"properties": MANY_PROPERTIES}},
+        "anyOf": [{"$ref": f"#/$defs/{escaped('definition', number)}"} for number in range(999)],
+    },
+    "objects and objects in them": {
+        "$defs": {
+            "a": {
+                "properties": {name: {"$ref": "#/$defs/a"} for name in "abcdefgh"},
+                "required": [*"abc"],
+                "anyOf": [{"minProperties": 1}, {"minProperties": 2}],
+            }
+        },
+        "allOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/a"}],
+    },
+    "many schemas": {"anyOf": [{}] * 50_000},
+    "many numbers": many({"type": "number", "multipleOf": 0.3}, 9_000),
+}
+
+
+@pytest.mark.parametrize("schema", INVOLVED.values(), ids=INVOLVED)
+def test_work_without_end_is_refused(schema: Json) -> None:
+    with pytest.raises(ApiError, match="it is too involved") as raised:
+        made(schema)
+    assert (raised.value.status, raised.value.param) == (400, "param")
+
+
+LARGE: dict[str, Json] = {
+    "two long enumerations": {"allOf": [{"enum": [*range(9_000)]}, {"enum": [*range(8_999, 18_000)]}]},
+    "equal values written in two ways": {"allOf": [{"enum": [1, {"a": 1, "b": 2}]}, {"enum": [1.0, {"b": 2, "a": 1}]}]},
+    "one type many times": {"type": ["object"] * 9_000, "required": NAMES_OF_MANY},
+    "many properties": {"type": "object", "properties": MANY_PROPERTIES, "required": NAMES_OF_MANY},
+    "one property required many times": {"type": "object", "required": ["a"] * 9_000},
+    "a long string": {"type": "string", "minLength": 100_000},
+}
+
+
+@pytest.mark.parametrize("schema", LARGE.values(), ids=LARGE)
+def test_what_is_large_is_no_work(schema: Json) -> None:
+    check(schema, made(schema))
+
+
+ODD: dict[str, Json] = {
+    "half a character": {"type": "string", "pattern": r"\ud800"},
+    "half a character in a class": {"type": "string", "pattern": r"[\ud800]"},
+    "multiples of many primes": {"allOf": [{"type": "integer", "multipleOf": 10**17 + 2 * n + 1} for n in range(999)]},
+    "bounds beyond each other": {"type": "number", "minimum": 10**400, "exclusiveMaximum": 1e-300},
+    "a bound of thousands of digits": {"type": "integer", "minimum": 10**4_200},
+}
+
+
+@pytest.mark.parametrize("schema", ODD.values(), ids=ODD)
+def test_what_is_odd_makes_a_value_or_an_error(schema: Json) -> None:
+    try:
+        made(schema)
+    except ApiError as error:
+        assert error.status == 400
+
+
+def test_a_pair_in_a_pattern_is_one_character() -> None:
+    assert made({"type": "string", "pattern": r"^\ud83d\ude00$"}) == "\U0001f600"
 
 
 WORDS_OF_SCHEMAS = (

@@ -81,8 +81,9 @@ def _text(request: CreateResponse, heard: Heard, seeds: bytes) -> list[str]:
     chance = Chance(seeds, PROSE)
     if isinstance(form, JsonObjectFormat | JsonSchemaFormat):
         from .structured import json_text
+        from .work import Work
 
-        return split(json_text(form, heard, chance))
+        return split(json_text(form, heard, chance, Work()))
     return answer_tokens(heard, chance, request.text.verbosity if request.text else None)
 
 

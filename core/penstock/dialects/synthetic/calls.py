@@ -16,12 +16,16 @@ from penstock.ports import Turn
 from penstock.wire import NULL
 
 from .chance import Chance
+from .document import Document
 from .heard import Heard
-from .schema import Document, Schema
+from .schema import Schema
 from .strings import Wording
 from .values import make
+from .work import Work
 
 CALL_ID_DIGITS = 24
+QUESTION_CHARS_MAX = 20_000
+"""How much of a message is looked at for names of tools: its end."""
 
 _between_words = re.compile(r"[\W_]+").sub
 
@@ -36,8 +40,9 @@ class Called(msgspec.Struct):
 
 def calls(turn: Turn, heard: Heard, chance: Chance) -> list[Called]:
     """The calls of this turn, if any. Raises `ApiError` for a tool that cannot be called."""
+    work = Work()
     return [
-        Called(f"call_{chance.hex(CALL_ID_DIGITS)}", offer.name, _arguments(turn, offer, heard, chance))
+        Called(f"call_{chance.hex(CALL_ID_DIGITS)}", offer.name, _arguments(turn, offer, heard, chance, work))
         for offer in _chosen(turn, heard, chance)
     ]
 
@@ -58,7 +63,7 @@ def _chosen(turn: Turn, heard: Heard, chance: Chance) -> list[Offer]:
 
 def _named(offers: Sequence[Offer], question: str) -> list[Offer]:
     """The offered tools that a message names, in its order."""
-    said = _as_words(question)
+    said = _as_words(question[-QUESTION_CHARS_MAX:])
     places = [(said.find(_as_words(offer.name)), index) for index, offer in enumerate(offers)]
     return [offers[index] for place, index in sorted(places) if place >= 0]
 
@@ -68,10 +73,10 @@ def _as_words(text: str) -> str:
     return f" {_between_words(' ', text.lower()).strip()} "
 
 
-def _arguments(turn: Turn, offer: Offer, heard: Heard, chance: Chance) -> str:
+def _arguments(turn: Turn, offer: Offer, heard: Heard, chance: Chance, work: Work) -> str:
     if offer.parameters in (NULL, msgspec.Raw()):
         return "{}"
-    document = Document(offer.parameters, _param(turn, offer))
+    document = Document(offer.parameters, _param(turn, offer), work)
     if document.root.type != "object":  # which alone can be arguments
         document.root = Schema(all_of=[document.root, Schema(type="object")])
     value = make(document, chance, Wording(_words(offer, heard), 1, chance))

@@ -11,11 +11,18 @@ import operator
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from .schema import AnySchema, Schema, type_of
 
 ANYTHING = Schema()
+MERGE_WORK = 20
+"""What merging two schemas costs beside what they hold."""
+MULTIPLE_BITS_MAX = 1_024
+"""No number that is a multiple of a longer one can be written as JSON is read."""
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 def merge(left: Schema, right: Schema) -> Schema | None:
@@ -33,6 +40,14 @@ def merge(left: Schema, right: Schema) -> Schema | None:
     changes["prefix_items"] = list(_prefix_items(left, right))
     merged = replace(left, **changes)
     return None if merged.type == [] or merged.enum == [] else merged
+
+
+def merge_work(left: Schema, right: Schema) -> int:
+    """What merging costs."""
+    return MERGE_WORK + sum(
+        len(each.properties) + len(each.required) + len(each.prefix_items) + len(each.enum or ())
+        for each in (left, right)
+    )
 
 
 def among(values: list[Any], names: str | list[str] | None) -> list[Any]:
@@ -68,7 +83,13 @@ def _listed(names: str | list[str]) -> list[str]:
 def _common_values(left: list[Any] | None, right: list[Any] | None) -> list[Any] | None:
     if left is None or right is None:
         return right if left is None else left
-    return [value for value in left if value in right]
+    theirs = set(map(_as_key, right))
+    return [value for value in left if _as_key(value) in theirs]
+
+
+def _as_key(value: Any) -> bytes:
+    """What equal values have in common: a whole number is one number however it was written."""
+    return _encode(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def _first(left: Any, right: Any) -> Any:
@@ -85,7 +106,7 @@ def _greatest(left: Any, right: Any) -> Any:
 
 def _common_multiple(left: Any, right: Any) -> Any:
     """A multiple of both where both are whole; else the greater, which is often a multiple of the other."""
-    if isinstance(left, int) and isinstance(right, int):
+    if isinstance(left, int) and isinstance(right, int) and max(left, right).bit_length() <= MULTIPLE_BITS_MAX:
         return math.lcm(left, right)
     return _greatest(left, right)
 
@@ -111,7 +132,7 @@ def _item(schema: Schema, index: int) -> AnySchema:
 _KEYWORDS: dict[str, Callable[[Any, Any], Any]] = {
     "type": _common_types,
     "enum": _common_values,
-    "required": lambda left, right: [*left, *(name for name in right if name not in left)],
+    "required": lambda left, right: list(dict.fromkeys([*left, *right])),
     "property_names": _both,
     "min_properties": max,
     "max_properties": _least,

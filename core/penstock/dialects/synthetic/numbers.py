@@ -16,6 +16,8 @@ SPAN = 100
 EXACT_MAX = 2**53
 """Beyond it a floating-point number is a whole one, and soon none at all."""
 MULTIPLES_TRIED = 16
+BITS_MAX = 8_192
+"""A number that is longer than this cannot be written: Python writes whole numbers of up to 4,300 digits."""
 
 
 def integer(schema: Schema, chance: Chance) -> int:
@@ -29,6 +31,8 @@ def number(schema: Schema, chance: Chance) -> Bound:
     if schema.multiple_of is not None:
         return _multiple(schema, chance)
     low, high = _bounds(schema, SPAN)
+    if low > high:
+        raise NoValue("there is no number between its bounds.")
     if max(-low, high) > EXACT_MAX:
         return integer(schema, chance)
     draw = low + (high - low) * chance.between(1, 999) / 1000
@@ -81,6 +85,10 @@ def _bounds(schema: Schema, span: Fraction | int) -> tuple[Fraction, Fraction]:
 
 def _exact(bound: Bound) -> Fraction:
     """The bound as it was written: a tenth is a tenth."""
+    if isinstance(bound, int):
+        if bound.bit_length() > BITS_MAX:
+            raise NoValue("a number in it is too large.")
+        return Fraction(bound)
     return Fraction(str(bound))
 
 

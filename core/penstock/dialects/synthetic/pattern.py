@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from .chance import Chance
+from .work import Work
 
 PATTERN_CHARS_MAX = 1_000
 TEXT_CHARS_MAX = 2_000
@@ -19,6 +20,8 @@ TEXT_CHARS_MAX = 2_000
 EXTRA_REPEATS = 4
 """How often more than it must, at most, a part is repeated where nothing else is said."""
 NESTING_MAX = 20
+CHARACTER_WORK = 4
+"""What reading one character of a pattern costs."""
 CLASS_CHARS_MAX = 100
 """How many of a class's characters beyond the printable ones are thought of."""
 
@@ -32,6 +35,8 @@ _GROUP = re.compile(r"\((?:\?:|\?P?<[A-Za-z_]\w*>)?(?!\?)")
 _COUNT = re.compile(r"(?:(?P<sign>[*+?])|\{(?P<low>\d{1,6})(?P<comma>,(?P<high>\d{0,6}))?\})[?+]?")
 _SIGNS = {"*": (0, TEXT_CHARS_MAX), "+": (1, TEXT_CHARS_MAX), "?": (0, 1)}
 _HEX = re.compile(r"x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})")
+_PAIR = re.compile(r"u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+"""A character beyond the first 65,536, as JavaScript's patterns write it."""
 _ANCHOR = re.compile(r"[\^$]|\\[AZz]")
 
 
@@ -42,8 +47,9 @@ class Unwritable(Exception):
 class Pen:
     """What writes a text: by chance, or with `extra` repetitions of every part that may be repeated."""
 
-    def __init__(self, chance: Chance, extra: int | None = None) -> None:
+    def __init__(self, chance: Chance, work: Work, extra: int | None = None) -> None:
         self.chance = chance
+        self._work = work
         self._extra = extra
         self._chars_left = TEXT_CHARS_MAX
 
@@ -70,6 +76,7 @@ class Pen:
         self._chars_left -= 1
         if self._chars_left < 0:
             raise Unwritable
+        self._work.spend(1)
 
 
 Writer: TypeAlias = Callable[[Pen], str]
@@ -80,6 +87,31 @@ def writer(pattern: str) -> Writer:
     if len(pattern) > PATTERN_CHARS_MAX:
         raise Unwritable
     return _Reader(pattern).whole()
+
+
+class Patterns:
+    """Writes texts for the patterns of one document, each of which is read once."""
+
+    def __init__(self, chance: Chance, work: Work) -> None:
+        self._chance = chance
+        self._work = work
+        self._writers: dict[str, Writer | None] = {}
+
+    def text(self, pattern: str, extra: int | None = None) -> str:
+        """A text that matches. Raises `Unwritable`."""
+        if pattern not in self._writers:
+            self._writers[pattern] = self._read(pattern)
+        write = self._writers[pattern]
+        if write is None:
+            raise Unwritable
+        return write(Pen(self._chance, self._work, extra))
+
+    def _read(self, pattern: str) -> Writer | None:
+        self._work.spend(CHARACTER_WORK * min(len(pattern), PATTERN_CHARS_MAX))
+        try:
+            return writer(pattern)
+        except Unwritable:
+            return None
 
 
 class _Reader:
@@ -163,8 +195,10 @@ class _Reader:
 
     def _escaped(self) -> str:
         """What may stand for an escape, its backslash read."""
+        if pair := self._match(_PAIR):
+            return bytes.fromhex(pair[1] + pair[2]).decode("utf-16-be")
         if code := self._match(_HEX):
-            return chr(int(code[1] or code[2], 16))
+            return _whole(chr(int(code[1] or code[2], 16)))
         letter = self._next()
         if letter.lower() in _SETS:
             chosen = _SETS[letter.lower()]
@@ -214,6 +248,13 @@ def _range(first: int, last: int) -> str:
     if low > high:
         low, high = first, min(last, first + CLASS_CHARS_MAX - 1)
     chosen = "".join(map(chr, range(low, high + 1)))
-    if not chosen or any("\ud800" <= character <= "\udfff" for character in chosen):
+    if not chosen:
         raise Unwritable
-    return chosen
+    return _whole(chosen)
+
+
+def _whole(characters: str) -> str:
+    """The characters, if no text in the world may not have them: half of a pair stands for nothing by itself."""
+    if any("\ud800" <= character <= "\udfff" for character in characters):
+        raise Unwritable
+    return characters

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from .merge import ANYTHING, among, merge
-from .schema import AnySchema, Document, Schema
+from .document import Document
+from .merge import ANYTHING, among, merge, merge_work
+from .schema import AnySchema, Schema
 
 BRANCHES_MAX = 64
 """How many ways to satisfy one schema are looked at."""
-MERGES_MAX = 10_000
-"""How many schemas are merged before a document is called too involved."""
 
 
 class Plains:
@@ -22,7 +21,6 @@ class Plains:
 
     def __init__(self, document: Document) -> None:
         self._document = document
-        self._merges_left = MERGES_MAX
         self._known: dict[int, list[Schema]] = {}
         self._fits: dict[tuple[int, int], bool] = {}
         self._kept: list[AnySchema] = []
@@ -53,6 +51,7 @@ class Plains:
     def type_fits(self, name: str, plain: Schema, depth: int) -> bool:
         """The same for a value of one JSON type."""
         inner = _required(plain) if name == "object" else _required_items(plain) if name == "array" else []
+        self._document.work.spend(len(inner))
         return not inner or (depth > 0 and all(self.fits(each, depth - 1) for each in inner))
 
     def _worked_out(self, schema: Schema) -> list[Schema]:
@@ -70,16 +69,11 @@ class Plains:
         merged: list[Schema] = []
         for left in plains:
             for right in options[: BRANCHES_MAX - len(merged)]:
-                self._spend()
+                self._document.work.spend(merge_work(left, right))
                 both = merge(left, right)
                 if both is not None:
                     merged.append(both)
         return merged
-
-    def _spend(self) -> None:
-        self._merges_left -= 1
-        if self._merges_left < 0:
-            raise self._document.unusable("it is too involved.")
 
 
 def _bare(schema: Schema) -> Schema:

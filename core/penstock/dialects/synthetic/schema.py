@@ -7,12 +7,9 @@ are not among them: a value is made without a look at these, as real models do n
 from __future__ import annotations
 
 from typing import Any, TypeAlias
-from urllib.parse import unquote
 
 import msgspec
 from msgspec import UNSET
-
-from penstock.errors import ApiError, invalid
 
 Bound: TypeAlias = int | float
 
@@ -58,6 +55,8 @@ class Schema(msgspec.Struct, kw_only=True, rename="camel"):
     def __post_init__(self) -> None:
         if self.const is not UNSET:
             self.enum, self.const = [self.const], UNSET
+        if isinstance(self.type, list):
+            self.type = list(dict.fromkeys(self.type))
         if self.nullable and self.type:
             self.type, self.nullable = [*self.types(), "null"], False
         if isinstance(self.items, list):  # tuples, before `prefixItems`
@@ -87,46 +86,6 @@ AnySchema: TypeAlias = bool | Schema
 
 class NoValue(Exception):
     """There is no value to be made; why, is the message."""
-
-
-class Document:
-    """One schema as it came, and what its references point at. `param` names it in errors."""
-
-    def __init__(self, raw: msgspec.Raw, param: str) -> None:
-        self.param = param
-        self._raw = raw
-        self._tree: Any = UNSET
-        self._targets: dict[str, AnySchema] = {}
-        try:
-            self.root = msgspec.json.decode(raw, type=Schema)
-        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-            raise self.unusable(f"{error}.") from None
-
-    def unusable(self, why: str) -> ApiError:
-        """The error of a schema for which no value can be made."""
-        return invalid(f"No value can be made for this JSON schema: {why}", self.param)
-
-    def target(self, ref: str) -> AnySchema:
-        """What a `$ref` points at, within the document."""
-        if ref not in self._targets:
-            try:
-                self._targets[ref] = msgspec.convert(self._node(ref), type=AnySchema)
-            except (LookupError, TypeError, ValueError, msgspec.ValidationError):
-                raise self.unusable(f"the $ref '{ref}' points at no schema within it.") from None
-        return self._targets[ref]
-
-    def _node(self, ref: str) -> Any:
-        """The JSON at a pointer such as `#/$defs/Node`."""
-        start, *steps = ref.split("/")
-        if start != "#":
-            raise LookupError(ref)
-        if self._tree is UNSET:
-            self._tree = msgspec.json.decode(self._raw)
-        node = self._tree
-        for step in steps:
-            name = unquote(step).replace("~1", "/").replace("~0", "~")
-            node = node[int(name)] if isinstance(node, list) else node[name]
-        return node
 
 
 def _implied_type(schema: Schema) -> str:

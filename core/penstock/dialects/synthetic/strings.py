@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from .chance import Chance
-from .pattern import Pen, Unwritable, writer
+from .pattern import Patterns, Unwritable
 from .phrases import STRAY_WORDS
 from .schema import NoValue, Schema
 
@@ -42,7 +42,7 @@ class Wording:
         return letters[:20] or self._chance.pick(STRAY_WORDS)
 
 
-def text(schema: Schema, chance: Chance, wording: Wording) -> str:
+def text(schema: Schema, chance: Chance, wording: Wording, patterns: Patterns) -> str:
     """A string for a plain schema."""
     if schema.max_length is not None and schema.max_length < schema.min_length:
         raise NoValue("'maxLength' is less than 'minLength'.")
@@ -50,20 +50,19 @@ def text(schema: Schema, chance: Chance, wording: Wording) -> str:
         return _FORMATS[schema.format](chance, wording)
     if schema.pattern is not None:
         try:
-            return _patterned(schema, schema.pattern, chance)
+            return _patterned(schema, schema.pattern, patterns)
         except Unwritable:
             pass
     return _fitted(schema, wording)
 
 
-def _patterned(schema: Schema, pattern: str, chance: Chance) -> str:
+def _patterned(schema: Schema, pattern: str, patterns: Patterns) -> str:
     """A text for the pattern, of the right length if one is soon found."""
-    write = writer(pattern)
-    first = write(Pen(chance))
+    first = patterns.text(pattern)
     if _fits(schema, first):
         return first
     for extra in range(EXTRA_TRIED_MAX):
-        written = write(Pen(chance, extra))
+        written = patterns.text(pattern, extra)
         if _fits(schema, written):
             return written
     return first
@@ -75,10 +74,12 @@ def _fits(schema: Schema, written: str) -> bool:
 
 def _fitted(schema: Schema, wording: Wording) -> str:
     """A phrase, made longer or cut."""
-    phrase = wording.phrase()
-    while len(phrase) < schema.min_length:
-        phrase = f"{phrase} {wording.phrase()}"
-    return phrase[: schema.max_length]
+    phrases = [wording.phrase()]
+    length = len(phrases[0])
+    while length < schema.min_length:
+        phrases.append(wording.phrase())
+        length += 1 + len(phrases[-1])
+    return " ".join(phrases)[: schema.max_length]
 
 
 def _date(chance: Chance, _: Wording) -> str:

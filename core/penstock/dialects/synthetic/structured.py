@@ -10,10 +10,11 @@ import msgspec
 from penstock.wire import JsonObjectFormat, JsonSchemaFormat
 
 from .chance import Chance
+from .document import Document
 from .heard import Heard
-from .schema import Document
 from .strings import Wording
 from .values import make
+from .work import Work
 
 WORDS_PER_STRING = 4
 PARAM = "text.format.schema"
@@ -26,8 +27,8 @@ _ANY_OBJECT = msgspec.Raw(
 """What is said where any object will do."""
 
 
-def json_text(form: JsonObjectFormat | JsonSchemaFormat, heard: Heard, chance: Chance) -> str:
+def json_text(form: JsonObjectFormat | JsonSchemaFormat, heard: Heard, chance: Chance, work: Work) -> str:
     """A JSON text in the format. Raises `ApiError` for a schema that cannot be satisfied."""
     schema = form.schema if isinstance(form, JsonSchemaFormat) else _ANY_OBJECT
     wording = Wording(heard.words(), WORDS_PER_STRING, chance)
-    return msgspec.json.encode(make(Document(schema, PARAM), chance, wording)).decode()
+    return msgspec.json.encode(make(Document(schema, PARAM, work), chance, wording)).decode()

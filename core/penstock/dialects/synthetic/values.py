@@ -13,9 +13,11 @@ import msgspec
 from msgspec import UNSET
 
 from .chance import Chance
+from .document import Document
 from .numbers import integer, number
+from .pattern import Patterns
 from .plain import Plains
-from .schema import AnySchema, Document, NoValue, Schema
+from .schema import AnySchema, Bound, NoValue, Schema
 from .strings import Wording, text
 
 T = TypeVar("T")
@@ -29,6 +31,8 @@ VALUES_SPARING = 100
 COST_MAX = 10_000
 """A whole value's cost: one for each value in it, and one for every `COST_CHARS` that a string must have."""
 COST_CHARS = 16
+VALUE_WORK, NUMBER_WORK = 10, 40
+"""What choosing how a value is made costs, and what a number costs beside that."""
 ENTRIES_MAX = 2
 """How many entries an object or array has at most, if it is free."""
 NULLS_ONE_IN = 8
@@ -55,6 +59,8 @@ class _Maker:
         self._plains = Plains(document)
         self._chance = chance
         self._wording = wording
+        self._work = document.work
+        self._patterns = Patterns(chance, document.work)
         self._depth = 0
         self._cost = 0
 
@@ -68,7 +74,9 @@ class _Maker:
 
     def _value(self, schema: AnySchema, room: int) -> Any:
         self._spend(1)
-        plains = [plain for plain in self._plains.of(schema) if self._plains.plain_fits(plain, room)]
+        every = self._plains.of(schema)
+        self._work.spend(VALUE_WORK + len(every))
+        plains = [plain for plain in every if self._plains.plain_fits(plain, room)]
         if not plains:
             raise NoValue("a part of it allows none.")
         plain = self._chosen(plains, room)
@@ -84,6 +92,7 @@ class _Maker:
         return self._mostly([plain for plain in plains if plain.types() != ["null"]], plains)
 
     def _as_flat_as(self, plains: list[Schema], depth: int) -> list[Schema]:
+        self._work.spend(len(plains))
         return [plain for plain in plains if self._plains.plain_fits(plain, depth)]
 
     def _chosen_type(self, names: list[str]) -> str:
@@ -108,7 +117,11 @@ class _Maker:
 
     def _string(self, plain: Schema, room: int) -> str:
         self._spend(plain.min_length // COST_CHARS)
-        return text(plain, self._chance, self._wording)
+        return text(plain, self._chance, self._wording, self._patterns)
+
+    def _number(self, make_number: Callable[[Schema, Chance], Bound], plain: Schema) -> Bound:
+        self._work.spend(NUMBER_WORK)
+        return make_number(plain, self._chance)
 
     def _may_hold(self, schema: AnySchema, room: int) -> bool:
         """Whether a value of the schema may stand within one for which there is this room."""
@@ -116,18 +129,21 @@ class _Maker:
 
     def _object(self, plain: Schema, room: int) -> dict[str, Any]:
         made: dict[str, Any] = {}
+        required = dict.fromkeys(plain.required)
+        count = len(required)
+        self._work.spend(len(plain.required) + len(plain.properties))
         for name, schema in plain.properties.items():
-            if name in plain.required or self._is_wanted(schema, room, made, plain):
+            if name in required or self._is_wanted(schema, room, count, plain):
                 made[name] = self._value(schema, room - 1)
-        for name in plain.required:
+                count += name not in required
+        for name in required:
             if name not in made:
                 made[name] = self._value(plain.further_properties(), room - 1)
         self._add_entries(made, plain, room)
         return made
 
-    def _is_wanted(self, schema: AnySchema, room: int, made: dict[str, Any], plain: Schema) -> bool:
-        """Whether a property is made that need not be."""
-        count = len(made.keys() | plain.required)
+    def _is_wanted(self, schema: AnySchema, room: int, count: int, plain: Schema) -> bool:
+        """Whether a property is made that need not be, beside so many others."""
         if not self._may_hold(schema, room) or count == plain.max_properties:
             return False
         return count < plain.min_properties or not (self._is_sparing(room) or self._chance.one_in(4))
@@ -146,14 +162,14 @@ class _Maker:
             raise NoValue("an object in it has too few properties.")
 
     def _keys(self, plain: Schema, made: dict[str, Any], count: int) -> list[str]:
-        keys: list[str] = []
+        keys: dict[str, None] = {}
         for _ in range(TRIES_PER_ITEM * count):
             key = self._value(plain.property_names, 0)
-            if isinstance(key, str) and key not in made and key not in keys:
-                keys.append(key)
+            if isinstance(key, str) and key not in made:
+                keys[key] = None
             if len(keys) == count:
                 break
-        return keys
+        return list(keys)
 
     def _array(self, plain: Schema, room: int) -> list[Any]:
         made: list[Any] = []
@@ -195,8 +211,8 @@ _BY_TYPE: dict[str, Callable[[_Maker, Schema, int], Any]] = {
     "object": _Maker._object,
     "array": _Maker._array,
     "string": _Maker._string,
-    "integer": lambda maker, plain, _: integer(plain, maker._chance),
-    "number": lambda maker, plain, _: number(plain, maker._chance),
+    "integer": lambda maker, plain, _: maker._number(integer, plain),
+    "number": lambda maker, plain, _: maker._number(number, plain),
     "boolean": lambda maker, plain, _: maker._chance.one_in(2),
     "null": lambda maker, plain, _: None,
 }
