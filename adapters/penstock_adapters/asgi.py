@@ -6,8 +6,8 @@ It translates scopes and messages to `Request`, `Reply` and `Channel` and back. 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -30,6 +30,18 @@ class AsgiApp:
 
     def __init__(self, service: Service) -> None:
         self.service = service
+        self._lifetimes = 0
+
+    @asynccontextmanager
+    async def lifetime(self) -> AsyncIterator[None]:
+        """From a host's start to its end, which may follow each other and overlap; the last end closes the service."""
+        self._lifetimes += 1
+        try:
+            yield
+        finally:
+            self._lifetimes -= 1
+            if self._lifetimes == 0:
+                await self.service.aclose()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -66,14 +78,11 @@ class AsgiApp:
                 await channel.refuse(reply)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
-        while True:
-            message = await receive()
-            if message["type"] == "lifespan.startup":
-                await send({"type": "lifespan.startup.complete"})
-            else:
-                await self.service.aclose()
-                await send({"type": "lifespan.shutdown.complete"})
-                return
+        await receive()
+        async with self.lifetime():
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
 
 
 class AsgiChannel:

@@ -7,8 +7,6 @@ response would cost more than the whole way through the core. The drivers that i
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from importlib.util import find_spec
 
 from starlette.applications import Starlette
@@ -41,13 +39,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
         prompts=PromptFolder,
     )
 
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        yield
-        await service.aclose()
-
     app = AsgiApp(service)
-    starlette = Starlette(routes=[Route("/v1/responses", app)], lifespan=lifespan)
+    starlette = Starlette(routes=[Route("/v1/responses", app)], lifespan=lambda _: app.lifetime())
     starlette.router.redirect_slashes = False
     starlette.router.default = app  # a Mount lets no path with a line break through
     starlette.state.drain = service.drain

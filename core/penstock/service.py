@@ -153,7 +153,7 @@ class Service:
             self._sockets.drain()
 
     async def aclose(self) -> None:
-        """Release what the upstreams and the store hold."""
+        """Release what the upstreams and the store hold. The next request opens it again, in any event loop."""
         await self._engine.aclose()
 
     async def _run(self, request: CreateResponse, *, stream: bool) -> Run:

@@ -8,7 +8,8 @@ import pytest
 
 from conformance.engines import Engine
 from conformance.kit import ME, NOW, batch, claimed, conversation, ended, items, log_after, response, running
-from penstock.ports import Store
+from penstock.ports import Store, StoredResponse
+from requirements import shows
 
 
 async def test_many_replicas_start_at_once(engine: Engine, place: str, runner: asyncio.Runner) -> None:
@@ -91,3 +92,34 @@ async def test_what_was_acknowledged_before_the_end_is_there(
         if result is True:
             assert await again.response(ME, row.id) == row
     await again.aclose()
+
+
+@shows("starts-again")
+def test_a_store_that_was_closed_opens_again(engine: Engine, place: str) -> None:
+    """In the same event loop or another, also where followers waited in the one before: nothing is lost."""
+    store = engine.open(place)
+    saved: list[StoredResponse] = []
+
+    async def use() -> None:
+        await store.migrate()
+        assert [await store.response(ME, row.id) for row in saved] == saved
+        runs = running()
+        await store.save(runs)
+        saved.append(runs)
+        claim = await claimed(store, runs)
+        for first in (0, 3):
+            waiting = [store.wait_for_events(row.id, after=first - 1, timeout_s=5) for row in [*saved, runs] * 2]
+            following = asyncio.gather(*waiting, return_exceptions=True)
+            await asyncio.sleep(0.05)
+            await store.append_events(claim, batch(first, 3))
+            if first == 0:
+                assert await log_after(store, runs.id, -1) == [0, 1, 2]
+        await store.aclose()
+        await following
+
+    for _ in range(3):
+        asyncio.run(asyncio.wait_for(use(), 30))
+    with asyncio.Runner() as runner:
+        for _ in range(3):
+            runner.run(asyncio.wait_for(use(), 30))
+        runner.run(store.aclose())

@@ -111,6 +111,11 @@ REQUIREMENTS = (
         "openai-node 1983; openai-ruby 548",
     ),
     Requirement(
+        "starts-again",
+        "A service that was closed begins again with the next request, in the same event loop or another.",
+        "mangum 341; attacks of our own, November 2026",
+    ),
+    Requirement(
         "cancels-together",
         "Of cancels that come together each is answered with the end, and with 404 where the response is deleted.",
         _ATTACKS,

@@ -58,14 +58,16 @@ class Database:
             raise told(error) from error
 
     async def aclose(self) -> None:
-        """Let what runs end, for a moment, and close."""
-        if self._pool is None:
+        """Let what runs end, for a moment, and close. The next statement connects again, in any event loop."""
+        pool, self._pool = self._pool, None
+        self._opening, self._resting_until = asyncio.Lock(), 0.0
+        if pool is None:
             return
         try:
             async with asyncio.timeout(CONNECT_S):
-                await self._pool.close()
+                await pool.close()
         except TimeoutError:
-            self._pool.terminate()
+            pool.terminate()
 
     async def _fetch(self, sql: str, values: tuple[object, ...]) -> list[Row]:
         pool = self._pool or await self._open()

@@ -77,6 +77,7 @@ class News:
             await asyncio.wait([self._task], timeout=GRACE_S)
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        self._task, self._is_closing, self._something = None, False, asyncio.Event()
 
     def _wake(self, response_id: str) -> None:
         for news in self._readers.get(response_id, ()):

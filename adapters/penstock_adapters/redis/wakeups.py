@@ -82,6 +82,7 @@ class Wakeups:
             await asyncio.wait([self._listener])
         self._end_all()
         await asyncio.gather(*beginning, return_exceptions=True)
+        self._speaking = asyncio.Lock()  # the next one may be of another event loop
 
     def _follow(self, response_id: str) -> _Followed:
         followed = self._followed[response_id] = _Followed(response_id)

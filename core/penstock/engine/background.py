@@ -117,7 +117,7 @@ class Background:
 
     @property
     def is_started(self) -> bool:
-        """Whether `start` was called."""
+        """Whether it was started, and not closed since."""
         return self._tending is not None
 
     def start(self) -> None:
@@ -176,14 +176,16 @@ class Background:
             self._waiting = deque(waiting for waiting in self._waiting if waiting.row.id != response_id)
 
     async def aclose(self) -> None:
-        """Stop working: what runs here is left to the others, once its lease is over."""
+        """Stop working: what runs or waits here is left to the others at once. `start` begins anew."""
+        self._waiting.clear()
         tasks = [*self._tasks, *([self._tending] if self._tending else [])]
+        self._tending = None
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for claim in self._claims.values():
+        claims, self._claims = self._claims, {}
+        for claim in claims.values():
             await self._store.release(claim)
-        self._claims.clear()
 
     async def _claim(self, row: StoredResponse) -> Claim | None:
         now = self._clock_s()

@@ -5,7 +5,6 @@ It puts the steps of the path in their order, and knows no HTTP. What each step 
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -27,6 +26,7 @@ from .decode import Decoded, decode, decode_compaction
 from .drain import Drain
 from .fitting import fit
 from .keep import ConversationWriter, Keeper, TurnKeeper, stored_turn
+from .loops import LoopLock
 from .plan import Plan, Policies, make_plan
 from .prompts import apply_prompt
 from .recent import Recent, RecentKeeper
@@ -82,14 +82,14 @@ class Engine:
         self._policies = policies
         self._sealer = sealer
         self._prompts = prompts
-        self._starting = asyncio.Lock()
+        self._changing = LoopLock()
         self.drain = Drain()
 
     async def start(self) -> None:
-        """Make the store ready and begin to tend the background: once, at the first request."""
+        """Make the store ready and tend the background: at the first request, and at the first after `aclose`."""
         if self.background is None or self.background.is_started:
             return
-        async with self._starting:
+        async with self._changing:
             if not self.background.is_started:
                 assert self.store is not None
                 await self.store.migrate()
@@ -166,13 +166,15 @@ class Engine:
         return row
 
     async def aclose(self) -> None:
-        """Stop the background, and release what upstreams and store hold."""
-        if self.background is not None:
-            await self.background.aclose()
-        for route in self.routes.all:
-            await route.upstream.aclose()
-        if self.store is not None:
-            await self.store.aclose()
+        """Stop the background, and release what upstreams and store hold. Whatever is used again opens again."""
+        async with self._changing:
+            if self.background is not None:
+                await self.background.aclose()
+            for route in self.routes.all:
+                await route.upstream.aclose()
+            if self.store is not None:
+                await self.store.aclose()
+            self.drain = Drain()
 
     def _stored_request(self, prepared: Prepared) -> bytes:
         """The body as it is stored: sealed where there are secrets in it. Raises `ApiError` 400 where it cannot be."""

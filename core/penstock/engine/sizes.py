@@ -5,13 +5,14 @@ The list is read when somebody asks, and kept; a model that was not in it has it
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from fnmatch import fnmatchcase
 from typing import TypeAlias
 
 from penstock.ids import Clock, clock_s
 from penstock.secrets import Secret
+
+from .loops import LoopLock
 
 ContextTokens: TypeAlias = int | Mapping[str, int]
 """One size for all models, or one for each name or pattern."""
@@ -31,7 +32,7 @@ class ContextSizes:
         self._configured = configured
         self._read = read
         self._clock_s = clock_s
-        self._asking = asyncio.Lock()
+        self._asking = LoopLock()
         self._asked_at: float | None = None
         self._told: dict[str, int] = {}
 

@@ -271,7 +271,8 @@ class MemoryStore:
         }
 
     async def aclose(self) -> None:
-        """Nothing is pending."""
+        """Wake everybody: what they wait by belongs to the event loop that ends."""
+        self._shelf.wake_all()
 
     # The common steps of `save` and `settle`.
 

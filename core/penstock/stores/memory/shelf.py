@@ -140,6 +140,12 @@ class Shelf:
         for item in items:
             self._holders.setdefault((entry.row.owner, item.id), {})[entry.row.id] = item.body
 
+    def wake_all(self) -> None:
+        """Let everybody who waits look again."""
+        for entry in self.entries.values():
+            if isinstance(entry, ResponseEntry):
+                entry.wake()
+
     def forget(self, entry: Entry, items: Iterable[StoredItem]) -> None:
         """Let these items no longer be found in an entry."""
         for item in items:

@@ -28,11 +28,11 @@ class Readers:
         self._mine = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._pending = 0
-        self._closed = False
+        self._is_closing = False
 
     async def run(self, do: Callable[[sqlite3.Connection], T]) -> T:
         """What `do` gives; all that it reads is of one moment."""
-        if self._closed or self._pending >= _PENDING_MAX:
+        if self._is_closing or self._pending >= _PENDING_MAX:
             raise unavailable()
         if self._threads is None:
             self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="penstock-sqlite-reader")
@@ -43,13 +43,16 @@ class Readers:
             self._pending -= 1
 
     async def aclose(self) -> None:
-        """Let what is pending end, and close the file."""
-        self._closed = True
+        """Let what is pending end, and close the file. The next operation opens it again."""
+        self._is_closing = True
         if self._threads is not None:
             await asyncio.to_thread(self._threads.shutdown)
         for db in self._connections:
             db.close()
         self._connections.clear()
+        self._threads = None
+        self._mine = threading.local()
+        self._is_closing = False
 
     # In a thread.
 

@@ -70,7 +70,7 @@ class Writer:
         self._db: sqlite3.Connection | None = None
         self._log_is_stale = False
         """Whether the write-ahead log may have pages with what was erased."""
-        self._closed = False
+        self._is_closing = False
 
     async def run(
         self,
@@ -86,7 +86,7 @@ class Writer:
         gives something that is true, contents were removed, which must not stay in the log. `then` is called with the
         result in any case, also when the caller has been cancelled meanwhile.
         """
-        if self._closed or self._operations.qsize() >= _PENDING_MAX:
+        if self._is_closing or self._operations.qsize() >= _PENDING_MAX:
             raise unavailable()
         operation = _Operation(do, alone=alone, erases=erases, then=then)
         self._operations.put(operation)
@@ -97,11 +97,13 @@ class Writer:
         return result
 
     async def aclose(self) -> None:
-        """Do what is pending, and close the file."""
-        self._closed = True
+        """Do what is pending, and close the file. The next operation opens it again."""
+        self._is_closing = True
         if self._thread is not None:
             self._operations.put(None)
             await asyncio.to_thread(self._thread.join)
+        self._thread = None
+        self._is_closing = False
 
     # In the thread.
 

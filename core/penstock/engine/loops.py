@@ -1,0 +1,28 @@
+"""Event loops: what outlives them. A service may be closed, and begin again in another loop.
+
+It knows that asyncio's locks belong to the loop in which they were first waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+
+
+class LoopLock:
+    """A lock that may be used in one event loop after another, and in one at a time."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock = asyncio.Lock()
+
+    async def __aenter__(self) -> None:
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._loop, self._lock = loop, asyncio.Lock()
+        await self._lock.acquire()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._lock.release()
