@@ -18,6 +18,8 @@ T = TypeVar("T", bound=msgspec.Struct)
 KEY = "penstock:returned"
 """The key of an item's JSON. Open Responses wants a prefix for what a server adds to an item."""
 
+_KEY_BYTES = KEY.encode()
+
 Fields: TypeAlias = dict[str, msgspec.Raw]
 """Fields as the upstream wrote them."""
 
@@ -54,6 +56,11 @@ def carried(item: Any) -> Returned | None:
         return _decode(raw)
     except msgspec.DecodeError:  # some client's own
         return None
+
+
+def carries(body: bytes) -> bool:
+    """Whether the JSON of an item may have something to be returned in it."""
+    return _KEY_BYTES in body
 
 
 def bare(item: T) -> T:

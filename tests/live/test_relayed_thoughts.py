@@ -94,6 +94,15 @@ def test_a_client_that_asks_for_them_has_them_and_sends_them_back(relay: Penstoc
 
 
 @shows("sealed-behind")
+def test_a_client_that_sends_stored_items_back_need_not_see_them(relay: PenstockServer, model: str) -> None:
+    first = ask(relay, model=model)
+    items = [{"role": "user", "content": "Well?"}, *first["output"], {"role": "user", "content": "Well?"}]
+    second = ask(relay, model=model, input=items)
+    references = [{"type": "item_reference", "id": item["id"]} for item in second["output"]]
+    ask(relay, model=model, input=[*items, *references, {"role": "user", "content": "Well?"}])
+
+
+@shows("sealed-behind")
 def test_a_connection_remembers_them(relay: PenstockServer, model: str) -> None:
     with Talk(relay) as talk:
         first = talk.turn(model=model, input="Well?", store=False)[-1]["response"]

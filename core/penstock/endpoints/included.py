@@ -12,13 +12,11 @@ from typing import NamedTuple
 import msgspec
 
 from penstock.ports import StoredItem
-from penstock.returned import KEY
+from penstock.returned import KEY, carries
 from penstock.wire import NULL, Include
 
 EACH = "*"
 """In a way: every entry of a list."""
-
-_KEY_BYTES = KEY.encode()
 
 _EMPTY = msgspec.Raw(b"[]")
 
@@ -64,7 +62,7 @@ _decode_type = msgspec.json.Decoder(_Typed).decode
 def shown(item: StoredItem, include: Collection[str]) -> msgspec.Raw:
     """The item as it is listed for a client that asked to include these."""
     told = msgspec.Raw(item.body)
-    if _KEY_BYTES in item.body:
+    if carries(item.body):
         told = _without(told, (KEY,), None)
     for hidden in _hidden(_decode_type(told).type, include):
         told = _without(told, hidden.way, hidden.instead)

@@ -17,6 +17,8 @@ from penstock.lossless import Decoder
 from penstock.ports import ENDED, ChainTooLong, Store
 from penstock.wire import CompactionItem, CompactionTrigger, CreateResponse, InputItem, ItemReference, Message
 
+from .references import dereferenced
+
 _LIMITS = Limits()
 _decode_item = Decoder[InputItem](InputItem).decode
 
@@ -60,7 +62,8 @@ async def resolve(
     if store is None:
         _refuse_memory(request, own, may_recall=recall is not None)
     earlier = recalled if recalled is not None else await _earlier(request, store, owner, limits)
-    own = await _dereferenced(own, earlier, store, owner)
+    recovered_max = limits.recovered_items_max if request.store is not False else 0
+    own = await dereferenced(own, earlier, store, owner, recovered_max=recovered_max)
     if len(earlier) + len(own) > limits.context_items_max < _since_compaction(earlier) + len(own):
         raise invalid(f"The context has more than {limits.context_items_max} items.", "input", "context_too_long")
     if recalled and request.store is not False:  # what is stored must not stand on what is not
@@ -164,26 +167,3 @@ async def _conversation(conversation_id: str, store: Store, owner: str) -> list[
 def unknown_conversation(conversation_id: str) -> ApiError:
     """The conversation that a request names is not there."""
     return not_found(f"Conversation with id '{conversation_id}' not found.")
-
-
-async def _dereferenced(
-    own: list[InputItem], earlier: list[InputItem], store: Store | None, owner: str
-) -> list[InputItem]:
-    """The items with every reference replaced. What the context has already adds nothing, whole or by reference."""
-    if not any(getattr(item, "id", None) for item in own):
-        return own
-    present = {getattr(item, "id", None) for item in earlier} - {None}
-    wanted = {item.id for item in own if isinstance(item, ItemReference) and may_be_id(item.id)} - present
-    found = await store.find_items(owner, wanted) if wanted and store is not None else {}
-    resolved: list[InputItem] = []
-    for index, item in enumerate(own):
-        if getattr(item, "id", None) in present:
-            continue
-        if not isinstance(item, ItemReference):
-            resolved.append(item)
-        elif item.id in found:
-            resolved.append(_decode_item(found[item.id]))
-            present.add(item.id)
-        else:
-            raise invalid(f"Item with id '{item.id}' not found.", f"input[{index}].id", "item_not_found")
-    return resolved
