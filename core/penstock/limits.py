@@ -41,6 +41,8 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     output_bytes_max: Bytes = 64 * 2**20
     """The text, thoughts and arguments of one response, its annotations and logprobs too, in characters."""
 
+    returned_bytes_max: Bytes = 4 * 2**20
+    """The fields of one reply that its upstream wants back in later turns: signatures and the like."""
     recovered_items_max: Count = 128
     """The last items of a request of which the store is asked for what clients do not see of them."""
     noted_models_max: Count = 1_000

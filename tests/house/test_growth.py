@@ -58,6 +58,7 @@ WHILE_A_REQUEST_RUNS = {
     "penstock.calling.pairing._Pairing",
     "penstock.dialects.chat_completions.decode._Calls",
     "penstock.dialects.synthetic.document.Document",
+    "penstock.dialects.chat_completions.extras.ExtrasReader",
     "penstock.dialects.synthetic.heard._Ear",
     "penstock.dialects.synthetic.pattern.Patterns",
     "penstock.dialects.synthetic.plain.Plains",

@@ -245,6 +245,13 @@ CALLING: dict[str, Script] = {
     "call_without_index": one_call(call(None, "", '{"city": ', '"Paris"}', call_id="call_a")),
     "call_without_id": one_call(call(0, "", '{"city": ', '"Paris"}', call_id=None)),
     "call_without_index_or_id": one_call(call(None, "", '{"city": ', '"Paris"}', call_id=None)),
+    "signed_call": one_call(
+        [
+            *call(None, PARIS, call_id="call_a"),
+            chunk({"tool_calls": [{"extra_content": {"google": {"thought_signature": "c2ln"}}}]}),
+        ]
+    ),
+    "one_id": one_call(call(0, PARIS, call_id="call_0") + call(1, OSLO, call_id="call_0"), CALL_PARIS, CALL_OSLO),
     "same_index": one_call(call(0, PARIS, call_id="call_a") + call(0, OSLO, call_id="call_b"), CALL_PARIS, CALL_OSLO),
     "call_finished_as_stop": Script(
         turn(call(0, PARIS, call_id="call_a")), Expect(calls=(CALL_PARIS,), tokens=TOKENS), WITH_WEATHER

@@ -16,6 +16,7 @@ from penstock.wire import Model
 
 from .decode import ChatDecoder
 from .encode import encode, to_json
+from .extras import ExtrasReader
 from .presets import PRESETS, Preset
 from .tokenizers import TOKENIZERS
 from .wire import Options
@@ -45,7 +46,9 @@ class ChatCompletions:
     def decoder(self, turn: Turn) -> ChatDecoder:
         """A decoder for a stream or a whole completion, whichever comes."""
         return ChatDecoder(
-            inline_think=self._options.inline_think, event_bytes_max=self._limits.upstream_event_bytes_max
+            inline_think=self._options.inline_think,
+            event_bytes_max=self._limits.upstream_event_bytes_max,
+            extras=ExtrasReader(self._origin, bytes_max=self._limits.returned_bytes_max),
         )
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes, *, own_key: bool) -> ApiError:

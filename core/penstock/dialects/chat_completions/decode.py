@@ -23,18 +23,23 @@ from penstock.transcript.deltas import (
     UsageDelta,
 )
 from penstock.wire import (
+    UNSET,
     IncompleteReason,
     InputTokensDetails,
     Logprob,
     OutputTokensDetails,
     TopLogprob,
+    UnsetType,
     UrlCitation,
     Usage,
 )
 
 from . import wire
+from .extras import ExtrasReader
+from .packed import packed
 from .think import ThinkSplitter
 
+_decode_details = msgspec.json.Decoder(list[wire.ReasoningDetail] | None).decode
 _decode = msgspec.json.Decoder(wire.ReadReply).decode
 
 _INCOMPLETE: dict[str, IncompleteReason] = {
@@ -49,14 +54,15 @@ _INCOMPLETE: dict[str, IncompleteReason] = {
 class ChatDecoder:
     """One reply. Its first byte tells a stream from a JSON body, since not every backend's headers do."""
 
-    def __init__(self, *, inline_think: bool, event_bytes_max: int) -> None:
+    def __init__(self, *, inline_think: bool, event_bytes_max: int, extras: ExtrasReader | None = None) -> None:
         self.is_done = False
         self._event_bytes_max = event_bytes_max
         self._sse = SseReader(event_bytes_max=event_bytes_max)
         self._begun = b""
         self._body: bytearray | None = None
         self._is_stream = False
-        self._calls = _Calls()
+        self._extras = extras or ExtrasReader("", bytes_max=event_bytes_max)
+        self._calls = _Calls(self._extras)
         self._think = ThinkSplitter() if inline_think else None
         self._unsaid: list[Logprob] = []
         """Those of tokens that made no text yet, being pieces of a character; they are told with the next text."""
@@ -92,6 +98,7 @@ class ChatDecoder:
             out += self._think.close()
         if not self.has_finished:
             raise upstream_failed("The upstream ended its reply before it was finished.")
+        out += self._extras.close()
         out.append(self._finish or Finish())
         return out
 
@@ -149,6 +156,8 @@ class ChatDecoder:
     def _choice(self, choice: wire.ReadChoice, out: list[Delta]) -> None:
         message = choice.delta or choice.message
         if message is not None:
+            if message.extras is not UNSET or message.reasoning_details is not UNSET:
+                self._extras.message(message)
             self._message(message, choice.logprobs, out)
         if choice.finish_reason:
             if choice.finish_reason == "error":
@@ -200,7 +209,7 @@ def _read(data: bytes) -> wire.ReadReply:
     try:
         return _decode(data)
     except msgspec.ValidationError:
-        raise
+        return _decode(packed(data))
     except (msgspec.DecodeError, UnicodeError):  # a character in halves, it may be
         return _decode(mended(data))
 
@@ -208,7 +217,8 @@ def _read(data: bytes) -> wire.ReadReply:
 class _Calls:
     """Tells the calls of a turn apart. The index should do so; where it is missing or repeated, id and name do."""
 
-    def __init__(self) -> None:
+    def __init__(self, extras: ExtrasReader) -> None:
+        self._extras = extras
         self._lanes: dict[int, int] = {}
         self._ids: dict[int, str] = {}
         self._count = 0
@@ -223,6 +233,8 @@ class _Calls:
         if not isinstance(arguments, str):
             arguments = msgspec.json.encode(arguments).decode()
         lane = self._lane(call, function)
+        if call.id or call.extras is not UNSET:
+            self._extras.call(lane, call)
         return ToolCallDelta(lane=lane, call_id=call.id or None, name=function.name or None, arguments=arguments)
 
     def _lane(self, call: wire.ReadToolCall, function: wire.ReadFunction) -> int:
@@ -241,7 +253,8 @@ class _Calls:
         return lane
 
 
-def _details(details: list[wire.ReasoningDetail] | None) -> str:
+def _details(raw: msgspec.Raw | UnsetType) -> str:
+    details = _decode_details(raw) if raw is not UNSET else None
     return "".join(detail.text or detail.summary or "" for detail in details) if details else ""
 
 

@@ -23,6 +23,16 @@ class _Read(msgspec.Struct, kw_only=True):
     """A JSON object that we read; unknown keys are skipped."""
 
 
+EXTRAS = "$extras"
+"""The key under which the unknown keys of an object are packed (`packed`)."""
+
+
+class _ReadWhole(_Read, kw_only=True, forbid_unknown_fields=True):
+    """A JSON object of which unknown keys are returned to the upstream in later turns."""
+
+    extras: msgspec.Raw | UnsetType = msgspec.field(default=UNSET, name=EXTRAS)
+
+
 class Options(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """How one upstream's Chat Completions differ from another's."""
 
@@ -203,18 +213,19 @@ class ChatRequest(_Sent):
     user: str | None = None
 
 
-class ReadFunction(_Read):
+class ReadFunction(_ReadWhole):
     """A function's name and arguments, or pieces of them; some backends send the arguments as an object."""
 
     name: str | None = None
     arguments: str | dict[str, Any] | None = None
 
 
-class ReadToolCall(_Read):
+class ReadToolCall(_ReadWhole):
     """A call, or a piece of one."""
 
     index: int | None = None
     id: str | None = None
+    type: msgspec.Raw | UnsetType = UNSET
     function: ReadFunction | None = None
 
 
@@ -250,14 +261,16 @@ class ReadAnnotation(ReadCitation):
     url_citation: ReadCitation | None = None
 
 
-class ReadMessage(_Read):
+class ReadMessage(_ReadWhole):
     """A whole message, or a piece of one: the fields are the same."""
 
     content: str | list[ReadPart] | None = None
     refusal: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
-    reasoning_details: list[ReasoningDetail] | None = None
+    reasoning_details: msgspec.Raw | UnsetType = UNSET
+    role: msgspec.Raw | UnsetType = UNSET
+    channel: msgspec.Raw | UnsetType = UNSET
     tool_calls: list[ReadToolCall] | None = None
     function_call: ReadFunction | None = None
     annotations: list[ReadAnnotation] | None = None

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from core.kit import Json
@@ -12,6 +13,7 @@ from penstock.errors import ApiError
 from penstock.transcript.deltas import (
     AnnotationDelta,
     Delta,
+    Extras,
     Finish,
     ReasoningDelta,
     RefusalDelta,
@@ -56,6 +58,15 @@ def piece(arguments: Any, name: str | None = None, **fields: Any) -> Json:
     return {"function": {"name": name, "arguments": arguments}, **fields}
 
 
+def extras(calls: dict[int, Json] | None = None, **turn: Any) -> Extras:
+    """What is to be returned with the turn, and with its calls."""
+    return Extras(origin="", turn=raw(turn), calls={lane: raw(fields) for lane, fields in (calls or {}).items()})
+
+
+def raw(fields: Json) -> dict[str, msgspec.Raw]:
+    return {name: msgspec.Raw(json.dumps(value).encode()) for name, value in fields.items()}
+
+
 def call(lane: int, arguments: str = "", name: str | None = None, call_id: str | None = None) -> ToolCallDelta:
     return ToolCallDelta(lane=lane, arguments=arguments, name=name, call_id=call_id)
 
@@ -79,15 +90,42 @@ CHUNKS: dict[str, tuple[list[Json], list[Delta]]] = {
     "reasoning": ([choice({"reasoning": "a"})], [ReasoningDelta("a")]),
     "reasoning_details": (
         [choice({"reasoning_details": [{"text": "a"}, {"summary": "b"}, {"type": "reasoning.encrypted"}]})],
-        [ReasoningDelta("ab")],
+        [
+            ReasoningDelta("ab"),
+            extras(reasoning_details=[{"text": "a"}, {"summary": "b"}, {"type": "reasoning.encrypted"}]),
+        ],
     ),
     "a thought told in every way is told once": (
         [choice({"reasoning_content": "a", "reasoning": "a", "reasoning_details": [{"text": "a"}]})],
-        [ReasoningDelta("a")],
+        [ReasoningDelta("a"), extras(reasoning_details=[{"text": "a"}])],
     ),
     "all at once": (
         [choice({"content": "a", "reasoning": "b", "refusal": "c"})],
         [ReasoningDelta("b"), TextDelta("a"), RefusalDelta("c")],
+    ),
+    "an unknown key of the message": (
+        [choice({"content": "a", "glow": {"lumen": 1.50}, "dark": None, "role": "assistant", "citations": ["u"]})],
+        [TextDelta("a"), extras(glow={"lumen": 1.5})],
+    ),
+    "an unknown key of a call": (
+        [calling(piece("{}", "f", index=0, id="c", signature="s"), piece("{}", "g", index=1, id="d"))],
+        [call(0, "{}", "f", "c"), call(1, "{}", "g", "d"), extras({0: {"signature": "s"}})],
+    ),
+    "an unknown key of a function": (
+        [calling({"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}", "signature": "s"}})],
+        [call(0, "{}", "f", "c"), Extras(origin="", calls={0: {"function": msgspec.Raw(b'{"signature":"s"}')}})],
+    ),
+    "an unknown key of the older form of a call": (
+        [choice({"function_call": {"name": "f", "arguments": "{}", "signature": "s"}})],
+        [call(0, "{}", "f")],
+    ),
+    "one id of two calls": (
+        [calling(piece("{}", "f", index=0, id="c"), piece("{}", "g", index=1, id="c"))],
+        [call(0, "{}", "f", "c"), call(1, "{}", "g", "c"), extras({1: {"id": "c"}})],
+    ),
+    "an unknown key and another choice": (
+        [{"choices": [{"index": 1, "delta": {"glow": 1}}, {"index": 0, "delta": {"content": "a"}}]}],
+        [TextDelta("a")],
     ),
     "a citation": (
         [choice({"annotations": [{"url_citation": {"url": "u", "title": "t", "start_index": 1, "end_index": 2}}]})],
