@@ -16,6 +16,7 @@ from penstock.dialects import synthetic
 from penstock.dialects.chat_completions import ChatCompletions, Options
 from penstock.dialects.responses import Responses
 from penstock.engine import LocalUpstream, Policies, RemoteUpstream, Route, Routes
+from penstock.engine.attempt_log import without_secrets
 from penstock.limits import Limits
 from penstock.origins import Origins
 from penstock.ports import Destination, Dialect, Prompts, Sealer, Store, Transport
@@ -141,6 +142,8 @@ def _route(upstream: UpstreamSettings, settings: Settings, connect: Connect) -> 
         _DIALECTS[upstream.dialect](upstream.options, limits, _origin(upstream)),
         connect(_destination(upstream), limits),
         limits,
+        name=upstream.name,
+        url=upstream.url,
         key=upstream.key,
         headers=upstream.headers.items(),
         context_tokens=upstream.context_tokens,
@@ -148,7 +151,7 @@ def _route(upstream: UpstreamSettings, settings: Settings, connect: Connect) -> 
     return Route(
         name=upstream.name,
         upstream=remote,
-        url=upstream.url,
+        url=without_secrets(upstream.url),
         has_key=upstream.key is not None,
         models=upstream.models,
         aliases=upstream.aliases,

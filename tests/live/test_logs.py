@@ -16,12 +16,13 @@ from requirements import shows
 from support.raw import Connection, ask, post
 from support.scripts import SCRIPTS
 from support.server import PenstockServer
+from support.steps import Expect, Reply, Script
 from support.talk import Talk
 from support.upstream import ScriptedUpstream
 from support.waiting import until
 
 Json = dict[str, Any]
-BANNER = ("models", "listening", "try")
+BANNER = ("models: ", "listening on ", "try: ")
 KEYS = {"sk-first-of-all": "api_keys[0]", "sk-second-of-all": "api_keys[1]", "sk-of-alice": "alice", "sk-wrong": None}
 TOML = """
 log_format = "json"
@@ -266,9 +267,11 @@ def test_no_client_writes_a_line_of_its_own(start: Start, upstream: ScriptedUpst
         send(server, body, "forged-body")
     send(server, {}, "last-of-forged")
     until(lambda: "last-of-forged" in server.log)
-    for written in "".join(server.lines).splitlines()[len(BANNER) :]:
+    for written in "".join(server.lines).splitlines():
         assert written.isprintable()
-        assert re.match(r"\d{4}-\d\d-\d\d \d\d:" if form == "text" else r"\{", written), written
+        assert written.startswith(BANNER) or re.match(r"\d{4}-\d\d-\d\d \d\d:" if form == "text" else r"\{", written), (
+            written
+        )
         assert not written.startswith("2026-01-01")
 
 
@@ -284,3 +287,48 @@ def test_every_line_is_json(start: Start, upstream: ScriptedUpstream) -> None:
     for written in server.lines:
         told = json.loads(written)
         assert {"time", "level", "logger", "message"} <= told.keys()
+
+
+@shows("upstream-errors")
+@pytest.mark.parametrize(("status", "level"), [(400, "info"), (422, "info"), (429, "info"), (404, "warning")])
+@pytest.mark.parametrize("path", ["/responses", "/chat/completions"])
+def test_what_an_upstream_says_of_a_refusal_is_in_the_log(
+    logging_server: PenstockServer, upstream: ScriptedUpstream, status: int, level: str, path: str
+) -> None:
+    said = {"detail": f"no such thing {'long ' * 200}"}
+    model = upstream.add(f"refusing {status} {path}", Script((Reply(status, said),), Expect(http=status)))
+    request_id = f"refused-{status}-{path[1:5]}"
+    fields = {"messages": []} if path == "/chat/completions" else {}
+    assert send(logging_server, {"model": model, **fields}, request_id, path) in (status, 400)
+    access(logging_server, request_id)
+    told = line(logging_server, request_id=request_id, upstream_status=status)
+    assert (told["level"], told["upstream"]) == (level, "default")
+    assert told["url"] == f"{upstream.url}/chat/completions"
+    assert "no such thing long" in told["message"]
+    assert len(told["message"]) < 600
+
+
+@shows("upstream-errors")
+def test_an_upstream_that_is_not_there_is_in_the_log(start: Start) -> None:
+    server = start("--upstream", "http://127.0.0.1:1/v1", "--log-format", "json", PENSTOCK_LIMITS_RETRIES_MAX="0")
+    assert send(server, {}, "no-upstream") == 502
+    told = line(server, request_id="no-upstream", url="http://127.0.0.1:1/v1/chat/completions")
+    assert (told["level"], told["upstream"]) == ("warning", "default")
+    assert told["message"].startswith("upstream default failed: ")
+
+
+@shows("masked-turns")
+@pytest.mark.parametrize("path", ["/responses", "/chat/completions"])
+def test_the_detailed_log_shows_a_turn_without_its_words(start: Start, upstream: ScriptedUpstream, path: str) -> None:
+    server = start("--upstream", upstream.url, "--log-format", "json", "--log-level", "debug")
+    said = "the words of a person"
+    tool = {"type": "function", "name": "get_weather", "parameters": {"type": "object", "title": said}}
+    body: Json = {"input": said, "instructions": said, "tools": [tool], "temperature": 0.25}
+    if path == "/chat/completions":
+        body = {"messages": [{"role": "user", "content": said}], "temperature": 0.25}
+    assert send(server, body, f"masked-{path[1:5]}", path) == 200
+    access(server, f"masked-{path[1:5]}")
+    [told] = [one for one in lines(server, request_id=f"masked-{path[1:5]}") if "body" in one]
+    assert (told["level"], told["body"]["model"], told["body"]["temperature"]) == ("debug", "text", 0.25)
+    assert told["body"]["messages"][-1] == {"role": "user", "content": f"<{len(said)} chars>"}
+    assert said not in server.log

@@ -302,4 +302,11 @@ REQUIREMENTS = (
     Requirement("only-model", "The only model of the only upstream serves requests that name none.", _ATTACKS),
     Requirement("unknown-model", "Who asks for an unknown model is told which there are.", _ATTACKS),
     Requirement("readiness", "A server is not ready while no upstream answers, unless a setting says so.", _ATTACKS),
+    Requirement(
+        "upstream-errors",
+        "What an upstream says when it refuses or fails is in the log, cut, with its status and its address, "
+        "without any key.",
+        _ATTACKS,
+    ),
+    Requirement("masked-turns", "The detailed log shows each turn as it is sent, and none of its words.", _ATTACKS),
 )

@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 
 import msgspec
 
+from penstock.ports import HttpReply
+
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\],:]|null', re.DOTALL)
 _OPENS, _CLOSES = frozenset(b"{["), frozenset(b"}]")
 _TRANSFER = frozenset({"content-length", "content-encoding"})
@@ -70,3 +72,26 @@ class KeptReply:
 
     async def _told(self) -> AsyncIterator[bytes]:
         yield self._body
+
+
+class PeekedReply:
+    """A reply whose first bytes were read ahead of whoever reads it."""
+
+    def __init__(self, reply: HttpReply, first: bytes) -> None:
+        self.status = reply.status
+        self.headers = reply.headers
+        self._reply = reply
+        self._first = first
+        self._chunks = aiter(reply)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """The first bytes, then those that follow."""
+        first, self._first = self._first, b""
+        return first or await anext(self._chunks)
+
+    async def aclose(self) -> None:
+        """Close the reply."""
+        await self._reply.aclose()

@@ -122,7 +122,6 @@ class Pool:
             try:
                 return await self._attempt(ask, member, ticket, tries, self._head_s(stream) if has_others else None)
             except NotTaken as error:
-                _log.info("upstream %s did not take a request: %s", member.breaker.name, error)
                 refusals = [untraced(error)]
                 if error.again and tries < self._limits.retries_max:
                     queue.append((member, tries + 1))

@@ -7,7 +7,6 @@ the pool decides. It never reads a delta.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import TypeVar
 
@@ -33,13 +32,12 @@ from penstock.secrets import Secret
 from penstock.transcript.deltas import Delta
 from penstock.wire import Model
 
+from .attempt_log import AttemptLog
 from .estimate import has_media
-from .parcels import KeptReply, readdressed
+from .parcels import KeptReply, PeekedReply, readdressed
 from .sizes import ContextSizes, ContextTokens
 
 T = TypeVar("T")
-
-_log = logging.getLogger("penstock.upstream")
 
 _TRY_AGAIN = frozenset({500, 502, 503, 504})
 _HEALTH: dict[int, Health] = {500: "unknown", 502: "sick", 503: "sick", 504: "sick"}
@@ -56,6 +54,8 @@ class RemoteUpstream:
         transport: Transport,
         limits: Limits,
         *,
+        name: str = "default",
+        url: str = "",
         key: Secret | None = None,
         headers: Iterable[tuple[str, Secret]] = (),
         context_tokens: ContextTokens | None = None,
@@ -63,6 +63,7 @@ class RemoteUpstream:
         self._dialect = dialect
         self._transport = transport
         self._limits = limits
+        self._attempts = AttemptLog(name, url)
         self._key = key
         self._headers = list(headers)
         self._sizes = ContextSizes(context_tokens, self._read_sizes)
@@ -106,8 +107,8 @@ class RemoteUpstream:
         reply = await self._exchange(request, parcel.bearer)
         is_about_us = reply.status in _KEY_REFUSED and not self._is_own_key(parcel.bearer)
         if reply.status >= 500 or reply.status == 429 or is_about_us:
-            raise await self._refusal(reply, parcel.bearer)
-        return reply
+            raise await self._refusal(request, reply, parcel.bearer)
+        return reply if reply.status < 400 else await self._peeked(request, reply)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -142,21 +143,34 @@ class RemoteUpstream:
         reply = await self._exchange(request, bearer)
         if 200 <= reply.status < 300:
             return reply
-        raise await self._refusal(reply, bearer)
+        raise await self._refusal(request, reply, bearer)
 
     async def _exchange(self, request: HttpRequest, bearer: Secret | None) -> HttpReply:
         """The reply to one attempt, whatever it says. Raises `NotTaken`."""
+        self._attempts.sent(request)
         request.headers += _credentials(self._key or bearer, self._headers)
         try:
             async with asyncio.timeout(request.head_s):
                 return await self._transport.send(request)
         except TransportError as error:
+            self._attempts.lost(request, str(error))
             raise NotTaken(_unreachable(error), "sick", again=not error.timed_out) from None
         except TimeoutError:
+            self._attempts.lost(request, f"no answer within {request.head_s:g} s")
             late = upstream_failed(f"The upstream did not answer within {request.head_s:g} s.", status=504)
             raise NotTaken(late, "sick", again=False) from None
 
-    async def _refusal(self, reply: HttpReply, bearer: Secret | None) -> ApiError:
+    async def _peeked(self, request: HttpRequest, reply: HttpReply) -> HttpReply:
+        """A refusal that is passed on as it is, and logged by its beginning. Raises `NotTaken`."""
+        try:
+            first = await anext(aiter(reply), b"")
+        except TransportError as error:
+            await reply.aclose()
+            raise NotTaken(_unreachable(error), "sick", again=False) from None
+        self._attempts.refused(request, reply.status, first)
+        return PeekedReply(reply, first)
+
+    async def _refusal(self, request: HttpRequest, reply: HttpReply, bearer: Secret | None) -> ApiError:
         """What a reply means that is not a good one; it is read and closed."""
         try:
             body = await _read(reply, self._limits.upstream_error_bytes_max)
@@ -164,8 +178,7 @@ class RemoteUpstream:
             body = b""
         finally:
             await reply.aclose()
-        if reply.status >= 500:
-            _log.warning("upstream failed with status %d: %.500r", reply.status, body)
+        self._attempts.refused(request, reply.status, body)
         error = self._dialect.error(reply.status, reply.headers, body, own_key=self._is_own_key(bearer))
         if error.status < 500 and error.status != 429:
             return Refused(error, upstream_status=reply.status)

@@ -18,6 +18,8 @@ _TOOL = "tools."
 """How the name of a hosted tool begins that is not there."""
 _CHARS_MAX = 200
 """How much of a name is told that a client made up."""
+_MESSAGE_CHARS_MAX = 500
+"""How much is told of why a request failed."""
 _NAMES_MAX = 32
 """How many of them are told."""
 _IN_THE_LINE = ("method", "path", "status")
@@ -86,5 +88,5 @@ def _log_failure(record: AccessRecord, failure: Failure) -> None:
     }
     fields = {name: value for name, value in about.items() if value not in (None, "")}
     how = "failed" if failure.status >= 500 or record.response_status else "refused"
-    message = f"{how}: {failure.message}" if failure.message else how
+    message = f"{how}: {failure.message[:_MESSAGE_CHARS_MAX]}" if failure.message else how
     _log.log(level, "%s", message, extra={"fields": fields})
