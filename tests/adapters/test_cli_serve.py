@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from http.client import HTTPResponse
 from pathlib import Path
@@ -22,6 +22,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+
+from requirements import shows
 
 ROOT = Path(__file__).parents[2]
 SOON_S = 15.0
@@ -37,6 +39,14 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": str(os.getpid()).encode()})
 
 
+class SlowEnd:
+    """Something that holds up the end of the interpreter, when it takes its modules apart."""
+
+    def __del__(self, write: Any = os.write, sleep: Any = time.sleep, pid: Any = os.getpid) -> None:
+        write(2, f"ending {pid()}\n".encode())
+        sleep(0.5)
+
+
 def stubbed_penstock(fault: str) -> int:
     stub: Any = ModuleType("penstock_adapters.starlette")
 
@@ -48,7 +58,9 @@ def stubbed_penstock(fault: str) -> int:
     stub.create_app = create_app
     stub.STORES = {}
     sys.modules["penstock_adapters.starlette"] = stub
-    if fault:
+    if fault == "slow end":
+        stub.slow_end = SlowEnd()
+    elif fault:
         sys.modules[fault] = None  # type: ignore[assignment]
 
     from penstock_adapters.cli import main
@@ -59,11 +71,11 @@ def stubbed_penstock(fault: str) -> int:
 class Penstock:
     """A server with the app above; `lines` are what it said so far."""
 
-    def __init__(self, *argv: str, fault: str = "", **env: str) -> None:
+    def __init__(self, *argv: str, fault: str = "", before: Sequence[str] = (), **env: str) -> None:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("PENSTOCK_")}
-        roots = os.pathsep.join([str(ROOT / "core"), str(ROOT / "adapters")])
+        roots = os.pathsep.join(str(ROOT / root) for root in ("core", "adapters", "tests"))
         self.process = subprocess.Popen(
-            [sys.executable, __file__, fault, *argv],
+            [*before, sys.executable, __file__, fault, *argv],
             env=clean | {"PYTHONPATH": roots, "PENSTOCK_STORE": "none://", "PENSTOCK_SEAL_KEYS": "A" * 43} | env,
             stderr=subprocess.PIPE,
             text=True,
@@ -94,8 +106,8 @@ class Penstock:
 
 
 @contextmanager
-def penstock(*argv: str, fault: str = "", **env: str) -> Iterator[Penstock]:
-    running = Penstock("serve", "--port", "0", *argv, fault=fault, **env)
+def penstock(*argv: str, fault: str = "", before: Sequence[str] = (), **env: str) -> Iterator[Penstock]:
+    running = Penstock("serve", "--port", "0", *argv, fault=fault, before=before, **env)
     try:
         yield running
     finally:
@@ -191,6 +203,7 @@ def test_a_stream_that_does_not_end_is_cut(workers: str) -> None:
         assert "Traceback" not in "".join(server.lines)
 
 
+@shows("signals", "interrupted-twice")
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize("whole_group", [False, True], ids=["process", "terminal"])
 def test_who_asks_twice_is_in_a_hurry(workers: str, whole_group: bool) -> None:
@@ -206,6 +219,55 @@ def test_who_asks_twice_is_in_a_hurry(workers: str, whole_group: bool) -> None:
             os.kill(pid, signal.SIGINT)
             assert server.end() == 0
             assert time.monotonic() - began < 5
+        said = "".join(server.lines)
+        assert "interrupted again: the server ends at once, and cuts 1 stream\n" in said
+        assert "Traceback" not in said
+
+
+@shows("signals")
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_terminal_that_goes_stops_it_in_order(workers: str) -> None:
+    with penstock("--workers", workers) as server:
+        with get(f"{server.listening()}/10") as stream:
+            stream.read(1)
+            os.kill(-server.process.pid, signal.SIGHUP)
+            assert len(stream.read()) > 99
+        assert server.end() == 0
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_nohup_keeps_it_when_the_terminal_goes(workers: str) -> None:
+    with penstock("--workers", workers, before=("nohup",)) as server:
+        url = server.listening()
+        os.kill(-server.process.pid, signal.SIGHUP)
+        time.sleep(0.5)
+        get(url).close()
+        assert server.end(signal.SIGTERM) == 0
+
+
+@shows("stopped-is-stopped")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_signal_that_comes_while_the_interpreter_ends_changes_nothing(number: int, workers: str) -> None:
+    with penstock("--workers", workers, fault="slow end") as server:
+        get(server.listening()).close()
+        server.process.send_signal(signal.SIGTERM)
+        for _ in range(1 if workers == "1" else 3):
+            pid = int(server.until(r"ending (\d+)")[1])
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+        assert server.end() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_two_signals_while_it_starts(number: int) -> None:
+    """However early: there is no traceback, and no end by a signal once it has begun to heed them."""
+    with penstock(fault="slow end") as server:
+        server.until(r"models:|listening")
+        server.process.send_signal(number)
+        server.until(r"ending (\d+)")
+        server.process.send_signal(number)
+        assert server.end() == 0
         assert "Traceback" not in "".join(server.lines)
 
 

@@ -371,10 +371,10 @@ BEHAVIOURS = (
     ),
     Behaviour(
         "signals",
-        "SIGTERM, Ctrl-C",
+        "SIGTERM, Ctrl-C, SIGHUP (but under `nohup`)",
         f"no further connections; requests may go on for `drain_s` ({Settings().drain_s:g} s), and what is left "
         "then ends `response.incomplete` with the reason null, or with 503 `server_stopping` where there is no reply "
-        "yet; background work is left to other replicas",
+        "yet; background work is left to other replicas. A second Ctrl-C says what it cuts, and ends at once",
     ),
     Behaviour(
         "error-events",

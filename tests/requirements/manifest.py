@@ -111,6 +111,16 @@ REQUIREMENTS = (
         "openai-node 1983; openai-ruby 548",
     ),
     Requirement(
+        "interrupted-twice",
+        "A second Ctrl-C says how many requests and streams it cuts, and ends the server at once.",
+        _ATTACKS,
+    ),
+    Requirement(
+        "stopped-is-stopped",
+        "A signal that comes when the server has stopped changes nothing: the exit code is 0.",
+        _ATTACKS,
+    ),
+    Requirement(
         "starts-again",
         "A service that was closed begins again with the next request, in the same event loop or another.",
         "mangum 341; attacks of our own, November 2026",

@@ -7,7 +7,6 @@ is imported when it is needed, so that a mistake is told at once.
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from penstock_adapters.state import with_seal_keys, with_store
 
 from .init import CLIENTS, init
 from .parsing import Parser
+from .signals import ignore_stop, on_stop
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -198,8 +198,7 @@ def _prompts(options: argparse.Namespace) -> int:
 
 def _serve(options: argparse.Namespace) -> int:
     settings = _settings(options)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _leave)
+    on_stop(_leave)
     create_app = _import_app()
     from penstock.assembly import open_store
     from penstock_adapters.starlette import STORES
@@ -214,7 +213,8 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    """To be told to stop while it starts is no failure."""
+    """A signal that comes while the server starts is no failure, and neither is a second one."""
+    ignore_stop()
     raise SystemExit(0)
 
 

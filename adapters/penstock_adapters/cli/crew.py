@@ -15,8 +15,8 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
-STOP = (signal.SIGINT, signal.SIGTERM)
-"""What asks a server to stop."""
+from .signals import ignore_stop, stop_signals
+
 _REPLACE_S = 0.5
 """The wait before a worker is replaced, so that one that always dies is not forked over and over."""
 
@@ -40,25 +40,26 @@ class Crew:
 
     def work(self) -> int:
         """The exit code, of the crew in this process and of `serve` in each of its workers."""
-        outside = {number: signal.signal(number, self._stop) for number in STOP}
+        outside = {number: signal.signal(number, self._stop) for number in stop_signals()}
         while self._places or not self._stopping:
             for place in set(range(self._size)) - set(self._places.values()):
                 if not self._stopping and self._fork(place, outside):
                     return self._serve(self._take(place))
             if self._places:
                 self._bury(*os.wait())
+        ignore_stop()
         return self._code
 
     def _fork(self, place: int, outside: Mapping[signal.Signals, Any]) -> bool:
         """Whether this is the new worker. No signal comes between the fork and what must know of it."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
+        signal.pthread_sigmask(signal.SIG_BLOCK, outside)
         pid = os.fork()
         if pid:
             self._places[pid] = place
         else:
             for number, handle in outside.items():
                 signal.signal(number, handle)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, outside)
         return pid == 0
 
     def _take(self, place: int) -> socket.socket:

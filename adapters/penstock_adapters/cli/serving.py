@@ -13,7 +13,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, TypeAlias
 
@@ -23,15 +24,17 @@ from penstock.engine import Said
 from penstock.settings import Settings, SettingsError
 from penstock.telemetry import configure_logging
 
-from .crew import STOP, Crew
+from .crew import Crew
 from .greeting import greeting, listening
 from .listening import listen, listen_together
+from .signals import ignore_stop, on_stop
 
 CreateApp: TypeAlias = Callable[[Settings], Any]
 """Makes an ASGI application of the settings."""
 Greet: TypeAlias = Callable[[Sequence[Said]], None]
 """Tells whoever started the server what its upstreams said."""
 
+_log = logging.getLogger("penstock.serving")
 _banner = logging.getLogger("penstock.banner")
 
 _KEEP_ALIVE_S = 75
@@ -111,10 +114,30 @@ class _Server(uvicorn.Server):
         """What the app offers to a server that knows it, or None."""
         return getattr(getattr(self.config.app, "state", None), name, None)
 
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Unlike uvicorn's, signals have no effect once the server has stopped, and none is raised again."""
+        on_stop(self.handle_exit)
+        try:
+            yield
+        finally:
+            ignore_stop()
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop in order; at once, where somebody is in a hurry who has asked for it before."""
         if self.should_exit and sig == signal.SIGINT:
+            with suppress(Exception):  # nothing may be in the way of the end
+                _log.warning("interrupted again: the server ends at once, and cuts %s", _counted(self._cut()))
             os._exit(0)
         super().handle_exit(sig, frame)
+
+    def _cut(self) -> dict[str, int]:
+        """How many of what would not have its end."""
+        cycles = [getattr(connection, "cycle", None) for connection in self.server_state.connections]
+        open_cycles = [cycle for cycle in cycles if cycle is not None and not cycle.response_complete]
+        begun = sum(cycle.response_started for cycle in open_cycles)
+        sockets = sum(not hasattr(connection, "cycle") for connection in self.server_state.connections)
+        return {"request": len(open_cycles) - begun, "stream": begun, "WebSocket connection": sockets}
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """uvicorn tells an app nothing of a signal until all its streams have ended, so the server does."""
@@ -186,10 +209,14 @@ def _calm_the_collector() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
+def _counted(counts: Mapping[str, int]) -> str:
+    """Such as `1 request and 2 streams`."""
+    return " and ".join(f"{n} {what}{'s' * (n != 1)}" for what, n in counts.items() if n) or "nothing"
+
+
 def _run(server: _Server, listener: socket.socket) -> int:
     """Serve until told to stop. From here on that raises nothing, before uvicorn listens to signals and after."""
-    for number in STOP:
-        signal.signal(number, server.handle_exit)
+    on_stop(server.handle_exit)
     _calm_the_collector()
     server.run([listener])
     return 0
