@@ -90,10 +90,16 @@ def test_without_one_it_is_estimated_and_says_so(server: PenstockServer, upstrea
     assert not upstream.requests
 
 
-def test_a_tokenizer_that_is_not_there(start: Start, upstream: ScriptedUpstream) -> None:
-    server = start(toml=TOML.format(url=f"{upstream.url}/deep", tokenizer="vllm"))
-    told = post(server.url, {"model": "text", "input": "Hello?"}, PATH)
-    assert (told.status, told.error["code"]) == (404, "model_not_found")
+@shows("tokenizer-routes")
+@pytest.mark.parametrize("tokenizer", ["vllm", "llama.cpp"])
+def test_a_tokenizer_that_is_not_there(start: Start, upstream: ScriptedUpstream, tokenizer: str) -> None:
+    """The estimate takes its place, marked as ever."""
+    server = start(toml=TOML.format(url=f"{upstream.url}/deep", tokenizer=tokenizer))
+    request = {"model": "text", "input": "Hello?"}
+    told = post(server.url, request, PATH)
+    assert (told.status, told.body["estimated"]) == (200, True)
+    estimated = start("--upstream", upstream.url)
+    assert told.body["input_tokens"] == post(estimated.url, request, PATH).body["input_tokens"]
 
 
 def test_its_mistakes_are_those_of_a_request(server: PenstockServer) -> None:

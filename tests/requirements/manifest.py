@@ -28,6 +28,11 @@ REQUIREMENTS = (
         _ATTACKS,
     ),
     Requirement(
+        "tokenizer-routes",
+        "A tokenizer's route that the upstream lacks is no error: the estimate takes its place.",
+        "seen with llama-cpp-python 0.3.36",
+    ),
+    Requirement(
         "mistaken-settings",
         "A mistake in a flag, a variable or the file is one line with what was meant, and its line in the file.",
         _ATTACKS,

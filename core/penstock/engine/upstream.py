@@ -43,6 +43,7 @@ _TRY_AGAIN = frozenset({500, 502, 503, 504})
 _HEALTH: dict[int, Health] = {500: "unknown", 502: "sick", 503: "sick", 504: "sick"}
 """What a status tells of the upstream; with any other it is well. A 500 may be the request's doing."""
 _KEY_REFUSED = frozenset({401, 403})
+_NO_ROUTE = frozenset({404, 405, 501})
 
 
 class RemoteUpstream:
@@ -87,9 +88,17 @@ class RemoteUpstream:
         return self._dialect.decode_models(await self._ask(self._dialect.models_request(), bearer))
 
     async def count_tokens(self, turn: Turn) -> int | None:
-        """Ask the upstream's tokenizer, if it has one and there is nothing but text to count. Raises `ApiError`."""
+        """Ask the upstream's tokenizer, if it has one and there is nothing but text to count. Raises `ApiError`.
+
+        A preset may promise routes that a server of its kind lacks, such as llama.cpp's behind `llama_cpp.server`.
+        """
         exchange = None if has_media(turn) else self._dialect.count(turn)
-        return None if exchange is None else await self._converse(exchange, turn.bearer)
+        try:
+            return None if exchange is None else await self._converse(exchange, turn.bearer)
+        except Refused as refusal:
+            if refusal.upstream_status in _NO_ROUTE:
+                return None
+            raise
 
     async def context_tokens(self, model: str, bearer: Secret | None) -> int | None:
         """As configured, or as the upstream's list of models tells. Raises `ApiError`."""
