@@ -41,7 +41,9 @@ def servers() -> Iterator[dict[str, PenstockServer]]:
 
 
 @pytest.fixture
-def start(servers: dict[str, PenstockServer], request: pytest.FixtureRequest) -> Iterator[Start]:
+def start(
+    servers: dict[str, PenstockServer], upstream_of_all: ScriptedUpstream, request: pytest.FixtureRequest
+) -> Iterator[Start]:
     """`start(*arguments, toml=…, door=…, PENSTOCK_…=…)`: a server of that kind.
 
     What it logs is shown where a test fails.
@@ -52,7 +54,9 @@ def start(servers: dict[str, PenstockServer], request: pytest.FixtureRequest) ->
         kind = repr((arguments, toml, door.__name__, sorted(env.items())))
         if kind not in servers:
             fresh = door(*arguments, toml=toml, env=SOON | env)
+            known = len(upstream_of_all.requests)
             fresh.start()
+            del upstream_of_all.requests[known:]  # a server that starts asks what is served
             servers[kind] = fresh
         used.setdefault(servers[kind], len(servers[kind].lines))
         return servers[kind]
