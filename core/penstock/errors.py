@@ -71,6 +71,10 @@ class ApiError(Exception):
         """The `error` of a failed Response, by a code that the SDKs know."""
         if self.status == 429:
             return ResponseError(code="rate_limit_exceeded", message=self.message)
+        if (
+            self.code == "context_length_exceeded"
+        ):  # OpenAI's list of codes lacks it, its server sends it: agents compact
+            return ResponseError(code=self.code, message=self.message)
         code = "invalid_prompt" if 400 <= self.status < 500 else "server_error"
         return ResponseError(code=code, message=self.message)
 

@@ -1,39 +1,25 @@
 """Replies that every upstream of OpenAI's family has in common: errors by status and body, and the list of models.
 
-It knows how backends tell of errors. A key or an address of the upstream is never repeated to a client.
+It knows what an error means to the client. A key or an address of the upstream is never repeated to a client.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 
 from penstock.errors import ApiError, rate_limited, upstream_failed
+from penstock.too_long import is_too_long
+from penstock.upstream_errors import UpstreamError, read_body
 from penstock.wire import Model, Unknown
 
-_MESSAGE_CHARS_MAX = 2_000
 _RETRY_DEFAULT_S = 1.0
-_CONTEXT = re.compile(r"context.{0,20}(length|window|size)|too many tokens|exceeds?.{0,40}context", re.IGNORECASE)
-
-
-class ReadError(msgspec.Struct, kw_only=True):
-    """An error object."""
-
-    message: str | None = None
-    type: str | None = None
-    param: str | None = None
-    code: str | int | None = None
-
-
-class _ReadReply(msgspec.Struct, kw_only=True):
-    """The body of an error reply."""
-
-    error: ReadError | str | None = None
-    message: str | None = None
-    detail: Any = None
+_RATE = re.compile(r"rate.?limit|throttl|too.?many.?requests|resource.?exhausted", re.IGNORECASE)
+"""What is in the codes and types of errors that say to come again later."""
+_REFUSALS = frozenset((400, 404, 409, 413, 415, 422))
+"""The statuses within an error that put the blame on the request."""
 
 
 class _ReadModelMeta(msgspec.Struct, kw_only=True):
@@ -99,59 +85,47 @@ def _listed(body: bytes) -> list[tuple[_ReadModel, msgspec.Raw]]:
 
 def reply_error(status: int, headers: Mapping[str, str], body: bytes, *, own_key: bool) -> ApiError:
     """An error reply. `own_key` tells that the client's own key was used, so that a refusal of it is the client's."""
-    told = _read(body)
+    told = read_body(body)
     message = told.message or f"The upstream answered with status {status}."
-    code = str(told.code) if told.code is not None else None
     if status in (401, 403):
         return _refused(status, own_key=own_key)
     if status == 429:
         return rate_limited(message, _retry_after_s(headers))
+    if is_too_long(message, told.code, told.type):
+        return _too_long(message)
     if 400 <= status < 500 and status not in (404, 405, 408):
-        return _client_error(message, told.param, code)
+        return _refused_request(message, told)
     if status == 404:
-        return ApiError(f"The upstream does not know this: {message}", status=404, code=code or "model_not_found")
+        message = f"The upstream does not know this: {message}"
+        return ApiError(message, status=404, code=told.code or "model_not_found")
     # what a server says of its own failures is for its operator: stacks, paths
     return upstream_failed(f"The upstream failed with status {status}.", status=status if status in (503, 504) else 502)
 
 
-def told_error(error: ReadError) -> ApiError:
+def told_error(told: UpstreamError) -> ApiError:
     """An error told with status 200, whole or in the middle of a stream."""
-    message = _short(error.message) or "The upstream met an error."
-    if error.code in (429, "429", "rate_limit_exceeded"):
+    message = told.message or "The upstream met an error."
+    if is_too_long(message, told.code, told.type):
+        return _too_long(message)
+    if told.status == 429 or _RATE.search(f"{told.code} {told.type}"):
         return rate_limited(message, _RETRY_DEFAULT_S)
-    if error.type == "invalid_request_error" or error.code in (400, "400"):
-        return _client_error(message, error.param, None)
+    if told.type == "invalid_request_error" or told.status in _REFUSALS:
+        return _refused_request(message, told)
     return upstream_failed(message)
 
 
-def _client_error(message: str, param: str | None, code: str | None) -> ApiError:
-    if _CONTEXT.search(message):
-        return ApiError(message, code="context_length_exceeded", param="input")
-    return ApiError(f"The upstream refused the request: {message}", param=param, code=code)
+def _too_long(message: str) -> ApiError:
+    return ApiError(message, code="context_length_exceeded", param="input")
+
+
+def _refused_request(message: str, told: UpstreamError) -> ApiError:
+    return ApiError(f"The upstream refused the request: {message}", param=told.param, code=told.code)
 
 
 def _refused(status: int, *, own_key: bool) -> ApiError:
     if own_key:
         return ApiError("The upstream refused the API key that was given.", status=status, code="invalid_api_key")
     return upstream_failed("The upstream refused the server's credentials.", retriable=False)
-
-
-def _read(body: bytes) -> ReadError:
-    """The error in a body of any form; none in a page of HTML."""
-    try:
-        reply = msgspec.json.decode(body, type=_ReadReply)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return ReadError()
-    error = reply.error
-    if not isinstance(error, ReadError):
-        detail = reply.detail if isinstance(reply.detail, str) else None
-        error = ReadError(message=error or reply.message or detail)
-    error.message = _short(error.message)
-    return error
-
-
-def _short(message: str | None) -> str | None:
-    return message[:_MESSAGE_CHARS_MAX] if message else None
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float:

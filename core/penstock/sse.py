@@ -9,9 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from msgspec import json
+
 from penstock import lossless
 from penstock.errors import upstream_failed
 from penstock.wire import Event, UnknownEvent
+
+_FIELDS = frozenset((b"", b"id", b"retry"))
+"""The names of lines that say nothing to us; that of a comment is empty."""
+_STRAY_BYTES_MAX = 2_000
 
 DONE = b"data: [DONE]\n\n"
 HEARTBEAT = b": ping\n\n"
@@ -50,9 +56,17 @@ def _unknown_head(name: str) -> bytes:
 
 
 class SseReader:
-    """Bytes in, the data of each event out. An event of over `event_bytes_max` bytes is the upstream's fault."""
+    """Bytes in, the data of each event out. An event of over `event_bytes_max` bytes is the upstream's fault.
 
-    def __init__(self, *, event_bytes_max: int) -> None:
+    With `wraps_errors`, what is an error by its place, and maybe not by its data, is given as `{"error": …}`: the data
+    of an event named `error`, and a line that begins with `error:`.
+    """
+
+    def __init__(self, *, event_bytes_max: int, wraps_errors: bool = False) -> None:
+        self.stray = b""
+        """The first line that is no field of an event, as far as it helps to tell what was sent instead of a stream."""
+        self._wraps_errors = wraps_errors
+        self._is_error = False
         self._event_bytes_max = event_bytes_max
         self._rest = bytearray()
         self._data: list[bytes] = []
@@ -77,7 +91,7 @@ class SseReader:
         *lines, rest = text.split(b"\n")
         self._rest = bytearray(rest + held)
         events = self._take(lines)
-        self._is_clean = not (self._rest or self._data)
+        self._is_clean = not (self._rest or self._data or self._is_error)
         self._check_size()
         return events
 
@@ -126,8 +140,28 @@ class SseReader:
                 value = line[6:] if line.startswith(b"data: ") else line[5:]
                 self._data.append(value)
                 self._data_bytes += len(value) + 1  # lines without anything in them add up too
-            elif not line and self._data:
-                events.append(b"\n".join(self._data))
-                self._data = []
-                self._data_bytes = 0
+            elif line:
+                events += self._other_line(line)
+            elif self._data or self._is_error:
+                data = b"\n".join(self._data)
+                events.append(_wrapped(data) if self._is_error else data)
+                self._data, self._data_bytes, self._is_error = [], 0, False
         return events
+
+    def _other_line(self, line: bytes) -> list[bytes]:
+        """A line that is no data: the name of the event, or something that stands where none of its fields does."""
+        name, colon, value = line.partition(b":")
+        if name == b"event":
+            self._is_error = self._wraps_errors and value.strip() == b"error"
+        elif name == b"error" and colon and self._wraps_errors:
+            return [_wrapped(value)]
+        elif name not in _FIELDS and not self.stray:
+            self.stray = line[:_STRAY_BYTES_MAX]
+        return []
+
+
+def _wrapped(data: bytes) -> bytes:
+    """An error as one object, whether its data is JSON or plain words."""
+    data = data.strip()
+    is_json = data.startswith((b"{", b"[", b'"'))
+    return b'{"error":%b}' % (data if is_json else json.encode(data.decode(errors="replace")))

@@ -17,6 +17,8 @@ _CONTAINERS = {"dict", "set", "deque", "defaultdict", "OrderedDict", "WeakSet", 
 
 WHILE_THE_SERVER_RUNS = {
     "penstock.dialects.responses.Responses._unsealing": "noted_models_max names of at most 200 characters",
+    "penstock.lenient._type_of": "the structs of the code",
+    "penstock.dialects.chat_completions.notes.UnknownWords._logged": "100 words of at most 100 characters",
     "penstock.engine.background.Background._claims": "one of each response that runs or waits here",
     "penstock.engine.background.Background._runs": "background_runs_max",
     "penstock.engine.background.Background._tasks": "background_runs_max",
@@ -56,9 +58,10 @@ WHILE_THE_SERVER_RUNS = {
 
 WHILE_A_REQUEST_RUNS = {
     "penstock.calling.pairing._Pairing",
-    "penstock.dialects.chat_completions.decode._Calls",
     "penstock.dialects.synthetic.document.Document",
     "penstock.dialects.chat_completions.extras.ExtrasReader",
+    "penstock.dialects.chat_completions.calls.CallReader",
+    "penstock.dialects.chat_completions.messages.MessageReader",
     "penstock.dialects.synthetic.heard._Ear",
     "penstock.dialects.synthetic.pattern.Patterns",
     "penstock.dialects.synthetic.plain.Plains",

@@ -78,8 +78,32 @@ BEHAVIOURS = (
         "`response.failed`: it was cut. One of the two is enough to end well",
     ),
     Behaviour(
+        "empty-answers",
+        "an upstream that says nothing",
+        "without any message (no bytes, `[DONE]` alone, no choices): 502, or `response.failed`; a message without "
+        "text that ends with `stop`: `completed` with an empty `output`",
+    ),
+    Behaviour(
+        "finish-reasons",
+        "finish reasons by other names",
+        "those of well-known providers count as what they mean: `incomplete` for a limit or a filter, `failed` for "
+        "an error; `options.finish_reasons` adds to them; an unknown one is `completed`, and logged once",
+    ),
+    Behaviour(
+        "answered-media",
+        "images and speech in the answer of a chat upstream",
+        "an image is an `image_generation_call`, or a link in the text where only its address came; speech is its "
+        "transcript as text, and in a stream `response.audio.*` events with the sound; where nothing of an answer "
+        "can be shown, a text names its parts",
+    ),
+    Behaviour(
+        "too-long-amid",
+        "an input that is too long, told by whatever words or amid a stream",
+        "`context_length_exceeded`, in `response.failed` too, so that agents compact",
+    ),
+    Behaviour(
         "estimated-usage",
-        "usage that the upstream does not tell",
+        "usage that the upstream does not tell, or not in numbers",
         f"estimated (four bytes a token, an image {IMAGE_TOKENS}, a file or a sound {FILE_TOKENS:,}), marked "
         '`"estimated": true`',
     ),

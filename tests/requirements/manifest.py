@@ -276,6 +276,43 @@ REQUIREMENTS = (
     Requirement("quirk-framing", "CRLF, data: without a space, comments, events cut anywhere.", _UPSTREAMS),
     Requirement("quirk-thoughts", "Thoughts have three field names, or stand in <think> within the text.", _UPSTREAMS),
     Requirement("quirk-errors", "An error may be a 200 with an error object, or a page of HTML.", _UPSTREAMS),
+    Requirement(
+        "odd-calls",
+        "Calls that share an index, change their ids or have numbers for names are told apart, and never made one.",
+        "vercel/ai 18440; ollama 15457; litellm 33678; LocalAI 9722",
+    ),
+    Requirement(
+        "odd-usage",
+        "Usage in odd numbers or by other names costs no answer; cached tokens are counted by any name.",
+        f"litellm 28070; {_UPSTREAMS}",
+    ),
+    Requirement(
+        "odd-finishes",
+        "A finish reason by any name means a whole answer, one that was cut, or a failure; an unknown one is logged.",
+        "opencode 18813, 44641; textgen 7257",
+    ),
+    Requirement("thoughts-as-parts", "Thoughts that stand in content parts are thoughts.", "litellm 16272; pi 1750"),
+    Requirement("media-in-answers", "Images and speech of an answer are told, or named.", "pi 5930"),
+    Requirement(
+        "whole-message-last",
+        "A whole message behind its pieces is told once.",
+        "hermes-browser-extension 11",
+    ),
+    Requirement(
+        "nothing-is-failed",
+        "A reply without any message is a failure, and no empty answer.",
+        "hermes-agent 65631, 68451",
+    ),
+    Requirement(
+        "error-shapes",
+        "An error of an upstream is told in its own words, in whatever shape and frame it comes.",
+        "hermes-agent 58017, 68451; opencode 17762",
+    ),
+    Requirement(
+        "too-long-by-any-words",
+        "An input that is too long is context_length_exceeded, in whatever words an upstream says so.",
+        "pi 2626, 4563, 6262; openclaw 58839; opencode 25230",
+    ),
     # What clients and validators were seen to need.
     Requirement("framing", "event: equals type, no event spans two writes, [DONE] ends the stream.", _SUITE),
     Requirement(

@@ -44,6 +44,11 @@ OURS: dict[tuple[str, str], tuple[Any, str]] = {
     ("LogprobTopLogprob", "bytes"): (list[int], SAME_LOGPROB),
 }
 
+# Words that the package lacks: (model, key) -> the words, and why we say them all the same.
+WORDS: dict[tuple[str, str], tuple[tuple[str, ...], str]] = {
+    ("ResponseError", "code"): (("context_length_exceeded",), "the API sends it, and Codex compacts on it"),
+}
+
 # Keys that the package calls optional and the contract promises.
 PROMISED: dict[str, tuple[str, ...]] = {
     "Response": (
@@ -96,7 +101,9 @@ OURS |= {
 # What must be null, and what must not, in each status.
 NULL_UNLESS = {"completed_at": "completed", "incomplete_details": "incomplete", "error": "failed"}
 
-SHAPES = Shapes({place: kind for place, (kind, _) in OURS.items()}, PROMISED)
+SHAPES = Shapes(
+    {place: kind for place, (kind, _) in OURS.items()}, PROMISED, {place: words for place, (words, _) in WORDS.items()}
+)
 
 
 class OracleError(AssertionError):

@@ -59,6 +59,11 @@ def detail(thought: str) -> Json:
     return {"type": "reasoning.text", "text": thought, "index": 0}
 
 
+def thinking(thought: str) -> Json:
+    """A thought as Magistral tells it."""
+    return {"type": "thinking", "thinking": [{"type": "text", "text": thought}]}
+
+
 def call(index: int | None, *fragments: str, call_id: str | None, name: str = "get_weather") -> list[Json]:
     """A call's chunks: id and name in the first, one fragment of the arguments in each."""
     first: Json = {"id": call_id, "type": "function", "function": {"name": name}}
@@ -103,6 +108,7 @@ NOTE: Json = {
 WITH_WEATHER: Json = {"tools": [WEATHER]}
 
 PARIS, OSLO = '{"city": "Paris"}', '{"city": "Oslo"}'
+REST_OF_PARIS = chunk({"tool_calls": [{"index": "0", "id": 7, "function": {"arguments": '"Paris"}'}}]})
 CALL_PARIS, CALL_OSLO = Call("get_weather", PARIS), Call("get_weather", OSLO)
 NOTE_TEXT = 'Grüße, "Welt" \\ 你好 😀\n\tEnde'
 NOTE_ARGUMENTS = json.dumps({"input": NOTE_TEXT}, ensure_ascii=False)
@@ -139,6 +145,9 @@ BUSY = refusal(503, "server_error", "overloaded")
 HTML = "<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
 TOO_LONG = "This model's maximum context length is 4096 tokens."
 
+SOUND: Json = {"id": "audio_1", "data": "UklGRg=="}
+SPOKEN_WORDS: list[Json] = [{"transcript": "Hello, "}, {"transcript": "world"}]
+PNG = "data:image/png;base64,iVBORw0KGgo="
 THOUGHTS = ("Let me ", "think.")
 HELLO = text("Hel", "lo", ", ", "world")
 SAYS_HELLO = Expect(text="Hello, world", tokens=TOKENS)
@@ -186,6 +195,15 @@ SPOKEN: dict[str, Script] = {
         THINKS_ALOUD,
         inline_think=True,
     ),
+    "thinking_parts": Script(
+        turn([*(chunk({"content": [thinking(thought)]}) for thought in THOUGHTS), *HELLO]),
+        THINKS_ALOUD,
+    ),
+    "images": Script(
+        turn([*HELLO, chunk({"images": [{"type": "image_url", "image_url": {"url": PNG}}]})]),
+        SAYS_HELLO,
+    ),
+    "audio": Script(turn([chunk({"audio": SOUND}), *(chunk({"audio": one}) for one in SPOKEN_WORDS)]), SAYS_HELLO),
     "refusal": Script(
         turn([chunk({"refusal": "I can"}), chunk({"refusal": "not."})]),
         Expect(refusal="I cannot.", tokens=TOKENS),
@@ -253,6 +271,13 @@ CALLING: dict[str, Script] = {
     ),
     "one_id": one_call(call(0, PARIS, call_id="call_0") + call(1, OSLO, call_id="call_0"), CALL_PARIS, CALL_OSLO),
     "same_index": one_call(call(0, PARIS, call_id="call_a") + call(0, OSLO, call_id="call_b"), CALL_PARIS, CALL_OSLO),
+    "one_index_without_ids": one_call(
+        call(0, PARIS, call_id=None) + merged(call(0, OSLO, call_id=None) + call(0, PARIS, call_id=None)),
+        CALL_PARIS,
+        CALL_OSLO,
+        CALL_PARIS,
+    ),
+    "changing_ids": one_call([*call(0, '{"city": ', call_id="call_a"), REST_OF_PARIS]),
     "call_finished_as_stop": Script(
         turn(call(0, PARIS, call_id="call_a")), Expect(calls=(CALL_PARIS,), tokens=TOKENS), WITH_WEATHER
     ),
@@ -288,6 +313,21 @@ ODD: dict[str, Script] = {
         SAYS_HELLO,
     ),
     "usage_detailed": Script((Send(ROLE, *HELLO, chunk({}, "stop"), bare([], usage=USAGE_DETAILED)),), SAYS_HELLO),
+    "usage_odd": Script(
+        (Send(ROLE, *HELLO, chunk({}, "stop"), bare([], usage={"prompt_tokens": "11", "completion_tokens": 7.2})),),
+        SAYS_HELLO,
+    ),
+    "whole_message_last": Script(
+        (
+            Send(
+                ROLE,
+                *HELLO,
+                chunk({}, "stop", message={"role": "assistant", "content": "Hello, world"}),
+                OWN_USAGE,
+            ),
+        ),
+        SAYS_HELLO,
+    ),
     "finish_with_text": Script((Send(ROLE, *HELLO[:-1], chunk({"content": "world"}, "stop"), OWN_USAGE),), SAYS_HELLO),
     "no_finish": Script((Send(ROLE, *HELLO, OWN_USAGE),), SAYS_HELLO),
     "no_done": Script(HELLO_TURN, SAYS_HELLO, done=False),
@@ -339,6 +379,22 @@ BROKEN: dict[str, Script] = {
         (Send(ROLE, *HELLO, DIED),),
         BROKEN_HELLO,
     ),
+    "error_event_midway": Script(
+        (Send(ROLE, *HELLO), Raw(b'event: error\ndata: {"code": "InternalError", "message": "engine died"}\n\n')),
+        BROKEN_HELLO,
+    ),
+    "too_long_midway": Script(
+        (
+            Send(
+                ROLE,
+                *HELLO,
+                {"error": {"code": 400, "message": "it is 9412 tokens", "type": "exceed_context_size_error"}},
+            ),
+        ),
+        BROKEN_HELLO,
+    ),
+    "network_error": Script((Send(ROLE, *HELLO, chunk({}, "network_error")),), BROKEN_HELLO),
+    "nothing": Script((Raw(b": wait\n\n"),), Expect("failed")),
     "not_json_midway": Script((Send(ROLE, *HELLO), Raw(b"data: {oops\n\n")), BROKEN_HELLO),
 }
 
@@ -364,6 +420,25 @@ REFUSED: dict[str, Script] = {
         Expect(http=502),
     ),
     "bad_request": Script((refusal(400, "invalid_request_error", "temperature is not supported"),), Expect(http=400)),
+    "too_long_for_gemini": Script(
+        (
+            Reply(
+                400,
+                {
+                    "error": {
+                        "code": 400,
+                        "message": "The input token count (9000) exceeds the maximum number of tokens allowed (8192).",
+                        "status": "INVALID_ARGUMENT",
+                    }
+                },
+            ),
+        ),
+        Expect(http=400),
+    ),
+    "refused_by_a_list": Script(
+        (Reply(422, {"detail": [{"loc": ["body", "messages"], "msg": "Field required", "type": "missing"}]}),),
+        Expect(http=400),
+    ),
     "too_long": Script((refusal(400, "invalid_request_error", TOO_LONG, "context_length_exceeded"),), Expect(http=400)),
     "server_error": Script((refusal(500, "server_error", "boom"),), Expect(http=502)),
     "html_error": Script((Reply(502, HTML),), Expect(http=502)),

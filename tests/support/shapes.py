@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 
 Allowed = Mapping[tuple[str, str], Any]
 Required = Mapping[str, tuple[str, ...]]
+Words = Mapping[tuple[str, str], tuple[str, ...]]
 
 SCALARS: dict[Any, tuple[type, ...]] = {
     str: (str,),
@@ -34,10 +35,16 @@ WORDS: dict[Any, str] = {
 
 
 class Shapes:
-    """The package's types; `allowed` says what keys may be beyond them, `required` what keys must be."""
+    """The package's types; `allowed` says what keys may be beyond them, `required` what keys must be.
 
-    def __init__(self, allowed: Allowed | None = None, required: Required | None = None) -> None:
+    `words` are what a key may say beyond its type.
+    """
+
+    def __init__(
+        self, allowed: Allowed | None = None, required: Required | None = None, words: Words | None = None
+    ) -> None:
         self.allowed = allowed or {}
+        self.words = words or {}
         self.required = required or {}
 
     def problems(self, kind: Any, value: Any, path: str = "$") -> Iterator[str]:
@@ -80,6 +87,8 @@ class Shapes:
         for key in sorted((required | {*self.required.get(model.__name__, ())}) - value.keys()):
             yield f"{path}.{key}: missing, every {model.__name__} has it"
         for key, entry in value.items():
+            if entry in self.words.get((model.__name__, key), ()):
+                continue
             if key in fields:
                 yield from self.problems(fields[key].annotation, entry, f"{path}.{key}")
             elif (model.__name__, key) in self.allowed:

@@ -5,6 +5,7 @@ Knows Chat Completions chunks. Never does I/O: `upstream.py` plays what is writt
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -59,7 +60,7 @@ class Reply:
     """A whole HTTP reply that is no stream: errors, HTML pages, errors dressed as 200."""
 
     status: int
-    body: Json | str
+    body: Json | list[Json] | str
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -143,14 +144,21 @@ def fold_chunks(chunks: list[Json]) -> Json:
             _extend(choice, "logprobs", piece.get("logprobs"))
             _add_delta(message, texts, piece.get("delta") or {})
     message |= {key: "".join(pieces) for key, pieces in texts.items()}
+    if parts := message.pop("parts", None):
+        message["content"] = [*parts, {"type": "text", "text": message["content"] or ""}]
     return body | {"choices": [choice]}
 
 
 def _add_delta(message: Json, texts: dict[str, list[str]], delta: Json) -> None:
     for key in ("content", "refusal", "reasoning", "reasoning_content"):
-        if delta.get(key):
-            texts.setdefault(key, []).append(_plain(delta[key]))
-    for key in ("annotations", "reasoning_details"):
+        if isinstance(delta.get(key), list):
+            message["parts"] = message.get("parts", []) + delta[key]
+        elif delta.get(key):
+            texts.setdefault(key, []).append(delta[key])
+    for key, piece in (delta.get("audio") or {}).items():
+        audio = message.setdefault("audio", {})
+        audio[key] = audio.get(key, "") + piece
+    for key in ("annotations", "reasoning_details", "images"):
         if delta.get(key):
             message[key] = message.get(key, []) + delta[key]
     for piece in delta.get("tool_calls") or ():
@@ -158,10 +166,11 @@ def _add_delta(message: Json, texts: dict[str, list[str]], delta: Json) -> None:
 
 
 def _add_call(calls: list[Json], piece: Json) -> None:
-    """A piece goes to the newest call of its index, unless it brings another id: then it opens a call."""
-    index = piece.get("index", calls[-1]["index"] if calls and not piece.get("id") else len(calls))
+    """A piece goes to the newest call of its index, unless its name begins another one."""
+    function = piece.get("function", {})
+    index = int(piece.get("index", calls[-1]["index"] if calls and not piece.get("id") else len(calls)))
     known = next((call for call in reversed(calls) if call["index"] == index), None)
-    if known is None or (piece.get("id") or known["id"]) != known["id"]:
+    if known is None or (function.get("name") and _is_json(known["function"]["arguments"])):
         known = {
             "index": index,
             "id": piece.get("id"),
@@ -170,11 +179,15 @@ def _add_call(calls: list[Json], piece: Json) -> None:
         }
         calls.append(known)
     for key in ("name", "arguments"):
-        known["function"][key] += piece.get("function", {}).get(key) or ""
+        known["function"][key] += function.get(key) or ""
 
 
-def _plain(content: str | list[Json]) -> str:
-    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _extend(owner: Json, key: str, more: Json | None) -> None:

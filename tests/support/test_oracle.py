@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import deepcopy
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from openai.types import responses
@@ -18,6 +18,7 @@ from support.oracle import (
     OURS,
     PROMISED,
     SHAPES,
+    WORDS,
     OracleError,
     check,
     check_error,
@@ -248,6 +249,14 @@ def test_every_exception_is_still_one() -> None:
         known = [model for model in MODELS if model.__name__ == name]
         assert known, f"{name} is gone from the package"
         assert any(key not in keys(model) for model in known), f"{name}.{key} is in the package now"
+
+
+def test_every_word_of_ours_is_still_none_of_theirs() -> None:
+    for name, key in WORDS:
+        (model,) = [model for model in MODELS if model.__name__ == name]
+        theirs = get_args(keys(model)[key].annotation)
+        assert theirs
+        assert not {*theirs} & {*WORDS[name, key][0]}
 
 
 def test_every_promise_is_about_something() -> None:

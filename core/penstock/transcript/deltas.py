@@ -60,6 +60,19 @@ class Extras(msgspec.Struct, kw_only=True):
     """By the id of each item, as the upstream gave it."""
 
 
+class ImageDelta(msgspec.Struct):
+    """A whole image, as base64; `output_format` such as `png`, where it was said."""
+
+    result: str
+    output_format: str | None = None
+
+
+class AudioDelta(msgspec.Struct):
+    """A piece of speech, as base64."""
+
+    data: str
+
+
 class Compacted(msgspec.Struct):
     """The context was summed up; what of, nobody above the engine can read."""
 
@@ -103,6 +116,8 @@ Delta: TypeAlias = (
     | ReasoningDelta
     | ToolCallDelta
     | Extras
+    | ImageDelta
+    | AudioDelta
     | Compacted
     | UsageDelta
     | Finish

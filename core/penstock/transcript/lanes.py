@@ -15,7 +15,12 @@ from penstock.calling import ActionForm, CallForm, Form, is_json
 from penstock.calling.function_call import FunctionForm
 from penstock.ids import NewId
 from penstock.wire import (
+    UNSET,
     ContentPartAdded,
+    ImageGenerationCall,
+    ImageGenerationCallCompleted,
+    ImageGenerationCallGenerating,
+    ImageGenerationCallInProgress,
     ItemStatus,
     Message,
     OutputItemAdded,
@@ -260,3 +265,15 @@ def call_lane(transcript: Transcript, new_id: NewId, form: Form, name: str, call
     if isinstance(form, ActionForm):
         return ActionLane(transcript, new_id, form, name, call_id)
     return CallLane(transcript, new_id, form, call_id)
+
+
+def tell_image(transcript: Transcript, new_id: NewId, delta: deltas.ImageDelta) -> None:
+    """The item of an image that came whole, from its first event to its last."""
+    output_format = delta.output_format or UNSET
+    index, item_id = transcript.output_count, new_id("ig_")
+    item = ImageGenerationCall(id=item_id, status="in_progress", output_format=output_format)
+    transcript.record(OutputItemAdded(output_index=index, item=item))
+    for event in (ImageGenerationCallInProgress, ImageGenerationCallGenerating, ImageGenerationCallCompleted):
+        transcript.record(event(item_id=item_id, output_index=index))
+    item = replace(item, status="completed", result=delta.result)
+    transcript.record(OutputItemDone(output_index=index, item=item))

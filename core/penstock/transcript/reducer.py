@@ -20,6 +20,8 @@ from penstock.limits import Limits
 from penstock.lossless import encode
 from penstock.returned import Returned, carry
 from penstock.wire import (
+    AudioDelta,
+    AudioDone,
     CompactionItem,
     Completed,
     Created,
@@ -44,7 +46,7 @@ from penstock.wire import (
 
 from . import deltas
 from .closing import close_open
-from .lanes import ActionLane, CallLane, Lane, MessageLane, ReasoningLane, SealThoughts, call_lane
+from .lanes import ActionLane, CallLane, Lane, MessageLane, ReasoningLane, SealThoughts, call_lane, tell_image
 from .relay import Relay
 from .transcript import Transcript
 
@@ -88,6 +90,7 @@ class Reducer:
         self._relay = Relay(transcript)
         self._budget = limits.output_bytes_max
         self._begun = 0
+        self._has_audio = False
 
     def begin(self, skeleton: Response) -> None:
         """The first events of the stream: two, or three of a response that was queued."""
@@ -211,6 +214,18 @@ class Reducer:
         self._transcript.record(OutputItemAdded(output_index=index, item=item))
         self._transcript.record(OutputItemDone(output_index=index, item=item))
 
+    def _image(self, delta: deltas.ImageDelta) -> None:
+        """An image that is whole when its item begins."""
+        self._spend(len(delta.result))
+        self._turn()
+        self._count_item()
+        tell_image(self._transcript, self._new_id, delta)
+
+    def _audio(self, delta: deltas.AudioDelta) -> None:
+        self._spend(len(delta.data))
+        self._has_audio = True
+        self._transcript.record(AudioDelta(delta=delta.data))
+
     def _set_usage(self, delta: deltas.UsageDelta) -> None:
         self._usage = delta.usage
 
@@ -274,6 +289,9 @@ class Reducer:
         for call in self._calls.values():
             call.close("completed" if call.lane and call.lane.is_whole() else status)
         self._calls.clear()
+        if self._has_audio:
+            self._has_audio = False
+            self._transcript.record(AudioDone())
         close_open(self._transcript, status)  # what was relayed has no lane
 
     def _count_item(self) -> None:
@@ -299,6 +317,8 @@ _RECEIVE: dict[type[Any], Callable[[Reducer, Any], None]] = {
     deltas.ReasoningDelta: Reducer._reasoning,
     deltas.ToolCallDelta: Reducer._tool_call,
     deltas.Extras: Reducer._want_back,
+    deltas.ImageDelta: Reducer._image,
+    deltas.AudioDelta: Reducer._audio,
     deltas.Compacted: Reducer._compacted,
     deltas.UsageDelta: Reducer._set_usage,
     deltas.Finish: Reducer._finish,

@@ -17,6 +17,8 @@ from penstock.wire import Model
 from .decode import ChatDecoder
 from .encode import encode, to_json
 from .extras import ExtrasReader
+from .finish import FinishReasons
+from .notes import UnknownWords
 from .presets import PRESETS, Preset
 from .tokenizers import TOKENIZERS
 from .wire import Options
@@ -32,6 +34,8 @@ class ChatCompletions:
         self._limits = limits
         self._origin = origin
         """What marks as this upstream's the fields that it wants back."""
+        self._unknown = UnknownWords()
+        self._finish_reasons = FinishReasons(options.finish_reasons, self._unknown)
 
     def encode(self, turn: Turn) -> HttpRequest:
         """`POST /chat/completions`. Raises `ApiError` for what a chat model cannot be told."""
@@ -49,6 +53,8 @@ class ChatCompletions:
             inline_think=self._options.inline_think,
             event_bytes_max=self._limits.upstream_event_bytes_max,
             extras=ExtrasReader(self._origin, bytes_max=self._limits.returned_bytes_max),
+            unknown=self._unknown,
+            finish_reasons=self._finish_reasons,
         )
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes, *, own_key: bool) -> ApiError:

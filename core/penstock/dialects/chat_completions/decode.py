@@ -1,71 +1,58 @@
 """A Chat Completions reply as deltas: a stream in any split, or a whole JSON body.
 
-It knows every way in which backends stray from the specification, so that nothing behind it must. It keeps no text:
-only which call is which, and whether the end was told.
+It knows the ways in which backends frame a reply, end it and tell of errors. What the message says, `messages` reads.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import msgspec
 
-from penstock.characters import mended
+from penstock import lenient
 from penstock.errors import ApiError, untraced, upstream_failed
-from penstock.replies import ReadError, told_error
+from penstock.replies import told_error
 from penstock.sse import SseReader
-from penstock.transcript.deltas import (
-    AnnotationDelta,
-    Delta,
-    Finish,
-    ReasoningDelta,
-    RefusalDelta,
-    TextDelta,
-    ToolCallDelta,
-    UsageDelta,
-)
-from penstock.wire import (
-    UNSET,
-    IncompleteReason,
-    InputTokensDetails,
-    Logprob,
-    OutputTokensDetails,
-    TopLogprob,
-    UnsetType,
-    UrlCitation,
-    Usage,
-)
+from penstock.transcript.deltas import Delta, Finish, UsageDelta
+from penstock.upstream_errors import is_error, read_error
 
 from . import wire
 from .extras import ExtrasReader
+from .finish import FinishReasons
+from .messages import MessageReader
+from .notes import UnknownWords
 from .packed import packed
-from .think import ThinkSplitter
+from .usage import read_usage
 
-_decode_details = msgspec.json.Decoder(list[wire.ReasoningDetail] | None).decode
 _decode = msgspec.json.Decoder(wire.ReadReply).decode
 
-_INCOMPLETE: dict[str, IncompleteReason] = {
-    "length": "max_output_tokens",
-    "max_tokens": "max_output_tokens",
-    "model_length": "max_output_tokens",
-    "content_filter": "content_filter",
-}
-"""The finish reasons that are not an end by the model's own will."""
+_QUOTED_CHARS_MAX = 200
+"""How much is told of what is no JSON."""
 
 
 class ChatDecoder:
     """One reply. Its first byte tells a stream from a JSON body, since not every backend's headers do."""
 
-    def __init__(self, *, inline_think: bool, event_bytes_max: int, extras: ExtrasReader | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        inline_think: bool,
+        event_bytes_max: int,
+        unknown: UnknownWords | None = None,
+        finish_reasons: FinishReasons | None = None,
+        extras: ExtrasReader | None = None,
+    ) -> None:
         self.is_done = False
         self._event_bytes_max = event_bytes_max
-        self._sse = SseReader(event_bytes_max=event_bytes_max)
+        self._sse = SseReader(event_bytes_max=event_bytes_max, wraps_errors=True)
         self._begun = b""
         self._body: bytearray | None = None
         self._is_stream = False
-        self._extras = extras or ExtrasReader("", bytes_max=event_bytes_max)
-        self._calls = _Calls(self._extras)
-        self._think = ThinkSplitter() if inline_think else None
-        self._unsaid: list[Logprob] = []
-        """Those of tokens that made no text yet, being pieces of a character; they are told with the next text."""
+        unknown = unknown or UnknownWords()
+        extras = extras or ExtrasReader("", bytes_max=event_bytes_max)
+        self._message = MessageReader(inline_think=inline_think, unknown=unknown, extras=extras)
+        self._finish_reasons = finish_reasons or FinishReasons({}, unknown)
+        self._has_delta = self._has_message = False
         self._finish: Finish | None = None
         self._error: ApiError | None = None
 
@@ -94,13 +81,22 @@ class ChatDecoder:
                 raise self._error
             finally:
                 self._error = None
-        if self._think:
-            out += self._think.close()
-        if not self.has_finished:
-            raise upstream_failed("The upstream ended its reply before it was finished.")
-        out += self._extras.close()
-        out.append(self._finish or Finish())
+        out += self._message.close()
+        out.append(self._end())
         return out
+
+    def _end(self) -> Finish:
+        """How the answer ended. Raises `ApiError` where it has no end, or is none."""
+        finish = self._finish or Finish()
+        if not self.has_finished:
+            raise upstream_failed(f"The upstream ended its reply before it was finished{self._stray()}.")
+        if not (self._has_delta or self._has_message or finish.incomplete):
+            raise upstream_failed(f"The upstream's reply is empty, without a message in it{self._stray()}.")
+        return finish
+
+    def _stray(self) -> str:
+        """What the upstream said outside of any event."""
+        return f": {_quoted(self._sse.stray)}" if self._sse.stray else ""
 
     def _feed_first(self, chunk: bytes) -> list[Delta]:
         """Tell a stream from a JSON body, and from a page of HTML."""
@@ -109,7 +105,7 @@ class ChatDecoder:
             return []
         first, begun = self._begun[:1], self._begun
         self._begun = b""
-        if first == b"{":
+        if first in (b"{", b"["):
             self._body = bytearray()
         elif first == b"<":
             raise upstream_failed("The upstream answered with a page of HTML: is its URL right?", retriable=False)
@@ -141,168 +137,68 @@ class ChatDecoder:
     def _reply(self, data: bytes, out: list[Delta]) -> None:
         """One chunk, or a whole completion."""
         try:
-            reply = _read(data)
-        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-            raise upstream_failed(f"The upstream sent what is not a chat completion: {error}") from None
-        if reply.error is not None or (reply.choices is None and reply.object == "error"):
-            told = reply.error
-            raise told_error(told if isinstance(told, ReadError) else ReadError(message=told or reply.message))
+            reply = _decode(data)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            reply = self._read_odd(data.strip())
+        if reply.error or reply.choices is None:
+            _raise_error(data)
         for choice in reply.choices or ():
             if not choice.index:  # only one was asked for
                 self._choice(choice, out)
-        if reply.usage is not None:
-            out.append(UsageDelta(_usage(reply.usage)))
+        if reply.usage is not None and (usage := read_usage(reply.usage)):
+            out.append(UsageDelta(usage))
 
     def _choice(self, choice: wire.ReadChoice, out: list[Delta]) -> None:
-        message = choice.delta or choice.message
-        if message is not None:
-            if message.extras is not UNSET or message.reasoning_details is not UNSET:
-                self._extras.message(message)
-            self._message(message, choice.logprobs, out)
-        if choice.finish_reason:
-            if choice.finish_reason == "error":
-                raise upstream_failed("The upstream met an error while it was answering.")
-            self._finish = Finish(_INCOMPLETE.get(choice.finish_reason))
-        elif self._body is not None:  # a whole reply has its end, whether or not it says why
-            self._finish = Finish()
+        if choice.delta is not None:
+            self._has_delta = True
+            self._message.tell(choice.delta, choice.logprobs, out)
+        if choice.message is not None:
+            self._has_message = True
+            is_whole = self._body is not None or self._has_delta
+            (self._message.whole if is_whole else self._message.tell)(choice.message, choice.logprobs, out)
+        if choice.error:
+            raise told_error(read_error(choice.error))
+        if choice.finish_reason or choice.native_finish_reason:
+            self._finished(self._finish_reasons.read(choice.finish_reason, choice.native_finish_reason))
+        if self._body is not None:  # a whole reply has its end, whether or not it says why
+            self._finished(Finish())
 
-    def _message(self, message: wire.ReadMessage, logprobs: wire.ReadLogprobs | None, out: list[Delta]) -> None:
-        if thought := message.reasoning_content or message.reasoning or _details(message.reasoning_details):
-            out.append(ReasoningDelta(thought))
-        if message.content:
-            self._content(message.content, logprobs, out)
-        elif logprobs and not (thought or message.tool_calls):
-            self._unsaid += _logprobs(logprobs)
-        if message.refusal:
-            out.append(RefusalDelta(message.refusal))
-        for annotation in message.annotations or ():
-            out += _annotation(annotation)
-        if message.tool_calls:
-            out += self._calls.read(message.tool_calls)
-        elif message.function_call:  # the older form, which some send beside the newer one
-            out += self._calls.read([wire.ReadToolCall(index=0, function=message.function_call)])
+    def _finished(self, finish: Finish | None) -> None:
+        """Take an end. One that was cut stays so, whatever comes behind it."""
+        if finish is not None and (self._finish is None or self._finish.incomplete is None):
+            self._finish = finish
 
-    def _content(
-        self, content: str | list[wire.ReadPart], logprobs: wire.ReadLogprobs | None, out: list[Delta]
-    ) -> None:
-        if isinstance(content, str):
-            self._text(content, logprobs, out)
-            return
-        for part in content:
-            if part.text:
-                self._text(part.text, logprobs, out)
-                logprobs = None
-            if part.refusal:
-                out.append(RefusalDelta(part.refusal))
-
-    def _text(self, text: str, logprobs: wire.ReadLogprobs | None, out: list[Delta]) -> None:
-        told: list[Logprob] = []
-        if logprobs or self._unsaid:
-            told, self._unsaid = self._unsaid + _logprobs(logprobs), []
-        if self._think:
-            out += self._think.feed(text, told)
-        else:
-            out.append(TextDelta(text, told))
+    def _read_odd(self, data: bytes) -> wire.ReadReply:
+        """A reply that is not as it should be, as far as it can be read. Raises `ApiError` for what is none."""
+        if not data:  # some keep a connection alive so
+            return wire.ReadReply(choices=[])
+        if data == b"[DONE]":
+            self.is_done = True
+            return wire.ReadReply(choices=[])
+        data = packed(data)
+        with suppress(msgspec.DecodeError, UnicodeError, RecursionError):
+            return _decode(data)
+        try:
+            told = lenient.loads(data)
+            if isinstance(told, dict) and isinstance(told.get("choices", []), list | dict | None):
+                return lenient.fit(told, wire.ReadReply)
+        except ValueError:
+            raise _no_completion(data) from None
+        error = read_error(told)
+        raise told_error(error) if error.message else _no_completion(data)
 
 
-def _read(data: bytes) -> wire.ReadReply:
-    try:
-        return _decode(data)
-    except msgspec.ValidationError:
-        return _decode(packed(data))
-    except (msgspec.DecodeError, UnicodeError):  # a character in halves, it may be
-        return _decode(mended(data))
+def _raise_error(data: bytes) -> None:
+    """Raise `ApiError` where a reply without an answer is an error."""
+    told = lenient.loads(data)
+    if isinstance(told, dict) and is_error(told):
+        raise told_error(read_error(told))
 
 
-class _Calls:
-    """Tells the calls of a turn apart. The index should do so; where it is missing or repeated, id and name do."""
-
-    def __init__(self, extras: ExtrasReader) -> None:
-        self._extras = extras
-        self._lanes: dict[int, int] = {}
-        self._ids: dict[int, str] = {}
-        self._count = 0
-
-    def read(self, calls: list[wire.ReadToolCall]) -> list[Delta]:
-        """The calls, or pieces of calls, of one chunk."""
-        return [self._delta(call) for call in calls]
-
-    def _delta(self, call: wire.ReadToolCall) -> ToolCallDelta:
-        function = call.function or wire.ReadFunction()
-        arguments = function.arguments or ""
-        if not isinstance(arguments, str):
-            arguments = msgspec.json.encode(arguments).decode()
-        lane = self._lane(call, function)
-        if call.id or call.extras is not UNSET:
-            self._extras.call(lane, call)
-        return ToolCallDelta(lane=lane, call_id=call.id or None, name=function.name or None, arguments=arguments)
-
-    def _lane(self, call: wire.ReadToolCall, function: wire.ReadFunction) -> int:
-        key = call.index if call.index is not None else -1
-        lane = self._lanes.get(key)
-        if lane is None and key == -1 and self._count and not (call.id or function.name):
-            return self._count - 1  # a piece without any mark belongs to the last call
-        another_id = bool(call.id) and self._ids.get(key) not in (None, call.id)
-        another_name = key == -1 and bool(function.name) and not call.id
-        if lane is None or another_id or another_name:
-            lane = self._lanes[key] = self._count
-            self._ids.pop(key, None)
-            self._count += 1
-        if call.id:
-            self._ids[key] = call.id
-        return lane
+def _no_completion(data: bytes) -> ApiError:
+    return upstream_failed(f"The upstream sent what is not a chat completion: {_quoted(data)}")
 
 
-def _details(raw: msgspec.Raw | UnsetType) -> str:
-    details = _decode_details(raw) if raw is not UNSET else None
-    return "".join(detail.text or detail.summary or "" for detail in details) if details else ""
-
-
-def _annotation(read: wire.ReadAnnotation) -> list[Delta]:
-    """A citation of a page, which is the one annotation that Chat Completions has."""
-    citation = read.url_citation or read
-    if not citation.url:
-        return []
-    return [
-        AnnotationDelta(
-            UrlCitation(
-                url=citation.url,
-                title=citation.title or "",
-                start_index=citation.start_index or 0,
-                end_index=citation.end_index or 0,
-            )
-        )
-    ]
-
-
-def _logprob(read: wire.ReadLogprob) -> Logprob:
-    top = [_top_logprob(token) for token in read.top_logprobs or ()]
-    return Logprob(token=read.token, logprob=read.logprob, bytes=_bytes(read), top_logprobs=top)
-
-
-def _logprobs(read: wire.ReadLogprobs | None) -> list[Logprob]:
-    return [_logprob(token) for token in read.content] if read and read.content else []
-
-
-def _top_logprob(read: wire.ReadTopLogprob) -> TopLogprob:
-    return TopLogprob(token=read.token, logprob=read.logprob, bytes=_bytes(read))
-
-
-def _bytes(read: wire.ReadTopLogprob) -> list[int]:
-    return list(read.token.encode()) if read.bytes is None else read.bytes
-
-
-def _usage(read: wire.ReadUsage) -> Usage:
-    prompt = read.prompt_tokens_details or wire.ReadPromptDetails()
-    completion = read.completion_tokens_details or wire.ReadCompletionDetails()
-    input_tokens, output_tokens = read.prompt_tokens or 0, read.completion_tokens or 0
-    return Usage(
-        input_tokens=input_tokens,
-        input_tokens_details=InputTokensDetails(
-            cached_tokens=prompt.cached_tokens or read.prompt_cache_hit_tokens or 0,
-            cache_write_tokens=prompt.cache_write_tokens or 0,
-        ),
-        output_tokens=output_tokens,
-        output_tokens_details=OutputTokensDetails(reasoning_tokens=completion.reasoning_tokens or 0),
-        total_tokens=read.total_tokens or input_tokens + output_tokens,
-    )
+def _quoted(data: bytes) -> str:
+    text = data[: 4 * _QUOTED_CHARS_MAX].decode(errors="replace")
+    return text[:_QUOTED_CHARS_MAX]

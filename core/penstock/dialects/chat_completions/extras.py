@@ -45,8 +45,9 @@ class ExtrasReader:
         """A message, or a piece of one."""
         if read.extras is not UNSET:
             self._add(self._turn, _fields_of(read.extras))
-        if read.reasoning_details is not UNSET:
-            self._add(self._turn, {"reasoning_details": read.reasoning_details})
+        for name in BLOCKS:
+            if (blocks := getattr(read, name)) is not UNSET:
+                self._add(self._turn, {name: blocks})
 
     def call(self, lane: int, read: wire.ReadToolCall) -> None:
         """The call in this lane, or a piece of it. An id that another call has is to be returned, too."""

@@ -20,6 +20,7 @@ PRESETS: dict[Preset, Options] = {
         reasoning_field="reasoning",  # the new name; of the two it reads only this one in the history (issue 38488)
         max_tokens_field="max_tokens",  # every version takes it; the newer name came with 0.6
         tokenizer="vllm",  # its own route
+        finish_reasons={"abort": "failed"},  # the request was aborted in the engine
     ),
     "llama.cpp": Options(
         system_role="system",  # as with vLLM: the model's template decides
@@ -33,6 +34,7 @@ PRESETS: dict[Preset, Options] = {
         system_messages="leading",  # its templates differ too much for more
         reasoning_field="reasoning",  # a message's thoughts have this name, both ways
         max_tokens_field="max_tokens",  # it reads no other, and skips what it does not know
+        finish_reasons={"load": "completed", "unload": "completed"},  # an empty prompt does no more than that
     ),
     "openai": Options(
         system_role="developer",  # reasoning models want it; older ones take it for system
@@ -45,6 +47,7 @@ PRESETS: dict[Preset, Options] = {
         system_messages="leading",  # providers differ in what they make of later ones
         reasoning_field="reasoning",  # its own name for thoughts, both ways
         max_tokens_field="max_tokens",  # the one that it documents, and translates for each provider
+        finish_reasons={"error": "failed"},  # its own; a provider's own reason stands beside it, and is read too
     ),
     "deepseek": Options(
         system_role="system",  # the only such role that it documents
@@ -52,5 +55,6 @@ PRESETS: dict[Preset, Options] = {
         reasoning_field="reasoning_content",  # where the model called tools, they must come back with the call
         reasoning_required=True,  # in thinking mode it refuses a history in which a message lacks the field
         max_tokens_field="max_tokens",  # the only one that it documents
+        finish_reasons={"insufficient_system_resource": "failed"},  # "the request is interrupted"
     ),
 }

@@ -5,12 +5,14 @@ What is sent is exact: an absent field is not sent. What is read is tolerant: ba
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from penstock.replies import ReadError
 from penstock.wire import UNKNOWN, UNSET, Unknown, UnsetType
+
+from .finish import Ending
+from .usage import ReadUsage
 
 
 class _Sent(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -48,6 +50,8 @@ class Options(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=T
     """What the upstream calls the limit of output tokens."""
     inline_think: bool = False
     """Whether thoughts stand within the text, between `<think>` and `</think>`."""
+    finish_reasons: dict[str, Ending] = {}
+    """What finish reasons mean that this upstream alone has, or means in its own way."""
     tokenizer: Literal["none", "vllm", "llama.cpp"] = "none"
     """Whose routes count the tokens of an input; with none, they are estimated."""
 
@@ -217,11 +221,11 @@ class ReadFunction(_ReadWhole):
     """A function's name and arguments, or pieces of them; some backends send the arguments as an object."""
 
     name: str | None = None
-    arguments: str | dict[str, Any] | None = None
+    arguments: Any = None
 
 
-class ReadToolCall(_ReadWhole):
-    """A call, or a piece of one."""
+class ReadToolCall(ReadFunction):
+    """A call, or a piece of one; some backends have name and arguments flat in it."""
 
     index: int | None = None
     id: str | None = None
@@ -229,20 +233,49 @@ class ReadToolCall(_ReadWhole):
     function: ReadFunction | None = None
 
 
+class ReadMedia(_Read):
+    """An image or a sound, by URL or by its data, under any of the names that backends have for these."""
+
+    url: str | None = None
+    data: str | None = None
+    b64_json: str | None = None
+    mime_type: str | None = None
+    media_type: str | None = None
+    format: str | None = None
+    transcript: str | None = None
+
+
+class ReadText(_Read):
+    """A text with something beside it."""
+
+    value: str | None = None
+
+
+Words: TypeAlias = "str | list[str | ReadPart] | ReadPart | None"
+"""A text, or pieces that hold it."""
+
+
 class ReadPart(_Read):
-    """A piece of content where the content is a list."""
+    """A piece of content where the content is a list, or of a thought where that has pieces."""
 
     type: str | None = None
-    text: str | None = None
+    text: str | ReadText | None = None
     refusal: str | None = None
-
-
-class ReasoningDetail(_Read):
-    """A thought as OpenRouter tells it."""
-
-    type: str | None = None
-    text: str | None = None
-    summary: str | None = None
+    thought: bool | str | None = None
+    thinking: Words = None
+    reasoning: Words = None
+    reasoning_content: Words = None
+    summary: Words = None
+    content: Words = None
+    image_url: str | ReadMedia | None = None
+    image: str | ReadMedia | None = None
+    inline_data: ReadMedia | None = None
+    source: ReadMedia | None = None
+    audio: ReadMedia | None = None
+    input_audio: ReadMedia | None = None
+    url: str | None = None
+    data: str | None = None
+    b64_json: str | None = None
 
 
 class ReadCitation(_Read):
@@ -264,16 +297,20 @@ class ReadAnnotation(ReadCitation):
 class ReadMessage(_ReadWhole):
     """A whole message, or a piece of one: the fields are the same."""
 
-    content: str | list[ReadPart] | None = None
+    content: Words = None
     refusal: str | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
+    reasoning_content: Words = None
+    reasoning: Words = None
     reasoning_details: msgspec.Raw | UnsetType = UNSET
+    thinking: Words = None
+    thinking_blocks: msgspec.Raw | UnsetType = UNSET
     role: msgspec.Raw | UnsetType = UNSET
     channel: msgspec.Raw | UnsetType = UNSET
     tool_calls: list[ReadToolCall] | None = None
     function_call: ReadFunction | None = None
     annotations: list[ReadAnnotation] | None = None
+    images: list[str | ReadPart] | None = None
+    audio: ReadMedia | None = None
 
 
 class ReadTopLogprob(_Read):
@@ -303,41 +340,17 @@ class ReadChoice(_Read):
     delta: ReadMessage | None = None
     message: ReadMessage | None = None
     finish_reason: str | None = None
+    native_finish_reason: str | None = None
+    error: Any = None
     logprobs: ReadLogprobs | None = None
 
 
-class ReadPromptDetails(_Read):
-    """Where the prompt's tokens came from."""
-
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-
-
-class ReadCompletionDetails(_Read):
-    """What the completion's tokens were."""
-
-    reasoning_tokens: int | None = None
-
-
-class ReadUsage(_Read):
-    """What a call cost, in tokens; `prompt_cache_hit_tokens` is DeepSeek's name."""
-
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    total_tokens: int | None = None
-    prompt_tokens_details: ReadPromptDetails | None = None
-    completion_tokens_details: ReadCompletionDetails | None = None
-    prompt_cache_hit_tokens: int | None = None
-
-
 class ReadReply(_Read):
-    """A chunk of a stream, a whole completion, or an error told with either."""
+    """A chunk of a stream, or a whole completion. What has no choices may be an error."""
 
     choices: list[ReadChoice] | None = None
     usage: ReadUsage | None = None
-    error: ReadError | str | None = None
-    object: str | None = None
-    message: str | None = None
+    error: Any = None
 
 
 class TokenizeChat(_Sent):

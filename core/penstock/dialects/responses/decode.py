@@ -14,9 +14,10 @@ import msgspec
 from penstock import lossless
 from penstock.characters import mended
 from penstock.errors import upstream_failed
-from penstock.replies import ReadError, told_error
+from penstock.replies import told_error
 from penstock.sse import SseReader
 from penstock.transcript.deltas import Delta, Facts, Fault, Finish, Relayed, UsageDelta
+from penstock.upstream_errors import read_error
 from penstock.wire import (
     IncompleteReason,
     OutputItem,
@@ -53,7 +54,7 @@ _REASONS: tuple[str, ...] = get_args(IncompleteReason)
 _OPTIONAL: dict[str, lossless.Decoder[Any]] = {
     "usage": lossless.Decoder(Usage | None, lenient=True),
     "status": lossless.Decoder(str | None),
-    "error": lossless.Decoder(ReadError | None),
+    "error": lossless.Decoder(Any),
     "incomplete_details": lossless.Decoder(dict[str, Any] | None),
 }
 """How a response ended, and what it cost."""
@@ -144,8 +145,7 @@ class ResponsesDecoder:
         return _ending(_fields_of(fields["response"]))
 
     def _failed(self, fields: Fields) -> list[Delta]:
-        nested = fields.get("error")
-        raise told_error(msgspec.json.decode(nested or msgspec.json.encode(fields), type=ReadError))
+        raise told_error(read_error({name: msgspec.json.decode(value) for name, value in fields.items()}))
 
     def _whole(self, body: bytes) -> list[Delta]:
         """A Response that came whole: its items, each at once, and its end."""
@@ -190,9 +190,9 @@ def _incomplete(fields: Fields) -> Delta:
 
 
 def _failed(fields: Fields) -> Delta:
-    error = _optional(fields, "error") or ReadError()
+    error = read_error(_optional(fields, "error"))
     message = error.message or "The upstream's response failed."
-    return Fault(ResponseError(code=str(error.code or "server_error"), message=message))
+    return Fault(ResponseError(code=error.code or "server_error", message=message))
 
 
 _ENDS: dict[str, Callable[[Fields], Delta]] = {

@@ -6,6 +6,20 @@ from typing import Any
 import msgspec
 import pytest
 
+from core.dialects.chat_completions.said import (
+    EVENT_BYTES_MAX,
+    STOP,
+    call,
+    calling,
+    choice,
+    decode,
+    extras,
+    likely,
+    piece,
+    probable,
+    stream,
+    usage,
+)
 from core.kit import Json
 from penstock.dialects.chat_completions.decode import ChatDecoder
 from penstock.dialects.chat_completions.think import ThinkSplitter
@@ -19,61 +33,9 @@ from penstock.transcript.deltas import (
     RefusalDelta,
     TextDelta,
     ToolCallDelta,
-    UsageDelta,
 )
-from penstock.wire import InputTokensDetails, Logprob, OutputTokensDetails, TopLogprob, UrlCitation, Usage
+from penstock.wire import InputTokensDetails, Logprob, OutputTokensDetails, TopLogprob, UrlCitation
 from requirements import shows
-
-EVENT_BYTES_MAX = 10_000
-STOP = Finish()
-
-
-def decode(*pieces: bytes, inline_think: bool = False) -> list[Delta]:
-    decoder = ChatDecoder(inline_think=inline_think, event_bytes_max=EVENT_BYTES_MAX)
-    return [delta for piece in pieces for delta in decoder.feed(piece)] + decoder.close()
-
-
-def stream(*chunks: Json, done: bool = True) -> bytes:
-    said = [json.dumps(chunk) for chunk in chunks] + ["[DONE]"] * done
-    return "".join(f"data: {each}\n\n" for each in said).encode()
-
-
-def choice(delta: Json | None = None, finish: str | None = None, **beside: Any) -> Json:
-    return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish, **beside}]}
-
-
-def likely(*tokens: str) -> Json:
-    return {"content": [{"token": token, "logprob": -1, "top_logprobs": []} for token in tokens]}
-
-
-def probable(*tokens: str) -> list[Logprob]:
-    return [Logprob(token=one, logprob=-1.0, bytes=list(one.encode()), top_logprobs=[]) for one in tokens]
-
-
-def calling(*calls: Json) -> Json:
-    return choice({"tool_calls": list(calls)})
-
-
-def piece(arguments: Any, name: str | None = None, **fields: Any) -> Json:
-    return {"function": {"name": name, "arguments": arguments}, **fields}
-
-
-def extras(calls: dict[int, Json] | None = None, **turn: Any) -> Extras:
-    """What is to be returned with the turn, and with its calls."""
-    return Extras(origin="", turn=raw(turn), calls={lane: raw(fields) for lane, fields in (calls or {}).items()})
-
-
-def raw(fields: Json) -> dict[str, msgspec.Raw]:
-    return {name: msgspec.Raw(json.dumps(value).encode()) for name, value in fields.items()}
-
-
-def call(lane: int, arguments: str = "", name: str | None = None, call_id: str | None = None) -> ToolCallDelta:
-    return ToolCallDelta(lane=lane, arguments=arguments, name=name, call_id=call_id)
-
-
-def usage(**fields: Any) -> list[Delta]:
-    return [UsageDelta(Usage(**{"input_tokens": 0, "output_tokens": 0, "total_tokens": 0} | fields))]
-
 
 CHUNKS: dict[str, tuple[list[Json], list[Delta]]] = {
     "text": ([choice({"content": "a"}), choice({"content": "b"})], [TextDelta("a"), TextDelta("b")]),
@@ -230,6 +192,8 @@ CHUNKS: dict[str, tuple[list[Json], list[Delta]]] = {
         [
             {
                 "usage": {
+                    "prompt_tokens": 0,
+                    "completion_tokens": 0,
                     "prompt_tokens_details": {"cached_tokens": 1, "cache_write_tokens": 2},
                     "completion_tokens_details": {"reasoning_tokens": 3},
                 }
@@ -241,17 +205,17 @@ CHUNKS: dict[str, tuple[list[Json], list[Delta]]] = {
         ),
     ),
     "usage by DeepSeek": (
-        [{"usage": {"prompt_cache_hit_tokens": 4}}],
-        usage(input_tokens_details=InputTokensDetails(cached_tokens=4)),
+        [{"usage": {"prompt_tokens": 5, "completion_tokens": 0, "prompt_cache_hit_tokens": 4}}],
+        usage(input_tokens=5, total_tokens=5, input_tokens_details=InputTokensDetails(cached_tokens=4)),
     ),
-    "usage with nulls": ([{"usage": {"prompt_tokens": None, "prompt_tokens_details": None}}], usage()),
+    "usage with nulls": ([{"usage": {"prompt_tokens": None, "prompt_tokens_details": None}}], []),
 }
 
 
 @shows("quirk-no-choices", "quirk-calls", "quirk-parts")
 @pytest.mark.parametrize(("chunks", "deltas"), CHUNKS.values(), ids=CHUNKS)
 def test_chunks_become_deltas(chunks: list[Json], deltas: list[Delta]) -> None:
-    assert decode(stream(*chunks)) == [*deltas, STOP]
+    assert decode(stream(*chunks, choice({}))) == [*deltas, STOP]
 
 
 ENDS: dict[str | None, str | None] = {
@@ -284,7 +248,8 @@ def test_a_finish_reason_or_the_end_mark_is_enough() -> None:
 def test_after_the_end_mark_nothing_is_read() -> None:
     decoder = ChatDecoder(inline_think=False, event_bytes_max=EVENT_BYTES_MAX)
     assert not decoder.is_done
-    assert decoder.feed(stream() + stream(choice({"content": "late"})) + b"data: {oops\n\n") == []
+    assert decoder.feed(stream(choice({}))) == []
+    assert decoder.feed(stream(choice({"content": "late"})) + b"data: {oops\n\n") == []
     assert decoder.is_done
     assert decoder.close() == [STOP]
 
@@ -355,7 +320,7 @@ FAULTS: dict[str, tuple[bytes, int, str]] = {
     "an error in a body": (body(error={"message": "boom", "code": 500}), 502, "boom"),
     "an error that is a text": (body(error="boom"), 502, "boom"),
     "an error without words": (body(error={}), 502, "met an error"),
-    "an error as vLLM has it": (body(object="error", message="boom", code=400), 502, "boom"),
+    "an error as vLLM has it": (body(object="error", message="boom", code=400), 400, "boom"),
     "too much": (body(error={"message": "slow", "code": 429}), 429, "slow. Please try again in 1s."),
     "too much, in words": (body(error={"message": "slow", "code": "rate_limit_exceeded"}), 429, "slow"),
     "the client's fault": (body(error={"message": "bad", "type": "invalid_request_error"}), 400, "refused.*bad"),

@@ -62,8 +62,8 @@ MEANINGS: dict[str, tuple[ApiError, int, str | None, str]] = {
     "an error as text": (read(400, b'{"error": "boom"}'), 400, None, "The upstream refused the request: boom"),
     "an error as vLLM has it": (read(400, b'{"object":"error","message":"boom"}'), 400, None, "request: boom"),
     "an error as FastAPI has it": (read(422, b'{"detail": "boom"}'), 400, None, "request: boom"),
-    "FastAPI's list": (read(422, b'{"detail": [{"msg": "x"}]}'), 400, None, "answered with status 422"),
-    "a code that is a number": (read(400, error(code=400)), 400, "400", "boom"),
+    "FastAPI's list": (read(422, b'{"detail": [{"msg": "x"}]}'), 400, None, "refused the request: x"),
+    "a code that is a number": (read(400, error(code=400)), 400, None, "boom"),
 }
 
 
@@ -77,7 +77,7 @@ def test_it_means(error: ApiError, status: int, code: str | None, told: str) -> 
 
 def test_a_wrong_parameter_keeps_its_name_and_a_long_message_its_beginning() -> None:
     assert read(400, error(param="temperature")).param == "temperature"
-    assert read(400, error("context length")).param == "input"
+    assert read(400, error("maximum context length")).param == "input"
     assert len(read(400, error("x" * 100_000)).message) < 2_100
 
 

@@ -1,0 +1,139 @@
+"""The calls of one turn, told apart.
+
+The index of a call should do that. Where it is missing or repeated, its id, its name and its arguments so far do.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from penstock.calling import is_json
+from penstock.transcript.deltas import Delta, ToolCallDelta
+from penstock.wire import UNSET
+
+from . import wire
+from .extras import ExtrasReader
+
+
+class CallReader:
+    """Gives each piece of a call the lane of its call."""
+
+    def __init__(self, extras: ExtrasReader) -> None:
+        self._extras = extras
+        self._by_index: dict[int | None, _Call] = {}
+        self._by_id: dict[str, _Call] = {}
+        self._last = _Call(0)
+        self._count = 0
+
+    def read(self, pieces: list[wire.ReadToolCall], *, are_whole: bool = False) -> list[Delta]:
+        """The calls of one chunk, or pieces of them. Each of a whole message is a call of its own."""
+        deltas: list[Delta] = []
+        for read in pieces:
+            known = self._by_index.get(read.index)
+            function = read.function
+            if known and function and not (read.id or function.name or known.is_named_again or are_whole):
+                self._last = known  # the way that nearly every piece goes
+                deltas.append(known.go_on(_text_of(function.arguments)))
+            else:
+                deltas += self._take(_Piece(read), are_whole=are_whole)
+            if read.id or read.extras is not UNSET:
+                self._extras.call(self._last.lane, read)
+        return deltas
+
+    def _take(self, piece: _Piece, *, are_whole: bool) -> list[Delta]:
+        """A piece that says more than a few arguments. One that says a whole call again says nothing."""
+        call = None if are_whole else self._find(piece)
+        if call is None:
+            call = self._begin(piece)
+        elif call.is_repeated_by(piece):
+            return []
+        self._last = self._by_index[piece.index] = call
+        return [call.take(piece)]
+
+    def _find(self, piece: _Piece) -> _Call | None:
+        """The call that a piece goes on with; None where it begins one."""
+        call = self._by_index.get(piece.index)
+        if piece.call_id and (call is None or piece.index is None):
+            call = self._by_id.get(piece.call_id, None if piece.name else call)
+        if call is not None:
+            return call if call.goes_on_with(piece) else None
+        has_no_mark = not (piece.call_id or piece.name) and (piece.index is None or None in self._by_index)
+        return self._last if has_no_mark and self._count else None
+
+    def _begin(self, piece: _Piece) -> _Call:
+        before = self._by_index.get(piece.index)
+        if before is not None and before.is_named_again:
+            piece.name = piece.name or before.name
+        call = _Call(self._count)
+        if piece.call_id:
+            self._by_id[piece.call_id] = call
+        self._count += 1
+        return call
+
+
+class _Piece:
+    """A call, or a piece of one, with every absent text as an empty one."""
+
+    def __init__(self, read: wire.ReadToolCall) -> None:
+        function = read.function or read
+        self.index = read.index
+        self.call_id = read.id or ""
+        self.name = function.name or ""
+        self.arguments = _text_of(function.arguments)
+
+
+def _text_of(arguments: Any) -> str:
+    """Arguments as JSON; some backends send an object."""
+    if isinstance(arguments, str):
+        return arguments
+    return "" if arguments is None else msgspec.json.encode(arguments).decode()
+
+
+class _Call:
+    """What was said of one call. Its first id and its first name hold."""
+
+    def __init__(self, lane: int) -> None:
+        self.name = ""
+        self.is_named_again = False
+        """Whether its name came once more behind whole arguments: then the next arguments are those of another call."""
+        self.lane = lane
+        self._call_id = ""
+        self._arguments: list[str] = []
+
+    def go_on(self, arguments: str) -> ToolCallDelta:
+        """A piece of its arguments and no more."""
+        self._arguments.append(arguments)
+        return ToolCallDelta(lane=self.lane, arguments=arguments)
+
+    def take(self, piece: _Piece) -> ToolCallDelta:
+        """One more piece of it."""
+        self.name = self.name or piece.name
+        self._call_id = self._call_id or piece.call_id
+        delta = self.go_on(piece.arguments)
+        delta.call_id, delta.name = piece.call_id or None, piece.name or None
+        return delta
+
+    def goes_on_with(self, piece: _Piece) -> bool:
+        """Whether a piece belongs to it. Some backends repeat the name in every piece, and make ids anew."""
+        if not piece.name or not self.name:
+            return not (self.is_named_again and piece.arguments.strip())
+        is_same_id = bool(piece.call_id) and piece.call_id == self._call_id
+        is_other_id = bool(piece.call_id and self._call_id) and not is_same_id
+        is_same_name = piece.name == self.name
+        said = "".join(self._arguments)
+        if not said:
+            return is_same_id or (is_same_name and not is_other_id)
+        if not is_json(said):
+            return is_same_id or is_same_name
+        says_nothing = is_same_name and not is_other_id and not piece.arguments.strip()
+        self.is_named_again = says_nothing and not is_same_id
+        return says_nothing or self.is_repeated_by(piece)
+
+    def is_repeated_by(self, piece: _Piece) -> bool:
+        """Whether a piece says the whole call once more, as some backends do at the end."""
+        is_same = piece.call_id == self._call_id and piece.name in ("", self.name)
+        return (
+            bool(piece.call_id) and is_same and is_json(piece.arguments) and "".join(self._arguments) == piece.arguments
+        )

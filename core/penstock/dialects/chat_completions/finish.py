@@ -1,0 +1,79 @@
+"""How an answer ended, by any of the names that backends have for it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
+
+from penstock.errors import upstream_failed
+from penstock.transcript.deltas import Finish
+
+from .notes import UnknownWords
+
+Ending: TypeAlias = Literal["completed", "max_output_tokens", "content_filter", "failed"]
+"""What a finish reason means: a whole answer, one that was cut for one of two reasons, or an error."""
+
+_NAMES: dict[Ending, str] = {
+    "completed": (
+        "stop tool_calls tool_call tool_use function_call eos eos_token end_turn stop_sequence stop_token complete"
+        " completed finished done normal success pause_turn unspecified load unload"
+    ),
+    "max_output_tokens": (
+        "length max_tokens max_output_tokens max_new_tokens max_length token_limit model_length error_limit"
+        " context_length context_length_exceeded context_window_exceeded model_context_window_exceeded"
+    ),
+    "content_filter": (
+        "content_filter content_filtered filtered filter safety recitation blocklist prohibited_content spii language"
+        " image_safety image_prohibited_content image_recitation model_armor refusal guardrail_intervened moderation"
+        " error_toxic sensitive content_policy content_policy_violation policy_violation"
+    ),
+    "failed": (
+        "error error_finish fail failed failure abort aborted cancel cancelled canceled user_cancel network_error"
+        " server_error system_error internal_error provider_error upstream_error engine_error engine_overloaded"
+        " insufficient_system_resource overloaded timeout time_limit preempted malformed_function_call"
+        " malformed_tool_call malformed_tool_use malformed_model_output malformed_response unexpected_tool_call"
+        " too_many_tool_calls missing_thought_signature image_other no_image"
+    ),
+}
+"""As they stand in the documents and sources of OpenAI, Anthropic, Gemini, Bedrock, Cohere, Mistral, DeepSeek, z.ai,
+watsonx, vLLM, SGLang, TGI, llama.cpp, Ollama and OpenRouter, and in reports of what providers send."""
+_KNOWN: dict[str, Ending] = {name: ending for ending, names in _NAMES.items() for name in names.split()}
+
+_NOT_YET = frozenset(("", "null", "none", "not_finished", "in_progress"))
+"""What some say in place of null while the answer goes on."""
+_REASON_CHARS_MAX = 100
+
+
+class FinishReasons:
+    """What the finish reasons of one upstream mean: its own words first, then those that are known of any."""
+
+    def __init__(self, own: Mapping[str, Ending], unknown: UnknownWords) -> None:
+        self._meanings = _KNOWN | {_plain(name): ending for name, ending in own.items()}
+        self._unknown = unknown
+
+    def read(self, reason: str | None, native: str | None) -> Finish | None:
+        """How the answer ended; None while it goes on. Raises `ApiError` where it failed.
+
+        `native` is what a provider said to a gateway, which may have made "stop" of it.
+        """
+        said = [name for name in (reason, native) if name and _plain(name) not in _NOT_YET]
+        if not said:
+            return None
+        endings = [(name, self._ending(name)) for name in said]
+        name, ending = next((each for each in endings if each[1] != "completed"), endings[0])
+        if ending == "failed":
+            raise upstream_failed(f"The upstream met an error while it was answering: {name[:_REASON_CHARS_MAX]}.")
+        return Finish(None if ending == "completed" else ending)
+
+    def _ending(self, reason: str) -> Ending:
+        ending = self._meanings.get(_plain(reason))
+        if ending is None:
+            self._unknown.log("finish reason", reason, "the answer counts as whole")
+        return ending or "completed"
+
+
+def _plain(reason: str) -> str:
+    """The reason in lower case with underscores, without what some put before or behind it."""
+    words = re.sub(r"[^a-z0-9]+", "_", reason.partition(":")[0].lower()).strip("_")
+    return words.removeprefix("finish_reason_")

@@ -1,0 +1,202 @@
+"""A message, or a piece of one, as deltas.
+
+It keeps no text: only which call is which, and what has been told, so that a message that comes once more as a whole
+adds nothing.
+"""
+
+from __future__ import annotations
+
+from penstock.transcript.deltas import (
+    AnnotationDelta,
+    AudioDelta,
+    Delta,
+    ImageDelta,
+    ReasoningDelta,
+    RefusalDelta,
+    TextDelta,
+)
+from penstock.wire import UNSET, Logprob, TopLogprob, UrlCitation
+
+from . import wire
+from .calls import CallReader
+from .extras import BLOCKS, ExtrasReader
+from .notes import UnknownWords
+from .parts import Unshown, other_thought, read_audio, read_image, read_part, words
+from .think import ThinkSplitter
+
+_FIELDS: dict[str, tuple[str, ...]] = {
+    "text": ("content",),
+    "parts": ("content",),
+    "thought": ("reasoning_content", "reasoning", "reasoning_details", "thinking", "thinking_blocks"),
+    "calls": ("tool_calls", "function_call"),
+    "refusal": ("refusal",),
+    "annotations": ("annotations",),
+    "images": ("images",),
+    "audio": ("audio",),
+}
+"""The fields that tell each thing."""
+_THINGS: dict[type[Delta], str] = {
+    TextDelta: "text",
+    ReasoningDelta: "thought",
+    RefusalDelta: "refusal",
+    AnnotationDelta: "annotations",
+    ImageDelta: "images",
+    AudioDelta: "audio",
+}
+_ANSWERS = frozenset(("text", "calls", "refusal", "images"))
+"""What a client sees of an answer, apart from its thoughts."""
+_UNSHOWN_MAX = 10
+"""How many types of parts a note names."""
+
+
+class MessageReader:
+    """Reads the one message of a reply."""
+
+    def __init__(self, *, inline_think: bool, unknown: UnknownWords, extras: ExtrasReader) -> None:
+        self._has_text = self._has_thought = False
+        self._others: set[str] = set()
+        """What else was told."""
+        self._extras = extras
+        self._calls = CallReader(extras)
+        self._think = ThinkSplitter() if inline_think else None
+        self._unknown = unknown
+        self._unshown: dict[str, None] = {}
+        """The types of the parts that left nothing in the Response."""
+        self._unsaid: list[Logprob] = []
+        """Those of tokens that made no text yet, being pieces of a character; they are told with the next text."""
+
+    def whole(self, message: wire.ReadMessage, logprobs: wire.ReadLogprobs | None, out: list[Delta]) -> None:
+        """What a whole message says that no piece of it has said."""
+        self._extras.message(message)
+        for thing in self._told():
+            for field in _FIELDS[thing]:
+                setattr(message, field, UNSET if field in BLOCKS else None)
+        self.tell(message, logprobs if message.content else None, out, is_whole=True)
+
+    def tell(
+        self,
+        message: wire.ReadMessage,
+        logprobs: wire.ReadLogprobs | None,
+        out: list[Delta],
+        *,
+        is_whole: bool = False,
+    ) -> None:
+        """What a message says, or a piece of one."""
+        thought: wire.Words = message.reasoning_content or message.reasoning
+        blocks = message.reasoning_details is not UNSET or message.thinking_blocks is not UNSET
+        if blocks or message.thinking or message.extras is not UNSET:
+            thought = self._more(message, thought, is_whole=is_whole)
+        if thought:
+            self._has_thought = True
+            out.append(ReasoningDelta(thought if isinstance(thought, str) else words(thought)))
+        content = message.content
+        if content:
+            if isinstance(content, str):
+                self._has_text = True
+                self._text(content, logprobs, out)
+            else:
+                self._parts(content if isinstance(content, list) else [content], logprobs, out)
+        elif logprobs and not (thought or message.tool_calls):
+            self._unsaid += _logprobs(logprobs)
+        if message.tool_calls or message.function_call:
+            self._others.add("calls")
+            out += self._calls.read(_calls(message), are_whole=is_whole)
+        if message.refusal or message.annotations or message.images or message.audio:
+            self._rest(message, out)
+
+    def _more(self, message: wire.ReadMessage, thought: wire.Words, *, is_whole: bool) -> wire.Words:
+        """Take what the upstream wants back, and find a thought that has another name."""
+        if not is_whole:
+            self._extras.message(message)
+        return thought or other_thought(message)
+
+    def close(self) -> list[Delta]:
+        """What was held back, and a note of what could not be shown where nothing else answers."""
+        out = self._think.close() if self._think else []
+        if self._unshown and not self._told() & _ANSWERS:
+            kinds = ", ".join(list(self._unshown)[:_UNSHOWN_MAX])
+            out.append(TextDelta(f"[The model answered with what cannot be shown here: {kinds}]"))
+        return [*out, *self._extras.close()]
+
+    def _told(self) -> set[str]:
+        """All that was told."""
+        told = {"text": self._has_text, "thought": self._has_thought}
+        return self._others | {thing for thing, was_told in told.items() if was_told}
+
+    def _text(self, text: str, logprobs: wire.ReadLogprobs | None, out: list[Delta]) -> None:
+        said: list[Logprob] = []
+        if logprobs or self._unsaid:
+            said, self._unsaid = self._unsaid + _logprobs(logprobs), []
+        if self._think:
+            out += self._think.feed(text, said)
+        else:
+            out.append(TextDelta(text, said))
+
+    def _parts(self, parts: list[str | wire.ReadPart], logprobs: wire.ReadLogprobs | None, out: list[Delta]) -> None:
+        self._others.add("parts")
+        for part in parts:
+            for delta in read_part(part):
+                if isinstance(delta, TextDelta):
+                    self._has_text = True
+                    self._text(delta.text, logprobs, out)
+                    logprobs = None
+                else:
+                    self._add(delta, out)
+
+    def _rest(self, message: wire.ReadMessage, out: list[Delta]) -> None:
+        """What few messages have."""
+        deltas: list[Delta | Unshown] = [RefusalDelta(message.refusal)] if message.refusal else []
+        for annotation in message.annotations or ():
+            deltas += _annotation(annotation)
+        for image in message.images or ():
+            deltas += read_image(image)
+        for delta in deltas + read_audio(message.audio):
+            self._add(delta, out)
+
+    def _add(self, shown: Delta | Unshown, out: list[Delta]) -> None:
+        """Tell what is no plain text."""
+        if isinstance(shown, Unshown):
+            self._unshown[shown.kind] = None
+            self._unknown.log("content part", shown.kind, "the Response has nothing of it")
+            return
+        self._others.add(_THINGS[type(shown)])
+        out.append(shown)
+
+
+def _calls(message: wire.ReadMessage) -> list[wire.ReadToolCall]:
+    """The calls, or the older form of one, which some send beside the newer one."""
+    return message.tool_calls or [wire.ReadToolCall(index=0, function=message.function_call)]
+
+
+def _annotation(read: wire.ReadAnnotation) -> list[Delta]:
+    """A citation of a page, which is the one annotation that Chat Completions has."""
+    citation = read.url_citation or read
+    if not citation.url:
+        return []
+    return [
+        AnnotationDelta(
+            UrlCitation(
+                url=citation.url,
+                title=citation.title or "",
+                start_index=citation.start_index or 0,
+                end_index=citation.end_index or 0,
+            )
+        )
+    ]
+
+
+def _logprob(read: wire.ReadLogprob) -> Logprob:
+    top = [_top_logprob(token) for token in read.top_logprobs or ()]
+    return Logprob(token=read.token, logprob=read.logprob, bytes=_bytes(read), top_logprobs=top)
+
+
+def _logprobs(read: wire.ReadLogprobs | None) -> list[Logprob]:
+    return [_logprob(token) for token in read.content] if read and read.content else []
+
+
+def _top_logprob(read: wire.ReadTopLogprob) -> TopLogprob:
+    return TopLogprob(token=read.token, logprob=read.logprob, bytes=_bytes(read))
+
+
+def _bytes(read: wire.ReadTopLogprob) -> list[int]:
+    return list(read.token.encode()) if read.bytes is None else read.bytes

@@ -1,0 +1,102 @@
+"""What stands in a list of content parts, or in the fields for thoughts and media, as deltas.
+
+It knows the types of parts by tables. Of a part that nothing is known of, its text is told, or that it was there.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from penstock import lenient
+from penstock.transcript.deltas import AudioDelta, Delta, ImageDelta, ReasoningDelta, RefusalDelta, TextDelta
+from penstock.wire import UNSET, UnsetType
+
+from . import wire
+
+_TEXTS = frozenset((None, "", "text", "output_text", "input_text", "text_delta"))
+_THOUGHT_MARKS = ("think", "thought", "reason", "summary")
+"""What is in the types of all parts that are thoughts: `thinking`, `redacted_thinking`, `reasoning.text`, …"""
+
+
+def is_thought(part: wire.ReadPart) -> bool:
+    """Whether a part is a thought: by its type, or by Gemini's mark on a text."""
+    kind = part.type or ""
+    return bool(part.thought) or any(mark in kind for mark in _THOUGHT_MARKS) or bool(part.thinking)
+
+
+def words(told: wire.Words) -> str:
+    """The text in a text, a part, or a list of both."""
+    if told is None or isinstance(told, str):
+        return told or ""
+    if isinstance(told, list):
+        return "".join(map(words, told))
+    thought = told.thought if isinstance(told.thought, str) else None
+    inner = (told.thinking, told.reasoning, told.reasoning_content, thought, told.summary, told.content)
+    return _text(told) or next(filter(None, map(words, inner)), "")
+
+
+def _text(part: wire.ReadPart) -> str:
+    text = part.text
+    return (text.value or "") if isinstance(text, wire.ReadText) else text or ""
+
+
+def other_thought(message: wire.ReadMessage) -> str:
+    """The thought of a message that has none by the usual names. Of several that are the same the first is taken."""
+    names = (_blocks(message.reasoning_details), message.thinking, _blocks(message.thinking_blocks))
+    return next(filter(None, map(words, names)), "")
+
+
+def _blocks(raw: msgspec.Raw | UnsetType) -> wire.Words:
+    """Blocks of thoughts, which stay undecoded since the upstream gets them back as they are."""
+    return None if raw is UNSET else lenient.fit({"content": msgspec.json.decode(raw)}, wire.ReadPart).content
+
+
+class Unshown(NamedTuple):
+    """A part of which the Response has nothing."""
+
+    kind: str
+
+
+def read_part(part: str | wire.ReadPart) -> list[Delta | Unshown]:
+    """One content part."""
+    if isinstance(part, str):
+        return [TextDelta(part)] if part else []
+    if is_thought(part):
+        thought = words(part)
+        return [ReasoningDelta(thought)] if thought else []
+    text = _text(part)
+    deltas: list[Delta | Unshown] = [TextDelta(text)] if text else []
+    if part.refusal:
+        deltas.append(RefusalDelta(part.refusal))
+    if part.type not in _TEXTS:
+        deltas += read_image(part) or read_audio(part.audio or part.input_audio)
+    return deltas or [Unshown(part.type or "unknown")] * (part.type not in _TEXTS)
+
+
+def read_image(part: str | wire.ReadPart) -> list[Delta]:
+    """An image: by its data as an item of its own, by an address as a link in the text, since nothing is fetched."""
+    media = wire.ReadMedia(url=part) if isinstance(part, str) else _image(part)
+    url, data, kind = media.url or "", media.b64_json or media.data, media.mime_type or media.media_type or ""
+    if url.startswith("data:"):
+        head, _, data = url.partition(",")
+        kind = head.removeprefix("data:").partition(";")[0]
+    if data:
+        return [ImageDelta(data, kind.rpartition("/")[2] or None)]
+    return [TextDelta(f"![image]({url})")] if url else []
+
+
+def _image(part: wire.ReadPart) -> wire.ReadMedia:
+    for named in (part.image_url, part.image, part.inline_data, part.source):
+        if named is not None:
+            return wire.ReadMedia(url=named) if isinstance(named, str) else named
+    return wire.ReadMedia(url=part.url, data=part.data, b64_json=part.b64_json)
+
+
+def read_audio(audio: wire.ReadMedia | None) -> list[Delta | Unshown]:
+    """Speech: what is spoken is the text of the answer. The sound has events of its own, and no place in a Response."""
+    if audio is None:
+        return []
+    deltas: list[Delta | Unshown] = [TextDelta(audio.transcript)] if audio.transcript else []
+    return [AudioDelta(audio.data), Unshown("audio"), *deltas] if audio.data else deltas

@@ -1,0 +1,110 @@
+"""What a turn cost, by any of the names that backends have for it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from penstock.wire import InputTokensDetails, OutputTokensDetails, Usage
+
+_COUNT_MAX = 2**53
+"""More than this is no count of tokens, and no number that every client can read."""
+
+
+class ReadPromptDetails(msgspec.Struct, kw_only=True):
+    """Where the prompt's tokens came from."""
+
+    cached_tokens: int | None = None
+    cached_content_token_count: int | None = None
+    cache_write_tokens: int | None = None
+    cache_creation_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+
+
+class ReadCompletionDetails(msgspec.Struct, kw_only=True):
+    """What the completion's tokens were."""
+
+    reasoning_tokens: int | None = None
+
+
+class ReadUsage(msgspec.Struct, kw_only=True):
+    """What a call cost, in tokens: by OpenAI's names, and by those of Anthropic, DeepSeek, Gemini, Kimi and others."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_tokens_details: ReadPromptDetails | None = None
+    input_tokens_details: ReadPromptDetails | None = None
+    completion_tokens_details: ReadCompletionDetails | None = None
+    output_tokens_details: ReadCompletionDetails | None = None
+    prompt_cache_hit_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    cached_content_token_count: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+def read_usage(read: ReadUsage) -> Usage | None:
+    """The cost of a turn; None where the input or the output was not counted, so that both are estimated."""
+    details = read.prompt_tokens_details or read.input_tokens_details or ReadPromptDetails()
+    cached = _first(
+        details.cached_tokens,
+        details.cached_content_token_count,
+        read.prompt_cache_hit_tokens,
+        read.cache_read_input_tokens,
+        read.cached_tokens,
+        read.cached_content_token_count,
+    )
+    written = _first(
+        details.cache_write_tokens,
+        details.cache_creation_tokens,
+        details.cache_creation_input_tokens,
+        read.cache_creation_input_tokens,
+    )
+    input_tokens, output_tokens = _totals(read)
+    if input_tokens is None or output_tokens is None:
+        return None
+    return Usage(
+        input_tokens=input_tokens,
+        input_tokens_details=InputTokensDetails(cached_tokens=cached or 0, cache_write_tokens=written or 0),
+        output_tokens=output_tokens,
+        output_tokens_details=OutputTokensDetails(reasoning_tokens=_reasoning(read)),
+        total_tokens=_count(read.total_tokens) or input_tokens + output_tokens,
+    )
+
+
+def _totals(read: ReadUsage) -> tuple[int | None, int | None]:
+    """The tokens of the input and of the output. One that is not known is what is left of the sum of both."""
+    before = _first(read.prompt_tokens, _anthropic_input(read))
+    after = _first(read.completion_tokens, read.output_tokens)
+    both = _count(read.total_tokens)
+    if both is not None and after is not None and before is None:
+        before = max(0, both - after)
+    if both is not None and before is not None and after is None:
+        after = max(0, both - before)
+    return before, after
+
+
+def _anthropic_input(read: ReadUsage) -> int | None:
+    """Anthropic counts what was read from and written to its cache beside `input_tokens`."""
+    fresh = _count(read.input_tokens)
+    if fresh is None:
+        return None
+    return fresh + (_count(read.cache_read_input_tokens) or 0) + (_count(read.cache_creation_input_tokens) or 0)
+
+
+def _reasoning(read: ReadUsage) -> int:
+    details = read.completion_tokens_details or read.output_tokens_details or ReadCompletionDetails()
+    return _first(details.reasoning_tokens, read.reasoning_tokens) or 0
+
+
+def _first(*counts: int | None) -> int | None:
+    """The first count that is one; a zero only where nothing else is known."""
+    known = [count for count in counts if _count(count) is not None]
+    return next((count for count in known if count), known[0] if known else None)
+
+
+def _count(told: int | None) -> int | None:
+    return told if told is not None and 0 <= told < _COUNT_MAX else None

@@ -1,0 +1,95 @@
+"""How upstreams say that an input is too long for a model. Agents compact on it, so it must be recognised.
+
+Every pattern has beside it who says so. What sounds alike and means a rate, a bill or a parameter is excluded by name.
+"""
+
+from __future__ import annotations
+
+import re
+
+_CODES = frozenset(
+    (
+        "context_length_exceeded",  # OpenAI, Azure, Groq, Together, Fireworks, DeepSeek, Cerebras
+        "exceed_context_size_error",  # llama.cpp
+        "model_context_window_exceeded",  # z.ai, Anthropic
+        "context_window_exceeded",  # Databricks
+        "contextwindowexceedederror",  # LiteLLM
+        "max_context_length_exceeded",  # gateways
+        "context_overflow",  # gateways
+        "prompt_too_long",  # gateways
+        "input_too_long",  # gateways
+        "request_too_large",  # Anthropic, of a body of over 32 MB
+        "tokens_limit_reached",  # GitHub Models
+        "model_max_prompt_tokens_exceeded",  # GitHub Copilot
+    )
+)
+"""Codes and types that mean it, in lower case."""
+
+_CONTEXT = r"context[ _]?(?:length|window|size|limit|buffer)"
+_INPUT = r"(?<![\w'])(?:prompt|input|conversation|context|messages?|query|request)(?:\(s\)|s)?(?!\w)"
+
+_WORDINGS = (
+    r"maximum context (?:length|window|size|limit)",  # OpenAI, OpenRouter, DeepSeek, Mistral, vLLM, SGLang, LiteLLM
+    rf"{_CONTEXT}\b.{{0,30}}\bexceed",  # Ollama, MiniMax, Groq, gateways
+    rf"\bexceed\w*\b.{{0,60}}\b{_CONTEXT}",  # OpenAI, Anthropic, llama.cpp, llama-cpp-python, Workers AI, Ollama
+    rf"\b(?:longer|larger|greater|more) than\b.{{0,30}}\b{_CONTEXT}",  # SGLang, Together, LM Studio, Ollama
+    rf"{_CONTEXT} (?:is|of) only [\d,]+",  # vLLM, LM Studio
+    rf"{_CONTEXT}? ?(?:is )?\b(?:overflow(?:s|ed)?|full)\b.{{0,20}}$",  # gateways
+    r"longer than the maximum model length",  # vLLM's engine
+    rf"{_INPUT}.{{0,50}}\btoo (?:long|large)\b",  # Anthropic, Bedrock, Fireworks, z.ai, Ollama, GitHub Models, vLLM
+    r"\btoo large for model with [\d,]+",  # Mistral
+    rf"{_INPUT}.{{0,60}}\bexceeds? the max(?:imum)?\b.{{0,20}}\b(?:token|length|size)",  # Gemini, Bedrock, Poolside
+    rf"{_INPUT}.{{0,60}}\btokens?\b.{{0,30}}\bexceeds? (?:the|its|max)",  # GitHub Copilot, Azure, Volcengine
+    r"\binput token count is [\d,]+ but\b",  # Vertex AI
+    r"\bmaximum (?:prompt|input) (?:length|tokens?|size)",  # xAI, gateways
+    r"\bmaximum number of input tokens\b",  # Bedrock
+    r"\bprompt exceeds max length\b",  # z.ai
+    r"\breduce the length of (?:the|your) (?:messages?|prompt|input)",  # OpenAI, Groq, Cerebras, vLLM
+    r"\brange of input length should be\b",  # DashScope
+    r"\binput length\b.{0,40}\bexceed",  # SGLang, Baidu
+    r"\bexceeded model token limit\b",  # Moonshot
+    r"\b(?:tokens?|token length) (?:of \w+ and \w+ )?exceeds? (?:the model'?s )?max",  # Cohere, Volcengine
+    r"\btoo many (?:input |prompt )?tokens\b",  # Cohere, Bedrock
+    r"\bprompt_tokens\b.{0,30}\bmust be less than max_seq_len",  # SiliconFlow
+    r"`inputs`.{0,40}\bmust (?:be <=|have less than)",  # TGI, Together
+    r"\bprompt has [\d,]+ tokens?, but",  # DS4
+    r"\b(?:input |prompt )?token limit exceeded\b",  # gateways
+    r"\binput tokens exceed\b",  # Azure
+    r"(?:input|prompt|content|text)\S{0,20}': string too long",  # OpenAI, of one text
+    r"\bn_keep\b.{0,20}\bn_ctx\b",  # LM Studio
+)
+_TOO_LONG = re.compile("|".join(f"(?:{wording})" for wording in _WORDINGS), re.IGNORECASE)
+
+_OTHERWISE = re.compile(
+    r"\bper[ -]?(?:min|minute|hour|day|second)\b|\bTP[MD]\b|\bRPM\b|rate[ _-]?limit|throttl|too many requests"
+    r"|\bquota\b|billing|\bcredits?\b|insufficient[ _]balance|wait before"  # a rate or a bill: no shorter input helps
+    r"|\b(?:\w*name|\w*id|user|description|key)'?:? string too long",  # a parameter, by OpenAI's words
+    re.IGNORECASE,
+)
+
+_LIMIT = re.compile(r"maximum context length (?:is|of) ([\d,]+)", re.IGNORECASE)
+_OUTPUT = re.compile(
+    r"([\d,]+) (?:tokens )?(?:in|for) the completion"  # OpenAI, DeepSeek, SGLang
+    r"|requested ([\d,]+) output tokens|([\d,]+) '?max_tokens'?\. |tokens'? is too large: ([\d,]+)",  # vLLM
+    re.IGNORECASE,
+)
+_CHARS_MAX = 4_000
+"""How much of a message is read."""
+
+
+def is_too_long(message: str, *names: str | None) -> bool:
+    """Whether an error says that the input is too long; `names` are its code and its type."""
+    if any(name and name.lower() in _CODES for name in names):
+        return True
+    said = message[:_CHARS_MAX]
+    return bool(_TOO_LONG.search(said)) and not (_OTHERWISE.search(said) or _is_output_alone(said))
+
+
+def _is_output_alone(said: str) -> bool:
+    """Whether the output that was asked for would be too long with any input, so that the parameter is at fault."""
+    limit, output = _LIMIT.search(said), _OUTPUT.search(said)
+    return limit is not None and output is not None and _number(output) >= _number(limit)
+
+
+def _number(found: re.Match[str]) -> int:
+    return int(next(filter(None, found.groups())).replace(",", "") or 0)

@@ -1,0 +1,179 @@
+"""What an upstream says of an error, in any shape that backends have for it.
+
+It knows where the words may stand: in objects of any nesting, in lists, in JSON within a text, or plain. What the
+error means, `replies` decides.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeAlias, TypeVar
+
+import msgspec
+
+from . import lenient
+
+T = TypeVar("T")
+
+_MESSAGE_CHARS_MAX = 2_000
+_NAME_CHARS_MAX = 200
+_NOTHING = ("{}", "[]", '""')
+_DEPTH_MAX = 10
+"""How deep an error may stand in what surrounds it."""
+_LIST_MAX = 5
+"""How many errors of a list are read."""
+
+_PAGE = re.compile(r"<(!doctype|html|head|body|\?xml|center|h1)\b", re.IGNORECASE)
+"""How a page of HTML begins, whose words are a server's and no upstream's."""
+
+Object: TypeAlias = dict[str, Any]
+
+_WRAPPERS = ("error", "errors", "fault", "exception", "err")
+_WORDS = ("message", "msg", "error_message", "errorMessage", "error_msg", "errorMsg", "Message", "detail")
+_WORDS_OF_NEED = ("details", "error_description", "reason", "title", "description", "code", "type", "status")
+"""What says something where nothing else does."""
+_CODES = ("code", "error_code", "errorCode")
+_STATUSES = (*_CODES, "status", "status_code", "statusCode", "http_status")
+_TYPES = ("type", "error_type", "errorType", "__type", "status")
+_SIGNS = ("error", "errors", "fault", "exception", "detail", "error_message", "errorMessage", "error_msg", "errorMsg")
+"""Keys that only an error has."""
+
+
+class UpstreamError(msgspec.Struct, kw_only=True):
+    """What is known of an error. A code that is a number stands in `status`."""
+
+    message: str | None = None
+    type: str | None = None
+    param: str | None = None
+    code: str | None = None
+    status: int | None = None
+
+
+def read_body(body: bytes) -> UpstreamError:
+    """The error in the body of a reply; none in a page of HTML."""
+    text = body.decode(errors="replace").strip()
+    return _shortened(_read_text(text, _DEPTH_MAX))
+
+
+def read_error(told: Any) -> UpstreamError:
+    """The error in decoded JSON."""
+    return _shortened(_read(told, _DEPTH_MAX))
+
+
+def is_error(told: Object) -> bool:
+    """Whether an object without an answer is an error, rather than a sign of life."""
+    if any(told.get(sign) not in (None, False, "", []) for sign in _SIGNS):
+        return True
+    has_mark = told.get("object") == "error" or "error" in str(told.get("type", "")).lower()
+    is_failed = told.get("success") is False or any(told.get(code) for code in _STATUSES)
+    return (has_mark or is_failed) and any(told.get(words) for words in _WORDS)
+
+
+def _read(told: Any, depth: int) -> UpstreamError:
+    if depth == 0:
+        return UpstreamError()
+    if isinstance(told, str):
+        return _read_text(told, depth)
+    if isinstance(told, list):
+        return _read_list(told, depth)
+    if isinstance(told, dict):
+        return _read_object(told, depth)
+    return UpstreamError()
+
+
+def _read_text(text: str, depth: int) -> UpstreamError:
+    """Plain words, or JSON or an event of a stream in a text."""
+    text = text.strip()
+    if text.startswith(("data:", "event:", "id:")):
+        lines = [line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("data:")]
+        return _read_text("\n".join(lines), depth - 1) if depth else UpstreamError()
+    if text.startswith(("{", "[", '"')):
+        try:
+            inner = _read(lenient.loads(text.encode(errors="replace")), depth - 1)
+        except ValueError:
+            inner = UpstreamError()
+        if inner.message or text in _NOTHING:
+            return inner
+    return UpstreamError(message=None if _PAGE.match(text) else text or None)
+
+
+def _read_list(told: list[Any], depth: int) -> UpstreamError:
+    """The first errors of a list as one, under the names of the first."""
+    errors = [_read(each, depth - 1) for each in told[:_LIST_MAX]]
+    if not errors:
+        return UpstreamError()
+    errors[0].message = _joined([error.message for error in errors], "; ")
+    return errors[0]
+
+
+def _read_object(told: Object, depth: int) -> UpstreamError:
+    """An error's own words, with those of the error in it and of the provider behind a gateway."""
+    inner = [_read(told[name], depth - 1) for name in _WRAPPERS if told.get(name)]
+    words = [_read(told[name], depth - 1) for name in _WORDS if told.get(name)][:1]
+    behind = _read(_raw_of(told), depth - 1)
+    errors = [*inner, _names_of(told), *words, behind]
+    message = _joined([error.message for error in errors], ": ")
+    if message is None:
+        message = next(filter(None, (_read(told.get(name), depth - 1).message for name in _WORDS_OF_NEED)), None)
+    place = _place_of(told)
+    return UpstreamError(
+        message=f"{place}: {message}" if place and message else message,
+        type=_first(error.type for error in errors),
+        param=_first(error.param for error in errors),
+        code=_first(error.code for error in errors),
+        status=_first(error.status for error in errors),
+    )
+
+
+def _names_of(told: Object) -> UpstreamError:
+    """What an object says of itself, but for its words."""
+    statuses = (_status(told.get(name)) for name in _STATUSES)
+    codes = (name for name in _texts(told, _CODES) if _status(name) is None)
+    return UpstreamError(
+        type=_first(_texts(told, _TYPES)),
+        param=_first(_texts(told, ("param",))),
+        code=_first(codes),
+        status=_first(statuses),
+    )
+
+
+def _raw_of(told: Object) -> Any:
+    """What the provider behind OpenRouter said."""
+    metadata = told.get("metadata")
+    return metadata.get("raw") if isinstance(metadata, dict) else None
+
+
+def _place_of(told: Object) -> str:
+    """Where FastAPI found something wrong."""
+    place = told.get("loc")
+    return ".".join(str(step) for step in place[:10] if step != "body") if isinstance(place, list) else ""
+
+
+def _joined(messages: list[str | None], between: str) -> str | None:
+    """The messages, without those that another one has in it."""
+    said = list(dict.fromkeys(filter(None, messages)))
+    apart = [each for each in said if not any(each != other and each in other for other in said)]
+    return between.join(apart) or None
+
+
+def _texts(told: Object, keys: tuple[str, ...]) -> Iterator[str]:
+    return (told[key] for key in keys if told.get(key) and isinstance(told[key], str))
+
+
+def _status(code: Any) -> int | None:
+    """A number among codes, be it in a text."""
+    if isinstance(code, str) and re.fullmatch(r"\s*-?[0-9]{1,9}\s*", code):
+        return int(code)
+    return code if isinstance(code, int) and not isinstance(code, bool) else None
+
+
+def _first(known: Iterable[T | None]) -> T | None:
+    return next((each for each in known if each is not None), None)
+
+
+def _shortened(error: UpstreamError) -> UpstreamError:
+    for name, chars_max in (("message", _MESSAGE_CHARS_MAX), ("type", _NAME_CHARS_MAX), ("code", _NAME_CHARS_MAX)):
+        if value := getattr(error, name):
+            setattr(error, name, value[:chars_max])
+    return error

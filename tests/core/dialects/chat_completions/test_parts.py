@@ -1,0 +1,238 @@
+"""Thoughts and media that stand in parts, and messages that come twice or not at all."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from core.dialects.chat_completions.said import STOP, bytewise, call, choice, decode, piece, stream, whole
+from core.kit import Json
+from penstock.errors import ApiError
+from penstock.transcript.deltas import (
+    AudioDelta,
+    Delta,
+    Extras,
+    Finish,
+    ImageDelta,
+    ReasoningDelta,
+    RefusalDelta,
+    TextDelta,
+)
+from requirements import shows
+
+HM, A = ReasoningDelta("hm"), TextDelta("a")
+TEXT: Json = {"type": "text", "text": "a"}
+HM_TEXT: Json = {"type": "text", "text": "hm"}
+
+MESSAGES: dict[str, tuple[Json, list[Delta]]] = {
+    "Magistral": ({"content": [{"type": "thinking", "thinking": [HM_TEXT]}, TEXT]}, [HM, A]),
+    "Magistral, in pieces": (
+        {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": each} for each in "hm"]}]},
+        [HM],
+    ),
+    "Anthropic": ({"content": [{"type": "thinking", "thinking": "hm", "signature": "x"}, TEXT]}, [HM, A]),
+    "Anthropic, sealed": ({"content": [{"type": "redacted_thinking", "data": "x"}, TEXT]}, [A]),
+    "Gemini": ({"content": [{"text": "hm", "thought": True}, {"text": "a"}]}, [HM, A]),
+    "reasoning": ({"content": [{"type": "reasoning", "text": "hm"}, TEXT]}, [HM, A]),
+    "reasoning within": ({"content": [{"type": "reasoning", "reasoning": "hm"}, TEXT]}, [HM, A]),
+    "reasoning_content": ({"content": [{"type": "reasoning_content", "reasoning_content": [HM_TEXT]}, TEXT]}, [HM, A]),
+    "a summary": (
+        {"content": [{"type": "reasoning", "summary": [{"type": "summary_text", "text": "hm"}]}, TEXT]},
+        [HM, A],
+    ),
+    "thought": ({"content": [{"type": "thought", "thought": "hm"}, TEXT]}, [HM, A]),
+    "an unknown kind of thought": ({"content": [{"type": "chain_of_thought_v2", "content": "hm"}, TEXT]}, [HM, A]),
+    "one part that is no list": ({"content": {"type": "thinking", "thinking": "hm"}}, [HM]),
+    "texts that are no parts": ({"content": ["a", {"type": "thinking", "thinking": ["h", "m"]}]}, [A, HM]),
+    "a text with something beside it": ({"content": [{"type": "text", "text": {"value": "a"}}]}, [A]),
+    "thinking beside the text": ({"thinking": "hm", "content": "a"}, [HM, A]),
+    "thinking blocks": ({"thinking_blocks": [{"type": "thinking", "thinking": "hm"}], "content": "a"}, [HM, A]),
+    "the same thought by every name": (
+        {"reasoning_content": "hm", "thinking": "hm", "thinking_blocks": [{"thinking": "hm"}], "content": "a"},
+        [HM, A],
+    ),
+    "a list for a text": ({"reasoning_content": [HM_TEXT], "content": "a"}, [HM, A]),
+    "an object for a text": ({"reasoning": {"text": "hm"}, "content": "a"}, [HM, A]),
+    "details with a summary": (
+        {"reasoning_details": [{"type": "reasoning.summary", "summary": "hm"}, {"type": "reasoning.encrypted"}]},
+        [HM],
+    ),
+    "sealed details": ({"reasoning_details": [{"type": "reasoning.encrypted", "data": "x"}], "content": "a"}, [A]),
+    "an unknown part with text": ({"content": [{"type": "quote", "text": "a"}]}, [A]),
+    "a refusal in a part": ({"content": [{"type": "refusal", "refusal": "no"}]}, [RefusalDelta("no")]),
+    "a number for a text": ({"content": 5}, [TextDelta("5")]),
+}
+
+
+def ways(message: Json) -> list[bytes]:
+    return [stream(choice(message), choice({}, "stop")), whole(message)]
+
+
+@shows("thoughts-as-parts")
+@pytest.mark.parametrize(("message", "deltas"), MESSAGES.values(), ids=MESSAGES)
+def test_parts_are_told_as_what_they_are(message: Json, deltas: list[Delta]) -> None:
+    for said in ways(message):
+        for pieces in ([said], bytewise(said)):
+            assert [delta for delta in decode(*pieces) if not isinstance(delta, Extras)] == [*deltas, STOP]
+
+
+PNG, LINK = "data:image/png;base64,iVBORw0=", "https://example.com/a.png"
+IMAGE = ImageDelta("iVBORw0=", "png")
+
+MEDIA: dict[str, tuple[Json, list[Delta]]] = {
+    "images": (
+        {"content": "a", "images": [{"type": "image_url", "image_url": {"url": PNG}, "index": 0}]},
+        [A, IMAGE],
+    ),
+    "images alone": ({"content": None, "images": [{"image_url": PNG}, PNG]}, [IMAGE, IMAGE]),
+    "an image_url part": ({"content": [TEXT, {"type": "image_url", "image_url": {"url": PNG}}]}, [A, IMAGE]),
+    "an output_image part": ({"content": [{"type": "output_image", "image_url": PNG}]}, [IMAGE]),
+    "base64": ({"content": [{"type": "image", "b64_json": "iVBORw0="}]}, [ImageDelta("iVBORw0=")]),
+    "Anthropic's": (
+        {"content": [{"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0="}}]},
+        [IMAGE],
+    ),
+    "Gemini's": (
+        {"content": [{"type": "inline_data", "inline_data": {"mime_type": "image/png", "data": "iVBORw0="}}]},
+        [IMAGE],
+    ),
+    "a link": ({"images": [{"image_url": {"url": LINK}}]}, [TextDelta(f"![image]({LINK})")]),
+    "speech": (
+        {"content": None, "audio": {"id": "audio_1", "data": "UklGRg==", "transcript": "a", "expires_at": 1}},
+        [AudioDelta("UklGRg=="), A],
+    ),
+    "a part of speech": (
+        {"content": [{"type": "output_audio", "audio": {"data": "UklGRg==", "transcript": "a"}}]},
+        [AudioDelta("UklGRg=="), A],
+    ),
+    "sound alone": (
+        {"audio": {"data": "UklGRg=="}},
+        [AudioDelta("UklGRg=="), TextDelta("[The model answered with what cannot be shown here: audio]")],
+    ),
+    "what is not known": (
+        {"content": [{"type": "hologram", "beams": 7}, {"type": "hologram"}, {"type": "smell"}]},
+        [TextDelta("[The model answered with what cannot be shown here: hologram, smell]")],
+    ),
+    "what is not known, beside a text": ({"content": [{"type": "hologram"}, TEXT]}, [A]),
+}
+
+
+@shows("media-in-answers", "answered-media")
+@pytest.mark.parametrize(("message", "deltas"), MEDIA.values(), ids=MEDIA)
+def test_media_are_told_or_named(message: Json, deltas: list[Delta]) -> None:
+    for said in ways(message):
+        assert decode(said) == [*deltas, STOP]
+        assert decode(*bytewise(said)) == [*deltas, STOP]
+
+
+@shows("media-in-answers")
+def test_an_unknown_part_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        decode(whole({"content": [{"type": "hologram"}, TEXT]}))
+    assert "content part 'hologram' is not known" in caplog.text
+
+
+CALL = piece('{"x":1}', "f", index=0, id="c")
+CALLED = [call(0, '{"x":1}', "f", "c")]
+TWICE: dict[str, tuple[list[Json], list[Delta]]] = {
+    "the text": (
+        [choice({"content": "a"}), {"choices": [{"message": {"content": "a"}, "finish_reason": "stop"}]}],
+        [A],
+    ),
+    "the text, beside an empty delta": (
+        [choice({"content": "a"}), choice({}, "stop", message={"role": "assistant", "content": "a"})],
+        [A],
+    ),
+    "the text of many deltas": (
+        [choice({"content": "a"}), choice({"content": "a"}), choice(None, "stop", message={"content": "aa"})],
+        [A, A],
+    ),
+    "what has come so far, in every chunk": (
+        [choice({"content": "a"}, message={"content": "a"}), choice({"content": "a"}, message={"content": "aa"})],
+        [A, A],
+    ),
+    "a thought, a text and a call": (
+        [
+            choice({"reasoning_content": "hm"}),
+            choice({"content": "a"}),
+            choice({"tool_calls": [CALL]}),
+            choice({}, "tool_calls", message={"reasoning_content": "hm", "content": "a", "tool_calls": [CALL]}),
+        ],
+        [HM, A, *CALLED],
+    ),
+    "a call that no delta has told": (
+        [choice({"content": "a"}), choice({}, "tool_calls", message={"content": "a", "tool_calls": [CALL]})],
+        [A, *CALLED],
+    ),
+    "a thought by another name": (
+        [choice({"reasoning": "hm"}), choice({"content": "a"}), choice(message={"reasoning_content": "hm"})],
+        [HM, A],
+    ),
+    "a refusal": (
+        [choice({"refusal": "no"}), choice({}, "stop", message={"refusal": "no"})],
+        [RefusalDelta("no")],
+    ),
+    "parts": (
+        [choice({"content": [TEXT]}), choice({}, "stop", message={"content": "a"})],
+        [A],
+    ),
+    "messages that are pieces": (
+        [{"choices": [{"message": {"content": "a"}}]}, {"choices": [{"message": {"content": "a"}}]}],
+        [A, A],
+    ),
+}
+
+
+@shows("whole-message-last")
+@pytest.mark.parametrize(("chunks", "deltas"), TWICE.values(), ids=TWICE)
+def test_what_comes_twice_is_told_once(chunks: list[Json], deltas: list[Delta]) -> None:
+    said = stream(*chunks)
+    assert decode(said) == [*deltas, STOP]
+    assert decode(*bytewise(said)) == [*deltas, STOP]
+
+
+NOTHING: dict[str, bytes] = {
+    "an end mark": stream(),
+    "a choice without a message": stream(choice(None, "stop")),
+    "no choices": stream({"choices": []}, {"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 0}}),
+    "empty data": b"data:\n\ndata: [DONE]\n\n",
+    "a comment": b": OPENROUTER PROCESSING\n\n",
+    "no bytes": b"",
+    "white space": b"\r\n  ",
+    "a whole reply without choices": b'{"id": "x", "choices": []}',
+    "a whole reply with null choices": b'{"id": "x", "choices": null}',
+    "a whole reply without a message": whole(None),
+    "an empty object": b"{}",
+}
+
+
+@shows("nothing-is-failed", "empty-answers")
+@pytest.mark.parametrize("said", NOTHING.values(), ids=NOTHING)
+def test_nothing_at_all_is_a_failure(said: bytes) -> None:
+    for pieces in ([said], bytewise(said)):
+        with pytest.raises(ApiError, match=r"empty|before it was finished") as caught:
+            decode(*pieces)
+        assert caught.value.status == 502
+
+
+EMPTY: dict[str, tuple[bytes, Finish]] = {
+    "an empty text": (stream(choice({"role": "assistant", "content": ""}), choice({}, "stop")), STOP),
+    "a whole reply with an empty text": (whole({"role": "assistant", "content": ""}), STOP),
+    "a whole reply with null": (whole({"role": "assistant", "content": None}), STOP),
+    "a filter that left nothing": (stream(choice(None, "content_filter")), Finish("content_filter")),
+    "no room for an answer": (whole(None, "length"), Finish("max_output_tokens")),
+}
+
+
+@shows("nothing-is-failed", "empty-answers")
+@pytest.mark.parametrize(("said", "end"), EMPTY.values(), ids=EMPTY)
+def test_an_empty_message_is_an_answer(said: bytes, end: Finish) -> None:
+    assert decode(said) == [end]
+
+
+@pytest.mark.parametrize("keepalive", [b"data: \n\n", b"data:\n\n", b"data: {}\n\n", b'data: {"type": "ping"}\n\n'])
+def test_a_sign_of_life_is_no_answer_and_no_fault(keepalive: bytes) -> None:
+    said: Any = keepalive + stream(choice({"content": "a"}, "stop"), done=False) + keepalive
+    assert decode(said) == [A, STOP]

@@ -1,0 +1,107 @@
+"""What a turn cost, by other names and in odd numbers. The answer stays, whatever stands there."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from core.dialects.chat_completions.said import bytewise, choice, decode, stream, whole
+from core.kit import Json
+from penstock.transcript.deltas import Delta, TextDelta, UsageDelta
+from requirements import shows
+
+ODD: dict[str, tuple[Any, tuple[int, int, int] | None]] = {
+    "texts": ({"prompt_tokens": "9", "completion_tokens": " 7 ", "total_tokens": "16"}, (9, 7, 16)),
+    "fractions": ({"prompt_tokens": 14417.92, "completion_tokens": 7.0}, (14417, 7, 14424)),
+    "texts of fractions": ({"prompt_tokens": "14417.92", "completion_tokens": "1e2"}, (14417, 100, 14517)),
+    "no object": ([], None),
+    "a text": ("n/a", None),
+    "a number": (9, None),
+    "an empty object": ({}, None),
+    "nulls": ({"prompt_tokens": None, "completion_tokens": None, "prompt_tokens_details": None}, None),
+    "words": ({"prompt_tokens": "n/a", "completion_tokens": "many"}, None),
+    "lists": ({"prompt_tokens": [9], "completion_tokens": {"all": 7}}, None),
+    "truth values": ({"prompt_tokens": True, "completion_tokens": False}, None),
+    "less than nothing": ({"prompt_tokens": -1, "completion_tokens": -7}, None),
+    "more than can be": ({"prompt_tokens": 10**30, "completion_tokens": 1}, None),
+    "no number": ({"prompt_tokens": float("nan"), "completion_tokens": float("inf")}, None),
+    "one of two": ({"prompt_tokens": 9, "completion_tokens": "n/a"}, None),
+    "one of two, and the sum": ({"prompt_tokens": 9, "completion_tokens": "n/a", "total_tokens": 16}, (9, 7, 16)),
+    "details that are none": (
+        {"prompt_tokens": 9, "completion_tokens": 7, "prompt_tokens_details": [], "completion_tokens_details": "x"},
+        (9, 7, 16),
+    ),
+    "an odd sum": ({"prompt_tokens": 9, "completion_tokens": 7, "total_tokens": "all"}, (9, 7, 16)),
+}
+
+
+def costs(deltas: list[Delta]) -> list[Any]:
+    return [delta.usage for delta in deltas if isinstance(delta, UsageDelta)]
+
+
+@shows("odd-usage")
+@pytest.mark.parametrize(("usage", "told"), ODD.values(), ids=ODD)
+def test_odd_numbers_cost_no_answer(usage: Any, told: tuple[int, int, int] | None) -> None:
+    said = stream(choice({"content": "a"}), choice({}, "stop") | {"usage": usage})
+    for deltas in (decode(said), decode(*bytewise(said)), decode(whole({"content": "a"}, usage=usage))):
+        assert TextDelta("a") in deltas
+        counted = [(one.input_tokens, one.output_tokens, one.total_tokens) for one in costs(deltas)]
+        assert counted == ([told] if told else [])
+
+
+def test_odd_numbers_do_not_replace_good_ones() -> None:
+    good, odd = {"prompt_tokens": 9, "completion_tokens": 7}, {"prompt_tokens": None}
+    said = stream(choice({"content": "a"}, "stop"), {"choices": [], "usage": good}, {"choices": [], "usage": odd})
+    assert [one.input_tokens for one in costs(decode(said))] == [9]
+
+
+BOTH: Json = {"prompt_tokens": 9, "completion_tokens": 7}
+NAMES: dict[str, tuple[Json, tuple[int, int, int, int, int]]] = {
+    "OpenAI": (
+        BOTH | {"prompt_tokens_details": {"cached_tokens": 4}, "completion_tokens_details": {"reasoning_tokens": 3}},
+        (9, 7, 4, 0, 3),
+    ),
+    "DeepSeek": (BOTH | {"prompt_cache_hit_tokens": 4, "prompt_cache_miss_tokens": 5}, (9, 7, 4, 0, 0)),
+    "Kimi": (BOTH | {"cached_tokens": 4}, (9, 7, 4, 0, 0)),
+    "Anthropic behind a gateway": (
+        BOTH | {"cache_read_input_tokens": 4, "cache_creation_input_tokens": 2},
+        (9, 7, 4, 2, 0),
+    ),
+    "Anthropic": (
+        {"input_tokens": 3, "output_tokens": 7, "cache_read_input_tokens": 4, "cache_creation_input_tokens": 2},
+        (9, 7, 4, 2, 0),
+    ),
+    "Responses": (
+        {
+            "input_tokens": 9,
+            "output_tokens": 7,
+            "input_tokens_details": {"cached_tokens": 4},
+            "output_tokens_details": {"reasoning_tokens": 3},
+        },
+        (9, 7, 4, 0, 3),
+    ),
+    "Gemini": (BOTH | {"cached_content_token_count": 4}, (9, 7, 4, 0, 0)),
+    "LiteLLM": (
+        BOTH | {"prompt_tokens_details": {"cached_tokens": None, "cache_creation_tokens": 2}, "reasoning_tokens": 3},
+        (9, 7, 0, 2, 3),
+    ),
+    "the zero of one name and the count of another": (
+        BOTH | {"prompt_tokens_details": {"cached_tokens": 0}, "cache_read_input_tokens": 4},
+        (9, 7, 4, 0, 0),
+    ),
+    "texts": (BOTH | {"prompt_tokens_details": {"cached_tokens": "4"}}, (9, 7, 4, 0, 0)),
+}
+
+
+@shows("odd-usage")
+@pytest.mark.parametrize(("usage", "told"), NAMES.values(), ids=NAMES)
+def test_the_cache_is_counted_by_any_name(usage: Json, told: tuple[int, ...]) -> None:
+    for said in (stream(choice({"content": "a"}, "stop") | {"usage": usage}), whole({"content": "a"}, usage=usage)):
+        (one,) = costs(decode(said))
+        details = one.input_tokens_details
+        reasoning = one.output_tokens_details.reasoning_tokens
+        counted = (one.input_tokens, one.output_tokens, details.cached_tokens, details.cache_write_tokens, reasoning)
+        assert counted == told
+        json.dumps(counted)
