@@ -6,18 +6,21 @@ They know bytes and runs; they never make or change an event, but for the paddin
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, get_args
 
 from penstock.engine import Follower, Run
-from penstock.errors import stopping
+from penstock.errors import ApiError, our_fault, stopping
 from penstock.lossless import encode
 from penstock.obfuscation import padding
 from penstock.ports import Headers
 from penstock.sse import DONE, HEARTBEAT, encode_events
 from penstock.telemetry import current
 from penstock.wire import Event, Response, StreamEvent
+
+_log = logging.getLogger("penstock.readers")
 
 _PADDED: frozenset[type[Any]] = frozenset(
     cls for cls in get_args(StreamEvent) if "obfuscation" in cls.__struct_fields__
@@ -83,7 +86,7 @@ class FollowStream:
     async def _write(self) -> AsyncGenerator[bytes | bytearray]:
         look_out = asyncio.ensure_future(self._disconnected()) if self._disconnected else None
         try:
-            while (events := await self._next_unless(look_out)) is not None:
+            while (events := await self._next_in_order(look_out)) is not None:
                 yield b"".join(events) if events else HEARTBEAT
             self._record.is_cut = look_out is not None and look_out.done()
             if self._is_ended_early:
@@ -93,6 +96,16 @@ class FollowStream:
         finally:
             if look_out is not None:
                 look_out.cancel()
+
+    async def _next_in_order(self, look_out: asyncio.Future[None] | None) -> list[bytes] | None:
+        """The next batch, where the store can be read; else an error, with which the stream ends."""
+        try:
+            return await self._next_unless(look_out)
+        except ApiError as error:
+            return [self._follower.error(error)]
+        except Exception:
+            _log.exception("a response could not be followed by a fault of this server")
+            return [self._follower.error(our_fault())]
 
     async def _next_unless(self, look_out: asyncio.Future[None] | None) -> list[bytes] | None:
         """The next batch; None at the end, as soon as the client has left, or when the server has to stop."""

@@ -19,7 +19,7 @@ from support.server import PenstockServer
 from support.talk import Talk
 from support.told import judged
 from support.upstream import ScriptedUpstream
-from support.waiting import until
+from support.waiting import steady, until
 
 Json = dict[str, Any]
 
@@ -151,4 +151,43 @@ def test_a_websocket_turn_that_waits_for_its_upstream_is_told(silent_port: int) 
                 error = talk.hear()
                 assert (error["status"], error["error"]["code"]) == (503, "server_stopping")
         assert server.process.wait(5) == 0
+    assert "Traceback" not in server.log
+
+
+@shows("drained-in-order")
+@pytest.mark.parametrize("path", ["/responses", "/responses/compact"])
+def test_what_its_upstream_has_begun_and_does_not_end(upstream: ScriptedUpstream, path: str) -> None:
+    """A response is as long as it is; a summary in parts would be none."""
+    with PenstockServer("--upstream", upstream.url, env={"PENSTOCK_DRAIN_S": str(DRAIN_S)}) as server:
+        with asking(server, "POST", path, {"model": "hang_midway", "input": "Hello?"}) as connection:
+            upstream.completion()
+            time.sleep(0.3)
+            server.process.send_signal(signal.SIGTERM)
+            outcome = told(connection)
+        assert outcome == (503, "server_stopping")
+        assert server.process.wait(5) == 0
+
+
+@shows("drained-in-order")
+def test_a_body_that_is_not_there_when_the_server_stops(upstream: ScriptedUpstream) -> None:
+    with PenstockServer("--upstream", upstream.url, env={"PENSTOCK_DRAIN_S": str(DRAIN_S)}) as server:
+        with Connection(server.url) as connection:
+            headers = {"content-type": "application/json", "content-length": "100"}
+            connection.send("POST", "/responses", b'{"model": ', headers)
+            time.sleep(0.3)
+            server.process.send_signal(signal.SIGTERM)
+            assert told(connection) == (503, "server_stopping")
+        assert server.process.wait(5) == 0
+    assert "Traceback" not in server.log
+
+
+@shows("drained-in-order")
+def test_a_client_that_reads_nothing_when_the_server_stops(upstream: ScriptedUpstream) -> None:
+    server = PenstockServer("--upstream", upstream.url, env={"PENSTOCK_DRAIN_S": "1"})
+    with server, Connection(server.url, receive_bytes=4096) as connection:
+        connection.post({"model": "flood", "input": "Hello?", "stream": True})
+        received = upstream.completion()
+        steady(lambda: received.written)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(8) == 0
     assert "Traceback" not in server.log

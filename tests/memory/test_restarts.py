@@ -15,13 +15,15 @@ import pytest
 
 from conformance.engines import Postgres, Redis
 from conformance.servers import Process
-from memory.cluster import Cluster, begun, url_of
+from memory.cluster import KEY, Cluster, begun, url_of
 from memory.conftest import Stage
 from memory.judge import Peer
 from memory.test_background import ended
+from requirements import shows
+from support.raw import Connection
 from support.scripts import HELLO, OWN_USAGE, ROLE, chunk
 from support.server import PenstockServer
-from support.steps import Send, Sleep
+from support.steps import Hang, Send, Sleep
 from support.upstream import ScriptedUpstream
 from support.waiting import until
 
@@ -29,6 +31,8 @@ CALLERS = 3
 ENOUGH = 5
 """So many requests succeed before the engine is restarted, and again afterwards."""
 RECOVERED_S = 20.0
+STOPPED_S = 25.0
+"""The drain, and what the connections to an engine that is away may take."""
 ALWAYS = ("--appendonly", "yes", "--appendfsync", "always")
 
 
@@ -138,6 +142,22 @@ def test_nothing_acknowledged_is_lost(restarted: Restarted, upstream: ScriptedUp
             caller.result()
         with cluster.peer(server) as peer:
             check(peer, load)
+
+
+@shows("signals")
+def test_a_server_stops_while_its_store_is_away(restarted: Restarted, upstream: ScriptedUpstream, stage: Stage) -> None:
+    """With a response that runs, one that waits and one that is followed: soon, and with 0."""
+    url = url_of(restarted.engine, restarted.engine.place())
+    cluster = Cluster(restarted.engine.name, url, upstream)
+    with cluster.victims(1) as (server,), cluster.peer(server) as peer:
+        running, _ = (peer.create(model=stage(Hang()), input="Hello?", background=True).id for _ in range(2))
+        with Connection(server.url) as follower:
+            follower.send("GET", f"/responses/{running}?stream=true", headers={"authorization": f"Bearer {KEY}"})
+            follower.head()
+            restarted.end(restarted.at_once)
+            server.process.send_signal(signal.SIGTERM)
+            assert server.process.wait(STOPPED_S) == 0
+    assert "Exception in ASGI application" not in server.log
 
 
 def check(peer: Peer, load: Load) -> None:

@@ -146,6 +146,11 @@ REQUIREMENTS = (
         _ATTACKS,
     ),
     Requirement(
+        "stored-streams",
+        "A stream whose store fails meanwhile ends by an error that is an event, and [DONE].",
+        _ATTACKS,
+    ),
+    Requirement(
         "deleted-streams",
         "A stream whose response is deleted meanwhile ends by an error that says so, and [DONE].",
         _ATTACKS,

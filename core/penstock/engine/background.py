@@ -184,8 +184,11 @@ class Background:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         claims, self._claims = self._claims, {}
-        for claim in claims.values():
-            await self._store.release(claim)
+        try:
+            for claim in claims.values():
+                await self._store.release(claim)
+        except ApiError as error:
+            _log.warning("leases were not given up, and others wait until they are over: %s", error)
 
     async def _claim(self, row: StoredResponse) -> Claim | None:
         now = self._clock_s()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 
 import msgspec
 from msgspec.structs import replace
@@ -167,14 +168,14 @@ class Engine:
 
     async def aclose(self) -> None:
         """Stop the background, and release what upstreams and store hold. Whatever is used again opens again."""
-        async with self._changing:
-            if self.background is not None:
-                await self.background.aclose()
-            for route in self.routes.all:
-                await route.upstream.aclose()
-            if self.store is not None:
-                await self.store.aclose()
+        async with self._changing, AsyncExitStack() as closing:  # the last of these is closed first, and all are
             self.drain = Drain()
+            if self.store is not None:
+                closing.push_async_callback(self.store.aclose)
+            for route in self.routes.all:
+                closing.push_async_callback(route.upstream.aclose)
+            if self.background is not None:
+                closing.push_async_callback(self.background.aclose)
 
     def _stored_request(self, prepared: Prepared) -> bytes:
         """The body as it is stored: sealed where there are secrets in it. Raises `ApiError` 400 where it cannot be."""

@@ -8,7 +8,7 @@ import pytest
 
 from penstock.engine.background import Background, BackgroundKeeper
 from penstock.engine.run import Run
-from penstock.errors import ApiError
+from penstock.errors import ApiError, unavailable
 from penstock.ids import clock_s
 from penstock.limits import Limits
 from penstock.ports import Claim, StoredConversation, StoredResponse
@@ -95,3 +95,21 @@ def test_a_cancellation_waits_for_others_for_so_long_only() -> None:
 
     error = asyncio.run(asyncio.wait_for(cancel(), 10))
     assert (error.status, error.retriable) == (503, True)
+
+
+def test_it_ends_though_its_store_is_away(caplog: pytest.LogCaptureFixture) -> None:
+    class Away(MemoryStore):
+        async def release(self, claim: Claim) -> None:
+            raise unavailable("The store is not available.", 1.0)
+
+    async def submit_and_close() -> bool:
+        background = Background(Away(), LIMITS, never, clock_s)
+        background.start()
+        await background.submit(row(1))
+        await background.aclose()
+        return background.is_started
+
+    assert not asyncio.run(asyncio.wait_for(submit_and_close(), 10))
+    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
+        "leases were not given up, and others wait until they are over: The store is not available."
+    ]
