@@ -311,6 +311,13 @@ BEHAVIOURS = (
         "the default model; null and an empty name are 400",
     ),
     Behaviour(
+        "masked-echoes",
+        "an upstream that repeats a key in what it says of an error",
+        "asterisks in its place, wherever that is told: replies, headers, streams, rows, the log. It holds for the key "
+        "and the headers of the upstream, the client's own key that was passed on, and secrets of tools; in relayed "
+        "replies that are good for the upstream's own alone. What a model says is not touched",
+    ),
+    Behaviour(
         "sealed-requests",
         "`background` with secrets in the request: those of tools, and unknown fields such as `api_key` or `password`",
         "stored sealed until it runs, for its owner and its response; a replica that has not the key fails it, and "

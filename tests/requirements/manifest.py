@@ -219,6 +219,11 @@ REQUIREMENTS = (
         "The secrets of a request that runs in the background are in no row, log line or reply, whoever runs it.",
         _ATTACKS,
     ),
+    Requirement(
+        "masked-keys",
+        "A key that an upstream repeats in an error is in no reply, stream, row or log line.",
+        _ATTACKS,
+    ),
     Requirement("owners", "Nobody reads another owner's rows, by any way.", "litellm 15757, 39548, 39534"),
     Requirement("lean-imports", "Importing is quick and does nothing.", "litellm 10018; mangum 341"),
     Requirement(

@@ -45,6 +45,11 @@ class PenstockServer:
         return f"{self.base}/v1"
 
     @property
+    def directory(self) -> Path:
+        """Where it runs."""
+        return Path(self._directory.name)
+
+    @property
     def log(self) -> str:
         return "".join(self.lines)
 

@@ -1,14 +1,16 @@
 """Upstreams: a dialect and a transport made into one, and models that live in this process.
 
 It makes one attempt, and knows what a failure of it means: whether another attempt may do better. Whether there is one,
-the pool decides. It never reads a delta.
+the pool decides. It reads no delta but one that says how a response failed: whatever says that is masked here, before
+anybody reads or logs it, so that no key is repeated that was sent with the request.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from typing import TypeVar
+from functools import partial
+from typing import TypeAlias, TypeVar
 
 from penstock.errors import ApiError, not_found, upstream_failed
 from penstock.limits import Limits
@@ -29,15 +31,18 @@ from penstock.ports import (
     Turn,
 )
 from penstock.secrets import Secret
-from penstock.transcript.deltas import Delta
+from penstock.transcript.deltas import Delta, Fault
 from penstock.wire import Model
 
 from .attempt_log import AttemptLog
 from .estimate import has_media
+from .masking import Mask
 from .parcels import KeptReply, PeekedReply, readdressed
+from .redaction import secrets_of
 from .sizes import ContextSizes, ContextTokens
 
 T = TypeVar("T")
+MakeMask: TypeAlias = Callable[[], Mask]
 
 _TRY_AGAIN = frozenset({500, 502, 503, 504})
 _HEALTH: dict[int, Health] = {500: "unknown", 502: "sick", 503: "sick", 504: "sick"}
@@ -67,18 +72,20 @@ class RemoteUpstream:
         self._attempts = AttemptLog(name, url)
         self._key = key
         self._headers = list(headers)
+        self._mask = Mask([*([key] if key else []), *(value for _, value in self._headers)])
         self._sizes = ContextSizes(context_tokens, self._read_sizes)
 
     async def open(self, turn: Turn) -> Deltas:
         """Send the turn. Raises `ApiError`, and `NotTaken` where another attempt may do better."""
+        mask = partial(self._mask_for, turn.bearer, turn)
         try:
-            reply = await self._send(self._dialect.encode(turn), turn.bearer, turn.head_s)
+            reply = await self._send(self._dialect.encode(turn), turn.bearer, mask, turn.head_s)
         except Refused as error:
             again = None if isinstance(error, NotTaken) else self._dialect.encode_again(turn, error)
             if again is None:
                 raise
-            reply = await self._send(again, turn.bearer, turn.head_s)
-        deltas = RemoteDeltas(reply, self._dialect.decoder(turn))
+            reply = await self._send(again, turn.bearer, mask, turn.head_s)
+        deltas = RemoteDeltas(reply, self._dialect.decoder(turn), mask)
         if reply.headers.get("content-type", "").lower().startswith(("text/event-stream", "text/plain")):
             return deltas
         return await _whole(deltas)
@@ -105,7 +112,10 @@ class RemoteUpstream:
         return await self._sizes.of(model, bearer)
 
     async def relay(self, parcel: Parcel) -> HttpReply:
-        """Pass the parcel on. What the upstream says of our key stays here. Raises `ApiError` and `NotTaken`."""
+        """Pass the parcel on. What the upstream says of our key stays here. Raises `ApiError` and `NotTaken`.
+
+        A good reply is masked too, but for the client's own key: it may be a stream with an error in it.
+        """
         request = HttpRequest(
             method=parcel.method,
             path=parcel.path,
@@ -113,10 +123,13 @@ class RemoteUpstream:
             body=parcel.body if parcel.named == parcel.model else readdressed(parcel.body, parcel.model),
             head_s=parcel.head_s,
         )
-        reply = await self._exchange(request, parcel.bearer)
+        mask = partial(self._mask_for, parcel.bearer)
+        reply = await self._exchange(request, parcel.bearer, mask)
         is_about_us = reply.status in _KEY_REFUSED and not self._is_own_key(parcel.bearer)
         if reply.status >= 500 or reply.status == 429 or is_about_us:
-            raise await self._refusal(request, reply, parcel.bearer)
+            raise await self._refusal(request, reply, parcel.bearer, mask)
+        if reply.status < 300:
+            return self._mask.reply(reply)
         return reply if reply.status < 400 else await self._peeked(request, reply)
 
     async def aclose(self) -> None:
@@ -138,7 +151,7 @@ class RemoteUpstream:
 
     async def _ask(self, request: HttpRequest, bearer: Secret | None) -> bytes:
         """The whole body of a reply."""
-        reply = await self._send(request, bearer)
+        reply = await self._send(request, bearer, partial(self._mask_for, bearer))
         try:
             return await _read(reply, self._limits.upstream_event_bytes_max)
         except TransportError as error:
@@ -146,21 +159,24 @@ class RemoteUpstream:
         finally:
             await reply.aclose()
 
-    async def _send(self, request: HttpRequest, bearer: Secret | None, head_s: float | None = None) -> HttpReply:
+    async def _send(
+        self, request: HttpRequest, bearer: Secret | None, mask: MakeMask, head_s: float | None = None
+    ) -> HttpReply:
         """A good reply to one attempt. Raises `ApiError` and `NotTaken`."""
         request.head_s = head_s
-        reply = await self._exchange(request, bearer)
+        reply = await self._exchange(request, bearer, mask)
         if 200 <= reply.status < 300:
             return reply
-        raise await self._refusal(request, reply, bearer)
+        raise await self._refusal(request, reply, bearer, mask)
 
-    async def _exchange(self, request: HttpRequest, bearer: Secret | None) -> HttpReply:
-        """The reply to one attempt, whatever it says. Raises `NotTaken`."""
+    async def _exchange(self, request: HttpRequest, bearer: Secret | None, mask: MakeMask) -> HttpReply:
+        """The reply to one attempt, whatever it says; masked where it is no good one. Raises `NotTaken`."""
         self._attempts.sent(request)
         request.headers += _credentials(self._key or bearer, self._headers)
         try:
             async with asyncio.timeout(request.head_s):
-                return await self._transport.send(request)
+                reply = await self._transport.send(request)
+                return reply if 200 <= reply.status < 300 else mask().reply(reply)
         except TransportError as error:
             self._attempts.lost(request, str(error))
             raise NotTaken(_unreachable(error), "sick", again=not error.timed_out) from None
@@ -179,7 +195,7 @@ class RemoteUpstream:
         self._attempts.refused(request, reply.status, first)
         return PeekedReply(reply, first)
 
-    async def _refusal(self, request: HttpRequest, reply: HttpReply, bearer: Secret | None) -> ApiError:
+    async def _refusal(self, request: HttpRequest, reply: HttpReply, bearer: Secret | None, mask: MakeMask) -> ApiError:
         """What a reply means that is not a good one; it is read and closed."""
         try:
             body = await _read(reply, self._limits.upstream_error_bytes_max)
@@ -189,6 +205,7 @@ class RemoteUpstream:
             await reply.aclose()
         self._attempts.refused(request, reply.status, body)
         error = self._dialect.error(reply.status, reply.headers, body, own_key=self._is_own_key(bearer))
+        mask().error(error)  # what was written in another form in the body
         if error.status < 500 and error.status != 429:
             return Refused(error, upstream_status=reply.status)
         kept = None if reply.status in _KEY_REFUSED else KeptReply(reply.status, reply.headers, body)
@@ -196,16 +213,22 @@ class RemoteUpstream:
         again = reply.status in _TRY_AGAIN
         return NotTaken(error, health, again=again, reply=kept, upstream_status=reply.status)
 
+    def _mask_for(self, bearer: Secret | None, turn: Turn | None = None) -> Mask:
+        """What hides all that went with a request and is secret. It is made when there is something to be hidden."""
+        held = [each.secret for each in secrets_of(turn.request, turn.extras)] if turn else []
+        return self._mask.also([*([bearer] if bearer else []), *held])
+
     def _is_own_key(self, bearer: Secret | None) -> bool:
         """Whether the key that the upstream sees is the client's own."""
         return self._key is None and bearer is not None
 
 
 class RemoteDeltas:
-    """One turn, decoded as its bytes arrive."""
+    """One turn, decoded as its bytes arrive; errors in it are masked."""
 
-    def __init__(self, reply: HttpReply, decoder: Decoder) -> None:
+    def __init__(self, reply: HttpReply, decoder: Decoder, mask: MakeMask) -> None:
         self._reply = reply
+        self._mask = mask
         self._chunks = aiter(reply)
         self._decoder = decoder
         self._ended = False
@@ -228,7 +251,7 @@ class RemoteDeltas:
                 return self._close()
             self._ended = True
             raise upstream_failed(f"The upstream's reply was cut: {error}") from None
-        return self._decoder.feed(chunk)
+        return self._decoded(self._decoder.feed, chunk)
 
     async def aclose(self) -> None:
         """Give the connection back, or cut it."""
@@ -236,7 +259,17 @@ class RemoteDeltas:
 
     def _close(self) -> list[Delta]:
         self._ended = True
-        return self._decoder.close()
+        return self._decoded(self._decoder.close)
+
+    def _decoded(self, decode: Callable[..., list[Delta]], *chunk: bytes) -> list[Delta]:
+        try:
+            deltas = decode(*chunk)
+        except ApiError as error:
+            self._mask().error(error)
+            raise
+        if self._decoder.is_done and any(isinstance(delta, Fault) for delta in deltas):
+            return self._mask().faults(deltas)
+        return deltas
 
 
 class LocalDeltas:
