@@ -118,7 +118,7 @@ def test_what_nobody_here_knows_is_relayed_and_kept(strange: PenstockServer, ups
     assert final["id"] != "resp_theirs"
     assert final["usage"]["output_tokens_details"]["reasoning_tokens"] == 1
     assert json.loads(raw.ask(strange.url, "GET", f"/responses/{final['id']}").body) == final
-    asked = upstream.requests[0].body
+    asked = upstream.requests[-1].body
     assert asked["tools"] == [HOSTED]
     assert (asked["store"], asked["new_word"]) == (False, 1)
     assert "x-penstock-ignored" not in answer.headers
@@ -133,7 +133,7 @@ def test_the_secrets_of_a_tool_are_for_its_upstream_alone(strange: PenstockServe
     answer = raw.post(strange.url, {"model": model, "input": "Hi", "stream": True, "tools": [tool]})
     final = sse.events(answer.body)[-1]["response"]
     assert final["tools"][0]["authorization"] == "<redacted>"
-    assert upstream.requests[0].body["tools"] == [tool]
+    assert upstream.requests[-1].body["tools"] == [tool]
     kept = raw.ask(strange.url, "GET", f"/responses/{final['id']}").body
     assert b"tok-1" not in answer.body + kept
     assert "tok-1" not in strange.log
