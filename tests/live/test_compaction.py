@@ -30,7 +30,7 @@ ITEMS: list[Json] = [
 ]
 SENT = [("system", "Be brief."), ("user", "Which river?"), ("assistant", "The Seine."), ("tool", "Rain.")]
 """All but the last of them, as messages; the call is the assistant's."""
-LATE: list[Json] = [{"type": "compaction", "compact_threshold": 20}]
+LATE: list[Json] = [{"type": "compaction", "compact_threshold": 15}]
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ import pytest
 
 from live.conftest import Start
 from requirements import shows
-from support.scripts import WEATHER
+from support.scripts import LOGPROBS, ROLE, WEATHER, chunk
 from support.server import PenstockServer
+from support.steps import Expect, Script, Send
 from support.told import ask, post
 from support.upstream import ScriptedUpstream
 
@@ -88,6 +89,22 @@ def test_without_one_it_is_estimated_and_says_so(server: PenstockServer, upstrea
     assert told.body["estimated"] is True
     assert 5 <= told.body["input_tokens"] <= 40
     assert not upstream.requests
+
+
+@shows("estimate-of-text", "estimated-usage")
+def test_an_answer_costs_the_same_with_its_logprobs(start: Start, upstream: ScriptedUpstream) -> None:
+    """Seven bytes are two tokens, when they are written and when they are read in the next turn."""
+    server = start("--upstream", upstream.url, "--store", "memory://")
+    for logprobs in ([], LOGPROBS):
+        steps = (Send(ROLE, chunk({"content": "Bonjour"}, logprobs={"content": logprobs}), chunk({}, "stop")),)
+        model = upstream.add(f"seven bytes, {len(logprobs)} logprobs", Script(steps, Expect()))
+        first = post(server.url, {"model": model, "input": "Hello?!"}).response
+        assert len(first["output"][0]["content"][0]["logprobs"]) == len(logprobs)
+        assert (first["usage"]["input_tokens"], first["usage"]["output_tokens"]) == (2, 2)
+        further = {"model": model, "input": "Again!", "previous_response_id": first["id"]}
+        assert post(server.url, further, PATH).body["input_tokens"] == 2 + 2 + 2
+        second = post(server.url, further).response
+        assert second["usage"]["input_tokens"] == 2 + 2 + 2
 
 
 @shows("tokenizer-routes")

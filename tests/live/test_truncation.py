@@ -98,7 +98,7 @@ def test_calls_and_outputs_go_together(start: Start, upstream: ScriptedUpstream)
     for n in range(20):
         turns += [
             {"type": "function_call", "call_id": f"call_{n}", "name": "get_weather", "arguments": "{}"},
-            {"type": "function_call_output", "call_id": f"call_{n}", "output": "fine " * 10},
+            {"type": "function_call_output", "call_id": f"call_{n}", "output": "fine " * 20},
         ]
     asked(server, input=turns, tools=[WEATHER])
     question, *messages = upstream.completions[-1].body["messages"]

@@ -104,8 +104,9 @@ BEHAVIOURS = (
     Behaviour(
         "estimated-usage",
         "usage that the upstream does not tell, or not in numbers",
-        f"estimated (four bytes a token, an image {IMAGE_TOKENS}, a file or a sound {FILE_TOKENS:,}), marked "
-        '`"estimated": true`',
+        f"estimated (four bytes a token, an image {IMAGE_TOKENS}, a file or a sound {FILE_TOKENS:,}) from what "
+        "the model reads and writes: texts, thoughts (`reasoning_tokens`), names and arguments of calls, outputs "
+        'and tools, but no ids, logprobs, annotations or sealed texts. Marked `"estimated": true`',
     ),
     Behaviour(
         "input-tokens",

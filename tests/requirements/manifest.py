@@ -200,6 +200,11 @@ REQUIREMENTS = (
         "Whichever way a request ends, what it held is free at once, without a garbage collection.",
         "attacks of our own, November 2026",
     ),
+    Requirement(
+        "estimate-of-text",
+        "Estimated tokens are those of what a model reads and writes, and not of ids, logprobs or sealed texts.",
+        "attacks of our own, November 2026",
+    ),
     Requirement("leaving", "A client that leaves ends its upstream's call at once.", "litellm 36126, 37140"),
     Requirement("heartbeats", "A long silence is broken by comments, between events.", "bifrost 5010; codex-proxy 609"),
     Requirement(

@@ -15,9 +15,18 @@ from msgspec.structs import replace
 from penstock.errors import invalid, upstream_failed
 from penstock.ports import Choice, Deltas, Turn, Upstream
 from penstock.transcript.deltas import Compacted, Delta, TextDelta, UsageDelta
-from penstock.wire import CreateResponse, InputItem, InputTokensDetails, Message, OutputTokensDetails, Usage
+from penstock.wire import (
+    CompactionItem,
+    CreateResponse,
+    InputItem,
+    InputTokensDetails,
+    Item,
+    Message,
+    OutputTokensDetails,
+    Usage,
+)
 
-from .estimate import estimate_input
+from .estimate import estimate_input, estimate_usage
 from .places import placed
 from .resolve import Context
 from .sealing import Compaction, Seal
@@ -115,6 +124,29 @@ async def open_turn(upstream: Upstream, turn: Turn, compacting: Compacting | Non
     return deltas if compacting is None else CompactingDeltas(upstream, turn, compacting, deltas)
 
 
+def estimate_turn(turn: Turn, compacting: Compacting | None, output: Sequence[Item]) -> Usage:
+    """What a turn has cost, with the compaction of its context if there was one."""
+    if compacting is None:
+        return estimate_usage(turn, output)
+    item, answer = (output[0], output[1:]) if output else (None, ())
+    compaction = compacting.seal.open_compaction(item.encrypted_content) if isinstance(item, CompactionItem) else None
+    if compaction is None:  # it came to nothing
+        return estimate_usage(compacting.asked, ())
+    usage = _summary_usage(compacting, compaction.summary)
+    if not compacting.answers:
+        return usage
+    return _sum(usage, estimate_usage(_answering(turn, compacting, compaction), answer))
+
+
+def _summary_usage(compacting: Compacting, summary: str) -> Usage:
+    return estimate_usage(compacting.asked, [Message(role="assistant", content=summary)])
+
+
+def _answering(turn: Turn, compacting: Compacting, compaction: Compaction) -> Turn:
+    """The turn in which the model answers, from the summary on."""
+    return replace(turn, items=[*compacting.leading, *standing(compaction)])
+
+
 class CompactingDeltas:
     """A turn whose context is compacted first: one delta tells the compaction, then those of the answer follow."""
 
@@ -172,12 +204,13 @@ class CompactingDeltas:
             raise upstream_failed("The model gave no summary of the context, so that it cannot be compacted.")
         how = self._compacting
         compaction = Compaction(summary=summary, before=how.before, after=how.after)
+        self._usage = self._usage or _summary_usage(how, summary)
         told: list[Delta] = [Compacted(how.seal.compaction(compaction))]
         self._is_summed_up = True
         if how.answers:
-            turn = replace(self._turn, items=[*how.leading, *standing(compaction)])
+            turn = _answering(self._turn, how, compaction)
             self._opening = asyncio.ensure_future(self._upstream.open(turn))
-        elif self._usage is not None:
+        else:
             told.append(UsageDelta(self._usage))
         return told
 
@@ -205,4 +238,5 @@ def _sum(one: Usage, other: Usage) -> Usage:
         output_tokens=one.output_tokens + other.output_tokens,
         output_tokens_details=OutputTokensDetails(reasoning_tokens=thought),
         total_tokens=one.total_tokens + other.total_tokens,
+        estimated=one.estimated or other.estimated,
     )

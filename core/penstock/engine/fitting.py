@@ -17,6 +17,8 @@ from .truncation import truncate
 
 _log = logging.getLogger("penstock.fitting")
 
+_MARKS_TOKENS = 16
+"""What a chat template writes around an item, and no one counts here, is surely no more."""
 _ROUNDS_MAX = 3
 """How often an upstream is asked to count again: a few cuts by the estimate come near enough to its own count."""
 
@@ -33,9 +35,9 @@ async def fit(plan: Plan, limits: Limits, *, leading: int) -> None:
         return
     room = size - (turn.request.max_output_tokens or 1)
     for _ in range(_ROUNDS_MAX):
-        costs, overhead = [item_tokens(item) for item in turn.items], overhead_tokens(turn)
+        costs, overhead = item_tokens(turn), overhead_tokens(turn)
         estimated = sum(costs) + overhead
-        if estimated * TOKEN_BYTES <= room:  # no token is shorter than a byte
+        if estimated * TOKEN_BYTES + len(costs) * _MARKS_TOKENS <= room:  # no token is shorter than a byte
             return
         counted = await _counted(plan, limits) or estimated
         if counted <= room:

@@ -91,6 +91,7 @@ def make_plan(
     offering = offer_nothing() if route.relays else offer_tools(request, context, policies.absent_tools, limits)
     extras = settle_unknown(decoded.unknown, policies.unknown_parameters, relays=route.relays)
     left_out = [] if route.relays else settle_unknown_items(request, context.items, policies.unknown_parameters)
+    unhonoured = _unhonoured(request, context, route, is_stored=is_stored, seals=seal is not None)
     options = request.stream_options
     streams = bool(request.stream or request.background)  # what runs in the background is kept event by event
     turn = Turn(
@@ -99,6 +100,7 @@ def make_plan(
         items=_items(request, context, route, seal),
         offers=offering.offers,
         choice=offering.choice,
+        relays=route.relays,
         stream=streams,
         bearer=bearer if route.takes_bearer else None,
         extras=extras.forwarded,
@@ -110,12 +112,7 @@ def make_plan(
         seal=seal if _keeps_thoughts(request) else None,
         forms=offering.forms,
         skeleton=_skeleton(request, context, model, response_id, created_at=created_at, is_stored=is_stored),
-        ignored=[
-            *extras.ignored,
-            *left_out,
-            *offering.ignored,
-            *_unhonoured(request, context, route, is_stored=is_stored, seals=seal is not None),
-        ],
+        ignored=[*extras.ignored, *left_out, *offering.ignored, *unhonoured],
         mapped=decoded.mapped,
         stream=streams,
         summarize=_summary(request.reasoning) is not None,

@@ -18,8 +18,7 @@ from penstock.telemetry import current
 from penstock.transcript import Reducer, Transcript
 from penstock.wire import Event, LifecycleEvent, Response, Usage
 
-from .compaction import open_turn
-from .estimate import estimate_usage
+from .compaction import estimate_turn, open_turn
 from .keep import Keeper
 from .plan import Plan
 from .watch import ClientLeft, OutOfTime, Watch
@@ -203,7 +202,7 @@ class Run:
 
     def _estimate(self, response: Response) -> Usage:
         """What the turn cost, where the upstream does not say."""
-        return estimate_usage(self.plan.turn, response)
+        return estimate_turn(self.plan.turn, self.plan.compacting, response.output)
 
     def _failure(self, error: Exception) -> LifecycleEvent:
         """The end by an error. What is no `ApiError` is a bug of ours, which only the log tells."""

@@ -40,6 +40,8 @@ class Turn(msgspec.Struct, kw_only=True):
     """The whole context, oldest first; `instructions` are apart."""
     offers: Sequence[Offer] = ()
     choice: Choice = Choice()
+    relays: bool = False
+    """Whether the upstream speaks Responses, and gets tools and items as they are."""
     stream: bool = True
     bearer: Secret | None = None
     """The client's own key, where the upstream has none configured and it is to be passed on."""

@@ -151,9 +151,22 @@ def test_what_leads_a_turn_is_in_no_other() -> None:
 
 
 def test_usage_that_one_of_them_does_not_tell_is_estimated() -> None:
-    response, _ = played(Turns(Spoken(SUMMED[:2]), Spoken([ANSWER[0]])))
-    assert response.usage is not None
-    assert response.usage.estimated is True
+    for summed, answered in [(SUMMED[:2], ANSWER), (SUMMED, ANSWER[:1]), (SUMMED[:2], ANSWER[:1])]:
+        response, _ = played(Turns(Spoken(summed), Spoken(answered)))
+        assert response.usage is not None
+        assert response.usage.estimated is True
+
+
+def test_an_estimate_is_that_of_both_turns() -> None:
+    """The summary is written in one and read in the other."""
+
+    def usage(summary: str) -> Any:
+        return played(Turns(Spoken([TextDelta(summary)]), Spoken(ANSWER[:1])))[0].usage
+
+    little, much = usage("A" * 4), usage("A" * 4_004)
+    assert much.output_tokens == little.output_tokens + 1_000
+    assert much.input_tokens == little.input_tokens + 1_000
+    assert little.output_tokens == 1 + 1  # "AAAA" and "Two."
 
 
 @pytest.mark.parametrize("stream", [True, False])
