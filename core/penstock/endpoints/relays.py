@@ -71,7 +71,7 @@ class Relays:
 
     async def _relay(self, call: Call, path: str) -> Reply:
         body = await call.body()
-        asked, _ = read_body(body, Asked, self._engine.limits)
+        asked = read_body(body, Asked, self._engine.limits)[0]
         named = asked.model
         if named is None:
             named = await self._engine.catalog.default_model(call.key)

@@ -12,46 +12,67 @@ import msgspec
 
 from penstock.ports import HttpReply
 
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\],:]|null', re.DOTALL)
+_STRING = rb'"(?:[^"\\]++|\\.)*+"'  # possessive: nothing is kept for each character that was read
+_KEY = re.compile(rb"[ \t\r\n]*(%b)[ \t\r\n]*:[ \t\r\n]*" % _STRING, re.DOTALL)
+_EMPTY = re.compile(rb"[ \t\r\n]*\}")
+_COMMA = re.compile(rb"[ \t\r\n]*,")
+_TOKEN = re.compile(rb"%b|[{}\[\]]" % _STRING, re.DOTALL)
+_SCALAR = re.compile(rb"%b|[^,}\s]++" % _STRING, re.DOTALL)
 _OPENS, _CLOSES = frozenset(b"{["), frozenset(b"}]")
 _TRANSFER = frozenset({"content-length", "content-encoding"})
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(str).decode
+_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def readdressed(body: bytes, model: str) -> bytes:
     """The body of a JSON object with this model, every other byte as it was."""
     name = _encode(model)
-    pieces: list[bytes] = []
+    text = memoryview(body)
+    pieces: list[memoryview | bytes] = []
     copied = 0
     for start, end in _models(body):
-        pieces += [body[copied:start], name]
+        pieces += [text[copied:start], name]
         copied = end
     if pieces:
-        return b"".join([*pieces, body[copied:]])
+        return b"".join([*pieces, text[copied:]])
     begin = body.index(b"{") + 1
-    comma = b"" if body[begin:].lstrip().startswith(b"}") else b","
-    return b"".join([body[:begin], b'"model":', name, comma, body[begin:]])
+    comma = b"" if _EMPTY.match(body, begin) else b","
+    return b"".join([text[:begin], b'"model":', name, comma, text[begin:]])
 
 
 def _models(body: bytes) -> Iterator[tuple[int, int]]:
-    """Where the outermost object has its `model`, a text or null; legal JSON may say it twice."""
+    """Where the outermost object has its `model`; legal JSON may say it twice."""
+    fields = _decode_fields(body)
+    text = memoryview(body)
+    at = body.index(b"{") + 1
+    while key := _KEY.match(body, at):
+        name, start = _decode(key[1]), key.end()
+        value = memoryview(fields[name])
+        end = start + value.nbytes
+        if text[start:end] != value:  # the key comes again, with another value
+            end = _end_of_value(body, start)
+        if name == "model":
+            yield start, end
+        if not (comma := _COMMA.match(body, end)):
+            return
+        at = comma.end()
+
+
+def _end_of_value(body: bytes, start: int) -> int:
+    """Where the value ends that begins here."""
+    if body[start] not in _OPENS:
+        scalar = _SCALAR.match(body, start)
+        assert scalar is not None
+        return scalar.end()
     depth = 0
-    last = key = b""
-    for token in _TOKEN.finditer(body):
-        sign = token[0]
-        if sign[0] in _OPENS:
-            depth += 1
-        elif sign[0] in _CLOSES:
-            depth -= 1
-        elif depth == 1 and sign == b":":
-            key = last
-        elif depth == 1 and sign == b",":
-            key = b""
-        elif depth == 1 and key and _decode(key) == "model":
-            yield token.span()
-        last = sign
+    for token in _TOKEN.finditer(body, start):
+        first = token[0][0]
+        depth += (first in _OPENS) - (first in _CLOSES)
+        if depth == 0:
+            return token.end()
+    raise AssertionError("the body was read as JSON already")
 
 
 class KeptReply:

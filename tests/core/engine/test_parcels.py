@@ -17,6 +17,10 @@ READDRESSED: dict[str, tuple[bytes, bytes]] = {
     "in a list": (b'{"x":["model",{"model":"a"}],"model":"b"}', b'{"x":["model",{"model":"a"}],"model":"new"}'),
     "a value that says model": (b'{"x":"model","y":"model","model":"a"}', b'{"x":"model","y":"model","model":"new"}'),
     "twice": (b'{"model":"a","model":"b"}', b'{"model":"new","model":"new"}'),
+    "twice, and other things": (
+        b'{"x":[1,{"y":"]"}],"model":null,"x":"a\\"b","model":"a","x":2}',
+        b'{"x":[1,{"y":"]"}],"model":"new","x":"a\\"b","model":"new","x":2}',
+    ),
     "quotes": (b'{"x":"\\"model\\":\\"","model":"a\\"b\\\\"}', b'{"x":"\\"model\\":\\"","model":"new"}'),
     "escaped name": (b'{"mod\\u0065l":"a"}', b'{"mod\\u0065l":"new"}'),
     "brackets in texts": (b'{"x":"}]{[","model":"a"}', b'{"x":"}]{[","model":"new"}'),
