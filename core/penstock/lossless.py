@@ -11,7 +11,6 @@ looking for this byte tells whether there are any, and taking out the mark makes
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache, cached_property
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -26,7 +25,8 @@ B = TypeVar("B", bytes, bytearray)
 Read: TypeAlias = Callable[[bytes | Raw], T]
 
 _MARK = b"\xff"
-_MARKED = re.compile(rb'(?:"type":"\$unknown",)?"\$unknown":\xff,')
+_MARKED = b'"$unknown":\xff,'
+_TAGGED = b'"type":"$unknown",' + _MARKED
 _TAG = Raw(b'"$unknown"')
 _NO_TYPE = "missing required field `type`"
 
@@ -40,7 +40,7 @@ def _mark(value: Any) -> Raw:
     """The strangers of an object as the encoder writes them. Raises `TypeError` for what is no JSON at all."""
     if not isinstance(value, Unknown):
         raise TypeError(f"{type(value).__name__} is not JSON")
-    return Raw(_MARK + b"," + _encode(value.fields)[1:-1])
+    return Raw(b"%b,%b" % (_MARK, value.json[1:-1].encode()))
 
 
 _encoder = msgspec.json.Encoder(enc_hook=_mark)
@@ -55,7 +55,7 @@ def encode(value: Any) -> bytes:
 
 def unmarked(text: B) -> B:
     """Encoded JSON with every stranger in its place."""
-    return text if text.find(_MARK) < 0 else type(text)(_MARKED.sub(b"", text))
+    return text if text.find(_MARK) < 0 else text.replace(_TAGGED, b"").replace(_MARKED, b"")
 
 
 def one_line(data: bytes) -> bytes:
@@ -110,7 +110,7 @@ def decoder(kind: type[T]) -> Decoder[T]:
 
 
 def _unpacked(_: type, text: str) -> Unknown:
-    return Unknown(_fields_of(text))
+    return Unknown(text)
 
 
 class _Object:

@@ -272,6 +272,11 @@ REQUIREMENTS = (
         _ATTACKS,
     ),
     Requirement(
+        "linear-work",
+        "What a request costs in CPU time and memory grows with its size and no faster, whatever it holds.",
+        _ATTACKS,
+    ),
+    Requirement(
         "synthetic-work",
         "A schema that the built-in model would work on for long is a 400 by its name; none is a 500.",
         _ATTACKS,

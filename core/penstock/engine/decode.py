@@ -72,7 +72,8 @@ def decode_compaction(body: bytes, limits: Limits) -> Decoded:
 
 
 def _sizes(limits: Limits) -> dict[str, int]:
-    return {"input": limits.input_items_max, "tools": limits.tools_max}
+    lists = dict.fromkeys(("include", "context_management"), limits.input_parts_max)
+    return {"input": limits.input_items_max, "tools": limits.tools_max, **lists}
 
 
 def _unknown(fields: dict[str, msgspec.Raw], known: frozenset[str], limits: Limits) -> dict[str, msgspec.Raw]:

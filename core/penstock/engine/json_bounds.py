@@ -22,7 +22,7 @@ _NO_OPENING = _ALL.translate(None, b"{[")
 _NO_MARK = _ALL.translate(None, b'{}[],:"')
 _ONE_FORM = bytes.maketrans(b"{}", b"[]")
 _STRING = re.compile(rb'"[^"]*"?')
-_OPENING, _COLON = b"[:"
+_OPENING, _COLON, _COMMA = b"[:,"
 _LEVEL_BYTES, _VALUE_BYTES, _KEY_BYTES = 2, 2, 5
 """The shortest level, `[]`, the shortest entry of an array, `0,`, and that of an object, `"":0,`."""
 _QUOTES_PER_VALUE = 4
@@ -44,6 +44,19 @@ def check_depth(raw: msgspec.Raw, param: str, limits: Limits) -> None:
         _check_structure(_structure(text, limits), limits, param)
 
 
+def count_entries(raw: msgspec.Raw) -> int:
+    """How many entries a list has; nothing is made of them. 0 for what is no list."""
+    if bytes(memoryview(raw)[:1]) != b"[":
+        return 0
+    depth = commas = 0
+    for mark in _outside_strings(_with_strings(bytes(raw))).translate(None, b":"):
+        if mark == _COMMA:
+            commas += depth == 1
+        else:
+            depth += 1 if mark == _OPENING else -1
+    return commas + 1
+
+
 def too_deep(limits: Limits, param: str | None = None) -> ApiError:
     """The error of JSON that has more levels than it may."""
     what = f"Invalid '{param}'" if param else "Invalid body"
@@ -62,15 +75,25 @@ def _may_have_too_many(text: bytes, limits: Limits) -> bool:
 
 def _structure(text: bytes, limits: Limits) -> bytes:
     """The brackets and colons outside of strings. Raises `ApiError` 400 for too many values."""
-    if b"\\" in text:
-        text = text.replace(b"\\\\", b"").replace(b'\\"', b"")
-    marks = text.translate(_ONE_FORM, _NO_MARK)
+    marks = _with_strings(text)
     if marks.count(b'"') > _QUOTES_PER_VALUE * limits.json_values_max:
         raise _too_many_values(limits)
-    marks = _STRING.sub(b"", marks.replace(b'""', b""))  # a string without marks, or no more than the border of two
+    marks = _outside_strings(marks)
     if marks.count(b",") + marks.count(b"[") > limits.json_values_max:
         raise _too_many_values(limits)
     return marks.replace(b",", b"")
+
+
+def _with_strings(text: bytes) -> bytes:
+    """The marks, and the quotes of strings."""
+    if b"\\" in text:
+        text = text.replace(b"\\\\", b"").replace(b'\\"', b"")
+    return text.translate(_ONE_FORM, _NO_MARK)
+
+
+def _outside_strings(marks: bytes) -> bytes:
+    """The marks without strings and what stands in them."""
+    return _STRING.sub(b"", marks.replace(b'""', b""))  # a string without marks, or no more than the border of two
 
 
 def _check_structure(marks: bytes, limits: Limits, param: str | None) -> None:

@@ -50,17 +50,28 @@ def null() -> msgspec.Raw:
     return NULL
 
 
+_encode = msgspec.json.Encoder().encode
+_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
 class Unknown:
     """The keys of an object that its struct has no field for, undecoded; never none.
 
     It is no struct and no dictionary on purpose: msgspec neither reads nor writes it by itself, so that no JSON can
-    bring one in, and an encoder which would lose or leak it fails. `penstock.lossless` does both.
+    bring one in, and an encoder which would lose or leak it fails. `penstock.lossless` does both. It holds its JSON,
+    which takes less memory than a dictionary of a few keys.
     """
 
-    __slots__ = ("fields",)
+    __slots__ = ("json",)
 
-    def __init__(self, fields: dict[str, msgspec.Raw]) -> None:
-        self.fields = fields
+    def __init__(self, fields: dict[str, msgspec.Raw] | str) -> None:
+        """`fields` may be the JSON of them, an object without spaces around it."""
+        self.json = fields if isinstance(fields, str) else _encode(fields).decode()
+
+    @property
+    def fields(self) -> dict[str, msgspec.Raw]:
+        """The keys and their values; a dictionary of the caller's own."""
+        return _decode_fields(self.json)
 
     @property
     def type(self) -> str:

@@ -11,7 +11,7 @@ import msgspec
 
 from penstock import wire
 
-from ._base import UNSET, Fold, Item, ItemEvent, UnsetType, Wire, nothing
+from ._base import UNSET, Fold, Item, ItemEvent, UnsetType, Wire, nothing, null
 from .reasoning import Reasoning
 from .request import PromptCacheOptions, ServiceTier, TextConfig
 from .response import Usage
@@ -49,7 +49,7 @@ class CompactResponse(Wire, kw_only=True):
     prompt_cache_key: str | None = None
     prompt_cache_options: PromptCacheOptions | None = None
     prompt_cache_retention: Literal["in_memory", "24h"] | None = None
-    tools: list[msgspec.Raw] | None = None
+    tools: msgspec.Raw = msgspec.field(default_factory=null)
     parallel_tool_calls: bool | None = None
     text: TextConfig | None = None
 

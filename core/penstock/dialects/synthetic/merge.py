@@ -113,7 +113,7 @@ def _common_multiple(left: Any, right: Any) -> Any:
 
 def _properties(left: Schema, right: Schema) -> Iterator[tuple[str, AnySchema]]:
     """What one schema declares, the other has a say in: by the same name, or by `additionalProperties`."""
-    for name in left.properties | right.properties:
+    for name in {**left.properties, **right.properties}:
         ours = left.properties.get(name, left.further_properties())
         theirs = right.properties.get(name, right.further_properties())
         yield name, _both(ours, theirs)

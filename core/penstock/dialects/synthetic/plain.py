@@ -6,6 +6,8 @@ of its schemas take the same value is left to who wrote them. It never makes a v
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
 from .document import Document
@@ -55,7 +57,7 @@ class Plains:
         return not inner or (depth > 0 and all(self.fits(each, depth - 1) for each in inner))
 
     def _worked_out(self, schema: Schema) -> list[Schema]:
-        groups = [[part] for part in schema.all_of]
+        groups: list[Sequence[AnySchema]] = [[part] for part in schema.all_of]
         if schema.ref is not None:
             groups.append([self._document.target(schema.ref)])
         groups += [group for group in (schema.any_of, schema.one_of) if group]
@@ -80,7 +82,7 @@ def _bare(schema: Schema) -> Schema:
     """The schema without its combinations."""
     if schema.ref is None and not (schema.all_of or schema.any_of or schema.one_of):
         return schema
-    return replace(schema, ref=None, all_of=[], any_of=[], one_of=[])
+    return replace(schema, ref=None, all_of=(), any_of=(), one_of=())
 
 
 def _possible(plain: Schema) -> Schema | None:
@@ -97,4 +99,4 @@ def _required(plain: Schema) -> list[AnySchema]:
 
 def _required_items(plain: Schema) -> list[AnySchema]:
     rest = [plain.further_items()] if plain.min_items > len(plain.prefix_items) else []
-    return plain.prefix_items[: plain.min_items] + rest
+    return [*plain.prefix_items[: plain.min_items], *rest]

@@ -6,36 +6,40 @@ are not among them: a value is made without a look at these, as real models do n
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import msgspec
 from msgspec import UNSET
 
 Bound: TypeAlias = int | float
+_NONE: Mapping[str, Any] = MappingProxyType({})
+"""The properties of most schemas: like the other defaults, one for all of them, since a document may hold thousands."""
 
 
 class Schema(msgspec.Struct, kw_only=True, rename="camel"):
     """One schema object, older forms put into today's. What it does not say is absent, or the keyword's default."""
 
     ref: str | None = msgspec.field(name="$ref", default=None)
-    all_of: list[bool | Schema] = []
-    any_of: list[bool | Schema] = []
-    one_of: list[bool | Schema] = []
+    all_of: Sequence[bool | Schema] = ()
+    any_of: Sequence[bool | Schema] = ()
+    one_of: Sequence[bool | Schema] = ()
 
     type: str | list[str] | None = None
     nullable: bool = False
     enum: list[Any] | None = None
     const: Any = UNSET
 
-    properties: dict[str, bool | Schema] = {}
-    required: list[str] = []
+    properties: Mapping[str, bool | Schema] = _NONE
+    required: Sequence[str] = ()
     additional_properties: bool | Schema | None = None
     property_names: bool | Schema = True
     min_properties: int = 0
     max_properties: int | None = None
 
     items: bool | Schema | list[bool | Schema] | None = None
-    prefix_items: list[bool | Schema] = []
+    prefix_items: Sequence[bool | Schema] = ()
     additional_items: bool | Schema | None = None
     min_items: int = 0
     max_items: int | None = None

@@ -1,0 +1,52 @@
+"""What one request costs grows with its size and no faster, whatever it holds: in CPU time, and in memory.
+
+Each shape is sent at one size and at twice that, to the whole service, in a process of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from core.work_shapes import SHAPES
+from requirements import shows
+from support.meter import Cost, Meter
+
+SIZE = 100_000
+GROWTH_MAX = 2.6
+"""How many times as dear a request of twice the size may be."""
+MEMORY_PER_BYTE_MAX = 15
+CPU_NOISE_S, MEMORY_NOISE_BYTES = 0.1, 4_000_000
+"""What is not judged: less than this is due to the machine, the interpreter and what a first request loads."""
+TRIES = 3
+
+
+@pytest.fixture(scope="module")
+def meter() -> Iterator[Meter]:
+    with Meter() as meter:
+        yield meter
+
+
+def problems(once: Cost, twice: Cost) -> list[str]:
+    """What is wrong with these costs."""
+    found = []
+    if twice.cpu_s > max(GROWTH_MAX * once.cpu_s, CPU_NOISE_S):
+        found.append("its CPU time grows faster than its size")
+    if twice.memory_bytes > max(GROWTH_MAX * once.memory_bytes, MEMORY_NOISE_BYTES):
+        found.append("its memory grows faster than its size")
+    if twice.memory_bytes > MEMORY_PER_BYTE_MAX * twice.body_bytes + MEMORY_NOISE_BYTES:
+        found.append("it takes more than its share of memory")
+    if once.status >= 500 or twice.status >= 500:
+        found.append("it is a fault of the server")
+    return found
+
+
+@shows("linear-work")
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_request_costs_what_its_size_tells(meter: Meter, name: str) -> None:
+    for _ in range(TRIES):  # a busy machine makes one measurement dear, and hardly ever three
+        once, twice = meter.cost(name, SIZE), meter.cost(name, 2 * SIZE)
+        if not (found := problems(once, twice)):
+            return
+    pytest.fail(f"{', '.join(found)}: {once}, then {twice}")
