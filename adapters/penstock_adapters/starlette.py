@@ -15,6 +15,7 @@ from starlette.routing import Route
 from penstock import assembly
 from penstock.ports import Store
 from penstock.settings import Settings, SettingsError
+from penstock.telemetry import configure_logging
 from penstock_adapters.aiohttp import AiohttpClient
 from penstock_adapters.asgi import AsgiApp
 from penstock_adapters.compression import decompress
@@ -54,6 +55,7 @@ def app_from_environment() -> Starlette:
     It is a factory: `uvicorn --factory penstock_adapters.starlette:app_from_environment`. Raises `SettingsError`.
     """
     settings = with_seal_keys(with_store(read_settings()))
+    configure_logging(settings.log_level, settings.log_format)
     if not settings.has_keys and not settings.allow_anonymous:
         _log.warning("There are no API keys: let the server listen on 127.0.0.1 only, or set PENSTOCK_API_KEYS.")
     return create_app(settings)

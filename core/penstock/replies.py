@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -15,7 +16,11 @@ from penstock.too_long import is_too_long
 from penstock.upstream_errors import UpstreamError, read_body
 from penstock.wire import Model, Unknown
 
+KeyShown: TypeAlias = Literal["client", "server", "none"]
+"""The API key that an upstream was shown: the client's own, one that is configured here, or none."""
+
 _RETRY_DEFAULT_S = 1.0
+_NO_KEY = "none is configured for it on this server (`key_env` or --upstream-key-env names the variable with one)"
 _RATE = re.compile(r"rate.?limit|throttl|too.?many.?requests|resource.?exhausted", re.IGNORECASE)
 """What is in the codes and types of errors that say to come again later."""
 _REFUSALS = frozenset((400, 404, 409, 413, 415, 422))
@@ -83,12 +88,12 @@ def _listed(body: bytes) -> list[tuple[_ReadModel, msgspec.Raw]]:
         raise upstream_failed("The upstream's list of models cannot be read.") from None
 
 
-def reply_error(status: int, headers: Mapping[str, str], body: bytes, *, own_key: bool) -> ApiError:
-    """An error reply. `own_key` tells that the client's own key was used, so that a refusal of it is the client's."""
+def reply_error(status: int, headers: Mapping[str, str], body: bytes, *, key: KeyShown) -> ApiError:
+    """An error reply. `key` tells which one the upstream was shown: a refusal of the client's own is the client's."""
     told = read_body(body)
     message = told.message or f"The upstream answered with status {status}."
     if status in (401, 403):
-        return _refused(status, own_key=own_key)
+        return _refused_key(key) if status == 401 else _forbidden(message, told, key)
     if status == 429:
         return rate_limited(message, _retry_after_s(headers))
     if is_too_long(message, told.code, told.type):
@@ -122,10 +127,23 @@ def _refused_request(message: str, told: UpstreamError) -> ApiError:
     return ApiError(f"The upstream refused the request: {message}", param=told.param, code=told.code)
 
 
-def _refused(status: int, *, own_key: bool) -> ApiError:
-    if own_key:
-        return ApiError("The upstream refused the API key that was given.", status=status, code="invalid_api_key")
-    return upstream_failed("The upstream refused the server's credentials.", retriable=False)
+def _refused_key(key: KeyShown) -> ApiError:
+    """The upstream wants another key: whose that was, and how one is configured."""
+    if key == "client":
+        message = f"The upstream refused the API key that was given, which is passed on since {_NO_KEY}."
+        return ApiError(message, status=401, code="invalid_api_key")
+    if key == "none":
+        return upstream_failed(f"The upstream wants an API key, and {_NO_KEY}.", retriable=False)
+    message = "The upstream refused the API key that is configured for it (`key_env` or --upstream-key-env names it)."
+    return upstream_failed(message, retriable=False)
+
+
+def _forbidden(message: str, told: UpstreamError, key: KeyShown) -> ApiError:
+    """The upstream does not allow this, for whatever reason it gives; to a key of ours, no client can change that."""
+    message = f"The upstream refused the request: {message}"
+    if key == "client":
+        return ApiError(message, status=403, param=told.param, code=told.code)
+    return upstream_failed(message, retriable=False)
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float:

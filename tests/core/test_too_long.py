@@ -216,7 +216,7 @@ OTHERWISE: dict[str, tuple[str | None, str]] = {
 @pytest.mark.parametrize(("code", "words"), TOO_LONG.values(), ids=TOO_LONG)
 def test_an_input_that_is_too_long_is_recognised(code: str | None, words: str, status: int) -> None:
     body = json.dumps({"error": {"message": words, "type": code, "code": status}}).encode()
-    error = reply_error(status, {}, body, own_key=False)
+    error = reply_error(status, {}, body, key="none")
     assert (error.status, error.code, error.param) == (400, "context_length_exceeded", "input")
     assert words in error.message
     assert not error.retriable
@@ -235,8 +235,7 @@ def test_an_input_that_is_too_long_is_recognised_amid_a_stream(code: str | None,
 def test_what_only_sounds_alike_is_something_else(code: str | None, words: str) -> None:
     assert not is_too_long(words, code)
     assert (
-        reply_error(400, {}, json.dumps({"error": {"message": words, "code": code}}).encode(), own_key=False).code
-        == code
+        reply_error(400, {}, json.dumps({"error": {"message": words, "code": code}}).encode(), key="none").code == code
     )
 
 

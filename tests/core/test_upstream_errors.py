@@ -105,7 +105,7 @@ def test_an_error_is_read_in_any_shape(told: Any, error: UpstreamError) -> None:
 @pytest.mark.parametrize("status", [400, 404, 409, 413, 422, 429])
 def test_an_error_reply_has_the_upstreams_words(told: Any, error: UpstreamError, status: int) -> None:
     body = told.encode() if isinstance(told, str) else json.dumps(told).encode()
-    meant = reply_error(status, {}, body, own_key=False)
+    meant = reply_error(status, {}, body, key="none")
     assert (error.message or f"status {status}") in meant.message
     assert meant.code is None or not meant.code.isdigit()
     assert meant.type in {"invalid_request_error", "rate_limit_error"}
@@ -174,7 +174,7 @@ def test_a_whole_reply_may_hold_an_error() -> None:
 
 
 def test_a_reply_in_words_of_its_own_is_quoted() -> None:
-    assert "grumble" in reply_error(400, {}, b'{"grumble": "no"}', own_key=False).message
+    assert "grumble" in reply_error(400, {}, b'{"grumble": "no"}', key="none").message
 
 
 def test_words_that_say_nothing_of_an_error_cost_no_answer() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from live.conftest import Start
+from live.test_hosts import UvicornServer
 from live.test_leaving import begin
 from requirements import shows
 from support.raw import Connection, ask, post
@@ -332,3 +333,23 @@ def test_the_detailed_log_shows_a_turn_without_its_words(start: Start, upstream:
     assert (told["level"], told["body"]["model"], told["body"]["temperature"]) == ("debug", "text", 0.25)
     assert told["body"]["messages"][-1] == {"role": "user", "content": f"<{len(said)} chars>"}
     assert said not in server.log
+
+
+@shows("json-logs", "access-lines")
+def test_the_factory_logs_as_the_server_does(start: Start, upstream: ScriptedUpstream) -> None:
+    env = {"PENSTOCK_UPSTREAM": upstream.url, "PENSTOCK_LOG_FORMAT": "json"}
+    server = start(door=UvicornServer, **env)
+    assert send(server, {}, "by-uvicorn") == 200
+    assert access(server, "by-uvicorn")["model"] == "text"
+
+
+@shows("upstream-errors")
+@pytest.mark.parametrize("path", ["/responses", "/chat/completions"])
+def test_a_refused_key_is_told_with_whose_it_is(start: Start, upstream: ScriptedUpstream, path: str) -> None:
+    keyed = start("--upstream", upstream.url, "--upstream-key-env", "CLOUD", CLOUD="sk-cloud")
+    plain = start("--upstream", upstream.url)
+    body: Json = {"model": "unauthorized"} | ({"messages": []} if path == "/chat/completions" else {"input": "Hi"})
+    for server, words in ((keyed, "the API key that is configured for it"), (plain, "none is configured for it")):
+        told = post(server.url, body, path).json()["error"]["message"]
+        assert words in told
+        assert "--upstream-key-env" in told

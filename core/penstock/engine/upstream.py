@@ -30,6 +30,7 @@ from penstock.ports import (
     TransportError,
     Turn,
 )
+from penstock.replies import KeyShown
 from penstock.secrets import Secret
 from penstock.transcript.deltas import Delta, Fault
 from penstock.wire import Model
@@ -125,7 +126,7 @@ class RemoteUpstream:
         )
         mask = partial(self._mask_for, parcel.bearer)
         reply = await self._exchange(request, parcel.bearer, mask)
-        is_about_us = reply.status in _KEY_REFUSED and not self._is_own_key(parcel.bearer)
+        is_about_us = reply.status in _KEY_REFUSED and self._key_shown(parcel.bearer) != "client"
         if reply.status >= 500 or reply.status == 429 or is_about_us:
             raise await self._refusal(request, reply, parcel.bearer, mask)
         if reply.status < 300:
@@ -204,7 +205,7 @@ class RemoteUpstream:
         finally:
             await reply.aclose()
         self._attempts.refused(request, reply.status, body)
-        error = self._dialect.error(reply.status, reply.headers, body, own_key=self._is_own_key(bearer))
+        error = self._dialect.error(reply.status, reply.headers, body, key=self._key_shown(bearer))
         mask().error(error)  # what was written in another form in the body
         if error.status < 500 and error.status != 429:
             return Refused(error, upstream_status=reply.status)
@@ -218,9 +219,11 @@ class RemoteUpstream:
         held = [each.secret for each in secrets_of(turn.request, turn.extras)] if turn else []
         return self._mask.also([*([bearer] if bearer else []), *held])
 
-    def _is_own_key(self, bearer: Secret | None) -> bool:
-        """Whether the key that the upstream sees is the client's own."""
-        return self._key is None and bearer is not None
+    def _key_shown(self, bearer: Secret | None) -> KeyShown:
+        """Which key the upstream sees."""
+        if self._key is None:
+            return "none" if bearer is None else "client"
+        return "server"
 
 
 class RemoteDeltas:

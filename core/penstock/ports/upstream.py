@@ -12,6 +12,7 @@ import msgspec
 
 from penstock.calling import Offer
 from penstock.errors import ApiError
+from penstock.replies import KeyShown
 from penstock.secrets import Secret
 from penstock.transcript.deltas import Delta
 from penstock.wire import CreateResponse, InputItem, Model
@@ -218,8 +219,8 @@ class Dialect(Protocol):
     def decoder(self, turn: Turn) -> Decoder:
         """A decoder for the reply to this turn."""
 
-    def error(self, status: int, headers: Mapping[str, str], body: bytes, *, own_key: bool) -> ApiError:
-        """What an upstream's error reply means to the client, whose own key may have been used."""
+    def error(self, status: int, headers: Mapping[str, str], body: bytes, *, key: KeyShown) -> ApiError:
+        """What an upstream's error reply means to the client, by the key that it was shown."""
 
     def models_request(self) -> HttpRequest:
         """How to ask for the list of models."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
-from datetime import UTC, datetime
+import time
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -30,6 +30,7 @@ def configure_logging(level: str, form: LogFormat) -> None:
 
     Only our own loggers follow the level: what others log when they debug may hold secrets.
     """
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # no line has them
     handler = logging.StreamHandler()
     handler.setFormatter(_FORMATS[form]())
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
@@ -40,21 +41,30 @@ def configure_logging(level: str, form: LogFormat) -> None:
 class TextFormat(logging.Formatter):
     """A line for people: the message, and behind it the fields as `name=value`."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._seconds = _Seconds("%Y-%m-%d %H:%M:%S", time.localtime)
+
     def format(self, record: logging.LogRecord) -> str:
         """The line, with the lines of a traceback indented below it."""
         said = getattr(record, "in_the_line", ())
         fields = "".join(f" {name}={_value(value)}" for name, value in _fields(record).items() if name not in said)
-        head = f"{self.formatTime(record)} {record.levelname} {record.name}: "
+        moment = f"{self._seconds.written(record.created)},{int(record.msecs):03d}"
+        head = f"{moment} {record.levelname} {record.name}: "
         return "\n  ".join([f"{head}{escaped(record.getMessage())}{fields}", *_traceback(self, record)])
 
 
 class JsonFormat(logging.Formatter):
     """A line for machines: one JSON object."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._seconds = _Seconds("%Y-%m-%dT%H:%M:%S", time.gmtime)
+
     def format(self, record: logging.LogRecord) -> str:
         """The object, with the traceback in it."""
         line: dict[str, object] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "time": f"{self._seconds.written(record.created)}.{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": escaped(record.getMessage()),
@@ -66,6 +76,21 @@ class JsonFormat(logging.Formatter):
 
 
 _FORMATS: dict[LogFormat, type[logging.Formatter]] = {"text": TextFormat, "json": JsonFormat}
+
+
+class _Seconds:
+    """Times to the second as text: each second is written once."""
+
+    def __init__(self, form: str, parts: Callable[[float], time.struct_time]) -> None:
+        self._form = form
+        self._parts = parts
+        self._last = (0, "")
+
+    def written(self, moment: float) -> str:
+        second = int(moment)
+        if second != self._last[0]:
+            self._last = (second, time.strftime(self._form, self._parts(second)))
+        return self._last[1]
 
 
 def escaped(text: str) -> str:
@@ -95,6 +120,8 @@ def _traceback(form: logging.Formatter, record: logging.LogRecord) -> list[str]:
 
 def _value(value: object) -> str:
     """A value as text: a JSON string where it would be mistaken for more than one, JSON where it is no text."""
+    if type(value) in (int, float):
+        return str(value)
     if isinstance(value, str):
         return value if _PLAIN.fullmatch(value) else _encode(escaped(value)).decode()
     return escaped(_encode(value).decode())

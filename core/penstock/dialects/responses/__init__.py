@@ -13,7 +13,7 @@ from typing import Any
 from penstock.errors import ApiError
 from penstock.limits import Limits
 from penstock.ports import Exchange, HttpRequest, Turn
-from penstock.replies import read_context_sizes, read_models, reply_error
+from penstock.replies import KeyShown, read_context_sizes, read_models, reply_error
 from penstock.wire import Model
 
 from .decode import ResponsesDecoder, read_token_count
@@ -61,9 +61,9 @@ class Responses:
         hidden = None if includes_sealed(turn) else Hidden(self._origin)
         return ResponsesDecoder(event_bytes_max=self._limits.upstream_event_bytes_max, hidden=hidden)
 
-    def error(self, status: int, headers: Mapping[str, str], body: bytes, *, own_key: bool) -> ApiError:
+    def error(self, status: int, headers: Mapping[str, str], body: bytes, *, key: KeyShown) -> ApiError:
         """What a reply with this status means to the client."""
-        return reply_error(status, headers, body, own_key=own_key)
+        return reply_error(status, headers, body, key=key)
 
     def models_request(self) -> HttpRequest:
         """`GET /models`."""

@@ -10,6 +10,7 @@ from msgspec import Raw
 from core.kit import LIMITS
 from penstock.dialects.chat_completions import ChatCompletions, Options
 from penstock.errors import ApiError
+from penstock.replies import KeyShown
 from penstock.wire import Model, Unknown
 from requirements import shows
 
@@ -20,8 +21,10 @@ def error(message: str = "boom", **fields: Any) -> bytes:
     return json.dumps({"error": {"message": message, **fields}}).encode()
 
 
-def read(status: int, body: bytes = b"", headers: dict[str, str] | None = None, *, own_key: bool = False) -> ApiError:
-    return DIALECT.error(status, headers or {}, body, own_key=own_key)
+def read(
+    status: int, body: bytes = b"", headers: dict[str, str] | None = None, *, key: KeyShown = "server"
+) -> ApiError:
+    return DIALECT.error(status, headers or {}, body, key=key)
 
 
 MEANINGS: dict[str, tuple[ApiError, int, str | None, str]] = {
@@ -46,10 +49,21 @@ MEANINGS: dict[str, tuple[ApiError, int, str | None, str]] = {
         "the request exceeds the available context size",
     ),
     "no such model": (read(404, error("no model x")), 404, "model_not_found", "does not know this: no model x"),
-    "our key": (read(401, error("Incorrect API key: sk-1")), 502, "server_error", "refused the server's credentials"),
-    "our rights": (read(403, error("sk-1")), 502, "server_error", "refused the server's credentials"),
-    "the client's key": (read(401, error("sk-1"), own_key=True), 401, "invalid_api_key", "refused the API key"),
-    "the client's rights": (read(403, error("sk-1"), own_key=True), 403, "invalid_api_key", "refused the API key"),
+    "our key": (read(401, error("sk-1")), 502, "server_error", "API key that is configured for it (`key_env`"),
+    "no key": (read(401, error("sk-1"), key="none"), 502, "server_error", "wants an API key, and none is configured"),
+    "the client's key": (
+        read(401, error("sk-1"), key="client"),
+        401,
+        "invalid_api_key",
+        "refused the API key that was given, which is passed on since none is configured for it",
+    ),
+    "our rights": (read(403, error("Flagged.")), 502, "server_error", "refused the request: Flagged."),
+    "the client's rights": (
+        read(403, error("Not in your country.", code="region"), key="client"),
+        403,
+        "region",
+        "refused the request: Not in your country.",
+    ),
     "too much": (read(429, error("Slow.")), 429, "rate_limit_exceeded", "Slow. Please try again in 1s."),
     "too slow": (read(408, error()), 502, "server_error", "status 408"),
     "no such method": (read(405, error()), 502, "server_error", "status 405"),
