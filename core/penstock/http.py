@@ -85,7 +85,7 @@ class RecordedStream:
 
 
 class Reply(msgspec.Struct):
-    """A reply. A `bytes` body is sent with its length, a stream as it comes; None is the reply to a `HEAD`."""
+    """A reply. A `bytes` body is sent with its length, a stream as it comes; None is no body."""
 
     status: int
     headers: Headers

@@ -17,6 +17,34 @@ Seconds = Annotated[float, msgspec.Meta(gt=0)]
 class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """What one request may cost. Sizes in bytes, times in seconds; each is a setting of the same name."""
 
+    connections_max: Count = 10_000
+    """Connections of clients to one process at a time; one more is refused with 503."""
+    keep_alive_s: Seconds = 75.0
+    """How long a connection may rest between two requests: longer than clients and load balancers do not use one, so
+    that none of them sends into one that is being closed."""
+    request_head_s: Seconds = 20.0
+    """How long the head of a request may take to come."""
+    request_head_bytes_max: Bytes = 64 * 2**10
+    """The head of a request as a whole; of a body in chunks, its trailers and chunk extensions together."""
+    request_header_bytes_max: Bytes = 16 * 2**10
+    """One header of a request, its name and its value."""
+    request_headers_max: Count = 100
+    """The headers of a request."""
+    request_target_bytes_max: Bytes = 8 * 2**10
+    """The path and the query of a request."""
+    request_body_wait_s: Seconds = 30.0
+    """How long a body may take between two pieces of it."""
+    request_body_rate_min: Count = 500
+    """How many bytes of a body have to come in a second, on average of the time that `request_body_grace_s` names."""
+    request_body_grace_s: Seconds = 30.0
+    """How long a body may be slower than that."""
+    unread_body_bytes_max: Bytes = 64 * 2**10
+    """How much of a body may still come once its request is answered; a connection with more to come is closed."""
+    reply_stall_s: Seconds = 300.0
+    """How long a client may take hardly anything of a reply that waits for it."""
+    linger_s: Seconds = 5.0
+    """How long a closed connection takes what still comes, so that the client gets to read its last reply."""
+
     body_bytes_max: Bytes = 64 * 2**20
     """A request's body, after decompression."""
     json_values_max: Count = 500_000

@@ -246,7 +246,7 @@ class Service:
 
     def _options(self, request: Request, allowed: str) -> Reply:
         """What may be asked of a path. A browser that asks before a request has no key to show yet."""
-        return Reply(204, [("allow", allowed), *self._origins.preflight(request.headers, allowed)], b"")
+        return Reply(204, [("allow", allowed), *self._origins.preflight(request.headers, allowed)], None)
 
     async def _json_body(self, request: Request) -> bytes:
         """The body, read and decompressed, once its head is found good.

@@ -357,7 +357,7 @@ WRONG: dict[str, tuple[Any, int, str | None, str]] = {
     "a type that is no text": ({"type": 1}, 400, "type", "invalid_type"),
     "no input": ({"type": "response.create", "model": "text"}, 400, "input", "missing_required_parameter"),
     "an unknown model": (CREATE | {"model": "nobody"}, 404, None, "model_not_found"),
-    "a bad parameter": (CREATE | {"temperature": 3}, 400, "temperature", "invalid_value"),
+    "a bad parameter": (CREATE | {"temperature": 3}, 400, "temperature", "decimal_above_max_value"),
     "in the background": (CREATE | {"background": True}, 400, "background", "unsupported_parameter"),
     "an unknown past": (
         CREATE | {"previous_response_id": "resp_1"}, 400, "previous_response_id", "previous_response_not_found",
@@ -437,7 +437,10 @@ def test_without_the_key(
 def test_from_a_foreign_page(served: PenstockServer, header: str) -> None:
     value = {"origin": "https://evil.example", "host": "evil.example"}[header]
     status, error = refusal(served, **{header: value})
-    assert (status, error["code"]) == (403, "forbidden_host")
+    if header == "host" and not isinstance(served, MountedServer):  # that client sends its own Host as well
+        assert (status, error["code"]) == (400, "malformed_request")
+    else:
+        assert (status, error["code"]) == (403, "forbidden_host")
 
 
 def test_from_a_page_of_this_machine(served: PenstockServer) -> None:

@@ -475,6 +475,14 @@ BEHAVIOURS = (
         "is described as a reader of server-sent events gets it: `event`, and `data` with JSON in it",
     ),
     Behaviour(
+        "http-bounds",
+        "what clients of `penstock serve` may send, and when",
+        f"a head of {LIMITS.request_head_bytes_max >> 10} KiB with {LIMITS.request_headers_max} headers (431) and a "
+        f"target of {LIMITS.request_target_bytes_max >> 10} KiB (414), within {LIMITS.request_head_s:g} s; a body "
+        f"without a pause of {LIMITS.request_body_wait_s:g} s (408). Then the connection closes. One request of it is "
+        "read at a time; the others wait in the socket",
+    ),
+    Behaviour(
         "root",
         "`GET /`, `GET /health`",
         "what this server is, its version, where the API and its document are, in plain text; the same as `/healthz`. "

@@ -26,6 +26,7 @@ from penstock.telemetry import configure_logging
 
 from .crew import Crew
 from .greeting import greeting, listening
+from .http1 import http_protocol
 from .listening import listen, listen_together
 from .signals import ignore_stop, on_stop
 
@@ -36,11 +37,6 @@ Greet: TypeAlias = Callable[[Sequence[Said]], None]
 
 _log = logging.getLogger("penstock.serving")
 _banner = logging.getLogger("penstock.banner")
-
-_KEEP_ALIVE_S = 75
-"""Longer than clients and load balancers keep an idle connection, so that none sends into one being closed."""
-_NOISE = ("Unsupported upgrade request", "No supported WebSocket library")
-"""What uvicorn says at every WebSocket probe where that is off; the app answers it with 426."""
 
 
 def serve(settings: Settings, create_app: CreateApp) -> int:
@@ -86,8 +82,7 @@ def _announce(settings: Settings, lines: str) -> None:
 
 def _is_news(record: logging.LogRecord) -> bool:
     """Not the traceback of a stream that is cut since it outlived `drain_s`."""
-    is_cut = record.exc_info is not None and isinstance(record.exc_info[1], asyncio.CancelledError)
-    return not is_cut and not record.getMessage().startswith(_NOISE)
+    return record.exc_info is None or not isinstance(record.exc_info[1], asyncio.CancelledError)
 
 
 class _Server(uvicorn.Server):
@@ -173,9 +168,9 @@ def _server(
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        http=http_protocol(settings.limits),
         **_websocket(settings),
         workers=1,
-        timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=math.ceil(settings.drain_s),
         timeout_notify=1,
         callback_notify=look if leader else None,

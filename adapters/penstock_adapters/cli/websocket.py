@@ -1,20 +1,88 @@
-"""WebSocket by uvicorn, but for its end: uvicorn cuts every connection when it stops, and here the app ends them.
+"""WebSocket by uvicorn, but for what it does with clients that break the rules, and for its end.
 
-It knows uvicorn's protocol over `websockets`, which waits for a slow client before it takes the next message.
+It knows uvicorn's protocol over `websockets`, which waits for a slow client before it takes the next message. uvicorn
+cuts every connection when it stops; here the app ends them.
 """
 
 from __future__ import annotations
 
+import logging
+
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import CloseCode, Frame
+
+_log = logging.getLogger(__name__)
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
     """A connection that the app ends when the server stops."""
 
+    _pong = b""
+    """The last one that a client did not take yet."""
+
     def shutdown(self) -> None:
         """The server stops: a connection that the app has taken, and not yet ended, is the app's to end."""
         if not self.handshake_complete or self.close_sent:
             super().shutdown()
+
+    def resume_writing(self) -> None:
+        """The client has taken enough."""
+        super().resume_writing()
+        pong, self._pong = self._pong, b""
+        if pong and not self.transport.is_closing():
+            self.transport.write(pong)
+
+    def handle_ping(self) -> None:
+        """Answer. Of pongs that a client does not take, only the last wait for it (RFC 6455, section 5.5.3)."""
+        pong = b"".join(self.conn.data_to_send())
+        if self.writable.is_set():
+            self.transport.write(pong)
+        elif pong:
+            self._pong = pong
+
+    def handle_cont(self, event: Frame) -> None:
+        """Go on with a message, in one buffer: a client may send any number of fragments, and empty ones too."""
+        begun: bytes | bytearray = self.frames[0]
+        buffer = begun if isinstance(begun, bytearray) else bytearray(begun)
+        buffer += event.data
+        self.frames = [bytes(buffer) if event.fin else buffer]  # type: ignore[list-item]
+        if event.fin:
+            self.send_receive_event_to_app()
+
+    def send_receive_event_to_app(self) -> None:
+        """Hand over a message that is whole. One of text that is no UTF-8 ends the connection (section 8.1)."""
+        [data], self.frames = self.frames, []
+        if self.close_sent:
+            return
+        try:
+            if self.curr_msg_data_type == "text":
+                self.queue.put_nowait({"type": "websocket.receive", "text": data.decode()})
+            else:
+                self.queue.put_nowait({"type": "websocket.receive", "bytes": data})
+        except UnicodeDecodeError as error:
+            self.conn.fail(CloseCode.INVALID_DATA, f"{error.reason} at position {error.start}")
+            self.handle_parser_exception()
+            return
+        if not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
+
+    def handle_parser_exception(self) -> None:
+        """The client broke the rules: it is told which one, and the connection ends.
+
+        What it still sends is thrown away, or it would reset the connection before the client reads why.
+        """
+        close = self.conn.close_sent
+        if self.close_sent or close is None:
+            return
+        _log.info("a WebSocket connection was closed with %d %s", close.code, close.reason)
+        self.close_sent = True
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": close.code, "reason": close.reason})
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.transport.resume_reading()
+        self.close_timer = self.loop.call_later(self.close_timeout, self.transport.abort)
 
     def keepalive_timeout(self) -> None:
         """The client does not answer."""

@@ -1,0 +1,372 @@
+"""A connection: its requests one after the other, each answered before the next one is read.
+
+It knows when to read, when to wait and when to end. While a request is answered, what follows it stays in the socket,
+but for one read; so a connection holds a bounded number of bytes, and the app sees one request of it at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Any, cast
+
+from uvicorn._types import HTTPScope
+from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from penstock.errors import ApiError
+from penstock.limits import Limits
+
+from .deadlines import NEVER, Deadlines, tick_s
+from .exchange import Exchange
+from .heads import Body, Head, Target, read_head, read_target
+from .parser import HeadParser
+from .phases import Phase
+from .refusals import late, malformed, overloaded, refusal
+
+_log = logging.getLogger(__name__)
+
+_BETWEEN = (Phase.RESTING, Phase.HEAD)
+"""What comes now is, or goes on with, a head."""
+
+
+def http_protocol(limits: Limits) -> type[asyncio.Protocol]:
+    """The protocol for `uvicorn.Config(http=…)`, with these bounds."""
+    return cast("type[asyncio.Protocol]", partial(Connection, limits=limits, deadlines=Deadlines(tick_s(limits))))
+
+
+class Connection(HttpToolsProtocol):
+    """One connection of a client."""
+
+    cycle: Exchange | None  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        limits: Limits,
+        deadlines: Deadlines,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        del self.parser  # uvicorn's own, which would hold this connection
+        self.deadline = NEVER
+        self._limits = limits
+        self._deadlines = deadlines
+        self._phase = Phase.RESTING
+        self._keeps_alive = True
+        self._parser = HeadParser(limits)
+        self._head_from = 0.0
+        self._body: Body | None = None
+        self._piece_at = 0.0
+        self._counted_from = 0.0
+        self._counted_bytes = 0
+        self._waiting = b""
+        """What was read behind the request that is being answered."""
+        self._waiting_from = 0
+        """Where in it the next request begins."""
+        self._unsent: float = NEVER
+        """How many bytes of the last reply still waited for the client when that was looked at."""
+
+    # What the event loop tells.
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A client is there."""
+        super().connection_made(transport)
+        self.deadline = self.loop.time() + self._limits.request_head_s
+        self._deadlines.add(self, self.loop)
+        if len(self.connections) > self._limits.connections_max:
+            self._refuse(overloaded())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client has left, or the connection was closed."""
+        super().connection_lost(exc)
+        self._parser.release()
+        self._deadlines.discard(self)
+        self._waiting = b""
+
+    def data_received(self, data: bytes) -> None:
+        """Something has come."""
+        self._read(data, 0)
+
+    def pause_writing(self) -> None:
+        """The client is slow: a reply waits for it."""
+        super().pause_writing()
+        if self._phase is Phase.ANSWERING:
+            self.deadline = self.loop.time() + self._limits.reply_stall_s
+
+    def shutdown(self) -> None:
+        """The server stops: after the reply that is on its way, the connection ends."""
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
+        else:
+            self._keeps_alive = self.cycle.keep_alive = False
+
+    # Reading.
+
+    def _read(self, data: bytes, start: int) -> None:
+        """Take what has come from `start` on, as far as it can be taken now."""
+        size = len(data) - start
+        try:
+            while start < len(data):
+                if self._phase is Phase.BODY:
+                    start = self._read_body(data, start)
+                elif self._phase in _BETWEEN:
+                    start = self._read_head(data, start)
+                else:
+                    self._pass_on(data, start)
+                    break
+            if self._phase is Phase.BODY:
+                self._time_body(size)
+        except ApiError as error:
+            self._refuse(error)
+
+    def _pass_on(self, data: bytes, start: int) -> None:
+        """What has come is for later, or for another protocol, or for nothing."""
+        if self._phase is Phase.UPGRADED:
+            cast("asyncio.Protocol", self.transport.get_protocol()).data_received(data[start:])
+        elif self._phase is Phase.ANSWERING:
+            if self._waiting:
+                data, start = self._waiting[self._waiting_from :] + data[start:], 0
+            self._waiting, self._waiting_from = data, start
+            self.flow.pause_reading()
+
+    def _read_head(self, data: bytes, start: int) -> int:
+        """Take the head up to its end; where that is."""
+        if self._phase is Phase.RESTING:
+            self._phase = Phase.HEAD
+            self._head_from = 0.0
+            self._parser.begin()
+        start = self._parser.feed(data, start)
+        if self._parser.is_whole:
+            self._begin_request()
+        elif not self._head_from:
+            self._head_from = self.loop.time()
+            self.deadline = self._head_from + self._limits.request_head_s
+        return start
+
+    # A request begins.
+
+    def _begin_request(self) -> None:
+        parser = self._parser
+        method = parser.method()
+        version = parser.version()
+        head = read_head(parser.fields, method, version, self._limits)
+        target = read_target(parser.url, method)
+        self.scope = self._scope(method, version, target)
+        if head.upgrades and self.ws_protocol_class is not None:
+            self._upgrade()
+            return
+        self._keeps_alive = parser.keeps_alive and version == "1.1"
+        self._body = head.body
+        self.cycle = exchange = self._exchange(head)
+        self._start_asgi_task(exchange, self.app)
+        if head.body is None:
+            self._answer(exchange)
+        else:
+            self._phase = Phase.BODY
+            self._counted_from = 0.0
+
+    def _scope(self, method: bytes, version: str, target: Target) -> HTTPScope:
+        fields = self._parser.fields
+        if target.host is not None:  # it stands above the header (RFC 9112, section 3.2.2)
+            fields = [(b"host", target.host), *(field for field in fields if field[0] != b"host")]
+        return {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme or "http",
+            "root_path": self.root_path,
+            "headers": fields,
+            "state": self.app_state.copy(),
+            "method": method.decode("ascii"),
+            "path": self.root_path + target.path,
+            "raw_path": self.root_path.encode("ascii") + target.raw_path,
+            "query_string": target.query,
+        }
+
+    def _exchange(self, head: Head) -> Exchange:
+        return Exchange(
+            self.scope,
+            self.transport,
+            self.flow,
+            self.logger,
+            self.access_logger,
+            False,  # access_log
+            self.server_state.default_headers,
+            asyncio.Event(),
+            head.expects_continue,
+            not head.expects_continue and self._may_go_on(),
+            self.on_response_complete,
+        )
+
+    def _may_go_on(self) -> bool:
+        """Whether the connection can be used again if the reply came now: the rest of the body is worth the wait."""
+        return self._keeps_alive and (
+            self._body is None or self._body.is_shorter_than(self._limits.unread_body_bytes_max)
+        )
+
+    def _answer(self, exchange: Exchange) -> None:
+        """The request is whole."""
+        self._phase = Phase.ANSWERING
+        self.deadline = self.loop.time() + self._limits.reply_stall_s
+        exchange.end_body()
+
+    def _upgrade(self) -> None:
+        self._phase = Phase.UPGRADED
+        self._deadlines.discard(self)
+        self.url = self._parser.url
+        self.handle_websocket_upgrade()
+        if not getattr(self.transport.get_protocol(), "handshake_initiated", True):  # it said nothing, and would not
+            self._send_refusal(malformed("its WebSocket handshake cannot be read"))
+            self.transport.close()
+        self._parser.release()
+
+    # Bodies.
+
+    def _read_body(self, data: bytes, start: int) -> int:
+        """Take what belongs to the body; where the rest begins."""
+        body, exchange = self._body, self.cycle
+        assert body is not None
+        assert exchange is not None
+        piece, start = body.feed(data, start)
+        if body.is_done:
+            self._body = None
+        if not exchange.response_started:
+            exchange.keep_alive = self._may_go_on()
+        if not exchange.response_complete:
+            exchange.take(piece)
+            if len(exchange.body) > HIGH_WATER_LIMIT:
+                self.flow.pause_reading()
+            if body.is_done:
+                self._answer(exchange)
+        elif body.is_done:
+            self._rest()
+        return start
+
+    def _time_body(self, size: int) -> None:
+        """So many bytes have come, and the body is not whole."""
+        self._piece_at = self.loop.time()
+        if self._counted_from:
+            self._counted_bytes += size
+        else:
+            self._counted_from, self._counted_bytes = self._piece_at, 0
+        self._set_body_deadline()
+
+    def _set_body_deadline(self) -> None:
+        limits = self._limits
+        self.deadline = min(
+            self._piece_at + limits.request_body_wait_s, self._counted_from + limits.request_body_grace_s
+        )
+
+    # The end of a request, and of the connection.
+
+    def on_response_complete(self) -> None:
+        """The reply was sent."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing() or self.cycle is None:
+            return
+        if not self.cycle.keep_alive:
+            self._close(lingers=self._body is not None or bool(self._waiting))
+        elif self._body is None:
+            self._rest()
+            self._read_on()
+        else:  # little of the body is still to come, and is thrown away
+            self.flow.resume_reading()
+
+    def _rest(self) -> None:
+        self._phase = Phase.RESTING
+        self.deadline = self.loop.time() + self._limits.keep_alive_s
+
+    def _read_on(self) -> None:
+        """Read what has waited for the end of the request."""
+        waiting, start = self._waiting, self._waiting_from
+        self._waiting = b""
+        if waiting:
+            self._read(waiting, start)
+        if not self._waiting:
+            self.flow.resume_reading()
+
+    def _close(self, *, lingers: bool) -> None:
+        """Close, at once or once the client did: what it still sends would reset the connection before it reads."""
+        self._phase = Phase.CLOSING
+        self.deadline = self.loop.time() + self._limits.linger_s
+        self._waiting = b""
+        if lingers and self.transport.can_write_eof():
+            self.transport.write_eof()
+            self.flow.resume_reading()
+        else:
+            self.transport.close()
+
+    def _refuse(self, error: ApiError) -> None:
+        """Answer in the place of the app, unless that does already, and close."""
+        exchange, self.cycle = self.cycle, None
+        is_answered = self._phase is Phase.BODY and exchange is not None and exchange.response_started
+        if self._phase is Phase.BODY and exchange is not None:
+            exchange.leave()
+        if not is_answered:
+            self._send_refusal(error)
+        self._close(lingers=True)
+
+    def _send_refusal(self, error: ApiError) -> None:
+        self.transport.write(refusal(error, self._parser.fields, self.server_state.default_headers))
+
+    # Deadlines.
+
+    def expire(self, now: float) -> None:
+        """The deadline is over."""
+        _EXPIRATIONS[self._phase](self, now)
+
+    def _rested(self, now: float) -> None:
+        self._close(lingers=False)
+
+    def _waited_for_head(self, now: float) -> None:
+        self._refuse(late("head", f"be whole within {self._limits.request_head_s:g} s"))
+
+    def _waited_for_body(self, now: float) -> None:
+        limits = self._limits
+        if self.flow.read_paused:  # it was the app that did not read
+            self._piece_at, self._counted_from, self._counted_bytes = now, now, 0
+        counted_s = now - self._counted_from
+        if now - self._piece_at >= limits.request_body_wait_s:
+            self._refuse(late("body", f"not pause for {limits.request_body_wait_s:g} s"))
+        elif counted_s < limits.request_body_grace_s:
+            self._set_body_deadline()
+        elif self._counted_bytes < limits.request_body_rate_min * counted_s:
+            self._refuse(late("body", f"come at {limits.request_body_rate_min} bytes a second"))
+        else:
+            self._counted_from, self._counted_bytes = now, 0
+            self._set_body_deadline()
+
+    def _waited_for_reader(self, now: float) -> None:
+        if self.flow.write_paused or self.transport.is_closing():
+            _log.info("a client did not take its reply within %g s", self._limits.reply_stall_s)
+            self.transport.abort()
+        self.deadline = now + self._limits.reply_stall_s
+
+    def _lingered(self, now: float) -> None:
+        """The client may still be reading a long reply, which must not be cut while that goes on."""
+        unsent = self.transport.get_write_buffer_size()
+        if 0 < unsent < self._unsent:
+            self._unsent = unsent
+            self.deadline = now + self._limits.reply_stall_s
+        else:
+            self.deadline = NEVER
+            self.transport.abort()
+
+
+_EXPIRATIONS: dict[Phase, Callable[[Connection, float], None]] = {
+    Phase.RESTING: Connection._rested,
+    Phase.HEAD: Connection._waited_for_head,
+    Phase.BODY: Connection._waited_for_body,
+    Phase.ANSWERING: Connection._waited_for_reader,
+    Phase.CLOSING: Connection._lingered,
+}
