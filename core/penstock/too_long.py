@@ -68,6 +68,12 @@ _OTHERWISE = re.compile(
 )
 
 _LIMIT = re.compile(r"maximum context length (?:is|of) ([\d,]+)", re.IGNORECASE)
+_SIZE = re.compile(
+    rf"{_CONTEXT}[^0-9]{{0,30}}?([0-9][0-9,]{{1,12}})(?! ?tokens (?:requested|in))"  # OpenAI, vLLM, llama.cpp
+    r"|maximum model length of ([0-9][0-9,]{1,12})"  # vLLM's engine
+    r"|model with ([0-9][0-9,]{1,12}) maximum context",  # Mistral
+    re.IGNORECASE,
+)
 _OUTPUT = re.compile(
     r"([\d,]+) (?:tokens )?(?:in|for) the completion"  # OpenAI, DeepSeek, SGLang
     r"|requested ([\d,]+) output tokens|([\d,]+) '?max_tokens'?\. |tokens'? is too large: ([\d,]+)",  # vLLM
@@ -83,6 +89,12 @@ def is_too_long(message: str, *names: str | None) -> bool:
         return True
     said = message[:_CHARS_MAX]
     return bool(_TOO_LONG.search(said)) and not (_OTHERWISE.search(said) or _is_output_alone(said))
+
+
+def context_tokens_in(message: str) -> int | None:
+    """The size of the model's context in tokens, where such an error tells it."""
+    found = _SIZE.search(message[:_CHARS_MAX])
+    return _number(found) or None if found else None
 
 
 def _is_output_alone(said: str) -> bool:

@@ -30,6 +30,7 @@ WHILE_THE_SERVER_RUNS = {
     "penstock.engine.routes.Routes._exact": "the names in the configuration",
     "penstock.engine.routes.Routes._listed": "the same names as in the catalog",
     "penstock.engine.routes.Routes._route_of": "1,000 names of at most 200 characters",
+    "penstock.engine.sizes.ContextSizes._learned": "1,000 names of at most 200 characters",
     "penstock.engine.sizes.ContextSizes._told": "the upstream's last list of models, of upstream_event_bytes_max",
     "penstock.endpoints.sockets.Sockets._open": "sockets_max",
     "penstock.lossless.decoder": "the structs of the code",

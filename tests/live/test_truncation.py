@@ -12,7 +12,7 @@ from requirements import shows
 from support.scripts import WEATHER
 from support.server import PenstockServer
 from support.told import Told, post
-from support.upstream import ScriptedUpstream
+from support.upstream import Demand, ScriptedUpstream
 
 TOML = '[[upstreams]]\nname = "{name}"\nurl = "{url}"\n{more}'
 TALK: list[dict[str, Any]] = [
@@ -67,6 +67,51 @@ def test_a_size_from_the_upstream_is_asked_once(
 def test_nobody_knows_the_size(server: PenstockServer, upstream: ScriptedUpstream) -> None:
     assert asked(server).headers["x-penstock-ignored"] == "truncation"
     assert shown(upstream) == list(range(31))
+
+
+def refuses_over(words_max: int, message: str) -> Demand:
+    """What an upstream says of an input with more words, by its own count."""
+
+    def demand(body: Any) -> str | None:
+        words = sum(len(one["content"].split()) for one in body["messages"])
+        return message.format(words=words) if words > words_max else None
+
+    return demand
+
+
+REFUSALS = {
+    "a size": "This model's maximum context length is 200 tokens. However, you requested {words} tokens.",
+    "a size behind": "request ({words} tokens) exceeds the available context size (200 tokens), try increasing it",
+    "no size": "The prompt is too long.",
+}
+
+
+@shows("truncation-auto", "learned-contexts")
+@pytest.mark.parametrize("refusal", REFUSALS)
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_refusal_tells_the_size(start: Start, upstream: ScriptedUpstream, refusal: str, stream: bool) -> None:
+    server = start(toml=TOML.format(name=f"refusing {refusal} {stream}".replace(" ", "-"), url=upstream.url, more=""))
+    upstream.demands["text"] = refuses_over(400, REFUSALS[refusal])
+    told = asked(server, stream=stream)
+    assert (told.response["status"], "x-penstock-ignored" in told.headers) == ("completed", False)
+    places = shown(upstream)
+    assert places == list(range(31))[-len(places) :]
+    assert len(upstream.completions) <= 4
+    before = len(upstream.completions)
+    asked(server, stream=stream)
+    assert (len(upstream.completions) - before == 1) is (refusal != "no size")
+
+
+@shows("learned-contexts")
+def test_what_stays_too_long_is_still_an_error(server: PenstockServer, upstream: ScriptedUpstream) -> None:
+    upstream.demands["text"] = refuses_over(10, REFUSALS["no size"])
+    told = post(server.url, {"model": "text", "input": TALK, "truncation": "auto"})
+    assert (told.status, told.error["code"]) == (400, "context_length_exceeded")
+    assert len(upstream.completions) <= 4
+    upstream.forget()
+    upstream.demands["text"] = refuses_over(10, REFUSALS["no size"])
+    assert post(server.url, {"model": "text", "input": TALK}).error["code"] == "context_length_exceeded"
+    assert len(upstream.completions) == 1
 
 
 def test_nothing_is_asked_where_nothing_is_to_go(start: Start, upstream: ScriptedUpstream) -> None:

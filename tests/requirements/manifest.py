@@ -33,6 +33,11 @@ REQUIREMENTS = (
         "seen with llama-cpp-python 0.3.36",
     ),
     Requirement(
+        "learned-contexts",
+        "A size that no list tells is learned from a refusal: truncation cuts the turn and asks again.",
+        "seen with llama-cpp-python 0.3.36",
+    ),
+    Requirement(
         "mistaken-settings",
         "A mistake in a flag, a variable or the file is one line with what was meant, and its line in the file.",
         _ATTACKS,

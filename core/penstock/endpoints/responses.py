@@ -37,11 +37,11 @@ class Responses:
     async def create(self, call: Call) -> Reply:
         """`POST /responses`: the path through the whole house."""
         prepared = await self._engine.prepare(await call.body(), call.owner, call.key)
-        headers = told(prepared.plan)
         if prepared.plan.skeleton.background:
             row = await self._engine.submit(prepared, call.key)
-            return self._queued(row, call, headers, streams=bool(prepared.plan.turn.request.stream))
+            return self._queued(row, call, told(prepared.plan), streams=bool(prepared.plan.turn.request.stream))
         run = await self._engine.run(prepared, call.request.disconnected)
+        headers = told(run.plan)  # opening it may have truncated it
         if run.plan.stream:
             return Reply(200, [*SSE, *headers], SseStream(run, done_marker=self._done_marker))
         return Reply(200, [JSON, *headers], await read_json(run))

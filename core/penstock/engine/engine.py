@@ -248,7 +248,7 @@ class Engine:
         )
         record.model, record.ignored = plan.skeleton.model, plan.ignored
         if request.truncation == "auto" and plan.compacting is None:  # what is summed up need not be cut
-            await fit(plan, self.limits, leading=len(context.leading))
+            await fit(plan, self.limits)
         return context, plan
 
     async def _lock(self, request: CreateResponse, owner: str, response_id: str) -> ConversationWriter | None:

@@ -62,6 +62,8 @@ class Plan(msgspec.Struct, kw_only=True):
     """How calls of each offered function come back to the client."""
     skeleton: Response
     """The Response as it begins."""
+    leading: int
+    """How many of the turn's items are a prompt template's, at its beginning."""
     ignored: list[str]
     """What the request asked for and will not get; told in `x-penstock-ignored`."""
     mapped: list[str]
@@ -114,6 +116,7 @@ def make_plan(
         skeleton=_skeleton(request, context, model, response_id, created_at=created_at, is_stored=is_stored),
         ignored=[*extras.ignored, *left_out, *offering.ignored, *unhonoured],
         mapped=decoded.mapped,
+        leading=len(context.leading),
         stream=streams,
         summarize=_summary(request.reasoning) is not None,
         report_usage=bool(options and options.include_usage),

@@ -18,7 +18,8 @@ from penstock.telemetry import current
 from penstock.transcript import Reducer, Transcript
 from penstock.wire import Event, LifecycleEvent, Response, Usage
 
-from .compaction import estimate_turn, open_turn
+from .compaction import estimate_turn
+from .fitting import open_fitted
 from .keep import Keeper
 from .plan import Plan
 from .watch import ClientLeft, OutOfTime, Watch
@@ -83,7 +84,7 @@ class Run:
         A stream does not wait for long: an upstream that thinks before it answers would leave the client in silence.
         A background response does not wait at all: nobody is there to see a status.
         """
-        accepted = open_turn(self.plan.route.upstream, self.plan.turn, self.plan.compacting)
+        accepted = open_fitted(self.plan, self._limits)
         try:
             if self.plan.stream:
                 self._opening = asyncio.ensure_future(accepted)

@@ -32,6 +32,7 @@ from penstock.ports import (
 )
 from penstock.replies import KeyShown
 from penstock.secrets import Secret
+from penstock.too_long import context_tokens_in
 from penstock.transcript.deltas import Delta, Fault
 from penstock.wire import Model
 
@@ -82,6 +83,7 @@ class RemoteUpstream:
         try:
             reply = await self._send(self._dialect.encode(turn), turn.bearer, mask, turn.head_s)
         except Refused as error:
+            self._learn(turn.model, error)
             again = None if isinstance(error, NotTaken) else self._dialect.encode_again(turn, error)
             if again is None:
                 raise
@@ -109,7 +111,7 @@ class RemoteUpstream:
             raise
 
     async def context_tokens(self, model: str, bearer: Secret | None) -> int | None:
-        """As configured, or as the upstream's list of models tells. Raises `ApiError`."""
+        """As configured, or as a refusal or the upstream's list of models told. Raises `ApiError`."""
         return await self._sizes.of(model, bearer)
 
     async def relay(self, parcel: Parcel) -> HttpReply:
@@ -136,6 +138,11 @@ class RemoteUpstream:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._transport.aclose()
+
+    def _learn(self, model: str, refusal: Refused) -> None:
+        """A refusal of an input that is too long may tell how long it may be."""
+        if refusal.code == "context_length_exceeded" and (tokens := context_tokens_in(refusal.message)):
+            self._sizes.learn(model, tokens)
 
     async def _read_sizes(self, bearer: Secret | None) -> dict[str, int]:
         return self._dialect.decode_context_sizes(await self._ask(self._dialect.models_request(), bearer))
