@@ -82,9 +82,9 @@ class AiohttpTransport:
                 ssl=self._tls,
             )
         except TimeoutError as error:
-            raise TransportError(_said(error) or "no connection in time", timed_out=True) from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise TransportError(_said(error)) from None
+            raise TransportError(_said(untraced(error)) or "no connection in time", timed_out=True) from None
+        except (aiohttp.ClientError, OSError) as error:  # aiohttp raises what its frames still have, which are a cycle
+            raise TransportError(_said(untraced(error))) from None
         if response.status == 407:  # a proxy's word, and never an upstream's
             response.close()
             raise TransportError("its proxy answered with status 407")
@@ -111,7 +111,7 @@ class AiohttpReply:
         try:
             chunk = await self._response.content.readany()
         except TimeoutError as error:
-            raise TransportError(_said(error), timed_out=True) from None
+            raise TransportError(_said(untraced(error)), timed_out=True) from None
         except (aiohttp.ClientError, OSError) as error:
             untraced(error)  # the body holds the error, whose traceback holds this frame, which holds the body
             chunk = self._response.content._read_nowait(-1)  # what came before the cut, which aiohttp holds back

@@ -12,7 +12,7 @@ from contextlib import aclosing
 from typing import Any, get_args
 
 from penstock.engine import Follower, Run
-from penstock.errors import ApiError, our_fault, stopping
+from penstock.errors import ApiError, our_fault, stopping, untraced
 from penstock.lossless import encode
 from penstock.obfuscation import padding
 from penstock.ports import Headers
@@ -102,9 +102,10 @@ class FollowStream:
         try:
             return await self._next_unless(look_out)
         except ApiError as error:
-            return [self._follower.error(error)]
-        except Exception:
+            return [self._follower.error(untraced(error))]
+        except Exception as error:
             _log.exception("a response could not be followed by a fault of this server")
+            untraced(error)
             return [self._follower.error(our_fault())]
 
     async def _next_unless(self, look_out: asyncio.Future[None] | None) -> list[bytes] | None:

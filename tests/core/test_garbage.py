@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import logging
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core.kit import LIMITS, Telling
+from core.kit import LIMITS, Json, Spoken, Telling, ask, service
 from penstock.dialects.chat_completions.decode import ChatDecoder
 from penstock.dialects.responses.decode import ResponsesDecoder
 from penstock.errors import ApiError
+from penstock.stores.sqlite import SqliteStore
 from penstock.transcript.deltas import Finish, TextDelta
 from requirements import shows
+from support.uncollected import collect
 
 
 @pytest.fixture(autouse=True)
 def _no_collector() -> Iterator[None]:
-    """What goes in a test goes with its last reference."""
+    """What goes in a test goes with its last reference. Records of the log have references, and stay until its end."""
     gc.collect()
     gc.disable()
+    logging.disable()
     yield
+    logging.disable(logging.NOTSET)
     gc.enable()
 
 
@@ -71,6 +78,30 @@ MACHINES: dict[str, Callable[[], Any]] = {
     "decoder of a Response": lambda: responses_decoder(b'{"object": "response", '),
     "decoder of its events": lambda: responses_decoder(b'data: {"type": "response.created"}\n\n'),
 }
+
+
+@shows("freed-at-once")
+@pytest.mark.parametrize("asked", [{}, {"stream": True}, {"background": True}], ids=["JSON", "stream", "background"])
+def test_a_store_that_fails_leaves_nothing_to_collect(asked: Json, tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "store.db")
+
+    def damage() -> None:
+        for file in tmp_path.iterdir():
+            with file.open("r+b") as opened:
+                opened.write(b"no database" * 10_000)
+
+    async def main() -> dict[str, int]:
+        asking = service(Spoken([TextDelta("Hi", []), Finish()]), store=store)
+        assert (await ask(asking, {"input": "Hi"})).status == 200
+        damage()
+        assert b"store" in (await ask(asking, {"input": "Hi", **asked})).body
+        collect()  # what is made once
+        assert b"store" in (await ask(asking, {"input": "Hi", **asked})).body
+        found = collect()
+        await asking.aclose()
+        return found
+
+    assert not asyncio.run(main())
 
 
 @shows("memory", "freed-at-once")

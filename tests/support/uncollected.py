@@ -51,10 +51,10 @@ def main() -> None:
 
 
 def _tell(number: int, frame: FrameType | None) -> None:
-    os.write(1, f"{FOUND}{json.dumps(_collect())}\n".encode())
+    os.write(1, f"{FOUND}{json.dumps(collect())}\n".encode())
 
 
-def _collect() -> Counter[str]:
+def collect() -> Counter[str]:
     """Collect, and name what was found. What is older than the last collection is not found again."""
     gc.set_debug(gc.DEBUG_SAVEALL)
     gc.collect()

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from penstock.errors import ApiError, our_fault, rate_limited, unavailable, upstream_failed
+from penstock.errors import ApiError, our_fault, rate_limited, unavailable, untraced, upstream_failed
 from penstock.ids import Clock, clock_s
 from penstock.limits import Limits
 from penstock.lossless import Decoder, encode
@@ -224,12 +224,14 @@ class Background:
             async for events in run.events():
                 if events and not run.is_ended:  # how it ended, the log does not tell
                     await keeper.tell(events)
-        except ClaimLost:
+        except ClaimLost as lost:
             _log.info("response %s has ended, or is another process's by now", row.id)
+            untraced(lost)
         except ApiError as error:
-            await self._give_up(row, claim, error)
-        except Exception:
+            await self._give_up(row, claim, untraced(error))
+        except Exception as error:
             _log.exception("response %s failed by a fault of this server", row.id)
+            untraced(error)
             await self._give_up(row, claim, our_fault())
         finally:
             run_here = self._runs.pop(row.id, None)

@@ -197,8 +197,9 @@ class Run:
         """Keep an end that is no success; the client is told of it in any case."""
         try:
             await self._keep(ending)
-        except Exception:
+        except Exception as error:
             _log.exception("the end of response %s could not be kept", self.plan.skeleton.id)
+            untraced(error)
             self._transcript.record(ending)
 
     def _estimate(self, response: Response) -> Usage:

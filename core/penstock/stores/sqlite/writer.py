@@ -93,7 +93,10 @@ class Writer:
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="penstock-sqlite-writer", daemon=True)
             self._thread.start()
-        result: T = await operation.future
+        try:
+            result: T = await operation.future
+        finally:
+            del operation  # it has the error, whose traceback has this frame
         return result
 
     async def aclose(self) -> None:
@@ -119,6 +122,7 @@ class Writer:
             _tell([operation for operation in group if not operation.erases])
             self._cut_log()
             _tell([operation for operation in group if operation.erases])
+            group.clear()  # else what was written stays here until the next operation
         self._drop()
 
     def _take(self) -> tuple[list[_Operation], bool]:
