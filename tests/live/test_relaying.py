@@ -14,6 +14,7 @@ from support import raw, sse
 from support.scripts import BROKEN, CALLING, ODD, REFUSED, SCRIPTS, SPOKEN
 from support.server import PenstockServer
 from support.steps import Cut, Expect, Raw, Script, Step
+from support.talk import Talk
 from support.told import Told, nameless, post
 from support.upstream import ScriptedUpstream
 
@@ -183,6 +184,23 @@ def test_a_failure_keeps_its_words(strange: PenstockServer, upstream: ScriptedUp
     for stream in (True, False):
         told = post(strange.url, {"model": model, "input": "Hi", "stream": stream}).response
         assert (told["status"], told["error"]) == ("failed", error)
+
+
+@shows("ws-eviction")
+def test_a_failure_of_an_upstream_that_is_relayed_evicts_too(
+    strange: PenstockServer, upstream: ScriptedUpstream
+) -> None:
+    error = {"code": "server_error", "message": "It broke."}
+    ends = {"completed": response([]), "failed": response([], status="failed", error=error)}
+    good, bad = (
+        upstream.add(f"relayed {name}", events(STARTED, {"type": f"response.{name}", "response": end}))
+        for name, end in ends.items()
+    )
+    with Talk(strange) as talk:
+        first = talk.turn(model=good, input="One", store=False)[-1]["response"]["id"]
+        again = {"model": bad, "input": "Two", "store": False, "previous_response_id": first}
+        assert talk.turn(**again)[-1]["type"] == "response.failed"
+        assert talk.refused({"type": "response.create", **again})["error"]["code"] == "previous_response_not_found"
 
 
 @pytest.mark.parametrize(

@@ -263,6 +263,18 @@ def test_a_conversation_that_is_deleted_under_a_background_response(
     assert "a fault of this server" not in small.log
 
 
+@shows("deleted-queued")
+def test_a_queued_response_that_is_deleted_frees_its_conversation(cluster: Cluster, a: Peer, stage: Stage) -> None:
+    with cluster.replica(PENSTOCK_LIMITS_BACKGROUND_RUNS_MAX="1") as small, cluster.peer(small) as peer:
+        running = peer.create(model=stage(Hang()), input="One", background=True)
+        made = peer.client.conversations.create()
+        queued = peer.create(model="text", input="Two", background=True, conversation=made.id)
+        assert not is_open(a, made.id)
+        peer.client.responses.delete(queued.id)
+        assert is_open(a, made.id)
+        peer.client.responses.cancel(running.id)
+
+
 def test_background_in_a_conversation(cluster: Cluster, a: Peer, b: Peer, stage: Stage) -> None:
     """It holds the conversation from its acceptance on; when it is cancelled, it lets go."""
     made = a.client.conversations.create()

@@ -141,6 +141,11 @@ REQUIREMENTS = (
         _ATTACKS,
     ),
     Requirement(
+        "deleted-queued",
+        "A queued response that is deleted frees its conversation at once.",
+        _ATTACKS,
+    ),
+    Requirement(
         "deleted-conversations",
         "A conversation that is deleted under a run fails it as the client's doing, and is no server error.",
         _ATTACKS,

@@ -92,7 +92,7 @@ class Responses:
         if not await store.delete_response(call.owner, call.ids[0]):
             raise _unknown(call.ids[0])
         if self._engine.background is not None:
-            self._engine.background.stop(call.ids[0])
+            await self._engine.background.stop(call.ids[0])
         return json_reply(_encode(Deleted(id=call.ids[0], object="response")))
 
     async def cancel(self, call: Call) -> Reply:

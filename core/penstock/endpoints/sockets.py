@@ -36,7 +36,8 @@ class Sockets:
         socket = Socket(self._engine, channel, admit, key)
         self._open.add(socket)
         try:
-            await self._engine.start()
+            with self._engine.drain.answering():
+                await self._engine.start()
             with suppress(ChannelClosed):
                 await channel.accept(headers)
                 await socket.serve()

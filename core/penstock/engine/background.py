@@ -164,16 +164,17 @@ class Background:
         cancelled = await self._wound_up(row, status="cancelled", error=None)
         if not await self._store.settle(cancelled, fence=claim.fence):
             return None
-        self.stop(row.id)
+        await self.stop(row.id)
         await self._free(row)
         return cancelled
 
-    def stop(self, response_id: str) -> None:
+    async def stop(self, response_id: str) -> None:
         """Stop a run that somebody else has ended, if it is in this process; one that waits here waits no longer."""
         if run := self._runs.get(response_id):
             run.stop()
-        else:
-            self._waiting = deque(waiting for waiting in self._waiting if waiting.row.id != response_id)
+        for waiting in [waiting for waiting in self._waiting if waiting.row.id == response_id]:
+            self._waiting.remove(waiting)
+            await self._free(waiting.row)
 
     async def aclose(self) -> None:
         """Stop working: what runs or waits here is left to the others at once. `start` begins anew."""
@@ -270,7 +271,7 @@ class Background:
         lost = await self._store.renew(list(self._claims.values()), until=self._clock_s() + self._limits.lease_s)
         for response_id in lost:
             self._claims.pop(response_id, None)
-            self.stop(response_id)
+            await self.stop(response_id)
         for waiting in list(self._waiting):
             row = waiting.row
             if row.conversation_id is not None:

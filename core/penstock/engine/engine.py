@@ -84,17 +84,19 @@ class Engine:
         self._sealer = sealer
         self._prompts = prompts
         self._changing = LoopLock()
+        self._is_started = False
         self.drain = Drain()
 
     async def start(self) -> None:
         """Make the store ready and tend the background: at the first request, and at the first after `aclose`."""
-        if self.background is None or self.background.is_started:
+        if self._is_started:
             return
         async with self._changing:
-            if not self.background.is_started:
+            if self.background is not None and not self.background.is_started:
                 assert self.store is not None
                 await self.store.migrate()
                 self.background.start()
+            self._is_started = True
 
     async def prepare(
         self,
@@ -169,6 +171,7 @@ class Engine:
     async def aclose(self) -> None:
         """Stop the background, and release what upstreams and store hold. Whatever is used again opens again."""
         async with self._changing, AsyncExitStack() as closing:  # the last of these is closed first, and all are
+            self._is_started = False
             self.drain = Drain()
             if self.store is not None:
                 closing.push_async_callback(self.store.aclose)
