@@ -68,7 +68,7 @@ class _Grouping:
         elif type(item) in OUTPUTS:
             self._answer(index)
         elif isinstance(item, ReasoningItem):
-            self._think(index)
+            self._think(index, says_something=bool(item.content or item.summary))
         elif isinstance(item, Message) and item.role == "assistant":
             self._speak(index, begins=True)
         else:
@@ -81,8 +81,9 @@ class _Grouping:
         self.units.append(unit)
         return unit
 
-    def _think(self, index: int) -> None:
-        if self._turn is None or self._has_spoken:
+    def _think(self, index: int, *, says_something: bool) -> None:
+        """A thought begins a turn; what only carries something for the upstream ends the one that goes on."""
+        if self._turn is None or (self._has_spoken and says_something):
             self._turn, self._has_spoken = self._unit(index), False
         else:
             self._turn.append(index)

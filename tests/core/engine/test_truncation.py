@@ -209,6 +209,13 @@ def _cost(items: list[InputItem], tokens: list[int], kept: list[InputItem]) -> i
     return sum(tokens[_place(items, item)] for item in kept)
 
 
+@shows("returned-fields")
+def test_what_a_turn_carries_for_its_upstream_goes_with_it() -> None:
+    carrier = ReasoningItem(id="rs_1", summary=[])
+    items = [call("a"), carrier, output("a"), said(USER, "2")]
+    assert cut(items, 3) == items[3:]
+
+
 @shows("repeated-call-ids")
 def test_an_output_goes_with_the_nearest_call_of_its_id() -> None:
     items = [

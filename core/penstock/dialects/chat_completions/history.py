@@ -90,9 +90,8 @@ class _Writer:
     def write(self, item: InputItem, place: int) -> None:
         """Take the next item."""
         param = f"input[{place}]"
-        if message := self._wanted.messages.get(place):
-            self._end_turn()
-            self._message_wanted = message
+        if self._wanted.messages:
+            self._begin_or_end_message(place)
         if read_call := CALLS.get(type(item)):
             self._call(read_call(item), OUTPUTS.get(type(item)), item, place)
         elif type(item) in OUTPUTS:
@@ -103,6 +102,15 @@ class _Writer:
             self._message(item, place)
         elif type(item) not in SILENT:
             raise invalid(f"Items of type '{item.type}' cannot be sent to this model.", f"{param}.type")
+
+    def _begin_or_end_message(self, place: int) -> None:
+        """Begin or end what came as one message, and is to have fields of the upstream's."""
+        if self._message_wanted and place > self._message_wanted.end:
+            self._end_turn()
+            self._message_wanted = None
+        if message := self._wanted.messages.get(place):
+            self._end_turn()
+            self._message_wanted = message
 
     def system(self, text: str) -> None:
         """Instructions, or a system or developer message."""

@@ -554,6 +554,14 @@ WANTED: dict[str, tuple[list[Json], list[Json]]] = {
         [carrying(call(), "there", calls={"c": SIGNED}, turn=DETAILS), gave()],
         [called(C), tool()],
     ),
+    "what is left of a turn that is gone": (
+        [carrying(thought("") | {"content": []}, calls={"c": SIGNED}, turn=DETAILS), ASSISTANT, USER],
+        [ASSISTANT, USER],
+    ),
+    "with the answer before another one": (
+        [carrying(ASSISTANT, turn=DETAILS), ASSISTANT, call(), gave()],
+        [ASSISTANT | DETAILS, called(C, content="Hello"), tool()],
+    ),
     "what nobody can read": ([call() | {KEY: [1]}, gave()], [called(C), tool()]),
     "an id that is none": ([carrying(call(), calls={"c": {"id": 1, "function": 2}}), gave()], [called(C), tool()]),
 }
