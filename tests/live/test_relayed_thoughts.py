@@ -20,12 +20,12 @@ Json = dict[str, Any]
 INCLUDED = "reasoning.encrypted_content"
 SEALED: Json = {
     "type": "reasoning",
-    "id": "rs_1",
+    "id": "rs_of_the_thinker",
     "status": "completed",
     "summary": [],
     "encrypted_content": "their-sealed-thoughts",
 }
-SAID: Json = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": []}
+SAID: Json = {"type": "message", "id": "msg_of_the_thinker", "role": "assistant", "status": "completed", "content": []}
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_those_of_a_conversation_do(relay: PenstockServer, model: str) -> None:
     assert b"penstock:returned" not in listed.body
 
 
-@shows("sealed-behind")
+@shows("sealed-behind", "relayed-seals")
 def test_a_client_that_asks_for_them_has_them_and_sends_them_back(relay: PenstockServer, model: str) -> None:
     first = ask(relay, model=model, include=[INCLUDED], store=False)
     again = [{"role": "user", "content": "Well?"}, *first["output"], {"role": "user", "content": "Well?"}]
@@ -117,4 +117,4 @@ def test_a_model_without_thoughts_is_asked_again(relay: PenstockServer, upstream
     upstream.demands["plain"] = lambda body: "Encrypted content is not supported with this model." * ("include" in body)
     for asked in (2, 3):
         ask(relay, model="plain")
-        assert len(upstream.requests) == asked
+        assert len(upstream.asked("/v1/responses")) == asked

@@ -43,12 +43,13 @@ def answers(output: list[Json]) -> list[Json]:
     return [{"type": "function_call_output", "call_id": item["call_id"], "output": "Sun."} for item in calls]
 
 
-@shows("returned-fields")
+@shows("returned-fields", "sealed-extras")
 @each_model
-def test_a_client_that_remembers_has_it_sealed(server: PenstockServer, model: str) -> None:
+@pytest.mark.parametrize("include", [INCLUDED, []], ids=["included", "unasked"])
+def test_a_client_that_remembers_has_it_sealed(server: PenstockServer, model: str, include: list[str]) -> None:
     items: list[Json] = [{"role": "user", "content": "Where?"}]
     for _ in range(3):
-        told = ask(server, model, items, include=INCLUDED)
+        told = ask(server, model, items, include=include)
         output = told.response["output"]
         assert output[-1]["type"] == "reasoning"
         assert "thought_signature" not in repr(told.response)

@@ -63,7 +63,7 @@ def test_so_they_do_in_a_conversation(a: Peer, b: Peer, stage: Stage, upstream: 
         assert results(upstream) == [("search:0", f"Sun {past + 1}") for past in range(number)]
 
 
-@shows("call-ids-of-a-turn")
+@shows("call-ids-of-a-turn", "paired-outputs")
 def test_a_client_tells_the_calls_of_a_turn_apart(a: Peer, b: Peer, stage: Stage, upstream: ScriptedUpstream) -> None:
     model = stage(
         *turn(

@@ -234,6 +234,19 @@ BEHAVIOURS = (
         "owner's, damaged) is skipped; the calls beside it stay",
     ),
     Behaviour(
+        "sealed-extras",
+        "what an upstream wants back: `thought_signature`, `reasoning_details`, unknown keys of calls and messages",
+        "stored beside the items, shown to no client, and returned to that upstream alone, with the same call or "
+        "message. Where encrypted reasoning is included, and in a turn with calls that is not stored, a last "
+        "`reasoning` item has it sealed, and nothing else; it is to be sent back like any other",
+    ),
+    Behaviour(
+        "paired-outputs",
+        "a `call_id` that comes again",
+        "an output belongs to the nearest earlier call of its id that has none yet. Calls of one turn have distinct "
+        "ids for the client, and their own ids for the upstream",
+    ),
+    Behaviour(
         "compaction",
         "compaction",
         "the model is asked for a summary of its context, without tools; a later turn shows it that in a user "
@@ -263,7 +276,8 @@ BEHAVIOURS = (
         "relayed-seals",
         'sealing and compaction by an upstream with `dialect = "responses"`',
         "its own: what it sealed goes back to it as it is, and what was sealed here for another model goes "
-        "there opened",
+        "there opened. It is asked for its sealed thoughts in any case, and has them again in later turns; a client "
+        "that does not include them does not see them",
     ),
     Behaviour(
         "no-cryptography",

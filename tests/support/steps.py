@@ -178,6 +178,7 @@ def _add_call(calls: list[Json], piece: Json) -> None:
             "function": {"name": "", "arguments": ""},
         }
         calls.append(known)
+    known |= {key: value for key, value in piece.items() if key not in ("index", "id", "type", "function")}
     for key in ("name", "arguments"):
         known["function"][key] += function.get(key) or ""
 

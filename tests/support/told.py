@@ -105,7 +105,7 @@ def calls(response: Json) -> tuple[Call, ...]:
 
 
 def nameless(response: Json) -> Json:
-    """Without what two replies to one question never share: times, and ids other than by their order."""
+    """Without what two replies to one question never share: times, sealed texts, and ids other than by their order."""
     ids: dict[str, str] = {}
 
     def rename(value: Any, key: str = "") -> Any:
@@ -113,7 +113,7 @@ def nameless(response: Json) -> Json:
             return {name: rename(one, name) for name, one in value.items()}
         if isinstance(value, list):
             return [rename(one) for one in value]
-        if key in {"created_at", "completed_at"}:
+        if key in {"created_at", "completed_at", "encrypted_content"}:
             return value is not None
         if key in {"id", "item_id", "call_id"} and isinstance(value, str):
             return ids.setdefault(value, f"{value.partition('_')[0]} {len(ids)}")

@@ -160,7 +160,11 @@ class ScriptedUpstream:
 
     @property
     def completions(self) -> list[Received]:
-        return [one for one in self.requests if one.path == "/v1/chat/completions"]
+        return self.asked("/v1/chat/completions")
+
+    def asked(self, path: str) -> list[Received]:
+        """The requests to one route; servers ask for the models when they start, too."""
+        return [one for one in self.requests if one.path == path]
 
     def record(self, received: Received) -> None:
         with self._changed:

@@ -58,6 +58,8 @@ class Plan(msgspec.Struct, kw_only=True):
     """How the turn's context is compacted first, if it is."""
     seal: Seal | None
     """What seals the model's thoughts, where the client keeps them."""
+    extras_seal: Seal | None
+    """What seals the fields that the upstream wants back, where the client may be the only one to have them."""
     forms: dict[str, Form]
     """How calls of each offered function come back to the client."""
     skeleton: Response
@@ -112,6 +114,7 @@ def make_plan(
         turn=turn,
         compacting=None if route.relays else plan_compaction(turn, context, seal),
         seal=seal if _keeps_thoughts(request) else None,
+        extras_seal=seal if _keeps_thoughts(request) or not is_stored else None,
         forms=offering.forms,
         skeleton=_skeleton(request, context, model, response_id, created_at=created_at, is_stored=is_stored),
         ignored=[*extras.ignored, *left_out, *offering.ignored, *unhonoured],

@@ -58,6 +58,7 @@ class Run:
             summarize=plan.summarize,
             report_usage=plan.report_usage,
             seal=plan.seal.thoughts if plan.seal else None,
+            seal_extras=plan.extras_seal.thoughts if plan.extras_seal else None,
         )
         self._watch = Watch(limits, heartbeats=plan.stream, idle=plan.stream, disconnected=disconnected)
         self._opening: asyncio.Task[Deltas] | None = None

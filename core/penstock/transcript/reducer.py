@@ -54,8 +54,8 @@ from .transcript import Transcript
 class Reducer:
     """Tells one response. `forms` says how calls of each offered function come back to the client.
 
-    `seal` seals the thoughts of each reasoning item, where the client asked to keep them; what the upstream wants back,
-    it seals in an item of its own.
+    `seal` seals the thoughts of each reasoning item, where the client asked to keep them; `seal_extras` seals what the
+    upstream wants back, in an item of its own.
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class Reducer:
         summarize: bool = False,
         report_usage: bool = False,
         seal: SealThoughts | None = None,
+        seal_extras: SealThoughts | None = None,
     ) -> None:
         self._transcript = transcript
         self._forms = forms
@@ -78,6 +79,7 @@ class Reducer:
         self._summarize = summarize
         self._report_usage = report_usage
         self._seal = seal
+        self._seal_carried = seal_extras
         self._said: Lane | None = None
         self._calls: dict[int, _PendingCall] = {}
         self._lanes: dict[str, int] = {}
@@ -196,11 +198,15 @@ class Reducer:
         return Returned(origin=extras.origin, turn=extras.turn, calls=calls) if extras.turn or calls else None
 
     def _seal_extras(self) -> None:
-        """For a client that keeps our memory: a reasoning item at the end of the turn, with nothing to read in it."""
-        for extras in self._extras if self._seal else ():
-            assert self._seal is not None
+        """For a client that keeps our memory: a reasoning item at the end of the turn, with nothing to read in it.
+
+        One that did not ask for sealed thoughts gets it where the turn called: the next request must have it.
+        """
+        if self._seal_carried is None or not (self._seal or self._lanes):
+            return
+        for extras in self._extras:
             item = ReasoningItem(id=self._new_id("rs_"), status="completed", summary=[], content=[])
-            if (turn := self._of_turn(extras)) and (sealed := self._seal(carry(item, turn))):
+            if (turn := self._of_turn(extras)) and (sealed := self._seal_carried(carry(item, turn))):
                 self._whole(replace(item, encrypted_content=sealed))
 
     def _compacted(self, delta: deltas.Compacted) -> None:

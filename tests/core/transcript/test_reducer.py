@@ -11,16 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.kit import LIMITS, Json, Telling, encode, from_json, to_json
+from core.kit import LIMITS, USAGE, Json, Telling, encode, from_json, to_json
 from penstock import wire
 from penstock.calling.custom_tool import CustomForm
 from penstock.calling.function_call import FunctionForm
 from penstock.errors import upstream_failed
+from penstock.returned import Returned, carried
 from penstock.transcript import fold
 from penstock.transcript.deltas import (
     AnnotationDelta,
     Compacted,
     Delta,
+    Extras,
     Finish,
     ReasoningDelta,
     RefusalDelta,
@@ -396,3 +398,18 @@ def test_calls_of_one_turn_have_ids_of_their_own() -> None:
     first, *others = [item["call_id"] for item in to_json(telling.transcript.snapshot())["output"]]
     assert first == "call_0"
     assert len({first, *others}) == 4
+
+
+@shows("sealed-extras")
+@pytest.mark.parametrize("asked", [True, False])
+@pytest.mark.parametrize("calls", [True, False])
+def test_what_the_upstream_wants_back_is_sealed_for_who_asked_and_where_it_is_needed(asked: bool, calls: bool) -> None:
+    wanted = Extras(origin="there", turn={"details": msgspec.Raw(b"1")}, calls={0: {"sign": msgspec.Raw(b"2")}})
+    said = [call(0, "{}", "look", "c")] if calls else [text("Hi")]
+    telling = Telling(FORMS, seal=sealed if asked else None, seal_extras=lambda item: encode(carried(item)).decode())
+    telling.receive([*said, wanted, Finish()])
+    *_, last = to_json(telling.reducer.ending(lambda _: USAGE).response)["output"]
+    assert (last["type"] == "reasoning") == (asked or calls)
+    returned = Returned(origin="there", turn=wanted.turn, calls={"c": wanted.calls[0]} if calls else {})
+    assert last.get("encrypted_content") in (None, encode(returned).decode())
+    assert telling.reducer.returned() == {last["id"]: returned}
