@@ -37,20 +37,21 @@ class CallReader:
                 self._last = known  # the way that nearly every piece goes
                 deltas.append(known.go_on(_text_of(function.arguments)))
             else:
-                deltas += self._take(_Piece(read), are_whole=are_whole)
+                known = self._take(_Piece(read), deltas, are_whole=are_whole)
             if read.id or read.extras is not UNSET:
-                self._extras.call(self._last.lane, read)
+                self._extras.call(known.lane, read)
         return deltas
 
-    def _take(self, piece: _Piece, *, are_whole: bool) -> list[Delta]:
-        """A piece that says more than a few arguments. One that says a whole call again says nothing."""
+    def _take(self, piece: _Piece, deltas: list[Delta], *, are_whole: bool) -> _Call:
+        """The call of a piece that says more than a few arguments. One that says a whole call again says nothing."""
         call = None if are_whole else self._find(piece)
         if call is None:
             call = self._begin(piece)
         elif call.is_repeated_by(piece):
-            return []
+            return call
         self._last = self._by_index[piece.index] = call
-        return [call.take(piece)]
+        deltas.append(call.take(piece))
+        return call
 
     def _find(self, piece: _Piece) -> _Call | None:
         """The call that a piece goes on with; None where it begins one."""

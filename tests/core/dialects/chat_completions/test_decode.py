@@ -81,6 +81,13 @@ CHUNKS: dict[str, tuple[list[Json], list[Delta]]] = {
         [choice({"function_call": {"name": "f", "arguments": "{}", "signature": "s"}})],
         [call(0, "{}", "f")],
     ),
+    "an unknown key with a call that is said again": (
+        [
+            calling(piece("{}", "f", index=0, id="c"), piece("{}", "g", index=1, id="d")),
+            calling(piece("{}", "f", index=0, id="c", signature="s")),
+        ],
+        [call(0, "{}", "f", "c"), call(1, "{}", "g", "d"), extras({0: {"signature": "s"}})],
+    ),
     "one id of two calls": (
         [calling(piece("{}", "f", index=0, id="c"), piece("{}", "g", index=1, id="c"))],
         [call(0, "{}", "f", "c"), call(1, "{}", "g", "c"), extras({1: {"id": "c"}})],
