@@ -176,8 +176,18 @@ def test_a_background_run_has_its_line(logging_server: PenstockServer, model: st
     assert access(logging_server, request_id)["response"] == "queued"
     told = access(logging_server, request_id, "BACKGROUND")
     assert (told["response"], told["model"], told["upstream"]) == (ended, model, "default")
+    assert "first_event_ms" in told
     followed = ask(logging_server.url, "GET", f"/responses/{told['response_id']}?stream=true")
     assert access(logging_server, followed.headers["x-request-id"], "GET")["response"] == ended
+
+
+@shows("access-lines")
+def test_an_answer_without_an_event_has_no_first_one(start: Start) -> None:
+    server = start("--upstream", "http://127.0.0.1:1/v1", "--log-format", "json", PENSTOCK_STORE="memory://")
+    assert send(server, {"background": True}, "unanswered") == 200
+    told = access(server, "unanswered", "BACKGROUND")
+    assert (told["response"], told["attempts"]) == ("failed", 3)
+    assert "first_event_ms" not in told
 
 
 @shows("access-lines")
@@ -252,7 +262,7 @@ def test_probes_are_quiet(start: Start, upstream: ScriptedUpstream, path: str) -
         ask(server.base, "GET", path, headers={"x-request-id": f"probe{path[1:]}"})
         ask(server.base, "GET", "/v1/models", headers={"x-request-id": f"after-probe{path[1:]}"})
         access(server, f"after-probe{path[1:]}", "GET")
-    assert not lines(usual, path=path)
+    assert not lines(usual, request_id=f"probe{path[1:]}")
     assert access(detailed, f"probe{path[1:]}", "GET")["level"] == "debug"
 
 

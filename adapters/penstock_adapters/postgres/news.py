@@ -17,6 +17,8 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any
 
+from penstock.telemetry import leave
+
 from .address import CONNECT_S, GRACE_S, Address
 
 log = logging.getLogger(__name__)
@@ -93,6 +95,7 @@ class News:
             self._task = asyncio.get_running_loop().create_task(self._stay_connected())
 
     async def _stay_connected(self) -> None:
+        leave()
         while not self._is_closing:
             try:
                 await self._converse()

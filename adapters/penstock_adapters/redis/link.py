@@ -17,6 +17,7 @@ import msgspec
 
 from penstock.errors import ApiError
 from penstock.secrets import Secret
+from penstock.telemetry import leave
 
 from .scripts import PREFIX, Script, script
 
@@ -95,6 +96,7 @@ class Link:
 
     async def _drive(self) -> None:
         """Be a lane: carry batches for as long as calls wait."""
+        leave()
         try:
             while self._waiting:
                 await self._carry(self._batch())

@@ -23,7 +23,7 @@ from penstock.lossless import Decoder, encode
 from penstock.ports import ENDED, Claim, Store, StoredResponse
 from penstock.returned import Returned
 from penstock.secrets import Secret
-from penstock.telemetry import AccessRecord, Recorder, current
+from penstock.telemetry import AccessRecord, Recorder, current, leave
 from penstock.transcript.closing import close_open
 from penstock.wire import Event, Response, ResponseStatus
 
@@ -256,6 +256,7 @@ class Background:
 
     async def _tend(self) -> None:
         """Renew, take over, sweep: again and again, whatever fails."""
+        leave()
         while True:
             try:
                 await self._renew()

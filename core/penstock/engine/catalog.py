@@ -17,6 +17,7 @@ from penstock.ids import Clock
 from penstock.limits import Limits
 from penstock.ports import Refused
 from penstock.secrets import Secret
+from penstock.telemetry import leave
 
 from .routes import Route, Routes
 
@@ -95,6 +96,7 @@ class Catalog:
 
     async def _refresh(self, route: Route) -> Said:
         """Ask without a key of a client, remember, and log what is new."""
+        leave()
         known = self._said.get(route.name)
         said = self._said[route.name] = await self._ask(route, None)
         if said.problem != (known.problem if known else ""):

@@ -151,6 +151,7 @@ class Run:
 
     def _note_end(self) -> None:
         """Note how the response ended; where it has begun and has no end, its client has left."""
+        self._is_waited_for = False
         if self._transcript.state == "new":
             return
         record = self._record

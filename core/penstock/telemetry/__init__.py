@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .access_log import log_access
 from .formats import LogFormat, configure_logging, escaped
-from .records import CLIENT_LEFT, AccessRecord, Failure, Reader, Recorder, current, enter
+from .records import CLIENT_LEFT, AccessRecord, Failure, Reader, Recorder, current, enter, leave
 
 __all__ = [
     "CLIENT_LEFT",
@@ -21,5 +21,6 @@ __all__ = [
     "current",
     "enter",
     "escaped",
+    "leave",
     "log_access",
 ]

@@ -28,13 +28,11 @@ _IN_THE_LINE = ("method", "path", "status")
 
 def log_access(record: AccessRecord) -> None:
     """Write the lines of a record: what was ignored, what failed, and at last the request itself."""
-    level = logging.DEBUG if record.path.removeprefix("/v1") in _PROBES else logging.INFO
-    if not _log.isEnabledFor(level) and record.failure is None:
-        return
+    level = logging.DEBUG if record.path.removeprefix("/v1").rstrip("/") in _PROBES else logging.INFO
     if record.ignored:
         _log_ignored(record)
-    if record.failure is not None:
-        _log_failure(record, record.failure)
+    if record.failure is not None:  # what the client has to mend is no warning
+        _log_failure(record, record.failure, logging.WARNING if record.failure.status >= 500 else level)
     if _log.isEnabledFor(level):
         line = (record.method, record.path[:_CHARS_MAX], record.status)
         _log.log(level, "%s %s %d", *line, extra={"fields": _facts(record), "in_the_line": _IN_THE_LINE})
@@ -63,6 +61,8 @@ def _facts(record: AccessRecord) -> dict[str, Any]:
 
 def _log_ignored(record: AccessRecord) -> None:
     """Absent tools have a line each, all other names one."""
+    if not _log.isEnabledFor(logging.INFO):
+        return
     about = {"model": record.model[:_CHARS_MAX], "request_id": record.request_id}
     tools = [name for name in record.ignored if name.startswith(_TOOL)]
     others = [name[:_CHARS_MAX] for name in record.ignored if not name.startswith(_TOOL)]
@@ -72,9 +72,8 @@ def _log_ignored(record: AccessRecord) -> None:
         _log.info("absent hosted tool: %s", name.removeprefix(_TOOL), extra={"fields": about})
 
 
-def _log_failure(record: AccessRecord, failure: Failure) -> None:
-    """What the client has to mend is no warning."""
-    level = logging.WARNING if failure.status >= 500 else logging.INFO
+def _log_failure(record: AccessRecord, failure: Failure, level: int) -> None:
+    """A request that was refused before its response began, or a response that failed."""
     if not _log.isEnabledFor(level):
         return
     about = {

@@ -98,6 +98,11 @@ def enter(record: AccessRecord) -> None:
     _CURRENT.set(record)
 
 
+def leave() -> None:
+    """Let this task, and the tasks that it starts, work for no request: it outlives the one that started it."""
+    _CURRENT.set(None)
+
+
 class Recorder:
     """Begins records, and hands each to its readers when it is complete."""
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from penstock.errors import ApiError, invalid, upstream_failed
-from penstock.telemetry import AccessRecord, Recorder, current, enter
+from penstock.telemetry import AccessRecord, Recorder, current, enter, leave
 
 
 def test_a_record_is_read_once() -> None:
@@ -56,6 +56,18 @@ def test_a_task_can_enter_the_record_of_another() -> None:
     Recorder().begin("GET", "/", "second")
     enter(record)
     assert current() is record
+
+
+def test_a_task_that_outlives_a_request_can_leave_it() -> None:
+    async def lasting() -> str:
+        leave()
+        return current().request_id
+
+    async def main() -> tuple[str, str]:
+        Recorder().begin("GET", "/", "first")
+        return await asyncio.create_task(lasting()), current().request_id
+
+    assert asyncio.run(main()) == ("", "first")
 
 
 @pytest.mark.parametrize(

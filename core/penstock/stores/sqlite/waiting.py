@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import TypeAlias
 
+from penstock.telemetry import leave
+
 _log = logging.getLogger(__name__)
 
 _LOOK_MIN_S = 0.025
@@ -75,6 +77,7 @@ class Waiting:
             self._looking = asyncio.create_task(self._look_while_somebody_waits())
 
     async def _look_while_somebody_waits(self) -> None:
+        leave()
         try:
             known, interval_s = None, _LOOK_MIN_S
             while self._waiting:
