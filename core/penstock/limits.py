@@ -83,6 +83,8 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     """The responses of a chain by `previous_response_id`."""
     context_items_max: Count = 20_000
     """The items that a model is shown, those of the chain or conversation included."""
+    context_bytes_max: Bytes = 64 * 2**20
+    """The same as JSON, with the rest of the request."""
     retention_s: Seconds = 30 * 86_400.0
     """How long stored responses and conversations are kept."""
     writer_lock_s: Seconds = 30.0
@@ -121,6 +123,8 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     """The last responses of one WebSocket connection that are remembered though they were not to be stored."""
     socket_recent_bytes_max: Bytes = 64 * 2**20
     """What they may hold, as JSON, each with all that it stands on."""
+    sockets_recent_bytes_max: Bytes = 256 * 2**20
+    """The same on all connections of a process; where it is more, the connection that holds most forgets its oldest."""
 
     connect_s: Seconds = 10.0
     """Connecting to an upstream."""

@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from conformance.kit import EXPIRED, LATER, ME, OTHER, conversation, fresh, ids, item, items, response, running
-from penstock.ports import ChainTooLong, Store, StoredResponse
+from penstock.ports import ChainTooLong, Store, StoredItem, StoredResponse, TooManyBytes
 
 Stores = tuple[Store, Store]
 
@@ -184,3 +184,48 @@ async def test_a_thousand_items_at_once(store: Store) -> None:
     known = response(input=items(1_000))
     await store.save(known)
     assert len(await store.find_items(ME, ids(known.input) + [fresh("msg") for _ in range(1_000)])) == 1_000
+
+
+# Bytes.
+
+
+def large(count: int, size: int) -> list[StoredItem]:
+    """Items of so many bytes each."""
+    return [StoredItem(one.id, one.body[:-1] + b" " * (size - len(one.body)) + b"}") for one in items(count)]
+
+
+async def test_no_more_bytes_of_a_chain_are_read_than_may_be(store: Store) -> None:
+    rows = link([response(input=large(2, 1_000), output=large(1, 1_000)) for _ in range(3)])
+    for row in rows:
+        await store.save(row)
+    assert told(await store.chain(ME, rows[-1].id, responses_max=9, bytes_max=9_000)) == told(rows)
+    with pytest.raises(TooManyBytes):
+        await store.chain(ME, rows[-1].id, responses_max=9, bytes_max=8_999)
+    assert told(await store.chain(ME, rows[0].id, responses_max=9, bytes_max=3_000)) == told(rows[:1])
+    empty = response(input=[], output=[])
+    await store.save(empty)
+    assert told(await store.chain(ME, empty.id, responses_max=9, bytes_max=0)) == told([empty])
+
+
+async def test_no_more_bytes_of_items_are_read_than_may_be(store: Store) -> None:
+    known = response(input=large(3, 1_000))
+    await store.save(known)
+    wanted = {one.id: one.body for one in known.input}
+    assert await store.find_items(ME, wanted, bytes_max=3_000) == wanted
+    with pytest.raises(TooManyBytes):
+        await store.find_items(ME, wanted, bytes_max=2_999)
+    assert await store.find_items(OTHER, wanted, bytes_max=0) == {}
+
+
+async def test_no_more_bytes_of_a_conversation_are_read_than_may_be(store: Store) -> None:
+    known = conversation()
+    said = large(4, 1_000)
+    await store.save_conversation(known, said)
+    page = await store.page_items(ME, known.id, bytes_max=4_000)
+    assert page is not None and page.items == said
+    with pytest.raises(TooManyBytes):
+        await store.page_items(ME, known.id, bytes_max=3_999)
+    bare = conversation()
+    await store.save_conversation(bare, [])
+    page = await store.page_items(ME, bare.id, bytes_max=0)
+    assert page is not None and page.items == []

@@ -19,7 +19,7 @@ from core.mutations import bodies
 from core.test_fuzz import Obliging, known
 from penstock.channel import ChannelClosed
 from penstock.dialects.chat_completions import ChatCompletions, Options
-from penstock.engine import Context, LocalUpstream, Recent, RemoteUpstream
+from penstock.engine import Context, LocalUpstream, Recents, RemoteUpstream
 from penstock.errors import upstream_failed
 from penstock.http import Reply, Request
 from penstock.limits import Limits
@@ -28,6 +28,7 @@ from penstock.service import Service
 from penstock.stores.memory import MemoryStore
 from penstock.transcript.deltas import Delta, TextDelta
 from penstock.wire import Message
+from requirements import shows
 from support import grammar, oracle
 from support.talk import TERMINAL, checked_error
 
@@ -230,7 +231,7 @@ def test_other_paths_and_other_upgrades() -> None:
 # What is remembered.
 
 
-def remembered(recent: Recent, number: int, size: int) -> None:
+def remembered(recent: Recents, number: int, size: int) -> None:
     context = Context([], [Message(role="user", content="x" * size)])
     recent.add(skeleton(id=f"resp_{number}"), context, {})
 
@@ -245,18 +246,35 @@ def remembered(recent: Recent, number: int, size: int) -> None:
     ],
 )
 def test_the_last_responses_are_remembered(limits: Limits, size: int, kept: list[int]) -> None:
-    recent = Recent(limits)
+    recent = Recents(limits).open()
     for number in range(1, 5):
         remembered(recent, number, size)
-    assert [number for number in range(1, 5) if recent.items(f"resp_{number}")] == kept
+    assert [number for number in range(1, 5) if recent.recall(f"resp_{number}")] == kept
 
 
 def test_what_was_forgotten_makes_room() -> None:
-    recent = Recent(Limits(socket_recent_bytes_max=400))
+    recent = Recents(Limits(socket_recent_bytes_max=400)).open()
     remembered(recent, 1, 1_000)
     remembered(recent, 2, 100)
-    assert recent.items("resp_1") is None
-    assert recent.items("resp_2")
+    assert recent.recall("resp_1") is None
+    assert recent.recall("resp_2")
+
+
+@shows("bounded-contexts")
+def test_all_connections_together_have_a_bound() -> None:
+    """Whoever holds most forgets its oldest; what a connection held is free when it ends."""
+    recents = Recents(Limits(sockets_recent_bytes_max=1_000))
+    modest, greedy, late = recents.open(), recents.open(), recents.open()
+    remembered(modest, 0, 100)
+    for number in range(1, 9):
+        remembered(greedy, number, 100)
+    held = [number for number in range(1, 9) if greedy.recall(f"resp_{number}")]
+    assert held == [*range(9 - len(held), 9)] and 0 < len(held) < 8
+    assert modest.recall("resp_0")
+    greedy.close()
+    for number in range(4):
+        remembered(late, number, 100)
+    assert all(late.recall(f"resp_{number}") for number in range(4)) and modest.recall("resp_0")
 
 
 # Whatever a client may say.

@@ -14,9 +14,10 @@ import pytest
 from live.conftest import Start
 from penstock.limits import Limits
 from requirements import shows
+from support import raw
 from support.server import PenstockServer
 from support.talk import Talk
-from support.told import ask, post
+from support.told import Told, ask, post
 from support.upstream import ScriptedUpstream
 
 Json = dict[str, Any]
@@ -144,3 +145,66 @@ def test_a_byte_order_mark_before_a_message_too(server: PenstockServer) -> None:
     with Talk(server) as talk:
         talk.say(BOM.decode() + json.dumps({"type": "response.create", "model": "text", "input": "Hi"}))
         assert talk.hear()["type"] == "response.created"
+
+
+# Contexts.
+
+CONTEXT_BYTES_MAX = 10_000
+LARGE = "x" * (CONTEXT_BYTES_MAX // 3)
+
+
+@pytest.fixture
+def narrow(start: Start, upstream: ScriptedUpstream) -> PenstockServer:
+    bound = {"PENSTOCK_LIMITS_CONTEXT_BYTES_MAX": str(CONTEXT_BYTES_MAX)}
+    return start("--upstream", upstream.url, PENSTOCK_STORE="memory://", **bound)
+
+
+def too_long(told: Told, param: str) -> bool:
+    return (told.status, told.error.get("code"), told.error.get("param")) == (400, "context_too_long", param)
+
+
+@shows("bounded-contexts", "bytes-of-a-context")
+def test_a_chain_has_a_bound_in_bytes(narrow: PenstockServer, upstream: ScriptedUpstream) -> None:
+    previous: str | None = None
+    for _ in range(2):
+        told = post(narrow.url, {"model": "text", "input": LARGE, "previous_response_id": previous})
+        previous = told.response["id"]
+    upstream.forget()
+    assert too_long(
+        post(narrow.url, {"model": "text", "input": LARGE, "previous_response_id": previous}), "previous_response_id"
+    )
+    assert not upstream.requests
+    assert post(narrow.url, {"model": "text", "input": "Hi", "previous_response_id": previous}).status == 200
+
+
+@shows("bounded-contexts")
+def test_what_a_request_brings_itself_counts(narrow: PenstockServer) -> None:
+    assert too_long(post(narrow.url, {"model": "text", "input": LARGE * 4}), "input")
+    assert too_long(post(narrow.url, {"model": "text", "input": "Hi", "instructions": LARGE * 4}), "input")
+
+
+@shows("bounded-contexts")
+def test_a_conversation_has_a_bound_in_bytes(narrow: PenstockServer) -> None:
+    told = post(narrow.url, {"items": [{"role": "user", "content": LARGE}] * 3}, "/conversations")
+    assert too_long(post(narrow.url, {"model": "text", "input": "Hi", "conversation": told.body["id"]}), "conversation")
+
+
+@shows("bounded-contexts")
+def test_references_have_a_bound_in_bytes(narrow: PenstockServer) -> None:
+    told = post(narrow.url, {"items": [{"role": "user", "content": LARGE}] * 4}, "/conversations")
+    answer = raw.ask(narrow.url, "GET", f"/conversations/{told.body['id']}/items")
+    listed = json.loads(b"".join(answer.writes))["data"]
+    references = [{"type": "item_reference", "id": one["id"]} for one in listed]
+    assert too_long(post(narrow.url, {"model": "text", "input": references}), "input")
+    assert post(narrow.url, {"model": "text", "input": references[:2]}).status == 200
+
+
+@shows("bounded-contexts")
+def test_what_a_connection_remembers_counts(narrow: PenstockServer) -> None:
+    with Talk(narrow) as talk:
+        previous = None
+        for _ in range(2):
+            end = talk.turn(model="text", input=LARGE, store=False, previous_response_id=previous)[-1]
+            previous = end["response"]["id"]
+        talk.create(model="text", input=LARGE, store=False, previous_response_id=previous)
+        assert talk.hear()["error"]["code"] == "context_too_long"

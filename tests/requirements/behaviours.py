@@ -384,6 +384,13 @@ BEHAVIOURS = (
         f"{LIMITS.json_depth_max} levels (`json_depth_max`)",
     ),
     Behaviour(
+        "bytes-of-a-context",
+        "a context of many bytes",
+        "400 `context_too_long` before it is loaded: a request, its chain or conversation and what it refers to may be "
+        f"{LIMITS.context_bytes_max // 2**20} MiB of JSON (`context_bytes_max`) and {LIMITS.context_items_max} items "
+        "(`context_items_max`)",
+    ),
+    Behaviour(
         "byte-order-marks",
         "a byte order mark before a body or message",
         "skipped",

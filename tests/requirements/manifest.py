@@ -282,6 +282,11 @@ REQUIREMENTS = (
         _ATTACKS,
     ),
     Requirement(
+        "bounded-contexts",
+        "A context has a bound in bytes, wherever it comes from, and so has what all connections remember together.",
+        _ATTACKS,
+    ),
+    Requirement(
         "linear-work",
         "What a request costs in CPU time and memory grows with its size and no faster, whatever it holds.",
         _ATTACKS,

@@ -12,7 +12,7 @@ from typing import Literal
 from penstock.ports import ItemPage, StoredConversation, StoredItem
 
 from .part import Part
-from .rows import ALIVE, arrays
+from .rows import ALIVE, arrays, check_bytes
 
 SAVE = """
     WITH room AS (
@@ -62,7 +62,10 @@ _PAGE = f"""
         SELECT holder.id, (SELECT place FROM conversation_items WHERE conversation_id = $2 AND id = $3) AS place
         FROM conversations holder WHERE holder.id = $2 AND owner = $1 AND {ALIVE}
     )
-    SELECT page.id, page.body FROM start LEFT JOIN LATERAL (
+    SELECT page.id,
+        CASE WHEN $5::bigint IS NULL OR sum(octet_length(page.body)) OVER () <= $5 THEN page.body END AS body,
+        coalesce(sum(octet_length(page.body)) OVER (), 0)::bigint AS bytes
+    FROM start LEFT JOIN LATERAL (
         SELECT item.id, item.body, item.place FROM conversation_items item
         WHERE item.conversation_id = start.id AND ($3::text IS NULL OR item.place {{behind}} start.place)
         ORDER BY item.place {{order}} LIMIT $4
@@ -120,12 +123,14 @@ class Conversations(Part):
         after: str | None = None,
         limit: int | None = None,
         order: Literal["asc", "desc"] = "asc",
+        bytes_max: int | None = None,
     ) -> ItemPage | None:
         """Some of its items; one more than asked for is read, to know whether there are more."""
         more = None if limit is None else limit + 1
-        rows = await self._database.read(PAGE[order], owner, conversation_id, after, more)
+        rows = await self._database.read(PAGE[order], owner, conversation_id, after, more, bytes_max)
         if not rows:
             return None
+        check_bytes(rows, bytes_max)
         items = [StoredItem(row["id"], row["body"]) for row in rows if row["id"] is not None]
         return ItemPage(items[:limit], has_more=limit is not None and len(items) > limit)
 

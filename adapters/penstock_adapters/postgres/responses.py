@@ -12,7 +12,7 @@ from penstock.ports import ChainTooLong, StoredResponse
 
 from .database import Row
 from .part import Part
-from .rows import ALIVE, ITEMS, RESPONSE, RUNS, arrays, items_of, response_of
+from .rows import ALIVE, ITEMS, RESPONSE, RUNS, arrays, check_bytes, items_of, response_of
 
 # $1 to $10 are the row, $11 and $12 the ids and bodies of input and output, $13 how many of them are input.
 _ADD_RESPONSE = """
@@ -105,13 +105,17 @@ CHAIN = f"""
         FROM known JOIN responses prior ON prior.id = known.previous_response_id
         WHERE owner = $1 AND {ALIVE} AND length <= $3
     )
-    SELECT id, status, created_at, previous_response_id, conversation_id, item_ids, item_bodies, input_count
-    FROM known {ITEMS} ORDER BY length DESC
+    SELECT id, status, created_at, previous_response_id, conversation_id, item_ids, input_count, bytes,
+        CASE WHEN $4::bigint IS NULL OR bytes <= $4 THEN item_bodies END AS item_bodies
+    FROM (SELECT known.*, items.*, (sum(item_bytes) OVER ())::bigint AS bytes FROM known {ITEMS}) AS whole
+    ORDER BY length DESC
 """
 
 # One look-up per id and table: clients choose ids too, and an owner may have thousands of one.
 FIND_ITEMS = f"""
-    SELECT wanted.id, found.body FROM unnest($2::text[]) AS wanted (id) CROSS JOIN LATERAL (
+    SELECT wanted.id, (sum(octet_length(found.body)) OVER ())::bigint AS bytes,
+        CASE WHEN $3::bigint IS NULL OR sum(octet_length(found.body)) OVER () <= $3 THEN found.body END AS body
+    FROM unnest($2::text[]) AS wanted (id) CROSS JOIN LATERAL (
         (
             SELECT item.body FROM response_items item JOIN responses holder ON holder.id = item.response_id
             WHERE item.owner = $1 AND item.id = wanted.id AND {ALIVE} LIMIT 1
@@ -169,16 +173,22 @@ class Responses(Part):
         """Remove a response; what refers to it goes by the schema's own rules."""
         return self._tell(response_id, await self._database.change(DELETE, owner, response_id))
 
-    async def chain(self, owner: str, response_id: str, *, responses_max: int) -> list[StoredResponse]:
+    async def chain(
+        self, owner: str, response_id: str, *, responses_max: int, bytes_max: int | None = None
+    ) -> list[StoredResponse]:
         """The response and all before it, oldest first, in one round trip."""
-        rows = await self._database.read(CHAIN, owner, response_id, responses_max)
+        rows = await self._database.read(CHAIN, owner, response_id, responses_max, bytes_max)
         if len(rows) > responses_max:
             raise ChainTooLong
+        check_bytes(rows, bytes_max)
         return [_link(owner, row) for row in rows]
 
-    async def find_items(self, owner: str, item_ids: Collection[str]) -> dict[str, bytes]:
+    async def find_items(
+        self, owner: str, item_ids: Collection[str], *, bytes_max: int | None = None
+    ) -> dict[str, bytes]:
         """The bodies of the items that there are."""
-        rows = await self._database.read(FIND_ITEMS, owner, list(item_ids))
+        rows = await self._database.read(FIND_ITEMS, owner, list(item_ids), bytes_max)
+        check_bytes(rows, bytes_max)
         return {row["id"]: row["body"] for row in rows}
 
     def _tell(self, response_id: str, changed: list[Row]) -> bool:

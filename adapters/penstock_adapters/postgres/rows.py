@@ -5,9 +5,9 @@ It knows the columns by name, and asks for nothing itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from penstock.ports import StoredItem, StoredResponse
+from penstock.ports import StoredItem, StoredResponse, TooManyBytes
 
 from .database import Row
 
@@ -19,7 +19,8 @@ RUNS = "status IN ('queued', 'in_progress')"
 ITEMS = """
     CROSS JOIN LATERAL (
         SELECT array_agg(item_id) AS item_ids, array_agg(item_body) AS item_bodies,
-            count(*) FILTER (WHERE NOT is_output) AS input_count
+            count(*) FILTER (WHERE NOT is_output) AS input_count,
+            coalesce(sum(octet_length(item_body)), 0) AS item_bytes
         FROM (
             SELECT item.is_output, item.id AS item_id, item.body AS item_body
             FROM response_items item WHERE item.response_id = known.id ORDER BY item.is_output, item.place
@@ -58,6 +59,12 @@ def items_of(row: Row) -> tuple[list[StoredItem], list[StoredItem]]:
     """A response's input and output; the arrays of no items are NULL."""
     items = [StoredItem(*each) for each in zip(row["item_ids"] or (), row["item_bodies"] or (), strict=True)]
     return items[: row["input_count"]], items[row["input_count"] :]
+
+
+def check_bytes(rows: Sequence[Row], bytes_max: int | None) -> None:
+    """Raises `TooManyBytes` where the rows, each of which has the sum of all in `bytes`, came without their bodies."""
+    if bytes_max is not None and rows and rows[0]["bytes"] > bytes_max:
+        raise TooManyBytes
 
 
 def arrays(items: Iterable[StoredItem]) -> tuple[list[str], list[bytes]]:

@@ -11,7 +11,7 @@ from typing import Literal
 from penstock.ports import ItemPage, StoredConversation, StoredItem
 
 from .link import Link
-from .rows import CONVERSATION_FIELDS, conversation_from, conversation_words, items_from, new_token, pack
+from .rows import CONVERSATION_FIELDS, Room, conversation_from, conversation_words, items_from, new_token, pack
 from .scripts import PREFIX
 
 PAGE_ITEMS_MAX = 1_000
@@ -62,9 +62,11 @@ class Conversations:
         after: str | None = None,
         limit: int | None = None,
         order: Literal["asc", "desc"] = "asc",
+        bytes_max: int | None = None,
     ) -> ItemPage | None:
         """See `ConversationStore`."""
         items: list[StoredItem] = []
+        room = Room(bytes_max)
         behind: tuple[str, str | bytes] = ("place", "") if after is None else ("item", after)
         while True:
             count = PAGE_ITEMS_MAX if limit is None else min(limit - len(items), PAGE_ITEMS_MAX)
@@ -72,7 +74,9 @@ class Conversations:
             if page is None:
                 return None
             more, last, *rest = page
-            items += items_from(rest)
+            fresh = items_from(rest)
+            room.take(item.body for item in fresh)
+            items += fresh
             if not more or len(items) == limit:
                 return ItemPage(items, has_more=bool(more))
             behind = ("place", last)

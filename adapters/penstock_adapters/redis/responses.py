@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from penstock.ports import ChainTooLong, StoredResponse
 
 from .link import Link
-from .rows import RESPONSE_FIELDS, new_token, pack, response_from, response_words, status_from, text, unpack
+from .rows import RESPONSE_FIELDS, Room, new_token, pack, response_from, response_words, status_from, text, unpack
 from .scripts import PREFIX
 
 REPLY_BYTES_MAX = 4 * 2**20
@@ -53,9 +53,12 @@ class Responses:
         """See `ResponseStore`."""
         return bool(await self._link.run("delete_response", response_id, owner))
 
-    async def chain(self, owner: str, response_id: str, *, responses_max: int) -> list[StoredResponse]:
+    async def chain(
+        self, owner: str, response_id: str, *, responses_max: int, bytes_max: int | None = None
+    ) -> list[StoredResponse]:
         """See `ResponseStore`. A chain of many megabytes takes a round trip for every four of them."""
         links: list[StoredResponse] = []
+        room = Room(bytes_max)
         following: str | None = response_id
         while following is not None:
             left = responses_max - len(links)
@@ -63,15 +66,21 @@ class Responses:
             if more == 2:
                 raise ChainTooLong
             following = rest[0].decode() if more else None
-            links += [_link_from(owner, rest[i : i + 6]) for i in range(1, len(rest), 6)]
+            fresh = [_link_from(owner, rest[i : i + 6]) for i in range(1, len(rest), 6)]
+            room.take(item.body for link in fresh for item in (*link.input, *link.output))
+            links += fresh
         return links[::-1]
 
-    async def find_items(self, owner: str, item_ids: Collection[str]) -> dict[str, bytes]:
+    async def find_items(
+        self, owner: str, item_ids: Collection[str], *, bytes_max: int | None = None
+    ) -> dict[str, bytes]:
         """See `ResponseStore`."""
         found: dict[str, bytes] = {}
+        room = Room(bytes_max)
         wanted = list(item_ids)
         while wanted:
             seen, *rest = await self._link.run("find_items", owner, REPLY_BYTES_MAX, *wanted[:ITEM_IDS_MAX])
+            room.take(rest[1::2])
             found.update(zip((item_id.decode() for item_id in rest[::2]), rest[1::2], strict=True))
             wanted = wanted[seen:]
         return found

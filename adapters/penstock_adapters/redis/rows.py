@@ -7,11 +7,11 @@ costs one entry, not one for each. (Redis' own msgpack for Lua does not know bin
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from struct import Struct
 from typing import cast
 
-from penstock.ports import StoredConversation, StoredItem, StoredResponse
+from penstock.ports import StoredConversation, StoredItem, StoredResponse, TooManyBytes
 from penstock.wire import ResponseStatus
 
 from .link import Word
@@ -23,6 +23,20 @@ CONVERSATION_FIELDS = ("owner", "created", "expires", "metadata")
 """The fields that make a `StoredConversation`, as `conversation_from` takes them."""
 
 _LENGTH = Struct("<I")
+
+
+class Room:
+    """How many bytes of items may still be read."""
+
+    def __init__(self, bytes_max: int | None) -> None:
+        self._left = bytes_max
+
+    def take(self, bodies: Iterable[bytes]) -> None:
+        """Raises `TooManyBytes`."""
+        if self._left is not None:
+            self._left -= sum(map(len, bodies))
+            if self._left < 0:
+                raise TooManyBytes
 
 
 def pack(items: Sequence[StoredItem]) -> bytes:

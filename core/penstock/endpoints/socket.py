@@ -25,7 +25,7 @@ from penstock.endpoints.messages import (
     stream_id,
 )
 from penstock.endpoints.responses import told
-from penstock.engine import Engine, Recent
+from penstock.engine import Engine
 from penstock.errors import ApiError, invalid, our_fault, stopping, untraced
 from penstock.readers import read_messages
 from penstock.secrets import Secret
@@ -65,7 +65,7 @@ class Socket:
         self._admit = admit
         self._key = key
         self._handshake = current()
-        self._recent = Recent(engine.limits)
+        self._recent = engine.recents.open()
         self._lanes = Lanes(engine.limits, self._on_rest)
         self._sending = asyncio.Lock()
         self._ending: Ending | None = None
@@ -88,6 +88,7 @@ class Socket:
             has_left = reading.done()
             reading.cancel()
             await self._lanes.aclose()
+            self._recent.close()
         await asyncio.wait({reading})
         if has_left:
             reading.result()  # a bug is told to whoever called

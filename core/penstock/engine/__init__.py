@@ -13,7 +13,7 @@ from .engine import Engine, Prepared
 from .follow import Follower
 from .keep import stored_input
 from .plan import Plan, Policies, make_plan
-from .recent import Recent
+from .recent import Recent, Recents
 from .resolve import Context, resolve
 from .routes import Route, Routes
 from .run import Run
@@ -30,6 +30,7 @@ __all__ = [
     "Policies",
     "Prepared",
     "Recent",
+    "Recents",
     "RemoteUpstream",
     "Route",
     "Routes",

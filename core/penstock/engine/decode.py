@@ -43,6 +43,8 @@ class Decoded(msgspec.Struct):
 
     request: CreateResponse
     unknown: dict[str, msgspec.Raw]
+    size: int
+    """Of the body, in bytes."""
     leading: list[InputItem] = []
     """What a prompt template says before everything else."""
     mapped: list[str] = []
@@ -58,7 +60,7 @@ def decode(body: bytes, limits: Limits, *, model_may_be_null: bool = False) -> D
     _check_chat_fields(request, fields)
     _check_lists(request, limits)
     _check_schema(request, limits)
-    return Decoded(request, _unknown(fields, _KNOWN, limits), mapped=_read_parts(request))
+    return Decoded(request, _unknown(fields, _KNOWN, limits), len(body), mapped=_read_parts(request))
 
 
 def decode_compaction(body: bytes, limits: Limits) -> Decoded:
@@ -68,7 +70,7 @@ def decode_compaction(body: bytes, limits: Limits) -> Decoded:
     known = frozenset(CompactResponse.__struct_fields__) - {"unknown"}
     request = CreateResponse(**{name: getattr(asked, name) for name in known - _OF_A_TURN}, store=False)
     _check_lists(request, limits)
-    return Decoded(request, _unknown(fields, known, limits), mapped=_read_parts(request))
+    return Decoded(request, _unknown(fields, known, limits), len(body), mapped=_read_parts(request))
 
 
 def _sizes(limits: Limits) -> dict[str, int]:

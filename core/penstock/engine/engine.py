@@ -30,7 +30,7 @@ from .keep import ConversationWriter, Keeper, TurnKeeper, stored_turn
 from .loops import LoopLock
 from .plan import Plan, Policies, make_plan
 from .prompts import apply_prompt
-from .recent import Recent, RecentKeeper
+from .recent import Recent, RecentKeeper, Recents
 from .redaction import Held, secrets_of
 from .resolve import Context, conversation_of, resolve, unknown_conversation
 from .routes import Routes
@@ -78,6 +78,7 @@ class Engine:
         self.catalog = Catalog(routes, limits, time.monotonic)
         self.recorder = recorder
         self.limits = limits
+        self.recents = Recents(limits)
         self.store = store
         self.background = None if store is None else Background(store, limits, self._resume, ids.clock_s, recorder)
         self._policies = policies
@@ -233,8 +234,8 @@ class Engine:
         request = decoded.request
         record = current()
         record.model = request.model or ""
-        recall = recent.items if recent else None
-        context = await resolve(request, self.store, owner, self.limits, recall=recall)
+        recall = recent.recall if recent else None
+        context = await resolve(request, self.store, owner, self.limits, recall=recall, request_bytes=decoded.size)
         context.leading = decoded.leading
         context.compacts |= compacts
         plan = make_plan(

@@ -1,13 +1,12 @@
-"""What one connection remembers: its last responses that were not to be stored, each with all that it stands on.
+"""What connections remember: their last responses that were not to be stored, each with all that it stands on.
 
-It knows how many and how much; it is gone with the connection, and nobody else ever sees it.
+It knows how many and how much, on each connection and on all of them. What a connection remembers is gone with it, and
+no other one sees it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-
-import msgspec
 
 from penstock.limits import Limits
 from penstock.lossless import Decoder, encode
@@ -15,47 +14,85 @@ from penstock.returned import Returned
 from penstock.wire import Event, InputItem, Response
 
 from .keep import carrying
-from .resolve import Context
+from .resolve import Context, Recalled
 
 _decode_item = Decoder[InputItem](InputItem).decode
 
 
-class _Remembered(msgspec.Struct):
-    items: list[InputItem]
-    size: int
+class Recents:
+    """What all connections of a process remember."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._open: set[Recent] = set()
+        self._size = 0
+
+    def open(self) -> Recent:
+        """What one more connection remembers."""
+        recent = Recent(self._limits, self)
+        self._open.add(recent)
+        return recent
+
+    def close(self, recent: Recent) -> None:
+        """The connection has ended."""
+        self._open.discard(recent)
+
+    def count(self, size: int) -> None:
+        """So many bytes more are remembered, or fewer."""
+        self._size += size
+
+    def make_room(self) -> None:
+        """Where all of them hold too much, whoever holds most forgets its oldest."""
+        while self._size > self._limits.sockets_recent_bytes_max:
+            max(self._open, key=lambda recent: recent.size).forget_oldest()
 
 
 class Recent:
     """The last responses of a connection, by id. The oldest go first."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, all_of_them: Recents) -> None:
         self._limits = limits
-        self._responses: dict[str, _Remembered] = {}
-        self._size = 0
+        self._all = all_of_them
+        self._responses: dict[str, Recalled] = {}
+        self.size = 0
 
-    def items(self, response_id: str) -> list[InputItem] | None:
+    def recall(self, response_id: str) -> Recalled | None:
         """Everything up to the end of that response; None where it is not remembered."""
-        found = self._responses.get(response_id)
-        return found.items if found else None
+        return self._responses.get(response_id)
 
     def add(self, response: Response, context: Context, returned: Mapping[str, Returned]) -> None:
         """Remember a response, and forget the oldest for it; one that is too large by itself is not remembered."""
         said = [_decode_item(encode(item)) for item in carrying(response, returned)]
         items = [*context.earlier, *context.own, *said]  # a template is in no later turn
         size = sum(len(encode(item)) for item in items)
-        self._responses[response.id] = _Remembered(items, size)
-        self._size += size
+        self._responses[response.id] = Recalled(items, size)
+        self._count(size)
         while self._is_too_much():
-            self.forget(next(iter(self._responses)))
+            self.forget_oldest()
+        self._all.make_room()
 
     def forget(self, response_id: str) -> None:
         """Remember that response no longer."""
         if found := self._responses.pop(response_id, None):
-            self._size -= found.size
+            self._count(-found.size)
+
+    def forget_oldest(self) -> None:
+        """Remember one response less."""
+        self.forget(next(iter(self._responses)))
+
+    def close(self) -> None:
+        """Remember nothing any more: the connection has ended."""
+        self._responses.clear()
+        self._count(-self.size)
+        self._all.close(self)
+
+    def _count(self, size: int) -> None:
+        self.size += size
+        self._all.count(size)
 
     def _is_too_much(self) -> bool:
         limits = self._limits
-        return len(self._responses) > limits.socket_recent_max or self._size > limits.socket_recent_bytes_max
+        return len(self._responses) > limits.socket_recent_max or self.size > limits.socket_recent_bytes_max
 
 
 class RecentKeeper:

@@ -20,19 +20,25 @@ _decode_item = Decoder[InputItem](InputItem).decode
 
 
 async def dereferenced(
-    own: list[InputItem], earlier: Sequence[InputItem], store: Store | None, owner: str, *, recovered_max: int
+    own: list[InputItem],
+    earlier: Sequence[InputItem],
+    store: Store | None,
+    owner: str,
+    *,
+    recovered_max: int,
+    bytes_max: int,
 ) -> list[InputItem]:
     """The items with every reference replaced. What the context has already adds nothing, whole or by reference.
 
     The store is asked for what the last `recovered_max` items of the assistant's carried. Raises `ApiError` 400 for a
-    reference to what is not there.
+    reference to what is not there, and `TooManyBytes`.
     """
     if not any(getattr(item, "id", None) for item in own):
         return own
     present = {getattr(item, "id", None) for item in earlier} - {None}
     wanted = {item.id for item in own if isinstance(item, ItemReference) and may_be_id(item.id)}
     wanted = wanted.union(_sent_back(own, recovered_max)) - present
-    found = await store.find_items(owner, wanted) if wanted and store is not None else {}
+    found = await store.find_items(owner, wanted, bytes_max=bytes_max) if wanted and store is not None else {}
     resolved: list[InputItem] = []
     for index, item in enumerate(own):
         item_id = getattr(item, "id", None)

@@ -6,7 +6,7 @@ It is the only step that reads the store. Instructions are never inherited, and 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
@@ -14,7 +14,7 @@ from penstock.errors import ApiError, invalid, not_found
 from penstock.ids import may_be_id
 from penstock.limits import Limits
 from penstock.lossless import Decoder
-from penstock.ports import ENDED, ChainTooLong, Store
+from penstock.ports import ENDED, ChainTooLong, Store, StoredItem, TooManyBytes
 from penstock.wire import CompactionItem, CompactionTrigger, CreateResponse, InputItem, ItemReference, Message
 
 from .references import dereferenced
@@ -22,7 +22,15 @@ from .references import dereferenced
 _LIMITS = Limits()
 _decode_item = Decoder[InputItem](InputItem).decode
 
-Recall: TypeAlias = Callable[[str], list[InputItem] | None]
+
+class Recalled(NamedTuple):
+    """Items, and how many bytes of JSON they are."""
+
+    items: list[InputItem]
+    size: int
+
+
+Recall: TypeAlias = Callable[[str], Recalled | None]
 """All items up to the end of a response that is remembered though it is in no store; None for any other."""
 
 
@@ -51,6 +59,7 @@ async def resolve(
     owner: str = "",
     limits: Limits = _LIMITS,
     recall: Recall | None = None,
+    request_bytes: int = 0,
 ) -> Context:
     """The context of a request. Raises `ApiError` for what cannot be resolved, which without a store is much.
 
@@ -61,9 +70,16 @@ async def resolve(
     recalled = recall(request.previous_response_id) if recall and request.previous_response_id else None
     if store is None:
         _refuse_memory(request, own, may_recall=recall is not None)
-    earlier = recalled if recalled is not None else await _earlier(request, store, owner, limits)
-    recovered_max = limits.recovered_items_max if request.store is not False else 0
-    own = await dereferenced(own, earlier, store, owner, recovered_max=recovered_max)
+    room = limits.context_bytes_max - request_bytes
+    try:
+        past = recalled if recalled is not None else await _earlier(request, store, owner, limits, room)
+        _check_room(room := room - past.size)
+        recovered_max = limits.recovered_items_max if request.store is not False else 0
+        own = await dereferenced(own, past.items, store, owner, recovered_max=recovered_max, bytes_max=room)
+    except TooManyBytes:
+        message = f"The context has more than {limits.context_bytes_max} bytes, as JSON."
+        raise invalid(message, _largest(request), "context_too_long") from None
+    earlier = past.items
     if len(earlier) + len(own) > limits.context_items_max < _since_compaction(earlier) + len(own):
         raise invalid(f"The context has more than {limits.context_items_max} items.", "input", "context_too_long")
     if recalled and request.store is not False:  # what is stored must not stand on what is not
@@ -79,14 +95,33 @@ def _since_compaction(items: list[InputItem]) -> int:
     return len(items)
 
 
-async def _earlier(request: CreateResponse, store: Store | None, owner: str, limits: Limits) -> list[InputItem]:
-    """What the store has of the past of a request."""
+def _check_room(room: int) -> None:
+    if room < 0:
+        raise TooManyBytes
+
+
+def _largest(request: CreateResponse) -> str:
+    """The parameter that a context with too many bytes comes from, as far as a request tells."""
+    if request.previous_response_id is not None:
+        return "previous_response_id"
+    return "input" if request.conversation is None else "conversation"
+
+
+async def _earlier(
+    request: CreateResponse, store: Store | None, owner: str, limits: Limits, bytes_max: int
+) -> Recalled:
+    """What the store has of the past of a request. Raises `TooManyBytes`."""
+    _check_room(bytes_max)
     conversation_id = conversation_of(request)
     if request.previous_response_id is not None:
-        return await _chain(request.previous_response_id, store, owner, limits)
+        return _read(await _chain(request.previous_response_id, store, owner, limits, bytes_max))
     if conversation_id is not None and store is not None:
-        return await _conversation(conversation_id, store, owner)
-    return []
+        return _read(await _conversation(conversation_id, store, owner, bytes_max))
+    return Recalled([], 0)
+
+
+def _read(items: list[StoredItem]) -> Recalled:
+    return Recalled([_decode_item(item.body) for item in items], sum(len(item.body) for item in items))
 
 
 def _check_background(request: CreateResponse) -> None:
@@ -137,12 +172,12 @@ def conversation_of(request: CreateResponse) -> str | None:
     return conversation_id
 
 
-async def _chain(response_id: str, store: Store | None, owner: str, limits: Limits) -> list[InputItem]:
+async def _chain(response_id: str, store: Store | None, owner: str, limits: Limits, bytes_max: int) -> list[StoredItem]:
     """The items of every turn up to that response."""
     if store is None or not may_be_id(response_id):
         raise _no_previous(f"Previous response with id '{response_id[:64]}' not found.")
     try:
-        turns = await store.chain(owner, response_id, responses_max=limits.chain_responses_max)
+        turns = await store.chain(owner, response_id, responses_max=limits.chain_responses_max, bytes_max=bytes_max)
     except ChainTooLong:
         message = f"The chain of 'previous_response_id' has more than {limits.chain_responses_max} responses."
         raise invalid(message, "previous_response_id", "context_too_long") from None
@@ -150,18 +185,18 @@ async def _chain(response_id: str, store: Store | None, owner: str, limits: Limi
         raise _no_previous(f"Previous response with id '{response_id}' not found.")
     if turns[-1].status not in ENDED:
         raise _no_previous(f"Previous response with id '{response_id}' has not ended yet.")
-    return [_decode_item(item.body) for turn in turns for item in (*turn.input, *turn.output)]
+    return [item for turn in turns for item in (*turn.input, *turn.output)]
 
 
 def _no_previous(message: str) -> ApiError:
     return invalid(message, "previous_response_id", "previous_response_not_found")
 
 
-async def _conversation(conversation_id: str, store: Store, owner: str) -> list[InputItem]:
-    page = await store.page_items(owner, conversation_id)
+async def _conversation(conversation_id: str, store: Store, owner: str, bytes_max: int) -> list[StoredItem]:
+    page = await store.page_items(owner, conversation_id, bytes_max=bytes_max)
     if page is None:
         raise unknown_conversation(conversation_id)
-    return [_decode_item(item.body) for item in page.items]
+    return page.items
 
 
 def unknown_conversation(conversation_id: str) -> ApiError:

@@ -21,6 +21,7 @@ from .store import (
     StoredConversation,
     StoredItem,
     StoredResponse,
+    TooManyBytes,
 )
 from .upstream import (
     Choice,

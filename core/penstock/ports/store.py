@@ -90,6 +90,10 @@ class ChainTooLong(Exception):
     """A chain has more responses than the limit allows."""
 
 
+class TooManyBytes(Exception):
+    """What is asked for has more bytes than the limit allows."""
+
+
 class ResponseStore(Protocol):
     """Responses and the items in them."""
 
@@ -115,15 +119,23 @@ class ResponseStore(Protocol):
     async def delete_response(self, owner: str, response_id: str) -> bool:
         """Remove a response, its items, its events and its lease; a conversation's items stay. False where none was."""
 
-    async def chain(self, owner: str, response_id: str, *, responses_max: int) -> list[StoredResponse]:
+    async def chain(
+        self, owner: str, response_id: str, *, responses_max: int, bytes_max: int | None = None
+    ) -> list[StoredResponse]:
         """The response and all before it, oldest first, in at most three round trips; empty where it is not there.
 
         Only `id`, `status`, `previous_response_id`, `conversation_id`, `input` and `output` need be filled. Raises
-        `ChainTooLong`. A link of the chain that is gone (deleted, expired) ends it there: what is left is the chain.
+        `ChainTooLong`, and `TooManyBytes` for the bodies of all items together. A link of the chain that is gone
+        (deleted, expired) ends it there: what is left is the chain.
         """
 
-    async def find_items(self, owner: str, item_ids: Collection[str]) -> dict[str, bytes]:
-        """The bodies of the items that there are, of responses and conversations alike; one of several of an id."""
+    async def find_items(
+        self, owner: str, item_ids: Collection[str], *, bytes_max: int | None = None
+    ) -> dict[str, bytes]:
+        """The bodies of the items that there are, of responses and conversations alike; one of several of an id.
+
+        Raises `TooManyBytes` for all of them together.
+        """
 
 
 class EventLog(Protocol):
@@ -195,8 +207,12 @@ class ConversationStore(Protocol):
         after: str | None = None,
         limit: int | None = None,
         order: Literal["asc", "desc"] = "asc",
+        bytes_max: int | None = None,
     ) -> ItemPage | None:
-        """Its items behind `after`, all of them without a limit; None where it, or the item `after`, is not there."""
+        """Its items behind `after`, all of them without a limit; None where it, or the item `after`, is not there.
+
+        Raises `TooManyBytes` for the bodies of all of them together.
+        """
 
     async def item(self, owner: str, conversation_id: str, item_id: str) -> bytes | None:
         """The body of one item of it, whatever else it holds; None where it, or the item, is not there."""

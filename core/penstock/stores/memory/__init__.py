@@ -22,6 +22,7 @@ from penstock.ports import (
     StoredConversation,
     StoredItem,
     StoredResponse,
+    TooManyBytes,
 )
 
 from .shelf import ConversationEntry, ResponseEntry, Shelf, event_weight, has_expired, item_weight
@@ -75,21 +76,30 @@ class MemoryStore:
             self._shelf.remove(entry)
         return entry is not None
 
-    async def chain(self, owner: str, response_id: str, *, responses_max: int) -> list[StoredResponse]:
+    async def chain(
+        self, owner: str, response_id: str, *, responses_max: int, bytes_max: int | None = None
+    ) -> list[StoredResponse]:
         """The response and all before it, oldest first."""
         links: list[StoredResponse] = []
+        size = 0
         following: str | None = response_id
         while following and (entry := self._shelf.response(following, owner)):
             if len(links) == responses_max:
                 raise ChainTooLong
+            size += sum(len(item.body) for item in entry.items)
+            _check_bytes(size, bytes_max)
             links.append(_copy(entry.row))
             following = entry.row.previous_response_id
         return links[::-1]
 
-    async def find_items(self, owner: str, item_ids: Collection[str]) -> dict[str, bytes]:
+    async def find_items(
+        self, owner: str, item_ids: Collection[str], *, bytes_max: int | None = None
+    ) -> dict[str, bytes]:
         """The bodies of the items that there are."""
         found = {item_id: self._shelf.body(owner, item_id) for item_id in item_ids}
-        return {item_id: body for item_id, body in found.items() if body is not None}
+        bodies = {item_id: body for item_id, body in found.items() if body is not None}
+        _check_bytes(sum(map(len, bodies.values())), bytes_max)
+        return bodies
 
     # Events.
 
@@ -206,6 +216,7 @@ class MemoryStore:
         after: str | None = None,
         limit: int | None = None,
         order: Literal["asc", "desc"] = "asc",
+        bytes_max: int | None = None,
     ) -> ItemPage | None:
         """Some of its items."""
         entry = self._shelf.conversation(conversation_id, owner)
@@ -214,6 +225,7 @@ class MemoryStore:
         items = entry.items if order == "asc" else entry.items[::-1]
         start = 0 if after is None else next(n for n, item in enumerate(items, 1) if item.id == after)
         end = len(items) if limit is None else start + limit
+        _check_bytes(sum(len(item.body) for item in items[start:end]), bytes_max)
         return ItemPage(items[start:end], has_more=end < len(items))
 
     async def item(self, owner: str, conversation_id: str, item_id: str) -> bytes | None:
@@ -307,3 +319,8 @@ def _is_claimed(entry: ResponseEntry, now: float) -> bool:
 def _copy(row: StoredResponse) -> StoredResponse:
     """A row of its own: neither side sees what the other does to it later."""
     return replace(row, input=list(row.input), output=list(row.output))
+
+
+def _check_bytes(size: int, bytes_max: int | None) -> None:
+    if bytes_max is not None and size > bytes_max:
+        raise TooManyBytes

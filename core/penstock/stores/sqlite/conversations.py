@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec.structs import asdict
 
-from penstock.ports import ItemPage, StoredConversation, StoredItem
+from penstock.ports import ItemPage, StoredConversation, StoredItem, TooManyBytes
 
 ALIVE = "(expires_at IS NULL OR expires_at > :now)"
 """Of a conversation or a response."""
@@ -110,6 +110,7 @@ def page(
     after: str | None,
     limit: int | None,
     order: Literal["asc", "desc"],
+    bytes_max: int | None,
     now: int,
 ) -> ItemPage | None:
     """Some of its items, and one more to see whether there is one."""
@@ -117,9 +118,23 @@ def page(
     row = (_BEFORE_ALL[order],) if after is None else db.execute(_POSITION, (after, number)).fetchone()
     if number is None or row is None:
         return None
-    rows = db.execute(_PAGE[order], (number, row[0], -1 if limit is None else limit + 1)).fetchall()
+    found = db.execute(_PAGE[order], (number, row[0], -1 if limit is None else limit + 1))
+    rows = within(bytes_max, found)
     items = [StoredItem(*each) for each in rows[:limit]]
     return ItemPage(items, has_more=len(rows) > len(items))
+
+
+def within(bytes_max: int | None, found: sqlite3.Cursor) -> list[tuple[Any, ...]]:
+    """The rows, whose last column is an item's body. No more of them is read than may be: raises `TooManyBytes`."""
+    if bytes_max is None:
+        return found.fetchall()
+    rows: list[tuple[Any, ...]] = []
+    for row in found:
+        bytes_max -= len(row[-1])
+        if bytes_max < 0:
+            raise TooManyBytes
+        rows.append(row)
+    return rows
 
 
 def lock(db: sqlite3.Connection, conversation_id: str, *, writer: str, at: float, until: float, now: int) -> bool:

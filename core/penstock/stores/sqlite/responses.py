@@ -11,7 +11,7 @@ from msgspec.structs import asdict
 
 from penstock.ports import ENDED, ChainTooLong, StoredItem, StoredResponse
 
-from .conversations import ALIVE, add_turn, writable
+from .conversations import ALIVE, add_turn, within, writable
 
 RUNS = "status IN ('queued', 'in_progress')"
 
@@ -100,7 +100,9 @@ def delete(db: sqlite3.Connection, owner: str, response_id: str, now: int) -> bo
     return db.execute(_DELETE, {"id": response_id, "owner": owner, "now": now}).rowcount == 1
 
 
-def chain(db: sqlite3.Connection, owner: str, response_id: str, responses_max: int, now: int) -> list[StoredResponse]:
+def chain(
+    db: sqlite3.Connection, owner: str, response_id: str, responses_max: int, bytes_max: int | None, now: int
+) -> list[StoredResponse]:
     """The response and all before it, oldest first."""
     fields = {"id": response_id, "owner": owner, "responses_max": responses_max, "now": now}
     rows = db.execute(_CHAIN, fields).fetchall()
@@ -118,7 +120,7 @@ def chain(db: sqlite3.Connection, owner: str, response_id: str, responses_max: i
         )
         for _, id_, status, previous_response_id, conversation_id in rows
     ]
-    return _with_items(db, [row[0] for row in rows], links)
+    return _with_items(db, [row[0] for row in rows], links, bytes_max)
 
 
 def load(db: sqlite3.Connection, condition: str, fields: dict[str, Any]) -> list[StoredResponse]:
@@ -127,12 +129,15 @@ def load(db: sqlite3.Connection, condition: str, fields: dict[str, Any]) -> list
     found = [StoredResponse(**dict(zip(_NAMES, row[1:], strict=True))) for row in rows]
     for response in found:
         response.background = bool(response.background)
-    return _with_items(db, [row[0] for row in rows], found)
+    return _with_items(db, [row[0] for row in rows], found, None)
 
 
-def find_items(db: sqlite3.Connection, owner: str, item_ids: Collection[str], now: int) -> dict[str, bytes]:
+def find_items(
+    db: sqlite3.Connection, owner: str, item_ids: Collection[str], bytes_max: int | None, now: int
+) -> dict[str, bytes]:
     """The bodies of the items that there are."""
-    return dict(db.execute(_FIND, {"ids": json.dumps(list(item_ids)), "owner": owner, "now": now}).fetchall())
+    fields = {"ids": json.dumps(list(item_ids)), "owner": owner, "now": now}
+    return dict(within(bytes_max, db.execute(_FIND, fields)))
 
 
 def _may_become(
@@ -153,10 +158,12 @@ def _add_items(db: sqlite3.Connection, number: int, items: Sequence[StoredItem],
         db.execute(f"INSERT INTO response_items (response, is_output, position, id, body) VALUES {row}", fields)
 
 
-def _with_items(db: sqlite3.Connection, numbers: list[int], responses: list[StoredResponse]) -> list[StoredResponse]:
+def _with_items(
+    db: sqlite3.Connection, numbers: list[int], responses: list[StoredResponse], bytes_max: int | None
+) -> list[StoredResponse]:
     """The responses of these numbers, with their items."""
     by_number = dict(zip(numbers, responses, strict=True))
-    for number, is_output, id_, body in db.execute(_ITEMS, (json.dumps(numbers),)).fetchall():
+    for number, is_output, id_, body in within(bytes_max, db.execute(_ITEMS, (json.dumps(numbers),))):
         response = by_number[number]
         (response.output if is_output else response.input).append(StoredItem(id_, body))
     return responses

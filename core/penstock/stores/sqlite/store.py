@@ -58,13 +58,19 @@ class SqliteStore:
             then=lambda _: self._waiting.wake(response_id),
         )
 
-    async def chain(self, owner: str, response_id: str, *, responses_max: int) -> list[StoredResponse]:
+    async def chain(
+        self, owner: str, response_id: str, *, responses_max: int, bytes_max: int | None = None
+    ) -> list[StoredResponse]:
         """The response and all before it, oldest first."""
-        return await self._readers.run(lambda db: responses.chain(db, owner, response_id, responses_max, now_s()))
+        return await self._readers.run(
+            lambda db: responses.chain(db, owner, response_id, responses_max, bytes_max, now_s())
+        )
 
-    async def find_items(self, owner: str, item_ids: Collection[str]) -> dict[str, bytes]:
+    async def find_items(
+        self, owner: str, item_ids: Collection[str], *, bytes_max: int | None = None
+    ) -> dict[str, bytes]:
         """The bodies of the items that there are."""
-        return await self._readers.run(lambda db: responses.find_items(db, owner, item_ids, now_s()))
+        return await self._readers.run(lambda db: responses.find_items(db, owner, item_ids, bytes_max, now_s()))
 
     # Events.
 
@@ -140,11 +146,12 @@ class SqliteStore:
         after: str | None = None,
         limit: int | None = None,
         order: Literal["asc", "desc"] = "asc",
+        bytes_max: int | None = None,
     ) -> ItemPage | None:
         """Some of its items."""
         return await self._readers.run(
             lambda db: conversations.page(
-                db, owner, conversation_id, after=after, limit=limit, order=order, now=now_s()
+                db, owner, conversation_id, after=after, limit=limit, order=order, bytes_max=bytes_max, now=now_s()
             )
         )
 
