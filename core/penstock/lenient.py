@@ -19,14 +19,21 @@ from .characters import mended
 T = TypeVar("T", bound=msgspec.Struct)
 
 _ABSENT: Any = object()
+_DIGITS_MAX = 100
+"""More digits are no number that anybody counts with."""
 
 
 def loads(data: bytes) -> Any:
     """JSON as Python reads it: with NaN, bare control characters and half characters. Raises `ValueError`."""
     try:
-        return json.loads(mended(data).decode(), strict=False)
+        return json.loads(mended(data).decode(), strict=False, parse_int=_parse_int)
     except RecursionError:
         raise ValueError("JSON is nested too deep") from None
+
+
+def _parse_int(digits: str) -> float:
+    """A whole number; one that no JSON reader has room for is about as great."""
+    return int(digits) if len(digits) <= _DIGITS_MAX else float(digits)
 
 
 def fit(value: dict[str, Any], kind: type[T]) -> T:

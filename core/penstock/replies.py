@@ -96,7 +96,7 @@ def reply_error(status: int, headers: Mapping[str, str], body: bytes, *, key: Ke
         return _refused_key(key) if status == 401 else _forbidden(message, told, key)
     if status == 429:
         return rate_limited(message, _retry_after_s(headers))
-    if is_too_long(message, told.code, told.type):
+    if is_too_long(message, told.code, told.type) or (status == 413 and told.message is None):
         return _too_long(message)
     if 400 <= status < 500 and status not in (404, 405, 408):
         return _refused_request(message, told)

@@ -59,7 +59,7 @@ class SseReader:
     """Bytes in, the data of each event out. An event of over `event_bytes_max` bytes is the upstream's fault.
 
     With `wraps_errors`, what is an error by its place, and maybe not by its data, is given as `{"error": …}`: the data
-    of an event named `error`, and a line that begins with `error:`.
+    of an event named `error`, and a line that begins with `error:`. A line that is a JSON object is data by itself.
     """
 
     def __init__(self, *, event_bytes_max: int, wraps_errors: bool = False) -> None:
@@ -155,6 +155,8 @@ class SseReader:
             self._is_error = self._wraps_errors and value.strip() == b"error"
         elif name == b"error" and colon and self._wraps_errors:
             return [_wrapped(value)]
+        elif line.startswith(b"{") and line.endswith(b"}") and self._wraps_errors:
+            return [line]
         elif name not in _FIELDS and not self.stray:
             self.stray = line[:_STRAY_BYTES_MAX]
         return []
@@ -162,6 +164,6 @@ class SseReader:
 
 def _wrapped(data: bytes) -> bytes:
     """An error as one object, whether its data is JSON or plain words."""
-    data = data.strip()
+    data = data.strip() or b"{}"
     is_json = data.startswith((b"{", b"[", b'"'))
     return b'{"error":%b}' % (data if is_json else json.encode(data.decode(errors="replace")))

@@ -29,20 +29,21 @@ _CONTEXT = r"context[ _]?(?:length|window|size|limit|buffer)"
 _INPUT = r"(?<![\w'])(?:prompt|input|conversation|context|messages?|query|request)(?:\(s\)|s)?(?!\w)"
 
 _WORDINGS = (
-    r"maximum context (?:length|window|size|limit)",  # OpenAI, OpenRouter, DeepSeek, Mistral, vLLM, SGLang, LiteLLM
+    r"\bmax(?:imum)? context\b",  # OpenAI, OpenRouter, DeepSeek, Mistral, vLLM, SGLang, LiteLLM
     rf"{_CONTEXT}\b.{{0,30}}\bexceed",  # Ollama, MiniMax, Groq, gateways
     rf"\bexceed\w*\b.{{0,60}}\b{_CONTEXT}",  # OpenAI, Anthropic, llama.cpp, llama-cpp-python, Workers AI, Ollama
     rf"\b(?:longer|larger|greater|more) than\b.{{0,30}}\b{_CONTEXT}",  # SGLang, Together, LM Studio, Ollama
     rf"{_CONTEXT} (?:is|of) only [\d,]+",  # vLLM, LM Studio
-    rf"{_CONTEXT}? ?(?:is )?\b(?:overflow(?:s|ed)?|full)\b.{{0,20}}$",  # gateways
+    r"\bcontext\b.{0,20}\b(?:overflow(?:s|ed)?|full)\b",  # gateways
     r"longer than the maximum model length",  # vLLM's engine
     rf"{_INPUT}.{{0,50}}\btoo (?:long|large)\b",  # Anthropic, Bedrock, Fireworks, z.ai, Ollama, GitHub Models, vLLM
     r"\btoo large for model with [\d,]+",  # Mistral
-    rf"{_INPUT}.{{0,60}}\bexceeds? the max(?:imum)?\b.{{0,20}}\b(?:token|length|size)",  # Gemini, Bedrock, Poolside
+    rf"{_INPUT}.{{0,60}}\bexceeds? (?:the )?max(?:imum)?\b.{{0,20}}\b(?:token|length|size)",  # Gemini, Bedrock
     rf"{_INPUT}.{{0,60}}\btokens?\b.{{0,30}}\bexceeds? (?:the|its|max)",  # GitHub Copilot, Azure, Volcengine
     r"\binput token count is [\d,]+ but\b",  # Vertex AI
     r"\bmaximum (?:prompt|input) (?:length|tokens?|size)",  # xAI, gateways
     r"\bmaximum number of input tokens\b",  # Bedrock
+    r"\bshould not exceed max_num_tokens\b",  # TensorRT-LLM
     r"\bprompt exceeds max length\b",  # z.ai
     r"\breduce the length of (?:the|your) (?:messages?|prompt|input)",  # OpenAI, Groq, Cerebras, vLLM
     r"\brange of input length should be\b",  # DashScope

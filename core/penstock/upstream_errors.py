@@ -40,6 +40,10 @@ _SIGNS = ("error", "errors", "fault", "exception", "detail", "error_message", "e
 """Keys that only an error has."""
 
 
+_FINE = ("0", "200", "ok", "success")
+"""Codes that say that nothing is wrong."""
+
+
 class UpstreamError(msgspec.Struct, kw_only=True):
     """What is known of an error. A code that is a number stands in `status`."""
 
@@ -66,8 +70,10 @@ def is_error(told: Object) -> bool:
     if any(told.get(sign) not in (None, False, "", []) for sign in _SIGNS):
         return True
     has_mark = told.get("object") == "error" or "error" in str(told.get("type", "")).lower()
-    is_failed = told.get("success") is False or any(told.get(code) for code in _STATUSES)
-    return (has_mark or is_failed) and any(told.get(words) for words in _WORDS)
+    has_code = any(str(told.get(code) or 0).lower() not in _FINE for code in _CODES)
+    has_status = any((_status(told.get(name)) or 0) >= 400 for name in _STATUSES)
+    is_failed = has_mark or has_code or has_status or told.get("success") is False
+    return is_failed and any(told.get(words) for words in _WORDS)
 
 
 def _read(told: Any, depth: int) -> UpstreamError:

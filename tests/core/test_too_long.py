@@ -150,6 +150,12 @@ TOO_LONG: dict[str, tuple[str | None, str]] = {
             "context length of 131072 tokens."
         ),
     ),
+    "TensorRT-LLM": (None, "Prompt length (5000) exceeds maximum input length (4096)."),
+    "TensorRT-LLM, newer": (
+        None,
+        "The sum of prompt and query length (9) should not exceed max_num_tokens (8)",
+    ),
+    "MLX": (None, "Prompt length exceeds max context (4096)"),
     "a gateway": ("context_overflow", "context overflow"),
     "OpenAI, one text": (
         "string_above_max_length",
@@ -206,6 +212,8 @@ OTHERWISE: dict[str, tuple[str | None, str]] = {
     "an image": (None, "messages.1.content.0.image.source.base64: image exceeds 5 MB maximum: 6291456 > 5242880"),
     "a deadline": (None, "context deadline exceeded"),
     "a bad request": (None, "temperature is not supported"),
+    "a disk": (None, "No space left on device: the disk is full"),
+    "an output": (None, "The output exceeds the maximum length of a response"),
     "tools": ("array_above_max_length", "Invalid 'tools': array too long. Expected at most 128 elements, but got 200."),
     "nothing": (None, ""),
 }
@@ -228,6 +236,12 @@ def test_an_input_that_is_too_long_is_recognised_amid_a_stream(code: str | None,
     error = told_error(read_error({"error": {"message": words, "code": code}}))
     assert error.code == "context_length_exceeded"
     assert error.response_error().code == "context_length_exceeded"
+
+
+def test_a_body_that_is_too_large_without_a_word_is_too_long() -> None:
+    assert reply_error(413, {}, b"", key="none").code == "context_length_exceeded"
+    assert reply_error(413, {}, b"<html><h1>413 Request Entity Too Large</h1></html>", key="none").code
+    assert reply_error(413, {}, b'{"error": "boom"}', key="none").code is None
 
 
 @shows("too-long-by-any-words")

@@ -133,6 +133,7 @@ FRAMES: dict[str, bytes] = {
     "a line of its own": b'error: {"message": "boom"}\n\n',
     "a line of plain words": b"error: boom\n\n",
     "a line of its own, with what wraps": b'error: {"error": {"message": "boom", "code": 500}}\n\n',
+    "a line that is JSON": b'{"error": {"message": "boom"}}\n\n',
     "a list": b'data: [{"error": {"message": "boom"}}]\n\n',
     "a text": b'data: "boom"\n\n',
     "plain words as data": b"data: boom\n\n",
@@ -175,6 +176,12 @@ def test_a_whole_reply_may_hold_an_error() -> None:
 
 def test_a_reply_in_words_of_its_own_is_quoted() -> None:
     assert "grumble" in reply_error(400, {}, b'{"grumble": "no"}', key="none").message
+
+
+def test_an_error_without_words_is_one() -> None:
+    for said in (b"event: error\n\n", b"event: error\ndata:\n\n", b"error:\n\n", b'data: {"error": {}}\n\n'):
+        with pytest.raises(ApiError, match="met an error"):
+            decode(stream(choice({"content": "a"}), done=False) + said + b"data: [DONE]\n\n")
 
 
 def test_words_that_say_nothing_of_an_error_cost_no_answer() -> None:

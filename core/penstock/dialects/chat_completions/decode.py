@@ -22,7 +22,7 @@ from .finish import FinishReasons
 from .messages import MessageReader
 from .notes import UnknownWords
 from .packed import packed
-from .usage import read_usage
+from .usage import ReadUsage, read_usage
 
 _decode = msgspec.json.Decoder(wire.ReadReply).decode
 
@@ -53,6 +53,8 @@ class ChatDecoder:
         self._message = MessageReader(inline_think=inline_think, unknown=unknown, extras=extras)
         self._finish_reasons = finish_reasons or FinishReasons({}, unknown)
         self._has_delta = self._has_message = False
+        self._words: str | None = None
+        """What a chunk without an answer said, to be told where no answer comes."""
         self._finish: Finish | None = None
         self._error: ApiError | None = None
 
@@ -89,14 +91,15 @@ class ChatDecoder:
         """How the answer ended. Raises `ApiError` where it has no end, or is none."""
         finish = self._finish or Finish()
         if not self.has_finished:
-            raise upstream_failed(f"The upstream ended its reply before it was finished{self._stray()}.")
+            raise upstream_failed(f"The upstream ended its reply before it was finished{self._aside()}.")
         if not (self._has_delta or self._has_message or finish.incomplete):
-            raise upstream_failed(f"The upstream's reply is empty, without a message in it{self._stray()}.")
+            raise upstream_failed(f"The upstream's reply is empty, without a message in it{self._aside()}.")
         return finish
 
-    def _stray(self) -> str:
-        """What the upstream said outside of any event."""
-        return f": {_quoted(self._sse.stray)}" if self._sse.stray else ""
+    def _aside(self) -> str:
+        """What the upstream said beside any answer."""
+        words = self._words or _quoted(self._sse.stray)
+        return f": {words}" if words else ""
 
     def _feed_first(self, chunk: bytes) -> list[Delta]:
         """Tell a stream from a JSON body, and from a page of HTML."""
@@ -140,28 +143,48 @@ class ChatDecoder:
             reply = _decode(data)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             reply = self._read_odd(data.strip())
-        if reply.error or reply.choices is None:
-            _raise_error(data)
-        for choice in reply.choices or ():
+        choices = reply.choices
+        if choices is None or reply.error:
+            self._apart(data)
+        for choice in choices or ():
             if not choice.index:  # only one was asked for
                 self._choice(choice, out)
-        if reply.usage is not None and (usage := read_usage(reply.usage)):
-            out.append(UsageDelta(usage))
+        if reply.usage:
+            self._cost(reply.usage, out)
+
+    def _apart(self, data: bytes) -> None:
+        """A reply without an answer. Raises `ApiError` where it is an error."""
+        try:
+            told = lenient.loads(data)
+        except ValueError:  # it is nested deeper than any error
+            return
+        if isinstance(told, dict):
+            error = read_error(told)
+            if is_error(told):
+                raise told_error(error)
+            self._words = self._words or error.message
 
     def _choice(self, choice: wire.ReadChoice, out: list[Delta]) -> None:
-        if choice.delta is not None:
+        delta, message = choice.delta, choice.message
+        if delta is not None:
             self._has_delta = True
-            self._message.tell(choice.delta, choice.logprobs, out)
-        if choice.message is not None:
+            self._message.tell(delta, choice.logprobs, out)
+        if message is not None:
             self._has_message = True
             is_whole = self._body is not None or self._has_delta
-            (self._message.whole if is_whole else self._message.tell)(choice.message, choice.logprobs, out)
+            (self._message.whole if is_whole else self._message.tell)(message, choice.logprobs, out)
         if choice.error:
             raise told_error(read_error(choice.error))
         if choice.finish_reason or choice.native_finish_reason:
+            self._cost(choice.usage, out)
             self._finished(self._finish_reasons.read(choice.finish_reason, choice.native_finish_reason))
         if self._body is not None:  # a whole reply has its end, whether or not it says why
             self._finished(Finish())
+
+    def _cost(self, read: ReadUsage | None, out: list[Delta]) -> None:
+        """What the turn cost; few say so in the choice."""
+        if read and (usage := read_usage(read)):
+            out.append(UsageDelta(usage))
 
     def _finished(self, finish: Finish | None) -> None:
         """Take an end. One that was cut stays so, whatever comes behind it."""
@@ -186,13 +209,6 @@ class ChatDecoder:
             raise _no_completion(data) from None
         error = read_error(told)
         raise told_error(error) if error.message else _no_completion(data)
-
-
-def _raise_error(data: bytes) -> None:
-    """Raise `ApiError` where a reply without an answer is an error."""
-    told = lenient.loads(data)
-    if isinstance(told, dict) and is_error(told):
-        raise told_error(read_error(told))
 
 
 def _no_completion(data: bytes) -> ApiError:

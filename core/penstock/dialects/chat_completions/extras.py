@@ -45,9 +45,8 @@ class ExtrasReader:
         """A message, or a piece of one."""
         if read.extras is not UNSET:
             self._add(self._turn, _fields_of(read.extras))
-        for name in BLOCKS:
-            if (blocks := getattr(read, name)) is not UNSET:
-                self._add(self._turn, {name: blocks})
+        if read.reasoning_details is not UNSET:
+            self._add(self._turn, {"reasoning_details": read.reasoning_details})
 
     def call(self, lane: int, read: wire.ReadToolCall) -> None:
         """The call in this lane, or a piece of it. An id that another call has is to be returned, too."""
@@ -81,7 +80,10 @@ def _joined(name: str, pieces: list[msgspec.Raw]) -> msgspec.Raw:
     """One value of what came in pieces. What came at once stays as it was written."""
     if len(pieces) == 1:
         return pieces[0]
-    values = [msgspec.json.decode(piece) for piece in pieces]
+    try:
+        values = [msgspec.json.decode(piece) for piece in pieces]
+    except (msgspec.DecodeError, RecursionError):  # a number or a depth for which there is no room
+        return pieces[-1]
     return msgspec.Raw(_encode(join_blocks(values) if name in BLOCKS else join(values)))
 
 

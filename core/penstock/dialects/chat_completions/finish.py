@@ -69,7 +69,7 @@ class FinishReasons:
     def _ending(self, reason: str) -> Ending:
         ending = self._meanings.get(_plain(reason))
         if ending is None:
-            self._unknown.log("finish reason", reason, "the answer counts as whole")
+            self._unknown.log("finish reason", reason, "is not known: the answer counts as whole")
         return ending or "completed"
 
 

@@ -19,7 +19,7 @@ from penstock.wire import UNSET, Logprob, TopLogprob, UrlCitation
 
 from . import wire
 from .calls import CallReader
-from .extras import BLOCKS, ExtrasReader
+from .extras import ExtrasReader
 from .notes import UnknownWords
 from .parts import Unshown, other_thought, read_audio, read_image, read_part, words
 from .think import ThinkSplitter
@@ -27,7 +27,7 @@ from .think import ThinkSplitter
 _FIELDS: dict[str, tuple[str, ...]] = {
     "text": ("content",),
     "parts": ("content",),
-    "thought": ("reasoning_content", "reasoning", "reasoning_details", "thinking", "thinking_blocks"),
+    "thought": ("reasoning_content", "reasoning", "reasoning_details", "extras"),
     "calls": ("tool_calls", "function_call"),
     "refusal": ("refusal",),
     "annotations": ("annotations",),
@@ -35,6 +35,8 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     "audio": ("audio",),
 }
 """The fields that tell each thing."""
+_RETURNED = frozenset(("reasoning_details", "extras"))
+"""Those that stay undecoded, since the upstream gets them back."""
 _THINGS: dict[type[Delta], str] = {
     TextDelta: "text",
     ReasoningDelta: "thought",
@@ -70,7 +72,7 @@ class MessageReader:
         self._extras.message(message)
         for thing in self._told():
             for field in _FIELDS[thing]:
-                setattr(message, field, UNSET if field in BLOCKS else None)
+                setattr(message, field, UNSET if field in _RETURNED else None)
         self.tell(message, logprobs if message.content else None, out, is_whole=True)
 
     def tell(
@@ -83,20 +85,19 @@ class MessageReader:
     ) -> None:
         """What a message says, or a piece of one."""
         thought: wire.Words = message.reasoning_content or message.reasoning
-        blocks = message.reasoning_details is not UNSET or message.thinking_blocks is not UNSET
-        if blocks or message.thinking or message.extras is not UNSET:
+        if message.reasoning_details is not UNSET or message.extras is not UNSET:
             thought = self._more(message, thought, is_whole=is_whole)
         if thought:
             self._has_thought = True
-            out.append(ReasoningDelta(thought if isinstance(thought, str) else words(thought)))
+            out.append(ReasoningDelta(thought if type(thought) is str else words(thought)))
         content = message.content
         if content:
-            if isinstance(content, str):
+            if type(content) is str:
                 self._has_text = True
                 self._text(content, logprobs, out)
             else:
                 self._parts(content if isinstance(content, list) else [content], logprobs, out)
-        elif logprobs and not (thought or message.tool_calls):
+        elif logprobs and not thought and not message.tool_calls:
             self._unsaid += _logprobs(logprobs)
         if message.tool_calls or message.function_call:
             self._others.add("calls")
@@ -157,7 +158,7 @@ class MessageReader:
         """Tell what is no plain text."""
         if isinstance(shown, Unshown):
             self._unshown[shown.kind] = None
-            self._unknown.log("content part", shown.kind, "the Response has nothing of it")
+            self._unknown.log("content part", shown.kind, "has no place in a Response")
             return
         self._others.add(_THINGS[type(shown)])
         out.append(shown)

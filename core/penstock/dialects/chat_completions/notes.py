@@ -1,4 +1,4 @@
-"""The log of what an upstream says that nobody here knows: each word once."""
+"""The log of what an upstream says that has no place in a Response, or is not known: each word once."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _WORD_CHARS_MAX = 100
 
 
 class UnknownWords:
-    """Words of one upstream that are not known here."""
+    """Words of one upstream for which nothing here stands."""
 
     def __init__(self) -> None:
         self._logged: set[tuple[str, str]] = set()
 
-    def log(self, kind: str, word: str, consequence: str) -> None:
+    def log(self, kind: str, word: str, what: str) -> None:
         """Log a word the first time that it comes."""
         noted = (kind, word[:_WORD_CHARS_MAX])
         if noted not in self._logged and len(self._logged) < _WORDS_MAX:
             self._logged.add(noted)
-            _log.warning("the upstream's %s %r is not known: %s", kind, noted[1], consequence)
+            _log.warning("the upstream's %s %r %s", kind, noted[1], what)

@@ -5,19 +5,34 @@ It knows the types of parts by tables. Of a part that nothing is known of, its t
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 
 from penstock import lenient
 from penstock.transcript.deltas import AudioDelta, Delta, ImageDelta, ReasoningDelta, RefusalDelta, TextDelta
-from penstock.wire import UNSET, UnsetType
+from penstock.wire import UNSET
 
 from . import wire
+
+_fields_of = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 _TEXTS = frozenset((None, "", "text", "output_text", "input_text", "text_delta"))
 _THOUGHT_MARKS = ("think", "thought", "reason", "summary")
 """What is in the types of all parts that are thoughts: `thinking`, `redacted_thinking`, `reasoning.text`, …"""
+
+_THOUGHT_NAMES = (
+    "thinking",
+    "thinking_blocks",
+    "thought",
+    "thoughts",
+    "reasoning_text",
+    "thinking_content",
+    "reasoning_summary",
+)
+"""What few call the thoughts of a message."""
 
 
 def is_thought(part: wire.ReadPart) -> bool:
@@ -32,7 +47,7 @@ def words(told: wire.Words) -> str:
         return told or ""
     if isinstance(told, list):
         return "".join(map(words, told))
-    thought = told.thought if isinstance(told.thought, str) else None
+    thought = None if isinstance(told.thought, bool) else told.thought
     inner = (told.thinking, told.reasoning, told.reasoning_content, thought, told.summary, told.content)
     return _text(told) or next(filter(None, map(words, inner)), "")
 
@@ -44,13 +59,17 @@ def _text(part: wire.ReadPart) -> str:
 
 def other_thought(message: wire.ReadMessage) -> str:
     """The thought of a message that has none by the usual names. Of several that are the same the first is taken."""
-    names = (_blocks(message.reasoning_details), message.thinking, _blocks(message.thinking_blocks))
-    return next(filter(None, map(words, names)), "")
+    extras = {} if message.extras is UNSET else _fields_of(message.extras)
+    details = [] if message.reasoning_details is UNSET else [message.reasoning_details]
+    told = [*details, *(extras[name] for name in _THOUGHT_NAMES if name in extras)]
+    return next(filter(None, map(_thought_in, told)), "")
 
 
-def _blocks(raw: msgspec.Raw | UnsetType) -> wire.Words:
-    """Blocks of thoughts, which stay undecoded since the upstream gets them back as they are."""
-    return None if raw is UNSET else lenient.fit({"content": msgspec.json.decode(raw)}, wire.ReadPart).content
+def _thought_in(raw: msgspec.Raw) -> str:
+    try:
+        return words(lenient.fit({"content": lenient.loads(bytes(raw))}, wire.ReadPart).content)
+    except ValueError:
+        return ""
 
 
 class Unshown(NamedTuple):
@@ -81,7 +100,9 @@ def read_image(part: str | wire.ReadPart) -> list[Delta]:
     url, data, kind = media.url or "", media.b64_json or media.data, media.mime_type or media.media_type or ""
     if url.startswith("data:"):
         head, _, data = url.partition(",")
-        kind = head.removeprefix("data:").partition(";")[0]
+        kind, url = head.removeprefix("data:").partition(";")[0], ""
+        if not head.endswith(";base64"):
+            data = b64encode(unquote_to_bytes(data)).decode()
     if data:
         return [ImageDelta(data, kind.rpartition("/")[2] or None)]
     return [TextDelta(f"![image]({url})")] if url else []

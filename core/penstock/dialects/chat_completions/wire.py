@@ -261,7 +261,7 @@ class ReadPart(_Read):
     type: str | None = None
     text: str | ReadText | None = None
     refusal: str | None = None
-    thought: bool | str | None = None
+    thought: bool | str | list[str | ReadPart] | ReadPart | None = None
     thinking: Words = None
     reasoning: Words = None
     reasoning_content: Words = None
@@ -302,8 +302,6 @@ class ReadMessage(_ReadWhole):
     reasoning_content: Words = None
     reasoning: Words = None
     reasoning_details: msgspec.Raw | UnsetType = UNSET
-    thinking: Words = None
-    thinking_blocks: msgspec.Raw | UnsetType = UNSET
     role: msgspec.Raw | UnsetType = UNSET
     channel: msgspec.Raw | UnsetType = UNSET
     tool_calls: list[ReadToolCall] | None = None
@@ -342,6 +340,7 @@ class ReadChoice(_Read):
     finish_reason: str | None = None
     native_finish_reason: str | None = None
     error: Any = None
+    usage: ReadUsage | None = None
     logprobs: ReadLogprobs | None = None
 
 

@@ -43,6 +43,9 @@ MESSAGES: dict[str, tuple[Json, list[Delta]]] = {
         [HM, A],
     ),
     "thought": ({"content": [{"type": "thought", "thought": "hm"}, TEXT]}, [HM, A]),
+    "thought within": ({"content": [{"type": "thought", "thought": {"text": "hm"}}, TEXT]}, [HM, A]),
+    "few call it thought": ({"thought": "hm", "content": "a"}, [HM, A]),
+    "few call it reasoning_text": ({"reasoning_text": [HM_TEXT], "content": "a"}, [HM, A]),
     "an unknown kind of thought": ({"content": [{"type": "chain_of_thought_v2", "content": "hm"}, TEXT]}, [HM, A]),
     "one part that is no list": ({"content": {"type": "thinking", "thinking": "hm"}}, [HM]),
     "texts that are no parts": ({"content": ["a", {"type": "thinking", "thinking": ["h", "m"]}]}, [A, HM]),
@@ -98,6 +101,11 @@ MEDIA: dict[str, tuple[Json, list[Delta]]] = {
         {"content": [{"type": "inline_data", "inline_data": {"mime_type": "image/png", "data": "iVBORw0="}}]},
         [IMAGE],
     ),
+    "a drawing that is no base64": (
+        {"images": [{"image_url": {"url": "data:image/svg+xml;utf8,%3Csvg/%3E"}}]},
+        [ImageDelta("PHN2Zy8+", "svg+xml")],
+    ),
+    "an empty image": ({"content": "a", "images": [{"image_url": {"url": "data:image/png;base64,"}}, {}]}, [A]),
     "a link": ({"images": [{"image_url": {"url": LINK}}]}, [TextDelta(f"![image]({LINK})")]),
     "speech": (
         {"content": None, "audio": {"id": "audio_1", "data": "UklGRg==", "transcript": "a", "expires_at": 1}},
@@ -131,7 +139,7 @@ def test_media_are_told_or_named(message: Json, deltas: list[Delta]) -> None:
 def test_an_unknown_part_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         decode(whole({"content": [{"type": "hologram"}, TEXT]}))
-    assert "content part 'hologram' is not known" in caplog.text
+    assert "content part 'hologram' has no place" in caplog.text
 
 
 CALL = piece('{"x":1}', "f", index=0, id="c")
@@ -205,6 +213,7 @@ NOTHING: dict[str, bytes] = {
     "a whole reply with null choices": b'{"id": "x", "choices": null}',
     "a whole reply without a message": whole(None),
     "an empty object": b"{}",
+    "a choice that is none": b'{"choices": [null]}',
 }
 
 
@@ -215,6 +224,14 @@ def test_nothing_at_all_is_a_failure(said: bytes) -> None:
         with pytest.raises(ApiError, match=r"empty|before it was finished") as caught:
             decode(*pieces)
         assert caught.value.status == 502
+
+
+@shows("nothing-is-failed")
+@pytest.mark.parametrize("said", [b'data: {"message": "boom"}\n\ndata: [DONE]\n\n', b'{"msg": "boom"}', b"null boom"])
+def test_nothing_but_words_is_told_with_the_words(said: bytes) -> None:
+    for pieces in ([said], bytewise(said)):
+        with pytest.raises(ApiError, match="boom"):
+            decode(*pieces)
 
 
 EMPTY: dict[str, tuple[bytes, Finish]] = {

@@ -51,6 +51,11 @@ def test_odd_numbers_cost_no_answer(usage: Any, told: tuple[int, int, int] | Non
         assert counted == ([told] if told else [])
 
 
+def test_the_cost_may_stand_in_the_choice() -> None:
+    said = stream(choice({"content": "a"}, "stop", usage={"prompt_tokens": 9, "completion_tokens": "7"}))
+    assert [(one.input_tokens, one.output_tokens) for one in costs(decode(said))] == [(9, 7)]
+
+
 def test_odd_numbers_do_not_replace_good_ones() -> None:
     good, odd = {"prompt_tokens": 9, "completion_tokens": 7}, {"prompt_tokens": None}
     said = stream(choice({"content": "a"}, "stop"), {"choices": [], "usage": good}, {"choices": [], "usage": odd})
