@@ -28,6 +28,10 @@ _URL_CHARS_KEPT_MAX = 500
 """A longer URL is asked for once, most likely, and is not kept."""
 
 
+_INFORMATIONAL_MAX = 100
+"""So many replies of status 1xx may come before the one that counts."""
+
+
 class AiohttpClient:
     """The session that all upstreams share."""
 
@@ -48,6 +52,7 @@ class AiohttpClient:
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=limits.connect_s),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=("user-agent",),
+                response_class=_Response,
             )
         return self._session
 
@@ -93,6 +98,26 @@ class AiohttpTransport:
     async def aclose(self) -> None:
         """Close the shared session: upstreams are closed together."""
         await self._client.aclose()
+
+
+class _Endless(aiohttp.ClientError):
+    """There is no end of informational replies."""
+
+
+class _Response(aiohttp.ClientResponse):
+    """aiohttp reads on for as long as replies of status 1xx come, and looks at this attribute after each."""
+
+    _informational = 0
+
+    @property
+    def _continue(self) -> None:
+        self._informational += 1
+        if self._informational > _INFORMATIONAL_MAX:
+            raise _Endless
+
+    @_continue.setter
+    def _continue(self, value: object) -> None:
+        """Nothing here asks to be told to go on."""
 
 
 class AiohttpReply:
@@ -178,5 +203,6 @@ _WORDS: dict[type[BaseException], Callable[[Any], str]] = {
     aiohttp.ClientProxyConnectionError: lambda error: "its proxy cannot be reached",
     aiohttp.ClientHttpProxyError: lambda error: f"its proxy answered with status {error.status}",
     aiohttp.ClientConnectorError: _unconnected,
+    _Endless: lambda error: f"it sent over {_INFORMATIONAL_MAX} informational replies and no other",
 }
 """The first that fits: the last is what the others are too."""

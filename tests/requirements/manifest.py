@@ -378,6 +378,11 @@ REQUIREMENTS = (
         "A WebSocket client that breaks the rules gets the close code that says so; the log gets one line.",
         _ATTACKS,
     ),
+    Requirement(
+        "hostile-upstreams",
+        "An upstream that does not speak HTTP as it should is a 502 in our shape, and no header of it splits a reply.",
+        _ATTACKS,
+    ),
     Requirement("no-host", "A request without a Host header is not local.", _ATTACKS),
     Requirement("reasoning-events", "Thoughts are response.reasoning_text events, as OpenAI's.", _SEEN),
     Requirement(

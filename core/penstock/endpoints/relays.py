@@ -6,6 +6,7 @@ into what is said.
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Literal
 
@@ -26,7 +27,7 @@ _TOLD = frozenset({"content-type", "cache-control", "retry-after", "retry-after-
 _TOLD_PREFIXES = ("openai-", "x-ratelimit-")
 """The upstream's headers that clients read. Any other is about its connection to us, or none of their business."""
 
-
+_SENDABLE = re.compile(r"[\t\x20-\x7e]*")
 _METHODS: dict[str, Literal["GET", "POST", "DELETE"]] = {"GET": "GET", "POST": "POST", "DELETE": "DELETE"}
 
 
@@ -96,7 +97,12 @@ class Relays:
             watch.close()
             raise
         assert reply is not None  # that would be a heartbeat, and there are none
-        return Reply(reply.status, _told(reply), self._engine.drain.watch(RelayedStream(reply, watch)))
+        headers = _told(reply)
+        if not all(_SENDABLE.fullmatch(value) for _, value in headers):
+            watch.close()
+            await reply.aclose()
+            raise upstream_failed("The upstream's reply has a header with control characters.")
+        return Reply(reply.status, headers, self._engine.drain.watch(RelayedStream(reply, watch)))
 
 
 class RelayedStream:

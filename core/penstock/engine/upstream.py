@@ -184,6 +184,9 @@ class RemoteUpstream:
         try:
             async with asyncio.timeout(request.head_s):
                 reply = await self._transport.send(request)
+                if not 200 <= reply.status <= 599:
+                    await reply.aclose()
+                    raise TransportError(f"it answered with status {reply.status}, which ends no request")
                 return reply if 200 <= reply.status < 300 else mask().reply(reply)
         except TransportError as error:
             self._attempts.lost(request, str(error))
