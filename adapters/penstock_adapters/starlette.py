@@ -1,7 +1,7 @@
 """The Starlette door: an app for uvicorn, which also mounts into anybody's Starlette or FastAPI app.
 
-It knows routes, and that the hot one comes first; each leads to the raw ASGI callable, since a Starlette request and
-response would cost more than the whole way through the core. The drivers that it brings are named here.
+Every request goes to the raw ASGI callable, since a Starlette request and response would cost more than the whole way
+through the core. The drivers that it brings are named here.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import logging
 from importlib.util import find_spec
 
 from starlette.applications import Starlette
-from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from penstock import assembly
 from penstock.ports import Store
@@ -27,6 +27,26 @@ from penstock_adapters.state import with_seal_keys, with_store
 _log = logging.getLogger("penstock_adapters.starlette")
 
 
+class _Starlette(Starlette):
+    """A Starlette app with nothing in it but ours, to which requests go at once.
+
+    The way through Starlette's own middleware and router is a tenth of what a small request costs. Requests take it
+    where middleware or routes were added.
+    """
+
+    def __init__(self, app: AsgiApp) -> None:
+        super().__init__(lifespan=lambda _: app.lifetime())
+        self.router.redirect_slashes = False
+        self.router.default = app  # a Mount lets no path with a line break through
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan" or self.user_middleware or self.router.routes:
+            await super().__call__(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
 def create_app(settings: Settings | None = None) -> Starlette:
     """The app that the settings describe; without any, the synthetic model. Nothing is opened before a request."""
     settings = settings or Settings()
@@ -40,10 +60,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         prompts=PromptFolder,
     )
 
-    app = AsgiApp(service)
-    starlette = Starlette(routes=[Route("/v1/responses", app)], lifespan=lambda _: app.lifetime())
-    starlette.router.redirect_slashes = False
-    starlette.router.default = app  # a Mount lets no path with a line break through
+    starlette = _Starlette(AsgiApp(service))
     starlette.state.drain = service.drain
     starlette.state.look_around = service.look_around
     return starlette

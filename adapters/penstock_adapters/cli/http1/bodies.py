@@ -21,16 +21,13 @@ class SizedBody:
 
     def __init__(self, length: int) -> None:
         self.left = length
-
-    @property
-    def is_done(self) -> bool:
-        """Whether the end was seen."""
-        return self.left == 0
+        self.is_done = False
 
     def feed(self, data: bytes, start: int) -> tuple[bytes, int]:
         """What of the data is the body, and where the rest begins."""
         end = min(start + self.left, len(data))
         self.left -= end - start
+        self.is_done = not self.left
         return data[start:end], end
 
     def is_shorter_than(self, bytes_max: int) -> bool:

@@ -210,9 +210,8 @@ class Connection(HttpToolsProtocol):
 
     def _may_go_on(self) -> bool:
         """Whether the connection can be used again if the reply came now: the rest of the body is worth the wait."""
-        return self._keeps_alive and (
-            self._body is None or self._body.is_shorter_than(self._limits.unread_body_bytes_max)
-        )
+        body = self._body
+        return self._keeps_alive and (body is None or body.is_shorter_than(self._limits.unread_body_bytes_max))
 
     def _answer(self, exchange: Exchange) -> None:
         """The request is whole."""
@@ -240,16 +239,17 @@ class Connection(HttpToolsProtocol):
         piece, start = body.feed(data, start)
         if body.is_done:
             self._body = None
+        if exchange.response_complete:
+            if body.is_done:
+                self._rest()
+            return start
         if not exchange.response_started:
             exchange.keep_alive = self._may_go_on()
-        if not exchange.response_complete:
-            exchange.take(piece)
-            if len(exchange.body) > HIGH_WATER_LIMIT:
-                self.flow.pause_reading()
-            if body.is_done:
-                self._answer(exchange)
-        elif body.is_done:
-            self._rest()
+        exchange.take(piece)
+        if body.is_done:
+            self._answer(exchange)
+        elif len(exchange.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
         return start
 
     def _time_body(self, size: int) -> None:
