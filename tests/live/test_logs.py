@@ -363,3 +363,12 @@ def test_a_refused_key_is_told_with_whose_it_is(start: Start, upstream: Scripted
         told = post(server.url, body, path).json()["error"]["message"]
         assert words in told
         assert "--upstream-key-env" in told
+
+
+@shows("access-lines")
+def test_what_is_refused_before_it_is_read_has_its_line(logging_server: PenstockServer) -> None:
+    with Connection(logging_server.url) as connection:
+        connection.send("GET", "/models", headers={"x-request-id": "never-read", "x-long": "a" * 100_000})
+        assert connection.head()[0] == 431
+    told = line(logging_server, request_id="never-read")
+    assert (told["status"], told["level"]) == (431, "info")

@@ -55,9 +55,11 @@ def overloaded() -> ApiError:
 def refusal(error: ApiError, asked: Iterable[tuple[bytes, bytes]], headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """The last reply of a connection, and a line of the log. `asked` are the request's headers, as far as they came."""
     given = {name.decode("latin-1"): value.decode("latin-1") for name, value in asked}
-    reply = identified(error_reply(error), request_id(given))
+    asked_id = request_id(given)
+    reply = identified(error_reply(error), asked_id)
     assert isinstance(reply.body, bytes)
-    _log.info("refused with %d %s %s", reply.status, error.code, reply.headers[-1][1])
+    facts = {"status": reply.status, "code": error.code, "request_id": asked_id}
+    _log.info("refused before it was read", extra={"fields": facts})
     fields = [*headers, *((name.encode(), value.encode()) for name, value in reply.headers)]
     fields += [(b"content-length", b"%d" % len(reply.body)), (b"connection", b"close")]
     if reply.status == 426:
