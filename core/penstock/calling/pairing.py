@@ -20,14 +20,16 @@ SEPARATE = CALLS.keys() ^ OUTPUTS.keys()
 
 
 class Pairs(msgspec.Struct):
-    """The partner of each call and of each output, by their places."""
+    """Which output each call has, by their places."""
 
     output_of: dict[int, int] = {}
     """The place of a call: that of its output."""
-    call_of: dict[int, int] = {}
-    """The place of an output: that of its call."""
     alone: list[int] = []
     """Calls without an output and outputs without a call, in order."""
+
+    def call_of(self) -> dict[int, int]:
+        """The place of an output: that of its call."""
+        return {output: call for call, output in self.output_of.items()}
 
 
 def pair(items: Sequence[InputItem]) -> Pairs:
@@ -36,6 +38,26 @@ def pair(items: Sequence[InputItem]) -> Pairs:
     Of calls that stand side by side, the first is answered first. An output that stands before the only call of its id
     belongs to that call.
     """
+    calls: dict[str, int] = {}
+    outputs: dict[str, int] = {}
+    for place, item in enumerate(items):
+        kind = type(item)
+        if kind not in SEPARATE:
+            continue
+        read = CALLS.get(kind) or OUTPUTS[kind]
+        by_id = calls if kind in CALLS else outputs
+        if by_id.setdefault(read(item).call_id, place) != place:
+            return _pair_repeated(items)
+    output_of = {place: outputs[call_id] for call_id, place in calls.items() if call_id in outputs}
+    if len(calls) == len(outputs) == len(output_of):
+        return Pairs(output_of)
+    alone = [place for call_id, place in calls.items() if call_id not in outputs]
+    alone += [place for call_id, place in outputs.items() if call_id not in calls]
+    return Pairs(output_of, sorted(alone))
+
+
+def _pair_repeated(items: Sequence[InputItem]) -> Pairs:
+    """The pairs of items of which several have one id."""
     pairing = _Pairing()
     for place, item in enumerate(items):
         if type(item) not in SEPARATE:
@@ -90,4 +112,3 @@ class _Pairing:
 
     def _join(self, call: int, output: int) -> None:
         self._pairs.output_of[call] = output
-        self._pairs.call_of[output] = call

@@ -54,7 +54,7 @@ class _Grouping:
 
     def __init__(self, pairs: Pairs) -> None:
         self.units: list[list[int]] = []
-        self._pairs = pairs
+        self._output_of, self._call_of = pairs.output_of, pairs.call_of()
         self._turn: list[int] | None = None
         self._has_spoken = False
         """Whether that turn has a text or a call already: thoughts, or another text, begin the next one."""
@@ -98,7 +98,7 @@ class _Grouping:
 
     def _join(self, turn: list[int], index: int) -> None:
         """A call, and its output where that came before it."""
-        early = self._unit_of.get(self._pairs.output_of.get(index, index))
+        early = self._unit_of.get(self._output_of.get(index, index))
         if early is not None and early is not turn:
             turn.extend(early)
             early.clear()
@@ -106,7 +106,7 @@ class _Grouping:
 
     def _answer(self, index: int) -> None:
         self._turn = None
-        unit = self._unit_of.get(self._pairs.call_of.get(index, index))
+        unit = self._unit_of.get(self._call_of.get(index, index))
         if unit is None:
             self._unit_of[index] = self._unit(index)
         else:

@@ -58,7 +58,7 @@ def _lonely(items: Sequence[InputItem], pairs: Pairs) -> ApiError:
     if read_call := CALLS.get(type(item)):
         return invalid(f"No tool output found for call_id '{read_call(item).call_id}'.", f"input[{place}]")
     call_id = OUTPUTS[type(item)](item).call_id
-    if any(OUTPUTS[type(items[other])](items[other]).call_id == call_id for other in pairs.call_of):
+    if any(OUTPUTS[type(items[other])](items[other]).call_id == call_id for other in pairs.output_of.values()):
         return invalid(f"More than one output for call_id '{call_id}'.", f"input[{place}].call_id")
     return invalid(f"No tool call found for the output with call_id '{call_id}'.", f"input[{place}]")
 
@@ -68,7 +68,7 @@ class _Made(NamedTuple):
 
     call: Call
     given: _Given
-    fields: Fields
+    fields: Fields | None
 
 
 class _Writer:
@@ -89,19 +89,19 @@ class _Writer:
 
     def write(self, item: InputItem, place: int) -> None:
         """Take the next item."""
-        param = f"input[{place}]"
+        kind = type(item)
         if self._wanted.messages:
             self._begin_or_end_message(place)
-        if read_call := CALLS.get(type(item)):
-            self._call(read_call(item), OUTPUTS.get(type(item)), item, place)
-        elif type(item) in OUTPUTS:
+        if isinstance(item, Message):
+            self._message(item, place)
+        elif read_call := CALLS.get(kind):
+            self._call(read_call(item), OUTPUTS.get(kind), item, place)
+        elif kind in OUTPUTS:
             self._end_turn()
         elif isinstance(item, ReasoningItem):
             self._reasoning(item, place)
-        elif isinstance(item, Message):
-            self._message(item, place)
-        elif type(item) not in SILENT:
-            raise invalid(f"Items of type '{item.type}' cannot be sent to this model.", f"{param}.type")
+        elif kind not in SILENT:
+            raise invalid(f"Items of type '{item.type}' cannot be sent to this model.", f"input[{place}].type")
 
     def _begin_or_end_message(self, place: int) -> None:
         """Begin or end what came as one message, and is to have fields of the upstream's."""
@@ -129,8 +129,8 @@ class _Writer:
         else:
             given = _Given(own_output(item), f"input[{place}]")
             call.call_id = call.call_id or f"call_{len(self._messages)}_{len(self._calls)}"
-        fields = self._wanted.calls.get(place, {})
-        if own_id := sent_id(fields):
+        fields = self._wanted.calls.get(place)
+        if fields and (own_id := sent_id(fields)):
             call.call_id = own_id
         self._calls.append(_Made(call, given, fields))
 
@@ -187,7 +187,7 @@ class _Writer:
             self._messages.append(wire.ChatMessage(role="user", content=shown))
 
 
-def _tool_call(call: Call, fields: Fields) -> wire.ToolCall:
+def _tool_call(call: Call, fields: Fields | None) -> wire.ToolCall:
     function = wire.CalledFunction(name=call.name, arguments=call.arguments)
     made = wire.ToolCall(id=call.call_id, function=function)
     if fields:

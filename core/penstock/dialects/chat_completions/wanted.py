@@ -35,7 +35,7 @@ def find_wanted(items: Sequence[InputItem], origin: str) -> Wanted:
     """What the upstream `origin` wants back of these items. What others want stays here."""
     wanted = Wanted()
     for place, item in enumerate(items):
-        returned = carried(item)
+        returned = carried(item) if item.unknown else None
         if returned is not None and returned.origin == origin:
             _find_turn(items, place, returned, wanted)
     return wanted
