@@ -32,8 +32,8 @@ class ChatCompletions:
     def __init__(self, options: Options, limits: Limits, origin: str = "") -> None:
         self._options = options
         self._limits = limits
-        self._origin = origin
-        """What marks as this upstream's the fields that it wants back."""
+        self._origin = origin if options.returns_fields else None
+        """What marks as this upstream's the fields that it wants back; None where it wants none."""
         self._unknown = UnknownWords()
         self._finish_reasons = FinishReasons(options.finish_reasons, self._unknown)
 

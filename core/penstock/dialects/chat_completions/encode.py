@@ -21,7 +21,7 @@ _NO_PARAMETERS = msgspec.Raw(b'{"type":"object","properties":{}}')
 """What a function without parameters says: some backends refuse one that says nothing."""
 
 
-def encode(turn: Turn, options: wire.Options, origin: str) -> wire.ChatRequest:
+def encode(turn: Turn, options: wire.Options, origin: str | None) -> wire.ChatRequest:
     """The body of the request to the upstream `origin`. Raises `ApiError` for what Chat Completions cannot say."""
     request = turn.request
     text = request.text

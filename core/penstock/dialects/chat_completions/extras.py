@@ -32,7 +32,7 @@ _encode = msgspec.json.Encoder().encode
 class ExtrasReader:
     """Takes the fields of one reply's message and calls, piece by piece."""
 
-    def __init__(self, origin: str, *, bytes_max: int) -> None:
+    def __init__(self, origin: str | None, *, bytes_max: int) -> None:
         self._origin = origin
         self._bytes_left = bytes_max
         self._bytes_max = bytes_max
@@ -57,7 +57,7 @@ class ExtrasReader:
 
     def close(self) -> Iterable[Extras]:
         """The reply has ended: one delta, or none."""
-        if self._turn or self._calls:
+        if self._origin is not None and (self._turn or self._calls):
             calls = {lane: _merged(pieces) for lane, pieces in self._calls.items()}
             yield Extras(origin=self._origin, turn=_merged(self._turn), calls=calls)
 

@@ -17,11 +17,11 @@ from penstock.wire import InputItem, Message, ReasoningItem, ReasoningText
 
 from . import wire
 from .content import message_content, plain_text, tool_content
-from .wanted import Wanted, WantedMessage, beside, find_wanted, function_fields, sent_id
+from .wanted import Wanted, WantedMessage, beside, find_wanted, function_fields, sent_id, short_id
 
 
 def messages(
-    instructions: str | None, items: Sequence[InputItem], options: wire.Options, origin: str
+    instructions: str | None, items: Sequence[InputItem], options: wire.Options, origin: str | None
 ) -> list[wire.ChatMessage]:
     """The whole context as messages, instructions first, with what the upstream `origin` wants back."""
     writer = _Writer(options, _outputs(items), find_wanted(items, origin))
@@ -132,6 +132,8 @@ class _Writer:
         fields = self._wanted.calls.get(place)
         if fields and (own_id := sent_id(fields)):
             call.call_id = own_id
+        if self._options.short_call_ids:
+            call.call_id = short_id(call.call_id)
         self._calls.append(_Made(call, given, fields))
 
     def _reasoning(self, item: ReasoningItem, place: int) -> None:

@@ -5,6 +5,8 @@ It knows how items carry such fields (`penstock.returned`), and that no field of
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Sequence
 
 import msgspec
@@ -31,8 +33,8 @@ class Wanted(msgspec.Struct):
     calls: dict[int, Fields] = {}
 
 
-def find_wanted(items: Sequence[InputItem], origin: str) -> Wanted:
-    """What the upstream `origin` wants back of these items. What others want stays here."""
+def find_wanted(items: Sequence[InputItem], origin: str | None) -> Wanted:
+    """What the upstream `origin` wants back of these items. What others want stays here, and None wants nothing."""
     wanted = Wanted()
     for place, item in enumerate(items):
         returned = carried(item) if item.unknown else None
@@ -78,6 +80,12 @@ def beside(ours: msgspec.Struct, fields: Fields) -> Unknown | UnsetType:
     return Unknown(others) if others else UNSET
 
 
+def short_id(call_id: str) -> str:
+    """The id of a call as nine letters or digits; always the same for the same id."""
+    return call_id if _SHORT_ID.fullmatch(call_id) else hashlib.sha256(call_id.encode()).hexdigest()[:9]
+
+
+_SHORT_ID = re.compile("[a-zA-Z0-9]{9}")
 _OURS = frozenset({"type", "index"})
 """What an object says though no field of its struct does."""
 

@@ -46,6 +46,10 @@ class Options(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=T
     """Where an assistant message of the history carries its thoughts; `none` leaves them out."""
     reasoning_required: bool = False
     """Whether every assistant message has that field, with an empty text where there are no thoughts."""
+    returns_fields: bool = True
+    """Whether unknown keys of its calls and messages, and signed thoughts, go back to it in later turns."""
+    short_call_ids: bool = False
+    """Whether the id of a call must be nine letters or digits, as Mistral's must; any other is sent as such a one."""
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     """What the upstream calls the limit of output tokens."""
     inline_think: bool = False

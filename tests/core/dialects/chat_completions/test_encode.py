@@ -567,6 +567,30 @@ WANTED: dict[str, tuple[list[Json], list[Json]]] = {
 }
 
 
+@shows("call-ids-of-a-turn")
+def test_ids_of_calls_are_nine_letters_or_digits_where_they_must() -> None:
+    """Those that the upstream made are, and stay; others are made so, and outputs with them."""
+    items = [call("aB3dE6gH9"), call("call_0"), gave("1", "call_0"), gave("2", "aB3dE6gH9")]
+    items += [call("call_0"), gave("3", "call_0")]
+    one, *results, again, last = messages(*items, options=Options(short_call_ids=True))
+    first, second = (made["id"] for made in one["tool_calls"])
+    assert first == "aB3dE6gH9"
+    assert second.isalnum()
+    assert len(second) == 9
+    assert [result["tool_call_id"] for result in results] == [first, second]
+    assert again["tool_calls"][0]["id"] == last["tool_call_id"] == second
+
+
+@shows("returned-fields")
+def test_an_upstream_may_want_nothing_back() -> None:
+    dialect = ChatCompletions(Options(returns_fields=False), LIMITS, "here")
+    sent = dialect.encode(plan(input=[carrying(call(), calls={"c": SIGNED}, turn=DETAILS), gave()]).turn).body
+    assert json.loads(sent)["messages"] == [called(C), tool()]
+    decoder = dialect.decoder(plan().turn)
+    decoder.feed(json.dumps({"choices": [{"message": {"content": "Hi", "glow": 1}}]}).encode())
+    assert [type(delta).__name__ for delta in decoder.close()] == ["TextDelta", "Finish"]
+
+
 @shows("returned-fields")
 @pytest.mark.parametrize(("items", "told"), WANTED.values(), ids=WANTED)
 def test_what_the_upstream_wants_back_is_where_it_was(items: list[Json], told: list[Json]) -> None:
