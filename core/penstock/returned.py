@@ -32,7 +32,7 @@ class Returned(msgspec.Struct, kw_only=True, omit_defaults=True):
     item: Fields = {}
     """Fields of the item itself."""
     turn: Fields = {}
-    """Fields of the message that the turn was told in."""
+    """Fields of the message that the turn came in."""
     calls: dict[str, Fields] = {}
     """Fields of the turn's calls, by the `call_id` that the client knows."""
 

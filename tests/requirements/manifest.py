@@ -263,7 +263,7 @@ REQUIREMENTS = (
     ),
     Requirement(
         "returned-fields",
-        "What nobody here knows of an upstream's calls and messages goes back to it, with the same call or turn.",
+        "Unknown fields of an upstream's calls and messages go back to it, with the same call or turn.",
         "dayu-agent 45; dify 2088; jan 7009; Roo-Code 9506; pi 6409; vercel/ai 12687",
     ),
     Requirement(

@@ -54,7 +54,7 @@ from .transcript import Transcript
 class Reducer:
     """Tells one response. `forms` says how calls of each offered function come back to the client.
 
-    `seal` seals the thoughts of each reasoning item, where the client asked to keep them; `seal_extras` seals what the
+    `seal` seals the thoughts of each reasoning item, where the client asked for that; `seal_extras` seals what the
     upstream wants back, in an item of its own.
     """
 
@@ -126,7 +126,7 @@ class Reducer:
         return Completed(response=replace(response, completed_at=self._now_s()))
 
     def returned(self) -> dict[str, Returned]:
-        """What the upstream wants back in later turns, by the id of the item that carries it; for when all is told."""
+        """What the upstream wants back in later turns, by the id of the item that carries it; for the end of a turn."""
         carriers: dict[str, Returned] = {}
         for extras in self._extras:
             for item_id, fields in extras.items.items():
@@ -198,7 +198,7 @@ class Reducer:
         return Returned(origin=extras.origin, turn=extras.turn, calls=calls) if extras.turn or calls else None
 
     def _seal_extras(self) -> None:
-        """For a client that keeps our memory: a reasoning item at the end of the turn, with nothing to read in it.
+        """For a client that stores its turns itself: a reasoning item at the end, with nothing to read in it.
 
         One that did not ask for sealed thoughts gets it where the turn called: the next request must have it.
         """

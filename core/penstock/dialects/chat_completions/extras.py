@@ -1,4 +1,4 @@
-"""Fields of a reply that nobody here knows, gathered so that the upstream gets them back in later turns.
+"""Unknown fields of a reply, gathered so that the upstream gets them back in later turns.
 
 It knows how a stream cuts them up: a text is joined, an object grows key by key, a list entry by entry. It never reads
 what they mean.

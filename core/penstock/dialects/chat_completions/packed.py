@@ -1,7 +1,7 @@
-"""A chunk whose message or calls have keys that nobody here knows: these are packed up, so that the rest can be read.
+"""A chunk whose message or calls have unknown keys: these are packed up, so that the rest can be read.
 
 It knows which objects of a reply go back to the upstream in later turns, and by their structs which keys are known.
-It is slow. It runs only where strict decoding meets a key that it does not know.
+It is slow. It runs only where strict decoding meets an unknown key.
 """
 
 from __future__ import annotations

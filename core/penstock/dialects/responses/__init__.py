@@ -1,7 +1,7 @@
 """The Responses dialect: an upstream that speaks as we do, whose items, tools and events are told as they are.
 
 `encode` makes requests, `decode` reads streams and whole Responses. All of it is pure. The state is ours: the upstream
-gets the whole context each time, its sealed thoughts included, and is asked to keep nothing.
+gets the whole context each time, its sealed thoughts included, and is asked to store nothing.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ def _sent(item: InputItem, origin: str) -> InputItem:
 
 
 def _is_empty_thought(item: InputItem) -> bool:
-    """Whether it is a reasoning item with nothing in it, as one is whose thoughts were told to nobody."""
+    """Whether it is a reasoning item with nothing in it, such as one whose sealed thoughts are not to be had."""
     if not isinstance(item, ReasoningItem) or item.unknown:
         return False
     return not (item.content or item.summary or item.encrypted_content)
