@@ -7,12 +7,13 @@ has it for an item that comes back by its id.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from penstock.calling import CALLS
 from penstock.errors import invalid
 from penstock.ids import may_be_id
 from penstock.lossless import Decoder
-from penstock.ports import Store
+from penstock.ports import Store, TooManyBytes
 from penstock.returned import carried, carries, carry
 from penstock.wire import InputItem, ItemReference, Message, ReasoningItem
 
@@ -30,15 +31,17 @@ async def dereferenced(
 ) -> list[InputItem]:
     """The items with every reference replaced. What the context has already adds nothing, whole or by reference.
 
-    The store is asked for what the last `recovered_max` items of the assistant's carried. Raises `ApiError` 400 for a
-    reference to what is not there, and `TooManyBytes`.
+    The store is asked for what the last `recovered_max` items of the assistant's carried; what is whole already is not
+    refused for that. Raises `ApiError` 400 for a reference to what is not there, and `TooManyBytes`.
     """
     if not any(getattr(item, "id", None) for item in own):
         return own
     present = {getattr(item, "id", None) for item in earlier} - {None}
-    wanted = {item.id for item in own if isinstance(item, ItemReference) and may_be_id(item.id)}
-    wanted = wanted.union(_sent_back(own, recovered_max)) - present
-    found = await store.find_items(owner, wanted, bytes_max=bytes_max) if wanted and store is not None else {}
+    found: dict[str, bytes] = {}
+    if store is not None:
+        wanted = {item.id for item in own if isinstance(item, ItemReference) and may_be_id(item.id)} - present
+        sent_back = set(_sent_back(own, recovered_max)) - present
+        found = await _find(store, owner, wanted, sent_back, bytes_max)
     resolved: list[InputItem] = []
     for index, item in enumerate(own):
         item_id = getattr(item, "id", None)
@@ -52,6 +55,15 @@ async def dereferenced(
         else:
             raise invalid(f"Item with id '{item.id}' not found.", f"input[{index}].id", "item_not_found")
     return resolved
+
+
+async def _find(store: Store, owner: str, wanted: set[str], sent_back: set[str], bytes_max: int) -> dict[str, bytes]:
+    """The items that are wanted, and those that were sent back, if they are not too many bytes."""
+    found = await store.find_items(owner, wanted, bytes_max=bytes_max) if wanted else {}
+    if sent_back:
+        with suppress(TooManyBytes):
+            found |= await store.find_items(owner, sent_back, bytes_max=bytes_max)
+    return found
 
 
 def _sent_back(items: Sequence[InputItem], count: int) -> list[str]:

@@ -10,6 +10,7 @@ import pytest
 
 from core.kit import encode
 from penstock.engine.references import dereferenced
+from penstock.ports import TooManyBytes
 from penstock.returned import Returned, carried, carry
 from penstock.stores.memory import MemoryStore
 from penstock.wire import FunctionCall, FunctionCallOutput, InputItem, ItemReference, Message, ReasoningItem
@@ -33,14 +34,16 @@ class Asked(MemoryStore):
         super().__init__()
         self.ids: list[str] = []
 
-    async def find_items(self, owner: str, item_ids: Collection[str]) -> dict[str, bytes]:
+    async def find_items(self, owner: str, item_ids: Collection[str], *, bytes_max: int) -> dict[str, bytes]:
         self.ids += sorted(item_ids)
+        if bytes_max < 100:
+            raise TooManyBytes
         return {"fc_1": encode(carry(call("fc_1"), WANTED))}
 
 
-def resolved(items: list[InputItem], count: int = 9) -> tuple[list[InputItem], list[str]]:
+def resolved(items: list[InputItem], count: int = 9, bytes_max: int = 1_000) -> tuple[list[InputItem], list[str]]:
     store = Asked()
-    return asyncio.run(dereferenced(items, [], store, "", recovered_max=count)), store.ids
+    return asyncio.run(dereferenced(items, [], store, "", recovered_max=count, bytes_max=bytes_max)), store.ids
 
 
 @shows("returned-fields")
@@ -72,3 +75,10 @@ def test_it_is_asked_for_the_last_ones_or_for_none() -> None:
     items = [each for name in "abcd" for each in (call(name), GAVE)]
     assert resolved(items, 2)[1] == ["c", "d"]
     assert resolved(items, 0)[1] == []
+
+
+def test_what_is_whole_is_not_refused_for_what_it_carried() -> None:
+    items = [call("fc_1"), GAVE]
+    assert resolved(items, bytes_max=10)[0] == items
+    with pytest.raises(TooManyBytes):
+        resolved([ItemReference(id="fc_1"), GAVE], bytes_max=10)
