@@ -259,14 +259,19 @@ def test_a_signal_that_comes_while_the_interpreter_ends_changes_nothing(number: 
         assert server.end() == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_two_signals_while_it_starts(number: int) -> None:
-    """However early: there is no traceback, and no end by a signal once it has begun to heed them."""
-    with penstock(fault="slow end") as server:
+@shows("stopped-is-stopped")
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("wait_s", [0.0, 0.1, 0.2, 0.4])
+def test_signals_that_come_together(workers: str, wait_s: float) -> None:
+    """While it starts or serves, and while it stops: none of them is how it ends."""
+    with penstock("--workers", workers) as server:
         server.until(r"models:|listening")
-        server.process.send_signal(number)
-        server.until(r"ending (\d+)")
-        server.process.send_signal(number)
+        time.sleep(wait_s)
+        deadline = time.monotonic() + SOON_S
+        while server.process.poll() is None and time.monotonic() < deadline:
+            for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGTERM):
+                server.process.send_signal(number)
+            time.sleep(0.01)
         assert server.end() == 0
         assert "Traceback" not in "".join(server.lines)
 

@@ -7,6 +7,7 @@ is imported when it is needed, so that a mistake is told at once.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from penstock_adapters.state import with_seal_keys, with_store
 
 from .init import CLIENTS, init
 from .parsing import Parser
-from .signals import ignore_stop, on_stop
+from .signals import on_stop
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -213,9 +214,8 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    """A signal that comes while the server starts is no failure, and neither is a second one."""
-    ignore_stop()
-    raise SystemExit(0)
+    """A signal that comes while the server starts is no failure. Nothing has begun, so that it ends at once."""
+    os._exit(0)
 
 
 def _import_app() -> Callable[[Settings], Starlette]:

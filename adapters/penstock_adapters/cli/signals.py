@@ -29,6 +29,9 @@ def on_stop(handle: Handle) -> None:
 
 
 def ignore_stop() -> None:
-    """Nothing is left to be stopped. While the interpreter ends, it would give up a handler, but it ignores on."""
+    """Nothing is left to be stopped. While the interpreter ends, it would give up a handler, but it ignores on.
+
+    It is not for handlers: Python complains of a signal that has come with another one, and is then ignored.
+    """
     for number in stop_signals():
         signal.signal(number, signal.SIG_IGN)
