@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 
@@ -253,12 +252,9 @@ def test_what_only_sounds_alike_is_something_else(code: str | None, words: str) 
     )
 
 
-def test_reading_is_quick_whatever_stands_there() -> None:
-    """A pattern that looks back from every place would take minutes here."""
-    began = time.process_time()
-    for words in ("prompt " * 50_000, "context length " * 50_000, "exceed" * 50_000, "token " * 50_000 + "exceed"):
-        assert isinstance(is_too_long(words), bool)
-    assert time.process_time() - began < 20
+def test_as_much_of_a_message_is_read_as_may_be() -> None:
+    assert is_too_long("x" * 3_000 + " prompt is too long")
+    assert not is_too_long("x" * 4_000 + " prompt is too long")
 
 
 def test_the_words_stay() -> None:

@@ -5,11 +5,11 @@ The index of a call should do that. Where it is missing or repeated, its id, its
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
 
-from penstock.calling import is_json
 from penstock.transcript.deltas import Delta, ToolCallDelta
 from penstock.wire import UNSET
 
@@ -96,12 +96,13 @@ class _Call:
     """What was said of one call. Its first id and its first name hold."""
 
     def __init__(self, lane: int) -> None:
+        self.lane = lane
         self.name = ""
         self.is_named_again = False
         """Whether its name came once more behind whole arguments: then the next arguments are those of another call."""
-        self.lane = lane
         self._call_id = ""
         self._arguments: list[str] = []
+        self._scan = _Scan()
 
     def go_on(self, arguments: str) -> ToolCallDelta:
         """A piece of its arguments and no more."""
@@ -123,10 +124,10 @@ class _Call:
         is_same_id = bool(piece.call_id) and piece.call_id == self._call_id
         is_other_id = bool(piece.call_id and self._call_id) and not is_same_id
         is_same_name = piece.name == self.name
-        said = "".join(self._arguments)
-        if not said:
+        self._scan.take(self._arguments)
+        if not self._scan.chars:
             return is_same_id or (is_same_name and not is_other_id)
-        if not is_json(said):
+        if not self._scan.is_whole:
             return is_same_id or is_same_name
         says_nothing = is_same_name and not is_other_id and not piece.arguments.strip()
         self.is_named_again = says_nothing and not is_same_id
@@ -134,7 +135,40 @@ class _Call:
 
     def is_repeated_by(self, piece: _Piece) -> bool:
         """Whether a piece says the whole call once more, as some backends do at the end."""
-        is_same = piece.call_id == self._call_id and piece.name in ("", self.name)
-        return (
-            bool(piece.call_id) and is_same and is_json(piece.arguments) and "".join(self._arguments) == piece.arguments
-        )
+        if not piece.call_id or piece.call_id != self._call_id or piece.name not in ("", self.name):
+            return False
+        self._scan.take(self._arguments)
+        if not self._scan.is_whole or len(piece.arguments) != self._scan.chars:
+            return False
+        return "".join(self._arguments) == piece.arguments
+
+
+_MARKS = re.compile(r'\\.?|["{}\[\]]', re.DOTALL)
+
+
+class _Scan:
+    """Tells whether pieces of JSON are a whole object, list or text by now. It looks at every character once."""
+
+    def __init__(self) -> None:
+        self.chars = 0
+        self.is_whole = False
+        self._pieces = 0
+        self._depth = 0
+        self._is_text = False
+        self._rest = ""
+        """A backslash whose character comes with the next piece."""
+
+    def take(self, pieces: list[str]) -> None:
+        """Look at the pieces that are new."""
+        new = "".join(pieces[self._pieces :])
+        self._pieces = len(pieces)
+        self.chars += len(new)
+        marks = _MARKS.findall(self._rest + new)
+        self._rest = "\\" if marks and marks[-1] == "\\" else ""
+        for mark in marks:
+            if mark == '"':
+                self._is_text = not self._is_text
+            elif not self._is_text and mark[0] != "\\":
+                self._depth += 1 if mark in "{[" else -1
+        if marks:
+            self.is_whole = self._depth == 0 and not self._is_text

@@ -8,6 +8,7 @@ import pytest
 
 from core.dialects.chat_completions.said import bytewise, call, calling, choice, decode, piece, stream, whole
 from core.kit import Json
+from penstock.dialects.chat_completions.decode import ChatDecoder
 from penstock.transcript.deltas import Delta, ToolCallDelta
 from requirements import shows
 
@@ -105,6 +106,10 @@ TOGETHER: dict[str, tuple[list[Json], list[Any]]] = {
         [calling(at(0, "{}", "f", "c")), calling(at(0, "\n "))],
         [("c", "f", "{}\n ")],
     ),
+    "marks within a text": (
+        [calling(at(0, each, "f")) for each in ('{"a": "}', '\\"} {', "\\", '\\"', ", [1, {}", "]}")],
+        [(None, "f", '{"a": "}\\"} {\\\\", [1, {}]}')],
+    ),
     "a number that goes on": ([calling(at(0, "1", "f")), calling(at(0, "2", "f"))], [(None, "f", "12")]),
     "the whole call once more": (
         [calling(at(0, '{"a":', "f", "c")), calling(at(0, "1}")), calling(at(0, '{"a":1}', "f", "c"))],
@@ -154,6 +159,15 @@ WHOLE: dict[str, tuple[list[Json], list[Any]]] = {
 @pytest.mark.parametrize(("calls", "told"), WHOLE.values(), ids=WHOLE)
 def test_each_call_of_a_whole_message_is_one(calls: list[Json], told: list[Any]) -> None:
     assert calls_in(decode(whole({"tool_calls": calls}, "tool_calls"))) == told
+
+
+def test_a_name_in_every_piece_costs_no_more_than_the_pieces() -> None:
+    """Looking at all arguments again for each piece would take longer than any test may."""
+    piece = calling(at(0, '"}' * 2, "f"))
+    said = stream(calling(at(0, "{", "f")), *[piece] * 20_000, choice({}, "stop"))
+    decoder = ChatDecoder(inline_think=False, event_bytes_max=10_000)
+    deltas = [delta for line in said.split(b"\n\n") for delta in decoder.feed(line + b"\n\n")]
+    assert len(deltas) == 20_001
 
 
 def test_a_name_that_comes_late_is_the_calls() -> None:
