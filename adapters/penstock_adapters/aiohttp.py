@@ -5,12 +5,13 @@ It moves bytes and knows their deadlines; it never looks into them. Every failur
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import aiohttp
 from yarl import URL
@@ -86,10 +87,8 @@ class AiohttpTransport:
                 proxy=self._proxy,
                 ssl=self._tls,
             )
-        except TimeoutError as error:
-            raise TransportError(_said(untraced(error)) or "no connection in time", timed_out=True) from None
-        except (aiohttp.ClientError, OSError) as error:  # aiohttp raises what its frames still have, which are a cycle
-            raise TransportError(_said(untraced(error))) from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise _fault(error) from None
         if response.status == 407:  # a proxy's word, and never an upstream's
             response.close()
             raise TransportError("its proxy answered with status 407")
@@ -136,12 +135,12 @@ class AiohttpReply:
         try:
             chunk = await self._response.content.readany()
         except TimeoutError as error:
-            raise TransportError(_said(untraced(error)), timed_out=True) from None
+            raise _fault(error) from None
         except (aiohttp.ClientError, OSError) as error:
             untraced(error)  # the body holds the error, whose traceback holds this frame, which holds the body
             chunk = self._response.content._read_nowait(-1)  # what came before the cut, which aiohttp holds back
             if not chunk:
-                raise TransportError(_said(error)) from None
+                raise _fault(error) from None
         if not chunk:
             raise StopAsyncIteration
         return chunk
@@ -179,12 +178,17 @@ def _reason(error: OSError) -> str:
     return "it is not PEM, or the key is another's" if isinstance(error, ssl.SSLError) else str(error.strerror).lower()
 
 
-def _said(error: BaseException) -> str:
-    """What went wrong in a word, without the address, which is no business of a client's."""
-    for kind, say in _WORDS.items():
-        if isinstance(error, kind):
-            return say(error)
-    return type(error).__name__
+def _fault(error: BaseException) -> TransportError:
+    """What went wrong, in plain words without the address, which is no business of a client's."""
+    was_connected, say = next((how for kind, how in _FAULTS.items() if isinstance(error, kind)), _OTHER)
+    fault = TransportError(
+        say(error),
+        timed_out=isinstance(error, TimeoutError),
+        was_connected=was_connected,
+        cause=f"{type(error).__name__}: {error}",
+    )
+    untraced(error)  # aiohttp raises what its frames still have, which are a cycle
+    return fault
 
 
 def _untrusted(error: aiohttp.ClientConnectorCertificateError) -> str:
@@ -192,17 +196,61 @@ def _untrusted(error: aiohttp.ClientConnectorCertificateError) -> str:
     return f"its certificate is not trusted ({reason})"
 
 
+def _no_tls(error: aiohttp.ClientConnectorSSLError) -> str:
+    reason = getattr(error.os_error, "reason", None) or ""
+    if reason in _NOT_TLS:
+        return "it does not speak TLS; is its URL http:// and not https://?"
+    return f"the TLS handshake failed ({reason.replace('_', ' ').lower() or 'no reason was given'})"
+
+
 def _unconnected(error: aiohttp.ClientConnectorError) -> str:
-    number = error.os_error.errno
-    return os.strerror(number).lower() if number and number > 0 else "no connection"
+    return _system(error.os_error, "no connection")
 
 
-_WORDS: dict[type[BaseException], Callable[[Any], str]] = {
-    aiohttp.ClientConnectorCertificateError: _untrusted,
-    aiohttp.ClientConnectorSSLError: lambda error: "no TLS connection",
-    aiohttp.ClientProxyConnectionError: lambda error: "its proxy cannot be reached",
-    aiohttp.ClientHttpProxyError: lambda error: f"its proxy answered with status {error.status}",
-    aiohttp.ClientConnectorError: _unconnected,
-    _Endless: lambda error: f"it sent over {_INFORMATIONAL_MAX} informational replies and no other",
+def _lost(error: OSError) -> str:
+    if isinstance(error, ConnectionError | ssl.SSLError) or error.errno in _CLOSED:
+        return "it closed the connection"
+    return _system(error, "the connection failed")
+
+
+def _system(error: OSError, otherwise: str) -> str:
+    """The system's words."""
+    return os.strerror(error.errno).lower() if error.errno and error.errno > 0 else otherwise
+
+
+def _unread(error: aiohttp.ClientPayloadError) -> str:
+    if "content-encoding" in str(error):
+        return "its body is not of the content-encoding that its head says"
+    return "it closed the connection"
+
+
+def _no_http(error: aiohttp.ClientResponseError) -> str:
+    if _TLS_ALERT in str(error.__cause__):
+        return "it speaks TLS; is its URL https:// and not http://?"
+    return "what it sent is not HTTP"
+
+
+_NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST"})
+"""How OpenSSL calls what is no TLS."""
+_TLS_ALERT = "\\x15\\x03"
+"""How an alert of TLS begins, as the parser shows it."""
+_CLOSED = frozenset({errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE, errno.ENOTCONN, errno.ESHUTDOWN})
+
+_Say: TypeAlias = Callable[[Any], str]
+_FAULTS: dict[type[BaseException], tuple[bool, _Say]] = {
+    aiohttp.ClientConnectorCertificateError: (False, _untrusted),
+    aiohttp.ClientConnectorSSLError: (False, _no_tls),
+    aiohttp.ClientConnectorDNSError: (False, lambda error: "its host name cannot be resolved"),
+    aiohttp.ClientProxyConnectionError: (False, lambda error: "its proxy cannot be reached"),
+    aiohttp.ClientHttpProxyError: (False, lambda error: f"its proxy answered with status {error.status}"),
+    aiohttp.ClientConnectorError: (False, _unconnected),
+    aiohttp.ConnectionTimeoutError: (False, lambda error: "no connection in time"),
+    aiohttp.ServerDisconnectedError: (True, lambda error: "it closed the connection"),
+    aiohttp.ClientPayloadError: (True, _unread),
+    aiohttp.ClientResponseError: (True, _no_http),
+    _Endless: (True, lambda error: f"it sent over {_INFORMATIONAL_MAX} informational replies and no other"),
+    TimeoutError: (True, lambda error: "no answer in time"),
+    OSError: (True, _lost),
 }
-"""The first that fits: the last is what the others are too."""
+"""Whether there was a connection, and what is said. The first that fits: the later ones are what the others are too."""
+_OTHER: tuple[bool, _Say] = (False, lambda error: "the connection failed")

@@ -244,6 +244,7 @@ def plan(
     *,
     to: Routes | None = None,
     bearer: Secret | None = None,
+    client: str = "",
     seal: Seal | None = None,
     **request: Any,
 ) -> Plan:
@@ -255,6 +256,7 @@ def plan(
         to or routes(upstream or Spoken()),
         policies or Policies(),
         bearer=bearer,
+        client=client,
         response_id="resp_0",
         created_at=NOW_S,
         seal=seal,

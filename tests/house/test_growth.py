@@ -27,6 +27,7 @@ WHILE_THE_SERVER_RUNS = {
     "penstock.engine.catalog.Catalog._said": "1,000 names of models of each upstream, and 200 characters of each",
     "penstock.engine.drain.Drain._running": "the runs and streams that go on",
     "penstock.engine.drain.Drain._unanswered": "the requests that have no reply yet",
+    "penstock.engine.breaker.Breaker._failures": "breaker_failures, and those of one more client",
     "penstock.engine.routes.Routes._exact": "the names in the configuration",
     "penstock.engine.routes.Routes._listed": "the same names as in the catalog",
     "penstock.engine.routes.Routes._route_of": "1,000 names of at most 200 characters",

@@ -58,8 +58,8 @@ def nobody() -> str:
         return f"http://127.0.0.1:{closed.getsockname()[1]}/v1"
 
 
-def told_by(server: PenstockServer, *, stream: bool) -> str:
-    told = post(server.url, {"model": "m", "input": "Hello?", "stream": stream, "max_output_tokens": 50})
+def told_by(server: PenstockServer, *, stream: bool, said: str = "Hello?") -> str:
+    told = post(server.url, {"model": "m", "input": said, "stream": stream, "max_output_tokens": 50})
     assert (told.status, told.response["status"], told.response["model"]) == (200, "completed", "m")
     return str(told.response["output"][0]["content"][0]["text"])
 
@@ -137,8 +137,8 @@ def test_one_that_fails_rests_and_comes_back(start: Start, first: ScriptedUpstre
     first.add("m", Script((BUSY,), Expect(http=503)))
     limits = {"PENSTOCK_LIMITS_BREAKER_FAILURES": "3", "PENSTOCK_LIMITS_BREAKER_REST_S": "1"}
     server = start(toml=config(first.url, second.url), **limits)
-    for _ in range(6):
-        told_by(server, stream=True)
+    for number in range(6):
+        told_by(server, stream=True, said=f"Hello {number}?")
     assert (len(first.completions), len(second.completions)) == (3, 6)
     assert "upstream first fails and is left alone" in server.log
     first.add("m", ANSWERS)
@@ -154,7 +154,7 @@ def test_when_all_rest_the_client_is_told_when_to_come_back(start: Start, first:
     first.add("m", Script((BUSY,), Expect(http=503)))
     limits = {"PENSTOCK_LIMITS_BREAKER_FAILURES": "2", "PENSTOCK_LIMITS_BREAKER_REST_S": "30"}
     server = start("--upstream", first.url, PENSTOCK_LIMITS_RETRIES_MAX="0", **limits)
-    statuses = [post(server.url, {"model": "m", "input": "Hello?"}).status for _ in range(2)]
+    statuses = [post(server.url, {"model": "m", "input": said}).status for said in ("Hello?", "Hello!")]
     told = post(server.url, {"model": "m", "input": "Hello?"})
     assert [*statuses, told.status] == [503, 503, 503]
     assert "left alone" in told.error["message"]

@@ -55,8 +55,10 @@ BEHAVIOURS = (
     ),
     Behaviour(
         "breakers",
-        f"an upstream that fails {LIMITS.breaker_failures} times in a row",
-        f"left alone for {LIMITS.breaker_rest_s:g} s; 503 with `retry-after` where there is no other",
+        f"an upstream that fails {LIMITS.breaker_failures} requests in a row",
+        f"left alone for {LIMITS.breaker_rest_s:g} s; 503 with `retry-after` where there is no other. A request "
+        "counts once, however often it is tried, and the same one again does not count where it may be to blame "
+        "(5xx, a cut, no answer in time); failures of one API key's requests alone shut out no other key's",
     ),
     Behaviour(
         "relays",

@@ -239,6 +239,16 @@ REQUIREMENTS = (
         "A key that an upstream repeats in an error is in no reply, stream, row or log line.",
         _ATTACKS,
     ),
+    Requirement(
+        "blameless-upstreams",
+        "A request that makes an upstream fail counts once, however often it is tried, and shuts nobody else out.",
+        _ATTACKS,
+    ),
+    Requirement(
+        "plain-faults",
+        "What is wrong with an upstream's connection is told in plain words, and its cause is in the log.",
+        _ATTACKS,
+    ),
     Requirement("owners", "Nobody reads another owner's rows, by any way.", "litellm 15757, 39548, 39534"),
     Requirement("lean-imports", "Importing is quick and does nothing.", "litellm 10018; mangum 341"),
     Requirement(

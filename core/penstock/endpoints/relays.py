@@ -67,6 +67,7 @@ class Relays:
             stream=call.flag("stream"),
             accept=request.headers.get("accept", "*/*"),
             bearer=call.key if route.takes_bearer else None,
+            client=call.owner,
         )
         return await self._send(call, route, parcel)
 
@@ -85,6 +86,7 @@ class Relays:
             stream=bool(asked.stream),
             accept=call.request.headers.get("accept", "*/*"),
             bearer=call.key if route.takes_bearer else None,
+            client=call.owner,
         )
         return await self._send(call, route, parcel)
 

@@ -40,10 +40,11 @@ class AttemptLog:
         level = _level(request, logging.WARNING if is_warning else logging.INFO)
         _log.log(level, "upstream %s refused: %s", self._name, _words(body), extra={"fields": fields})
 
-    def lost(self, request: HttpRequest, problem: str) -> None:
-        """It was not answered."""
+    def lost(self, request: HttpRequest, problem: str, cause: str = "") -> None:
+        """It was not answered. The cause is what the transport's own error says."""
         level = _level(request, logging.WARNING)
-        _log.log(level, "upstream %s failed: %s", self._name, problem, extra={"fields": self._where(request)})
+        fields = {**self._where(request), **({"cause": _words(cause.encode())} if cause else {})}
+        _log.log(level, "upstream %s failed: %s", self._name, problem, extra={"fields": fields})
 
     def _where(self, request: HttpRequest) -> dict[str, str]:
         base = self._base.removesuffix("/v1") if request.beside_v1 else self._base

@@ -244,6 +244,7 @@ class Engine:
             self.routes,
             self._policies,
             bearer=key,
+            client=owner,
             response_id=response_id,
             created_at=ids.now_s(),
             is_stored=self.store is not None and request.store is not False,

@@ -83,6 +83,7 @@ def make_plan(
     policies: Policies,
     *,
     bearer: Secret | None,
+    client: str = "",
     response_id: str,
     created_at: int,
     is_stored: bool = False,
@@ -97,7 +98,6 @@ def make_plan(
     left_out = [] if route.relays else settle_unknown_items(request, context.items, policies.unknown_parameters)
     unhonoured = _unhonoured(request, context, route, is_stored=is_stored, seals=seal is not None)
     options = request.stream_options
-    streams = bool(request.stream or request.background)  # what runs in the background is kept event by event
     turn = Turn(
         model=route.aliases.get(model, model),
         request=request,
@@ -105,8 +105,9 @@ def make_plan(
         offers=offering.offers,
         choice=offering.choice,
         relays=route.relays,
-        stream=streams,
+        stream=_streams(request),
         bearer=bearer if route.takes_bearer else None,
+        client=client,
         extras=extras.forwarded,
     )
     return Plan(
@@ -120,7 +121,7 @@ def make_plan(
         ignored=[*extras.ignored, *left_out, *offering.ignored, *unhonoured],
         mapped=decoded.mapped,
         leading=len(context.leading),
-        stream=streams,
+        stream=_streams(request),
         summarize=_summary(request.reasoning) is not None,
         report_usage=bool(options and options.include_usage),
         obfuscate=bool(options and options.include_obfuscation),
@@ -176,6 +177,11 @@ def _skeleton(
         metadata=request.metadata or {},
         image=msgspec.UNSET if request.image == NULL else _IMAGES_AS_THEY_ARE,
     )
+
+
+def _streams(request: CreateResponse) -> bool:
+    """Whether the upstream is asked for a stream; what runs in the background is kept event by event."""
+    return bool(request.stream or request.background)
 
 
 def _instructions(request: CreateResponse, context: Context) -> str | list[InputItem] | None:

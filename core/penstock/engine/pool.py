@@ -23,7 +23,7 @@ from penstock.secrets import Secret
 from penstock.telemetry import current
 from penstock.wire import Model
 
-from .breaker import Breaker
+from .breaker import Breaker, Failure
 
 _log = logging.getLogger("penstock.pool")
 
@@ -31,10 +31,10 @@ T = TypeVar("T")
 Asked = TypeVar("Asked", Turn, Parcel)
 
 
-_TELL: dict[Health, Callable[[Breaker, int], None]] = {
-    "well": Breaker.answered,
+_TELL: dict[Health, Callable[[Breaker, int, Failure], None]] = {
+    "well": lambda breaker, ticket, _: breaker.answered(ticket),
     "sick": Breaker.failed,
-    "unknown": Breaker.dropped,
+    "unknown": lambda breaker, ticket, _: breaker.dropped(ticket),
 }
 
 
@@ -71,14 +71,18 @@ class Pool:
     async def open(self, turn: Turn) -> Deltas:
         """Begin the turn where it is taken. Raises `ApiError`."""
         return await self._persist(
-            lambda member, head_s: member.upstream.open(member.address(turn, head_s)), stream=turn.stream
+            lambda member, head_s: member.upstream.open(member.address(turn, head_s)),
+            stream=turn.stream,
+            client=turn.client,
         )
 
     async def relay(self, parcel: Parcel) -> HttpReply:
         """The reply of who takes the parcel; where nobody does, what the last one said. Raises `ApiError`."""
         try:
             return await self._persist(
-                lambda member, head_s: member.upstream.relay(member.address(parcel, head_s)), stream=parcel.stream
+                lambda member, head_s: member.upstream.relay(member.address(parcel, head_s)),
+                stream=parcel.stream,
+                client=parcel.client,
             )
         except NotTaken as refusal:
             if refusal.reply is None:
@@ -94,7 +98,9 @@ class Pool:
     async def count_tokens(self, turn: Turn) -> int | None:
         """The tokens of a turn's input, by the first that counts. Raises `ApiError`."""
         return await self._persist(
-            lambda member, _: member.upstream.count_tokens(member.address(turn, None)), stream=True
+            lambda member, _: member.upstream.count_tokens(member.address(turn, None)),
+            stream=True,
+            client=turn.client,
         )
 
     async def context_tokens(self, model: str, bearer: Secret | None) -> int | None:
@@ -107,28 +113,36 @@ class Pool:
         for member in self._members:
             await member.upstream.aclose()
 
-    async def _persist(self, ask: Ask[T], *, stream: bool) -> T:
+    async def _persist(self, ask: Ask[T], *, stream: bool, client: str = "") -> T:
         """What the first gives that takes it. Who may take it later is asked again, once all others were."""
         queue = deque((member, 0) for member in self._in_order())
         attempts = 0
         refusals: list[NotTaken] = []
+        failure = Failure(client, object())
         while queue and attempts < self._limits.attempts_max:
             member, tries = queue.popleft()
-            ticket = member.breaker.admit()
+            ticket = member.breaker.admit(client)
             if ticket is None:
                 continue
             attempts += 1
-            has_others = attempts < self._limits.attempts_max and any(each.breaker.wait_s == 0 for each, _ in queue)
+            others = queue if attempts < self._limits.attempts_max else ()
+            has_others = any(each.breaker.wait_s(client) == 0 for each, _ in others)
+            head_s = self._head_s(stream) if has_others else None
             try:
-                return await self._attempt(ask, member, ticket, tries, self._head_s(stream) if has_others else None)
+                return await self._attempt(ask, member, ticket, tries, head_s, failure)
             except NotTaken as error:
                 refusals = [untraced(error)]
                 if error.again and tries < self._limits.retries_max:
                     queue.append((member, tries + 1))
-        raise refusals.pop() if refusals else self._at_rest()  # a frame that still has what it raises is a cycle
+        raise refusals.pop() if refusals else self._at_rest(client)  # a frame that still has what it raises is a cycle
 
-    async def _attempt(self, ask: Ask[T], member: Member, ticket: int, tries: int, head_s: float | None) -> T:
-        """Ask once, after a wait where it was asked before, and tell the breaker how that went."""
+    async def _attempt(
+        self, ask: Ask[T], member: Member, ticket: int, tries: int, head_s: float | None, failure: Failure
+    ) -> T:
+        """Ask once, after a wait where it was asked before, and tell the breaker how that went.
+
+        `failure` is what this would be if the upstream fails for a reason that is in no request.
+        """
         record = current()
         record.upstream = member.breaker.name
         record.attempts += 1
@@ -137,7 +151,9 @@ class Pool:
                 await asyncio.sleep(self._backoff_s(tries))
             answer = await ask(member, head_s)
         except Refused as refusal:
-            _TELL[refusal.health](member.breaker, ticket)
+            if refusal.provoked_by is not None:
+                failure = failure._replace(request=refusal.provoked_by)
+            _TELL[refusal.health](member.breaker, ticket, failure)
             raise
         except BaseException:
             member.breaker.dropped(ticket)
@@ -174,6 +190,6 @@ class Pool:
         """Twice as long each time, give or take half, so that many who failed at once do not return at once."""
         return self._limits.retry_backoff_s * 2.0 ** (tries - 1) * self._chance.uniform(0.5, 1.5)
 
-    def _at_rest(self) -> ApiError:
-        wait_s = min(member.breaker.wait_s for member in self._members)
+    def _at_rest(self, client: str) -> ApiError:
+        wait_s = min(member.breaker.wait_s(client) for member in self._members)
         return unavailable("The upstream has failed too often in a row, and is left alone for a moment.", wait_s)

@@ -186,15 +186,17 @@ class RemoteUpstream:
                 reply = await self._transport.send(request)
                 if not 200 <= reply.status <= 599:
                     await reply.aclose()
-                    raise TransportError(f"it answered with status {reply.status}, which ends no request")
+                    problem = f"it answered with status {reply.status}, which ends no request"
+                    raise TransportError(problem, was_connected=True)
                 return reply if 200 <= reply.status < 300 else mask().reply(reply)
         except TransportError as error:
-            self._attempts.lost(request, str(error))
-            raise NotTaken(_unreachable(error), "sick", again=not error.timed_out) from None
+            self._attempts.lost(request, str(error), mask().text(error.cause))
+            lost = NotTaken(_unreachable(error), "sick", again=not error.timed_out)
+            raise (_provoked(lost, request) if error.was_connected else lost) from None
         except TimeoutError:
             self._attempts.lost(request, f"no answer within {request.head_s:g} s")
             late = upstream_failed(f"The upstream did not answer within {request.head_s:g} s.", status=504)
-            raise NotTaken(late, "sick", again=False) from None
+            raise _provoked(NotTaken(late, "sick", again=False), request) from None
 
     async def _peeked(self, request: HttpRequest, reply: HttpReply) -> HttpReply:
         """A refusal that is passed on as it is, and logged by its beginning. Raises `NotTaken`."""
@@ -202,7 +204,7 @@ class RemoteUpstream:
             first = await anext(aiter(reply), b"")
         except TransportError as error:
             await reply.aclose()
-            raise NotTaken(_unreachable(error), "sick", again=False) from None
+            raise _provoked(NotTaken(_unreachable(error), "sick", again=False), request) from None
         self._attempts.refused(request, reply.status, first)
         return PeekedReply(reply, first)
 
@@ -222,7 +224,8 @@ class RemoteUpstream:
         kept = None if reply.status in _KEY_REFUSED else KeptReply(reply.status, reply.headers, body)
         health = _HEALTH.get(reply.status, "well")
         again = reply.status in _TRY_AGAIN
-        return NotTaken(error, health, again=again, reply=kept, upstream_status=reply.status)
+        refusal = NotTaken(error, health, again=again, reply=kept, upstream_status=reply.status)
+        return _provoked(refusal, request)
 
     def _mask_for(self, bearer: Secret | None, turn: Turn | None = None) -> Mask:
         """What hides all that went with a request and is secret. It is made when there is something to be hidden."""
@@ -367,4 +370,11 @@ async def _read(reply: HttpReply, bytes_max: int) -> bytes:
 
 
 def _unreachable(error: TransportError) -> ApiError:
-    return upstream_failed(f"The upstream cannot be reached: {error}", status=504 if error.timed_out else 502)
+    what = "did not answer" if error.was_connected else "cannot be reached"
+    return upstream_failed(f"The upstream {what}: {error}", status=504 if error.timed_out else 502)
+
+
+def _provoked(refusal: NotTaken, request: HttpRequest) -> NotTaken:
+    """The refusal of a request that may be what made the upstream fail."""
+    refusal.provoked_by = hash((request.method, request.path, request.body))
+    return refusal

@@ -50,6 +50,8 @@ class Turn(msgspec.Struct, kw_only=True):
     """Parameters that nobody here knows, to be forwarded as they are."""
     head_s: float | None = None
     """How long the head of the reply may take, where another upstream could be asked instead."""
+    client: str = ""
+    """Whose turn it is. It is told to nobody."""
 
 
 class Parcel(msgspec.Struct, kw_only=True):
@@ -68,6 +70,8 @@ class Parcel(msgspec.Struct, kw_only=True):
     bearer: Secret | None = None
     """As in a turn."""
     head_s: float | None = None
+    """As in a turn."""
+    client: str = ""
     """As in a turn."""
 
 
@@ -98,11 +102,17 @@ class HttpReply(Protocol):
 
 
 class TransportError(Exception):
-    """The bytes could not be had: no connection, a broken one, or none within the time allowed."""
+    """The bytes could not be had: no connection, a broken one, or none within the time allowed.
 
-    def __init__(self, message: str, *, timed_out: bool = False) -> None:
+    The message is for clients: plain words without an address. `cause` is for the log.
+    """
+
+    def __init__(self, message: str, *, timed_out: bool = False, was_connected: bool = False, cause: str = "") -> None:
         super().__init__(message)
         self.timed_out = timed_out
+        self.was_connected = was_connected
+        """Whether there was a connection, so that the request may be what has ended it."""
+        self.cause = cause
 
 
 Health: TypeAlias = Literal["well", "sick", "unknown"]
@@ -127,6 +137,8 @@ class Refused(ApiError):
         self.health = health
         self.upstream_status = upstream_status
         """The status with which the upstream answered, if it did."""
+        self.provoked_by: int | None = None
+        """What tells the request from others, where it may be what makes the upstream fail."""
 
 
 class NotTaken(Refused):

@@ -20,6 +20,7 @@ from penstock.limits import Limits
 from penstock.ports import HttpReply, HttpRequest, NotTaken, TransportError
 from penstock.secrets import Secret
 from penstock.service import Service
+from requirements import shows
 
 T = TypeVar("T")
 
@@ -333,15 +334,55 @@ def test_any_answer_is_a_sign_of_life_but_a_500(between: int, opens: bool) -> No
 
 def test_where_all_are_left_alone_the_client_is_told_when_to_come_back() -> None:
     several = Several(REFUSED, status(503), limits=TWO)
-    for _ in range(2):
+    for said in ("one", "two"):
         with pytest.raises(ApiError):
-            go(several.answer())
+            go(several.answer(input=said))
     several.now_s += 4
     with pytest.raises(ApiError) as caught:
         go(several.answer())
     assert (caught.value.status, dict(caught.value.headers())["retry-after"]) == (503, "6")
     assert "left alone" in caught.value.message
     assert several.asked == [2, 2]
+
+
+CUT = TransportError("it closed the connection", was_connected=True)
+PROVOKED: dict[str, Any] = {"a cut": CUT, "503": status(503), "502": status(502), "504": status(504)}
+FIVE = Limits(retry_backoff_s=1e-9)
+
+
+@shows("blameless-upstreams")
+@pytest.mark.parametrize("reply", PROVOKED.values(), ids=PROVOKED)
+def test_what_one_request_may_have_provoked_shuts_nobody_out(reply: Any) -> None:
+    """Each is tried three times, and sent again and again."""
+    several = Several([reply] * 24 + [good()], limits=FIVE)
+    for said in ["one", "two", "three", "four"] * 2:
+        with pytest.raises(ApiError, match=r"closed the connection|failed with status"):
+            go(several.answer(input=said, client="a"))
+    assert several.asked == [24]
+    assert go(several.answer(client="b")) == "Hi"
+
+
+@shows("blameless-upstreams")
+def test_requests_of_one_client_that_fail_shut_out_no_other() -> None:
+    several = Several([*[CUT] * 13, good()], limits=FIVE)  # the fifth one is tried once: then it is left alone
+    for said in range(5):
+        with pytest.raises(ApiError, match="closed the connection"):
+            go(several.answer(input=str(said), client="a"))
+    with pytest.raises(ApiError, match="left alone"):
+        go(several.answer(client="a"))
+    assert go(several.answer(client="b")) == "Hi"
+    assert go(several.answer(client="a")) == "Hi"
+
+
+@shows("breakers")
+def test_an_upstream_that_fails_several_clients_is_left_alone_by_all() -> None:
+    several = Several([CUT], limits=FIVE)
+    for said in range(5):
+        with pytest.raises(ApiError, match="closed the connection"):
+            go(several.answer(input=str(said), client="ab"[said % 2]))
+    for client in "abc":
+        with pytest.raises(ApiError, match="left alone"):
+            go(several.answer(client=client))
 
 
 def test_a_breaker_is_the_upstreams_and_not_the_models() -> None:

@@ -1,0 +1,203 @@
+"""Connections to an upstream that fail in every way: plain words for the client, the cause for the log."""
+
+from __future__ import annotations
+
+import re
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from live.conftest import Start
+from requirements import shows
+from support.certificates import Authority
+from support.server import PenstockServer
+from support.told import Told, post
+from support.upstream import ScriptedUpstream
+
+Speak = Callable[[socket.socket], Any]
+KEY = "sk-canary-0123456789abcdef"
+CLASS_NAMES = re.compile(r"[A-Za-z]+Error|Errno|\bssl:|0x|\[|<|://127")
+
+
+class Odd:
+    """A server that does one thing with each connection; its requests are not read further than their heads."""
+
+    def __init__(self, speak: Speak, *, reads: bool = True) -> None:
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listening.getsockname()[1]
+        self.speak = speak
+        self.reads = reads
+        self.accepted = 0
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self.listening.accept()
+                self.accepted += 1
+                with connection, suppress(OSError):
+                    connection.settimeout(5)
+                    data = connection.recv(65_536) if self.reads else b""
+                    while self.reads and b"\r\n\r\n" not in data and not data.startswith(b"\x16"):
+                        data += connection.recv(65_536)
+                    self.speak(connection)
+
+    def __enter__(self) -> Odd:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.listening.close()
+
+
+def reset(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def says(data: bytes) -> Speak:
+    return lambda connection: connection.sendall(data)
+
+
+def nothing(connection: socket.socket) -> None:
+    """It hangs up."""
+
+
+ANSWER = b'{"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]}'
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
+CLOSED, NO_HTTP = "did not answer: it closed the connection", "did not answer: what it sent is not HTTP"
+ODD: dict[str, tuple[Speak, str, str]] = {
+    "closed": (nothing, "http", CLOSED),
+    "reset": (reset, "http", CLOSED),
+    "half a head": (says(b"HTTP/1.1 200 OK\r\ncontent-"), "http", CLOSED),
+    "not HTTP": (says(b"220 smtp.example ESMTP\r\n\r\n"), "http", NO_HTTP),
+    "an alert of TLS": (
+        says(b"\x15\x03\x01\x00\x02\x02\x46"),
+        "http",
+        "did not answer: it speaks TLS; is its URL https:",
+    ),
+    "half a body": (says(HEAD + b"content-length: 99\r\n\r\n{"), "http", "reply was cut: it closed the connection"),
+    "no gzip": (
+        says(HEAD + b"content-encoding: gzip\r\ncontent-length: 3\r\n\r\nabc"),
+        "http",
+        "not of the content-encoding",
+    ),
+    "no TLS": (
+        says(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+        "https",
+        "cannot be reached: it does not speak TLS; is its URL http:",
+    ),
+    "TLS that ends": (nothing, "https", "The upstream "),
+}
+
+
+def serve(start: Start, url: str, more: str = "") -> PenstockServer:
+    return start(
+        toml=f'[[upstreams]]\nname = "odd"\nurl = "{url}"\nkey = "{KEY}"\n{more}', PENSTOCK_LIMITS_RETRIES_MAX="0"
+    )
+
+
+def asked(server: PenstockServer, path: str = "/responses") -> Told:
+    return post(server.url, {"model": "m", "input": "Hello?"} if path == "/responses" else {"model": "m"}, path)
+
+
+def assert_plain(server: PenstockServer, told: Told, words: str, port: int) -> None:
+    message = told.error["message"]
+    assert told.status in (502, 504)
+    assert words in message
+    assert not CLASS_NAMES.search(message), message
+    assert str(port) not in message
+    assert KEY not in server.log
+    assert "Traceback" not in server.log
+
+
+@shows("plain-faults")
+@pytest.mark.parametrize(("speak", "scheme", "words"), ODD.values(), ids=ODD)
+def test_whatever_happens_is_said_in_plain_words(start: Start, speak: Speak, scheme: str, words: str) -> None:
+    with Odd(speak) as odd:
+        server = serve(start, f"{scheme}://127.0.0.1:{odd.port}/v1")
+        assert_plain(server, asked(server), words, odd.port)
+
+
+@shows("plain-faults")
+def test_a_name_that_there_is_not(start: Start) -> None:
+    server = serve(start, "http://no-such-host.invalid:4711/v1")
+    assert_plain(server, asked(server), "cannot be reached: its host name cannot be resolved", 4711)
+    assert "no-such-host.invalid:4711" in server.log
+    assert "ClientConnectorDNSError" in server.log
+
+
+@shows("plain-faults")
+def test_nobody_listens_there(start: Start) -> None:
+    with Odd(nothing) as odd:
+        port = odd.port
+    server = serve(start, f"http://127.0.0.1:{port}/v1")
+    assert_plain(server, asked(server), "cannot be reached: connection refused", port)
+    assert f"http://127.0.0.1:{port}/v1/chat/completions" in server.log
+    assert "ClientConnectorError" in server.log
+
+
+@shows("plain-faults")
+def test_plain_words_to_a_port_of_tls(start: Start, tmp_path: Any) -> None:
+    with ScriptedUpstream({}, Authority(tmp_path, "ours").server()) as secure:
+        server = serve(start, secure.url.replace("https", "http"))
+        assert_plain(server, asked(server), "The upstream did not answer: it ", secure.port)
+
+
+@shows("plain-faults")
+def test_a_certificate_that_nobody_trusts(start: Start, tmp_path: Any) -> None:
+    with ScriptedUpstream({}, Authority(tmp_path, "ours").server()) as secure:
+        server = serve(start, secure.url)
+        assert_plain(server, asked(server), "cannot be reached: its certificate is not trusted", secure.port)
+
+
+@shows("plain-faults")
+@pytest.mark.parametrize("path", ["/responses", "/chat/completions"])
+def test_it_takes_no_connection_in_time(start: Start, path: str) -> None:
+    """Its queue is full, and nobody takes anything out of it."""
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        port = deaf.getsockname()[1]
+        waiting = [socket.socket() for _ in range(3)]
+        for each in waiting:
+            each.setblocking(False)
+            each.connect_ex(("127.0.0.1", port))
+        server = start(
+            toml=f'[[upstreams]]\nname = "deaf"\nurl = "http://127.0.0.1:{port}/v1"\n',
+            PENSTOCK_LIMITS_CONNECT_S="0.3",
+            PENSTOCK_LIMITS_RETRIES_MAX="0",
+        )
+        told = asked(server, path)
+        for each in waiting:
+            each.close()
+    assert told.status == 504
+    assert_plain(server, told, "cannot be reached: no connection in time", port)
+
+
+@shows("blameless-upstreams")
+def test_requests_that_make_an_upstream_hang_up_shut_nobody_out(start: Start) -> None:
+    """With every retry they do so; one of another client is answered, and so are those that come after it."""
+
+    def speak(connection: socket.socket) -> None:
+        if is_well:
+            connection.sendall(HEAD + b"content-length: %d\r\n\r\n" % len(ANSWER) + ANSWER)
+
+    with Odd(speak) as odd:
+        is_well = False
+        toml = f'[[upstreams]]\nname = "up"\nurl = "http://127.0.0.1:{odd.port}/v1"\n'
+        server = start(toml=toml, PENSTOCK_API_KEYS="sk-a,sk-b", PENSTOCK_LIMITS_BREAKER_FAILURES="3")
+        ask = {"model": "m", "input": "Hello?"}
+        for _ in range(3):
+            told = post(server.url, ask, authorization="Bearer sk-a")
+            assert told.error["message"] == "The upstream did not answer: it closed the connection"
+        assert "left alone" not in server.log
+        for said in ("one", "two"):
+            post(server.url, ask | {"input": said}, authorization="Bearer sk-a")
+        assert "left alone" in post(server.url, ask, authorization="Bearer sk-a").error["message"]
+        is_well = True
+        for key in ("sk-b", "sk-a"):
+            assert post(server.url, ask, authorization=f"Bearer {key}").response["status"] == "completed"
