@@ -57,7 +57,7 @@ class FinishReasons:
 
         `native` is what a provider said to a gateway, which may have made "stop" of it.
         """
-        said = [name for name in (reason, native) if name and _plain(name) not in _NOT_YET]
+        said = [name for name in (reason, native) if name and self._is_end(name)]
         if not said:
             return None
         endings = [(name, self._ending(name)) for name in said]
@@ -66,8 +66,11 @@ class FinishReasons:
             raise upstream_failed(f"The upstream met an error while it was answering: {name[:_REASON_CHARS_MAX]}.")
         return Finish(None if ending == "completed" else ending)
 
+    def _is_end(self, reason: str) -> bool:
+        return reason in self._meanings or _plain(reason) not in _NOT_YET
+
     def _ending(self, reason: str) -> Ending:
-        ending = self._meanings.get(_plain(reason))
+        ending = self._meanings.get(reason) or self._meanings.get(_plain(reason))
         if ending is None:
             self._unknown.log("finish reason", reason, "is not known: the answer counts as whole")
         return ending or "completed"

@@ -102,8 +102,13 @@ def _reasoning(read: ReadUsage) -> int:
 
 def _first(*counts: int | None) -> int | None:
     """The first count that is one; a zero only where nothing else is known."""
-    known = [count for count in counts if _count(count) is not None]
-    return next((count for count in known if count), known[0] if known else None)
+    first = None
+    for count in counts:
+        if count is not None and 0 <= count < _COUNT_MAX:
+            if count:
+                return count
+            first = 0
+    return first
 
 
 def _count(told: int | None) -> int | None:
