@@ -179,7 +179,7 @@ class Service:
 
     def _recorded(self, record: AccessRecord, reply: Reply) -> Reply:
         """The reply, whose record is complete now or, of a stream, when it has ended."""
-        if isinstance(reply.body, bytes | None):
+        if reply.body is None or isinstance(reply.body, bytes):
             self._recorder.end(record, reply.status)
             return reply
         stream = RecordedStream(reply.body, partial(self._recorder.end, record, reply.status))
