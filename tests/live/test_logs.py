@@ -98,6 +98,7 @@ def test_a_stream_is_told_by_how_it_ended(logging_server: PenstockServer, model:
     assert send(logging_server, {"model": model, "stream": True}, f"ended-{model}") == 200
     told = access(logging_server, f"ended-{model}")
     assert (told["status"], told["response"]) == (200, ended)
+    assert told.get("error") == ("server_error" if ended == "failed" else None)
 
 
 @shows("access-lines")
@@ -179,6 +180,23 @@ def test_a_background_run_has_its_line(logging_server: PenstockServer, model: st
     assert "first_event_ms" in told
     followed = ask(logging_server.url, "GET", f"/responses/{told['response_id']}?stream=true")
     assert access(logging_server, followed.headers["x-request-id"], "GET")["response"] == ended
+
+
+@shows("access-lines")
+def test_a_follower_that_ends_by_an_error_is_no_plain_success(
+    logging_server: PenstockServer, upstream: ScriptedUpstream
+) -> None:
+    started = post(logging_server.url, {"model": "hang_midway", "input": "Hi", "background": True}).json()
+    upstream.completion()
+    with Connection(logging_server.url) as connection:
+        connection.send("GET", f"/responses/{started['id']}?stream=true", headers={"x-request-id": "following"})
+        _, headers = connection.head()
+        pieces = connection.writes(headers)
+        next(pieces)
+        assert ask(logging_server.url, "DELETE", f"/responses/{started['id']}").status == 200
+        list(pieces)
+    told = access(logging_server, "following", "GET")
+    assert (told["status"], told["error"]) == (200, "response_deleted")
 
 
 @shows("access-lines")

@@ -45,6 +45,7 @@ def _facts(record: AccessRecord) -> dict[str, Any]:
         "path": record.path[:_CHARS_MAX],
         "status": record.status,
         "response": record.response_status,
+        "error": record.failure.code if record.failure else "",
         "model": record.model[:_CHARS_MAX],
         "upstream": record.upstream,
         "attempts": record.attempts if record.attempts > 1 else None,
