@@ -15,7 +15,8 @@ from penstock.wire import InputItem
 
 from . import CALLS, OUTPUTS
 
-SEPARATE = CALLS.keys() ^ OUTPUTS.keys()
+_CALLS = {kind: read for kind, read in CALLS.items() if kind not in OUTPUTS}
+_OUTPUTS = {kind: read for kind, read in OUTPUTS.items() if kind not in CALLS}
 """Calls and outputs that are items of their own. An item that is both needs no partner."""
 
 
@@ -41,12 +42,13 @@ def pair(items: Sequence[InputItem]) -> Pairs:
     calls: dict[str, int] = {}
     outputs: dict[str, int] = {}
     for place, item in enumerate(items):
-        kind = type(item)
-        if kind not in SEPARATE:
+        if read_call := _CALLS.get(type(item)):
+            known = calls.setdefault(read_call(item).call_id, place)
+        elif read_output := _OUTPUTS.get(type(item)):
+            known = outputs.setdefault(read_output(item).call_id, place)
+        else:
             continue
-        read = CALLS.get(kind) or OUTPUTS[kind]
-        by_id = calls if kind in CALLS else outputs
-        if by_id.setdefault(read(item).call_id, place) != place:
+        if known != place:
             return _pair_repeated(items)
     output_of = {place: outputs[call_id] for call_id, place in calls.items() if call_id in outputs}
     if len(calls) == len(outputs) == len(output_of):
@@ -60,12 +62,12 @@ def _pair_repeated(items: Sequence[InputItem]) -> Pairs:
     """The pairs of items of which several have one id."""
     pairing = _Pairing()
     for place, item in enumerate(items):
-        if type(item) not in SEPARATE:
-            pairing.is_beside_call = False
-        elif read_call := CALLS.get(type(item)):
+        if read_call := _CALLS.get(type(item)):
             pairing.call(place, read_call(item).call_id)
+        elif read_output := _OUTPUTS.get(type(item)):
+            pairing.output(place, read_output(item).call_id)
         else:
-            pairing.output(place, OUTPUTS[type(item)](item).call_id)
+            pairing.is_beside_call = False
     return pairing.close()
 
 

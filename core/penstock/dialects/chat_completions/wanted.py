@@ -37,8 +37,7 @@ def find_wanted(items: Sequence[InputItem], origin: str | None) -> Wanted:
     """What the upstream `origin` wants back of these items. What others want stays here, and None wants nothing."""
     wanted = Wanted()
     for place, item in enumerate(items):
-        returned = carried(item) if item.unknown else None
-        if returned is not None and returned.origin == origin:
+        if item.unknown and (returned := carried(item)) and returned.origin == origin:
             _find_turn(items, place, returned, wanted)
     return wanted
 
