@@ -49,6 +49,8 @@ _ANSWERS = frozenset(("text", "calls", "refusal", "images"))
 """What a client sees of an answer, apart from its thoughts."""
 _UNSHOWN_MAX = 10
 """How many types of parts a note names."""
+_KIND_CHARS_MAX = 100
+"""How much of each."""
 
 
 class MessageReader:
@@ -115,7 +117,7 @@ class MessageReader:
         """What was held back, and a note of what could not be shown where nothing else answers."""
         out = self._think.close() if self._think else []
         if self._unshown and not self._told() & _ANSWERS:
-            kinds = ", ".join(list(self._unshown)[:_UNSHOWN_MAX])
+            kinds = ", ".join(self._unshown)
             out.append(TextDelta(f"[The model answered with what cannot be shown here: {kinds}]"))
         return [*out, *self._extras.close()]
 
@@ -157,7 +159,8 @@ class MessageReader:
     def _add(self, shown: Delta | Unshown, out: list[Delta]) -> None:
         """Tell what is no plain text."""
         if isinstance(shown, Unshown):
-            self._unshown[shown.kind] = None
+            if len(self._unshown) < _UNSHOWN_MAX:
+                self._unshown[shown.kind[:_KIND_CHARS_MAX]] = None
             self._unknown.log("content part", shown.kind, "has no place in a Response")
             return
         self._others.add(_THINGS[type(shown)])

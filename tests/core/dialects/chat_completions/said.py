@@ -16,8 +16,8 @@ EVENT_BYTES_MAX = 10_000
 STOP = Finish()
 
 
-def decode(*pieces: bytes, inline_think: bool = False) -> list[Delta]:
-    decoder = ChatDecoder(inline_think=inline_think, event_bytes_max=EVENT_BYTES_MAX)
+def decode(*pieces: bytes, inline_think: bool = False, event_bytes_max: int = EVENT_BYTES_MAX) -> list[Delta]:
+    decoder = ChatDecoder(inline_think=inline_think, event_bytes_max=event_bytes_max)
     return [delta for piece in pieces for delta in decoder.feed(piece)] + decoder.close()
 
 

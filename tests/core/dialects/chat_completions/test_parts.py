@@ -135,6 +135,13 @@ def test_media_are_told_or_named(message: Json, deltas: list[Delta]) -> None:
         assert decode(*bytewise(said)) == [*deltas, STOP]
 
 
+def test_a_note_of_unknown_parts_is_short() -> None:
+    parts = [{"type": f"{number} " + "x" * 1_000} for number in range(1_000)]
+    note = decode(whole({"content": parts}), event_bytes_max=10_000_000)[0]
+    assert isinstance(note, TextDelta)
+    assert len(note.text) < 1_200
+
+
 @shows("media-in-answers")
 def test_an_unknown_part_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
