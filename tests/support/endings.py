@@ -198,6 +198,15 @@ def _no_json(place: Place) -> None:
     assert place.answer(json.dumps(place.body("text")).encode()[:-1]).status == 400
 
 
+@ending("a request in chunks")
+def _chunks(place: Place) -> None:
+    body = json.dumps(place.body("text")).encode()
+    with Connection(place.server.url) as connection:
+        connection.send("POST", "/responses", headers=HEADERS | {"content-length": "", "transfer-encoding": "chunked"})
+        connection.socket.sendall(b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
+        assert connection.answer().status == 200
+
+
 @ending("401")
 def _unknown_key(place: Place) -> None:
     assert place.answer(place.body("text"), authorization="Bearer sk-other").status == 401

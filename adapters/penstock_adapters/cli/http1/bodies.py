@@ -6,6 +6,8 @@ Pure: bytes in, bytes out. Of two ways to read a message it takes neither: such 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import TypeAlias
 
 from penstock.errors import ApiError, invalid
 
@@ -43,7 +45,7 @@ class ChunkedBody:
         self._extras_bytes = 0
         self._line = b""
         self._left = 0
-        self._take = self._size
+        self._take: _Take = ChunkedBody._size  # no method of this one, which would be a reference cycle
         self.is_done = False
 
     def feed(self, data: bytes, start: int) -> tuple[bytes, int]:
@@ -74,7 +76,7 @@ class ChunkedBody:
             line, self._line = self._line, b""
             if not line.endswith(b"\r\n"):
                 raise _malformed("a line ends without CR")
-            self._take(line[:-2])
+            self._take(self, line[:-2])
         return stop
 
     def _size(self, line: bytes) -> None:
@@ -83,12 +85,12 @@ class ChunkedBody:
             raise _malformed("the size of a chunk is no hexadecimal number")
         self._count(len(line) - size.end())
         self._left = int(size[0], 16)
-        self._take = self._end_of_chunk if self._left else self._trailer
+        self._take = ChunkedBody._end_of_chunk if self._left else ChunkedBody._trailer
 
     def _end_of_chunk(self, line: bytes) -> None:
         if line:
             raise _malformed("a chunk is longer than its size")
-        self._take = self._size
+        self._take = ChunkedBody._size
 
     def _trailer(self, line: bytes) -> None:
         if not line:
@@ -101,6 +103,10 @@ class ChunkedBody:
         self._extras_bytes += size
         if self._extras_bytes > self._extras_bytes_max:
             raise too_large("Trailers and chunk extensions", self._extras_bytes_max)
+
+
+_Take: TypeAlias = Callable[[ChunkedBody, bytes], None]
+"""What the next line means."""
 
 
 def _malformed(problem: str) -> ApiError:
