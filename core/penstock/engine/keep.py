@@ -55,7 +55,7 @@ from penstock.wire import (
     WebSearchCall,
 )
 
-from .redaction import redacted
+from .redaction import redacted, redacted_unknown
 from .resolve import Context
 
 
@@ -184,7 +184,7 @@ def stored_input(item: InputItem, new_id: NewId) -> StoredItem:
     if lengthen := _LONG_FORMS.get(type(item)):
         item = lengthen(item)
     if isinstance(item, UnknownItem):  # whether it has a status is its own affair
-        return StoredItem(item_id, encode(replace(item, id=item_id)))
+        return StoredItem(item_id, encode(replace(redacted_unknown(item), id=item_id)))
     if "status" in item.__struct_fields__:
         item = replace(item, status=item.status or "completed")  # type: ignore[union-attr]
     return StoredItem(item_id, encode(replace(item, id=item_id)))

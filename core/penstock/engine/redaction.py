@@ -21,6 +21,7 @@ from penstock.wire import (
     ShellTool,
     Tool,
     Unknown,
+    UnknownItem,
 )
 
 Hide: TypeAlias = Callable[[str, str], str]
@@ -46,8 +47,13 @@ def redacted(tools: Sequence[Tool]) -> list[Tool]:
     return [_hidden(tool, "", lambda place, text: REDACTED) for tool in tools]
 
 
+def redacted_unknown(item: UnknownItem) -> UnknownItem:
+    """An item of no known type, as it is stored."""
+    return replace(item, unknown=Unknown(_fields(item.unknown.fields, "", lambda place, text: REDACTED)))
+
+
 def secrets_of(request: CreateResponse, unknown: Mapping[str, msgspec.Raw]) -> list[Held]:
-    """The secrets of a request: of its tools, of those that its input brings, and of parameters that nobody knows."""
+    """The secrets of a request: of its tools, of those that its input brings, and of what nobody knows in it."""
     held: list[Held] = []
 
     def find(place: str, text: str) -> str:
@@ -58,6 +64,9 @@ def secrets_of(request: CreateResponse, unknown: Mapping[str, msgspec.Raw]) -> l
     for place, tools in _places(request):
         for index, tool in enumerate(tools):
             _hidden(tool, f"{place}[{index}].", find)
+    for index, item in enumerate(request.input if isinstance(request.input, list) else ()):
+        if isinstance(item, UnknownItem):
+            _fields(item.unknown.fields, f"input[{index}].", find)
     _fields(unknown, "", find)
     return held
 

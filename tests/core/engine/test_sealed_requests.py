@@ -53,6 +53,7 @@ HOLDS: dict[str, tuple[Json, str]] = {
         {"input": [FOUND | {"tools": [MCP | {"headers": {"a": "tok-1"}}]}]},
         "input[0].tools[0].headers",
     ),
+    "an item that nobody knows": ({"input": [{"type": "new", "token": "tok-1"}]}, "input[0].token"),
     "a parameter that nobody knows": ({"api_key": "tok-1"}, "api_key"),
 }
 HOLDS_NONE: dict[str, Json] = {
