@@ -38,10 +38,13 @@ MakeSealer = Callable[[Sequence[bytes]], Sealer]
 def _sqlite(url: str) -> Store:
     from penstock.stores.sqlite import SqliteStore
 
-    path = url.removeprefix("sqlite://").removeprefix("/")
-    if not path:
-        raise SettingsError("store", "sqlite:// wants a path: sqlite:///relative/file or sqlite:////absolute/file")
-    return SqliteStore(path)
+    rest = url.removeprefix("sqlite://")
+    forms = "sqlite:///relative/file or sqlite:////absolute/file"
+    if rest and not rest.startswith("/"):
+        raise SettingsError("store", f"after sqlite:// comes a slash: {forms}; did you mean sqlite:///{rest}?")
+    if rest in ("", "/"):
+        raise SettingsError("store", f"sqlite:// wants a path: {forms}")
+    return SqliteStore(rest.removeprefix("/"))
 
 
 def _memory(url: str) -> Store:

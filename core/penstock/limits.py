@@ -90,6 +90,11 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     writer_lock_s: Seconds = 30.0
     """How long a conversation waits for a writer that no longer tells that it lives."""
 
+    store_check_s: Seconds = 2.0
+    """How long `/readyz` waits for the store to show that it works."""
+    store_check_fresh_s: Seconds = 2.0
+    """How long the answer of such a check holds, whoever asks."""
+
     background_runs_max: Count = 100
     """Background responses that one process works on at a time."""
     background_queue_max: Count = 1_000

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from functools import partial
 from typing import NoReturn, TypeAlias
 
@@ -47,6 +47,8 @@ _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 _OPEN = ("/", "/health", "/healthz", "/readyz", "/openapi.json")
 """What is answered without a key."""
+_OF_THE_STORE = ("/responses/*", "/conversations")
+"""How the patterns of paths begin that are answered from the store, but for those that name a model."""
 _NO_IDS = ("/responses/input_tokens", "/chat/completions")
 """Paths that stand where an id might, and are words."""
 _BY_MODEL = ("/responses", "/responses/compact", "/responses/input_tokens")
@@ -143,8 +145,11 @@ class Service:
                         yield event
 
     async def look_around(self) -> list[Said]:
-        """Ask the upstreams what they serve. The log tells of those that do not say it."""
-        return await self._engine.catalog.ask_all()
+        """Open the store, and ask the upstreams what they serve. The log names what does not answer."""
+        asked = asyncio.ensure_future(self._engine.catalog.ask_all())
+        with suppress(ApiError):
+            await self._engine.open_store()
+        return await asked
 
     def drain(self, within_s: float) -> None:
         """Tell that the server will stop: `/readyz` says so, and after `within_s` seconds no request goes on."""
@@ -242,6 +247,8 @@ class Service:
         )
         with self._engine.drain.answering():
             await self._engine.start()
+            if pattern.startswith(_OF_THE_STORE) and path not in _BY_MODEL:
+                await self._engine.open_store()
             return await endpoint(call)
 
     def _options(self, request: Request, allowed: str) -> Reply:

@@ -206,13 +206,15 @@ def test_there_is_nothing_to_do_where_nothing_is_kept(
 TROUBLE = {
     "store: no store for 'foo://'; there are memory://": "foo://a",
     "store: sqlite:// wants a path": "sqlite://",
+    "store: after sqlite:// comes a slash: sqlite:///relative/file or sqlite:////absolute/file; did you mean "
+    "sqlite:///data/x.db?": "sqlite://data/x.db",
     "store: not a URL: its host cannot be read": "redis://:sk-1[@h",
     "store: the store's schema is a name": "postgresql://h/db?schema=A",
     "store: redis is not installed: pip install 'penstock[redis]'": "redis://h",
-    "sqlite:///none/x.db: The store none/x.db cannot be used (SQLITE_CANTOPEN)": "sqlite:///none/x.db",
-    "sqlite:///bad.db: The store bad.db cannot be used (SQLITE_NOTADB)": "sqlite:///bad.db",
-    "sqlite:///new.db: The store new.db cannot be used (SQLITE_ERROR): it was not made ready": "sqlite:///new.db",
-    "postgresql://127.0.0.1:1/db: The store is not available at the moment. Please try again. (": "postgresql://me:sk-1@127.0.0.1:1/db",
+    "sqlite:///none/x.db: The store FOLDER/none/x.db fails: the file cannot be opened or made; look at its": "sqlite:///none/x.db",
+    "sqlite:///bad.db: The store FOLDER/bad.db fails: the file is not a SQLite database (SQLITE_NOTADB)": "sqlite:///bad.db",
+    "sqlite:///new.db: The store FOLDER/new.db fails: it was not made ready; run `penstock store migrate`": "sqlite:///new.db",
+    "postgresql://127.0.0.1:1/db: The store in PostgreSQL fails: the database is away or cannot do it now: [": "postgresql://me:sk-1@127.0.0.1:1/db",
     "postgresql://127.0.0.1/db: the URL cannot be used": "postgresql://me:sk-1/2@127.0.0.1/db",
 }
 
@@ -229,7 +231,7 @@ def test_trouble_with_a_store_is_one_line_without_a_secret(
         db.execute("PRAGMA user_version = 0")
     code, out, err = run(capsys, "store", "stats", "--store", TROUBLE[message])
     assert (code, out) == (2, "")
-    assert err.startswith(f"penstock: {message}")
+    assert err.startswith(f"penstock: {message.replace('FOLDER', str(bare))}")
     assert len(err.splitlines()) == 1
     assert "sk-" not in err
 

@@ -466,7 +466,7 @@ def test_a_server_that_goes_away_under_load(server: Server, how: str) -> None:
             assert await reader
             assert {(error.status, error.type, error.retriable) for error in failures} == {(503, "server_error", True)}
             await patiently(partial(stores[1].response, ME, kept[0]))
-            there = await asyncio.gather(*(stores[1].response(ME, response_id) for response_id in kept))
+            there = [await patiently(partial(stores[1].response, ME, response_id)) for response_id in kept]
             assert all(there)
 
     run(load)

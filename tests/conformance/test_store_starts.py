@@ -123,3 +123,19 @@ def test_a_store_that_was_closed_opens_again(engine: Engine, place: str) -> None
         for _ in range(3):
             runner.run(asyncio.wait_for(use(), 30))
         runner.run(store.aclose())
+
+
+async def test_a_check_changes_nothing_and_all_have_one_clock(
+    stores: tuple[Store, Store], engine: Engine, place: str
+) -> None:
+    await stores[0].save(known := response())
+    before = await stores[0].stats()
+    for store in stores:
+        await store.check()
+    assert (await stores[1].response(ME, known.id), (await stores[0].stats())["responses"]) == (
+        known,
+        before["responses"],
+    )
+    times = [await store.time_s() for store in (*stores, *stores)]
+    assert times == sorted(times)
+    assert times[-1] - times[0] < 60.0

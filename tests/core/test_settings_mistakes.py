@@ -25,6 +25,8 @@ FLAGS = {
     "--upstream-key-env: there is no upstream that this is the key of: give its URL by --upstream": {
         "upstream_key_env": "KEY"
     },
+    "--store: 2 workers cannot share memory://: choose sqlite:///path, redis:// or postgresql://, or none://, or one "
+    "worker": {"workers": "2", "store": "memory://"},
     "--preset: there is no upstream that this is the preset of: give its URL by --upstream": {"preset": "vllm"},
     "--preset: expected one of vllm, llama.cpp, ollama, openai, openrouter, deepseek, got 'vlm'; did you mean vllm?": {
         "upstream": "http://a",

@@ -41,6 +41,7 @@ WHILE_THE_SERVER_RUNS = {
     "penstock.lossless._Object.decoder": "one of each struct",
     "penstock.lossless._Object.keys": "one of each struct",
     "penstock.lossless._Shape.tagged": "the structs of the code",
+    "penstock.telemetry.outage.OutageLog._logged": "10 reasons of at most 500 characters",
     "penstock.sse._heads": "the event classes of the code",
     "penstock.stores.memory.shelf.Shelf._holders": "the items of the entries",
     "penstock.stores.memory.shelf.Shelf.entries": "10,000 entries and 256 MiB",

@@ -318,6 +318,18 @@ BEHAVIOURS = (
         "each (`input[0].content[0].text=input_text`)",
     ),
     Behaviour(
+        "store-down",
+        "a store that cannot be used",
+        "503 with `retry-after` for what needs it, and `/readyz` says so; `/healthz`, `/models`, relays and requests "
+        "with `store: false` work. The log says it once, and once that it is over",
+    ),
+    Behaviour(
+        "store-replaced",
+        "a SQLite file that is deleted or replaced under the server",
+        "nothing is written, neither to a new file nor to the other one, until the same file is back or the server "
+        "starts again",
+    ),
+    Behaviour(
         "background-options",
         "`background_options`",
         "honoured as `soonest`, whatever the window; echoed so",

@@ -38,6 +38,13 @@ REQUIREMENTS = (
         "seen with llama-cpp-python 0.3.36",
     ),
     Requirement(
+        "failing-stores",
+        "A store that fails is said by /readyz and by the log; what needs no store works, and nothing stored is lost.",
+        _ATTACKS,
+    ),
+    Requirement("one-line-an-outage", "An outage is a line when it begins and one when it is over.", _ATTACKS),
+    Requirement("one-clock", "Leases go by the engine's clock, however wrong a replica's own is.", _ATTACKS),
+    Requirement(
         "mistaken-settings",
         "A mistake in a flag, a variable or the file is one line with what was meant, and its line in the file.",
         _ATTACKS,

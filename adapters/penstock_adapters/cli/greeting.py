@@ -9,10 +9,11 @@ import json
 import shlex
 import socket
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TypeAlias
 
 from penstock.engine import Said
-from penstock.settings import Settings, UpstreamSettings
+from penstock.settings import Settings, UpstreamSettings, without_credentials
 from penstock.telemetry import escaped
 
 Listed: TypeAlias = Mapping[str, Sequence[str]]
@@ -38,6 +39,7 @@ def greeting(settings: Settings, listener: socket.socket, said: Sequence[Said] =
     listed = {one.route.name: one.models for one in said}
     lines = [
         *(f"models: {line}" for line in _models(settings, listed)),
+        *(f"store: {line}" for line in _store(settings)),
         f"try: {shlex.join(_curl(settings, listed, http_url(HERE.get(host, host), port)))}",
     ]
     return "".join(f"{line}\n" for line in lines)
@@ -55,6 +57,15 @@ def _models(settings: Settings, listed: Listed) -> Iterator[str]:
         names = _names(upstream, listed)
         more = f" and {len(names) - _NAMES_MAX} more" if len(names) > _NAMES_MAX else ""
         yield f"{', '.join(names[:_NAMES_MAX])}{more} at {upstream.url} ({upstream.name})"
+
+
+def _store(settings: Settings) -> Iterator[str]:
+    """Where responses are stored; of a file, the absolute path that is meant."""
+    url = settings.store
+    if url and url.startswith("sqlite:///"):
+        yield f"sqlite:///{Path(url.removeprefix('sqlite:///')).absolute()}"
+    elif url:
+        yield without_credentials(url)
 
 
 def _names(upstream: UpstreamSettings, listed: Listed) -> list[str]:

@@ -7,19 +7,24 @@ try again. A change whose connection was lost is not repeated, since nobody know
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, TypeAlias
 
 from penstock.errors import ApiError, invalid
+from penstock.telemetry import OutageLog
 
 from .address import CONNECT_S, GRACE_S, Address
+
+_log = logging.getLogger("penstock.postgres")
 
 Row: TypeAlias = Mapping[str, Any]
 
 REST_S = 0.5
 """How long nobody connects after an attempt that failed: a server that stops or starts is not helped by a crowd."""
 
+UNAVAILABLE = 503
 _STANDBY = "25006"
 """The SQLSTATE of a server that only reads: after a failover an old connection may lead there."""
 _AWAY = (_STANDBY, "08", "53", "57", "58", "40001", "40P01")
@@ -30,6 +35,10 @@ _UNSPEAKABLE = ("22021", "54000")
 """A text with a NUL byte, an id longer than an index takes."""
 
 
+class _Resting(ConnectionError):
+    """Nothing was attempted: the last attempt failed a moment ago, and the log has its reason."""
+
+
 class Database:
     """A pool of connections that is shared by everything in the process."""
 
@@ -38,6 +47,7 @@ class Database:
         self._pool: Any = None
         self._opening = asyncio.Lock()
         self._resting_until = 0.0
+        self._outage = OutageLog(_log, "The store in PostgreSQL")
 
     async def read(self, sql: str, *values: object) -> list[Row]:
         """The rows of a statement that changes nothing; none where a value is such that no row can have it."""
@@ -47,7 +57,7 @@ class Database:
             if _is_unspeakable(error):
                 return []
             if not is_lost(error):
-                raise told(error) from error
+                raise self._blame(error) from error
         return await self.change(sql, *values)
 
     async def change(self, sql: str, *values: object) -> list[Row]:
@@ -55,7 +65,17 @@ class Database:
         try:
             return await self._fetch(sql, values)
         except Exception as error:
-            raise told(error) from error
+            raise self._blame(error) from error
+
+    def _blame(self, error: Exception) -> Exception:
+        """The error as it is for those above. That the database is away is logged once."""
+        blamed = told(error)
+        if isinstance(blamed, ApiError) and blamed.status == UNAVAILABLE and not isinstance(error, _Resting):
+            self._fails(error)
+        return blamed
+
+    def _fails(self, error: Exception) -> None:
+        self._outage.failed(f"the database is away or cannot do it now: {str(error) or type(error).__name__}")
 
     async def aclose(self) -> None:
         """Let what runs end, for a moment, and close. The next statement connects again, in any event loop."""
@@ -79,6 +99,8 @@ class Database:
             if is_lost(error) or _state(error) == _STANDBY:
                 connection.terminate()
             raise
+        else:
+            self._outage.worked()
         finally:
             await pool.release(connection, timeout=GRACE_S)
         return rows
@@ -99,11 +121,12 @@ class Database:
     async def _connect(self, *where: object, **settings: object) -> Any:
         now = asyncio.get_running_loop().time
         if now() < self._resting_until:
-            raise ConnectionError("the last attempt failed a moment ago")
+            raise _Resting("the last attempt failed a moment ago")
         try:
             return await import_module("asyncpg").connect(*where, **settings)
-        except Exception:
+        except Exception as error:
             self._resting_until = now() + REST_S
+            self._blame(error)
             raise
 
 
@@ -112,7 +135,7 @@ def told(error: Exception) -> Exception:
     if is_lost(error) or isinstance(error, TimeoutError) or _state(error).startswith(_AWAY):
         return ApiError(
             "The store is not available at the moment. Please try again.",
-            status=503,
+            status=UNAVAILABLE,
             type="server_error",
             code="server_error",
             retry_after_s=1.0,

@@ -38,6 +38,15 @@ class Upkeep(Part):
         """Make the schema what this version needs."""
         await migrate(self._database.address)
 
+    async def check(self) -> None:
+        """See `Store`. A standby cannot write, and a transaction id is only given to those who may."""
+        await self._database.change("SELECT pg_current_xact_id()")
+
+    async def time_s(self) -> float:
+        """See `Store`: the server's clock."""
+        [row] = await self._database.read("SELECT extract(epoch FROM clock_timestamp())::float8 AS time_s")
+        return float(row["time_s"])
+
     async def sweep(self, *, now: float, limit: int) -> int:
         """Remove expired responses and conversations, in batches."""
         removed = 0

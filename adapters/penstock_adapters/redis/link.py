@@ -17,7 +17,7 @@ import msgspec
 
 from penstock.errors import ApiError
 from penstock.secrets import Secret
-from penstock.telemetry import leave
+from penstock.telemetry import OutageLog, leave
 
 from .scripts import PREFIX, Script, script
 
@@ -61,6 +61,7 @@ class Link:
         self._redis: Any = None
         self._waiting: deque[_Call] = deque()
         self._lanes: set[asyncio.Task[None]] = set()
+        self._outage = OutageLog(_log, "The store in Redis")
 
     async def run(self, name: str, *words: Word) -> Any:
         """Run a script. Raises `ApiError` where the server cannot be reached."""
@@ -135,7 +136,7 @@ class Link:
                 await self._attempt(batch)
             except (ConnectionError, TimeoutError, ReadOnlyError, OSError) as error:
                 if loop.time() + backoff_s > end:
-                    _log.warning("the store cannot be reached: %s", type(error).__name__)
+                    self._outage.failed(f"the server cannot be reached or answers too late ({type(error).__name__})")
                     raise unavailable() from None
                 await self.client().connection_pool.disconnect(inuse_connections=False)
                 await asyncio.sleep(backoff_s)
@@ -145,6 +146,11 @@ class Link:
     async def _attempt(self, batch: list[_Call]) -> None:
         """Send a batch once. Not answered is what the server lacked the script for; it has that afterwards."""
         answers = await self._exchange([call.words for call in batch])
+        refusals = [answer for answer in answers if _is_for_now(answer)]
+        if refusals:
+            self._outage.failed(f"the server refuses: {refusals[0]}")
+        else:
+            self._outage.worked()
         unknown = {call.script for call, answer in zip(batch, answers, strict=True) if not _settle(call, answer)}
         if unknown:
             loaded = await self._exchange([("SCRIPT", "LOAD", each.text) for each in unknown if each])
@@ -179,19 +185,20 @@ def _settle(call: _Call, answer: Any) -> bool:
     if not isinstance(answer, Exception):
         call.answer.set_result(answer)
     elif _is_for_now(answer):
-        _log.warning("the store refuses: %s", answer)
         call.answer.set_exception(unavailable())
     else:
         call.answer.set_exception(answer)
     return True
 
 
-def _is_for_now(error: Exception) -> bool:
+def _is_for_now(answer: Any) -> bool:
     """Whether the server says that it cannot at this time: it is full, busy, or without its disk or its replicas."""
+    if not isinstance(answer, Exception):
+        return False
     from redis.exceptions import ClusterDownError, MasterDownError, OutOfMemoryError, TryAgainError
 
-    named = isinstance(error, ClusterDownError | MasterDownError | OutOfMemoryError | TryAgainError)
-    return named or str(error).startswith(("BUSY ", "MISCONF ", "NOREPLICAS "))
+    named = isinstance(answer, ClusterDownError | MasterDownError | OutOfMemoryError | TryAgainError)
+    return named or str(answer).startswith(("BUSY ", "MISCONF ", "NOREPLICAS ", "LOADING "))
 
 
 def _fail(batch: list[_Call], error: Exception) -> None:

@@ -10,6 +10,8 @@ VERSION_MIN = (7, 0)
 """Redis; Valkey says that it is Redis 7.2 or newer."""
 SCHEMA = b"1"
 """How rows stand; a number that we do not know is a newer Penstock's."""
+CHECK_S = 60
+"""How long the key of a check stays."""
 SWEPT_AT_A_TIME = 50
 SCANNED_AT_A_TIME = 1_000
 _KINDS = {b"r": "responses", b"c": "conversations", b"i": "items", b"e": "event_logs"}
@@ -31,6 +33,15 @@ class Upkeep:
         schema = await self._link.command("GET", f"{PREFIX}schema")
         if schema != SCHEMA:
             raise RuntimeError(f"the store has schema {schema.decode()}, a newer Penstock's; this one knows 1")
+
+    async def check(self) -> None:
+        """See `Store`. It writes one key, which goes by itself."""
+        await self._link.command("SET", f"{PREFIX}check", b"1", "EX", CHECK_S)
+
+    async def time_s(self) -> float:
+        """See `Store`: the server's `TIME`."""
+        seconds, microseconds = await self._link.command("TIME")
+        return int(seconds) + int(microseconds) / 1e6
 
     async def sweep(self, *, now: float, limit: int) -> int:
         """See `Store`. What Redis has let expire already counts when its place in the indexes goes."""

@@ -23,7 +23,7 @@ class Health:
 
     def __init__(self, engine: Engine, *, needs_upstream: bool) -> None:
         self._engine = engine
-        self._checks: list[Check] = [self._upstreams] if needs_upstream else []
+        self._checks: list[Check] = [self._store, self._upstreams] if needs_upstream else [self._store]
 
     async def alive(self, call: Call) -> Reply:
         """`GET /healthz`: the process is alive."""
@@ -37,6 +37,9 @@ class Health:
         if reasons:
             return json_reply(_encode(ServerStatus(status="unready", reasons=reasons)), 503)
         return json_reply(_encode(ServerStatus(status="ready")))
+
+    async def _store(self) -> list[str]:
+        return [] if await self._engine.store_check.works() else ["The store does not work; the log says why."]
 
     async def _upstreams(self) -> list[str]:
         return [f"The upstream '{name}' does not answer." for name in await self._engine.catalog.dead()]

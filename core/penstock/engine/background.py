@@ -17,13 +17,13 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from penstock.errors import ApiError, our_fault, rate_limited, unavailable, untraced, upstream_failed
-from penstock.ids import Clock, clock_s
+from penstock.ids import Clock
 from penstock.limits import Limits
 from penstock.lossless import Decoder, encode
 from penstock.ports import ENDED, Claim, Store, StoredResponse
 from penstock.returned import Returned
 from penstock.secrets import Secret
-from penstock.telemetry import AccessRecord, Recorder, current, leave
+from penstock.telemetry import AccessRecord, OutageLog, Recorder, current, leave
 from penstock.transcript.closing import close_open
 from penstock.wire import Event, Response, ResponseStatus
 
@@ -60,7 +60,8 @@ class _Waiting(NamedTuple):
 class BackgroundKeeper:
     """Keeps a background response: its events go to the log, its end into its row."""
 
-    def __init__(self, store: Store, row: StoredResponse, claim: Claim, limits: Limits) -> None:
+    def __init__(self, store: Store, row: StoredResponse, claim: Claim, limits: Limits, clock_s: Clock) -> None:
+        self._clock_s = clock_s
         self._store = store
         self._row = row
         self._claim = claim
@@ -88,7 +89,7 @@ class BackgroundKeeper:
         except ClaimLost:
             raise ClientLeft from None
         if not await self._store.settle(ended_row(self._row, response, returned), fence=self._claim.fence):
-            if await self._store.renew([self._claim], until=clock_s() + self._lease_s):
+            if await self._store.renew([self._claim], until=self._clock_s() + self._lease_s):
                 raise ClientLeft  # it has ended, or is another process's by now
             raise await conversation_lost(self._store, self._row)
 
@@ -102,8 +103,17 @@ class Background:
     """The background responses of one process. Nothing is started before the first is submitted or looked for."""
 
     def __init__(
-        self, store: Store, limits: Limits, start_run: StartRun, clock_s: Clock, recorder: Recorder = _NO_READERS
+        self,
+        store: Store,
+        limits: Limits,
+        start_run: StartRun,
+        clock_s: Clock,
+        recorder: Recorder = _NO_READERS,
+        *,
+        ready: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        self._ready = ready or store.migrate
+        self._outage = OutageLog(_log, "Tending the background responses")
         self._store = store
         self._limits = limits
         self._start_run = start_run
@@ -219,7 +229,7 @@ class Background:
         """Run one response to its end."""
         row, claim, key, asked = waiting
         record = self._begin(row, asked)
-        keeper = BackgroundKeeper(self._store, row, claim, self._limits)
+        keeper = BackgroundKeeper(self._store, row, claim, self._limits, self._clock_s)
         try:
             run = self._runs[row.id] = await self._start_run(row, keeper, key)
             async for events in run.events():
@@ -259,11 +269,15 @@ class Background:
         leave()
         while True:
             try:
+                await self._ready()
                 await self._renew()
                 await self._take_over()
                 await self._store.sweep(now=self._clock_s(), limit=_SWEPT_AT_ONCE_MAX)
-            except Exception:
-                _log.exception("tending the background responses failed; it is tried again")
+                self._outage.worked()
+            except ApiError as error:  # the store has logged why it cannot be used
+                _log.debug("the background responses are tended later: %s", error)
+            except Exception as error:
+                self._outage.failed(f"{type(error).__name__}: {error}; it is tried again", error)
             await asyncio.sleep(self._limits.lease_s / 3)
 
     async def _renew(self) -> None:

@@ -19,7 +19,7 @@ from penstock.limits import Limits
 from penstock.ports import Prompts, Refused, Sealer, Store, StoredResponse
 from penstock.secrets import Secret
 from penstock.telemetry import Recorder, current
-from penstock.wire import CreateResponse
+from penstock.wire import CreateResponse, ItemReference
 
 from .background import Background, BackgroundKeeper
 from .catalog import Catalog
@@ -36,6 +36,8 @@ from .resolve import Context, conversation_of, resolve, unknown_conversation
 from .routes import Routes
 from .run import Run
 from .sealing import Seal, is_sealed
+from .store_check import StoreCheck
+from .store_clock import StoreClock
 from .warm_up import silent
 
 _NO_READERS = Recorder()
@@ -80,24 +82,56 @@ class Engine:
         self.limits = limits
         self.recents = Recents(limits)
         self.store = store
-        self.background = None if store is None else Background(store, limits, self._resume, ids.clock_s, recorder)
+        self._store_clock = None if store is None else StoreClock(store)
+        self.background = (
+            None
+            if store is None or self._store_clock is None
+            else Background(store, limits, self._resume, self._store_clock, recorder, ready=self._ready)
+        )
         self._policies = policies
         self._sealer = sealer
         self._prompts = prompts
         self._changing = LoopLock()
         self._is_started = False
+        self._is_store_open = False
+        self.store_check = StoreCheck(store, self.open_store, limits, time.monotonic)
         self.drain = Drain()
 
     async def start(self) -> None:
-        """Make the store ready and tend the background: at the first request, and at the first after `aclose`."""
+        """Begin to tend the background: at the first request, and at the first after `aclose`.
+
+        It does not wait for the store: one that is down at the start is opened as soon as it is there.
+        """
         if self._is_started:
             return
         async with self._changing:
             if self.background is not None and not self.background.is_started:
-                assert self.store is not None
-                await self.store.migrate()
                 self.background.start()
             self._is_started = True
+
+    async def open_store(self) -> None:
+        """Make the store ready, where there is one and it is not. Raises `ApiError` while it cannot be used."""
+        if self._is_store_open or self.store is None:
+            return
+        async with self._changing:
+            if not self._is_store_open:
+                await self.store.migrate()
+                if self._store_clock is not None:
+                    await self._store_clock.ask()
+                self._is_store_open = True
+
+    async def _open_store_for(self, request: CreateResponse) -> None:
+        """Make the store ready for a request that needs it; others work while it is down. Raises `ApiError`."""
+        needs = request.store is not False or request.previous_response_id or request.conversation
+        items = request.input if isinstance(request.input, list) else ()
+        if needs or any(isinstance(item, ItemReference) for item in items):
+            await self.open_store()
+
+    async def _ready(self) -> None:
+        """Before each round of the background: the store is open, and its clock is known anew. Raises `ApiError`."""
+        await self.open_store()
+        if self._store_clock is not None:
+            await self._store_clock.ask()
 
     async def prepare(
         self,
@@ -116,6 +150,7 @@ class Engine:
         the body for that of a compaction.
         """
         decoded = decode_compaction(body, self.limits) if compacts else await self._decode(body)
+        await self._open_store_for(decoded.request)
         response_id = response_id or ids.new_id("resp_")
         writer = await self._lock(decoded.request, owner, response_id)
         try:
@@ -131,6 +166,7 @@ class Engine:
     async def plan(self, body: bytes, owner: str = "", key: Secret | None = None) -> Plan:
         """The plan of a request that will not run, and holds nothing. Raises `ApiError`."""
         decoded = await self._decode(body, model_may_be_null=True)  # OpenAI's schema says so of `input_tokens` alone
+        await self._open_store_for(msgspec.structs.replace(decoded.request, store=False))
         _, plan = await self._plan(decoded, owner, key, ids.new_id("resp_"))
         return plan
 
@@ -174,6 +210,7 @@ class Engine:
         async with self._changing, AsyncExitStack() as closing:  # the last of these is closed first, and all are
             self._is_started = False
             self.drain = Drain()
+            self._is_store_open = False
             if self.store is not None:
                 closing.push_async_callback(self.store.aclose)
             for route in self.routes.all:
@@ -266,7 +303,9 @@ class Engine:
             return None
         if await self.store.conversation(owner, conversation_id) is None:
             raise unknown_conversation(conversation_id)
-        writer = ConversationWriter(self.store, conversation_id, response_id, self.limits, ids.clock_s)
+        writer = ConversationWriter(
+            self.store, conversation_id, response_id, self.limits, self._store_clock or ids.clock_s
+        )
         await writer.lock()
         return writer
 

@@ -200,7 +200,9 @@ class Run:
         try:
             await self._keep(ending)
         except Exception as error:
-            _log.exception("the end of response %s could not be kept", self.plan.skeleton.id)
+            is_known = isinstance(error, ApiError)  # the store has logged why
+            said = f": {error}" if is_known else ""
+            _log.error("the end of response %s is not stored%s", self.plan.skeleton.id, said, exc_info=not is_known)
             untraced(error)
             self._transcript.record(ending)
 

@@ -233,6 +233,12 @@ class Store(ResponseStore, EventLog, Leases, ConversationStore, Protocol):
     async def migrate(self) -> None:
         """Make the engine ready; safe to call on every start, of many replicas at once."""
 
+    async def check(self) -> None:
+        """Do nothing but what shows that rows can be read and written now. Raises `ApiError` where they cannot."""
+
+    async def time_s(self) -> float:
+        """The time in Unix seconds by the clock that all replicas share: the engine's."""
+
     async def sweep(self, *, now: float, limit: int) -> int:
         """Remove up to `limit` expired responses and conversations, with all that is theirs; how many there were."""
 

@@ -130,6 +130,16 @@ def check_state(settings: Settings, where: str) -> None:
         raise SettingsError(where, f'state = "upstream": {problem}')
 
 
+def check_workers(settings: Settings, where: str) -> None:
+    """Each process would have a memory of its own: what one stores, the others do not know."""
+    if settings.workers > 1 and (settings.store or "").startswith("memory:"):
+        raise SettingsError(
+            where,
+            f"{settings.workers} workers cannot share memory://: choose sqlite:///path, redis:// or postgresql://, "
+            "or none://, or one worker",
+        )
+
+
 def is_loopback(host: str) -> bool:
     """Whether this machine alone can reach the host. A name other than localhost might be anything."""
     if host.lower() == "localhost":

@@ -22,6 +22,7 @@ from .checks import (
     check_proxy,
     check_state,
     check_tls,
+    check_workers,
     checked_url,
 )
 from .decode import decode_table, decode_value, secret
@@ -67,6 +68,7 @@ def _load(flags: Mapping[str, str], env: Mapping[str, str], file: ConfigFile | N
     if settings.allowed_origins:
         check_origins(settings.allowed_origins, table["allowed_origins"].where)
     check_exposure(settings, table["host"].where if "host" in table else "host")
+    check_workers(settings, table["store"].where if "store" in table else "store")
     check_state(settings, table["upstreams"].where if "upstreams" in table else "upstreams")
     return settings
 

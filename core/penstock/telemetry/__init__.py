@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .access_log import log_access
 from .formats import LogFormat, configure_logging, escaped
+from .outage import OutageLog
 from .records import CLIENT_LEFT, AccessRecord, Failure, Reader, Recorder, current, enter, leave
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "AccessRecord",
     "Failure",
     "LogFormat",
+    "OutageLog",
     "Reader",
     "Recorder",
     "configure_logging",

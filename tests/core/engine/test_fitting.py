@@ -25,7 +25,8 @@ def fitted(
     upstream.size, upstream.count = size, count
     request: Json = {"input": TALK, "truncation": "auto", **fields}
     planned = plan(to=routes(upstream), **request)
-    asyncio.run(fit(planned, LIMITS, leading=leading))
+    planned.leading = leading
+    asyncio.run(fit(planned, LIMITS))
     return planned
 
 

@@ -14,6 +14,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
+from penstock.ids import clock_s
 from penstock.ports import (
     ChainTooLong,
     Claim,
@@ -261,6 +262,13 @@ class MemoryStore:
 
     async def migrate(self) -> None:
         """Memory is always ready."""
+
+    async def check(self) -> None:
+        """It always works."""
+
+    async def time_s(self) -> float:
+        """This machine's clock: there is no other replica."""
+        return clock_s()
 
     async def sweep(self, *, now: float, limit: int) -> int:
         """Remove what has expired."""

@@ -5,12 +5,9 @@ Paths and SQL stay in the log. Whatever is in no table here is a bug and is left
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 
 from penstock.errors import ApiError
-
-_log = logging.getLogger(__name__)
 
 _RETRY_AFTER_S = 1.0
 _PRIMARY = 0xFF
@@ -35,18 +32,8 @@ class Unusable(Exception):
     """The file cannot be this server's store, as it is; the message says why."""
 
 
-def blame(error: Exception, path: str) -> Exception:
-    """The error as the engine is to see it. What is an operator's business is logged here."""
-    known = _advice(error)
-    if known is None:
-        return error
-    status, advice = known
-    name = getattr(error, "sqlite_errorname", type(error).__name__)
-    _log.error("The store %s cannot be used (%s): %s.", path, name, advice)
-    return unavailable(status)
-
-
-def _advice(error: Exception) -> tuple[int, str] | None:
+def advice_on(error: Exception) -> tuple[int, str] | None:
+    """The HTTP status of an error that is no bug, and what an operator wants to know of it; None for a bug."""
     if isinstance(error, Unusable):
         return 500, str(error)
     if isinstance(error, OSError):

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from .errors import blame, unavailable
+from .errors import unavailable
+from .file import StoreFile
 
 T = TypeVar("T")
 
@@ -21,8 +22,8 @@ _PENDING_MAX = 10_000
 class Readers:
     """Does operations that change nothing, side by side. The threads begin as they are needed."""
 
-    def __init__(self, path: str, open_: Callable[[], sqlite3.Connection]) -> None:
-        self._path = path
+    def __init__(self, file: StoreFile, open_: Callable[[], sqlite3.Connection]) -> None:
+        self._file = file
         self._open = open_
         self._threads: ThreadPoolExecutor | None = None
         self._mine = threading.local()
@@ -65,11 +66,12 @@ class Readers:
             finally:
                 db.execute("COMMIT")
         except Exception as error:
-            raise blame(error, self._path) from None
+            raise self._file.blame(error) from None
 
     def _connection(self) -> sqlite3.Connection:
         db: sqlite3.Connection | None = getattr(self._mine, "db", None)
         if db is None:
+            self._file.check()
             db = self._mine.db = self._open()
             self._connections.append(db)
         return db

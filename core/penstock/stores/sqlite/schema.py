@@ -98,6 +98,16 @@ def migrate(db: sqlite3.Connection) -> None:
         raise
 
 
+def touch(db: sqlite3.Connection) -> None:
+    """Write one page of the file as it is."""
+    patiently(lambda: db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}"))
+
+
+def touched(db: sqlite3.Connection) -> None:
+    """Read that page."""
+    db.execute("PRAGMA user_version").fetchone()
+
+
 def _version(db: sqlite3.Connection) -> int:
     """How many migrations the file has seen. Raises `Unusable` for one that is not ours, or is ahead of us."""
     [version] = db.execute("PRAGMA user_version").fetchone()

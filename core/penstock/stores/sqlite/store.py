@@ -14,11 +14,12 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Literal
 
-from penstock.ids import now_s
+from penstock.ids import clock_s, now_s
 from penstock.ports import Claim, EventBatch, ItemPage, StoredConversation, StoredItem, StoredResponse
 
 from . import background, conversations, responses, retention, schema
 from .connection import Synchronous, open_reader, open_writer
+from .file import StoreFile
 from .readers import Readers
 from .waiting import Waiting, Wish
 from .writer import Writer
@@ -28,9 +29,10 @@ class SqliteStore:
     """A `Store` in one file. Nothing is opened or made before the first call, which should be `migrate`."""
 
     def __init__(self, path: str | Path, *, synchronous: Synchronous = "FULL") -> None:
-        name = str(path)
-        self._writer = Writer(name, lambda: open_writer(name, synchronous))
-        self._readers = Readers(name, lambda: open_reader(name))
+        name = str(Path(path).absolute())
+        file = StoreFile(name)
+        self._writer = Writer(file, lambda: open_writer(name, synchronous))
+        self._readers = Readers(file, lambda: open_reader(name))
         self._waiting = Waiting(self._version, self._granted)
 
     # Responses.
@@ -180,6 +182,15 @@ class SqliteStore:
     async def migrate(self) -> None:
         """Make the file, or bring it up to date."""
         await self._writer.run(schema.migrate, alone=True)
+
+    async def check(self) -> None:
+        """Write to the file, one page and nothing new, and read from it."""
+        await self._writer.run(schema.touch, alone=True)
+        await self._readers.run(schema.touched)
+
+    async def time_s(self) -> float:
+        """This machine's clock: all processes that share the file run on it."""
+        return clock_s()
 
     async def sweep(self, *, now: float, limit: int) -> int:
         """Remove what has expired."""

@@ -20,7 +20,8 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from .connection import patiently
-from .errors import blame, unavailable
+from .errors import unavailable
+from .file import Replaced, StoreFile
 
 T = TypeVar("T")
 
@@ -62,8 +63,8 @@ class _Operation:
 class Writer:
     """Does operations on the file, in groups, in the order in which they came. Its thread begins with the first."""
 
-    def __init__(self, path: str, open_: Callable[[], sqlite3.Connection]) -> None:
-        self._path = path
+    def __init__(self, file: StoreFile, open_: Callable[[], sqlite3.Connection]) -> None:
+        self._file = file
         self._open = open_
         self._operations: SimpleQueue[_Operation | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -145,13 +146,21 @@ class Writer:
     def _do(self, group: list[_Operation]) -> None:
         if self._db is None:
             self._db = self._open()
+            self._file.opened()
             self._log_is_stale = True  # a process that was killed may not have cut it
+        try:
+            self._file.check()
+        except Replaced as error:  # the connection stays open: it is all that is left of the file
+            self._fail(group, error)
+            return
         together = [operation for operation in group if not operation.alone]
         if together:
             self._commit(self._db, together)
         for operation in group:
             if operation.alone:
                 self._attempt(self._db, operation)
+        if all(operation.error is None for operation in group):
+            self._file.worked()
         self._log_is_stale |= any(operation.erases and operation.result for operation in group)
 
     def _cut_log(self) -> None:
@@ -208,7 +217,7 @@ class Writer:
             self._fail([operation], error)
 
     def _fail(self, group: Iterable[_Operation], error: Exception) -> None:
-        blamed = blame(error, self._path)
+        blamed = self._file.blame(error)
         for operation in group:
             operation.error = blamed
 

@@ -1,0 +1,57 @@
+"""An outage in the log: a line for each reason when something begins to fail, and one when it is over.
+
+It knows reasons and times; what fails, its owner says.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+_REASON_CHARS_MAX = 500
+_REASONS_MAX = 10
+"""How many reasons of one outage are logged; a further one is news to no one."""
+QUIET_S = 5.0
+"""How long nothing must fail until an outage is over: a store that is full still reads, between refusals to write."""
+
+
+class OutageLog:
+    """Logs the outages of one thing, which `name` names in a sentence. Any thread may call it."""
+
+    def __init__(self, logger: logging.Logger, name: str, clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._logger = logger
+        self._name = name
+        self._clock_s = clock_s
+        self._lock = threading.Lock()
+        self._began_at = 0.0
+        self._failed_at = 0.0
+        self._failures = 0
+        self._logged: set[str] = set()
+
+    def failed(self, reason: str, error: BaseException | None = None) -> None:
+        """It has failed once. The first time of a reason is logged; `error` is logged with its traceback."""
+        reason = reason[:_REASON_CHARS_MAX]
+        with self._lock:
+            is_news = reason not in self._logged and len(self._logged) < _REASONS_MAX
+            self._logged |= {reason} if is_news else set()
+            self._failed_at = self._clock_s()
+            if not self._failures:
+                self._began_at = self._failed_at
+            self._failures += 1
+        if is_news:
+            self._logger.error("%s fails: %s", self._name, reason, exc_info=error)
+
+    def worked(self) -> None:
+        """It has worked once."""
+        if not self._failures:
+            return
+        with self._lock:
+            now = self._clock_s()
+            if not self._failures or now - self._failed_at < QUIET_S:
+                return
+            failures, self._failures = self._failures, 0
+            self._logged.clear()
+        lasted_s = now - self._began_at
+        self._logger.info("%s works again after %.0f s and %d failures", self._name, lasted_s, failures)
