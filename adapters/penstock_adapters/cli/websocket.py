@@ -110,7 +110,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.transport.pause_reading()
 
     def handle_parser_exception(self) -> None:
-        """The client broke the rules: it is told which one, and the connection ends.
+        """The client broke the rules: it gets the code and the reason, and the connection ends.
 
         What it still sends is thrown away, or it would reset the connection before the client reads why.
         """

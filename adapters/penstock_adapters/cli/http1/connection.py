@@ -60,7 +60,7 @@ class Connection(HttpToolsProtocol):
         self._limits = limits
         self._deadlines = deadlines
         self._phase = Phase.RESTING
-        self._keeps_alive = True
+        self._is_reusable = True
         self._parser = HeadParser(limits)
         self._head_from = 0.0
         self._body: Body | None = None
@@ -106,7 +106,7 @@ class Connection(HttpToolsProtocol):
         if self.cycle is None or self.cycle.response_complete:
             self.transport.close()
         else:
-            self._keeps_alive = self.cycle.keep_alive = False
+            self._is_reusable = self.cycle.keep_alive = False
 
     # Reading.
 
@@ -163,7 +163,7 @@ class Connection(HttpToolsProtocol):
         if head.upgrades and self.ws_protocol_class is not None:
             self._upgrade()
             return
-        self._keeps_alive = parser.keeps_alive and version == "1.1"
+        self._is_reusable = parser.is_reusable and version == "1.1"
         self._body = head.body
         self.cycle = exchange = self._exchange(head)
         self._start_asgi_task(exchange, self.app)
@@ -211,7 +211,7 @@ class Connection(HttpToolsProtocol):
     def _may_go_on(self) -> bool:
         """Whether the connection can be used again if the reply came now: the rest of the body is worth the wait."""
         body = self._body
-        return self._keeps_alive and (body is None or body.is_shorter_than(self._limits.unread_body_bytes_max))
+        return self._is_reusable and (body is None or body.is_shorter_than(self._limits.unread_body_bytes_max))
 
     def _answer(self, exchange: Exchange) -> None:
         """The request is whole."""

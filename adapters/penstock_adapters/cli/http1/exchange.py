@@ -47,7 +47,7 @@ class Exchange(RequestResponseCycle):
         self.message_event.set()
 
     def leave(self) -> None:
-        """Whatever is sent from now on reaches nobody."""
+        """The client gets nothing of what is sent from now on."""
         self.disconnected = True
         self.message_event.set()
 
@@ -80,7 +80,7 @@ class Exchange(RequestResponseCycle):
             raise RuntimeError("the reply was complete")
 
     async def send_500_response(self) -> None:
-        """What the client is told where the app fails without a reply."""
+        """The reply where the app fails without one."""
         reply = identified(error_reply(our_fault()), request_id({}))
         assert isinstance(reply.body, bytes)
         headers = [(name.encode(), value.encode()) for name, value in reply.headers]

@@ -31,7 +31,7 @@ class HeadParser:
         self.url = b""
         self.fields: Fields = []
         self.is_whole = False
-        self.keeps_alive = False
+        self.is_reusable = False
 
     def release(self) -> None:
         """Expect nothing more: a parser and what it calls hold each other."""
@@ -99,4 +99,4 @@ class HeadParser:
     def on_headers_complete(self) -> None:
         """The head was read. Whether the connection may go on, the parser forgets when the message is over."""
         self.is_whole = True
-        self.keeps_alive = self._parser.should_keep_alive()
+        self.is_reusable = self._parser.should_keep_alive()

@@ -1,4 +1,4 @@
-"""Refusals: what a client is told that the app never sees, each with its status, and as bytes.
+"""Refusals: the replies to requests that the app never sees, each with its status, and as bytes.
 
 It knows OpenAI's shape of errors by the core alone.
 """
@@ -19,7 +19,7 @@ _TRY_AGAIN_S = 1.0
 
 
 def malformed(problem: str, status: int = 400) -> ApiError:
-    """The client does not speak HTTP as it should."""
+    """The request breaks the rules of HTTP."""
     return ApiError(f"Malformed request: {problem}.", status=status, code="malformed_request")
 
 
