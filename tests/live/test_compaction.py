@@ -299,7 +299,7 @@ def test_an_unknown_model_is_told(start: Start, upstream: ScriptedUpstream) -> N
 
 def test_it_is_posted(server: PenstockServer) -> None:
     told = ask(server.url, "GET", "/responses/compact")
-    assert (told.status, told.headers["allow"]) == (405, "POST")
+    assert (told.status, told.headers["allow"]) == (405, "POST, OPTIONS")
 
 
 @shows("relayed-seals")
