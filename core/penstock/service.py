@@ -30,6 +30,7 @@ from penstock.endpoints.responses import Responses
 from penstock.endpoints.sockets import Sockets
 from penstock.engine import Engine, Policies, Routes, Run, Said
 from penstock.engine.bodies import without_bom
+from penstock.engine.offload import offload
 from penstock.engine.watch import ClientLeft
 from penstock.errors import ApiError, not_found, our_fault, untraced
 from penstock.http import RecordedStream, Reply, Request, error_reply, identified, request_id, without_body
@@ -45,6 +46,8 @@ from penstock.wire import NULL, CreateResponse, Event, Response
 _log = logging.getLogger("penstock.service")
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
+_EXPANSION = 20
+"""How many times as long a compressed body may well be."""
 _OPEN = ("/", "/health", "/healthz", "/readyz", "/openapi.json")
 """What is answered without a key."""
 _OF_THE_STORE = ("/responses/*", "/conversations")
@@ -268,7 +271,8 @@ class Service:
         encoding = request.headers.get("content-encoding", "identity").strip().lower()
         if encoding in ("", "identity"):
             return without_bom(body)
-        return without_bom(self._decompress(body, encoding, self.limits.body_bytes_max))
+        bytes_max = self.limits.body_bytes_max
+        return without_bom(await offload(_EXPANSION * len(body), self._decompress, body, encoding, bytes_max))
 
 
 def _body(request: CreateResponse, *, stream: bool) -> bytes:

@@ -34,6 +34,7 @@ WHILE_THE_SERVER_RUNS = {
     "penstock.engine.sizes.ContextSizes._learned": "1,000 names of at most 200 characters",
     "penstock.engine.sizes.ContextSizes._told": "the upstream's last list of models, of upstream_event_bytes_max",
     "penstock.endpoints.sockets.Sockets._open": "sockets_max",
+    "penstock.engine.offload._thread": "one",
     "penstock.engine.recent.Recents._open": "sockets_max",
     "penstock.lossless.decoder": "the structs of the code",
     "penstock.lossless.Decoder._shape": "one of each decoder",

@@ -304,6 +304,11 @@ REQUIREMENTS = (
         _ATTACKS,
     ),
     Requirement(
+        "answers-meanwhile",
+        "While a large request is worked on, others are answered.",
+        _ATTACKS,
+    ),
+    Requirement(
         "linear-work",
         "What a request costs in CPU time and memory grows with its size and no faster, whatever it holds.",
         _ATTACKS,

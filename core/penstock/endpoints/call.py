@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from penstock.engine.bodies import read_body
+from penstock.engine.offload import offload
 from penstock.errors import invalid
 from penstock.http import Request
 from penstock.limits import Limits
@@ -47,7 +48,9 @@ class Call(msgspec.Struct, kw_only=True):
         Raises `ApiError` 400.
         """
         sizes = {} if items_max is None else {"items": items_max}
-        return read_body(await self.body() or b"{}", struct, self.limits, items="items", sizes=sizes)[0]
+        body = await self.body() or b"{}"
+        read, _ = await offload(len(body), read_body, body, struct, self.limits, items="items", sizes=sizes)
+        return read
 
     def flag(self, name: str) -> bool:
         """Whether a parameter of the query says yes, in any way of saying so."""

@@ -15,6 +15,7 @@ import msgspec
 from penstock.endpoints.call import Call
 from penstock.engine import Engine, Route
 from penstock.engine.bodies import read_body
+from penstock.engine.offload import offload
 from penstock.engine.watch import ClientLeft, OutOfTime, Watch
 from penstock.errors import ApiError, upstream_failed
 from penstock.http import Reply
@@ -73,7 +74,8 @@ class Relays:
 
     async def _relay(self, call: Call, path: str) -> Reply:
         body = await call.body()
-        asked = read_body(body, Asked, self._engine.limits)[0]
+        asked, _ = await offload(len(body), read_body, body, Asked, self._engine.limits)
+        del _  # what was read of the body is not held while the upstream answers
         named = asked.model
         if named is None:
             named = await self._engine.catalog.default_model(call.key)

@@ -26,6 +26,7 @@ from penstock.endpoints.messages import (
 )
 from penstock.endpoints.responses import told
 from penstock.engine import Engine
+from penstock.engine.offload import offload
 from penstock.errors import ApiError, invalid, our_fault, stopping, untraced
 from penstock.readers import read_messages
 from penstock.secrets import Secret
@@ -113,7 +114,7 @@ class Socket:
         stream: str | None = None
         self._begin()
         try:
-            event, fields = read_event(message, self._limits)
+            event, fields = await offload(len(message), read_event, message, self._limits)
             stream = stream_id(event)
             await _answer(event.type)(self, event, fields, stream)
         except ApiError as error:

@@ -28,6 +28,7 @@ from .drain import Drain
 from .fitting import fit
 from .keep import ConversationWriter, Keeper, TurnKeeper, stored_turn
 from .loops import LoopLock
+from .offload import offload
 from .plan import Plan, Policies, make_plan
 from .prompts import apply_prompt
 from .recent import Recent, RecentKeeper, Recents
@@ -149,7 +150,7 @@ class Engine:
         `recent` is what the caller's connection remembers; without `generate` the model is not asked. `compacts` takes
         the body for that of a compaction.
         """
-        decoded = decode_compaction(body, self.limits) if compacts else await self._decode(body)
+        decoded = await self._decode_compaction(body) if compacts else await self._decode(body)
         await self._open_store_for(decoded.request)
         response_id = response_id or ids.new_id("resp_")
         writer = await self._lock(decoded.request, owner, response_id)
@@ -192,7 +193,8 @@ class Engine:
         """Store a background response and begin to work on it. Raises `ApiError`."""
         assert self.background is not None
         skeleton = prepared.plan.skeleton
-        row = stored_turn(skeleton, prepared.owner, prepared.context, self.limits, ids.new_id)
+        context = prepared.context
+        row = await offload(context.size, stored_turn, skeleton, prepared.owner, context, self.limits, ids.new_id)
         try:
             row.request = self._stored_request(prepared)
             await self.background.submit(row, key)
@@ -251,9 +253,12 @@ class Engine:
 
     async def _decode(self, body: bytes, *, model_may_be_null: bool = False) -> Decoded:
         """The request, its prompt template filled in. Raises `ApiError`."""
-        decoded = decode(body, self.limits, model_may_be_null=model_may_be_null)
+        decoded = await offload(len(body), decode, body, self.limits, model_may_be_null=model_may_be_null)
         prompt = decoded.request.prompt
         return decoded if prompt is None else await apply_prompt(decoded, prompt, self._prompts, self.limits)
+
+    async def _decode_compaction(self, body: bytes) -> Decoded:
+        return await offload(len(body), decode_compaction, body, self.limits)
 
     async def _plan(
         self,

@@ -55,6 +55,7 @@ from penstock.wire import (
     WebSearchCall,
 )
 
+from .offload import offload
 from .redaction import redacted, redacted_unknown
 from .resolve import Context
 
@@ -138,7 +139,9 @@ class TurnKeeper:
 
     async def keep(self, response: Response, untold: Sequence[Event], returned: Mapping[str, Returned]) -> None:
         """Save the turn."""
-        row = stored_turn(response, self._owner, self._context, self._limits, self._new_id)
+        row = await offload(
+            self._context.size, stored_turn, response, self._owner, self._context, self._limits, self._new_id
+        )
         if not await self._store.save(ended_row(row, response, returned)):
             raise await conversation_lost(self._store, row)
 

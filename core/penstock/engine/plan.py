@@ -97,11 +97,11 @@ def make_plan(
     extras = settle_unknown(decoded.unknown, policies.unknown_parameters, relays=route.relays)
     left_out = [] if route.relays else settle_unknown_items(request, context.items, policies.unknown_parameters)
     unhonoured = _unhonoured(request, context, route, is_stored=is_stored, seals=seal is not None)
-    options = request.stream_options
     turn = Turn(
         model=route.aliases.get(model, model),
         request=request,
         items=_items(request, context, route, seal),
+        size=context.size,
         offers=offering.offers,
         choice=offering.choice,
         relays=route.relays,
@@ -123,8 +123,8 @@ def make_plan(
         leading=len(context.leading),
         stream=_streams(request),
         summarize=_summary(request.reasoning) is not None,
-        report_usage=bool(options and options.include_usage),
-        obfuscate=bool(options and options.include_obfuscation),
+        report_usage=bool(request.stream_options and request.stream_options.include_usage),
+        obfuscate=bool(request.stream_options and request.stream_options.include_obfuscation),
     )
 
 

@@ -17,9 +17,11 @@ from penstock.lossless import Decoder
 from penstock.ports import ENDED, ChainTooLong, Store, StoredItem, TooManyBytes
 from penstock.wire import CompactionItem, CompactionTrigger, CreateResponse, InputItem, ItemReference, Message
 
+from .offload import offload
 from .references import dereferenced
 
 _LIMITS = Limits()
+_ITEM_BYTES = 500
 _decode_item = Decoder[InputItem](InputItem).decode
 
 
@@ -44,6 +46,8 @@ class Context(msgspec.Struct):
     conversation_id: str | None = None
     compacts: bool = False
     """Whether it shall be compacted, and nothing answered."""
+    size: int = 0
+    """About how many bytes of JSON it is; one item costs more than its bytes tell."""
     leading: list[InputItem] = []
     """The items of a prompt template. They are instructions: never inherited, and not kept among the input."""
 
@@ -84,7 +88,8 @@ async def resolve(
         raise invalid(f"The context has more than {limits.context_items_max} items.", "input", "context_too_long")
     if recalled and request.store is not False:  # what is stored must not stand on what is not
         earlier, own = [], [*earlier, *own]
-    return Context(earlier, own, conversation_of(request), compacts)
+    size = request_bytes + past.size + _ITEM_BYTES * (len(earlier) + len(own))
+    return Context(earlier, own, conversation_of(request), compacts, size)
 
 
 def _since_compaction(items: list[InputItem]) -> int:
@@ -114,14 +119,19 @@ async def _earlier(
     _check_room(bytes_max)
     conversation_id = conversation_of(request)
     if request.previous_response_id is not None:
-        return _read(await _chain(request.previous_response_id, store, owner, limits, bytes_max))
+        return await _read(await _chain(request.previous_response_id, store, owner, limits, bytes_max))
     if conversation_id is not None and store is not None:
-        return _read(await _conversation(conversation_id, store, owner, bytes_max))
+        return await _read(await _conversation(conversation_id, store, owner, bytes_max))
     return Recalled([], 0)
 
 
-def _read(items: list[StoredItem]) -> Recalled:
-    return Recalled([_decode_item(item.body) for item in items], sum(len(item.body) for item in items))
+async def _read(items: list[StoredItem]) -> Recalled:
+    size = sum(len(item.body) for item in items)
+    return Recalled(await offload(size + _ITEM_BYTES * len(items), _decoded, items), size)
+
+
+def _decoded(items: list[StoredItem]) -> list[InputItem]:
+    return [_decode_item(item.body) for item in items]
 
 
 def _check_background(request: CreateResponse) -> None:

@@ -39,6 +39,7 @@ from penstock.wire import Model
 from .attempt_log import AttemptLog
 from .estimate import has_media
 from .masking import Mask
+from .offload import offload
 from .parcels import KeptReply, PeekedReply, readdressed
 from .redaction import secrets_of
 from .sizes import ContextSizes, ContextTokens
@@ -81,7 +82,9 @@ class RemoteUpstream:
         """Send the turn. Raises `ApiError`, and `NotTaken` where another attempt may do better."""
         mask = partial(self._mask_for, turn.bearer, turn)
         try:
-            reply = await self._send(self._dialect.encode(turn), turn.bearer, mask, turn.head_s)
+            reply = await self._send(
+                await offload(turn.size, self._dialect.encode, turn), turn.bearer, mask, turn.head_s
+            )
         except Refused as error:
             self._learn(turn.model, error)
             again = None if isinstance(error, NotTaken) else self._dialect.encode_again(turn, error)
@@ -123,7 +126,7 @@ class RemoteUpstream:
             method=parcel.method,
             path=parcel.path,
             headers=[*([("content-type", "application/json")] if parcel.body else []), ("accept", parcel.accept)],
-            body=parcel.body if parcel.named == parcel.model else readdressed(parcel.body, parcel.model),
+            body=await _addressed(parcel),
             head_s=parcel.head_s,
         )
         mask = partial(self._mask_for, parcel.bearer)
@@ -323,7 +326,7 @@ class LocalUpstream:
 
     async def open(self, turn: Turn) -> Deltas:
         """Begin to speak. Raises `ApiError` for what the model cannot do."""
-        return LocalDeltas(self._speak(turn))
+        return LocalDeltas(await offload(turn.size, self._speak, turn))
 
     async def models(self, bearer: Secret | None) -> list[Model]:
         """The models that the function knows."""
@@ -336,7 +339,7 @@ class LocalUpstream:
 
     async def count_tokens(self, turn: Turn) -> int | None:
         """As the model itself counts. Raises `ApiError`."""
-        return self._count(turn) if self._count else None
+        return await offload(turn.size, self._count, turn) if self._count else None
 
     async def context_tokens(self, model: str, bearer: Secret | None) -> int | None:
         """It has no end."""
@@ -344,6 +347,13 @@ class LocalUpstream:
 
     async def aclose(self) -> None:
         """Nothing is held."""
+
+
+async def _addressed(parcel: Parcel) -> bytes:
+    """The body with the upstream's own name for the model."""
+    if parcel.named == parcel.model:
+        return parcel.body
+    return await offload(len(parcel.body), readdressed, parcel.body, parcel.model)
 
 
 def _credentials(key: Secret | None, headers: list[tuple[str, Secret]]) -> Headers:

@@ -39,6 +39,8 @@ class Turn(msgspec.Struct, kw_only=True):
     """What the client asked for: sampling, format, reasoning."""
     items: Sequence[InputItem]
     """The whole context, oldest first; `instructions` are apart."""
+    size: int = 0
+    """About how many bytes of JSON the context is."""
     offers: Sequence[Offer] = ()
     choice: Choice = Choice()
     relays: bool = False
