@@ -88,8 +88,13 @@ def _listed(body: bytes) -> list[tuple[_ReadModel, msgspec.Raw]]:
         raise upstream_failed("The upstream's list of models cannot be read.") from None
 
 
-def reply_error(status: int, headers: Mapping[str, str], body: bytes, *, key: KeyShown) -> ApiError:
-    """An error reply. `key` tells which one the upstream was shown: a refusal of the client's own is the client's."""
+def reply_error(
+    status: int, headers: Mapping[str, str], body: bytes, *, key: KeyShown, explains_500: bool = False
+) -> ApiError:
+    """An error reply. `key` tells which one the upstream was shown: a refusal of the client's own is the client's.
+
+    `explains_500`: the server answers 500 to a request that it cannot serve, so that its words are for the client.
+    """
     told = read_body(body)
     message = told.message or f"The upstream answered with status {status}."
     if status in (401, 403):
@@ -104,7 +109,10 @@ def reply_error(status: int, headers: Mapping[str, str], body: bytes, *, key: Ke
         message = f"The upstream does not know this: {message}"
         return ApiError(message, status=404, code=told.code or "model_not_found")
     # what a server says of its own failures is for its operator: stacks, paths
-    return upstream_failed(f"The upstream failed with status {status}.", status=status if status in (503, 504) else 502)
+    why = f": {' '.join(message.split())}" if status == 500 and explains_500 and told.message else "."
+    return upstream_failed(
+        f"The upstream failed with status {status}{why}", status=status if status in (503, 504) else 502
+    )
 
 
 def told_error(told: UpstreamError) -> ApiError:

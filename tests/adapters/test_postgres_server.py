@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -21,7 +20,7 @@ from typing import Any, TypeVar
 import pytest
 
 from conformance.kit import EXPIRED, ME, NOW, batch, claimed, conversation, ended, fresh, item, items, response, running
-from conformance.servers import ENDS_WITHIN_S, Missing, Process, free_port, program, unprivileged
+from conformance.servers import ENDS_WITHIN_S, Missing, Process, free_port, program, remove, unprivileged
 from penstock.errors import ApiError
 from penstock.ports import Claim
 from penstock_adapters.postgres import PostgresStore, conversations, events, leases, responses, upkeep
@@ -76,7 +75,7 @@ def server() -> Iterator[Server]:
         pytest.skip(str(error))
     yield server
     server.process.end()
-    shutil.rmtree(server.directory, ignore_errors=True)
+    remove(server.directory)
 
 
 @asynccontextmanager

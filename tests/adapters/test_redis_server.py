@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 import socket
 import tempfile
@@ -30,7 +29,7 @@ from conformance.kit import (
     response,
     running,
 )
-from conformance.servers import Missing, Process, free_port, program
+from conformance.servers import Missing, Process, free_port, program, remove
 from penstock.errors import ApiError
 from penstock.ports import Claim, StoredResponse
 from penstock_adapters.redis import RedisStore, link, wakeups
@@ -65,7 +64,7 @@ class Server:
     def close(self) -> None:
         if self.process.running.poll() is None:
             self.process.end()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        remove(self.directory)
 
     def ask(self, command: str) -> str:
         with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:

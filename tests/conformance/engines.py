@@ -7,7 +7,6 @@ one place at the same time, as replicas do.
 from __future__ import annotations
 
 import re
-import shutil
 import socket
 import sqlite3
 import subprocess
@@ -18,7 +17,7 @@ from itertools import count
 from pathlib import Path
 from typing import ClassVar
 
-from conformance.servers import Process, adapter, free_port, program, unprivileged
+from conformance.servers import Process, adapter, free_port, program, remove, unprivileged
 from penstock.ports import Store
 from penstock.stores.memory import MemoryStore
 from penstock.stores.sqlite import SqliteStore
@@ -37,7 +36,7 @@ class Engine:
 
     def stop(self) -> None:
         """End what `start` began, and remove its files."""
-        shutil.rmtree(self.directory, ignore_errors=True)
+        remove(self.directory)
 
     def place(self) -> str:
         """A place where nothing is."""

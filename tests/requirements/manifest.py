@@ -33,6 +33,11 @@ REQUIREMENTS = (
         "seen with llama-cpp-python 0.3.36",
     ),
     Requirement(
+        "explained-500",
+        "Where a server answers 500 to what it cannot serve, the client gets its words.",
+        "seen with llama-cpp-python 0.3.36",
+    ),
+    Requirement(
         "learned-contexts",
         "A size that no list tells is learned from a refusal: truncation cuts the turn and asks again.",
         "seen with llama-cpp-python 0.3.36",

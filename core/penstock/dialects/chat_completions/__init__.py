@@ -59,7 +59,7 @@ class ChatCompletions:
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes, *, key: KeyShown) -> ApiError:
         """What a reply with this status means to the client."""
-        return reply_error(status, headers, body, key=key)
+        return reply_error(status, headers, body, key=key, explains_500=self._options.explains_500)
 
     def models_request(self) -> HttpRequest:
         """`GET /models`."""

@@ -27,6 +27,7 @@ PRESETS: dict[Preset, Options] = {
         system_messages="all",  # as with vLLM
         reasoning_field="reasoning_content",  # "similar to DeepSeek", going back too where the template has a place
         max_tokens_field="max_tokens",  # an older name of its own n_predict; every version takes it
+        explains_500=True,  # llama_cpp.server answers so to a schema or a file that it cannot use
         tokenizer="llama.cpp",  # its own routes
     ),
     "ollama": Options(

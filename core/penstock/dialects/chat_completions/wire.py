@@ -56,6 +56,8 @@ class Options(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=T
     """Whether thoughts stand within the text, between `<think>` and `</think>`."""
     finish_reasons: dict[str, Ending] = {}
     """What finish reasons mean that this upstream alone has, or means in its own way."""
+    explains_500: bool = False
+    """Whether a 500 may be the request's doing, so that the client gets the server's words."""
     tokenizer: Literal["none", "vllm", "llama.cpp"] = "none"
     """Whose routes count the tokens of an input; with none, they are estimated."""
 

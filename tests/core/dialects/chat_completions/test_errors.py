@@ -8,7 +8,7 @@ import pytest
 from msgspec import Raw
 
 from core.kit import LIMITS
-from penstock.dialects.chat_completions import ChatCompletions, Options
+from penstock.dialects.chat_completions import PRESETS, ChatCompletions, Options
 from penstock.errors import ApiError
 from penstock.replies import KeyShown
 from penstock.wire import Model, Unknown
@@ -128,3 +128,17 @@ def test_a_list_of_models_that_is_none_is_the_upstreams_fault(body: bytes) -> No
     with pytest.raises(ApiError, match="cannot be read") as caught:
         DIALECT.decode_models(body)
     assert caught.value.status == 502
+
+
+@shows("explained-500")
+def test_a_500_that_a_request_provokes_is_explained_where_the_server_does_so() -> None:
+    body = error("Failed to parse grammar:\n  root ::= x")
+    explained = ChatCompletions(PRESETS["llama.cpp"], LIMITS).error(500, {}, body, key="none")
+    assert (explained.status, explained.message) == (
+        502,
+        "The upstream failed with status 500: Failed to parse grammar: root ::= x",
+    )
+    for status, words in ((500, b""), (500, b"<html>"), (503, body)):
+        silent = ChatCompletions(PRESETS["llama.cpp"], LIMITS).error(status, {}, words, key="none")
+        assert silent.message == f"The upstream failed with status {status}."
+    assert read(500, body).message == "The upstream failed with status 500."
