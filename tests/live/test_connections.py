@@ -108,7 +108,8 @@ def test_a_proxy(start: Start, upstream: ScriptedUpstream) -> None:
         server = start(toml=through(upstream, f"http://me:secret@127.0.0.1:{proxy.port}"))
         told = post(server.url, {"model": "text", "input": "Hello?"})
         assert told.response["status"] == "completed"
-    assert proxy.asked == [f"POST {upstream.url}/chat/completions HTTP/1.1"]
+    asked = [f"GET {upstream.url}/models HTTP/1.1", f"POST {upstream.url}/chat/completions HTTP/1.1"]
+    assert proxy.asked == asked
     assert proxy.credentials == ["Basic " + base64.b64encode(b"me:secret").decode()]
     assert "secret" not in server.log
 

@@ -76,7 +76,7 @@ MISTAKES: list[tuple[Json, str]] = [
     ({"tools": [{"type": "function"}]}, "tools[0].name"),
     ({"tools": [{"type": ["function"]}]}, "tools[0].type"),
     ({"tools": [WEATHER, WEATHER]}, "tools[1].name"),
-    ({"tools": [WEATHER] * 129}, "tools"),
+    ({"tools": [WEATHER] * 513}, "tools"),
     ({"tools": [WEATHER | {"parameters": []}]}, "tools[0].parameters"),
     ({"tools": [WEATHER, MCP]}, "tools[1].type"),
     ({"tool_choice": "sometimes"}, "tool_choice"),

@@ -5,13 +5,17 @@ Knows CONNECT and absolute URLs. `refuse` answers everything with that status in
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from urllib.parse import urlsplit
 
 TIMEOUT_S = 10.0
 READ_BYTES = 64 * 1024
+_ABSOLUTE = re.compile(rb"([A-Z]+ )http://[^/ ]+(?=/)")
+"""How a request to a proxy begins."""
 
 
 class Proxy:
@@ -58,8 +62,16 @@ class Proxy:
                     server.sendall("\r\n".join([f"{method} {where.path} HTTP/1.1", *kept, "", ""]).encode() + rest)
                 back = threading.Thread(target=_pump, args=(server, client), daemon=True)
                 back.start()
-                _pump(client, server)
+                _pump(client, server, self._next if method != "CONNECT" else None)
                 back.join(TIMEOUT_S)
+
+    def _next(self, piece: bytes) -> bytes:
+        """A piece of the client's; the next request of its connection, which it begins, in the form of an origin."""
+        begun = _ABSOLUTE.match(piece)
+        if begun is None:
+            return piece
+        self.asked.append(piece.partition(b"\r\n")[0].decode())
+        return begun[1] + piece[begun.end() :]
 
     def _head(self, client: socket.socket) -> tuple[str, bytes]:
         received = b""
@@ -72,8 +84,8 @@ class Proxy:
         return head.decode(), rest
 
 
-def _pump(source: socket.socket, sink: socket.socket) -> None:
+def _pump(source: socket.socket, sink: socket.socket, change: Callable[[bytes], bytes] | None = None) -> None:
     with suppress(OSError):
         while piece := source.recv(READ_BYTES):
-            sink.sendall(piece)
+            sink.sendall(change(piece) if change else piece)
         sink.shutdown(socket.SHUT_WR)
