@@ -14,19 +14,17 @@ import msgspec
 from penstock.wire import (
     UNSET,
     ContentPart,
+    CustomToolCallOutput,
+    FunctionCallOutput,
     InputFile,
     InputImage,
     InputItem,
     InputText,
     Message,
-    OutputItem,
     OutputText,
-    ReasoningItem,
     Unknown,
     UnknownPart,
 )
-
-from .unknown import parts_of
 
 Fields: TypeAlias = dict[str, msgspec.Raw]
 
@@ -59,18 +57,29 @@ def read_chat_parts(items: Sequence[InputItem], param: str) -> list[str]:
 
     `param` is the field that holds the items. The names of what was replaced: `input[0].content[1].text=input_text`.
     """
-    return [name for index, item in enumerate(items) for name in _read_item(item, f"{param}[{index}]")]
+    names: list[str] = []
+    for index, item in enumerate(items):
+        field = _FIELDS.get(type(item))
+        parts = getattr(item, field) if field else None
+        if type(parts) is list and UnknownPart in map(type, parts):  # hardly ever
+            is_assistant = isinstance(item, Message) and item.role == "assistant"
+            names += _read_parts(parts, f"{param}[{index}].{field}", is_assistant=is_assistant)
+    return names
 
 
-def _read_item(item: InputItem | OutputItem, param: str) -> Iterator[str]:
-    if isinstance(item, ReasoningItem):
-        return
-    is_assistant = isinstance(item, Message) and item.role == "assistant"
-    for name, parts in parts_of(item):
-        for index, part in enumerate(parts):
-            if type(part) is UnknownPart and (read := _read_part(part.unknown.fields, part.type, is_assistant)):
-                yield f"{param}.{name}[{index}].{part.type}={read.type}"
-                parts[index] = read
+_FIELDS: dict[type[InputItem], str] = {
+    Message: "content",
+    FunctionCallOutput: "output",
+    CustomToolCallOutput: "output",
+}
+"""The items with content parts that a chat model reads, and the field of each that holds them."""
+
+
+def _read_parts(parts: list[ContentPart], param: str, *, is_assistant: bool) -> Iterator[str]:
+    for index, part in enumerate(parts):
+        if isinstance(part, UnknownPart) and (read := _read_part(part.unknown.fields, part.type, is_assistant)):
+            yield f"{param}[{index}].{part.type}={read.type}"
+            parts[index] = read
 
 
 def _read_part(fields: Fields, kind: str, is_assistant: bool) -> ContentPart | None:
