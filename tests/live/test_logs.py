@@ -23,7 +23,7 @@ from support.upstream import ScriptedUpstream
 from support.waiting import until
 
 Json = dict[str, Any]
-BANNER = ("models: ", "listening on ", "try: ")
+BANNER = ("models: ", "store: ", "listening on ", "try: ")
 KEYS = {"sk-first-of-all": "api_keys[0]", "sk-second-of-all": "api_keys[1]", "sk-of-alice": "alice", "sk-wrong": None}
 TOML = """
 log_format = "json"

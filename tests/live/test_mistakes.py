@@ -117,7 +117,7 @@ def test_the_error_names_the_parameter(
         told = post(server.url, {"stream": stream} | {key: value for key, value in ask.items() if value is not OMITTED})
         assert (told.status, told.error["type"], told.error["param"]) == (400, "invalid_request_error", param)
         assert told.headers["x-should-retry"] == "false"
-    assert not upstream.requests
+    assert not upstream.completions
 
 
 OPENAIS: list[tuple[Json, int, str | None, str | None]] = [
