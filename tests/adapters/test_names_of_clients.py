@@ -26,6 +26,8 @@ from requirements import shows
 
 NAMES = 20_000
 GROWN = 2_000
+SMALL = 100
+"""What has fewer entries before and after has not grown by so many."""
 """More entries than any bounded cache has."""
 ANSWER = b'{"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]}'
 
@@ -97,11 +99,11 @@ KINDS: dict[str, tuple[Callable[[str], Request], dict[str, Any]]] = {
 
 
 def containers() -> dict[int, tuple[int, Any]]:
-    """Every large container of the process, with its length; those too that the collector does not track itself."""
+    """Every container of the process that is not small, with its length; untracked ones too."""
     found: dict[int, tuple[int, Any]] = {}
     for owner in gc.get_objects():
         for each in [owner, *gc.get_referents(owner)]:
-            if isinstance(each, dict | set | list | deque) and len(each) > GROWN:
+            if isinstance(each, dict | set | list | deque) and len(each) > SMALL:
                 found[id(each)] = len(each), each
     return found
 
@@ -124,6 +126,7 @@ async def repeat(times: int, do: Callable[[str], Awaitable[None]]) -> None:
 def test_names_of_clients_are_not_remembered(kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     make, upstream = KINDS[kind]
     under_test = service(monkeypatch, tmp_path, **upstream)
+    asyncio.run(repeat(3, lambda name: drained(under_test, make(name))))  # what is imported at first use is there now
     known = containers()
     asyncio.run(repeat(NAMES, lambda name: drained(under_test, make(name))))
     gc.collect()

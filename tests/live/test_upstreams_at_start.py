@@ -180,7 +180,7 @@ def test_an_unknown_model_is_told_with_those_that_there_are(path: str) -> None:
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_model_that_the_upstream_does_not_know(stream: bool) -> None:
     with running(None, "text", "reasoning") as upstream, PenstockServer("--upstream", upstream.url) as server:
-        told = post(server.url, {"model": "nothing", "stream": stream, **HELLO})
+        told = post(server.url, {"model": "none-of-them", "stream": stream, **HELLO})
         assert (told.status, told.error["code"]) == (404, "model_not_found")
         assert told.error["message"].endswith("Served here: text, reasoning. GET /v1/models lists all.")
 

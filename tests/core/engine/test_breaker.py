@@ -209,7 +209,7 @@ def test_whatever_happens_it_lets_no_crowd_through(steps: list[str | tuple[str, 
                 probes.add(asked)
         assert breaker.state != "probing" or len(probes) == 1
         assert breaker.state != "probing" or breaker.wait_s("me") > 0
-        assert breaker.wait_s("me") <= LIMITS.breaker_rest_s
+        assert breaker.wait_s("me") <= LIMITS.breaker_rest_s + 1e-6  # clocks are floating-point numbers
         if breaker.state == "open":
             probes.clear()
     if not probes:
