@@ -19,7 +19,10 @@ ENDED = b'data: {"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"name
 BODY = b'{"choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1}}'
 
 
-BLAMELESS = ("The body of the request", "The request has no body", "The content-encoding header", "Invalid body: ")
+BLAMELESS = (
+    *("The body of the request", "The request has no body", "The content-encoding header", "Invalid body: "),
+    *("Conversation with id ", "'previous_response_id' and 'conversation' cannot"),  # as OpenAI does
+)
 
 IN_PATHS = ("response_id", "conversation_id", "item_id")
 STEPS = re.compile(r"\[(?:\d+|\.\.\.)\]|[^.\[\]]+")

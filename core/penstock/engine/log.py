@@ -52,6 +52,7 @@ class LogWriter:
         elif self._writing is None or self._writing.done():
             self._check()
             self._writing = asyncio.ensure_future(self._write())
+            self._writing.add_done_callback(_seen)
 
     async def flush(self, events: Sequence[Event] = ()) -> None:
         """Write these and whatever is pending; returns when it is durable. Raises `ClaimLost`."""
@@ -83,6 +84,12 @@ class LogWriter:
             self._data = bytearray()
             if not await self._log.append_events(self._claim, batch):
                 raise ClaimLost
+
+
+def _seen(writing: asyncio.Task[None]) -> None:
+    """A run that was stopped elsewhere asks no more how its last append ended; asyncio would log that as a fault."""
+    if not writing.cancelled():
+        writing.exception()
 
 
 def events_after(batch: EventBatch, after: int) -> list[bytes]:
