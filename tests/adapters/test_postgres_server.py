@@ -165,8 +165,8 @@ STATEMENTS: list[tuple[str, tuple[Any, ...]]] = [
     (responses.SETTLE_IN_CONVERSATION, ("r", ME, "completed", b"", 1, *ITEMS)),
     (responses.READ, (ME, "r")),
     (responses.DELETE, (ME, "r")),
-    (responses.CHAIN, (ME, "r", 10)),
-    (responses.FIND_ITEMS, (ME, ["a"])),
+    (responses.CHAIN, (ME, "r", 10, 1_000)),
+    (responses.FIND_ITEMS, (ME, ["a"], 1_000)),
     (events.APPEND, ("r", 1, 0, b"")),
     (events.EVENTS, ("r", 0)),
     (events.IS_QUIET, ("r", 0)),
@@ -180,8 +180,8 @@ STATEMENTS: list[tuple[str, tuple[Any, ...]]] = [
     (conversations.DELETE, (ME, "c")),
     (conversations.ADD, (ME, "c", *ITEMS)),
     (conversations.DELETE_ITEM, (ME, "c", "a")),
-    (conversations.PAGE["asc"], (ME, "c", "a", 10)),
-    (conversations.PAGE["desc"], (ME, "c", None, None)),
+    (conversations.PAGE["asc"], (ME, "c", "a", 10, 1_000)),
+    (conversations.PAGE["desc"], (ME, "c", None, None, None)),
     (conversations.LOCK, ("c", "r", 0.0, 1.0)),
     (conversations.UNLOCK, ("c", "r")),
     *((sql, (1, 10)) for sql in upkeep.SWEEPS),
@@ -194,8 +194,7 @@ def test_every_look_up_has_an_index(server: Server) -> None:
     async def explain() -> None:
         async with opened(server.place("options=-cenable_seqscan%3Doff")) as [store]:
             for sql, values in STATEMENTS:
-                rows = await patiently(partial(store._database.read, f"EXPLAIN {sql}", *values))
-                plan = [row["QUERY PLAN"] for row in rows]
+                plan = [row["QUERY PLAN"] for row in await store._database.read(f"EXPLAIN {sql}", *values)]
                 assert not [line for line in plan if "Seq Scan" in line], "\n".join([sql, *plan])
 
     run(explain)
