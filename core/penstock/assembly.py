@@ -180,7 +180,7 @@ def _origin(upstream: UpstreamSettings) -> str:
 
 
 _ORIGIN_CHARS = 12
-"""Enough to tell upstreams apart; the address of one is nobody else's business."""
+"""Enough to tell upstreams apart; the address itself is not stored."""
 
 _DIALECTS: dict[str, Callable[[Options, Limits, str], Dialect]] = {
     "chat_completions": ChatCompletions,

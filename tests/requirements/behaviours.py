@@ -392,8 +392,8 @@ BEHAVIOURS = (
     Behaviour(
         "bounds-of-json",
         "a request with more than its size tells",
-        f"400 before anything is made of it: over {LIMITS.json_values_max} values (`json_values_max`), "
-        f"{LIMITS.json_keys_max} keys of one object (`json_keys_max`), {LIMITS.input_items_max} items "
+        f"400 before anything is made of it: over {LIMITS.json_values_max:,} values (`json_values_max`), "
+        f"{LIMITS.json_keys_max:,} keys of one object (`json_keys_max`), {LIMITS.input_items_max:,} items "
         f"(`input_items_max`), {LIMITS.tools_max} tools (`tools_max`), or a schema or unknown parameter of over "
         f"{LIMITS.json_depth_max} levels (`json_depth_max`)",
     ),

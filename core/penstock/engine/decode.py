@@ -79,7 +79,7 @@ def _sizes(limits: Limits) -> dict[str, int]:
 
 
 def _unknown(fields: dict[str, msgspec.Raw], known: frozenset[str], limits: Limits) -> dict[str, msgspec.Raw]:
-    """The parameters that nobody here knows."""
+    """The unknown parameters."""
     unknown = {name: fields[name] for name in fields.keys() - known}
     for name, raw in unknown.items():
         check_depth(raw, name, limits)

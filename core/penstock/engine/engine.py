@@ -121,11 +121,14 @@ class Engine:
                     await self._store_clock.ask()
                 self._is_store_open = True
 
-    async def _open_store_for(self, request: CreateResponse) -> None:
-        """Make the store ready for a request that needs it; others work while it is down. Raises `ApiError`."""
-        needs = request.store is not False or request.previous_response_id or request.conversation
+    async def _open_store_for(self, request: CreateResponse, *, is_stored: bool) -> None:
+        """Make the store ready for a request that is stored or refers to what is. Raises `ApiError`.
+
+        Any other request works while the store is down.
+        """
+        refers = request.previous_response_id or request.conversation
         items = request.input if isinstance(request.input, list) else ()
-        if needs or any(isinstance(item, ItemReference) for item in items):
+        if is_stored or refers or any(isinstance(item, ItemReference) for item in items):
             await self.open_store()
 
     async def _ready(self) -> None:
@@ -151,7 +154,7 @@ class Engine:
         the body for that of a compaction.
         """
         decoded = await self._decode_compaction(body) if compacts else await self._decode(body)
-        await self._open_store_for(decoded.request)
+        await self._open_store_for(decoded.request, is_stored=decoded.request.store is not False)
         response_id = response_id or ids.new_id("resp_")
         writer = await self._lock(decoded.request, owner, response_id)
         try:
@@ -167,7 +170,7 @@ class Engine:
     async def plan(self, body: bytes, owner: str = "", key: Secret | None = None) -> Plan:
         """The plan of a request that will not run, and holds nothing. Raises `ApiError`."""
         decoded = await self._decode(body, model_may_be_null=True)  # OpenAI's schema says so of `input_tokens` alone
-        await self._open_store_for(msgspec.structs.replace(decoded.request, store=False))
+        await self._open_store_for(decoded.request, is_stored=False)
         _, plan = await self._plan(decoded, owner, key, ids.new_id("resp_"))
         return plan
 

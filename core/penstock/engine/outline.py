@@ -54,7 +54,7 @@ def outline(body: bytes) -> object:
 
 
 def _outline(value: object, spec: Spec | None) -> object:
-    """A value by what is known of it; without a `spec` its contents are nobody's business."""
+    """A value by what is known of it; without a `spec` its contents are not shown."""
     if isinstance(value, str):
         return value if spec and "" in spec and _NAME.fullmatch(value) else f"<{len(value)} chars>"
     if isinstance(value, list):

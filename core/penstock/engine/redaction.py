@@ -53,7 +53,7 @@ def redacted_unknown(item: UnknownItem) -> UnknownItem:
 
 
 def secrets_of(request: CreateResponse, unknown: Mapping[str, msgspec.Raw]) -> list[Held]:
-    """The secrets of a request: of its tools, of those that its input brings, and of what nobody knows in it."""
+    """The secrets of a request: of its tools, of those that its input brings, and of unknown fields."""
     held: list[Held] = []
 
     def find(place: str, text: str) -> str:

@@ -53,7 +53,7 @@ class Turn(msgspec.Struct, kw_only=True):
     head_s: float | None = None
     """How long the head of the reply may take, where another upstream could be asked instead."""
     client: str = ""
-    """Whose turn it is. It is told to nobody."""
+    """Whose turn it is. No upstream gets it."""
 
 
 class Parcel(msgspec.Struct, kw_only=True):
