@@ -1,14 +1,40 @@
 """Ids: what new ones are like, and what can be none at all."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
-from penstock.ids import may_be_id, new_id
+from penstock.ids import may_be_id, new_id, random_digits
+from requirements import shows
 
 
 def test_a_new_id_can_be_one_and_comes_once() -> None:
-    made = {new_id("resp_") for _ in range(100)}
-    assert len(made) == 100
+    made = {new_id("resp_") for _ in range(1_000)}
+    assert len(made) == 1_000
     assert all(may_be_id(text) and len(text) == 53 for text in made)
+
+
+def test_threads_never_get_the_same_digits() -> None:
+    with ThreadPoolExecutor(8) as threads:
+        given = list(threads.map(lambda _: [random_digits() for _ in range(500)], range(8)))
+    assert len({digits for each in given for digits in each}) == 4_000
+
+
+@shows("random-after-fork")
+def test_a_forked_process_gives_other_ids_than_its_parent() -> None:
+    new_id("resp_")  # what is drawn with it would be the child's, too
+    reads, writes = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writes, "\n".join(random_digits() for _ in range(20)).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writes)
+    with os.fdopen(reads) as pipe:
+        given = set(pipe.read().split())
+    assert len(given) == 20
+    assert given.isdisjoint(random_digits() for _ in range(200))
 
 
 @pytest.mark.parametrize("text", ["", "a b", "a/b", "a\0b", "é", "x" * 257, "'; drop table responses", "\ud800"])

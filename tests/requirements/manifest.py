@@ -240,6 +240,7 @@ REQUIREMENTS = (
         _ATTACKS,
     ),
     Requirement("ids-in-paths", "No id of a client's becomes another path of an upstream.", _ATTACKS),
+    Requirement("random-after-fork", "Two processes never give the same id, a forked one neither.", _ATTACKS),
     Requirement("bounded-caches", "Nothing in the process grows with the names that clients make up.", _ATTACKS),
     Requirement(
         "stored-secrets",
