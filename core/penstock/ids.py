@@ -1,6 +1,8 @@
 """Ids and the clock: the two things of a run that are not a function of its input.
 
-Ids are random and cannot be guessed, since an id is half of what guards a stored response; times are Unix seconds.
+Ids cannot be guessed, since an id is half of what guards a stored response. They begin with the time at which they were
+made, so that new ones are neighbours in an index, and those of one request stand on few of its pages. Nothing else may
+use this order: clocks differ, and go backwards. Times are Unix seconds.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ Clock: TypeAlias = Callable[[], float]
 ID = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9_.:-]{1,256}")
 """What an id may be, anybody's. It may become a step of a path, where `.` and `..` lead somewhere else."""
 
-_DIGITS = 48
+_DIGITS = 36
 _DRAWN_AT_ONCE = 64
 """To draw for so many ids at once costs hardly more than to draw for one: each time is a call of the system."""
 _drawn: list[str] = []
@@ -33,12 +35,12 @@ def may_be_id(text: str) -> bool:
 
 
 def new_id(prefix: str) -> str:
-    """An id such as `resp_` and 48 hexadecimal digits: 192 random bits."""
-    return prefix + random_digits()
+    """An id such as `resp_` and 48 hexadecimal digits: 8 of the second, 4 of its fraction, and 144 random bits."""
+    return f"{prefix}{int(clock_s() * 65_536) & 0xFFFF_FFFF_FFFF:012x}{random_digits()}"
 
 
 def random_digits() -> str:
-    """48 hexadecimal digits of the system's randomness. Any thread may ask for them."""
+    """36 hexadecimal digits of the system's randomness. Any thread may ask for them."""
     try:
         return _drawn.pop()
     except IndexError:

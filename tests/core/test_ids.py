@@ -1,6 +1,9 @@
 """Ids: what new ones are like, and what can be none at all."""
 
+from __future__ import annotations
+
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -35,6 +38,26 @@ def test_a_forked_process_gives_other_ids_than_its_parent() -> None:
         given = set(pipe.read().split())
     assert len(given) == 20
     assert given.isdisjoint(random_digits() for _ in range(200))
+
+
+@shows("ordered-ids")
+def test_later_ids_are_greater_and_their_random_part_never_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first eight digits are the second, as in OpenAI's own ids; then come four of its fraction."""
+    monkeypatch.setattr(time, "time", iter([0x67CCD2BE + n / 4 for n in range(6)]).__next__)
+    made = [new_id("msg_") for _ in range(6)]
+    assert [text[4:12] for text in made] == ["67ccd2be"] * 4 + ["67ccd2bf"] * 2
+    assert [text[12:16] for text in made] == ["0000", "4000", "8000", "c000", "0000", "4000"]
+    assert made == sorted(made)
+    assert len({text[16:] for text in made}) == 6
+    assert all(len(bytes.fromhex(text[16:])) * 8 >= 128 for text in made)
+
+
+@pytest.mark.parametrize("now_s", [-1.0, 0.0, 2.0**32 - 0.5, 2.0**32])
+def test_a_clock_that_is_wrong_makes_ids_of_the_same_form(monkeypatch: pytest.MonkeyPatch, now_s: float) -> None:
+    monkeypatch.setattr(time, "time", lambda: now_s)
+    made = new_id("conv_")
+    assert may_be_id(made)
+    assert len(bytes.fromhex(made[5:])) == 24
 
 
 @pytest.mark.parametrize("text", ["", "a b", "a/b", "a\0b", "é", "x" * 257, "'; drop table responses", "\ud800"])

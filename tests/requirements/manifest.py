@@ -239,6 +239,11 @@ REQUIREMENTS = (
         "What was deleted, or has expired, is in no byte of the SQLite file or of its log.",
         _ATTACKS,
     ),
+    Requirement(
+        "ordered-ids",
+        "New ids begin with their time, for the sake of indexes; the order of items and turns is never theirs.",
+        "a request of 1,000 items wrote 7 to 15 MB",
+    ),
     Requirement("ids-in-paths", "No id of a client's becomes another path of an upstream.", _ATTACKS),
     Requirement("random-after-fork", "Two processes never give the same id, a forked one neither.", _ATTACKS),
     Requirement("bounded-caches", "Nothing in the process grows with the names that clients make up.", _ATTACKS),
