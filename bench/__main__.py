@@ -12,7 +12,8 @@ from types import FrameType
 
 from bench.report import page, table, write
 from bench.rounds import Effort, Outcome, measure
-from bench.scenarios import SCENARIOS, SERVERS, Scenario, Server, server_of
+from bench.scenarios import SCENARIOS, Scenario
+from bench.servers import SERVERS, Server, checkout_of, server_of, with_checkouts
 
 SECONDS_MAX = 60.0
 ROUNDS_MAX = 20
@@ -36,6 +37,13 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         metavar="NAME=COMMAND",
         help="one more server to compare; {port} and {upstream} in COMMAND are filled in",
     )
+    parser.add_argument(
+        "--checkout",
+        action="append",
+        default=[],
+        metavar="NAME=PATH",
+        help="each Penstock once more by the code of another checkout, and how much of that this one costs",
+    )
     parser.add_argument("--write", action="store_true", help="write bench/results/<date>.md")
     choices = parser.parse_args(argv)
     if unknown := set(choices.scenario) - set(names):
@@ -44,8 +52,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def contenders(scenario: Scenario, extra: Sequence[Server], only: set[str] | None) -> list[Server]:
-    """Return a scenario's servers, then the command line's, less those that `only` leaves out."""
-    chosen = [server for server in SERVERS if server.name in scenario.servers] + list(extra)
+    """Return a scenario's servers in its order, then the command line's, less those that `only` leaves out."""
+    known = {server.name: server for server in SERVERS}
+    chosen = [known[name] for name in scenario.servers] + list(extra)
     return [server for server in chosen if only is None or server.name in only]
 
 
@@ -79,13 +88,15 @@ def main(argv: Sequence[str]) -> int:
         min(choices.connections, CONNECTIONS_MAX),
     )
     extra = [server_of(definition) for definition in choices.server]
+    checkouts = [checkout_of(definition) for definition in choices.checkout]
     only = set(choices.servers.split(",")) if choices.servers else None
     sections, faults = [], 0
     for scenario in SCENARIOS:
         if not choices.scenario or scenario.name in choices.scenario:
-            outcomes = run(scenario, contenders(scenario, extra, only), effort)
+            servers = with_checkouts(contenders(scenario, extra, only), checkouts)
+            outcomes = run(scenario, list(servers), effort)
             faults += sum(bool(outcome.fault) for outcome in outcomes)
-            sections.append(table(scenario, outcomes))
+            sections.append(table(scenario, outcomes, checkouts))
     text = page(argv, sections)
     print(text)
     if choices.write:

@@ -68,7 +68,7 @@ def _data(payload: Json) -> bytes:
     return b"data: " + orjson.dumps(payload) + b"\n\n"
 
 
-# Responses: what the bare endpoint sends.
+# Responses: what the bare endpoint and the fake upstream send.
 
 
 def response(deltas: int, status: str = "completed") -> Json:
@@ -121,6 +121,10 @@ def response(deltas: int, status: str = "completed") -> Json:
 def response_json(deltas: int) -> bytes:
     """Return the JSON body of a completed Response."""
     return orjson.dumps(response(deltas))
+
+
+EVENTS_BEFORE_DELTAS = 4
+"""How many events precede the first delta of a stream."""
 
 
 def response_events(deltas: int) -> list[bytes]:

@@ -17,7 +17,7 @@ from pathlib import Path
 import orjson
 
 from bench.processes import cores, free_port, running
-from bench.scenarios import PENSTOCK, SERVE
+from bench.servers import PENSTOCK, SERVE
 
 WINDOW = 10
 """How many neighbouring turns, or resumptions, a median is of."""

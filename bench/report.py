@@ -17,21 +17,23 @@ from statistics import median
 
 from bench.figures import Percentiles
 from bench.rounds import Outcome, Round
-from bench.scenarios import BASE, Scenario
+from bench.scenarios import Scenario
+from bench.servers import Checkout
 
 PACKAGES = ("penstock", "uvicorn", "uvloop", "httptools", "starlette", "aiohttp", "msgspec", "orjson")
 RESULTS = Path(__file__).resolve().parent / "results"
 METHOD = """\
-* Medians of interleaved rounds. The server under test had one core alone (where there are two), the load
-  client and the upstream shared another. `bare` is a Starlette route that returns fixed bytes in one send
-  (`bare-each`: one send per event): the floor, not a rival."""
+* Medians of interleaved rounds; ratios are medians of the ratios of rounds that were played one after another. The
+  server under test had one core alone (where there are two), the load client and the upstream shared another.
+  `bare` is a Starlette route that returns fixed bytes in one send (`bare-each`: one send per event), `tcp-relay`
+  writes what it reads: floors, not rivals. `name@checkout` is the same server by the code of an older tree."""
 FOLDERS = re.compile(r"(?<![\w.:/])/(?:[^\s/]+/)+")  # of an absolute path; not of a relative one, nor a URL's
 Figure = Callable[[Round], float]
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: heading with unit, figure per round, digits; `ratio` adds that to the bare endpoint."""
+    """One column: heading with unit, figure per round, digits; `ratio` adds those to the floor and to checkouts."""
 
     heading: str
     figure: Figure
@@ -90,31 +92,42 @@ def columns_of(scenario: Scenario) -> list[Column]:
     ]
 
 
-def table(scenario: Scenario, outcomes: Sequence[Outcome]) -> str:
+def table(scenario: Scenario, outcomes: Sequence[Outcome], checkouts: Sequence[Checkout]) -> str:
     """Return the scenario's section: a heading and one row per server."""
     columns = columns_of(scenario)
-    base = next((outcome for outcome in outcomes if outcome.server.name == BASE and outcome.rounds), None)
+    played = {outcome.server.name: outcome.rounds for outcome in outcomes}
     headings = ["server"]
     for column in columns:
-        headings += [column.heading, "of bare"] if column.ratio else [column.heading]
+        headings.append(column.heading)
+        if column.ratio:
+            headings += [f"of {name}" for name in (scenario.floor, *(checkout.name for checkout in checkouts))]
     headings += ["CPU spread %", "peak RSS MB"]
-    rows = [_row(outcome, columns, base, len(headings)) for outcome in outcomes]
+    rows = []
+    for outcome in outcomes:
+        others = [scenario.floor, *(checkout.of(outcome.server).name for checkout in checkouts)]
+        rows.append(_row(outcome, columns, [played.get(name, []) for name in others], len(headings)))
     rule = ["---"] + ["---:"] * (len(headings) - 1)
     lines = map(_line, [headings, rule, *rows])
     return f"### {scenario.name}: {scenario.title}\n\n" + "\n".join(lines) + "\n"
 
 
-def _row(outcome: Outcome, columns: Sequence[Column], base: Outcome | None, width: int) -> list[str]:
+def _row(outcome: Outcome, columns: Sequence[Column], others: Sequence[list[Round]], width: int) -> list[str]:
     if outcome.fault or not outcome.rounds:
         fault = (outcome.fault or "no rounds").replace("|", "\\|").replace("\n", " ")
         return [outcome.server.name, f"**no score**: {public(fault)}", *[""] * (width - 2)]
     cells = [outcome.server.name]
     for column in columns:
-        value = median(map(column.figure, outcome.rounds))
-        cells.append(f"{value:,.{column.digits}f}")
+        cells.append(f"{median(map(column.figure, outcome.rounds)):,.{column.digits}f}")
         if column.ratio:
-            cells.append(f"{value / median(map(column.figure, base.rounds)):.2f}" if base else "?")
+            cells += [_ratio(column.figure, outcome.rounds, rounds) for rounds in others]
     return [*cells, f"{_spread_percent(outcome.rounds):.0f}", f"{outcome.peak_rss_mb:.0f}"]
+
+
+def _ratio(figure: Figure, rounds: Sequence[Round], others: Sequence[Round]) -> str:
+    """Return the median of the ratios of neighbouring rounds: what slows the machine for a while slows both."""
+    pairs = zip(rounds, others, strict=False)  # a server that failed has fewer
+    ratios = [figure(one) / figure(other) for one, other in pairs]
+    return f"{median(ratios):.2f}" if ratios else ""
 
 
 def _spread_percent(rounds: Sequence[Round]) -> float:

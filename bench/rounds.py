@@ -16,7 +16,8 @@ import msgspec
 from bench.figures import LoadResult
 from bench.load import GRACE_S
 from bench.processes import ROOT, Child, StartError, cores, free_port, prepare, running
-from bench.scenarios import Scenario, Server
+from bench.scenarios import Scenario
+from bench.servers import Server
 
 Say = Callable[[str], None]
 WARM_UP_S = 0.5
@@ -77,8 +78,9 @@ def _start_upstream(stack: contextlib.ExitStack) -> Child:
 def _start(stack: contextlib.ExitStack, outcome: Outcome, upstream: Child) -> Child | None:
     port = free_port()
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    command = outcome.server.argv(port, upstream.port, folder)
     try:
-        return stack.enter_context(running(outcome.server.argv(port, upstream.port, folder), port, cores()[0]))
+        return stack.enter_context(running(command, port, cores()[0], outcome.server.variables))
     except StartError as error:
         outcome.fault = str(error)
         return None
@@ -89,7 +91,7 @@ def _play(
 ) -> None:
     seconds = min(WARM_UP_S, effort.seconds) if warm_up else effort.seconds
     server_s, upstream_s = child.cpu_s(), upstream.cpu_s()
-    result = _load(outcome.server, child.port, scenario, seconds, effort.connections)
+    result = _load(outcome.server, child.port, scenario, seconds, scenario.connections or effort.connections)
     played = Round(result, child.cpu_s() - server_s, upstream.cpu_s() - upstream_s)
     if result.failures or not result.replies:
         total = result.replies + result.failures

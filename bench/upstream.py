@@ -1,13 +1,18 @@
-"""A fake Chat Completions upstream that costs almost nothing: its bytes are computed beforehand.
+"""A fake upstream that costs almost nothing: its bytes are computed beforehand. It answers in two languages.
+
+`/chat/completions` is asked in OpenAI's older API, `/responses` in its newer one.
 
 The model's name is the script: `json-200` or any unknown name is a reply of 200 words; `stream-200` writes
 one delta at a time, `stream-200x10` ten per write, `stream-200x10-5ms` one write every 5 ms. (A stream is
-sent when the request says `stream: true`; else the same words come as JSON.) It expects no pipelining.
+sent when the request says `stream: true`; else the same words come as JSON.) It expects no pipelining. Paced
+streams write in different milliseconds, as far as there are enough of them.
 """
 
 import argparse
 import asyncio
 import re
+from abc import ABC, abstractmethod
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import cast
@@ -31,14 +36,14 @@ class Script:
     interval_s: float = 0.0
 
 
-class StreamOptions(msgspec.Struct):
+class StreamOptions(msgspec.Struct, frozen=True):
     """The one stream option that changes what is sent."""
 
     include_usage: bool = False
 
 
-class Ask(msgspec.Struct):
-    """The three fields of a chat request that are read; the rest is skipped, not parsed."""
+class Ask(msgspec.Struct, frozen=True):
+    """The three fields of a request that are read; the rest is skipped, not parsed."""
 
     model: str = ""
     stream: bool = False
@@ -60,22 +65,90 @@ def script_of(model: str) -> Script:
     return Script(int(deltas), max(1, int(per_write or 1)), int(interval_ms or 0) / 1000)
 
 
+class Language(ABC):
+    """What a route answers."""
+
+    @abstractmethod
+    def body(self, ask: Ask, deltas: int) -> bytes:
+        """Return the body of a JSON reply."""
+
+    @abstractmethod
+    def events(self, ask: Ask, deltas: int) -> list[bytes]:
+        """Return what precedes the deltas of a stream, each delta, and the end."""
+
+
+class ChatCompletions(Language):
+    """The language of `/chat/completions`."""
+
+    def body(self, ask: Ask, deltas: int) -> bytes:
+        """Return a completion."""
+        return bodies.chat_completion(ask.model, deltas)
+
+    def events(self, ask: Ask, deltas: int) -> list[bytes]:
+        """Return its chunks, with usage where it is asked for."""
+        usage = bool(ask.stream_options and ask.stream_options.include_usage)
+        return bodies.chat_chunks(ask.model, deltas, usage)
+
+
+class Responses(Language):
+    """The language of `/responses`."""
+
+    def body(self, ask: Ask, deltas: int) -> bytes:
+        """Return a completed Response."""
+        return bodies.response_json(deltas)
+
+    def events(self, ask: Ask, deltas: int) -> list[bytes]:
+        """Return its events, those before and behind the deltas joined."""
+        events = bodies.response_events(deltas)
+        begin, end = bodies.EVENTS_BEFORE_DELTAS, bodies.EVENTS_BEFORE_DELTAS + deltas
+        return [b"".join(events[:begin]), *events[begin:end], b"".join(events[end:])]
+
+
+ROUTES: dict[bytes, Language] = {b"completions": ChatCompletions(), b"responses": Responses()}
+"""By the last word of the path."""
+
+
 @lru_cache(maxsize=64)
-def json_reply(model: str) -> bytes:
-    """Return the whole HTTP reply of a JSON completion."""
-    body = bodies.chat_completion(model, script_of(model).deltas)
+def json_reply(language: Language, ask: Ask) -> bytes:
+    """Return the whole HTTP reply as JSON."""
+    body = language.body(ask, script_of(ask.model).deltas)
     return bodies.with_length(b"200 OK", bodies.JSON_TYPE, body)
 
 
 @lru_cache(maxsize=64)
-def stream_writes(model: str, include_usage: bool) -> tuple[list[bytes], float]:
-    """Return a stream's socket writes (head and role, the deltas, the end) and their interval_s."""
-    script = script_of(model)
-    first, *deltas, last = map(bodies.http_chunk, bodies.chat_chunks(model, script.deltas, include_usage))
+def stream_writes(language: Language, ask: Ask) -> list[bytes]:
+    """Return a stream's socket writes: the head and what precedes the deltas, the deltas, the end."""
+    script = script_of(ask.model)
+    first, *deltas, last = map(bodies.http_chunk, language.events(ask, script.deltas))
     step = script.deltas_per_write
     batches = [b"".join(deltas[start : start + step]) for start in range(0, len(deltas), step)]
     head = bodies.chunked_head(bodies.SSE_TYPE) + first
-    return [head, *batches, last + bodies.http_chunk(b"")], script.interval_s
+    return [head, *batches, last + bodies.http_chunk(b"")]
+
+
+class Beats:
+    """Spreads paced streams over the milliseconds of their interval: the loop's timers have no finer ones.
+
+    Streams that begin at the same time would else write at the same time, and their chunks would come in one read.
+    """
+
+    def __init__(self) -> None:
+        """Begin without streams."""
+        self._taken: Counter[tuple[float, int]] = Counter()
+
+    def take(self, interval_s: float) -> int:
+        """Return the millisecond of the interval in which fewest streams write, and count one more in it."""
+        beats = range(max(1, round(interval_s * 1000)))
+        beat = min(beats, key=lambda beat: self._taken[interval_s, beat])
+        self._taken[interval_s, beat] += 1
+        return beat
+
+    def give_back(self, interval_s: float, beat: int) -> None:
+        """Count one less."""
+        self._taken[interval_s, beat] -= 1
+
+
+BEATS = Beats()
 
 
 class UpstreamProtocol(asyncio.Protocol):
@@ -90,6 +163,7 @@ class UpstreamProtocol(asyncio.Protocol):
         self._writes: list[bytes] = []
         self._next = 0
         self._interval_s = self._due_at_s = 0.0
+        self._beat: int | None = None
         self._handle: asyncio.Handle | None = None
         self._paused = False
 
@@ -100,6 +174,7 @@ class UpstreamProtocol(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the rest of the stream."""
         self._transport = None
+        self._leave_beat()
         if self._handle:
             self._handle.cancel()
 
@@ -138,34 +213,44 @@ class UpstreamProtocol(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Answer."""
-        if self._url.endswith(b"/chat/completions"):
-            self._answer_chat()
+        word = self._url.rpartition(b"/")[2]
+        language = ROUTES.get(word)
+        if language:
+            self._answer(language)
         else:
-            self._write(MODELS if self._url.endswith(b"/models") else NOT_FOUND)
+            self._write(MODELS if word == b"models" else NOT_FOUND)
 
-    def _answer_chat(self) -> None:
+    def _answer(self, language: Language) -> None:
         try:
             ask = ASK.decode(self._body)
         except msgspec.MsgspecError:
             self._write(BAD)
             return
         if ask.stream:
-            self._start_stream(ask)
+            self._start_stream(stream_writes(language, ask), script_of(ask.model).interval_s)
         else:
-            self._write(json_reply(ask.model))
+            self._write(json_reply(language, ask))
 
-    def _start_stream(self, ask: Ask) -> None:
-        usage = bool(ask.stream_options and ask.stream_options.include_usage)
-        self._writes, self._interval_s = stream_writes(ask.model, usage)
-        self._next, self._due_at_s = 0, self._loop.time()
+    def _start_stream(self, writes: list[bytes], interval_s: float) -> None:
+        self._writes, self._interval_s, self._next = writes, interval_s, 0
+        if interval_s:
+            self._beat = BEATS.take(interval_s)
+            self._due_at_s = self._loop.time() // interval_s * interval_s + self._beat / 1000
         self._write_next()
 
     def _write_next(self) -> None:
         self._handle = None
         self._write(self._writes[self._next])
         self._next += 1
-        if self._next < len(self._writes) and not self._paused:
+        if self._next == len(self._writes):
+            self._leave_beat()
+        elif not self._paused:
             self._schedule()
+
+    def _leave_beat(self) -> None:
+        if self._beat is not None:
+            BEATS.give_back(self._interval_s, self._beat)
+            self._beat = None
 
     def _schedule(self) -> None:
         # Unpaced writes take one turn of the loop each too: uvloop joins the writes of one turn.
