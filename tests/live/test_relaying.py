@@ -89,9 +89,9 @@ def response(output: list[Json], **fields: Any) -> Json:
 
 
 def events(*told: Json) -> Script:
-    """A stream of a newer server's. Its numbers are not ours to believe."""
+    """A stream of a newer server's, or the Response at its end. Its numbers are not ours to believe."""
     steps: list[Step] = [Raw(f"data: {json.dumps(one)}\n\n".encode()) for one in told]
-    return Script(tuple(steps), Expect(), done=False)
+    return Script(tuple(steps), Expect(), done=False, whole=told[-1].get("response"))
 
 
 STARTED: Json = {"type": "response.created", "sequence_number": 7, "response": response([], status="in_progress")}

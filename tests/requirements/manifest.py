@@ -295,6 +295,11 @@ REQUIREMENTS = (
         "dayu-agent 45; dify 2088; jan 7009; Roo-Code 9506; pi 6409; vercel/ai 12687",
     ),
     Requirement(
+        "relayed-whole",
+        "A client that reads no stream has the upstream send none: its Response is what the stream would have made.",
+        _ATTACKS,
+    ),
+    Requirement(
         "sealed-behind",
         "An upstream that speaks Responses and stores nothing has its sealed thoughts again; clients see none unasked.",
         _ATTACKS,

@@ -117,6 +117,8 @@ class Script:
     """It makes sense only to a server that was told of `inline_think`."""
     piece_bytes: int | None = None
     """Writes are cut into pieces of this size, wherever that falls."""
+    whole: Json | None = None
+    """The body of a JSON reply, where it is not the fold of the chunks."""
 
     def frame(self, payload: str) -> bytes:
         return f"{self.prefix}{payload}{self.eol}{self.eol}".encode()

@@ -414,7 +414,8 @@ class _Play:
             await self.connection.cut("close")
 
     async def _end_json(self) -> None:
-        await self.connection.reply(Reply(200, fold_chunks(self.said)))
+        whole = self.script.whole
+        await self.connection.reply(Reply(200, fold_chunks(self.said) if whole is None else whole))
 
 
 def _head(reply: Reply, length: int) -> bytes:

@@ -24,7 +24,7 @@ _REFUSES_SEALED = re.compile(r"\binclude\b|encrypted", re.IGNORECASE)
 """What is in an error about them: OpenAI names the parameter, others quote what they do not know."""
 _NOTED_CHARS_MAX = 200
 """The longest name that is noted."""
-_HEADERS = [("content-type", "application/json"), ("accept", "text/event-stream")]
+_JSON = ("content-type", "application/json")
 
 
 class Responses:
@@ -38,7 +38,7 @@ class Responses:
         """The models that were refused because of the sealed thoughts that we asked for."""
 
     def encode(self, turn: Turn) -> HttpRequest:
-        """`POST /responses`, always as a stream: a body is the fold of its events here as anywhere."""
+        """`POST /responses`, for a stream where the client reads one, and else for a whole Response."""
         return self._request(turn, seals=turn.model not in self._unsealing)
 
     def encode_again(self, turn: Turn, error: ApiError) -> HttpRequest | None:
@@ -79,15 +79,16 @@ class Responses:
 
     def count(self, turn: Turn) -> Exchange[int]:
         """`POST /responses/input_tokens`."""
-        headers = [*_HEADERS[:1], ("accept", "application/json")]
+        headers = [_JSON, ("accept", "application/json")]
         body = encode_count(turn, self._origin)
         return read_token_count(
             (yield HttpRequest(method="POST", path="/responses/input_tokens", headers=headers, body=body))
         )
 
     def _request(self, turn: Turn, *, seals: bool) -> HttpRequest:
+        accept = ("accept", "text/event-stream" if turn.stream else "application/json")
         body = encode(turn, self._origin, seals=seals)
-        return HttpRequest(method="POST", path="/responses", headers=[*_HEADERS], body=body)
+        return HttpRequest(method="POST", path="/responses", headers=[_JSON, accept], body=body)
 
 
 __all__ = ["Responses"]

@@ -7,57 +7,58 @@ An event or a field that nobody here knows is relayed too.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias, get_args
+from typing import Any, Union, get_args
 
 import msgspec
 
 from penstock import lossless
 from penstock.characters import mended
-from penstock.errors import upstream_failed
+from penstock.errors import ApiError, upstream_failed
 from penstock.replies import told_error
 from penstock.sse import SseReader
-from penstock.transcript.deltas import Delta, Facts, Fault, Finish, Relayed, UsageDelta
+from penstock.transcript.deltas import Delta, Relayed
 from penstock.upstream_errors import read_error
-from penstock.wire import (
-    IncompleteReason,
-    OutputItem,
-    Response,
-    ResponseError,
-    StreamEvent,
-    Unknown,
-    Usage,
-)
+from penstock.wire import OutputItem, StreamEvent
 
+from .ending import deltas_of, read_ending
 from .hidden import Hidden
 from .whole import events_of
 
-Fields: TypeAlias = dict[str, msgspec.Raw]
 
-_fields_of = msgspec.json.Decoder(Fields).decode
-_decode_event = lossless.Decoder[Any](StreamEvent, lenient=True).decode
+class _Own(msgspec.Struct, tag_field="type", tag=""):
+    """An event of the upstream's own life."""
+
+
+class _Begins(_Own, tag=""):
+    """Its response has begun; ours has too."""
+
+
+class _Ends(_Own, tag=""):
+    """Its response has ended. `response` is empty where it is absent."""
+
+    response: msgspec.Raw = msgspec.Raw()
+
+
+class _Errs(_Own, tag=""):
+    """The stream ends in an error."""
+
+
+_OWN: dict[str, type[_Own]] = {
+    "response.created": _Begins,
+    "response.queued": _Begins,
+    "response.in_progress": _Begins,
+    "response.completed": _Ends,
+    "response.incomplete": _Ends,
+    "response.failed": _Ends,
+    "error": _Errs,
+}
+"""What is not relayed, by its type."""
+_EVENTS = [
+    *(msgspec.defstruct(cls.__name__, [], bases=(cls,), tag=tag) for tag, cls in _OWN.items()),
+    *(cls for cls in get_args(StreamEvent) if cls.__struct_config__.tag not in _OWN),
+]
+_decode_event = lossless.Decoder[Any](Union[tuple(_EVENTS)], lenient=True).decode  # noqa: UP007 - they are no literals
 _decode_items = lossless.Decoder[list[Any]](list[OutputItem], lenient=True).decode
-_text_of = msgspec.json.Decoder(str).decode
-
-_OURS = frozenset(
-    "id object status created_at completed_at background error incomplete_details instructions model output"
-    " previous_response_id conversation prompt store usage user metadata tools tool_choice".split()
-)
-"""Fields of the Response that are ours to say: its place and time here, what the client asked for, how it ended."""
-_FIELDS = frozenset(field.encode_name for field in msgspec.structs.fields(Response))
-_TOLD: dict[str, lossless.Decoder[Any]] = {
-    field.encode_name: lossless.Decoder(field.type, lenient=True)
-    for field in msgspec.structs.fields(Response)
-    if field.encode_name not in _OURS and field.name != "unknown"
-}
-"""The other fields, by which the upstream says what was in force."""
-_REASONS: tuple[str, ...] = get_args(IncompleteReason)
-_OPTIONAL: dict[str, lossless.Decoder[Any]] = {
-    "usage": lossless.Decoder(Usage | None, lenient=True),
-    "status": lossless.Decoder(str | None),
-    "error": lossless.Decoder(Any),
-    "incomplete_details": lossless.Decoder(dict[str, Any] | None),
-}
-"""How a response ended, and what it cost."""
 
 
 class _TokenCount(msgspec.Struct):
@@ -105,7 +106,10 @@ class ResponsesDecoder:
 
     def close(self) -> list[Delta]:
         """The end of the reply. One that told of no end was cut."""
-        deltas = self._events(self._sse.close()) if self._body is None else self._whole(bytes(self._body))
+        if self._body is None:
+            deltas = self._events(self._sse.close())
+        else:
+            deltas = _read(self._whole, bytes(self._body), "response")
         if not self.is_done:
             raise upstream_failed("The upstream's stream ended before its response did.")
         return deltas
@@ -114,112 +118,50 @@ class ResponsesDecoder:
         deltas: list[Delta] = []
         for data in read:
             if not self.is_done and data.strip() != b"[DONE]":
-                deltas += self._event(data)
+                deltas += _read(self._event, data, "event of a response")
         return deltas
 
     def _event(self, data: bytes) -> list[Delta]:
-        try:
-            return self._told(data)
-        except (msgspec.DecodeError, UnicodeError):
-            data = mended(data)
-        except (RecursionError, KeyError) as error:
-            raise upstream_failed(f"The upstream sent what is no event of a response: {error}") from None
-        try:
-            return self._told(data)
-        except (msgspec.DecodeError, UnicodeError, RecursionError, KeyError) as error:
-            raise upstream_failed(f"The upstream sent what is no event of a response: {error}") from None
-
-    def _told(self, data: bytes) -> list[Delta]:
-        fields = _fields_of(data)
-        tell = _OWN_LIFE.get(_text_of(fields["type"]))
-        return self._relayed(_decode_event(data)) if tell is None else tell(self, fields)
+        event = _decode_event(data)
+        if not isinstance(event, _Own):
+            return self._relayed(event)
+        if isinstance(event, _Errs):
+            raise told_error(read_error(msgspec.json.decode(data)))
+        return self._ended(event) if isinstance(event, _Ends) else []
 
     def _relayed(self, event: Any) -> list[Delta]:
         return [Relayed(event)] if self._hidden is None else [*self._hidden.take(event)]
 
-    def _nothing(self, fields: Fields) -> list[Delta]:
-        return []
-
-    def _ended(self, fields: Fields) -> list[Delta]:
+    def _ended(self, event: _Ends) -> list[Delta]:
         self.is_done = True
-        return _ending(_fields_of(fields["response"]))
-
-    def _failed(self, fields: Fields) -> list[Delta]:
-        raise told_error(read_error({name: msgspec.json.decode(value) for name, value in fields.items()}))
+        return deltas_of(read_ending(bytes(event.response)))
 
     def _whole(self, body: bytes) -> list[Delta]:
         """A Response that came whole: its items, each at once, and its end."""
-        try:
-            fields = _fields_of(body)
-            self.is_done = True
-            items = _decode_items(bytes(fields["output"]))
-            told = [delta for event in events_of(items) for delta in self._relayed(event)]
-            return [*told, *_ending(fields)]
-        except (msgspec.DecodeError, UnicodeError, RecursionError, KeyError) as error:
-            raise upstream_failed(f"The upstream sent what is no response: {error}") from None
+        self.is_done = True
+        ending = read_ending(body)
+        if not ending.output:
+            raise _no_response(body)
+        items = _decode_items(bytes(ending.output))
+        relayed = [delta for event in events_of(items) for delta in self._relayed(event)]
+        return [*relayed, *deltas_of(ending)]
 
 
-_OWN_LIFE: dict[str, Callable[[ResponsesDecoder, Fields], list[Delta]]] = {
-    "response.created": ResponsesDecoder._nothing,
-    "response.queued": ResponsesDecoder._nothing,
-    "response.in_progress": ResponsesDecoder._nothing,
-    "response.completed": ResponsesDecoder._ended,
-    "response.incomplete": ResponsesDecoder._ended,
-    "response.failed": ResponsesDecoder._ended,
-    "error": ResponsesDecoder._failed,
-}
-"""The events of the upstream's own life, which are not relayed, and what each means."""
+def _no_response(body: bytes) -> ApiError:
+    """What a JSON object without an output is: an error, mostly."""
+    error = read_error(msgspec.json.decode(body))
+    return told_error(error) if error.message else upstream_failed("The upstream sent what is no response.")
 
 
-def _ending(fields: Fields) -> list[Delta]:
-    """How the response ended, what it cost, and what was in force. Raises `ApiError` where it has not ended."""
-    deltas: list[Delta] = [Facts(_facts(fields))]
-    if usage := _optional(fields, "usage"):
-        deltas.append(UsageDelta(usage))
-    status = _optional(fields, "status") or "completed"
-    end = _ENDS.get(status)
-    if end is None:
-        raise upstream_failed(f"The upstream's response ended with the status '{status[:32]}'.")
-    return [*deltas, end(fields)]
-
-
-def _incomplete(fields: Fields) -> Delta:
-    details = _optional(fields, "incomplete_details") or {}
-    reason = details.get("reason")
-    return Finish("max_output_tokens" if reason not in _REASONS else reason)
-
-
-def _failed(fields: Fields) -> Delta:
-    error = read_error(_optional(fields, "error"))
-    message = error.message or "The upstream's response failed."
-    return Fault(ResponseError(code=error.code or "server_error", message=message))
-
-
-_ENDS: dict[str, Callable[[Fields], Delta]] = {
-    "completed": lambda fields: Finish(),
-    "incomplete": _incomplete,
-    "failed": _failed,
-}
-
-
-def _facts(fields: Fields) -> dict[str, Any]:
-    """The fields of the Response that the upstream says, each where it is as it should be."""
-    strangers = {name: value for name, value in fields.items() if name not in _FIELDS}
-    told: dict[str, Any] = {"unknown": Unknown(strangers)} if strangers else {}
-    for name, decoder in _TOLD.items():
-        if name in fields:
-            try:
-                told[name] = decoder.decode(bytes(fields[name]))
-            except msgspec.ValidationError:
-                continue
-    return told
-
-
-def _optional(fields: Fields, name: str) -> Any:
-    """A field's value; None where it is missing, null or not as it should be."""
-    if name not in fields:
-        return None
+def _read(read: Callable[[bytes], list[Delta]], data: bytes, what: str) -> list[Delta]:
+    """The deltas of JSON; where it has characters that are none, those are mended. Raises `ApiError`."""
     try:
-        return _OPTIONAL[name].decode(bytes(fields[name]))
-    except msgspec.ValidationError:
-        return None
+        return read(data)
+    except (msgspec.DecodeError, UnicodeError):
+        data = mended(data)
+    except RecursionError as error:
+        raise upstream_failed(f"The upstream sent what is no {what}: {error}") from None
+    try:
+        return read(data)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise upstream_failed(f"The upstream sent what is no {what}: {error}") from None

@@ -50,8 +50,8 @@ def _fields(turn: Turn, origin: str, *, seals: bool = True) -> dict[str, msgspec
         model=turn.model,
         input=[item for item in (_sent(item, origin) for item in turn.items) if not _is_empty_thought(item)],
         include=[*(include or ()), SEALED] if seals and not includes_sealed(turn) else include,
-        stream=True,
-        stream_options=StreamOptions(include_obfuscation=False),  # who reads it is us
+        stream=turn.stream,
+        stream_options=StreamOptions(include_obfuscation=False) if turn.stream else None,  # the reader is ours
         store=False,
         background=None,
         background_options=None,

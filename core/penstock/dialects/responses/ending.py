@@ -1,0 +1,100 @@
+"""The upstream's Response at its end: how it ended, what it cost, and what was in force.
+
+It knows which fields of a Response are ours to say. A field that is not as it should be counts as absent, and one that
+is unknown here is passed on. Its items are read elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, get_args
+
+import msgspec
+
+from penstock import lossless
+from penstock.errors import upstream_failed
+from penstock.transcript.deltas import Delta, Facts, Fault, Finish, UsageDelta
+from penstock.upstream_errors import read_error
+from penstock.wire import UNSET, IncompleteReason, Response, ResponseError, Unknown, UnsetType, Usage, Wire
+
+_OURS = (
+    "id object created_at completed_at background instructions model previous_response_id conversation prompt store"
+    " user metadata tools tool_choice".split()
+)
+"""Fields that are ours to say: the response's place and time here, and what the client asked for."""
+_APART: dict[str, Any] = {
+    "output": msgspec.Raw,
+    "usage": Usage | None,
+    "status": str | None,
+    "error": Any,
+    "incomplete_details": dict[str, Any] | None,
+}
+"""Fields that have a form of their own here."""
+_FACTS: dict[str, Any] = {
+    field.encode_name: field.type
+    for field in msgspec.structs.fields(Response)
+    if field.encode_name not in {*_OURS, *_APART} and field.name != "unknown"
+}
+"""The other fields, by which the upstream says what was in force."""
+_READ: dict[str, Any] = dict.fromkeys(_OURS, msgspec.Raw) | _APART | _FACTS
+
+Ending: Any = msgspec.defstruct(
+    "Ending", [(name, kind | UnsetType, UNSET) for name, kind in _READ.items()], bases=(Wire,), kw_only=True
+)
+"""Every field is `UNSET` where it is absent."""
+
+_decode = lossless.Decoder[Any](Ending, lenient=True).decode
+_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decoders = {name: lossless.Decoder[Any](kind, lenient=True) for name, kind in _READ.items()}
+
+_REASONS: tuple[str, ...] = get_args(IncompleteReason)
+
+
+def read_ending(data: bytes) -> Any:
+    """The `Ending` that a Response is. Raises what msgspec raises for what is no JSON object."""
+    with suppress(msgspec.ValidationError):
+        return _decode(data)
+    return _read_by_field(_decode_fields(lossless.one_line(data)))
+
+
+def _read_by_field(fields: dict[str, msgspec.Raw]) -> Any:
+    """The fields that are as they should be."""
+    read: dict[str, Any] = {}
+    for name, decoder in _decoders.items():
+        if name in fields:
+            with suppress(msgspec.ValidationError):
+                read[name] = decoder.decode(bytes(fields[name]))
+    unknown = {name: value for name, value in fields.items() if name not in _READ}
+    return Ending(**read, unknown=Unknown(unknown) if unknown else UNSET)
+
+
+def deltas_of(ending: Any) -> list[Delta]:
+    """What was in force, what it cost, and how it ended. Raises `ApiError` where it has not ended."""
+    facts = {name: value for name in _FACTS if (value := getattr(ending, name)) is not UNSET}
+    deltas: list[Delta] = [Facts(facts | {"unknown": ending.unknown} if ending.unknown else facts)]
+    if ending.usage:
+        deltas.append(UsageDelta(ending.usage))
+    status = ending.status or "completed"
+    end = _ENDS.get(status)
+    if end is None:
+        raise upstream_failed(f"The upstream's response ended with the status '{status[:32]}'.")
+    return [*deltas, end(ending)]
+
+
+def _incomplete(ending: Any) -> Delta:
+    reason = (ending.incomplete_details or {}).get("reason")
+    return Finish("max_output_tokens" if reason not in _REASONS else reason)
+
+
+def _failed(ending: Any) -> Delta:
+    error = read_error(ending.error or None)
+    message = error.message or "The upstream's response failed."
+    return Fault(ResponseError(code=error.code or "server_error", message=message))
+
+
+_ENDS: dict[str, Callable[[Any], Delta]] = {
+    "completed": lambda ending: Finish(),
+    "incomplete": _incomplete,
+    "failed": _failed,
+}
