@@ -96,6 +96,7 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     workers: Workers = 1
     """Processes that share the port."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least that is logged; `debug` shows each turn as it is sent, with lengths in the place of texts."""
     log_format: LogFormat = "text"
     """Lines for people, or `json`: one object a line, for machines."""
     drain_s: Seconds = 10.0
@@ -143,6 +144,7 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     """Whether `/readyz` is 503 while no upstream answers: no new response could be made then. Where stored ones are
     to be had all the same, turn it off."""
     limits: Limits = Limits()
+    """Every bound by name."""
 
     @property
     def has_keys(self) -> bool:
