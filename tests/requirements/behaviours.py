@@ -1,6 +1,6 @@
 """The table of behaviours, as data: what this server does where OpenAI's documents leave room.
 
-README's table under "How it behaves" is written from it (`make golden`), and a test shows every row (`@shows("…")`).
+docs/behaviour.md is written from it (`make golden`), and a test shows every row (`@shows("…")`).
 `test_behaviours.py` and `test_manifest.py` see to both.
 """
 
@@ -25,7 +25,7 @@ class Behaviour(NamedTuple):
 
 
 def table(behaviours: Iterable[Behaviour]) -> str:
-    """The rows as README has them."""
+    """The rows as the page has them."""
     rows = [f"| {row.what} | {row.does} |" for row in behaviours]
     return "\n".join(["| what | behaviour |", "| --- | --- |", *rows, ""])
 

@@ -1,4 +1,4 @@
-"""README says what the code does: its table of behaviours is written from data, and its numbers are the defaults."""
+"""docs/behaviour.md is written from data, and its numbers are the defaults."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ import pytest
 from requirements.behaviours import BEHAVIOURS, Behaviour, table
 
 ROOT = Path(__file__).parents[2]
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "behaviour.md"
 BLOCK = re.compile(r"(?<=<!-- behaviours:begin -->\n).*?(?=<!-- behaviours:end -->)", re.DOTALL)
 HOW = (
-    "README's table of behaviours is written from tests/requirements/behaviours.py. Add or change the row there, mark "
+    "The table in docs/behaviour.md is written from tests/requirements/behaviours.py. Add or change the row there, mark "
     'the test that shows it with @shows("<its id>"), then run: make golden ARGS=tests/requirements'
 )
 
 
-def test_no_row_stands_in_the_readme_alone(request: pytest.FixtureRequest) -> None:
+def test_no_row_stands_in_the_page_alone(request: pytest.FixtureRequest) -> None:
     """Whoever rewrites the block would lose it."""
-    [block] = BLOCK.findall(README.read_text(encoding="utf-8"))
+    [block] = BLOCK.findall(PAGE.read_text(encoding="utf-8"))
     strangers = [line for line in block.splitlines() if line not in table(BEHAVIOURS).splitlines()]
     if not request.config.getoption("--rewrite-golden"):
         assert strangers == [], HOW
 
 
-def test_the_readme_has_every_row(golden: Callable[[str | Path, str], None]) -> None:
-    shown, places = BLOCK.subn(lambda _: table(BEHAVIOURS), README.read_text(encoding="utf-8"))
-    assert places == 1, "the README has no place for the table of behaviours"
-    golden("../README.md", shown)
+def test_the_page_has_every_row(golden: Callable[[str | Path, str], None]) -> None:
+    shown, places = BLOCK.subn(lambda _: table(BEHAVIOURS), PAGE.read_text(encoding="utf-8"))
+    assert places == 1, "docs/behaviour.md has no place for the table of behaviours"
+    golden("../docs/behaviour.md", shown)
 
 
 @pytest.mark.parametrize("row", BEHAVIOURS, ids=lambda row: row.id)

@@ -1,14 +1,14 @@
-"""The tables as a picture: Mermaid's `stateDiagram-v2`, one box for the response and one for each item and part.
+"""The tables of states as Mermaid's `stateDiagram-v2`: one of the response, and one of all items and parts.
 
-It knows how to draw and nothing of what the tables say, so that the picture in the README cannot be out of date.
-`python -m penstock.transcript.diagram` prints it.
+It knows how to draw and nothing of what the tables say, so that the diagrams in the documents cannot be out of date.
+`python -m penstock.transcript.diagram` prints both.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, get_args
 
 import msgspec
@@ -22,11 +22,20 @@ _CAPITALS = re.compile(r"[A-Z][a-z]*")
 _OUTSIDE = ("new", DONE)
 
 
-def diagram() -> str:
-    """The text of the picture."""
+def response_diagram() -> str:
+    """The states of a response."""
+    return _diagram([Response])
+
+
+def items_diagram() -> str:
+    """The states of every item and content part."""
+    return _diagram([cls for cls in MACHINES if cls is not Response])
+
+
+def _diagram(classes: Iterable[type[Any]]) -> str:
     lines = ["stateDiagram-v2"]
-    for cls, machine in MACHINES.items():
-        lines += [_INDENT + line for line in _box(cls, machine)]
+    for cls in classes:
+        lines += [_INDENT + line for line in _box(cls, MACHINES[cls])]
     return "\n".join(lines) + "\n"
 
 
@@ -87,4 +96,4 @@ def _word(cls: type[Any]) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(diagram())
+    sys.stdout.write(response_diagram() + items_diagram())
