@@ -1,8 +1,10 @@
 """What is declared, locked and shipped is what is meant, and nothing else."""
 
+import os
 import re
 import tomllib
 from pathlib import Path
+from shutil import copy, copytree, ignore_patterns
 from zipfile import ZipFile
 
 import pytest
@@ -71,3 +73,22 @@ def test_the_wheel_holds_both_packages_and_nothing_else(tmp_path: Path) -> None:
     }
     assert shipped == sources
     assert {"penstock/py.typed", "penstock_adapters/py.typed"} <= shipped
+
+
+def test_two_builds_of_the_wheel_are_equal(tmp_path: Path) -> None:
+    """Byte for byte, at whatever time they are made."""
+    built = [wheel_of(tmp_path / name, changed) for name, changed in (("first", 1_000_000_000), ("second", None))]
+    assert built[0] == built[1]
+
+
+def wheel_of(folder: Path, changed_s: int | None) -> bytes:
+    """The wheel of a copy of the sources, whose files were all changed then."""
+    for name in ("core/penstock", "adapters/penstock_adapters"):
+        copytree(ROOT / name, folder / name, ignore=ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        copy(ROOT / name, folder / name)
+    for path in folder.rglob("*"):
+        if changed_s is not None:
+            os.utime(path, (changed_s, changed_s))
+    [wheel] = WheelBuilder(str(folder)).build(directory=str(folder / "dist"), versions=["standard"])
+    return Path(wheel).read_bytes()

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "behaviour.md"
 BLOCK = re.compile(r"(?<=<!-- behaviours:begin -->\n).*?(?=<!-- behaviours:end -->)", re.DOTALL)
 HOW = (
-    "The table in docs/behaviour.md is written from tests/requirements/behaviours.py. Add or change the row there, mark "
+    "docs/behaviour.md is written from tests/requirements/behaviours.py. Add or change the row there, mark "
     'the test that shows it with @shows("<its id>"), then run: make golden ARGS=tests/requirements'
 )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from requirements.configuration import _TABLES, field_docs, page
+from documents.configuration import _TABLES, field_docs, page
 
 
 @pytest.mark.parametrize("table", _TABLES, ids=lambda table: table.struct.__name__)

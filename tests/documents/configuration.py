@@ -1,6 +1,6 @@
 """The page of all settings, written from the structs: name, type, default, variable, flag and meaning.
 
-`docs/configuration.md` is what `page()` gives (`make golden ARGS=tests/requirements`), so that no setting is missing
+`docs/configuration.md` is what `page()` gives (`make golden ARGS=tests/documents`), so that no setting is missing
 there, and none is there that does not exist.
 """
 
