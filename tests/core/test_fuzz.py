@@ -1,4 +1,7 @@
-"""Ten thousand requests of which most are wrong: each is answered as it should, none brings the server down."""
+"""Ten thousand requests of which most are wrong: each is answered as it should, none brings the server down.
+
+They come in parts, so that no test takes long, on a busy machine neither.
+"""
 
 import asyncio
 from collections import Counter
@@ -15,7 +18,8 @@ from penstock.engine import RemoteUpstream
 from support import grammar, oracle, sse
 
 SEED = 4_711
-COUNT = 10_000
+PARTS = 10
+COUNT = 1_000
 COMPACTIONS = 2_000
 TIMEOUT_S = 5.0
 
@@ -36,12 +40,13 @@ def problem(body: bytes, told: Answer) -> str | None:
     return None
 
 
-def test_ten_thousand_requests_are_answered_as_they_should() -> None:
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_thousand_requests_are_answered_as_they_should(part: int) -> None:
     async def main() -> tuple[Counter[int], list[str]]:
         door = service(RemoteUpstream(ChatCompletions(Options(), LIMITS), Obliging(), LIMITS), sealer=OpenSealer())
         statuses: Counter[int] = Counter()
         problems: list[str] = []
-        for body in bodies(COUNT, SEED):
+        for body in bodies(COUNT, SEED + part):
             told = await asyncio.wait_for(ask(door, body), TIMEOUT_S)
             statuses[told.status] += 1
             if found := problem(body, told):
@@ -51,7 +56,7 @@ def test_ten_thousand_requests_are_answered_as_they_should() -> None:
     statuses, problems = asyncio.run(main())
     assert not problems, f"{len(problems)} of them were not:\n" + "\n".join(problems[:10])
     assert statuses.total() == COUNT
-    assert min(statuses[200], statuses[400]) > 1_000, statuses
+    assert min(statuses[200], statuses[400]) > COUNT // 10, statuses
 
 
 def test_so_are_those_for_a_compaction() -> None:
