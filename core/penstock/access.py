@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 import msgspec
@@ -24,6 +25,10 @@ _OWNER_DIGITS = 32
 """An owner is the beginning of a hash: 128 bits, so that no row tells the key or meets another owner's."""
 _NAMED = "name-"
 """How the owner of a key with a name begins; that of a key without one is hexadecimal digits only."""
+_HOSTS_MAX = 256
+"""So many hosts and origins are read once; clients may send as many as they like."""
+_URL_CHARS_MAX = 300
+"""A longer one is read each time."""
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -120,12 +125,19 @@ def bearer(headers: Mapping[str, str]) -> str | None:
 
 def _host_name(url: str) -> str | None:
     """The host of a URL without its port; None for what is no URL, such as the origin `null`, or has no good port."""
+    return _known_host_name(url) if len(url) <= _URL_CHARS_MAX else _read_host_name(url)
+
+
+def _read_host_name(url: str) -> str | None:
     try:
         parts = urlsplit(url)
         _ = parts.port  # in front of which anything might stand
         return parts.hostname
     except ValueError:
         return None
+
+
+_known_host_name = lru_cache(_HOSTS_MAX)(_read_host_name)
 
 
 def _foreign(which: str, setting: str) -> ApiError:

@@ -51,9 +51,7 @@ _EXPANSION = 20
 _OPEN = ("/", "/health", "/healthz", "/readyz", "/openapi.json")
 """What is answered without a key."""
 _OF_THE_STORE = ("/responses/*", "/conversations")
-"""How the patterns of paths begin that are answered from the store, but for those that name a model."""
-_NO_IDS = ("/responses/input_tokens", "/chat/completions")
-"""Paths that stand where an id might, and are words."""
+"""How the patterns of paths begin that are answered from the store."""
 _BY_MODEL = ("/responses", "/responses/compact", "/responses/input_tokens")
 """Routes of responses whose bodies name a model."""
 _LIMITS = Limits()
@@ -223,8 +221,8 @@ class Service:
 
     async def _dispatch(self, request: Request, record: AccessRecord) -> Reply:
         path = _plain(request.path)
-        pattern, path_ids = _pattern(path)
-        endpoints = self._table.get(path) or self._table.get(pattern)
+        pattern, path_ids = _pattern(path, self._table)
+        endpoints = self._table.get(pattern)
         if request.method == "OPTIONS" and endpoints is not None:
             return self._options(request, _allowed(endpoints))
         owner = "" if path in _OPEN else self._access.check(request.headers)
@@ -250,7 +248,7 @@ class Service:
         )
         with self._engine.drain.answering():
             await self._engine.start()
-            if pattern.startswith(_OF_THE_STORE) and path not in _BY_MODEL:
+            if pattern.startswith(_OF_THE_STORE):
                 await self._engine.open_store()
             return await endpoint(call)
 
@@ -346,12 +344,12 @@ def _key(request: Request) -> Secret | None:
     return Secret(key) if key else None
 
 
-def _pattern(path: str) -> tuple[str, list[str]]:
+def _pattern(path: str, table: Table) -> tuple[str, list[str]]:
     """A path's pattern and the ids in it.
 
-    Every second step is an id, but for a few words; and all that follows `/models/` is one.
+    A path of words alone is its own pattern. Else every second step is an id, and all that follows `/models/` is one.
     """
-    if path in _NO_IDS:
+    if path in table and "*" not in path:
         return path, []
     if path.startswith("/models/"):
         return "/models/*", [path.removeprefix("/models/")]

@@ -16,6 +16,7 @@ _CACHES = {"cache", "lru_cache", "cached_property"}
 _CONTAINERS = {"dict", "set", "deque", "defaultdict", "OrderedDict", "WeakSet", "WeakValueDictionary", "Counter"}
 
 WHILE_THE_SERVER_RUNS = {
+    "penstock.access._known_host_name": "256 hosts and origins of at most 300 characters",
     "penstock.dialects.responses.Responses._unsealing": "noted_models_max names of at most 200 characters",
     "penstock.lenient._type_of": "the structs of the code",
     "penstock.dialects.chat_completions.notes.UnknownWords._logged": "100 words of at most 100 characters",
@@ -33,6 +34,7 @@ WHILE_THE_SERVER_RUNS = {
     "penstock.engine.routes.Routes._route_of": "1,000 names of at most 200 characters",
     "penstock.engine.sizes.ContextSizes._learned": "1,000 names of at most 200 characters",
     "penstock.engine.sizes.ContextSizes._told": "the upstream's last list of models, of upstream_event_bytes_max",
+    "penstock.engine.wheel.Wheel._slots": "the runs that go on",
     "penstock.endpoints.sockets.Sockets._open": "sockets_max",
     "penstock.engine.offload._thread": "one",
     "penstock.engine.recent.Recents._open": "sockets_max",

@@ -12,12 +12,13 @@ from .decode import Decoded, decode
 from .engine import Engine, Prepared
 from .follow import Follower
 from .keep import stored_input
+from .local import LocalUpstream
 from .plan import Plan, Policies, make_plan
 from .recent import Recent, Recents
 from .resolve import Context, resolve
 from .routes import Route, Routes
 from .run import Run
-from .upstream import LocalUpstream, RemoteUpstream
+from .upstream import RemoteUpstream
 
 __all__ = [
     "Catalog",

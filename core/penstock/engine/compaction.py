@@ -27,7 +27,7 @@ from penstock.wire import (
 )
 
 from .estimate import estimate_input, estimate_usage
-from .places import placed
+from .places import Placed
 from .resolve import Context
 from .sealing import Compaction, Seal
 from .shown import instructing, no_sealing, standing
@@ -119,7 +119,7 @@ def _asking(turn: Turn, items: Sequence[InputItem]) -> Turn:
 async def open_turn(upstream: Upstream, turn: Turn, compacting: Compacting | None) -> Deltas:
     """Begin a turn, with the compaction of its context if there is one. Raises `ApiError`."""
     first = turn if compacting is None else compacting.asked
-    with placed(first.items, turn.request):
+    with Placed(first.items, turn.request):
         deltas = await upstream.open(first)
     return deltas if compacting is None else CompactingDeltas(upstream, turn, compacting, deltas)
 

@@ -14,7 +14,7 @@ from penstock.limits import Limits
 from penstock.ports import Turn, Upstream
 
 from .estimate import estimate_input
-from .places import placed
+from .places import Placed
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ class Count(NamedTuple):
 
 async def count_input(upstream: Upstream, turn: Turn, limits: Limits) -> Count:
     """The tokens that `usage.input_tokens` of this turn will tell. Raises `ApiError`."""
-    with placed(turn.items, turn.request):
+    with Placed(turn.items, turn.request):
         counted = await within(limits.count_wait_s, upstream.count_tokens(turn))
     return Count(estimate_input(turn), True) if counted is None else Count(counted, False)
 

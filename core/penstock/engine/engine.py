@@ -126,6 +126,8 @@ class Engine:
 
         Any other request works while the store is down.
         """
+        if self._is_store_open or self.store is None:
+            return
         refers = request.previous_response_id or request.conversation
         items = request.input if isinstance(request.input, list) else ()
         if is_stored or refers or any(isinstance(item, ItemReference) for item in items):

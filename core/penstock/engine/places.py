@@ -7,8 +7,8 @@ those that it sent. It looks only where there is an error to tell.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from types import TracebackType
 
 from penstock.errors import ApiError
 from penstock.wire import CreateResponse, InputItem
@@ -16,15 +16,25 @@ from penstock.wire import CreateResponse, InputItem
 _ITEM = re.compile(r"input\[(\d+)\](.*)", re.DOTALL)
 
 
-@contextmanager
-def placed(items: Sequence[InputItem], request: CreateResponse) -> Iterator[None]:
-    """An error about one of these items, which are what an upstream is shown, names its place in the request."""
-    try:
-        yield
-    except ApiError as error:
-        if (found := _ITEM.fullmatch(error.param or "")) and int(found[1]) < len(items):
-            error.param = _place(items[int(found[1])], request, found[2])
-        raise
+class Placed:
+    """`with Placed(...)`: an error about one of these items, which an upstream sees, names its place in the request."""
+
+    __slots__ = ("_items", "_request")
+
+    def __init__(self, items: Sequence[InputItem], request: CreateResponse) -> None:
+        self._items = items
+        self._request = request
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, ApiError) and (found := _ITEM.fullmatch(error.param or "")):
+            place, items = int(found[1]), self._items
+            if place < len(items):
+                error.param = _place(items[place], self._request, found[2])
 
 
 def _place(item: InputItem, request: CreateResponse, within: str) -> str:

@@ -31,7 +31,7 @@ from penstock.wire import (
 from .compaction import Compacting, compact_threshold, plan_compaction
 from .decode import Decoded
 from .offering import offer_nothing, offer_tools
-from .places import placed
+from .places import Placed
 from .redaction import redacted
 from .resolve import Context
 from .routes import Route, Routes
@@ -226,7 +226,7 @@ def _text(text: TextConfig | None) -> TextConfig:
 
 def _items(request: CreateResponse, context: Context, route: Route, seal: Seal | None) -> list[InputItem]:
     """What the upstream is shown. One that speaks Responses compacts by itself."""
-    with placed(context.items, request):
+    with Placed(context.items, request):
         items = shown(context, seal, relays=route.relays)
     if not route.relays:
         return [_read_as(item) for item in items]

@@ -1,4 +1,4 @@
-"""Upstreams: a dialect and a transport made into one, and models that live in this process.
+"""Upstreams: a dialect and a transport made into one.
 
 It makes one attempt, and knows what a failure of it means: whether another attempt may do better. Whether there is one,
 the pool decides. It reads no delta but one that says how a response failed: whatever says that is masked here, before
@@ -8,11 +8,11 @@ anybody reads or logs it, so that no key is repeated that was sent with the requ
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from functools import partial
 from typing import TypeAlias, TypeVar
 
-from penstock.errors import ApiError, not_found, upstream_failed
+from penstock.errors import ApiError, upstream_failed
 from penstock.limits import Limits
 from penstock.ports import (
     Decoder,
@@ -38,6 +38,7 @@ from penstock.wire import Model
 
 from .attempt_log import AttemptLog
 from .estimate import has_media
+from .local import WholeDeltas
 from .masking import Mask
 from .offload import offload
 from .parcels import KeptReply, PeekedReply, readdressed
@@ -185,13 +186,12 @@ class RemoteUpstream:
         self._attempts.sent(request)
         request.headers += _credentials(self._key or bearer, self._headers)
         try:
-            async with asyncio.timeout(request.head_s):
-                reply = await self._transport.send(request)
-                if not 200 <= reply.status <= 599:
-                    await reply.aclose()
-                    problem = f"it answered with status {reply.status}, which ends no request"
-                    raise TransportError(problem, was_connected=True)
-                return reply if 200 <= reply.status < 300 else mask().reply(reply)
+            if request.head_s is None:
+                reply = await self._answer(request)
+            else:
+                async with asyncio.timeout(request.head_s):
+                    reply = await self._answer(request)
+            return reply if 200 <= reply.status < 300 else mask().reply(reply)
         except TransportError as error:
             self._attempts.lost(request, str(error), mask().text(error.cause))
             lost = NotTaken(_unreachable(error), "sick", again=not error.timed_out)
@@ -200,6 +200,15 @@ class RemoteUpstream:
             self._attempts.lost(request, f"no answer within {request.head_s:g} s")
             late = upstream_failed(f"The upstream did not answer within {request.head_s:g} s.", status=504)
             raise _provoked(NotTaken(late, "sick", again=False), request) from None
+
+    async def _answer(self, request: HttpRequest) -> HttpReply:
+        """Whatever the upstream answers that ends a request. Raises `TransportError`."""
+        reply = await self._transport.send(request)
+        if not 200 <= reply.status <= 599:
+            await reply.aclose()
+            problem = f"it answered with status {reply.status}, which ends no request"
+            raise TransportError(problem, was_connected=True)
+        return reply
 
     async def _peeked(self, request: HttpRequest, reply: HttpReply) -> HttpReply:
         """A refusal that is passed on as it is, and logged by its beginning. Raises `NotTaken`."""
@@ -291,64 +300,6 @@ class RemoteDeltas:
         return deltas
 
 
-class LocalDeltas:
-    """A turn that is already there, in batches."""
-
-    def __init__(self, batches: Iterable[list[Delta]]) -> None:
-        self._batches = iter(batches)
-
-    def __aiter__(self) -> AsyncIterator[list[Delta]]:
-        return self
-
-    async def __anext__(self) -> list[Delta]:
-        """The next batch; others may run before it, as they would while a socket is read."""
-        await asyncio.sleep(0)  # before the batch is taken: a cancelled wait must lose nothing
-        for batch in self._batches:
-            return batch
-        raise StopAsyncIteration
-
-    async def aclose(self) -> None:
-        """Nothing is held."""
-
-
-class LocalUpstream:
-    """A model in this process: a pure function from a turn to batches of deltas, and one that counts its input."""
-
-    def __init__(
-        self,
-        speak: Callable[[Turn], Iterator[list[Delta]]],
-        models: Iterable[str],
-        count: Callable[[Turn], int] | None = None,
-    ) -> None:
-        self._speak = speak
-        self._count = count
-        self._models = [Model(id=name) for name in models]
-
-    async def open(self, turn: Turn) -> Deltas:
-        """Begin to speak. Raises `ApiError` for what the model cannot do."""
-        return LocalDeltas(await offload(turn.size, self._speak, turn))
-
-    async def models(self, bearer: Secret | None) -> list[Model]:
-        """The models that the function knows."""
-        return self._models
-
-    async def relay(self, parcel: Parcel) -> HttpReply:
-        """It speaks no language but our own. Raises `ApiError` 404."""
-        message = f"The built-in model '{parcel.model}' answers POST /responses only, not {parcel.path}."
-        raise not_found(message, "unknown_url")
-
-    async def count_tokens(self, turn: Turn) -> int | None:
-        """As the model itself counts. Raises `ApiError`."""
-        return await offload(turn.size, self._count, turn) if self._count else None
-
-    async def context_tokens(self, model: str, bearer: Secret | None) -> int | None:
-        """It has no end."""
-        return None
-
-    async def aclose(self) -> None:
-        """Nothing is held."""
-
-
 async def _addressed(parcel: Parcel) -> bytes:
     """The body with the upstream's own name for the model."""
     if parcel.named == parcel.model:
@@ -364,7 +315,7 @@ def _credentials(key: Secret | None, headers: list[tuple[str, Secret]]) -> Heade
 async def _whole(deltas: RemoteDeltas) -> Deltas:
     """A reply that is no stream: read to its end, so that an error in it is still an HTTP status."""
     try:
-        return LocalDeltas([batch async for batch in deltas if batch])
+        return WholeDeltas([batch async for batch in deltas if batch])
     finally:
         await deltas.aclose()
 

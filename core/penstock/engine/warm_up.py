@@ -14,8 +14,8 @@ from penstock.ports import Turn
 from penstock.transcript.deltas import Delta, Finish, UsageDelta
 from penstock.wire import Usage
 
+from .local import LocalUpstream
 from .plan import Plan
-from .upstream import LocalUpstream
 
 
 def silent(plan: Plan) -> Plan:

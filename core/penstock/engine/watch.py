@@ -1,19 +1,22 @@
 """The watch: what ends or interrupts a wait for the upstream.
 
-One timer a run serves the heartbeat, the idle and total deadlines and the look-out for a client that left, so that a
-chunk which comes in time costs two assignments. A wait is interrupted by cancelling it, as `asyncio.timeout` does;
-whatever is waited for must lose nothing by that.
+The heartbeat, the idle and total deadlines and the look-out for a client that left are one place in the event loop's
+wheel, so that a run which ends soon costs no timer, and a chunk which comes in time two assignments. A wait is
+interrupted by cancelling it, as `asyncio.timeout` does; whatever is waited for must lose nothing by that.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import copy_context
 from functools import partial
 from typing import Any, TypeVar
 
 from penstock.errors import upstream_failed
 from penstock.limits import Limits
+
+from .wheel import wheel_of
 
 T = TypeVar("T")
 
@@ -57,8 +60,9 @@ class Watch:
         """Makes what is raised. An error that is stored here and raised here would be a cycle through its traceback."""
         self._disconnected = disconnected
         self._look_out: asyncio.Future[None] | None = None
-        first_s = _LOOK_OUT_AFTER_S if disconnected else self._next_due(now) - now
-        self._timer = self._loop.call_later(first_s, self._on_timer)
+        self._context = copy_context()
+        self._wheel = wheel_of(self._loop)
+        self._tick = self._wheel.put(self, now + _LOOK_OUT_AFTER_S if disconnected else self._next_due(now), self._loop)
 
     async def wait(self, awaitable: Awaitable[T]) -> T | None:
         """The awaitable's result, or None when a heartbeat is due. Raises `ApiError` at a deadline, or `ClientLeft`."""
@@ -89,19 +93,20 @@ class Watch:
 
     def close(self) -> None:
         """Stop watching."""
-        self._timer.cancel()
+        self._wheel.take_out(self, self._tick)
         if self._look_out is not None:
             self._look_out.cancel()
 
     def _next_due(self, now: float) -> float:
-        """When the timer has something to look at again; a moving deadline no sooner than it may come."""
+        """When there is something to look at again; a moving deadline no sooner than it may come."""
         beat = max(self._sent + self._heartbeat_s, now + 0.001)
         silence = now if self._task is None else self._waiting_since
         return min(beat, max(silence + self._idle_s, now + 0.001), self._deadline)
 
-    def _on_timer(self) -> None:
+    def on_due(self) -> None:
+        """Look at what may be due."""
         if self._disconnected is not None and self._look_out is None:
-            self._look_out = asyncio.ensure_future(self._disconnected())
+            self._look_out = self._context.run(asyncio.ensure_future, self._disconnected())
             self._look_out.add_done_callback(self._on_left)
         now = self._loop.time()
         if now >= self._deadline:
@@ -113,7 +118,7 @@ class Watch:
         if now >= self._sent + self._heartbeat_s:
             self._sent = now
             self._wake()
-        self._timer = self._loop.call_later(self._next_due(now) - now, self._on_timer)
+        self._tick = self._wheel.put(self, self._next_due(now), self._loop)
 
     def _on_left(self, look_out: asyncio.Future[None]) -> None:
         if not look_out.cancelled() and look_out.exception() is None:
