@@ -1,27 +1,21 @@
-"""The Starlette door: an app for uvicorn, which also mounts into anybody's Starlette or FastAPI app.
+"""The Starlette door: an app for any ASGI server, which also mounts into anybody's Starlette or FastAPI app.
 
 Every request goes to the raw ASGI callable, since a Starlette request and response would cost more than the whole way
-through the core. The drivers that it brings are named here.
+through the core. `penstock serve` runs that callable without Starlette.
 """
 
 from __future__ import annotations
 
 import logging
-from importlib.util import find_spec
 
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
-from penstock import assembly
-from penstock.ports import Store
-from penstock.settings import Settings, SettingsError
+from penstock.settings import Settings
 from penstock.telemetry import configure_logging
-from penstock_adapters.aiohttp import AiohttpClient
 from penstock_adapters.asgi import AsgiApp
-from penstock_adapters.compression import decompress
-from penstock_adapters.cryptography import AeadSealer
+from penstock_adapters.drivers import create_asgi_app
 from penstock_adapters.environment import read_settings
-from penstock_adapters.prompts import PromptFolder
 from penstock_adapters.state import with_seal_keys, with_store
 
 _log = logging.getLogger("penstock_adapters.starlette")
@@ -49,20 +43,9 @@ class _Starlette(Starlette):
 
 def create_app(settings: Settings | None = None) -> Starlette:
     """The app that the settings describe; without any, the synthetic model. Nothing is opened before a request."""
-    settings = settings or Settings()
-    client = AiohttpClient(settings.limits)
-    service = assembly.build(
-        settings,
-        connect=client.transport,
-        decompress=decompress,
-        stores=STORES,
-        make_sealer=_sealing(settings),
-        prompts=PromptFolder,
-    )
-
-    starlette = _Starlette(AsgiApp(service))
-    starlette.state.drain = service.drain
-    starlette.state.look_around = service.look_around
+    app = create_asgi_app(settings or Settings())
+    starlette = _Starlette(app)
+    starlette.state.drain = app.service.drain
     return starlette
 
 
@@ -76,42 +59,3 @@ def app_from_environment() -> Starlette:
     if not settings.has_keys and not settings.allow_anonymous:
         _log.warning("There are no API keys: let the server listen on 127.0.0.1 only, or set PENSTOCK_API_KEYS.")
     return create_app(settings)
-
-
-def _sealing(settings: Settings) -> assembly.MakeSealer | None:
-    """How to seal, where that is installed; keys without it are a mistake."""
-    if find_spec("cryptography") is not None:
-        return AeadSealer
-    if settings.seal_keys:
-        raise SettingsError("seal_keys", "cryptography is not installed: pip install 'penstock[server]'")
-    return None
-
-
-def _redis(url: str) -> Store:
-    _need("redis", "redis")
-    from penstock_adapters.redis import RedisStore
-
-    return RedisStore(url)
-
-
-def _postgres(url: str) -> Store:
-    _need("asyncpg", "postgres")
-    from penstock_adapters.postgres import PostgresStore
-
-    return PostgresStore(url)
-
-
-def _need(driver: str, extra: str) -> None:
-    """Say now that a driver is missing: a store imports it with its first connection."""
-    if find_spec(driver) is None:
-        raise SettingsError("store", f"{driver} is not installed: pip install 'penstock[{extra}]'")
-
-
-STORES: dict[str, assembly.OpenStore] = {
-    "redis": _redis,
-    "rediss": _redis,
-    "valkey": _redis,
-    "postgres": _postgres,
-    "postgresql": _postgres,
-}
-"""The stores beyond the core's own, by the scheme of their URL."""

@@ -23,20 +23,23 @@ from typing import Any
 
 import pytest
 
+from penstock import Settings, build
+from penstock_adapters.asgi import AsgiApp
 from requirements import shows
 
 ROOT = Path(__file__).parents[2]
 SOON_S = 15.0
 
 
-async def app(scope: Any, receive: Any, send: Any) -> None:
-    if scope["type"] != "http":
-        raise TypeError("no lifespan here")
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    for _ in range(int(scope["path"].strip("/") or 0)):
-        await send({"type": "http.response.body", "body": b"." * 10, "more_body": True})
-        await asyncio.sleep(0.1)
-    await send({"type": "http.response.body", "body": str(os.getpid()).encode()})
+class App(AsgiApp):
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            raise TypeError("no lifespan here")
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(int(scope["path"].strip("/") or 0)):
+            await send({"type": "http.response.body", "body": b"." * 10, "more_body": True})
+            await asyncio.sleep(0.1)
+        await send({"type": "http.response.body", "body": str(os.getpid()).encode()})
 
 
 class SlowEnd:
@@ -48,16 +51,16 @@ class SlowEnd:
 
 
 def stubbed_penstock(fault: str) -> int:
-    stub: Any = ModuleType("penstock_adapters.starlette")
+    stub: Any = ModuleType("penstock_adapters.drivers")
 
-    def create_app(settings: object) -> Any:
+    def create_asgi_app(settings: Settings) -> AsgiApp:
         if fault == "app":
             raise RuntimeError("no app today")
-        return app
+        return App(build(Settings()))
 
-    stub.create_app = create_app
+    stub.create_asgi_app = create_asgi_app
     stub.STORES = {}
-    sys.modules["penstock_adapters.starlette"] = stub
+    sys.modules["penstock_adapters.drivers"] = stub
     if fault == "slow end":
         stub.slow_end = SlowEnd()
     elif fault:
@@ -173,7 +176,7 @@ def test_a_port_in_use_is_one_line(host: str) -> None:
     assert second.lines == [f"penstock: port: {reason}\n"]
 
 
-@pytest.mark.parametrize("missing", ["uvicorn", "penstock_adapters.starlette"])
+@pytest.mark.parametrize("missing", ["uvicorn", "penstock_adapters.drivers"])
 def test_a_missing_server_is_one_line_and_a_bug_is_not(missing: str) -> None:
     with penstock(fault=missing) as server:
         code = server.end()

@@ -9,7 +9,7 @@ import pytest
 
 from penstock.secrets import Secret
 from penstock.settings import Settings, SettingsError, read_seal_keys
-from penstock_adapters import starlette
+from penstock_adapters import drivers
 from penstock_adapters import state as state_module
 from penstock_adapters.cli import main
 from penstock_adapters.state import with_seal_keys
@@ -166,12 +166,12 @@ def test_no_key_is_printed(capsys: pytest.CaptureFixture[str], monkeypatch: pyte
 
 
 def test_keys_without_the_package_are_a_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(starlette, "find_spec", lambda name: None)
-    assert starlette.create_app(Settings())
+    monkeypatch.setattr(drivers, "find_spec", lambda name: None)
+    assert drivers.create_asgi_app(Settings())
     with pytest.raises(SettingsError, match=r"cryptography is not installed: pip install 'penstock\[server\]'"):
-        starlette.create_app(Settings(seal_keys=[Secret(NEW)]))
+        drivers.create_asgi_app(Settings(seal_keys=[Secret(NEW)]))
 
 
 def test_a_wrong_key_in_code_is_told_as_one_in_a_file() -> None:
     with pytest.raises(SettingsError, match="seal_keys: a key that seals"):
-        starlette.create_app(Settings(seal_keys=[Secret("sk-wrong")]))
+        drivers.create_asgi_app(Settings(seal_keys=[Secret("sk-wrong")]))

@@ -271,6 +271,11 @@ REQUIREMENTS = (
     Requirement("owners", "Nobody reads another owner's rows, by any way.", "litellm 15757, 39548, 39534"),
     Requirement("lean-imports", "Importing is quick and does nothing.", "litellm 10018; mangum 341"),
     Requirement(
+        "lean-start",
+        "The server starts without the packages that only some of its users need.",
+        "litellm 10018",
+    ),
+    Requirement(
         "ws-eviction",
         "A WebSocket turn that fails evicts the response that it named from the connection's memory.",
         _SUITE,

@@ -9,11 +9,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
 
 from penstock.settings import PRESETS, Settings, SettingsError, effective
 from penstock.version import version
@@ -23,9 +22,6 @@ from penstock_adapters.state import with_seal_keys, with_store
 from .init import CLIENTS, init
 from .parsing import Parser
 from .signals import on_stop
-
-if TYPE_CHECKING:
-    from starlette.applications import Starlette
 
 _FLAGS = {
     "host": ("HOST", "address to listen on; one that others can reach wants API keys (127.0.0.1)"),
@@ -176,9 +172,8 @@ def _keys(options: argparse.Namespace) -> int:
 
 def _store(options: argparse.Namespace) -> int:
     settings = with_store(_settings(options))
-    with _server_extra("store"):
-        from penstock_adapters.starlette import STORES
     from penstock.assembly import open_store
+    from penstock_adapters.drivers import STORES
 
     from .upkeep import tend
 
@@ -200,31 +195,21 @@ def _prompts(options: argparse.Namespace) -> int:
 def _serve(options: argparse.Namespace) -> int:
     settings = _settings(options)
     on_stop(_leave)
-    create_app = _import_app()
+    with _server_extra("serve"):
+        from .serving import serve
     from penstock.assembly import open_store
-    from penstock_adapters.starlette import STORES
-
-    from .serving import serve
+    from penstock_adapters.drivers import STORES, create_asgi_app
 
     settings = with_seal_keys(with_store(settings))
     open_store(settings.store or "", STORES)  # a wrong URL is told now, and not at the first request
     if settings.prompts and not Path(settings.prompts).is_dir():
         raise SettingsError("prompts", f"there is no folder {settings.prompts}")
-    return serve(settings, create_app)
+    return serve(settings, create_asgi_app)
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
     """A signal that comes while the server starts is no failure. Nothing has begun, so that it ends at once."""
     os._exit(0)
-
-
-def _import_app() -> Callable[[Settings], Starlette]:
-    """The app, and what it stands on."""
-    with _server_extra("serve"):
-        import uvicorn  # noqa: F401
-
-        from penstock_adapters.starlette import create_app
-    return create_app
 
 
 @contextmanager

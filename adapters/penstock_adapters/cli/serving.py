@@ -21,8 +21,10 @@ from typing import Any, TypeAlias
 import uvicorn
 
 from penstock.engine import Said
+from penstock.service import Service
 from penstock.settings import Settings, SettingsError
 from penstock.telemetry import configure_logging
+from penstock_adapters.asgi import AsgiApp
 
 from .crew import Crew
 from .greeting import greeting, listening
@@ -30,8 +32,8 @@ from .http1 import http_protocol
 from .listening import listen, listen_together
 from .signals import ignore_stop, on_stop
 
-CreateApp: TypeAlias = Callable[[Settings], Any]
-"""Makes an ASGI application of the settings."""
+CreateApp: TypeAlias = Callable[[Settings], AsgiApp]
+"""Makes the application of the settings."""
 Greet: TypeAlias = Callable[[Sequence[Said]], None]
 """Tells whoever started the server what its upstreams said."""
 
@@ -91,8 +93,9 @@ class _Server(uvicorn.Server):
     `greet` is told what the upstreams say of themselves, as soon as they have said it.
     """
 
-    def __init__(self, config: uvicorn.Config, greet: Greet) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service, greet: Greet) -> None:
         super().__init__(config)
+        self._service = service
         self._greet = greet
         self._looking: asyncio.Task[None] | None = None
 
@@ -102,12 +105,7 @@ class _Server(uvicorn.Server):
         self._looking = asyncio.ensure_future(self._look_around())
 
     async def _look_around(self) -> None:
-        look_around = self._of_the_app("look_around")
-        self._greet(await look_around() if look_around else [])
-
-    def _of_the_app(self, name: str) -> Any:
-        """What the app offers to a server that knows it, or None."""
-        return getattr(getattr(self.config.app, "state", None), name, None)
+        self._greet(await self._service.look_around())
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -138,9 +136,7 @@ class _Server(uvicorn.Server):
         """uvicorn tells an app nothing of a signal until all its streams have ended, so the server does."""
         if self._looking is not None:
             self._looking.cancel()
-        drain = self._of_the_app("drain")
-        if drain is not None:
-            drain(float(self.config.timeout_graceful_shutdown or 0))
+        self._service.drain(float(self.config.timeout_graceful_shutdown or 0))
         await super().shutdown(sockets)
 
 
@@ -162,8 +158,10 @@ def _server(
         if os.getppid() != leader:
             os.kill(os.getpid(), signal.SIGTERM)
 
+    app = create_app(settings)
     config = uvicorn.Config(
-        create_app(settings),
+        app,
+        interface="asgi3",
         log_config=None,
         access_log=False,
         server_header=False,
@@ -175,23 +173,28 @@ def _server(
         timeout_notify=1,
         callback_notify=look if leader else None,
     )
-    return _Server(config, greet)
+    return _Server(config, app.service, greet)
 
 
 def _websocket(settings: Settings) -> dict[str, Any]:
     """uvicorn's settings of WebSocket. Deflating each message costs more than it saves, and its sizes tell secrets."""
     if not settings.websocket:
         return {"ws": "none"}
-    from .websocket import WebSocketProtocol
-
     limits = settings.limits
     return {
-        "ws": WebSocketProtocol,
+        "ws": _websocket_protocol,
         "ws_max_size": limits.body_bytes_max,
         "ws_ping_interval": limits.socket_ping_s,
         "ws_ping_timeout": limits.socket_pong_s,
         "ws_per_message_deflate": False,
     }
+
+
+def _websocket_protocol(**arguments: Any) -> asyncio.Protocol:
+    """The protocol of a WebSocket connection. It is imported with the first one: most servers have none."""
+    from .websocket import WebSocketProtocol
+
+    return WebSocketProtocol(**arguments)
 
 
 def _calm_the_collector() -> None:

@@ -1,0 +1,92 @@
+"""The drivers of this package by name, and the application over those that the settings ask for.
+
+Each is imported when the settings name it: a server imports no HTTP client without upstreams, and no store's driver
+but its own.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from penstock import assembly
+from penstock.limits import Limits
+from penstock.ports import Destination, Prompts, Store, Transport
+from penstock.settings import Settings, SettingsError
+from penstock_adapters.asgi import AsgiApp
+from penstock_adapters.compression import decompress
+
+
+def create_asgi_app(settings: Settings) -> AsgiApp:
+    """The application that the settings describe. Nothing is opened before a request. Raises `SettingsError`."""
+    service = assembly.build(
+        settings,
+        connect=_Client(settings.limits).transport,
+        decompress=decompress,
+        stores=STORES,
+        make_sealer=_sealing(settings),
+        prompts=_prompts,
+    )
+    return AsgiApp(service)
+
+
+class _Client:
+    """The HTTP client of all upstreams, which is made for the first of them."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._connect: assembly.Connect | None = None
+
+    def transport(self, destination: Destination, limits: Limits) -> Transport:
+        """A transport to this upstream. Raises `SettingsError`."""
+        if self._connect is None:
+            from penstock_adapters.aiohttp import AiohttpClient
+
+            self._connect = AiohttpClient(self._limits).transport
+        return self._connect(destination, limits)
+
+
+def _prompts(path: str) -> Prompts:
+    from penstock_adapters.prompts import PromptFolder
+
+    return PromptFolder(path)
+
+
+def _sealing(settings: Settings) -> assembly.MakeSealer | None:
+    """How to seal, where that is installed; keys without it are a mistake."""
+    if find_spec("cryptography") is not None:
+        from penstock_adapters.cryptography import AeadSealer
+
+        return AeadSealer
+    if settings.seal_keys:
+        raise SettingsError("seal_keys", "cryptography is not installed: pip install 'penstock[server]'")
+    return None
+
+
+def _redis(url: str) -> Store:
+    _need("redis", "redis")
+    from penstock_adapters.redis import RedisStore
+
+    return RedisStore(url)
+
+
+def _postgres(url: str) -> Store:
+    _need("asyncpg", "postgres")
+    from penstock_adapters.postgres import PostgresStore
+
+    return PostgresStore(url)
+
+
+def _need(driver: str, extra: str) -> None:
+    """Say now that a driver is missing: a store imports it with its first connection."""
+    if find_spec(driver) is None:
+        raise SettingsError("store", f"{driver} is not installed: pip install 'penstock[{extra}]'")
+
+
+STORES: dict[str, assembly.OpenStore] = {
+    "redis": _redis,
+    "rediss": _redis,
+    "valkey": _redis,
+    "postgres": _postgres,
+    "postgresql": _postgres,
+}
+"""The stores beyond the core's own, by the scheme of their URL."""
