@@ -1,13 +1,16 @@
 """What is declared, locked and shipped is what is meant, and nothing else."""
 
+import json
 import os
 import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from shutil import copy, copytree, ignore_patterns
 from zipfile import ZipFile
 
 import pytest
+from deploy.sbom import current
 from hatchling.builders.wheel import WheelBuilder
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -75,6 +78,20 @@ def test_the_wheel_holds_both_packages_and_nothing_else(tmp_path: Path) -> None:
     assert {"penstock/py.typed", "penstock_adapters/py.typed"} <= shipped
 
 
+def test_the_bill_of_materials_is_that_of_the_lock(golden: Callable[[str | Path, str], None]) -> None:
+    golden("../deploy/penstock.cdx.json", current())
+    listed = {each["name"]: each["version"] for each in json.loads(current())["components"]}
+    assert listed == locked("requirements.lock")
+
+
+def test_the_wheel_has_a_bill_of_materials(tmp_path: Path) -> None:
+    [wheel] = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
+    with ZipFile(wheel) as shipped:
+        [name] = [name for name in shipped.namelist() if "/sboms/" in name]
+        assert name.endswith(".dist-info/sboms/penstock.cdx.json")
+        assert shipped.read(name).decode() == current()
+
+
 def test_two_builds_of_the_wheel_are_equal(tmp_path: Path) -> None:
     """Byte for byte, at whatever time they are made."""
     built = [wheel_of(tmp_path / name, changed) for name, changed in (("first", 1_000_000_000), ("second", None))]
@@ -85,7 +102,8 @@ def wheel_of(folder: Path, changed_s: int | None) -> bytes:
     """The wheel of a copy of the sources, whose files were all changed then."""
     for name in ("core/penstock", "adapters/penstock_adapters"):
         copytree(ROOT / name, folder / name, ignore=ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "README.md", "LICENSE", "deploy/penstock.cdx.json"):
+        (folder / name).parent.mkdir(exist_ok=True)
         copy(ROOT / name, folder / name)
     for path in folder.rglob("*"):
         if changed_s is not None:
