@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Any, get_args
 
@@ -18,6 +18,7 @@ from penstock.obfuscation import padding
 from penstock.ports import Headers
 from penstock.sse import DONE, HEARTBEAT, encode_events
 from penstock.telemetry import current
+from penstock.text_runs import Recorded, one_by_one
 from penstock.wire import Event, Response, StreamEvent
 
 _log = logging.getLogger("penstock.readers")
@@ -43,12 +44,10 @@ class SseStream:
         await self._run.aclose()
 
     async def _write(self, done_marker: bool) -> AsyncGenerator[bytes | bytearray]:
-        obfuscate = self._run.plan.obfuscate
-        async with aclosing(self._run.events()) as batches:
-            async for events in batches:
-                if obfuscate:
-                    _obfuscate(events)
-                yield encode_events(events) if events else HEARTBEAT
+        view = _padded_buffer if self._run.plan.obfuscate else _buffer
+        async with aclosing(self._run.batches(view)) as buffers:
+            async for buffer in buffers:
+                yield buffer
         if done_marker:
             yield DONE
 
@@ -152,6 +151,18 @@ async def read_response(run: Run) -> Response:
     async for _ in run.events():
         pass
     return run.response
+
+
+def _buffer(batch: Sequence[Recorded]) -> bytes | bytearray:
+    """A batch as a stream has it; a heartbeat in place of an empty one."""
+    return encode_events(batch) if batch else HEARTBEAT
+
+
+def _padded_buffer(batch: list[Recorded]) -> bytes | bytearray:
+    """The same, each delta padded."""
+    events = one_by_one(batch)
+    _obfuscate(events)
+    return _buffer(events)
 
 
 def _obfuscate(events: list[Event]) -> None:

@@ -13,6 +13,7 @@ from msgspec import json
 
 from penstock import lossless
 from penstock.errors import upstream_failed
+from penstock.text_runs import GrowingText, Recorded, TextRun
 from penstock.wire import Event, UnknownEvent
 
 _FIELDS = frozenset((b"", b"id", b"retry"))
@@ -30,15 +31,23 @@ def encode_event(event: Event) -> bytes:
     return bytes(encode_events((event,)))
 
 
-def encode_events(events: Iterable[Event]) -> bytearray:
+def encode_events(events: Iterable[Recorded]) -> bytearray:
     """A batch of events as one buffer, for one send."""
     buffer = bytearray()
     for event in events:
-        cls = type(event)
-        buffer += _heads.get(cls) or _head(event)
+        if isinstance(event, TextRun):
+            buffer += b"".join(event.write(event.text.frame or _frame(event.text)))
+            continue
+        buffer += _heads.get(type(event)) or _head(event)
         lossless.encode_into(event, buffer, -1)
         buffer += b"\n\n"
     return lossless.unmarked(buffer)
+
+
+def _frame(text: GrowingText) -> bytes:
+    """The form of each event of a text, as it stands on the wire."""
+    text.frame = _head(text.event(0, "")).replace(b"%", b"%%") + text.form + b"\n\n"
+    return text.frame
 
 
 def _head(event: Event) -> bytes:

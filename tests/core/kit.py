@@ -27,7 +27,7 @@ from penstock.ports import Deltas, HttpReply, HttpRequest, PromptTemplate, Trans
 from penstock.secrets import Secret
 from penstock.service import Service
 from penstock.transcript import Reducer, Transcript
-from penstock.transcript.deltas import Delta
+from penstock.transcript.deltas import Delta, ReasoningDelta, ReasoningRun, TextDelta, TextRun
 from penstock.wire import Event, Model, Response, StreamEvent, TextConfig, TextFormat, Usage
 
 Json = dict[str, Any]
@@ -69,6 +69,13 @@ def skeleton(**fields: Any) -> Response:
     """The Response as it begins."""
     begun = {"id": "resp_1", "created_at": NOW_S, "status": "in_progress", "model": "any"}
     return Response(**begun | {"text": TextConfig(format=TextFormat(), verbosity="medium")} | fields)
+
+
+def singly(deltas: Iterable[Delta]) -> list[Delta]:
+    """The deltas, those of runs one by one: which pieces one read brought is no part of what was said."""
+    one: dict[type[Any], Callable[[str], Delta]] = {TextRun: TextDelta, ReasoningRun: ReasoningDelta}
+    runs = [[one[type(delta)](text) for text in delta.texts] if type(delta) in one else [delta] for delta in deltas]
+    return [delta for run in runs for delta in run]
 
 
 # Deltas to events, without an upstream.

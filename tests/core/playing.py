@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from core.kit import IMPATIENT, LIMITS, Json, Scripted, ScriptedReply, encode, make_run, plan, to_json
+from core.kit import IMPATIENT, LIMITS, Json, Scripted, ScriptedReply, encode, make_run, plan, singly, to_json
 from penstock.dialects.chat_completions import ChatCompletions, Options
 from penstock.engine import RemoteUpstream
 from penstock.errors import ApiError
@@ -181,7 +181,7 @@ class _Listening:
 
     async def __anext__(self) -> list[Delta]:
         batch = await anext(aiter(self._deltas))
-        self._heard += batch
+        self._heard += singly(batch)
         return batch
 
     async def aclose(self) -> None:

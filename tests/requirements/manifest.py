@@ -394,6 +394,7 @@ REQUIREMENTS = (
     ),
     # What clients and validators were seen to need.
     Requirement("framing", "event: equals type, no event spans two writes, [DONE] ends the stream.", _SUITE),
+    Requirement("text-runs", "How much of a text one read brings changes no event and no byte of one.", _UPSTREAMS),
     Requirement(
         "codex",
         "Codex works: its tools, web_search, client_metadata, store: false with encrypted reasoning: none is a 400.",

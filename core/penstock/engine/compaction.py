@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from penstock.errors import invalid, upstream_failed
 from penstock.ports import Choice, Deltas, Turn, Upstream
-from penstock.transcript.deltas import Compacted, Delta, TextDelta, UsageDelta
+from penstock.transcript.deltas import Compacted, Delta, TextDelta, TextRun, UsageDelta
 from penstock.wire import (
     CompactionItem,
     CreateResponse,
@@ -189,12 +189,17 @@ class CompactingDeltas:
     def _listen(self, delta: Delta) -> None:
         """Thoughts about the summary are no part of it."""
         if isinstance(delta, TextDelta):
-            self._chars_left -= len(delta.text)
-            if self._chars_left < 0:
-                raise upstream_failed("The model's summary of the context has no end.", retriable=False)
-            self._pieces.append(delta.text)
+            self._add(delta.text)
+        elif isinstance(delta, TextRun):
+            self._add("".join(delta.texts))
         elif isinstance(delta, UsageDelta):
             self._usage = delta.usage
+
+    def _add(self, text: str) -> None:
+        self._chars_left -= len(text)
+        if self._chars_left < 0:
+            raise upstream_failed("The model's summary of the context has no end.", retriable=False)
+        self._pieces.append(text)
 
     async def _summed_up(self) -> list[Delta]:
         """The summary is whole. Where the call is cancelled while it closes, the next one comes here again."""

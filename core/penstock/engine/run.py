@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import TypeVar
 
 from penstock.errors import ApiError, our_fault, stopping, untraced
 from penstock.ids import NewId, Now
 from penstock.limits import Limits
 from penstock.ports import Deltas
 from penstock.telemetry import current
+from penstock.text_runs import Recorded, one_by_one
 from penstock.transcript import Reducer, Transcript
 from penstock.wire import Event, LifecycleEvent, Response, Usage
 
@@ -23,6 +25,8 @@ from .fitting import open_fitted
 from .keep import Keeper
 from .plan import Plan
 from .watch import ClientLeft, OutOfTime, Watch
+
+T = TypeVar("T")
 
 _log = logging.getLogger("penstock.run")
 
@@ -99,12 +103,16 @@ class Run:
                 raise stopping() from None
             raise
 
-    async def events(self) -> AsyncGenerator[list[Event]]:
+    def events(self) -> AsyncGenerator[list[Event]]:
         """The events, in batches as they come; an empty batch means that a heartbeat is due."""
+        return self.batches(one_by_one)
+
+    async def batches(self, view: Callable[[list[Recorded]], T]) -> AsyncGenerator[T]:
+        """The same, each batch as the view shows it; in a batch there may be runs."""
         try:
-            yield self._begun()
+            yield view(self._begun())
             while (deltas := await self._accepted()) is None:
-                yield []
+                yield view([])
             batches = aiter(deltas)
             while True:
                 try:
@@ -115,7 +123,7 @@ class Run:
                     self._reducer.receive(delta)
                 events = self._taken()
                 if events or batch is None:
-                    yield events
+                    yield view(events)
             await self._keep(self._reducer.ending(self._estimate))
         except ClientLeft:
             return
@@ -125,7 +133,7 @@ class Run:
             await self._keep_if_possible(ending)
         finally:
             await self.aclose()
-        yield self._taken()
+        yield view(self._taken())
 
     def end_early(self) -> None:
         """The server has to stop: the response ends `incomplete` with what there is of it."""
@@ -173,15 +181,15 @@ class Run:
                 self._deltas, self._opening = self._opening.result(), None
         return self._deltas
 
-    def _begun(self) -> list[Event]:
+    def _begun(self) -> list[Recorded]:
         """The events before the model's first one."""
         self._reducer.begin(self.plan.skeleton)
         self._watch.sent()
-        return self._transcript.take()
+        return self._transcript.take_runs()
 
-    def _taken(self) -> list[Event]:
+    def _taken(self) -> list[Recorded]:
         """What is new. Where nothing is, nothing is sent: a heartbeat may be due all the same."""
-        events = self._transcript.take()
+        events = self._transcript.take_runs()
         if events:
             self._watch.sent()
             if self._is_waited_for:

@@ -21,6 +21,12 @@ class TextDelta(msgspec.Struct):
     logprobs: list[Logprob] = []
 
 
+class TextRun(msgspec.Struct):
+    """Pieces of the answer's text that came in a row: none is empty, and none has logprobs."""
+
+    texts: list[str]
+
+
 class AnnotationDelta(msgspec.Struct):
     """An annotation of the text so far."""
 
@@ -37,6 +43,12 @@ class ReasoningDelta(msgspec.Struct):
     """A piece of a thought."""
 
     text: str
+
+
+class ReasoningRun(msgspec.Struct):
+    """Pieces of a thought that came in a row: none is empty."""
+
+    texts: list[str]
 
 
 class ToolCallDelta(msgspec.Struct, kw_only=True):
@@ -111,9 +123,11 @@ class Facts(msgspec.Struct):
 
 Delta: TypeAlias = (
     TextDelta
+    | TextRun
     | AnnotationDelta
     | RefusalDelta
     | ReasoningDelta
+    | ReasoningRun
     | ToolCallDelta
     | Extras
     | ImageDelta

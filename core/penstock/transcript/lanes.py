@@ -41,7 +41,7 @@ from penstock.wire import (
 
 from . import deltas
 from .closing import END_PART, SETTLE_PART
-from .transcript import Transcript
+from .transcript import OpenText, Transcript
 
 SealThoughts: TypeAlias = Callable[[ReasoningItem], str | None]
 """Seals what a reasoning item says and carries, for the client to send back; None where that would be too long."""
@@ -70,6 +70,9 @@ class Lane:
 class _PartLane(Lane):
     """An item with content parts, of which at most the last one is open."""
 
+    _text: OpenText
+    """The text of the last part."""
+
     def __init__(self, transcript: Transcript, item: Any) -> None:
         super().__init__(transcript, item)
         self._content_index = -1
@@ -88,6 +91,13 @@ class _PartLane(Lane):
         self._part_class = part_class
         self._content_index += 1
         self._transcript.record(ContentPartAdded(**self._at(), part=_EMPTY[part_class]))
+        self._text = self._transcript.open_text(_GROWS[part_class](**self._at(), delta=""))
+
+    def _grow(self, part_class: type[Part], texts: list[str]) -> None:
+        """Add pieces to the text of the open part, or of a new one where that is of another class."""
+        if self._part_class is not part_class:
+            self._turn_to(part_class)
+        self._transcript.record_run(self._text, texts)
 
     def _close_part(self) -> None:
         if self._part_class is None:
@@ -110,6 +120,13 @@ _EMPTY: dict[type[Part], Any] = {
 }
 """What a part is before anything was said in it. The transcript never changes what an event carries."""
 
+_GROWS: dict[type[Part], Any] = {
+    OutputText: OutputTextDelta,
+    Refusal: RefusalDelta,
+    ReasoningText: ReasoningTextDelta,
+}
+"""The events that make its text grow."""
+
 
 class MessageLane(_PartLane):
     """The open message: text, annotations and refusals."""
@@ -119,19 +136,15 @@ class MessageLane(_PartLane):
         super().__init__(transcript, message)
         self._annotations = 0
 
+    def texts(self, texts: list[str]) -> None:
+        """Pieces of text."""
+        self._grow(OutputText, texts)
+
     def text(self, delta: deltas.TextDelta) -> None:
         """A piece of text, with its logprobs."""
         if self._part_class is not OutputText:
             self._turn_to(OutputText)
-        self._transcript.record(
-            OutputTextDelta(
-                item_id=self.item_id,
-                output_index=self.output_index,
-                content_index=self._content_index,
-                delta=delta.text,
-                logprobs=delta.logprobs,
-            )
-        )
+        self._transcript.record(OutputTextDelta(**self._at(), delta=delta.text, logprobs=delta.logprobs))
 
     def annotation(self, delta: deltas.AnnotationDelta) -> None:
         """An annotation of the text."""
@@ -145,9 +158,7 @@ class MessageLane(_PartLane):
     def refusal(self, delta: deltas.RefusalDelta) -> None:
         """A piece of a refusal."""
         self._annotations = 0
-        if self._part_class is not Refusal:
-            self._turn_to(Refusal)
-        self._transcript.record(RefusalDelta(**self._at(), delta=delta.text))
+        self._grow(Refusal, [delta.text])
 
 
 class ReasoningLane(_PartLane):
@@ -167,14 +178,16 @@ class ReasoningLane(_PartLane):
         self._seal = seal
         if summarize:
             transcript.record(ReasoningSummaryPartAdded(**self._at_summary, part=SummaryText(text="")))
+            self._summary = transcript.open_text(ReasoningSummaryTextDelta(**self._at_summary, delta=""))
 
-    def reasoning(self, delta: deltas.ReasoningDelta) -> None:
-        """A piece of the thought."""
-        if self._part_class is not ReasoningText:
-            self._turn_to(ReasoningText)
-        self._transcript.record(ReasoningTextDelta(**self._at(), delta=delta.text))
-        if self._summarize:
-            self._transcript.record(ReasoningSummaryTextDelta(**self._at_summary, delta=delta.text))
+    def texts(self, texts: list[str]) -> None:
+        """Pieces of the thought; each stands in the summary at once, too."""
+        if not self._summarize:
+            self._grow(ReasoningText, texts)
+            return
+        for text in texts:
+            self._grow(ReasoningText, [text])
+            self._transcript.record_run(self._summary, [text])
 
     def close(self, status: ItemStatus) -> None:
         """End the thought, its summary, then the item."""
@@ -193,6 +206,7 @@ class CallLane(Lane):
         self._form = form
         self._reader = form.reader()
         super().__init__(transcript, form.item(id=new_id(form.id_prefix), call_id=call_id))
+        self._text = transcript.open_text(form.delta(item_id=self.item_id, output_index=self.output_index, delta=""))
 
     def arguments(self, fragment: str) -> None:
         """A piece of the arguments."""
@@ -212,7 +226,7 @@ class CallLane(Lane):
 
     def _tell(self, text: str) -> None:
         if text:
-            self._transcript.record(self._form.delta(item_id=self.item_id, output_index=self.output_index, delta=text))
+            self._transcript.record_run(self._text, [text])
 
 
 class ActionLane:

@@ -7,7 +7,7 @@ It never numbers an event and never keeps a text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from msgspec.structs import replace
@@ -151,12 +151,18 @@ class Reducer:
         self._transcript.abandon()
 
     def _text(self, delta: deltas.TextDelta) -> None:
-        if delta.text:
-            self._spend(len(delta.text))
-            if delta.logprobs:
-                self._spend(_size(delta.logprobs))
-            lane = self._said
-            (lane if type(lane) is MessageLane else self._message()).text(delta)
+        if not delta.text:
+            return
+        self._spend(len(delta.text))
+        if delta.logprobs:
+            self._spend(_size(delta.logprobs))
+            self._message().text(delta)
+        else:
+            self._message().texts([delta.text])
+
+    def _text_run(self, delta: deltas.TextRun) -> None:
+        for texts in self._affordable(delta.texts):
+            self._message().texts(texts)
 
     def _annotation(self, delta: deltas.AnnotationDelta) -> None:
         self._spend(len(encode(delta.annotation)))
@@ -168,16 +174,23 @@ class Reducer:
             self._message().refusal(delta)
 
     def _reasoning(self, delta: deltas.ReasoningDelta) -> None:
-        if not delta.text:
-            return
-        self._spend(len(delta.text))
+        if delta.text:
+            self._spend(len(delta.text))
+            self._thoughts().texts([delta.text])
+
+    def _reasoning_run(self, delta: deltas.ReasoningRun) -> None:
+        for texts in self._affordable(delta.texts):
+            self._thoughts().texts(texts)
+
+    def _thoughts(self) -> ReasoningLane:
+        """The open reasoning item, or a new one in place of what was said before."""
         lane = self._said
         if not isinstance(lane, ReasoningLane):
             self._turn()
             self._count_item()
             lane = ReasoningLane(self._transcript, self._new_id, summarize=self._summarize, seal=self._seal)
             self._said = lane
-        lane.reasoning(delta)
+        return lane
 
     def _tool_call(self, delta: deltas.ToolCallDelta) -> None:
         self._spend(len(delta.arguments))
@@ -308,6 +321,14 @@ class Reducer:
                 f"The upstream wrote more than {self._limits.output_items_max} output items.", retriable=False
             )
 
+    def _affordable(self, texts: list[str]) -> Iterator[list[str]]:
+        """All the texts at once; one by one where they are too many, so that the response ends at the same text."""
+        chars = sum(map(len, texts))
+        runs = [texts] if chars <= self._budget else [[text] for text in texts]
+        for run in runs:
+            self._spend(sum(map(len, run)))
+            yield run
+
     def _spend(self, chars: int) -> None:
         self._budget -= chars
         if self._budget < 0:
@@ -318,9 +339,11 @@ class Reducer:
 
 _RECEIVE: dict[type[Any], Callable[[Reducer, Any], None]] = {
     deltas.TextDelta: Reducer._text,
+    deltas.TextRun: Reducer._text_run,
     deltas.AnnotationDelta: Reducer._annotation,
     deltas.RefusalDelta: Reducer._refusal,
     deltas.ReasoningDelta: Reducer._reasoning,
+    deltas.ReasoningRun: Reducer._reasoning_run,
     deltas.ToolCallDelta: Reducer._tool_call,
     deltas.Extras: Reducer._want_back,
     deltas.ImageDelta: Reducer._image,

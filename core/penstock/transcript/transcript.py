@@ -1,8 +1,8 @@
 """The transcript: the one place that numbers, checks and folds events.
 
-It owns the snapshot. Flat events go in; the tree of the Response is folded from them as they come, and is read at any
-time. It never does I/O, never makes an event of its own, and never changes an object that an event carries: what
-grows, grows here in lists of pieces.
+It owns the snapshot. Events, or runs of events of one text, go in; the tree of the Response is folded from them as they
+come, and is read at any time. It never does I/O, never makes an event of its own, and never changes an object that an
+event carries: what grows, grows here in lists of pieces.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, get_args
 import msgspec
 from msgspec.structs import replace
 
+from penstock.text_runs import GrowingText, Recorded, TextRun, one_by_one
 from penstock.wire import Event, Fold, Item, Response, StreamEvent
 
 from .lifecycle import DONE, MACHINES, OPEN, RESPONSE, TERMINAL, Machine
@@ -53,6 +54,21 @@ class _Node:
         self.children.clear()
         self.by_id.clear()
 
+    def abandon(self) -> None:
+        """Take it, and everything within it, for ended."""
+        self.state = DONE
+        for nodes in self.children.values():
+            for node in nodes:
+                node.abandon()
+
+    def pieces_of(self, field: str) -> list[Any]:
+        """The pieces of a field that grows."""
+        pieces = self.pieces.get(field)
+        if pieces is None:
+            begun = attrgetter(field)(self.value)
+            pieces = self.pieces[field] = [begun] if isinstance(begun, str) else list(begun or ())
+        return pieces
+
     def is_settled(self) -> bool:
         """Whether everything within has ended."""
         return all(node.state == DONE for nodes in self.children.values() for node in nodes)
@@ -75,11 +91,7 @@ def _replaced(value: Any, fields: dict[str, Any]) -> Any:
 
 def _append(node: _Node, event: Any, names: tuple[str, ...], _: str) -> None:
     field, source, *extend = names
-    pieces = node.pieces.get(field)
-    if pieces is None:
-        begun = attrgetter(field)(node.value)
-        pieces = node.pieces[field] = [begun] if isinstance(begun, str) else list(begun or ())
-    pieces.append(getattr(event, source))
+    node.pieces_of(field).append(getattr(event, source))
     for name in extend:
         if values := getattr(event, name):
             node.pieces.setdefault(name, []).extend(values)
@@ -166,22 +178,32 @@ _NOWHERE: dict[type[Event], str] = {}
 """Where an object that has ended may still go."""
 
 
+class OpenText:
+    """A text that grows, and the object that it is a field of."""
+
+    __slots__ = ("event", "field", "node", "text")
+
+    def __init__(self, node: _Node, event: Event) -> None:
+        self.node = node
+        self.field = event.fold.names[0]
+        self.event = event
+        self.text = GrowingText(event)
+
+
 class Transcript:
     """The events of one response, from the first to the one terminal event, and the Response that they make."""
 
     def __init__(self) -> None:
         self._root = _Node(None, RESPONSE, "new")
         self._count = 0
-        self._fresh: list[Event] = []
+        self._fresh: list[Recorded] = []
 
     def record(self, event: Event) -> None:
         """Give the event its number and fold it in. Raises `IllegalEvent` where the tables do not allow it."""
         cls = type(event)
         rule = _RULES[cls]
         node = self._find(rule, event)
-        state = node.machine.get(node.state, _NOWHERE).get(cls)
-        if state is None:
-            raise IllegalEvent(f"{event.type} in state {node.state!r} of {type(node.value).__name__}")
+        state = _next_state(node, event)
         if rule.ends:
             _check_end(rule, node, event)
         if rule.place:
@@ -192,13 +214,29 @@ class Transcript:
         self._count += 1
         self._fresh.append(event)
 
+    def open_text(self, event: Event) -> OpenText:
+        """The text that delta events like this one make grow. Raises `IllegalEvent` where there is none."""
+        return OpenText(self._find(_RULES[type(event)], event), event)
+
+    def record_run(self, to: OpenText, deltas: list[str]) -> None:
+        """Record an event for each of the deltas, all in one step. Raises `IllegalEvent` as `record` does."""
+        node = to.node
+        node.state = _next_state(node, to.event)
+        node.pieces_of(to.field).extend(deltas)
+        self._fresh.append(TextRun(to.text, self._count, deltas))
+        self._count += len(deltas)
+
     @property
     def fresh(self) -> list[Event]:
         """The events recorded since the last `take`."""
-        return self._fresh
+        return one_by_one(self._fresh)
 
     def take(self) -> list[Event]:
-        """The events recorded since the last call, for the readers."""
+        """The events recorded since the last call, one by one."""
+        return one_by_one(self.take_runs())
+
+    def take_runs(self) -> list[Recorded]:
+        """The same, for readers that know runs."""
         fresh, self._fresh = self._fresh, []
         return fresh
 
@@ -244,7 +282,7 @@ class Transcript:
     def abandon(self) -> None:
         """Take what is open for ended, so that the response can end after a bug of ours."""
         for node in self._root.children.get("output", ()):
-            node.state = DONE
+            node.abandon()
 
     def _find(self, rule: _Rule, event: Any) -> _Node:
         node = self._root
@@ -261,6 +299,14 @@ class Transcript:
         except LookupError:
             raise IllegalEvent(f"{event.type} about what was never added") from None
         return node
+
+
+def _next_state(node: _Node, event: Event) -> str:
+    """The state of an object after an event. Raises `IllegalEvent` where the tables do not allow the event."""
+    state = node.machine.get(node.state, _NOWHERE).get(type(event))
+    if state is None:
+        raise IllegalEvent(f"{event.type} in state {node.state!r} of {type(node.value).__name__}")
+    return state
 
 
 def _check_beginning(rule: _Rule, node: _Node, event: Event) -> None:

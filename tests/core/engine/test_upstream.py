@@ -14,7 +14,7 @@ from penstock.engine.pool import Pool
 from penstock.errors import ApiError
 from penstock.ports import Deltas, HttpRequest, TransportError, Turn
 from penstock.secrets import Secret
-from penstock.transcript.deltas import Delta, Finish, TextDelta
+from penstock.transcript.deltas import Delta, Finish, TextDelta, TextRun
 from penstock.wire import Model
 from requirements import shows
 
@@ -26,7 +26,7 @@ BODY = b'{"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]}'
 JSON = {"content-type": "application/json"}
 TURN = plan(stream=True).turn
 PASSES_ON = routes(Spoken(), takes_bearer=True)
-SAID: list[Delta] = [TextDelta("Hi"), Finish()]
+SAID: list[Delta] = [TextRun(["Hi"]), Finish()]
 
 
 def remote(*replies: Any, **options: Any) -> tuple[Pool, Scripted]:
@@ -137,7 +137,7 @@ def test_a_stream_is_told_while_it_comes(kind: str) -> None:
         await deltas.aclose()
         return told
 
-    assert go(main()) == [[TextDelta("Hi")], [TextDelta("Hi")]]
+    assert go(main()) == [[TextRun(["Hi"])], [TextRun(["Hi"])]]
 
 
 @pytest.mark.parametrize("headers", [JSON, {}, {"content-type": "application/octet-stream"}])

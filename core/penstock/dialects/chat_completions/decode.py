@@ -22,6 +22,7 @@ from .finish import FinishReasons
 from .messages import MessageReader
 from .notes import UnknownWords
 from .packed import packed
+from .plain import PlainReader
 from .usage import ReadUsage, read_usage
 
 _decode = msgspec.json.Decoder(wire.ReadReply).decode
@@ -50,6 +51,7 @@ class ChatDecoder:
         self._is_stream = False
         unknown = unknown or UnknownWords()
         extras = extras or ExtrasReader("", bytes_max=event_bytes_max)
+        self._plain = PlainReader()
         self._message = MessageReader(inline_think=inline_think, unknown=unknown, extras=extras)
         self._finish_reasons = finish_reasons or FinishReasons({}, unknown)
         self._has_delta = self._has_message = False
@@ -127,9 +129,14 @@ class ChatDecoder:
         out: list[Delta] = []
         try:
             for data in events:
+                if self.is_done:
+                    break
                 if data == b"[DONE]":
                     self.is_done = True
-                elif not self.is_done:
+                elif (plain := self._plain.read(data)) is not None:
+                    self._has_delta = True
+                    self._message.tell_plain(plain, out)
+                else:
                     self._reply(data, out)
         except ApiError as error:
             if not out:

@@ -12,8 +12,10 @@ from penstock.transcript.deltas import (
     Delta,
     ImageDelta,
     ReasoningDelta,
+    ReasoningRun,
     RefusalDelta,
     TextDelta,
+    TextRun,
 )
 from penstock.wire import UNSET, Logprob, TopLogprob, UrlCitation
 
@@ -22,6 +24,7 @@ from .calls import CallReader
 from .extras import ExtrasReader
 from .notes import UnknownWords
 from .parts import Unshown, other_thought, read_audio, read_image, read_part, words
+from .plain import PlainDelta
 from .think import ThinkSplitter
 
 _FIELDS: dict[str, tuple[str, ...]] = {
@@ -90,12 +93,10 @@ class MessageReader:
         if message.reasoning_details is not UNSET or message.extras is not UNSET:
             thought = self._more(message, thought, is_whole=is_whole)
         if thought:
-            self._has_thought = True
-            out.append(ReasoningDelta(thought if type(thought) is str else words(thought)))
+            self._thought(thought if type(thought) is str else words(thought), out)
         content = message.content
         if content:
             if type(content) is str:
-                self._has_text = True
                 self._text(content, logprobs, out)
             else:
                 self._parts(content if isinstance(content, list) else [content], logprobs, out)
@@ -106,6 +107,13 @@ class MessageReader:
             out += self._calls.read(_calls(message), are_whole=is_whole)
         if message.refusal or message.annotations or message.images or message.audio:
             self._rest(message, out)
+
+    def tell_plain(self, plain: PlainDelta, out: list[Delta]) -> None:
+        """What a plain chunk says."""
+        if thought := plain.reasoning_content or plain.reasoning:
+            self._thought(thought, out)
+        if plain.content:
+            self._text(plain.content, None, out)
 
     def _more(self, message: wire.ReadMessage, thought: wire.Words, *, is_whole: bool) -> wire.Words:
         """Take what the upstream wants back, and find a thought that has another name."""
@@ -127,20 +135,26 @@ class MessageReader:
         return self._others | {thing for thing, was_told in told.items() if was_told}
 
     def _text(self, text: str, logprobs: wire.ReadLogprobs | None, out: list[Delta]) -> None:
+        self._has_text = True
         said: list[Logprob] = []
         if logprobs or self._unsaid:
             said, self._unsaid = self._unsaid + _logprobs(logprobs), []
         if self._think:
             out += self._think.feed(text, said)
-        else:
+        elif said:
             out.append(TextDelta(text, said))
+        else:
+            _add_to_run(TextRun, text, out)
+
+    def _thought(self, text: str, out: list[Delta]) -> None:
+        self._has_thought = True
+        _add_to_run(ReasoningRun, text, out)
 
     def _parts(self, parts: list[str | wire.ReadPart], logprobs: wire.ReadLogprobs | None, out: list[Delta]) -> None:
         self._others.add("parts")
         for part in parts:
             for delta in read_part(part):
                 if isinstance(delta, TextDelta):
-                    self._has_text = True
                     self._text(delta.text, logprobs, out)
                     logprobs = None
                 else:
@@ -165,6 +179,17 @@ class MessageReader:
             return
         self._others.add(_THINGS[type(shown)])
         out.append(shown)
+
+
+def _add_to_run(run_class: type[TextRun | ReasoningRun], text: str, out: list[Delta]) -> None:
+    """Add a piece to the run with which the deltas end, or to a new one; an empty piece says nothing."""
+    if not text:
+        return
+    run = out[-1] if out else None
+    if isinstance(run, run_class):
+        run.texts.append(text)
+    else:
+        out.append(run_class([text]))
 
 
 def _calls(message: wire.ReadMessage) -> list[wire.ReadToolCall]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from core.kit import Json
+from core.kit import Json, singly
 from penstock.dialects.chat_completions.decode import ChatDecoder
 from penstock.transcript.deltas import Delta, Extras, Finish, ToolCallDelta, UsageDelta
 from penstock.wire import Logprob, Usage
@@ -18,7 +18,7 @@ STOP = Finish()
 
 def decode(*pieces: bytes, inline_think: bool = False, event_bytes_max: int = EVENT_BYTES_MAX) -> list[Delta]:
     decoder = ChatDecoder(inline_think=inline_think, event_bytes_max=event_bytes_max)
-    return [delta for piece in pieces for delta in decoder.feed(piece)] + decoder.close()
+    return singly([delta for piece in pieces for delta in decoder.feed(piece)] + decoder.close())
 
 
 def stream(*chunks: Json, done: bool = True) -> bytes:

@@ -32,6 +32,7 @@ from penstock.transcript.deltas import (
     ReasoningDelta,
     RefusalDelta,
     TextDelta,
+    TextRun,
     ToolCallDelta,
 )
 from penstock.wire import InputTokensDetails, Logprob, OutputTokensDetails, TopLogprob, UrlCitation
@@ -359,7 +360,7 @@ def test_what_was_said_before_a_fault_is_told_first() -> None:
     """However it came: a read that brings both gives the deltas, and the error after them."""
     said = stream(choice({"content": "a"}), {"error": {"message": "boom"}}, choice({"content": "late"}))
     decoder = ChatDecoder(inline_think=False, event_bytes_max=EVENT_BYTES_MAX)
-    assert decoder.feed(said) == [TextDelta("a")]
+    assert decoder.feed(said) == [TextRun(["a"])]
     assert decoder.is_done
     with pytest.raises(ApiError, match="boom"):
         decoder.close()

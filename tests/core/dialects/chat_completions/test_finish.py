@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from core.dialects.chat_completions.said import STOP, bytewise, choice, decode, stream, whole
-from core.kit import LIMITS
+from core.kit import LIMITS, singly
 from penstock.dialects.chat_completions import PRESETS, ChatCompletions, Options
 from penstock.errors import ApiError
 from penstock.transcript.deltas import Delta, Finish, TextDelta
@@ -90,7 +90,7 @@ def test_an_answer_that_was_cut_stays_so() -> None:
 
 def through(dialect: ChatCompletions, said: bytes) -> list[Delta]:
     decoder = dialect.decoder(None)  # type: ignore[arg-type]
-    return decoder.feed(said) + decoder.close()
+    return singly(decoder.feed(said) + decoder.close())
 
 
 @shows("odd-finishes", "finish-reasons")

@@ -1,0 +1,58 @@
+"""Plain chunks: reading them apart changes nothing of what is said, nor does it matter how many one read brings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.dialects.chat_completions.said import EVENT_BYTES_MAX, choice, decode, likely, stream
+from core.kit import CUTS, Json, split
+from penstock.dialects.chat_completions import plain
+from penstock.dialects.chat_completions.decode import ChatDecoder
+from penstock.transcript.deltas import ReasoningRun, TextRun
+from requirements import shows
+
+PLAIN = [{"content": "a"}, {"content": "ü\u2028"}, {"content": ""}, {"role": "assistant", "content": "b"}, {}]
+PLAIN += [{"reasoning_content": "c"}, {"reasoning": "d", "content": None}, {"content": "e", "reasoning_content": "f"}]
+OTHERS = [{"content": "g", "tool_calls": []}, {"content": "h", "glow": 1}, {"content": ["i"]}, {"refusal": "j"}]
+MIXED = st.lists(
+    st.builds(choice, st.sampled_from(PLAIN * 3 + OTHERS), st.none(), logprobs=st.sampled_from([None, likely("t")])),
+    max_size=20,
+)
+
+
+@shows("text-runs")
+@given(MIXED, CUTS, st.booleans())
+def test_how_a_stream_is_cut_changes_nothing_of_what_it_says(chunks: list[Json], cuts: list[int], think: bool) -> None:
+    """Nor does it matter whether a chunk is read as a plain one."""
+    said = stream(*chunks, choice({"content": "."}, "stop"))
+    single = decode(
+        *[stream(chunk, done=False) for chunk in chunks], stream(choice({"content": "."}, "stop")), inline_think=think
+    )
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(plain.PlainReader, "read", lambda *_: None)
+        without = decode(said, inline_think=think)
+    assert decode(*split(said, cuts), inline_think=think) == decode(said, inline_think=think) == single == without
+
+
+def test_what_one_read_brings_of_a_text_is_one_run() -> None:
+    decoder = ChatDecoder(inline_think=False, event_bytes_max=EVENT_BYTES_MAX)
+    thoughts = [choice({"reasoning_content": piece}) for piece in "ab"]
+    texts = [choice({"content": piece}) for piece in "cde"]
+    assert decoder.feed(stream(*thoughts, *texts, done=False)) == [ReasoningRun(["a", "b"]), TextRun(["c", "d", "e"])]
+    assert decoder.feed(stream(*texts, done=False)) == [TextRun(["c", "d", "e"])]
+
+
+def test_chunks_that_are_never_plain_are_soon_read_in_one_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(plain, "_decode", lambda data: asked.append(data) or _missed())
+    assert len(decode(stream(*[choice({"content": "a"})] * 50, choice({}, "stop")))) == 51
+    assert len(asked) == 8
+
+
+def _missed() -> Any:
+    raise msgspec.DecodeError
