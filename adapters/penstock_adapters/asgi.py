@@ -6,7 +6,7 @@ It translates scopes and messages to `Request`, `Reply` and `Channel` and back. 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, TypeAlias
@@ -21,6 +21,8 @@ Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+SEND_ALL = "penstock.websocket.send"
+"""The type of a message, and the extension of a server that takes it: `texts`, each UTF-8, and all in one write."""
 _OUR_FAULT = 1011
 _REFUSED = 1008
 
@@ -66,7 +68,7 @@ class AsgiApp:
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         if (await receive())["type"] != "websocket.connect":
             return
-        channel = AsgiChannel(receive, send)
+        channel = AsgiChannel(receive, send, sends_all=SEND_ALL in scope.get("extensions", {}))
         request = Request(method="GET", path=_path(scope), query=_query(scope), headers=_headers(scope))
         reply = await self.service.connect(request, channel)
         if reply is None:
@@ -88,9 +90,10 @@ class AsgiApp:
 class AsgiChannel:
     """A WebSocket connection of an ASGI server."""
 
-    def __init__(self, receive: Receive, send: Send) -> None:
+    def __init__(self, receive: Receive, send: Send, *, sends_all: bool) -> None:
         self._receive = receive
         self._send = send
+        self._sends_all = sends_all
         self.is_accepted = False
 
     async def accept(self, headers: Headers) -> None:
@@ -107,9 +110,13 @@ class AsgiChannel:
         data: bytes = message.get("bytes") or b""
         return data if text is None else text.encode()
 
-    async def send(self, message: bytes) -> None:
-        """Send a text message. Raises `ChannelClosed`."""
-        await self._say({"type": "websocket.send", "text": message.decode()})
+    async def send(self, messages: Sequence[bytes]) -> None:
+        """Send text messages. Raises `ChannelClosed`."""
+        if self._sends_all:
+            await self._say({"type": SEND_ALL, "texts": messages})
+        else:
+            for message in messages:
+                await self._say({"type": "websocket.send", "text": message.decode()})
 
     async def close(self, code: int, reason: str) -> None:
         """End the connection, or refuse the handshake. Raises `ChannelClosed`."""

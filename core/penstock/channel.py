@@ -5,6 +5,7 @@ It knows whole messages and how a connection begins and ends. Frames, pings and 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from penstock.ports import Headers
@@ -26,8 +27,8 @@ class Channel(Protocol):
     async def receive(self) -> bytes | None:
         """The next message as UTF-8, whole; None when the client has left."""
 
-    async def send(self, message: bytes) -> None:
-        """Send UTF-8 as one text message. Raises `ChannelClosed`."""
+    async def send(self, messages: Sequence[bytes]) -> None:
+        """Send each of these, which are UTF-8, as a text message. Raises `ChannelClosed`."""
 
     async def close(self, code: int, reason: str) -> None:
         """End the connection. Raises `ChannelClosed`."""

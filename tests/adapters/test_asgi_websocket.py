@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 from penstock import Settings, build
 from penstock.channel import Channel
 from penstock.http import Reply, Request, json_reply
-from penstock_adapters.asgi import AsgiApp
+from penstock_adapters.asgi import SEND_ALL, AsgiApp
+from requirements import shows
 
 Message = MutableMapping[str, Any]
 
@@ -69,6 +71,37 @@ def test_messages_of_either_kind(app: AsgiApp, binary: bool) -> None:
     accept, error = served(app, scope(), CONNECT, message, LEFT)
     assert accept["type"] == "websocket.accept"
     assert error["text"].startswith('{"type":"error","status":400')
+
+
+@shows("ws-one-write")
+def test_a_host_that_takes_all_messages_of_a_batch_at_once(app: AsgiApp) -> None:
+    """Each by itself goes to any other."""
+    create = text('{"type": "response.create", "input": "Hi", "store": false}')
+
+    async def told(**fields: Any) -> list[list[str]]:
+        waiting, sends = [CONNECT, create], []
+        over = asyncio.Event()
+
+        async def receive() -> Message:
+            if not waiting:
+                await over.wait()
+                return LEFT
+            return waiting.pop(0)
+
+        async def send(message: Message) -> None:
+            texts = [one.decode() for one in message.get("texts", ())] or [message.get("text", "")]
+            sends.append([json.loads(one)["type"] for one in texts if one])
+            if sends[-1][-1:] == ["response.completed"]:
+                over.set()
+
+        await app(scope(**fields), receive, send)
+        return [types for types in sends if types]
+
+    one_by_one = asyncio.run(told())
+    together = asyncio.run(told(extensions={SEND_ALL: {}}))
+    assert {len(types) for types in one_by_one} == {1}
+    assert together[0] == ["response.created", "response.in_progress"]
+    assert [type for types in together for type in types] == [type for [type] in one_by_one]
 
 
 @pytest.mark.parametrize("error", [OSError(), RuntimeError("it is closed")])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -62,11 +62,12 @@ class Line:
     async def receive(self) -> bytes | None:
         return await self.to_server.get()
 
-    async def send(self, message: bytes) -> None:
+    async def send(self, messages: Sequence[bytes]) -> None:
         await self.listens.wait()
         if self.is_gone:
             raise ChannelClosed
-        self.to_client.put_nowait(json.loads(message))
+        for message in messages:
+            self.to_client.put_nowait(json.loads(message))
 
     async def close(self, code: int, reason: str) -> None:
         await self.listens.wait()

@@ -301,6 +301,11 @@ REQUIREMENTS = (
         "dayu-agent 45; dify 2088; jan 7009; Roo-Code 9506; pi 6409; vercel/ai 12687",
     ),
     Requirement(
+        "ws-one-write",
+        "The WebSocket messages of what one read of the upstream brought are one write.",
+        _ATTACKS,
+    ),
+    Requirement(
         "relayed-whole",
         "A client that reads no stream has the upstream send none: its Response is what the stream would have made.",
         _ATTACKS,

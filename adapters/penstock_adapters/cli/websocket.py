@@ -7,15 +7,38 @@ cuts every connection when it stops; here the app ends them.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
+from struct import Struct
+from typing import Any
 
 from uvicorn._types import ASGIReceiveEvent
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode, Frame
+from websockets.http11 import Request
+from websockets.protocol import OPEN
+
+from penstock_adapters.asgi import SEND_ALL
 
 _log = logging.getLogger(__name__)
 
 _SLICE_BYTES = 32 * 2**10
 """Of frames without anything in them, so many bytes take about 50 ms."""
+
+_TEXT = 0x81
+"""How a frame begins that is a whole text message, not masked (RFC 6455, section 5.2)."""
+_SHORT_HEAD, _HEAD, _LONG_HEAD = Struct("!BB").pack, Struct("!BBH").pack, Struct("!BBQ").pack
+
+
+def framed(texts: Iterable[bytes]) -> bytes:
+    """Each text as a message of its own, none compressed."""
+    return b"".join([piece for text in texts for piece in (_head(len(text)), text)])
+
+
+def _head(size: int) -> bytes:
+    if size < 126:
+        return _SHORT_HEAD(_TEXT, size)
+    return _HEAD(_TEXT, 126, size) if size < 2**16 else _LONG_HEAD(_TEXT, 127, size)
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
@@ -26,6 +49,23 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     _unread = b""
     """What was read and not looked at yet."""
+
+    def handle_connect(self, event: Request) -> None:
+        """A handshake has come."""
+        super().handle_connect(event)
+        if self.response.status_code == 101:
+            self.scope["extensions"][SEND_ALL] = {}
+
+    async def send(self, message: Any) -> None:
+        """Send what the app says; many texts in one write. Raises `ClientDisconnected`."""
+        if message["type"] != SEND_ALL:
+            await super().send(message)
+            return
+        if not self.writable.is_set():
+            await self.writable.wait()
+        if self.disconnected or self.conn.state is not OPEN:
+            raise ClientDisconnected
+        self.transport.write(framed(message["texts"]))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has left."""

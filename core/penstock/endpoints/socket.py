@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 from functools import partial
 from typing import NamedTuple, TypeAlias
@@ -138,7 +138,7 @@ class Socket:
         self._lanes.put(stream, partial(self._respond, body, event, stream, current()), len(body))
 
     async def _steer(self, event: ClientEvent, fields: Fields, stream: str | None) -> None:
-        await self._send(steer_failed(fields, self._limits))
+        await self._send([steer_failed(fields, self._limits)])
         self._end(200)
 
     async def _respond(self, body: bytes, event: ClientEvent, stream: str | None, record: AccessRecord) -> None:
@@ -182,9 +182,10 @@ class Socket:
             async for messages in batches:
                 if run.has_failed:
                     self._forget_past(body)
-                self._spoke_at = asyncio.get_running_loop().time()
-                for message in messages:
-                    await self._send(message)
+                if messages:
+                    await self._send(messages)
+                else:
+                    self._spoke_at = asyncio.get_running_loop().time()
 
     def _forget_past(self, turn: bytes) -> None:
         """A turn failed: what it went on from is not remembered any more (OpenAI's guide to WebSocket mode)."""
@@ -194,13 +195,13 @@ class Socket:
     async def _refuse(self, error: ApiError, stream: str | None = None) -> int:
         """Send an error; its status."""
         current().failed(error)
-        await self._send(error_message(error, stream))
+        await self._send([error_message(error, stream)])
         return error.status
 
-    async def _send(self, message: bytes) -> None:
-        """Send a message, each when the last was taken, so that a slow client slows its upstreams."""
+    async def _send(self, messages: Sequence[bytes]) -> None:
+        """Send messages when the last ones were taken, so that a slow client slows its upstreams."""
         async with self._sending:
-            await self._channel.send(message)
+            await self._channel.send(messages)
         self._spoke_at = asyncio.get_running_loop().time()
 
     async def _take_leave(self, ending: Ending) -> None:
