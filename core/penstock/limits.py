@@ -19,6 +19,8 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
 
     connections_max: Count = 10_000
     """Connections of clients to one process at a time; one more is refused with 503."""
+    accept_batch_max: Count = 100
+    """New connections that are taken in one turn of the event loop, so that many of them do not hold up the others."""
     keep_alive_s: Seconds = 75.0
     """How long a connection may rest between two requests: longer than clients and load balancers do not use one, so
     that none of them sends into one that is being closed."""

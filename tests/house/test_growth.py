@@ -50,6 +50,7 @@ WHILE_THE_SERVER_RUNS = {
     "penstock.stores.memory.shelf.Shelf.entries": "10,000 entries and 256 MiB",
     "penstock.stores.sqlite.waiting.Waiting._waiting": "those who wait",
     "penstock_adapters.aiohttp.AiohttpTransport._url": "128 URLs of at most 500 characters",
+    "penstock_adapters.cli.accepting.Acceptor._beginning": "accept_batch_max of each turn of the event loop",
     "penstock_adapters.cli.http1.deadlines.Deadlines._timed": "connections_max",
     "penstock_adapters.cli.crew.Crew._places": "the workers",
     "penstock_adapters.compression._has_library": "the codings of the code",

@@ -271,6 +271,16 @@ REQUIREMENTS = (
     Requirement("owners", "Nobody reads another owner's rows, by any way.", "litellm 15757, 39548, 39534"),
     Requirement("lean-imports", "Importing is quick and does nothing.", "litellm 10018; mangum 341"),
     Requirement(
+        "accepted-in-batches",
+        "New connections are taken in batches, so that they do not wait long where many streams run.",
+        "uvloop takes one connection in a turn of its loop, November 2026",
+    ),
+    Requirement(
+        "no-room-for-connections",
+        "Where the system has no file descriptor for one more connection, it waits until there is one.",
+        _ATTACKS,
+    ),
+    Requirement(
         "lean-start",
         "The server starts without the packages that only some of its users need.",
         "litellm 10018",

@@ -26,6 +26,7 @@ from penstock.settings import Settings, SettingsError
 from penstock.telemetry import configure_logging
 from penstock_adapters.asgi import AsgiApp
 
+from .accepting import Acceptor
 from .crew import Crew
 from .greeting import greeting, listening
 from .http1 import http_protocol
@@ -96,13 +97,20 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, service: Service, greet: Greet) -> None:
         super().__init__(config)
         self._service = service
+        self._acceptors: list[Acceptor] = []
         self._greet = greet
         self._looking: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Take connections, and only then look around: no upstream holds that up."""
-        await super().startup(sockets)
+        await super().startup([])
+        batch_max = self._service.limits.accept_batch_max
+        self._acceptors = [Acceptor(each, self._connection, batch_max=batch_max) for each in sockets or []]
         self._looking = asyncio.ensure_future(self._look_around())
+
+    def _connection(self) -> asyncio.Protocol:
+        make: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
+        return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
     async def _look_around(self) -> None:
         self._greet(await self._service.look_around())
@@ -137,7 +145,9 @@ class _Server(uvicorn.Server):
         if self._looking is not None:
             self._looking.cancel()
         self._service.drain(float(self.config.timeout_graceful_shutdown or 0))
-        await super().shutdown(sockets)
+        for acceptor in self._acceptors:
+            await acceptor.close()
+        await super().shutdown([])
 
 
 def _server(

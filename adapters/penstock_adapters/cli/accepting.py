@@ -1,0 +1,84 @@
+"""Accepting: the connections that wait in a listening socket are taken in batches, also while the event loop is busy.
+
+It knows sockets and the event loop. What serves a connection, it is given.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import socket
+from collections.abc import Callable
+
+_log = logging.getLogger(__name__)
+
+_NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+"""The system has no file descriptor, or no memory, for one more connection."""
+_PAUSE_S = 1.0
+"""How long connections wait then, before the next try."""
+
+
+class Acceptor:
+    """Takes the connections of a listening socket until it is closed. It is made within the running event loop.
+
+    uvloop's own server takes one connection in a turn of the loop. A turn with a thousand busy streams takes tens of
+    milliseconds, so that hundreds of clients that come together would wait for seconds.
+    """
+
+    def __init__(
+        self, listener: socket.socket, make_protocol: Callable[[], asyncio.Protocol], *, batch_max: int
+    ) -> None:
+        self._listener = listener
+        self._make_protocol = make_protocol
+        self._batch_max = batch_max
+        self._loop = asyncio.get_running_loop()
+        self._beginning: set[asyncio.Task[None]] = set()
+        self._pause: asyncio.TimerHandle | None = None
+        listener.setblocking(False)
+        self._listen()
+
+    async def close(self) -> None:
+        """Take no more connections, and close the socket. Those that were taken have their protocol then."""
+        if self._pause is not None:
+            self._pause.cancel()
+        self._loop.remove_reader(self._listener)
+        self._listener.close()
+        await asyncio.gather(*self._beginning)
+
+    def _listen(self) -> None:
+        self._loop.add_reader(self._listener, self._accept)
+
+    def _accept(self) -> None:
+        """Take what waits, up to the bound: the connections that are there have their turn too."""
+        for _ in range(self._batch_max):
+            try:
+                client, _address = self._listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in _NO_ROOM:
+                    self._wait(error)
+                    return
+                continue  # the client has left already
+            self._begin(client)
+
+    def _begin(self, client: socket.socket) -> None:
+        task = self._loop.create_task(self._connect(client))
+        self._beginning.add(task)
+        task.add_done_callback(self._beginning.discard)
+
+    async def _connect(self, client: socket.socket) -> None:
+        client.setblocking(False)
+        try:
+            await self._loop.connect_accepted_socket(self._make_protocol, client)
+        except OSError:
+            client.close()
+
+    def _wait(self, error: OSError) -> None:
+        """The socket would be ready in every turn, and no connection could be taken."""
+        problem = os.strerror(error.errno or 0).lower()
+        _log.warning("no new connection can be taken: %s; the next try is in %g s", problem, _PAUSE_S)
+        self._loop.remove_reader(self._listener)
+        self._pause = self._loop.call_later(_PAUSE_S, self._listen)
