@@ -148,9 +148,7 @@ async def read_json(run: Run) -> bytes:
 
 async def read_response(run: Run) -> Response:
     """The Response at its end."""
-    async for _ in run.events():
-        pass
-    return run.response
+    return await run.finish()
 
 
 def _buffer(batch: Sequence[Recorded]) -> bytes | bytearray:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from itertools import count, pairwise
 from typing import Any, NamedTuple, TypeVar
@@ -16,7 +16,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from penstock.access import Access
-from penstock.calling import CallForm
+from penstock.calling import Form
 from penstock.engine import Plan, Policies, Route, Routes, Run, decode, make_plan, resolve
 from penstock.engine.sealing import Seal
 from penstock.errors import ApiError
@@ -84,14 +84,21 @@ def singly(deltas: Iterable[Delta]) -> list[Delta]:
 class Telling:
     """A reducer and its transcript; every event is encoded as soon as it is there."""
 
-    def __init__(self, forms: dict[str, CallForm] | None = None, limits: Limits = LIMITS, **options: Any) -> None:
+    def __init__(
+        self,
+        forms: Mapping[str, Form] | None = None,
+        limits: Limits = LIMITS,
+        *,
+        in_events: bool = True,
+        **options: Any,
+    ) -> None:
         self.transcript = Transcript()
         self.reducer = Reducer(
             self.transcript, forms=forms or {}, limits=limits, new_id=counted_ids(), now_s=now_s, **options
         )
         self.recorded: list[Event] = []
         self.events: list[Json] = []
-        self.reducer.begin(skeleton())
+        self.reducer.begin(skeleton(), in_events=in_events)
         self._take()
 
     def tell(self, deltas: Iterable[Delta], estimate: Callable[[Response], Usage] = lambda _: USAGE) -> None:

@@ -124,8 +124,15 @@ class Played:
     error: ApiError | None = None
 
 
-async def play(asked: Json, transport: Scripted, options: Options | None = None, limits: Limits = LIMITS) -> Played:
-    """The whole path from a request to its events, with a remote upstream."""
+async def play(
+    asked: Json,
+    transport: Scripted,
+    options: Options | None = None,
+    limits: Limits = LIMITS,
+    *,
+    reads_events: bool = True,
+) -> Played:
+    """The whole path from a request to its events, or only to its Response, with a remote upstream."""
     played = Played(asked)
     remote = RemoteUpstream(ChatCompletions(options or Options(), limits), transport, limits)
     run = make_run(plan(_Overheard(remote, played.deltas), **asked), limits)
@@ -136,22 +143,27 @@ async def play(asked: Json, transport: Scripted, options: Options | None = None,
         return played
     finally:
         played.sent = json.loads(transport.requests[-1].body)
-    async for events in run.events():
-        played.events += events
-        played.encoded += map(encode, events)
-    played.response = run.response
+    if reads_events:
+        async for events in run.events():
+            played.events += events
+            played.encoded += map(encode, events)
+        played.response = run.response
+    else:
+        played.response = await run.finish()
     return played
 
 
-def play_script(name: str, *, stream: bool = True) -> Played:
+def play_script(name: str, *, stream: bool = True, reads_events: bool = True) -> Played:
     script = SCRIPTS[name]
     options = Options(inline_think=script.inline_think)
     limits = IMPATIENT if name in HANGING else LIMITS
-    return asyncio.run(play(request_of(name, stream=stream), transport_of(script, stream=stream), options, limits))
+    request, transport = request_of(name, stream=stream), transport_of(script, stream=stream)
+    return asyncio.run(play(request, transport, options, limits, reads_events=reads_events))
 
 
-def play_capture(name: str) -> Played:
-    return asyncio.run(play(request_of(name, stream=name.endswith(".sse")), Scripted(captures()[name])))
+def play_capture(name: str, *, reads_events: bool = True) -> Played:
+    request = request_of(name, stream=name.endswith(".sse"))
+    return asyncio.run(play(request, Scripted(captures()[name]), reads_events=reads_events))
 
 
 class _Overheard:

@@ -6,7 +6,7 @@
 import asyncio
 import json
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.kit import CUTS, LIMITS, Json, Scripted, ScriptedReply, decode_event, split, to_json
+from core.kit import CUTS, LIMITS, Json, Scripted, ScriptedReply, decode_event, encode, split, to_json
 from core.playing import (
     Played,
     bytes_of,
@@ -134,6 +134,19 @@ def test_a_story_that_is_told_again_is_the_same(name: str) -> None:
 def test_a_body_says_what_the_stream_says(name: str) -> None:
     body = play_script(name, stream=False)
     assert to_json(body.response) == to_json(played(name).response)
+
+
+@shows("whole-replies")
+@pytest.mark.parametrize("name", [*TOLD, *CAPTURED])
+def test_a_body_is_the_same_whether_or_not_its_events_are_read(name: str) -> None:
+    """Of what comes whole, and of what comes as a stream; what hangs is given up soon in a stream alone."""
+    played_as: list[Callable[..., Played]] = [play_capture]
+    if name in SCRIPTS:
+        played_as = [partial(play_script, stream=stream) for stream in ([True] if name in HANGING else [True, False])]
+    for play_it in played_as:
+        told, finished = (play_it(name, reads_events=reads_events) for reads_events in (True, False))
+        assert encode(finished.response) == encode(told.response)
+        assert str(finished.error) == str(told.error)
 
 
 @pytest.mark.parametrize("name", [name for name in CAPTURED if name.endswith(".sse") and "interrupted" not in name])

@@ -213,6 +213,11 @@ REQUIREMENTS = (
     ),
     Requirement("models", "GET /models is tolerant of what agents add to it.", "llama.cpp 20156"),
     Requirement(
+        "whole-replies",
+        "A JSON reply is byte for byte the Response that the events of the same answer make.",
+        _UPSTREAMS,
+    ),
+    Requirement(
         "memory",
         "What a request costs in memory is bounded and given back.",
         "litellm 12685, 15128, 27954",

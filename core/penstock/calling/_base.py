@@ -78,8 +78,8 @@ class CallForm(Protocol):
     id_prefix: ClassVar[str]
     """How the ids of such items begin."""
 
-    def item(self, *, id: str, call_id: str) -> OutputItem:
-        """The item as it begins."""
+    def item(self, *, id: str, call_id: str, text: str = "") -> OutputItem:
+        """The item with the text that was read from the call's arguments; it begins without any."""
 
     def reader(self) -> ArgumentsReader:
         """A reader for one call's arguments."""
@@ -106,8 +106,12 @@ class ActionForm(msgspec.Struct, frozen=True):
         raise NotImplementedError
 
     def item(self, *, id: str, call_id: str, action: Any) -> OutputItem:
-        """The item as it begins: with the whole action, but for what `events` tells of it."""
+        """The item with the whole action."""
         raise NotImplementedError
+
+    def begun(self, item: Any) -> Any:
+        """The item as it begins: without what `events` tells of it."""
+        return item
 
     def events(self, *, item_id: str, output_index: int, action: Any) -> Iterable[Event]:
         """What is told between the item's added and done; most families tell nothing."""

@@ -124,10 +124,10 @@ class CustomForm(msgspec.Struct, frozen=True):
     name: str
     namespace: str | UnsetType = UNSET
 
-    def item(self, *, id: str, call_id: str) -> CustomToolCall:
-        """A call without input yet."""
+    def item(self, *, id: str, call_id: str, text: str = "") -> CustomToolCall:
+        """A call with this input."""
         return CustomToolCall(
-            id=id, status="in_progress", call_id=call_id, name=self.name, namespace=self.namespace, input=""
+            id=id, status="in_progress", call_id=call_id, name=self.name, namespace=self.namespace, input=text
         )
 
     def reader(self) -> InputReader:

@@ -52,10 +52,10 @@ class FunctionForm(msgspec.Struct, frozen=True):
     name: str
     namespace: str | UnsetType = UNSET
 
-    def item(self, *, id: str, call_id: str) -> FunctionCall:
-        """A call without arguments yet."""
+    def item(self, *, id: str, call_id: str, text: str = "") -> FunctionCall:
+        """A call with these arguments."""
         return FunctionCall(
-            id=id, status="in_progress", call_id=call_id, name=self.name, namespace=self.namespace, arguments=""
+            id=id, status="in_progress", call_id=call_id, name=self.name, namespace=self.namespace, arguments=text
         )
 
     def reader(self) -> PlainReader:

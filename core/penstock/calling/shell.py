@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 import msgspec
+from msgspec.structs import replace
 
 from penstock.wire import (
     Event,
@@ -63,9 +64,12 @@ class ShellForm(ActionForm, frozen=True):
         return ShellAction(commands=commands, timeout_ms=read.timeout_ms, max_output_length=read.max_output_length)
 
     def item(self, *, id: str, call_id: str, action: ShellAction) -> ShellCall:
+        """The call with its commands."""
+        return ShellCall(id=id, status="in_progress", call_id=call_id, action=action, environment=LocalEnvironment())
+
+    def begun(self, item: ShellCall) -> ShellCall:
         """The call without a command yet."""
-        empty = msgspec.structs.replace(action, commands=[])
-        return ShellCall(id=id, status="in_progress", call_id=call_id, action=empty, environment=LocalEnvironment())
+        return replace(item, action=replace(item.action, commands=[]))
 
     def events(self, *, item_id: str, output_index: int, action: ShellAction) -> Iterable[Event]:
         """Each command: that it begins, all of it, that it is whole."""

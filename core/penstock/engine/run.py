@@ -104,7 +104,10 @@ class Run:
             raise
 
     def events(self) -> AsyncGenerator[list[Event]]:
-        """The events, in batches as they come; an empty batch means that a heartbeat is due."""
+        """The events, in batches as they come; an empty batch means that a heartbeat is due.
+
+        Either they are read, or `finish` is awaited.
+        """
         return self.batches(one_by_one)
 
     async def batches(self, view: Callable[[list[Recorded]], T]) -> AsyncGenerator[T]:
@@ -125,15 +128,35 @@ class Run:
                 if events or batch is None:
                     yield view(events)
             await self._keep(self._reducer.ending(self._estimate))
-        except ClientLeft:
-            return
         except Exception as error:
-            ending = self._failure(error)
-            untraced(error)
-            await self._keep_if_possible(ending)
+            await self._end_by(error)
         finally:
             await self.aclose()
-        yield view(self._taken())
+        if self.is_ended:
+            yield view(self._taken())
+
+    async def finish(self) -> Response:
+        """The Response at its end, for a reader who wants no event; of a client that has left, as it is then."""
+        try:
+            self._reducer.begin(self.plan.skeleton, in_events=False)
+            deltas = None
+            while deltas is None:
+                deltas = await self._accepted()
+            batches = aiter(deltas)
+            while True:
+                try:
+                    batch = await self._watch.wait(anext(batches))
+                except StopAsyncIteration:
+                    break
+                for delta in batch or ():
+                    self._reducer.receive(delta)
+                self._transcript.take_runs()
+            await self._keep(self._reducer.ending(self._estimate))
+        except Exception as error:
+            await self._end_by(error)
+        finally:
+            await self.aclose()
+        return self.response
 
     def end_early(self) -> None:
         """The server has to stop: the response ends `incomplete` with what there is of it."""
@@ -196,6 +219,14 @@ class Run:
                 self._is_waited_for = False
                 self._record.first_event()
         return events
+
+    async def _end_by(self, error: Exception) -> None:
+        """End the response by an error. One whose client has left gets no end."""
+        if isinstance(error, ClientLeft):
+            return
+        ending = self._failure(error)
+        untraced(error)
+        await self._keep_if_possible(ending)
 
     async def _keep(self, ending: LifecycleEvent) -> None:
         """Keep the Response, then record its end: nobody sees an end that is not kept. Raises `ApiError`."""

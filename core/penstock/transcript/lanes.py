@@ -11,8 +11,7 @@ from typing import Any, TypeAlias
 
 from msgspec.structs import replace
 
-from penstock.calling import ActionForm, CallForm, Form, is_json
-from penstock.calling.function_call import FunctionForm
+from penstock.calling import ActionForm, CallForm, Form
 from penstock.ids import NewId
 from penstock.wire import (
     UNSET,
@@ -23,6 +22,7 @@ from penstock.wire import (
     ImageGenerationCallInProgress,
     ItemStatus,
     Message,
+    OutputItem,
     OutputItemAdded,
     OutputItemDone,
     OutputText,
@@ -40,6 +40,7 @@ from penstock.wire import (
 )
 
 from . import deltas
+from .calls import ActionCall
 from .closing import END_PART, SETTLE_PART
 from .transcript import OpenText, Transcript
 
@@ -229,65 +230,51 @@ class CallLane(Lane):
             self._transcript.record_run(self._text, [text])
 
 
-class ActionLane:
-    """The call of a tool whose calls are actions: its item comes and goes when its arguments are whole.
+class EventItems:
+    """Writes the items of one response as events, while they grow."""
 
-    Of a call that was cut nothing is told, since half of an action is none, and must not be run.
-    """
-
-    def __init__(self, transcript: Transcript, new_id: NewId, form: ActionForm, name: str, call_id: str) -> None:
+    def __init__(
+        self, transcript: Transcript, new_id: NewId, *, summarize: bool = False, seal: SealThoughts | None = None
+    ) -> None:
+        self.new_id = new_id
         self._transcript = transcript
-        self._new_id = new_id
-        self._form = form
-        self._name = name
-        self._call_id = call_id
-        self._pieces: list[str] = []
+        self._summarize = summarize
+        self._seal = seal
 
-    def arguments(self, fragment: str) -> None:
-        """A piece of the arguments."""
-        self._pieces.append(fragment)
+    def message(self) -> MessageLane:
+        """A message begins."""
+        return MessageLane(self._transcript, self.new_id)
 
-    def is_whole(self) -> bool:
-        """Whether the arguments are a whole JSON value, so that the call may end."""
-        return is_json("".join(self._pieces))
+    def reasoning(self) -> ReasoningLane:
+        """A thought begins."""
+        return ReasoningLane(self._transcript, self.new_id, summarize=self._summarize, seal=self._seal)
 
-    def close(self, status: ItemStatus) -> None:
-        """Tell the whole call, from its item's first event to its last."""
-        if status == "completed":
-            self._open("".join(self._pieces) or "{}").close(status)
+    def call(self, form: Form, name: str, call_id: str) -> CallLane | ActionCall:
+        """A call begins."""
+        if isinstance(form, ActionForm):
+            return ActionCall(self, form, name, call_id)
+        return CallLane(self._transcript, self.new_id, form, call_id)
 
-    def _open(self, arguments: str) -> Lane:
-        try:
-            action = self._form.read(arguments)
-        except ValueError:
-            return self._as_function_call(arguments)
-        item = self._form.item(id=self._new_id(self._form.id_prefix), call_id=self._call_id, action=action)
-        lane = Lane(self._transcript, item)
-        for event in self._form.events(item_id=lane.item_id, output_index=lane.output_index, action=action):
+    def action(self, form: ActionForm, item: Any, action: Any) -> None:
+        """The call of an action, from its item's first event to its last."""
+        lane = Lane(self._transcript, form.begun(item))
+        for event in form.events(item_id=lane.item_id, output_index=lane.output_index, action=action):
             self._transcript.record(event)
-        return lane
+        lane.close("completed")
 
-    def _as_function_call(self, arguments: str) -> Lane:
-        """The tool does not take these arguments: the client sees them as the model wrote them."""
-        lane = CallLane(self._transcript, self._new_id, FunctionForm(self._name), self._call_id)
-        lane.arguments(arguments)
-        return lane
+    def image(self, delta: deltas.ImageDelta) -> None:
+        """The item of an image that came whole, from its first event to its last."""
+        output_format = delta.output_format or UNSET
+        index, item_id = self._transcript.output_count, self.new_id("ig_")
+        item = ImageGenerationCall(id=item_id, status="in_progress", output_format=output_format)
+        self._transcript.record(OutputItemAdded(output_index=index, item=item))
+        for event in (ImageGenerationCallInProgress, ImageGenerationCallGenerating, ImageGenerationCallCompleted):
+            self._transcript.record(event(item_id=item_id, output_index=index))
+        item = replace(item, status="completed", result=delta.result)
+        self._transcript.record(OutputItemDone(output_index=index, item=item))
 
-
-def call_lane(transcript: Transcript, new_id: NewId, form: Form, name: str, call_id: str) -> CallLane | ActionLane:
-    """The lane of a call that begins."""
-    if isinstance(form, ActionForm):
-        return ActionLane(transcript, new_id, form, name, call_id)
-    return CallLane(transcript, new_id, form, call_id)
-
-
-def tell_image(transcript: Transcript, new_id: NewId, delta: deltas.ImageDelta) -> None:
-    """The item of an image that came whole, from its first event to its last."""
-    output_format = delta.output_format or UNSET
-    index, item_id = transcript.output_count, new_id("ig_")
-    item = ImageGenerationCall(id=item_id, status="in_progress", output_format=output_format)
-    transcript.record(OutputItemAdded(output_index=index, item=item))
-    for event in (ImageGenerationCallInProgress, ImageGenerationCallGenerating, ImageGenerationCallCompleted):
-        transcript.record(event(item_id=item_id, output_index=index))
-    item = replace(item, status="completed", result=delta.result)
-    transcript.record(OutputItemDone(output_index=index, item=item))
+    def item(self, item: OutputItem) -> None:
+        """An item that is whole when it begins."""
+        index = self._transcript.output_count
+        self._transcript.record(OutputItemAdded(output_index=index, item=item))
+        self._transcript.record(OutputItemDone(output_index=index, item=item))

@@ -8,7 +8,7 @@ It never numbers an event and never keeps a text.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -34,7 +34,6 @@ from penstock.wire import (
     LifecycleEvent,
     Logprob,
     OutputItemAdded,
-    OutputItemDone,
     OutputTextDelta,
     Queued,
     ReasoningItem,
@@ -45,10 +44,15 @@ from penstock.wire import (
 )
 
 from . import deltas
+from .calls import OpenCall, PendingCall
 from .closing import close_open
-from .lanes import ActionLane, CallLane, Lane, MessageLane, ReasoningLane, SealThoughts, call_lane, tell_image
+from .lanes import EventItems, MessageLane, ReasoningLane, SealThoughts
 from .relay import Relay
 from .transcript import Transcript
+from .whole import WholeItems, WholeMessage, WholeReasoning
+
+_MESSAGES = (MessageLane, WholeMessage)
+_THOUGHTS = (ReasoningLane, WholeReasoning)
 
 
 class Reducer:
@@ -80,8 +84,9 @@ class Reducer:
         self._report_usage = report_usage
         self._seal = seal
         self._seal_carried = seal_extras
-        self._said: Lane | None = None
-        self._calls: dict[int, _PendingCall] = {}
+        self._items: EventItems | WholeItems
+        self._said: MessageLane | WholeMessage | ReasoningLane | WholeReasoning | None = None
+        self._calls: dict[int, PendingCall] = {}
         self._lanes: dict[str, int] = {}
         """The lane of each call, by the id that the client knows."""
         self._extras: list[deltas.Extras] = []
@@ -94,8 +99,13 @@ class Reducer:
         self._begun = 0
         self._has_audio = False
 
-    def begin(self, skeleton: Response) -> None:
-        """The first events of the stream: two, or three of a response that was queued."""
+    def begin(self, skeleton: Response, *, in_events: bool = True) -> None:
+        """The first events of the stream: two, or three of a response that was queued.
+
+        Items are written event by event, or each in one step where the events will not be read.
+        """
+        items = EventItems if in_events else WholeItems
+        self._items = items(self._transcript, self._new_id, summarize=self._summarize, seal=self._seal)
         self._transcript.record(Created(response=skeleton))
         if skeleton.status == "queued":
             self._transcript.record(Queued(response=skeleton))
@@ -182,14 +192,13 @@ class Reducer:
         for texts in self._affordable(delta.texts):
             self._thoughts().texts(texts)
 
-    def _thoughts(self) -> ReasoningLane:
+    def _thoughts(self) -> ReasoningLane | WholeReasoning:
         """The open reasoning item, or a new one in place of what was said before."""
         lane = self._said
-        if not isinstance(lane, ReasoningLane):
+        if not isinstance(lane, _THOUGHTS):
             self._turn()
             self._count_item()
-            lane = ReasoningLane(self._transcript, self._new_id, summarize=self._summarize, seal=self._seal)
-            self._said = lane
+            lane = self._said = self._items.reasoning()
         return lane
 
     def _tool_call(self, delta: deltas.ToolCallDelta) -> None:
@@ -197,7 +206,7 @@ class Reducer:
         call = self._calls.get(delta.lane)
         if call is None:
             self._turn()
-            call = self._calls[delta.lane] = _PendingCall()
+            call = self._calls[delta.lane] = PendingCall()
         call.receive(delta, self._open_call)
 
     def _want_back(self, delta: deltas.Extras) -> None:
@@ -229,16 +238,14 @@ class Reducer:
     def _whole(self, item: CompactionItem | ReasoningItem) -> None:
         """An item that is whole when it begins."""
         self._count_item()
-        index = self._transcript.output_count
-        self._transcript.record(OutputItemAdded(output_index=index, item=item))
-        self._transcript.record(OutputItemDone(output_index=index, item=item))
+        self._items.item(item)
 
     def _image(self, delta: deltas.ImageDelta) -> None:
         """An image that is whole when its item begins."""
         self._spend(len(delta.result))
         self._turn()
         self._count_item()
-        tell_image(self._transcript, self._new_id, delta)
+        self._items.image(delta)
 
     def _audio(self, delta: deltas.AudioDelta) -> None:
         self._spend(len(delta.data))
@@ -267,16 +274,16 @@ class Reducer:
     def _learn(self, delta: deltas.Facts) -> None:
         self._facts |= delta.fields
 
-    def _message(self) -> MessageLane:
+    def _message(self) -> MessageLane | WholeMessage:
         """The open message, or a new one in place of what was said before."""
         lane = self._said
-        if not isinstance(lane, MessageLane):
+        if not isinstance(lane, _MESSAGES):
             self._turn()
             self._count_item()
-            lane = self._said = MessageLane(self._transcript, self._new_id)
+            lane = self._said = self._items.message()
         return lane
 
-    def _open_call(self, lane: int, name: str, call_id: str | None) -> CallLane | ActionLane:
+    def _open_call(self, lane: int, name: str, call_id: str | None) -> OpenCall:
         """A call begins. A function that was never offered comes back as it was called: the client may know it.
 
         The client gets the upstream's id; one of ours where there is none, or another call of the turn has the same.
@@ -286,7 +293,7 @@ class Reducer:
             call_id = self._new_id("call_")
         self._lanes[call_id] = lane
         form = self._forms.get(name) or FunctionForm(name)
-        return call_lane(self._transcript, self._new_id, form, name, call_id)
+        return self._items.call(form, name, call_id)
 
     def _turn(self) -> None:
         """The model turns to something else: a call that is whole ends, so that a client may run it meanwhile.
@@ -362,39 +369,3 @@ def _size(logprobs: list[Logprob]) -> int:
     """About how many characters they hold."""
     tokens = [token for one in logprobs for token in (one, *(one.top_logprobs or ()))]
     return sum(len(token.token) + len(token.bytes or ()) for token in tokens)
-
-
-_OpenCall: TypeAlias = Callable[[int, str, str | None], CallLane | ActionLane]
-
-
-class _PendingCall:
-    """One call of the turn. Its item begins with its name, which some upstreams send after the first arguments."""
-
-    def __init__(self) -> None:
-        self.lane: CallLane | ActionLane | None = None
-        self.closed = False
-        self._early: list[str] = []
-        self._call_id: str | None = None
-
-    def receive(self, delta: deltas.ToolCallDelta, open_call: _OpenCall) -> None:
-        """Take a piece of the call, beginning its item if this one names it."""
-        self._call_id = self._call_id or delta.call_id
-        if self.lane is None:
-            self._early.append(delta.arguments)
-            if not delta.name:
-                return
-            self.lane = open_call(delta.lane, delta.name, self._call_id)
-            fragment = "".join(self._early)
-        else:
-            fragment = delta.arguments
-        if fragment and not self.closed:
-            self.lane.arguments(fragment)
-
-    def close(self, status: ItemStatus) -> None:
-        """End the item. A call that was never named has none, and a turn cannot end well with it."""
-        if self.lane is None:
-            if status == "completed":
-                raise upstream_failed("The upstream called a tool without naming it.", retriable=False)
-        elif not self.closed:
-            self.closed = True
-            self.lane.close(status)

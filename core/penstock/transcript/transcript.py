@@ -1,8 +1,8 @@
 """The transcript: the one place that numbers, checks and folds events.
 
-It owns the snapshot. Events, or runs of events of one text, go in; the tree of the Response is folded from them as they
-come, and is read at any time. It never does I/O, never makes an event of its own, and never changes an object that an
-event carries: what grows, grows here in lists of pieces.
+It owns the snapshot. Events, or runs of events of one text, go in, and whole items where no event is read. The tree of
+the Response is folded from them as they come, and is read at any time. It never does I/O, never makes an event of its
+own, and never changes an object that an event carries: what grows, grows here in lists of pieces.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from penstock.text_runs import GrowingText, Recorded, TextRun, one_by_one
-from penstock.wire import Event, Fold, Item, Response, StreamEvent
+from penstock.wire import Event, Fold, Item, OutputItemAdded, Response, StreamEvent
 
 from .lifecycle import DONE, MACHINES, OPEN, RESPONSE, TERMINAL, Machine
 
@@ -108,9 +108,13 @@ def _status(node: _Node, event: Any, names: tuple[str, ...], _: str) -> None:
 
 
 def _open(node: _Node, event: Any, names: tuple[str, ...], place: str) -> None:
-    value = getattr(event, names[0])
+    _add(node, place, getattr(event, names[0]), OPEN)
+
+
+def _add(node: _Node, place: str, value: Any, state: str) -> None:
+    """One more object at the end of a list."""
     siblings = node.children.setdefault(place, [])
-    child = _Node(value, MACHINES[type(value)], OPEN, len(siblings))
+    child = _Node(value, MACHINES[type(value)], state, len(siblings))
     siblings.append(child)
     if item_id := getattr(value, "id", None):
         node.by_id[item_id] = child
@@ -226,6 +230,17 @@ class Transcript:
         self._fresh.append(TextRun(to.text, self._count, deltas))
         self._count += len(deltas)
 
+    def record_item(self, item: Item) -> None:
+        """Take a whole item in one step, in place of its events, where nobody reads them.
+
+        It may stand wherever an item may be added. Raises `IllegalEvent` where the tables do not allow it.
+        """
+        root = self._root
+        if OutputItemAdded not in root.machine.get(root.state, _NOWHERE):
+            raise IllegalEvent(f"an item in state {root.state!r}")
+        _check_id(root, item, "an item")
+        _add(root, "output", item, DONE)
+
     @property
     def fresh(self) -> list[Event]:
         """The events recorded since the last `take`."""
@@ -313,8 +328,12 @@ def _check_beginning(rule: _Rule, node: _Node, event: Event) -> None:
     """What begins is the next of its kind, by an id that no other has."""
     if getattr(event, rule.index) != len(node.children.get(rule.place, ())):
         raise IllegalEvent(f"{event.type} at {rule.index} {getattr(event, rule.index)}, which is not the next")
-    if getattr(getattr(event, rule.names[0]), "id", None) in node.by_id:
-        raise IllegalEvent(f"{event.type} with the id of another item")
+    _check_id(node, getattr(event, rule.names[0]), event.type)
+
+
+def _check_id(node: _Node, value: Any, what: str) -> None:
+    if getattr(value, "id", None) in node.by_id:
+        raise IllegalEvent(f"{what} with the id of another item")
 
 
 def _check_end(rule: _Rule, node: _Node, event: Event) -> None:

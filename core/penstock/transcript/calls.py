@@ -1,0 +1,117 @@
+"""The calls of a turn while the upstream writes them: before they have a name, and those that are actions.
+
+It knows nothing of events. How an item is written, whoever opens the items of a response knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from penstock.calling import ActionForm, Form, is_json
+from penstock.calling.function_call import FunctionForm
+from penstock.errors import upstream_failed
+from penstock.ids import NewId
+from penstock.wire import ItemStatus
+
+from . import deltas
+
+
+class OpenCall(Protocol):
+    """A call that the upstream is writing."""
+
+    def arguments(self, fragment: str) -> None:
+        """A piece of the arguments."""
+
+    def is_whole(self) -> bool:
+        """Whether the arguments are a whole JSON value, so that the call may end."""
+
+    def close(self, status: ItemStatus) -> None:
+        """The call has ended."""
+
+
+class PendingCall:
+    """One call of the turn. Its item begins with its name, which some upstreams send after the first arguments."""
+
+    def __init__(self) -> None:
+        self.lane: OpenCall | None = None
+        self.closed = False
+        self._early: list[str] = []
+        self._call_id: str | None = None
+
+    def receive(self, delta: deltas.ToolCallDelta, open_call: Callable[[int, str, str | None], OpenCall]) -> None:
+        """Take a piece of the call, beginning its item if this one names it."""
+        self._call_id = self._call_id or delta.call_id
+        if self.lane is None:
+            self._early.append(delta.arguments)
+            if not delta.name:
+                return
+            self.lane = open_call(delta.lane, delta.name, self._call_id)
+            fragment = "".join(self._early)
+        else:
+            fragment = delta.arguments
+        if fragment and not self.closed:
+            self.lane.arguments(fragment)
+
+    def close(self, status: ItemStatus) -> None:
+        """End the item. A call that was never named has none, and a turn cannot end well with it."""
+        if self.lane is None:
+            if status == "completed":
+                raise upstream_failed("The upstream called a tool without naming it.", retriable=False)
+        elif not self.closed:
+            self.closed = True
+            self.lane.close(status)
+
+
+class CallItems(Protocol):
+    """Writes the items of calls."""
+
+    new_id: NewId
+
+    def call(self, form: Form, name: str, call_id: str) -> OpenCall:
+        """A call begins."""
+
+    def action(self, form: ActionForm, item: Any, action: Any) -> None:
+        """The call of an action, which begins and ends at once."""
+
+
+class ActionCall:
+    """The call of a tool whose calls are actions: its item comes and goes when its arguments are whole.
+
+    Of a call that was cut nothing is told, since half of an action is none, and must not be run.
+    """
+
+    def __init__(self, items: CallItems, form: ActionForm, name: str, call_id: str) -> None:
+        self._items = items
+        self._form = form
+        self._name = name
+        self._call_id = call_id
+        self._pieces: list[str] = []
+
+    def arguments(self, fragment: str) -> None:
+        """A piece of the arguments."""
+        self._pieces.append(fragment)
+
+    def is_whole(self) -> bool:
+        """Whether the arguments are a whole JSON value, so that the call may end."""
+        return is_json("".join(self._pieces))
+
+    def close(self, status: ItemStatus) -> None:
+        """Write the whole call."""
+        if status == "completed":
+            self._write("".join(self._pieces) or "{}")
+
+    def _write(self, arguments: str) -> None:
+        try:
+            action = self._form.read(arguments)
+        except ValueError:
+            self._write_as_function_call(arguments)
+            return
+        item = self._form.item(id=self._items.new_id(self._form.id_prefix), call_id=self._call_id, action=action)
+        self._items.action(self._form, item, action)
+
+    def _write_as_function_call(self, arguments: str) -> None:
+        """The tool does not take these arguments: the client sees them as the model wrote them."""
+        call = self._items.call(FunctionForm(self._name), self._name, self._call_id)
+        call.arguments(arguments)
+        call.close("completed")

@@ -1,0 +1,203 @@
+"""Whole items: the output of a response of which no event is read.
+
+An item is collected while the upstream writes it, and recorded in one step when it has ended. It is the item that its
+events would have made. Items are recorded in the order in which they began.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from penstock.calling import ActionForm, CallForm, Form
+from penstock.ids import NewId
+from penstock.wire import (
+    UNSET,
+    Annotation,
+    ImageGenerationCall,
+    ItemStatus,
+    Logprob,
+    Message,
+    OutputItem,
+    OutputText,
+    ReasoningItem,
+    ReasoningText,
+    Refusal,
+    SummaryText,
+)
+
+from . import deltas
+from .calls import ActionCall
+from .lanes import SealThoughts
+from .transcript import Transcript
+
+
+class WholeItems:
+    """Writes the items of one response, each when it and all before it have ended."""
+
+    def __init__(
+        self, transcript: Transcript, new_id: NewId, *, summarize: bool = False, seal: SealThoughts | None = None
+    ) -> None:
+        self.new_id = new_id
+        self._transcript = transcript
+        self._summarize = summarize
+        self._seal = seal
+        self._items: list[OutputItem | None] = []
+        """What has begun, in order; None for what has not ended."""
+        self._recorded = 0
+
+    def message(self) -> WholeMessage:
+        """A message begins."""
+        return WholeMessage(self)
+
+    def reasoning(self) -> WholeReasoning:
+        """A thought begins."""
+        return WholeReasoning(self, summarize=self._summarize, seal=self._seal)
+
+    def call(self, form: Form, name: str, call_id: str) -> WholeCall | ActionCall:
+        """A call begins."""
+        if isinstance(form, ActionForm):
+            return ActionCall(self, form, name, call_id)
+        return WholeCall(self, form, call_id)
+
+    def action(self, form: ActionForm, item: Any, action: Any) -> None:
+        """The call of an action, which begins and ends at once."""
+        self.item(replace(item, status="completed"))
+
+    def image(self, delta: deltas.ImageDelta) -> None:
+        """An image, which begins and ends at once."""
+        output_format = delta.output_format or UNSET
+        item_id = self.new_id("ig_")
+        self.item(ImageGenerationCall(id=item_id, status="completed", result=delta.result, output_format=output_format))
+
+    def item(self, item: OutputItem) -> None:
+        """An item that is whole when it begins."""
+        self.end(self.begin(), item)
+
+    def begin(self) -> int:
+        """The place of an item that begins."""
+        self._items.append(None)
+        return len(self._items) - 1
+
+    def end(self, place: int, item: OutputItem) -> None:
+        """An item has ended: record it, and those behind it which only waited for it."""
+        items = self._items
+        items[place] = item
+        while self._recorded < len(items) and (ended := items[self._recorded]) is not None:
+            self._transcript.record_item(ended)
+            self._recorded += 1
+
+
+class _Part:
+    """A content part as it is written: its text in pieces, and what stands beside the text."""
+
+    __slots__ = ("annotations", "kind", "logprobs", "pieces")
+
+    def __init__(self, kind: type[OutputText | Refusal]) -> None:
+        self.kind = kind
+        self.pieces: list[str] = []
+        self.logprobs: list[Logprob] = []
+        self.annotations: list[Annotation] = []
+
+    def whole(self) -> OutputText | Refusal:
+        """The part as it is now."""
+        text = "".join(self.pieces)
+        if self.kind is Refusal:
+            return Refusal(refusal=text)
+        return OutputText(text=text, annotations=self.annotations, logprobs=self.logprobs)
+
+
+class WholeMessage:
+    """A message: text, annotations and refusals. What is of the same kind as what came before it adds to that part."""
+
+    def __init__(self, items: WholeItems) -> None:
+        self._items = items
+        self._place = items.begin()
+        self._item_id = items.new_id("msg_")
+        self._parts: list[_Part] = []
+
+    def texts(self, texts: list[str]) -> None:
+        """Pieces of text."""
+        self._part(OutputText).pieces += texts
+
+    def text(self, delta: deltas.TextDelta) -> None:
+        """A piece of text, with its logprobs."""
+        part = self._part(OutputText)
+        part.pieces.append(delta.text)
+        part.logprobs += delta.logprobs
+
+    def annotation(self, delta: deltas.AnnotationDelta) -> None:
+        """An annotation of the text."""
+        self._part(OutputText).annotations.append(delta.annotation)
+
+    def refusal(self, delta: deltas.RefusalDelta) -> None:
+        """A piece of a refusal."""
+        self._part(Refusal).pieces.append(delta.text)
+
+    def close(self, status: ItemStatus) -> None:
+        """The message has ended."""
+        content: list[Any] = [part.whole() for part in self._parts]
+        self._items.end(self._place, Message(id=self._item_id, status=status, role="assistant", content=content))
+
+    def _part(self, kind: type[OutputText | Refusal]) -> _Part:
+        if not self._parts or self._parts[-1].kind is not kind:
+            self._parts.append(_Part(kind))
+        return self._parts[-1]
+
+
+class WholeReasoning:
+    """A thought and, where it was asked for, the same as its summary."""
+
+    def __init__(self, items: WholeItems, *, summarize: bool, seal: SealThoughts | None) -> None:
+        self._items = items
+        self._place = items.begin()
+        self._item_id = items.new_id("rs_")
+        self._summarize = summarize
+        self._seal = seal
+        self._pieces: list[str] = []
+
+    def texts(self, texts: list[str]) -> None:
+        """Pieces of the thought."""
+        self._pieces += texts
+
+    def close(self, status: ItemStatus) -> None:
+        """The thought has ended; it is sealed where that was asked for."""
+        text = "".join(self._pieces)
+        item = ReasoningItem(
+            id=self._item_id,
+            status=status,
+            summary=[SummaryText(text=text)] if self._summarize else [],
+            content=[ReasoningText(text=text)],
+        )
+        if self._seal is not None:
+            item = replace(item, encrypted_content=self._seal(item))
+        self._items.end(self._place, item)
+
+
+class WholeCall:
+    """The call of an offered function, in the form that its tool family gives it."""
+
+    def __init__(self, items: WholeItems, form: CallForm, call_id: str) -> None:
+        self._items = items
+        self._place = items.begin()
+        self._form = form
+        self._reader = form.reader()
+        self._item_id = items.new_id(form.id_prefix)
+        self._call_id = call_id
+        self._pieces: list[str] = []
+
+    def arguments(self, fragment: str) -> None:
+        """A piece of the arguments."""
+        self._pieces.append(self._reader.feed(fragment))
+
+    def is_whole(self) -> bool:
+        """Whether the arguments are a whole JSON value, so that the call may end."""
+        return self._reader.is_whole()
+
+    def close(self, status: ItemStatus) -> None:
+        """The call has ended; what the reader held back belongs to it unless it was cut."""
+        if status == "completed":
+            self._pieces.append(self._reader.close())
+        item: Any = self._form.item(id=self._item_id, call_id=self._call_id, text="".join(self._pieces))
+        self._items.end(self._place, replace(item, status=status))
