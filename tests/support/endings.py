@@ -70,7 +70,7 @@ def add_scripts(upstream: ScriptedUpstream, size: int) -> None:
         "wordy": Script((vast, Send(chunk({}, "stop"), OWN_USAGE)), Expect()),
         "wordy cut": Script((vast, Cut()), Expect()),
         "wordy error": Script((vast, Send(DIED)), Expect()),
-        "relayed whole": Script((Raw(json.dumps(done).encode()),), Expect(), done=False),
+        "relayed whole": Script((Raw(json.dumps(done).encode()),), Expect(), done=False, whole=done),
         "relayed stream": spoken(STARTED, {"type": "response.completed", "response": done}),
         "relayed failed": spoken(STARTED, {"type": "response.failed", "response": failed}),
         "relayed cut": Script((*spoken(STARTED).steps, Cut()), Expect(), done=False),
@@ -93,8 +93,9 @@ STARTED: Json = {"type": "response.created", "sequence_number": 0, "response": r
 
 
 def spoken(*told: Json) -> Script:
-    """A stream of the Responses API."""
-    return Script(tuple(Raw(f"data: {json.dumps(one)}\n\n".encode()) for one in told), Expect(), done=False)
+    """A stream of the Responses API, or the Response at its end."""
+    steps = tuple(Raw(f"data: {json.dumps(one)}\n\n".encode()) for one in told)
+    return Script(steps, Expect(), done=False, whole=told[-1].get("response"))
 
 
 @dataclass(frozen=True)
