@@ -5,10 +5,6 @@ It moves bytes and knows their deadlines; it never looks into them. Every failur
 
 from __future__ import annotations
 
-import errno
-import logging
-import os
-import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -19,18 +15,27 @@ from yarl import URL
 from penstock.errors import untraced
 from penstock.limits import Limits
 from penstock.ports import Destination, HttpReply, HttpRequest, Tls, TransportError
-from penstock.settings import SettingsError
-
-_log = logging.getLogger("penstock.tls")
+from penstock_adapters.faults import (
+    CLOSED,
+    ENDLESS,
+    INFORMATIONAL_MAX,
+    NO_ANSWER,
+    NO_CONNECTION,
+    NO_HOST,
+    NO_HTTP,
+    SPEAKS_TLS,
+    WRONG_CODING,
+    handshake_failed,
+    lost,
+    unconnected,
+    untrusted,
+)
+from penstock_adapters.tls import client_context
 
 _URLS_KEPT_MAX = 128
 """So many URLs are parsed once; clients may make up as many as they like."""
 _URL_CHARS_KEPT_MAX = 500
 """A longer URL is asked for once, most likely, and is not kept."""
-
-
-_INFORMATIONAL_MAX = 100
-"""So many replies of status 1xx may come before the one that counts."""
 
 
 class AiohttpClient:
@@ -70,7 +75,7 @@ class AiohttpTransport:
         self._client = client
         self._base = destination.url.rstrip("/")
         self._proxy = destination.proxy.reveal() if destination.proxy else None
-        self._tls = _context(destination) if destination.tls != Tls() else True
+        self._tls = client_context(destination) if destination.tls != Tls() else True
         self._url = lru_cache(_URLS_KEPT_MAX)(URL)
 
     async def send(self, request: HttpRequest) -> HttpReply:
@@ -111,7 +116,7 @@ class _Response(aiohttp.ClientResponse):
     @property
     def _continue(self) -> None:
         self._informational += 1
-        if self._informational > _INFORMATIONAL_MAX:
+        if self._informational > INFORMATIONAL_MAX:
             raise _Endless
 
     @_continue.setter
@@ -153,31 +158,6 @@ class AiohttpReply:
             self._response.close()
 
 
-def _context(destination: Destination) -> ssl.SSLContext:
-    """What is asked of the upstream's certificate, and shown to it."""
-    tls = destination.tls
-    where = f"upstream {destination.name}: tls"
-    try:
-        context = ssl.create_default_context(cafile=tls.ca_file)
-    except OSError as error:
-        raise SettingsError(f"{where}.ca_file", f"cannot use {tls.ca_file}: {_reason(error)}") from None
-    if tls.insecure:
-        _log.warning("upstream %s: its certificate is not checked; anybody on the way could be it", destination.name)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if tls.cert_file:
-        try:
-            context.load_cert_chain(tls.cert_file, tls.key_file)
-        except OSError as error:
-            raise SettingsError(f"{where}.cert_file", f"cannot use {tls.cert_file}: {_reason(error)}") from None
-    return context
-
-
-def _reason(error: OSError) -> str:
-    """Why a file is of no use: the system's words, or OpenSSL's."""
-    return "it is not PEM, or the key is another's" if isinstance(error, ssl.SSLError) else str(error.strerror).lower()
-
-
 def _fault(error: BaseException) -> TransportError:
     """What went wrong, in plain words without the address, which is no business of a client's."""
     was_connected, say = next((how for kind, how in _FAULTS.items() if isinstance(error, kind)), _OTHER)
@@ -191,66 +171,32 @@ def _fault(error: BaseException) -> TransportError:
     return fault
 
 
-def _untrusted(error: aiohttp.ClientConnectorCertificateError) -> str:
-    reason = getattr(error.certificate_error, "verify_message", "") or "it is for another host"
-    return f"its certificate is not trusted ({reason})"
-
-
-def _no_tls(error: aiohttp.ClientConnectorSSLError) -> str:
-    reason = getattr(error.os_error, "reason", None) or ""
-    if reason in _NOT_TLS:
-        return "it does not speak TLS; is its URL http:// and not https://?"
-    return f"the TLS handshake failed ({reason.replace('_', ' ').lower() or 'no reason was given'})"
-
-
-def _unconnected(error: aiohttp.ClientConnectorError) -> str:
-    return _system(error.os_error, "no connection")
-
-
-def _lost(error: OSError) -> str:
-    if isinstance(error, ConnectionError | ssl.SSLError) or error.errno in _CLOSED:
-        return "it closed the connection"
-    return _system(error, "the connection failed")
-
-
-def _system(error: OSError, otherwise: str) -> str:
-    """The system's words."""
-    return os.strerror(error.errno).lower() if error.errno and error.errno > 0 else otherwise
-
-
 def _unread(error: aiohttp.ClientPayloadError) -> str:
-    if "content-encoding" in str(error):
-        return "its body is not of the content-encoding that its head says"
-    return "it closed the connection"
+    return WRONG_CODING if "content-encoding" in str(error) else CLOSED
 
 
 def _no_http(error: aiohttp.ClientResponseError) -> str:
-    if _TLS_ALERT in str(error.__cause__):
-        return "it speaks TLS; is its URL https:// and not http://?"
-    return "what it sent is not HTTP"
+    return SPEAKS_TLS if _TLS_ALERT in str(error.__cause__) else NO_HTTP
 
 
-_NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST"})
-"""How OpenSSL calls what is no TLS."""
 _TLS_ALERT = "\\x15\\x03"
 """How an alert of TLS begins, as the parser shows it."""
-_CLOSED = frozenset({errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE, errno.ENOTCONN, errno.ESHUTDOWN})
 
 _Say: TypeAlias = Callable[[Any], str]
 _FAULTS: dict[type[BaseException], tuple[bool, _Say]] = {
-    aiohttp.ClientConnectorCertificateError: (False, _untrusted),
-    aiohttp.ClientConnectorSSLError: (False, _no_tls),
-    aiohttp.ClientConnectorDNSError: (False, lambda error: "its host name cannot be resolved"),
+    aiohttp.ClientConnectorCertificateError: (False, lambda error: untrusted(error.certificate_error)),
+    aiohttp.ClientConnectorSSLError: (False, lambda error: handshake_failed(error.os_error)),
+    aiohttp.ClientConnectorDNSError: (False, lambda error: NO_HOST),
     aiohttp.ClientProxyConnectionError: (False, lambda error: "its proxy cannot be reached"),
     aiohttp.ClientHttpProxyError: (False, lambda error: f"its proxy answered with status {error.status}"),
-    aiohttp.ClientConnectorError: (False, _unconnected),
-    aiohttp.ConnectionTimeoutError: (False, lambda error: "no connection in time"),
-    aiohttp.ServerDisconnectedError: (True, lambda error: "it closed the connection"),
+    aiohttp.ClientConnectorError: (False, lambda error: unconnected(error.os_error)),
+    aiohttp.ConnectionTimeoutError: (False, lambda error: NO_CONNECTION),
+    aiohttp.ServerDisconnectedError: (True, lambda error: CLOSED),
     aiohttp.ClientPayloadError: (True, _unread),
     aiohttp.ClientResponseError: (True, _no_http),
-    _Endless: (True, lambda error: f"it sent over {_INFORMATIONAL_MAX} informational replies and no other"),
-    TimeoutError: (True, lambda error: "no answer in time"),
-    OSError: (True, _lost),
+    _Endless: (True, lambda error: ENDLESS),
+    TimeoutError: (True, lambda error: NO_ANSWER),
+    OSError: (True, lost),
 }
 """Whether there was a connection, and what is said. The first that fits: the later ones are what the others are too."""
 _OTHER: tuple[bool, _Say] = (False, lambda error: "the connection failed")

@@ -20,7 +20,7 @@ def create_asgi_app(settings: Settings) -> AsgiApp:
     """The application that the settings describe. Nothing is opened before a request. Raises `SettingsError`."""
     service = assembly.build(
         settings,
-        connect=_Client(settings.limits).transport,
+        connect=_Clients(settings.limits).transport,
         decompress=decompress,
         stores=STORES,
         make_sealer=_sealing(settings),
@@ -29,20 +29,24 @@ def create_asgi_app(settings: Settings) -> AsgiApp:
     return AsgiApp(service)
 
 
-class _Client:
-    """The HTTP client of all upstreams, which is made for the first of them."""
+class _Clients:
+    """The HTTP clients. aiohttp reaches upstreams through an HTTP proxy, and is made for the first of those."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._connect: assembly.Connect | None = None
+        self._by_proxy: assembly.Connect | None = None
 
     def transport(self, destination: Destination, limits: Limits) -> Transport:
         """A transport to this upstream. Raises `SettingsError`."""
-        if self._connect is None:
+        if destination.proxy is None:
+            from penstock_adapters.http_client import HttpTransport
+
+            return HttpTransport(destination, limits)
+        if self._by_proxy is None:
             from penstock_adapters.aiohttp import AiohttpClient
 
-            self._connect = AiohttpClient(self._limits).transport
-        return self._connect(destination, limits)
+            self._by_proxy = AiohttpClient(self._limits).transport
+        return self._by_proxy(destination, limits)
 
 
 def _prompts(path: str) -> Prompts:

@@ -170,3 +170,13 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     """The wait before the first further attempt; it doubles, with jitter."""
     upstream_connections_max: Count = 1_000
     """Connections to one upstream at a time; a request that finds none free waits."""
+    upstream_idle_connections_max: Count = 1_000
+    """Connections to one upstream that are kept for later requests."""
+    upstream_keep_alive_s: Seconds = 15.0
+    """How long one is kept that no request uses."""
+    upstream_buffer_bytes_max: Bytes = 256 * 2**10
+    """How much of an upstream's reply may wait to be read; then nothing more is taken from the upstream for a while."""
+    upstream_framing_bytes_max: Bytes = 64 * 2**10
+    """The head of an upstream's reply, and whatever else is not its body: a line between chunks, or the trailers."""
+    upstream_headers_max: Count = 200
+    """The headers of an upstream's reply, its trailers included."""

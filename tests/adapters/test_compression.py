@@ -13,8 +13,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from penstock.errors import ApiError
-from penstock_adapters import compression
-from penstock_adapters.compression import CODINGS_MAX, FRAMES_MAX, WINDOW_BYTES, decompress, supported
+from penstock_adapters import codings
+from penstock_adapters.codings import FRAMES_MAX, WINDOW_BYTES, supported
+from penstock_adapters.compression import CODINGS_MAX, decompress
 
 zstd = import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 
@@ -146,12 +147,12 @@ def test_what_is_not_supported_says_what_is(monkeypatch: pytest.MonkeyPatch) -> 
     assert error.message == "The content-encoding 'lzma' is not supported; supported are gzip, deflate, br, zstd."
     assert refusal(b"", ", ".join(["gzip"] * (CODINGS_MAX + 1))).status == 400
     monkeypatch.setitem(sys.modules, "brotli", None)
-    compression._has_library.cache_clear()
+    codings._has_library.cache_clear()
     try:
         assert "br" not in supported()
         assert refusal(brotli.compress(b"hello"), "br").status == 415
     finally:
-        compression._has_library.cache_clear()
+        codings._has_library.cache_clear()
 
 
 def test_no_coding_is_no_work() -> None:

@@ -10,7 +10,6 @@ import gc
 import json
 from collections import deque
 from collections.abc import Awaitable, Callable
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,7 +19,9 @@ from penstock import Settings, build
 from penstock.http import Request
 from penstock.service import Service
 from penstock.settings import UpstreamSettings
-from penstock_adapters.aiohttp import AiohttpClient
+from penstock_adapters.http_client import HttpTransport
+from penstock_adapters.http_client.pool import Pool
+from penstock_adapters.http_client.replies import IncomingReply
 from penstock_adapters.prompts import PromptFolder
 from requirements import shows
 
@@ -32,28 +33,32 @@ SMALL = 100
 ANSWER = b'{"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]}'
 
 
-class Session:
-    """It answers whatever is asked, as aiohttp's session would, and remembers nothing."""
+class Answers:
+    """A connection that answers whatever is asked, and remembers nothing."""
 
-    closed = False
+    async def ask(self, pieces: list[bytes]) -> IncomingReply:
+        reply = IncomingReply(self, asyncio.get_running_loop().create_future)
+        reply.status, reply.headers = 200, {"content-type": "application/json"}
+        reply.pieces.append(ANSWER)
+        reply.has_head = reply.has_ended = True
+        return reply
 
-    async def request(self, method: str, url: Any, **options: Any) -> Any:
-        pieces = iter([ANSWER, b""])
+    def resume(self) -> None:
+        """It never paused."""
 
-        async def readany() -> bytes:
-            return next(pieces)
+    def drop(self) -> None:
+        """Nothing is held."""
 
-        content = SimpleNamespace(readany=readany, at_eof=lambda: True)
-        headers = {"content-type": "application/json"}
-        return SimpleNamespace(status=200, headers=headers, content=content, release=lambda: None, close=lambda: None)
+
+async def take(pool: Pool) -> Answers:
+    return Answers()
 
 
 def service(monkeypatch: pytest.MonkeyPatch, tmp_path: Any, **upstream: Any) -> Service:
-    client = AiohttpClient(Settings().limits)
-    monkeypatch.setattr(client, "session", Session)
+    monkeypatch.setattr(Pool, "take", take)
     behind = UpstreamSettings(name="behind", url="http://127.0.0.1:1/v1", **upstream)
     settings = Settings(upstreams=[behind], store="none://", prompts=str(tmp_path))
-    return build(settings, connect=client.transport, prompts=PromptFolder)
+    return build(settings, connect=HttpTransport, prompts=PromptFolder)
 
 
 def asked(name: str, body: dict[str, Any]) -> Request:

@@ -53,8 +53,11 @@ WHILE_THE_SERVER_RUNS = {
     "penstock_adapters.cli.accepting.Acceptor._beginning": "accept_batch_max of each turn of the event loop",
     "penstock_adapters.cli.http1.deadlines.Deadlines._timed": "connections_max",
     "penstock_adapters.cli.crew.Crew._places": "the workers",
-    "penstock_adapters.compression._has_library": "the codings of the code",
+    "penstock_adapters.codings._has_library": "the codings of the code",
     "penstock_adapters.cryptography.AeadSealer._ciphers": "the keys in the configuration",
+    "penstock_adapters.http_client.pool.Pool._busy": "upstream_connections_max",
+    "penstock_adapters.http_client.pool.Pool._idle": "upstream_idle_connections_max",
+    "penstock_adapters.http_client.requests.RequestWriter._template": "128 paths of at most 500 characters",
     "penstock_adapters.postgres.news.News._readers": "those who wait",
     "penstock_adapters.postgres.news.News._untold": "UNTOLD_MAX",
     "penstock_adapters.prompts.PromptFolder._known": "1,000 files",
@@ -80,6 +83,8 @@ WHILE_A_REQUEST_RUNS = {
     "penstock.engine.truncation._Grouping",
     "penstock.transcript.reducer.Reducer",
     "penstock.transcript.transcript._Node",
+    "penstock_adapters.http_client.parser.ReplyParser",
+    "penstock_adapters.http_client.replies.IncomingReply",
 }
 """Classes whose objects end with their request, or with their connection; limits bound what those may hold."""
 

@@ -38,6 +38,14 @@ def test_the_hub_needs_no_framework() -> None:
 
 
 @shows("lean-imports")
+def test_the_client_needs_no_other_client() -> None:
+    """Functions use it, and their cold start has no second for aiohttp."""
+    loaded = set(probe("penstock_adapters.http_client")["loaded"])
+    assert "penstock_adapters.http_client" in loaded
+    assert not loaded & (FRAMEWORKS - {"httptools"} | {"http.client", "yarl", "urllib.request"})
+
+
+@shows("lean-imports")
 def test_importing_does_nothing() -> None:
     """No thread, socket, event loop, file, process, clock or chance in any module of core, or in the hub."""
     names = {module.name for module in core()}

@@ -23,6 +23,11 @@ _ATTACKS = "attacks and trials of our own, November 2026"
 
 REQUIREMENTS = (
     Requirement(
+        "upstream-framing",
+        "An upstream's reply is the same however its bytes are split, and one whose end is in doubt is refused.",
+        "RFC 9112, section 6.3",
+    ),
+    Requirement(
         "locust-as-it-comes",
         "The locust file of bench works with a server as it comes.",
         _ATTACKS,

@@ -1,0 +1,224 @@
+"""Content codings: gzip, deflate, br and zstd, undone as the bytes come.
+
+It imports a library when a coding is first needed. It unpacks by windows, so that a bomb costs a window, never what it
+claims to hold: how much is wanted of it, whoever reads the windows decides.
+"""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from importlib import import_module
+from typing import Any, Protocol
+
+WINDOW_BYTES = 64 * 2**10
+"""How much goes into a decompressor, and about how much comes out of it, at a time."""
+FRAMES_MAX = 10_000
+"""How many gzip members or zstd frames may follow each other: an empty one costs a few bytes, and takes its time."""
+ZSTD_WINDOW_LOG_MAX = 23
+"""8 MiB, what RFC 9659 allows on the web: a frame could ask for gigabytes before its first byte."""
+
+
+class Damaged(Exception):
+    """The bytes are not of the coding that they should be of. The message says how, after the coding's name."""
+
+
+def codings_of(field: str) -> list[str]:
+    """The codings that a `content-encoding` lists, in lower case."""
+    return [coding for part in field.split(",") if (coding := part.strip().lower()) not in ("", "identity")]
+
+
+def is_supported(coding: str) -> bool:
+    """Whether it can be undone here."""
+    return coding in _STREAMS and _has_library(coding)
+
+
+def supported() -> list[str]:
+    """The codings that can be undone here, by their usual names."""
+    return [coding for coding in _STREAMS if coding != "x-gzip" and _has_library(coding)]
+
+
+class Unpacker:
+    """Undoes one coding. It raises `Damaged`."""
+
+    def __init__(self, coding: str) -> None:
+        self._coding = coding
+        self._begin = _STREAMS[coding]
+        self._stream = self._begin()
+        self._frames = 1
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """What these bytes give, window by window; frame follows frame."""
+        for begin in range(0, len(data), WINDOW_BYTES):
+            rest = data[begin : begin + WINDOW_BYTES]
+            while rest or self._stream.is_full:
+                if self._stream.is_done:
+                    self._next_frame()
+                try:
+                    piece, rest = self._stream.feed(rest)
+                except self._stream.error:
+                    raise Damaged(f"{self._coding}, but the body is not, or it is damaged") from None
+                yield piece
+
+    def close(self) -> None:
+        """There are no more bytes."""
+        if not self._stream.is_done:
+            raise Damaged(f"{self._coding}, but the body ends too early")
+
+    def _next_frame(self) -> None:
+        self._stream = self._begin()
+        self._frames += 1
+        if self._frames > self._stream.frames_max:
+            raise Damaged(f"{self._coding}, but the body goes on after its end")
+
+
+def unpacked(unpackers: Sequence[Unpacker], data: bytes) -> Iterator[bytes]:
+    """What the bytes give when one coding after the other is undone."""
+    if not unpackers:
+        yield data
+        return
+    for piece in unpackers[0].feed(data):
+        yield from unpacked(unpackers[1:], piece)
+
+
+class _Stream(Protocol):
+    """One frame being unpacked, by whichever library."""
+
+    @property
+    def error(self) -> type[Exception]:
+        """What `feed` raises for broken data."""
+
+    @property
+    def frames_max(self) -> int:
+        """How many frames a body may have."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the frame's end was seen."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether more comes out before anything more goes in."""
+
+    def feed(self, data: bytes) -> tuple[bytes, bytes]:
+        """About a window of what comes out, and what of the data is still to be fed."""
+
+
+class _Zlib:
+    """One gzip member (31), or one deflate stream with zlib's frame (15) or bare (-15)."""
+
+    error = zlib.error
+
+    def __init__(self, window_bits: int, frames_max: int = 1) -> None:
+        self.frames_max = frames_max
+        self.is_full = False
+        self._inflate = zlib.decompressobj(window_bits)
+
+    @property
+    def is_done(self) -> bool:
+        return self._inflate.eof
+
+    def feed(self, data: bytes) -> tuple[bytes, bytes]:
+        piece = self._inflate.decompress(data, WINDOW_BYTES)
+        self.is_full = len(piece) == WINDOW_BYTES and not self._inflate.eof
+        return piece, self._inflate.unconsumed_tail or self._inflate.unused_data
+
+
+class _Deflate:
+    """A deflate stream with zlib's frame, as the RFC has it, or bare, as some do: the first two bytes tell."""
+
+    error = zlib.error
+    frames_max = 1
+
+    def __init__(self) -> None:
+        self._first = b""
+        self._stream: _Zlib | None = None
+
+    @property
+    def is_done(self) -> bool:
+        return self._stream is not None and self._stream.is_done
+
+    @property
+    def is_full(self) -> bool:
+        return self._stream is not None and self._stream.is_full
+
+    def feed(self, data: bytes) -> tuple[bytes, bytes]:
+        if self._stream is None:
+            data, self._first = self._first + data, b""
+            if len(data) < 2:
+                self._first = data
+                return b"", b""
+            is_framed = data[0] & 15 == 8 and (data[0] << 8 | data[1]) % 31 == 0
+            self._stream = _Zlib(15 if is_framed else -15)
+        return self._stream.feed(data)
+
+
+class _Brotli:
+    """A brotli stream; the library refuses what follows its end."""
+
+    frames_max = 1
+
+    def __init__(self) -> None:
+        library: Any = import_module("brotli")
+        self.error = library.error
+        self.is_full = False
+        self._stream = library.Decompressor()
+
+    @property
+    def is_done(self) -> bool:
+        return bool(self._stream.is_finished())
+
+    def feed(self, data: bytes) -> tuple[bytes, bytes]:
+        """It may say that it accepts more while it still has something to give: the size of the piece tells."""
+        piece = self._stream.process(data, output_buffer_limit=WINDOW_BYTES)
+        is_waiting = len(piece) >= WINDOW_BYTES or not self._stream.can_accept_more_data()
+        self.is_full = is_waiting and not self.is_done
+        return piece, b""
+
+
+class _Zstd:
+    """One zstd frame; it may be a skippable one."""
+
+    frames_max = FRAMES_MAX
+
+    def __init__(self) -> None:
+        library: Any = import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
+        self.error = library.ZstdError
+        limit = {library.DecompressionParameter.window_log_max: ZSTD_WINDOW_LOG_MAX}
+        self._stream = library.ZstdDecompressor(options=limit)
+
+    @property
+    def is_done(self) -> bool:
+        return bool(self._stream.eof)
+
+    @property
+    def is_full(self) -> bool:
+        return not (self._stream.eof or self._stream.needs_input)
+
+    def feed(self, data: bytes) -> tuple[bytes, bytes]:
+        piece = self._stream.decompress(data, WINDOW_BYTES)
+        return piece, self._stream.unused_data
+
+
+def _gzip() -> _Zlib:
+    return _Zlib(31, FRAMES_MAX)
+
+
+_STREAMS: dict[str, Callable[[], _Stream]] = {
+    "gzip": _gzip,
+    "x-gzip": _gzip,
+    "deflate": _Deflate,
+    "br": _Brotli,
+    "zstd": _Zstd,
+}
+
+
+@cache
+def _has_library(coding: str) -> bool:
+    try:
+        _STREAMS[coding]()
+    except ModuleNotFoundError:
+        return False
+    return True

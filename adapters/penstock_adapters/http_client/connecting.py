@@ -1,0 +1,77 @@
+"""Making connections: by address, by name, or to a Unix socket, with TLS where the URL says so.
+
+It knows the deadline of that, and for how long the addresses of a name are good.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from penstock.engine.loops import LoopLock
+
+from .addresses import Address
+from .connection import Connection
+from .faults import connecting_failed
+from .happy_eyeballs import Place, first_connected, interleaved
+
+_LOOKUP_FRESH_S = 10.0
+"""How long the addresses of a name are used before they are looked up again."""
+
+MakeConnection: TypeAlias = Callable[[], Connection]
+
+
+class Connector:
+    """Connects to one upstream."""
+
+    def __init__(self, address: Address, context: ssl.SSLContext | None, connect_s: float) -> None:
+        self._address = address
+        self._tls: dict[str, Any] = {"ssl": context, "server_hostname": address.host} if context else {}
+        self._connect_s = connect_s
+        self._lookups = LoopLock()
+        self._places: list[Place] = _literal(address)
+        self._is_literal = bool(self._places)
+        self._looked_up_at = float("-inf")
+
+    async def connect(self, make: MakeConnection) -> Connection:
+        """A new connection. Raises `TransportError`."""
+        try:
+            async with asyncio.timeout(self._connect_s):
+                return await self._connect(make)
+        except OSError as error:
+            self._looked_up_at = float("-inf")
+            fault = connecting_failed(error)
+        raise fault.error()
+
+    async def _connect(self, make: MakeConnection) -> Connection:
+        loop = asyncio.get_running_loop()
+        if self._address.socket_path:
+            _, connection = await loop.create_unix_connection(make, self._address.socket_path)
+            return connection
+        reached = await first_connected(loop, await self._lookup(loop))
+        _, connection = await loop.create_connection(make, sock=reached, **self._tls)
+        return connection
+
+    async def _lookup(self, loop: asyncio.AbstractEventLoop) -> list[Place]:
+        """The addresses of the host. Of many who ask at a time, one looks them up."""
+        if self._is_literal:
+            return self._places
+        async with self._lookups:
+            if loop.time() - self._looked_up_at > _LOOKUP_FRESH_S:
+                found = await loop.getaddrinfo(self._address.host, self._address.port, type=socket.SOCK_STREAM)
+                self._places = interleaved([(family, place) for family, _, _, _, place in found])
+                self._looked_up_at = loop.time()
+            return self._places
+
+
+def _literal(address: Address) -> list[Place]:
+    """The place of a host that is an IP address."""
+    try:
+        version = ipaddress.ip_address(address.host).version
+    except ValueError:
+        return []
+    return [(socket.AF_INET6 if version == 6 else socket.AF_INET, (address.host, address.port))]

@@ -1,0 +1,140 @@
+"""One connection to an upstream: a request goes out, and its reply comes in; then the next one may go.
+
+It knows asyncio's transports, and when reading has to pause. It does not know where connections come from or go to: its
+owner does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol, cast
+
+from penstock.limits import Limits
+
+from .faults import Fault, connection_lost
+from .parser import ReplyParser
+from .replies import IncomingReply
+
+_STALE_S = 1.0
+"""How soon a kept connection ends after a request when its upstream had closed it before that came."""
+
+
+class Owner(Protocol):
+    """Who has connections, and is to know what becomes of them."""
+
+    def take_back(self, connection: Connection) -> None:
+        """The reply has ended, and another request may be sent."""
+
+    def forget(self, connection: Connection) -> None:
+        """The connection has ended, or is about to. It may be said twice."""
+
+
+class Connection(asyncio.Protocol):
+    """A connection. While its reply has not ended, it belongs to whoever reads that."""
+
+    def __init__(self, owner: Owner, limits: Limits) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._owner = owner
+        self._parser = ReplyParser(limits)
+        self._buffer_bytes_max = limits.upstream_buffer_bytes_max
+        self._transport: asyncio.Transport
+        self._reply: IncomingReply | None = None
+        self._was_used = False
+        self._asked_at = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a request may be sent, as far as is known here."""
+        return not self._transport.is_closing()
+
+    async def ask(self, pieces: list[bytes]) -> IncomingReply:
+        """Send a request, and wait for the head of its reply, or for the fault in its place."""
+        reply = self._reply = IncomingReply(self, self._loop.create_future)
+        self._asked_at = self._loop.time()
+        self._parser.expect(reply)
+        for piece in pieces:
+            self._transport.write(piece)
+        try:
+            while not reply.has_head and reply.fault is None:
+                await reply.news()
+        except BaseException:
+            reply.drop()  # not the connection itself, which may have another request by now
+            raise
+        self._was_used = True
+        return reply
+
+    def resume(self) -> None:
+        """Read on."""
+        if self._reply is not None:
+            self._reply.is_paused = False
+            self._transport.resume_reading()
+
+    def drop(self) -> None:
+        """End it now, with whatever is under way."""
+        self._fail(Fault("the connection was given up"))
+
+    def close(self) -> None:
+        """End it in peace: it is not used."""
+        self._owner.forget(self)
+        self._transport.close()
+
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection is there."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but its class
+
+    def data_received(self, data: bytes) -> None:
+        """A part of the reply. Where none is expected, nothing that comes can be trusted."""
+        reply = self._reply
+        if reply is None:
+            self.drop()
+            return
+        fault = self._parser.feed(data)
+        if fault is not None:
+            self._fail(fault)
+        elif reply.has_ended:
+            self._finish(reply)
+        elif reply.buffered > self._buffer_bytes_max and not reply.is_paused:
+            reply.is_paused = True
+            self._transport.pause_reading()
+        reply.wake()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The connection has ended; whatever the reply lacks will not come."""
+        reply = self._reply
+        if reply is not None:
+            fault = connection_lost(error) if error else self._parser.end()
+            if fault is None:
+                self._finish(reply)
+            else:
+                reply.is_stale = self._is_stale()
+                self._fail(fault)
+            reply.wake()
+        self._owner.forget(self)
+        self._parser.close()
+
+    def _finish(self, reply: IncomingReply) -> None:
+        """The reply has ended: the connection is free, where it can have another one."""
+        self._reply = None
+        reply.release()
+        if self._parser.can_be_reused and not self._transport.is_closing():
+            self._owner.take_back(self)
+        else:
+            self._owner.forget(self)
+            self._transport.abort()
+
+    def _fail(self, fault: Fault) -> None:
+        """There will be no more of the reply, nor another one."""
+        reply, self._reply = self._reply, None
+        if reply is not None:
+            reply.fault = fault
+            reply.release()
+            reply.wake()
+        self._owner.forget(self)
+        self._transport.abort()
+
+    def _is_stale(self) -> bool:
+        """Whether the upstream closed the connection before it got the request, as far as can be told from here."""
+        is_soon = self._loop.time() - self._asked_at < _STALE_S
+        return self._was_used and not self._parser.has_begun and is_soon

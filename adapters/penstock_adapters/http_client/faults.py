@@ -1,0 +1,67 @@
+"""Faults: why a request has no reply, or no whole one, as a value that can be stored.
+
+A `TransportError` that is stored and raised would be a cycle through its traceback, so it is made when it is raised.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+
+import msgspec
+
+from penstock.ports import TransportError
+from penstock_adapters import faults as words
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """What is raised as a `TransportError`, field by field."""
+
+    message: str
+    was_connected: bool = True
+    timed_out: bool = False
+    cause: str = ""
+
+    def error(self) -> TransportError:
+        """The error to be raised, a new one each time."""
+        return TransportError(
+            self.message, timed_out=self.timed_out, was_connected=self.was_connected, cause=self.cause
+        )
+
+
+def connecting_failed(error: OSError) -> Fault:
+    """There is no connection."""
+    return Fault(
+        _why_unconnected(error),
+        was_connected=False,
+        timed_out=isinstance(error, TimeoutError),
+        cause=_described(error),
+    )
+
+
+def connection_lost(error: Exception | None) -> Fault:
+    """The connection has ended before the reply."""
+    if error is None:
+        return Fault(words.CLOSED)
+    timed_out = isinstance(error, TimeoutError)
+    said = words.lost(error) if isinstance(error, OSError) else words.CLOSED
+    return Fault(words.NO_ANSWER if timed_out else said, timed_out=timed_out, cause=_described(error))
+
+
+def _why_unconnected(error: OSError) -> str:
+    match error:
+        case socket.gaierror():
+            return words.NO_HOST
+        case ssl.SSLCertVerificationError():
+            return words.untrusted(error)
+        case ssl.SSLError():
+            return words.handshake_failed(error)
+        case TimeoutError():
+            return words.NO_CONNECTION
+        case _:
+            return words.unconnected(error)
+
+
+def _described(error: Exception) -> str:
+    """For the log."""
+    return f"{type(error).__name__}: {error}"

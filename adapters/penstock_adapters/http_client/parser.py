@@ -1,0 +1,165 @@
+"""The parser of replies on one connection: bytes go in, and the reply that is expected is filled. It does no I/O.
+
+llhttp knows the grammar; what it leaves to its user is here: the bounds, informational replies, and where a body ends
+that has no length. It is strict where two readers could disagree on where a reply ends (RFC 9112, section 6.3): a
+reply with both a length and a transfer-encoding is refused, and so is any transfer-encoding but chunked.
+"""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import httptools
+
+from penstock.limits import Limits
+from penstock_adapters.faults import CLOSED, ENDLESS, INFORMATIONAL_MAX, NO_HTTP, SPEAKS_TLS
+
+from .faults import Fault
+from .replies import IncomingReply
+
+_SWITCHING_PROTOCOLS = 101
+_TLS_ALERT = b"\x15\x03"
+"""How an alert of TLS begins."""
+
+
+class ReplyParser:
+    """Parses one reply after the other. After a fault it is of no use."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._framing_bytes_max = limits.upstream_framing_bytes_max
+        self._headers_max = limits.upstream_headers_max
+        self._reply: IncomingReply | None = None
+        self._fault: Fault | None = None
+        self._is_informational = False
+        self._informational = 0
+        self._headers: dict[str, str] = {}
+        self._fields = self._field_bytes = 0
+        self._framing_bytes = 0
+        """The bytes since a read brought a piece of the body: of a head, trailers, or a line between chunks."""
+        self._ends_with_connection = False
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
+        self.can_be_reused = True
+        """Whether another reply may follow on the connection, once this one has ended."""
+        self.has_begun = False
+        """Whether any byte of the reply has come."""
+
+    def expect(self, reply: IncomingReply) -> None:
+        """This reply comes next."""
+        self._reply = reply
+        self.has_begun = False
+        self._informational = 0
+        self._begin_head()
+
+    def feed(self, data: bytes) -> Fault | None:
+        """Take what a read has brought while a reply is expected. What follows the reply's end is not looked at."""
+        reply, parser = self._reply, self._parser
+        assert reply is not None
+        assert parser is not None
+        received = reply.received
+        try:
+            parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self.can_be_reused = False
+            if reply.has_ended:
+                return None
+            is_tls = not self.has_begun and data.startswith(_TLS_ALERT)
+            return self._fault or Fault(SPEAKS_TLS if is_tls else NO_HTTP, cause=f"{type(error).__name__}: {error}")
+        self.has_begun = True
+        if reply.received != received:
+            self._framing_bytes = 0
+            return None
+        self._framing_bytes += len(data)
+        if self._framing_bytes > self._framing_bytes_max and not reply.has_ended:
+            return self._too_much()
+        return None
+
+    def end(self) -> Fault | None:
+        """The upstream has closed the connection. That may be the end of the reply, and is a fault where it is not."""
+        reply = self._reply
+        if reply is not None and reply.has_head and self._ends_with_connection:
+            reply.has_ended = True
+            return None
+        return Fault(CLOSED)
+
+    def close(self) -> None:
+        """Let go of llhttp's parser, which has hold of this one."""
+        self._parser = self._reply = None
+
+    # What llhttp calls.
+
+    def on_message_begin(self) -> None:
+        """Bytes of a reply; of one that nobody expects, they are an error."""
+        if self._reply is None:
+            self._refuse(Fault(NO_HTTP, cause="bytes after the end of a reply"))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A field of the head, or of the trailers, which are left aside. One that comes again has both values."""
+        self._fields += 1
+        self._field_bytes += len(name) + len(value)
+        if self._fields > self._headers_max or self._field_bytes > self._framing_bytes_max:
+            self._refuse(self._too_much())
+        field, text = name.decode("latin-1").lower(), value.decode("latin-1").strip(" \t")
+        headers = self._headers
+        headers[field] = f"{headers[field]}, {text}" if field in headers else text
+
+    def on_headers_complete(self) -> None:
+        """The head is there, or one of an informational reply, after which another comes."""
+        reply, parser = self._reply, self._parser
+        assert reply is not None
+        assert parser is not None
+        status = parser.get_status_code()
+        self._is_informational = 100 <= status < 200 and status != _SWITCHING_PROTOCOLS
+        if self._is_informational:
+            self._skip()
+            return
+        headers, self._headers = self._headers, {}
+        coding = headers.get("transfer-encoding")
+        if coding is not None and coding.lower() != "chunked":
+            self._refuse(Fault(NO_HTTP, cause="a transfer-encoding that is not chunked"))
+        if coding is not None and parser.get_http_version() == "1.0":
+            self.can_be_reused = False  # "the framing is faulty", RFC 9112, section 6.1
+        self._ends_with_connection = coding is None and "content-length" not in headers
+        reply.status, reply.headers = status, headers
+        reply.has_head = True
+        if status == _SWITCHING_PROTOCOLS:
+            self._end(can_be_reused=False)
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        reply = self._reply
+        assert reply is not None
+        reply.pieces.append(body)
+        reply.buffered += len(body)
+        reply.received += len(body)
+
+    def on_message_complete(self) -> None:
+        """The end of the reply."""
+        if self._reply is not None and not self._is_informational:
+            assert self._parser is not None
+            self._end(can_be_reused=self._parser.should_keep_alive())
+
+    def _begin_head(self) -> None:
+        self._headers = {}
+        self._fields = self._field_bytes = self._framing_bytes = 0
+
+    def _skip(self) -> None:
+        """Forget an informational reply."""
+        self._informational += 1
+        if self._informational > INFORMATIONAL_MAX:
+            self._refuse(Fault(ENDLESS))
+        self._begin_head()
+
+    def _end(self, *, can_be_reused: bool) -> None:
+        assert self._reply is not None
+        self.can_be_reused = self.can_be_reused and can_be_reused
+        self._reply.has_ended = True
+        self._reply = None
+
+    def _refuse(self, fault: Fault) -> NoReturn:
+        """Stop llhttp, whose own error says nothing of why."""
+        self._fault = fault
+        raise ValueError
+
+    def _too_much(self) -> Fault:
+        limits = f"upstream_framing_bytes_max ({self._framing_bytes_max}) or upstream_headers_max ({self._headers_max})"
+        return Fault(NO_HTTP, cause=f"a head, a line or trailers beyond limits.{limits}")

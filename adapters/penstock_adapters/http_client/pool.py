@@ -1,0 +1,93 @@
+"""The connections to one upstream: those in use, of which there is a limit, and those that wait for the next request.
+
+It knows how long an unused connection is kept. Connections belong to the event loop in which they were made: after
+`aclose`, another loop may begin anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from penstock.limits import Limits
+
+from .connecting import Connector
+from .connection import Connection
+
+
+class Pool:
+    """Lends connections. Each comes back by itself when its reply has ended, or is forgotten when it breaks."""
+
+    def __init__(self, connector: Connector, limits: Limits) -> None:
+        self._connector = connector
+        self._limits = limits
+        self._busy: set[Connection] = set()
+        self._idle: dict[Connection, float] = {}
+        """Since when each is not used, the longest first."""
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def take(self) -> Connection:
+        """The connection that was used last, or a new one. Raises `TransportError`."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._begin(loop)
+        while self._idle:
+            connection, _ = self._idle.popitem()
+            if connection.is_open:
+                self._busy.add(connection)
+                return connection
+        connection = await self._connector.connect(self._make)
+        self._busy.add(connection)
+        return connection
+
+    def take_back(self, connection: Connection) -> None:
+        """Its reply has ended: the next request may have it."""
+        self._busy.discard(connection)
+        if len(self._idle) >= self._limits.upstream_idle_connections_max:
+            connection.close()
+            return
+        assert self._loop is not None
+        self._idle[connection] = self._loop.time()
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._limits.upstream_keep_alive_s, self._expire)
+
+    def forget(self, connection: Connection) -> None:
+        """It has ended."""
+        self._busy.discard(connection)
+        self._idle.pop(connection, None)
+
+    def drop_idle(self) -> None:
+        """End all that are not in use."""
+        for connection in [*self._idle]:
+            connection.drop()
+
+    async def aclose(self) -> None:
+        """End every connection."""
+        for connection in [*self._busy, *self._idle]:
+            connection.drop()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._loop = None
+        await asyncio.sleep(0)  # asyncio's transports end in the loop's next turn
+
+    def _make(self) -> Connection:
+        return Connection(self, self._limits)
+
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        """What belongs to another loop is of no use in this one."""
+        self._loop = loop
+        self._timer = None
+        self._busy.clear()
+        self._idle.clear()
+
+    def _expire(self) -> None:
+        """End those that were not used for too long, and look again when the next one is due."""
+        assert self._loop is not None
+        self._timer = None
+        keep_alive_s = self._limits.upstream_keep_alive_s
+        for connection, since in [*self._idle.items()]:
+            if self._loop.time() < since + keep_alive_s:
+                self._timer = self._loop.call_at(since + keep_alive_s, self._expire)
+                break
+            connection.close()

@@ -1,0 +1,70 @@
+"""The bytes of a request: its head from a template of the same method, path and names of fields, then its body.
+
+It keeps requests apart from each other: no value can end its line, and the length is always ours to say.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache, partial
+from urllib.parse import quote
+
+from penstock.ports import HttpRequest
+
+from .addresses import Address
+
+_TEMPLATES_KEPT_MAX = 128
+"""So many templates are kept; clients may make up as many paths as they like."""
+_PATH_CHARS_KEPT_MAX = 500
+"""A longer path is asked for once, most likely, and its template is not kept."""
+_COPIED_BYTES_MAX = 64 * 2**10
+"""A larger body is not copied to stand in one piece with its head."""
+
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_LEGAL = "/?:@!$&'()*+,;=%-._~"
+"""What a path with its query may have beside letters and digits, RFC 3986; anything else is written as %XX."""
+_FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "expect"})
+"""Fields that say where a message ends, or what the connection is for: ours alone to send."""
+ACCEPTED = "gzip, deflate"
+"""The content codings that are asked for: those of the standard library."""
+
+
+class RequestWriter:
+    """Writes the requests to one upstream."""
+
+    def __init__(self, address: Address) -> None:
+        self._write_template = partial(_write_template, address)
+        self._template = lru_cache(_TEMPLATES_KEPT_MAX)(self._write_template)
+
+    def write(self, request: HttpRequest) -> list[bytes]:
+        """The pieces to be sent. Raises `ValueError` for a header that could be taken for more than one."""
+        body = request.body
+        has_length = bool(body) or request.method != "GET"
+        names = tuple([name for name, _ in request.headers])
+        values: list[str | int] = [value for _, value in request.headers]
+        if has_length:
+            values.append(len(body))
+        template_of = self._template if len(request.path) <= _PATH_CHARS_KEPT_MAX else self._write_template
+        template, lines = template_of(request.method, request.path, request.beside_v1, names, has_length)
+        head = template % tuple(values)
+        if head.count("\n") != lines or head.count("\r") != lines or "\0" in head:
+            raise ValueError("a header of a request to an upstream has a line break or a NUL")
+        encoded = head.encode()
+        return [encoded + body] if len(body) <= _COPIED_BYTES_MAX else [encoded, body]
+
+
+def _write_template(
+    address: Address, method: str, path: str, beside_v1: bool, names: tuple[str, ...], has_length: bool
+) -> tuple[str, int]:
+    """The head with `%s` for the value of each field, and how many lines it has."""
+    for name in names:
+        if not _TOKEN.fullmatch(name) or name.lower() in _FRAMING:
+            raise ValueError(f"{name!r} cannot be a header of a request to an upstream")
+    given = {name.lower() for name in names}
+    base = address.base_path.removesuffix("/v1") if beside_v1 else address.base_path
+    ours = {"host": address.authority, "accept-encoding": ACCEPTED}
+    fixed = [f"{method} {quote(base + path, safe=_LEGAL)} HTTP/1.1"]
+    fixed += [f"{name}: {value}" for name, value in ours.items() if name not in given]
+    variable = [*names, "content-length"] if has_length else names
+    lines = [line.replace("%", "%%") for line in fixed] + [f"{name.replace('%', '%%')}: %s" for name in variable]
+    return "".join(f"{line}\r\n" for line in [*lines, ""]), len(lines) + 1

@@ -1,0 +1,39 @@
+"""TLS to upstreams: what is asked of an upstream's certificate, and which one it is shown.
+
+It knows the settings `tls.*` and OpenSSL's context. Every transport takes its context from here.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+
+from penstock.ports import Destination
+from penstock.settings import SettingsError
+
+_log = logging.getLogger("penstock.tls")
+
+
+def client_context(destination: Destination) -> ssl.SSLContext:
+    """The context of an upstream's `tls.*`. Raises `SettingsError` for files that cannot be used."""
+    tls = destination.tls
+    where = f"upstream {destination.name}: tls"
+    try:
+        context = ssl.create_default_context(cafile=tls.ca_file)
+    except OSError as error:
+        raise SettingsError(f"{where}.ca_file", f"cannot use {tls.ca_file}: {_reason(error)}") from None
+    if tls.insecure:
+        _log.warning("upstream %s: its certificate is not checked; anybody on the way could be it", destination.name)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if tls.cert_file:
+        try:
+            context.load_cert_chain(tls.cert_file, tls.key_file)
+        except OSError as error:
+            raise SettingsError(f"{where}.cert_file", f"cannot use {tls.cert_file}: {_reason(error)}") from None
+    return context
+
+
+def _reason(error: OSError) -> str:
+    """Why a file is of no use: the system's words, or OpenSSL's."""
+    return "it is not PEM, or the key is another's" if isinstance(error, ssl.SSLError) else str(error.strerror).lower()
