@@ -1,8 +1,8 @@
 """The one thread that writes, with group commit.
 
 What is asked for while a commit runs waits together and becomes the next transaction: the disk is waited for once for
-all of it. Each operation has a savepoint, so that one which fails fails alone. A caller hears of its operation after
-the commit, never before.
+all of it. Where one of them fails, the group is halved and done again, so that it fails alone. A caller hears of its
+operation after the commit, never before.
 
 What an operation erases is still in the write-ahead log, in the pages as they were before. So the log is copied into
 the file and cut to nothing right after such a commit, or as soon as no reader needs it any more.
@@ -158,7 +158,7 @@ class Writer:
             self._commit(self._db, together)
         for operation in group:
             if operation.alone:
-                self._attempt(self._db, operation)
+                self._do_alone(self._db, operation)
         if all(operation.error is None for operation in group):
             self._file.worked()
         self._log_is_stale |= any(operation.erases and operation.result for operation in group)
@@ -177,14 +177,15 @@ class Writer:
             self._db = None
 
     def _commit(self, db: sqlite3.Connection, group: list[_Operation]) -> None:
-        """One transaction for all; where it is lost as a whole, one for each."""
+        """One transaction for all; where that fails, one for each half."""
         try:
             patiently(lambda: db.execute("BEGIN IMMEDIATE"))
         except Exception as error:
             self._fail(group, error)
             return
         try:
-            self._do_all(db, group)
+            for operation in group:
+                operation.result = operation.do(db)
             db.execute("COMMIT")
         except Exception as error:
             if db.in_transaction:
@@ -192,28 +193,14 @@ class Writer:
             if len(group) == 1:
                 self._fail(group, error)
             else:
-                for operation in group:
-                    self._commit(db, [operation])
+                half = len(group) // 2
+                self._commit(db, group[:half])
+                self._commit(db, group[half:])
 
-    def _do_all(self, db: sqlite3.Connection, group: list[_Operation]) -> None:
-        if len(group) == 1:
-            group[0].result = group[0].do(db)
-            return
-        for operation in group:
-            db.execute("SAVEPOINT operation")
-            self._attempt(db, operation)
-            if operation.error is not None:
-                db.execute("ROLLBACK TO operation")
-            db.execute("RELEASE operation")
-
-    def _attempt(self, db: sqlite3.Connection, operation: _Operation) -> None:
-        was_in_transaction = db.in_transaction
-        operation.error = None
+    def _do_alone(self, db: sqlite3.Connection, operation: _Operation) -> None:
         try:
             operation.result = operation.do(db)
         except Exception as error:
-            if was_in_transaction and not db.in_transaction:
-                raise  # a full disk, say: SQLite has given up what all of the group did
             self._fail([operation], error)
 
     def _fail(self, group: Iterable[_Operation], error: Exception) -> None:
