@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Sequence
+from itertools import chain as chained
+from operator import attrgetter
 from typing import Any
-
-from msgspec.structs import asdict
 
 from penstock.ports import ENDED, ChainTooLong, StoredItem, StoredResponse
 
@@ -21,7 +21,8 @@ _ITEMS_MAX = 200
 _NAMES = tuple(
     "id owner status created_at expires_at previous_response_id conversation_id background request body".split()
 )
-_SAVE = f"INSERT INTO responses ({', '.join(_NAMES)}) VALUES (:{', :'.join(_NAMES)})"
+_SAVE = f"INSERT INTO responses ({', '.join(_NAMES)}) VALUES ({', '.join('?' * len(_NAMES))})"
+_values_of = attrgetter(*_NAMES)
 
 _RUNNING = f"""
 SELECT number, conversation_id, fence FROM responses LEFT JOIN leases ON response = number AND until IS NOT NULL
@@ -62,9 +63,8 @@ def save(db: sqlite3.Connection, response: StoredResponse, now: int) -> bool:
     may, conversation = _may_become(db, response, response.conversation_id, now)
     if not may:
         return False
-    number = db.execute(_SAVE, asdict(response)).lastrowid or 0
-    _add_items(db, number, response.input, is_output=False)
-    _add_items(db, number, response.output, is_output=True)
+    number = db.execute(_SAVE, _values_of(response)).lastrowid or 0
+    _add_items(db, number, response.input, response.output)
     if conversation is not None:
         add_turn(db, conversation, number)
     return True
@@ -81,7 +81,7 @@ def settle(db: sqlite3.Connection, response: StoredResponse, fence: int | None, 
         return False
     db.execute(_SETTLE, {"number": number, "status": response.status, "body": response.body})
     db.execute("DELETE FROM response_items WHERE response = ? AND is_output = 1", (number,))
-    _add_items(db, number, response.output, is_output=True)
+    _add_items(db, number, [], response.output)
     if conversation is not None:
         add_turn(db, conversation, number)
     if response.status in ENDED:
@@ -150,12 +150,17 @@ def _may_become(
     return conversation is not None, conversation
 
 
-def _add_items(db: sqlite3.Connection, number: int, items: Sequence[StoredItem], *, is_output: bool) -> None:
-    for start in range(0, len(items), _ITEMS_MAX):
-        some = items[start : start + _ITEMS_MAX]
-        row = ", ".join(["(?, ?, ?, ?, ?)"] * len(some))
-        fields = [field for n, item in enumerate(some, start) for field in (number, is_output, n, item.id, item.body)]
-        db.execute(f"INSERT INTO response_items (response, is_output, position, id, body) VALUES {row}", fields)
+def _add_items(
+    db: sqlite3.Connection, number: int, given: Sequence[StoredItem], said: Sequence[StoredItem]
+) -> None:
+    """Add items of input and output."""
+    rows = [(number, False, n, item.id, item.body) for n, item in enumerate(given)]
+    rows += [(number, True, n, item.id, item.body) for n, item in enumerate(said)]
+    for start in range(0, len(rows), _ITEMS_MAX):
+        some = rows[start : start + _ITEMS_MAX]
+        places = ", ".join(["(?, ?, ?, ?, ?)"] * len(some))
+        sql = f"INSERT INTO response_items (response, is_output, position, id, body) VALUES {places}"
+        db.execute(sql, list(chained(*some)))
 
 
 def _with_items(
