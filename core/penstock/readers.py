@@ -140,10 +140,10 @@ async def read_messages(run: Run, told: Headers, stream_id: str | None) -> Async
 
 async def read_json(run: Run) -> bytes:
     """The Response at its end, as JSON. Raises `ApiError` for one that failed: nothing of it was sent."""
-    response = await read_response(run)
+    await read_response(run)
     if run.error is not None:
         raise run.error
-    return encode(response)
+    return run.body
 
 
 async def read_response(run: Run) -> Response:

@@ -20,6 +20,7 @@ from core.test_fuzz import Obliging, known
 from penstock.channel import ChannelClosed
 from penstock.dialects.chat_completions import ChatCompletions, Options
 from penstock.engine import Context, LocalUpstream, Recents, RemoteUpstream
+from penstock.engine.keep import Ending
 from penstock.errors import upstream_failed
 from penstock.http import Reply, Request
 from penstock.limits import Limits
@@ -236,7 +237,7 @@ def test_other_paths_and_other_upgrades() -> None:
 
 def remembered(recent: Recents, number: int, size: int) -> None:
     context = Context([], [Message(role="user", content="x" * size)])
-    recent.add(skeleton(id=f"resp_{number}"), context, {})
+    recent.add(Ending(skeleton(id=f"resp_{number}"), [], {}), context)
 
 
 @pytest.mark.parametrize(

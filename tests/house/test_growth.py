@@ -78,6 +78,7 @@ WHILE_A_REQUEST_RUNS = {
     "penstock.dialects.synthetic.pattern.Patterns",
     "penstock.dialects.synthetic.plain.Plains",
     "penstock.endpoints.lanes.Lanes",
+    "penstock.engine.keep.Ending",
     "penstock.engine.recent.Recent",
     "penstock.engine.toolbox.Toolbox",
     "penstock.engine.truncation._Grouping",

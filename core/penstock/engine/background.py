@@ -11,7 +11,7 @@ import asyncio
 import logging
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -21,13 +21,12 @@ from penstock.ids import Clock
 from penstock.limits import Limits
 from penstock.lossless import Decoder, encode
 from penstock.ports import ENDED, Claim, Store, StoredResponse
-from penstock.returned import Returned
 from penstock.secrets import Secret
 from penstock.telemetry import AccessRecord, OutageLog, Recorder, current, leave
 from penstock.transcript.closing import close_open
 from penstock.wire import Event, Response, ResponseStatus
 
-from .keep import ConversationWriter, conversation_lost, ended_row
+from .keep import ConversationWriter, Ending, conversation_lost, ended_row
 from .log import ClaimLost, LogWriter, read_log
 from .run import Run
 from .watch import ClientLeft
@@ -82,13 +81,13 @@ class BackgroundKeeper:
         if not await self._store.settle(replace(self._row, status="in_progress", body=body), fence=self._claim.fence):
             raise ClaimLost
 
-    async def keep(self, response: Response, untold: Sequence[Event], returned: Mapping[str, Returned]) -> None:
+    async def keep(self, ending: Ending) -> None:
         """Write what is pending, then settle the row."""
         try:
-            await self._log.flush(untold)
+            await self._log.flush(ending.events)
         except ClaimLost:
             raise ClientLeft from None
-        if not await self._store.settle(ended_row(self._row, response, returned), fence=self._claim.fence):
+        if not await self._store.settle(ended_row(self._row, ending), fence=self._claim.fence):
             if await self._store.renew([self._claim], until=self._clock_s() + self._lease_s):
                 raise ClientLeft  # it has ended, or is another process's by now
             raise await conversation_lost(self._store, self._row)
@@ -336,7 +335,7 @@ class Background:
             close_open(transcript)
             response = transcript.snapshot()
         response = replace(response, status=status, error=error.response_error() if error else None)
-        return ended_row(row, response, {})
+        return ended_row(row, Ending(response, (), {}))
 
 
 def _is_cancelling() -> bool:

@@ -26,7 +26,7 @@ from .catalog import Catalog
 from .decode import Decoded, decode, decode_compaction
 from .drain import Drain
 from .fitting import fit
-from .keep import ConversationWriter, Keeper, TurnKeeper, stored_turn
+from .keep import ConversationWriter, Keeper, TurnKeeper, begun_turn
 from .loops import LoopLock
 from .offload import offload
 from .plan import Plan, Policies, make_plan
@@ -199,7 +199,7 @@ class Engine:
         assert self.background is not None
         skeleton = prepared.plan.skeleton
         context = prepared.context
-        row = await offload(context.size, stored_turn, skeleton, prepared.owner, context, self.limits, ids.new_id)
+        row = await offload(context.size, begun_turn, skeleton, prepared.owner, context, self.limits, ids.new_id)
         try:
             row.request = self._stored_request(prepared)
             await self.background.submit(row, key)

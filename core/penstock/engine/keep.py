@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 from msgspec.structs import replace
@@ -60,16 +61,34 @@ from .redaction import redacted, redacted_unknown
 from .resolve import Context
 
 
+class Ending:
+    """How a response ends: the Response, and what belongs to it that no client has."""
+
+    def __init__(self, response: Response, events: Sequence[Event], returned: Mapping[str, Returned]) -> None:
+        self.response = response
+        self.events = events
+        """The events that no reader has seen yet."""
+        self.returned = returned
+        """What its items carry for the upstream beside what clients see, by their ids."""
+
+    @cached_property
+    def body(self) -> bytes:
+        """The Response as JSON, which the store and the client get alike."""
+        return encode(self.response)
+
+    def said(self) -> list[OutputItem]:
+        """The items of the output, each with what it carries for the upstream."""
+        if not self.returned:
+            return self.response.output
+        wanted = [(item, self.returned.get(str(item.id))) for item in self.response.output]
+        return [item if fields is None else carry(item, fields) for item, fields in wanted]
+
+
 class Keeper(Protocol):
     """What a run tells of its end."""
 
-    async def keep(self, response: Response, untold: Sequence[Event], returned: Mapping[str, Returned]) -> None:
-        """The response ends so, after events that no reader has seen yet.
-
-        `returned` is what its items carry for the upstream beside what clients see, by their ids.
-
-        Raises `ApiError` where that cannot be kept; then it has not ended so.
-        """
+    async def keep(self, ending: Ending) -> None:
+        """The response ends so. Raises `ApiError` where that cannot be kept; then it has not ended so."""
 
     async def close(self) -> None:
         """The run is over, whether or not it ended well."""
@@ -137,12 +156,12 @@ class TurnKeeper:
         self._new_id = new_id
         self._writer = writer
 
-    async def keep(self, response: Response, untold: Sequence[Event], returned: Mapping[str, Returned]) -> None:
+    async def keep(self, ending: Ending) -> None:
         """Save the turn."""
         row = await offload(
-            self._context.size, stored_turn, response, self._owner, self._context, self._limits, self._new_id
+            self._context.size, ended_turn, ending, self._owner, self._context, self._limits, self._new_id
         )
-        if not await self._store.save(ended_row(row, response, returned)):
+        if not await self._store.save(row):
             raise await conversation_lost(self._store, row)
 
     async def close(self) -> None:
@@ -151,8 +170,21 @@ class TurnKeeper:
             await self._writer.unlock()
 
 
-def stored_turn(response: Response, owner: str, context: Context, limits: Limits, new_id: NewId) -> StoredResponse:
+def begun_turn(response: Response, owner: str, context: Context, limits: Limits, new_id: NewId) -> StoredResponse:
     """The row of a turn as it begins: what it adds, and what it stands on."""
+    return _turn(response, encode(response), owner, context, limits, new_id)
+
+
+def ended_turn(ending: Ending, owner: str, context: Context, limits: Limits, new_id: NewId) -> StoredResponse:
+    """The row of a turn that is stored when it ends, and not before."""
+    row = _turn(ending.response, ending.body, owner, context, limits, new_id)
+    row.output = _stored_output(ending)
+    return row
+
+
+def _turn(
+    response: Response, body: bytes, owner: str, context: Context, limits: Limits, new_id: NewId
+) -> StoredResponse:
     return StoredResponse(
         id=response.id,
         owner=owner,
@@ -162,23 +194,18 @@ def stored_turn(response: Response, owner: str, context: Context, limits: Limits
         previous_response_id=response.previous_response_id,
         conversation_id=context.conversation_id,
         background=response.background,
-        body=encode(response),
+        body=body,
         input=[stored_input(item, new_id) for item in context.own],
     )
 
 
-def ended_row(row: StoredResponse, response: Response, returned: Mapping[str, Returned]) -> StoredResponse:
-    """The row as the turn ends."""
-    output = [StoredItem(str(item.id), encode(item)) for item in carrying(response, returned)]
-    return replace(row, status=response.status, body=encode(response), output=output, request=b"")
+def ended_row(row: StoredResponse, ending: Ending) -> StoredResponse:
+    """A row that is stored already, as its turn ends."""
+    return replace(row, status=ending.response.status, body=ending.body, output=_stored_output(ending), request=b"")
 
 
-def carrying(response: Response, returned: Mapping[str, Returned]) -> list[OutputItem]:
-    """The items of a response, each with what it carries for the upstream."""
-    if not returned:
-        return response.output
-    wanted = [(item, returned.get(str(item.id))) for item in response.output]
-    return [item if fields is None else carry(item, fields) for item, fields in wanted]
+def _stored_output(ending: Ending) -> list[StoredItem]:
+    return [StoredItem(str(item.id), encode(item)) for item in ending.said()]
 
 
 def stored_input(item: InputItem, new_id: NewId) -> StoredItem:
@@ -189,8 +216,10 @@ def stored_input(item: InputItem, new_id: NewId) -> StoredItem:
     if isinstance(item, UnknownItem):  # whether it has a status is its own affair
         return StoredItem(item_id, encode(replace(redacted_unknown(item), id=item_id)))
     if "status" in item.__struct_fields__:
-        item = replace(item, status=item.status or "completed")  # type: ignore[union-attr]
-    return StoredItem(item_id, encode(replace(item, id=item_id)))
+        item = replace(item, id=item_id, status=item.status or "completed")  # type: ignore[union-attr]
+    else:
+        item = replace(item, id=item_id)
+    return StoredItem(item_id, encode(item))
 
 
 def _long_message(item: Message) -> Message:

@@ -6,14 +6,11 @@ no other one sees it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 from penstock.limits import Limits
 from penstock.lossless import Decoder, encode
-from penstock.returned import Returned
-from penstock.wire import Event, InputItem, Response
+from penstock.wire import InputItem
 
-from .keep import carrying
+from .keep import Ending
 from .resolve import Context, Recalled
 
 _decode_item = Decoder[InputItem](InputItem).decode
@@ -60,12 +57,12 @@ class Recent:
         """Everything up to the end of that response; None where it is not remembered."""
         return self._responses.get(response_id)
 
-    def add(self, response: Response, context: Context, returned: Mapping[str, Returned]) -> None:
+    def add(self, ending: Ending, context: Context) -> None:
         """Remember a response, and forget the oldest for it; one that is too large by itself is not remembered."""
-        said = [_decode_item(encode(item)) for item in carrying(response, returned)]
+        said = [_decode_item(encode(item)) for item in ending.said()]
         items = [*context.earlier, *context.own, *said]  # a template is in no later turn
         size = sum(len(encode(item)) for item in items)
-        self._responses[response.id] = Recalled(items, size)
+        self._responses[ending.response.id] = Recalled(items, size)
         self._count(size)
         while self._is_too_much():
             self.forget_oldest()
@@ -102,9 +99,9 @@ class RecentKeeper:
         self._recent = recent
         self._context = context
 
-    async def keep(self, response: Response, untold: Sequence[Event], returned: Mapping[str, Returned]) -> None:
+    async def keep(self, ending: Ending) -> None:
         """Remember the turn."""
-        self._recent.add(response, self._context, returned)
+        self._recent.add(ending, self._context)
 
     async def close(self) -> None:
         """Nothing is held."""

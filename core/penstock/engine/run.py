@@ -14,6 +14,7 @@ from typing import TypeVar
 from penstock.errors import ApiError, our_fault, stopping, untraced
 from penstock.ids import NewId, Now
 from penstock.limits import Limits
+from penstock.lossless import encode
 from penstock.ports import Deltas
 from penstock.telemetry import current
 from penstock.text_runs import Recorded, one_by_one
@@ -22,7 +23,7 @@ from penstock.wire import Event, LifecycleEvent, Response, Usage
 
 from .compaction import estimate_turn
 from .fitting import open_fitted
-from .keep import Keeper
+from .keep import Ending, Keeper
 from .plan import Plan
 from .watch import ClientLeft, OutOfTime, Watch
 
@@ -49,6 +50,7 @@ class Run:
         self._is_waited_for = plan.stream
         """Whether the first event of the model's answer is still to come, of a stream."""
         self._keeper = keeper
+        self._kept: Ending | None = None
         self.error: ApiError | None = None
         """Why the response failed, if it did."""
         self._limits = limits
@@ -72,6 +74,11 @@ class Run:
     def response(self) -> Response:
         """The Response as it is now."""
         return self._transcript.snapshot()
+
+    @property
+    def body(self) -> bytes:
+        """The Response as it is now, as JSON; where its end is kept, as it was encoded for that."""
+        return self._kept.body if self._kept is not None else encode(self.response)
 
     @property
     def is_ended(self) -> bool:
@@ -231,7 +238,9 @@ class Run:
     async def _keep(self, ending: LifecycleEvent) -> None:
         """Keep the Response, then record its end: nobody sees an end that is not kept. Raises `ApiError`."""
         if self._keeper is not None:
-            await self._keeper.keep(ending.response, self._transcript.fresh, self._reducer.returned())
+            kept = Ending(ending.response, self._transcript.fresh, self._reducer.returned())
+            await self._keeper.keep(kept)
+            self._kept = kept
         self._transcript.record(ending)
 
     async def _keep_if_possible(self, ending: LifecycleEvent) -> None:

@@ -150,9 +150,7 @@ def _may_become(
     return conversation is not None, conversation
 
 
-def _add_items(
-    db: sqlite3.Connection, number: int, given: Sequence[StoredItem], said: Sequence[StoredItem]
-) -> None:
+def _add_items(db: sqlite3.Connection, number: int, given: Sequence[StoredItem], said: Sequence[StoredItem]) -> None:
     """Add items of input and output."""
     rows = [(number, False, n, item.id, item.body) for n, item in enumerate(given)]
     rows += [(number, True, n, item.id, item.body) for n, item in enumerate(said)]
