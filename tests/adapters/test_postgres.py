@@ -6,11 +6,12 @@ import asyncio
 import subprocess
 import sys
 
+import asyncpg
 import pytest
 
 from conformance.servers import free_port
 from penstock.errors import ApiError
-from penstock_adapters.postgres import PostgresStore
+from penstock_adapters.postgres import PostgresStore, database
 from penstock_adapters.postgres.address import Address, read_address
 from penstock_adapters.postgres.migrations import read_scripts
 
@@ -63,6 +64,35 @@ def test_another_scheme_is_refused() -> None:
 
 def test_the_migrations_are_numbered() -> None:
     assert len(read_scripts()) >= 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "connection is closed",
+        "cannot perform operation: connection is closed",
+        "cannot perform operation: another operation is cancelling",
+        "pool is closing",
+        "pool is closed",
+        "cannot call Connection.fetch(): connection has been released back to the pool",
+    ],
+)
+def test_a_connection_that_is_gone_is_an_outage(words: str) -> None:
+    error = database.told(asyncpg.InterfaceError(words))
+    assert isinstance(error, ApiError)
+    assert error.status == 503
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "the server expects 2 arguments for this query, 1 was passed",
+        "cannot perform operation: another operation is in progress",
+    ],
+)
+def test_misuse_of_the_driver_is_a_bug(words: str) -> None:
+    error = asyncpg.InterfaceError(words)
+    assert database.told(error) is error
 
 
 def test_no_server() -> None:

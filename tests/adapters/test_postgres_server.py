@@ -17,6 +17,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
+import asyncpg
 import pytest
 
 from conformance.kit import EXPIRED, ME, NOW, batch, claimed, conversation, ended, fresh, item, items, response, running
@@ -198,6 +199,19 @@ def test_every_look_up_has_an_index(server: Server) -> None:
                 assert not [line for line in plan if "Seq Scan" in line], "\n".join([sql, *plan])
 
     run(explain)
+
+
+def test_a_wrong_number_of_values_is_a_bug_and_no_outage(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    async def ask() -> None:
+        async with opened(server.place()) as [store]:
+            for call in (store._database.read, store._database.change):
+                with pytest.raises(asyncpg.InterfaceError, match="expects 2 arguments"):
+                    await call("SELECT $1::text, $2::text", "one")
+            [row] = await store._database.read("SELECT 1 AS one")
+            assert row["one"] == 1
+
+    run(ask)
+    assert not [record for record in caplog.records if record.name == "penstock.postgres"]
 
 
 def test_round_trips(server: Server) -> None:

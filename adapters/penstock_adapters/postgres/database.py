@@ -31,6 +31,8 @@ _AWAY = (_STANDBY, "08", "53", "57", "58", "40001", "40P01")
 """The beginnings of those that pass: connection, resources, shutdown and time, I/O, conflicts."""
 _LOST = ("08", "57P")
 """Those after which a new connection may do better."""
+_CLOSED = ("connection is closed", "pool is clos", "is cancelling", "released back to the pool")
+"""What the driver says of a connection that is gone. Any other misuse is a bug: a wrong number of values, say."""
 _UNSPEAKABLE = ("22021", "54000")
 """A text with a NUL byte, an id longer than an index takes."""
 
@@ -151,9 +153,12 @@ def is_lost(error: Exception) -> bool:
         return True
     if _state(error):
         return _state(error).startswith(_LOST)
-    # The driver's own words for a server that has just said goodbye; its ValueErrors are about what it was given.
     driver = import_module("asyncpg")
-    return isinstance(error, driver.InterfaceError | driver.InternalClientError) and not isinstance(error, ValueError)
+    if isinstance(error, driver.InternalClientError):
+        return True  # the server has ended the connection between two messages
+    if not isinstance(error, driver.InterfaceError) or isinstance(error, ValueError):
+        return False  # a ValueError is about what the driver was given, and repeats it
+    return any(words in str(error) for words in _CLOSED)
 
 
 def _is_unspeakable(error: Exception) -> bool:
