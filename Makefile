@@ -16,10 +16,10 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 pyth
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install serve test test-real clients golden check format bench lock clean
+.PHONY: help install serve test test-real clients golden check format bench bench-guard lock clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(SERVER) ## make .venv with the server in it
 
@@ -55,6 +55,9 @@ format: $(DEV) ## mend what can be mended by machine
 
 bench: $(DEV) ## measure; ARGS go to `python -m bench`
 	@$(BIN)/python -m bench $(ARGS)
+
+bench-guard: $(DEV) ## count calls, allocations and callbacks, and hold them to bench/guard/bounds.toml
+	@$(BIN)/python -m bench.guard $(ARGS)
 
 lock: | $(BIN)/pip ## pin every dependency anew (the only target that needs uv)
 	@$(PIP) install uv

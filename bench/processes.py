@@ -50,6 +50,10 @@ class Child:
         children_s = sum(int(ticks) for fields in stats.values() for ticks in fields[13:15]) / TICKS_PER_S
         return sum(map(_cpu_ns, stats)) / 1e9 + children_s
 
+    def sleeps(self) -> bool:
+        """Say whether the process waits; what is sent to it on loopback wakes it before the sender goes on."""
+        return _fields(Path(f"/proc/{self.pid}/stat"))[0] == "S"
+
     def peak_rss_mb(self) -> float:
         """Return the summed peak resident sizes of the process and its workers (shared pages count twice)."""
         return sum(map(_peak_rss_kb, _session_stats(self.pid))) / 1024
@@ -153,10 +157,15 @@ def _session_stats(session: int) -> dict[int, list[str]]:
     stats: dict[int, list[str]] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
-            fields = path.read_text().rpartition(") ")[2].split()
+            fields = _fields(path)
             if int(fields[3]) == session:
                 stats[int(path.parent.name)] = fields
     return stats
+
+
+def _fields(stat: Path) -> list[str]:
+    """Return the fields after the name, which may have blanks in it."""
+    return stat.read_text().rpartition(") ")[2].split()
 
 
 def _cpu_ns(pid: int) -> int:

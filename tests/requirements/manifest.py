@@ -228,6 +228,11 @@ REQUIREMENTS = (
         "litellm 12685, 15128, 27954",
     ),
     Requirement(
+        "guarded-work",
+        "What a request costs in calls, allocations and callbacks is counted in CI and bounded: one call more is red.",
+        "measurements of our own, November 2026",
+    ),
+    Requirement(
         "freed-at-once",
         "Whichever way a request ends, what it held is free at once, without a garbage collection.",
         "attacks of our own, November 2026",

@@ -1,0 +1,68 @@
+"""The bounds of the guard: reads `bounds.toml`, and says what is wrong with a count.
+
+A count over its bound is wrong. So is one that is far below: the bound must follow, or the next slow change hides
+under it.
+"""
+
+import math
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+FILE = Path(__file__).with_name("bounds.toml")
+BELOW_MAX = 0.1
+"""How much of its bound a count may stay below it."""
+MARGIN = 0.02
+"""How much more than a count a new bound should be."""
+
+Table = Mapping[str, Mapping[str, float]]
+"""For each kind of work, numbers by what they count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What may be counted at most, and the version of Python that it was counted on."""
+
+    python: str
+    table: Table
+
+
+def read_bounds(file: Path = FILE) -> Bounds:
+    """Read the bounds."""
+    document = tomllib.loads(file.read_text(encoding="utf-8"))
+    return Bounds(document.pop("python"), document)
+
+
+def python_fault(bounds: Bounds) -> str | None:
+    """Return why the bounds do not hold for this Python, or None: others make other calls for the same code."""
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return None if python == bounds.python else f"the bounds are those of Python {bounds.python}, and this is {python}"
+
+
+def bound_for(count: float) -> float:
+    """Return the bound that suits a count: whole, or in tenths for a small one, such as that of a delta."""
+    grain = 1 if count >= 100 else 10
+    return math.ceil(count * (1 + MARGIN) * grain) / grain
+
+
+def faults(counted: Table, bounds: Table) -> Iterator[str]:
+    """Yield what is wrong, one line for each count; nothing when all is well."""
+    for work in counted.keys() | bounds.keys():
+        counts, limits = counted.get(work, {}), bounds.get(work, {})
+        for name in counts.keys() | limits.keys():
+            if fault := _fault(counts.get(name), limits.get(name)):
+                yield f"{work}, {name}: {fault}"
+
+
+def _fault(count: float | None, bound: float | None) -> str | None:
+    if count is None:
+        return "there is a bound, and nothing is counted"
+    if bound is None:
+        return f"there is no bound; set it to {bound_for(count):g}"
+    if count > bound:
+        return f"{count:g} is over the bound, {bound:g}"
+    if count < bound * (1 - BELOW_MAX) and bound_for(count) < bound:
+        return f"{count:g} is far below the bound, {bound:g}: lower the bound to {bound_for(count):g}"
+    return None

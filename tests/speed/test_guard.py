@@ -1,0 +1,93 @@
+"""The guard of the bench: one call too many makes it red, a bound that is far too high does too."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+
+import pytest
+from bench.guard import __main__ as guard
+from bench.guard.bounds import FILE, Bounds, Table, faults, python_fault, read_bounds
+from bench.guard.counts import Counts, least
+from bench.guard.inprocess import JSON, Hop
+
+from requirements import shows
+
+
+class WithOneMore(Hop):
+    """A hop with a call that it does not need."""
+
+    async def ask(self) -> bytes:
+        self.needless()
+        return await super().ask()
+
+    def needless(self) -> None:
+        pass
+
+
+def counted(hop: type[Hop], folder: Path) -> Counts:
+    async def count() -> Counts:
+        made = hop(JSON, folder)
+        try:
+            return await least(made)
+        finally:
+            await made.aclose()
+
+    return asyncio.run(count())
+
+
+@shows("guarded-work")
+def test_one_call_more_is_seen(tmp_path: Path) -> None:
+    bound, planted = counted(Hop, tmp_path), counted(WithOneMore, tmp_path)
+    limits = {"json": {"calls": bound.calls}}
+    assert list(faults({"json": {"calls": bound.calls}}, limits)) == []
+    # The needless call, and `ask` of the class below.
+    assert planted.calls >= bound.calls + 2
+    [fault] = faults({"json": {"calls": planted.calls}}, limits)
+    assert fault == f"json, calls: {planted.calls} is over the bound, {bound.calls}"
+
+
+@shows("guarded-work")
+def test_the_guard_fails_and_says_where(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    bounds = read_bounds()
+    monkeypatch.setattr(guard, "python_fault", lambda _: None)
+    monkeypatch.setattr(guard, "count", lambda: bounds.table)
+    assert guard.main(["--no-cpu"]) == 0
+    more = {work: {name: number + 1 for name, number in counts.items()} for work, counts in bounds.table.items()}
+    monkeypatch.setattr(guard, "count", lambda: more)
+    assert guard.main(["--no-cpu"]) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == sum(map(len, bounds.table.values()))
+    assert any(re.fullmatch(r"bench-guard: lone-delta, calls: \S+ is over the bound, \S+", line) for line in said)
+
+
+def test_another_python_is_no_silent_pass(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(guard, "read_bounds", lambda: Bounds("2.7", {}))
+    assert guard.main([]) == 1
+    assert "the bounds are those of Python 2.7" in capsys.readouterr().err
+    assert python_fault(Bounds("2.7", {}))
+
+
+@pytest.mark.parametrize(
+    ("counts", "limits", "said"),
+    [
+        ({"json": {"calls": 100}}, {"json": {"calls": 100}}, []),
+        ({"json": {"calls": 90}}, {"json": {"calls": 100}}, []),
+        (
+            {"json": {"calls": 89}},
+            {"json": {"calls": 100}},
+            ["json, calls: 89 is far below the bound, 100: lower the bound to 90.8"],
+        ),
+        ({"json": {"calls": 9}}, {}, ["json, calls: there is no bound; set it to 9.2"]),
+        ({}, {"json": {"calls": 9}}, ["json, calls: there is a bound, and nothing is counted"]),
+    ],
+)
+def test_what_is_wrong_with_a_count(counts: Table, limits: Table, said: list[str]) -> None:
+    assert list(faults(counts, limits)) == said
+
+
+def test_every_kind_of_work_has_its_bounds_and_every_table_its_reason() -> None:
+    assert read_bounds().table.keys() == {*guard.REQUESTS, *guard.DELTAS}
+    tables = re.split(r"\n(?=\[)", FILE.read_text(encoding="utf-8"))[1:]
+    assert all(re.search(r"^# \d{4}-\d\d-\d\d: \w", table, re.MULTILINE) for table in tables)
