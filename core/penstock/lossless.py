@@ -73,7 +73,6 @@ class Decoder(Generic[T]):
     def __init__(self, kind: Any, *, lenient: bool = False) -> None:
         self._kind = kind
         self._lenient = lenient
-        self._strict: Read[T] = msgspec.json.Decoder(kind).decode
 
     def decode(self, data: bytes, before_walk: Callable[[], None] | None = None) -> T:
         """The value; `before_walk` is called where the JSON is walked, which costs something for every value."""
@@ -93,6 +92,11 @@ class Decoder(Generic[T]):
             if not self._lenient:
                 raise
         return self._slow(_walked(whole, self._shape, lenient=True))
+
+    @cached_property
+    def _strict(self) -> Read[T]:
+        """It is made at the first use: for the union of all items that takes 10 ms, and few servers need each."""
+        return msgspec.json.Decoder(self._kind).decode
 
     @cached_property
     def _slow(self) -> Read[T]:

@@ -16,6 +16,7 @@ from penstock import wire
 from penstock.lossless import Decoder, encode
 from penstock.sse import encode_event, encode_events
 from penstock.wire._base import Wire
+from requirements import shows
 from support import samples, sse
 
 TEXT = {"type": "output_text", "text": "x", "annotations": [samples.CITATION], "logprobs": [samples.LOGPROB]}
@@ -113,6 +114,17 @@ def lost(sent: Any, got: Any, path: str = "$") -> list[str]:
         pairs = zip(sent, got, strict=True)
         return [place for index, (a, b) in enumerate(pairs) for place in lost(a, b, f"{path}[{index}]")]
     return [] if sent == got else [f"{path}: {sent!r} became {got!r}"]
+
+
+@shows("lean-start")
+def test_a_decoder_is_made_when_it_is_first_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[type] = []
+    make = msgspec.json.Decoder
+    monkeypatch.setattr(msgspec.json, "Decoder", lambda kind: made.append(kind) or make(kind))  # type: ignore[func-returns-value]
+    decoder = Decoder[int](int)
+    assert made == []
+    assert [decoder.decode(b"1"), decoder.decode(b"2")] == [1, 2]
+    assert made == [int]
 
 
 @pytest.mark.parametrize(("kind", "value"), KNOWN)

@@ -41,6 +41,7 @@ WHILE_THE_SERVER_RUNS = {
     "penstock.lossless.decoder": "the structs of the code",
     "penstock.lossless.Decoder._shape": "one of each decoder",
     "penstock.lossless.Decoder._slow": "one of each decoder",
+    "penstock.lossless.Decoder._strict": "one of each decoder",
     "penstock.lossless._Object.decoder": "one of each struct",
     "penstock.lossless._Object.keys": "one of each struct",
     "penstock.lossless._Shape.tagged": "the structs of the code",
