@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import aiohttp
 from yarl import URL
 
+from penstock.engine.connection_limit import ConnectionLimit
 from penstock.errors import untraced
 from penstock.limits import Limits
 from penstock.ports import Destination, HttpReply, HttpRequest, Tls, TransportError
@@ -47,14 +48,14 @@ class AiohttpClient:
 
     def transport(self, destination: Destination, limits: Limits) -> AiohttpTransport:
         """A transport to this upstream. Raises `SettingsError` for certificates that cannot be read."""
-        return AiohttpTransport(self, destination)
+        return AiohttpTransport(self, destination, ConnectionLimit(destination.name, limits))
 
     def session(self) -> aiohttp.ClientSession:
         """The session, made within the running loop."""
         if self._session is None or self._session.closed:
             limits = self._limits
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, limit_per_host=limits.upstream_connections_max),
+                connector=aiohttp.TCPConnector(limit=0),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=limits.connect_s),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=("user-agent",),
@@ -71,8 +72,9 @@ class AiohttpClient:
 class AiohttpTransport:
     """One upstream over the shared session."""
 
-    def __init__(self, client: AiohttpClient, destination: Destination) -> None:
+    def __init__(self, client: AiohttpClient, destination: Destination, limit: ConnectionLimit) -> None:
         self._client = client
+        self._limit = limit
         self._base = destination.url.rstrip("/")
         self._proxy = destination.proxy.reveal() if destination.proxy else None
         self._tls = client_context(destination) if destination.tls != Tls() else True
@@ -80,6 +82,19 @@ class AiohttpTransport:
 
     async def send(self, request: HttpRequest) -> HttpReply:
         """Send a request and wait for the reply's head. Raises `TransportError`."""
+        await self._limit.acquire()
+        try:
+            response = await self._respond(request)
+        except BaseException:
+            self._limit.release()
+            raise
+        return AiohttpReply(response, self._limit.release)
+
+    async def aclose(self) -> None:
+        """Close the shared session: upstreams are closed together."""
+        await self._client.aclose()
+
+    async def _respond(self, request: HttpRequest) -> aiohttp.ClientResponse:
         base = self._base.removesuffix("/v1") if request.beside_v1 else self._base
         url = base + request.path
         try:
@@ -97,11 +112,7 @@ class AiohttpTransport:
         if response.status == 407:  # a proxy's word, and never an upstream's
             response.close()
             raise TransportError("its proxy answered with status 407")
-        return AiohttpReply(response)
-
-    async def aclose(self) -> None:
-        """Close the shared session: upstreams are closed together."""
-        await self._client.aclose()
+        return response
 
 
 class _Endless(aiohttp.ClientError):
@@ -127,8 +138,9 @@ class _Response(aiohttp.ClientResponse):
 class AiohttpReply:
     """A reply whose body is read as it arrives."""
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, release: Callable[[], None]) -> None:
         self._response = response
+        self._release: Callable[[], None] | None = release
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
 
@@ -147,15 +159,23 @@ class AiohttpReply:
             if not chunk:
                 raise _fault(error) from None
         if not chunk:
+            self._free()
             raise StopAsyncIteration
         return chunk
 
     async def aclose(self) -> None:
         """Keep the connection where the body has ended; cut it where not, which tells the upstream to stop."""
+        self._free()
         if self._response.content.at_eof():
             self._response.release()
         else:
             self._response.close()
+
+    def _free(self) -> None:
+        """Another request may have the connection, or one in its place."""
+        release, self._release = self._release, None
+        if release is not None:
+            release()
 
 
 def _fault(error: BaseException) -> TransportError:

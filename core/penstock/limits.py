@@ -168,8 +168,11 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     """How long it is left alone; then one request finds out whether it is back."""
     retry_backoff_s: Seconds = 0.25
     """The wait before the first further attempt; it doubles, with jitter."""
-    upstream_connections_max: Count = 1_000
-    """Connections to one upstream at a time; a request that finds none free waits."""
+    upstream_connections_max: Count = 5_000
+    """Connections to one upstream at a time."""
+    upstream_connection_wait_s: Seconds = 3.0
+    """How long a request waits where none of them is free; then it is refused with 503. Less than `head_wait_s`, so
+    that a stream has not begun by then."""
     upstream_idle_connections_max: Count = 1_000
     """Connections to one upstream that are kept for later requests."""
     upstream_keep_alive_s: Seconds = 15.0

@@ -315,5 +315,26 @@ def test_an_app_that_cannot_be_made_is_a_failure(workers: str) -> None:
         assert "no app today" in "".join(server.lines)
 
 
+def open_files(before: str, connections_max: str) -> tuple[int, str]:
+    """The soft limit of a server that was started with this, and what the server says."""
+    command = ["sh", "-c", f'{before}; exec "$@"', "sh"]
+    with penstock(before=command, PENSTOCK_LIMITS_CONNECTIONS_MAX=connections_max) as server:
+        server.listening()
+        limits = Path(f"/proc/{server.process.pid}/limits").read_text(encoding="ascii")
+        server.end(signal.SIGINT)
+        [soft] = re.findall(r"Max open files +(\d+)", limits)
+        return int(soft), "".join(server.lines)
+
+
+@shows("open-files")
+@pytest.mark.skipif(not Path("/proc/self/limits").exists(), reason="limits are read from /proc")
+def test_the_limit_of_open_files_is_raised_or_too_low() -> None:
+    soft, said = open_files("ulimit -Sn 256", "1000")
+    assert (soft, "open files" in said) == (1_200, False)
+    soft, said = open_files("ulimit -Sn 256; ulimit -Hn 400", "1000")
+    assert soft == 400
+    assert "the system allows 400 open files, and the settings want 1200" in said
+
+
 if __name__ == "__main__":
     sys.exit(stubbed_penstock(sys.argv[1]))

@@ -49,6 +49,12 @@ URLS = {
     "a URL has no spaces, backslashes or control characters": ["http://a b", "http://a\n", "http://a\\v1"],
     "a base URL ends with its path: no ? and no #": ["http://a/v1?x=1", "http://a/#x"],
     "give the base URL, without /chat/completions": ["https://a/v1/chat/completions/"],
+    "after http+unix:// comes the socket's path, with %2F for each slash: http+unix://%2Frun%2Fllama.sock/v1": [
+        "http+unix:///run/llama.sock/v1",
+        "http+unix://run/llama.sock",
+        "http+unix://",
+    ],
+    "the path of a Unix socket has at most 103 bytes": ["http+unix://%2F" + "a" * 103],
     "no user and password in the URL: name the variable with the key by --upstream-key-env or `key_env`": [
         "http://me:sk-secret@a"
     ],
@@ -124,6 +130,12 @@ FILES = {
     "p.toml: upstreams[0].key: a secret must not be empty": CLOUD + "key = ''",
     "p.toml: upstreams[0].key_env: give either this or `key`": CLOUD + "key = 'sk-secret'\nkey_env = 'KEY'",
     "p.toml: upstreams[0].headers: 'x y' cannot be the name of a header": CLOUD + "headers = {'x y' = 'sk-secret'}",
+    "p.toml: upstreams[0].headers: Content-Length says where a request ends": CLOUD
+    + "headers = {'Content-Length' = '0'}",
+    "p.toml: upstreams[0].proxy: the upstream's URL names a Unix socket, which no proxy can reach": CLOUD.replace(
+        "http://a", "http+unix://%2Fa"
+    )
+    + "proxy = 'http://a'",
     "p.toml: upstreams[0].dialect: expected one of chat_completions": CLOUD + "dialect = 'morse'",
     "p.toml: upstreams[0].options: expected a table": CLOUD + "options = 1",
     "p.toml: upstreams[0].preset: expected one of vllm, ": CLOUD + "preset = 1",

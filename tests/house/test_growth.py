@@ -24,6 +24,7 @@ WHILE_THE_SERVER_RUNS = {
     "penstock.engine.background.Background._runs": "background_runs_max",
     "penstock.engine.background.Background._tasks": "background_runs_max",
     "penstock.engine.background.Background._waiting": "background_queue_max",
+    "penstock.engine.connection_limit.ConnectionLimit._waiting": "the requests that wait for a connection",
     "penstock.engine.catalog.Catalog._asking": "the upstreams in the configuration",
     "penstock.engine.catalog.Catalog._said": "1,000 names of models of each upstream, and 200 characters of each",
     "penstock.engine.drain.Drain._running": "the runs and streams that go on",

@@ -54,6 +54,12 @@ BEHAVIOURS = (
         f"{LIMITS.retries_max} times, with jittered backoff",
     ),
     Behaviour(
+        "upstream-full",
+        "an upstream to which all connections are in use",
+        f"503 with `retry-after` after {LIMITS.upstream_connection_wait_s:g} s, as a status also for a stream; the log "
+        "says it once, and once that there are free ones again",
+    ),
+    Behaviour(
         "breakers",
         f"an upstream that fails {LIMITS.breaker_failures} requests in a row",
         f"left alone for {LIMITS.breaker_rest_s:g} s; 503 with `retry-after` where there is no other. A request "

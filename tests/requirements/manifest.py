@@ -23,6 +23,22 @@ _ATTACKS = "attacks and trials of our own, November 2026"
 
 REQUIREMENTS = (
     Requirement(
+        "stale-connections",
+        "A kept connection that the upstream was closing costs no request, and nothing else is sent twice.",
+        "RFC 9112, section 9.3.1",
+    ),
+    Requirement(
+        "upstream-saturation",
+        "With every connection to an upstream in use, who waits too long is answered 503, and the log says so once.",
+        _ATTACKS,
+    ),
+    Requirement(
+        "open-files",
+        "The limit of open files is raised as far as the settings need, and a warning says where that cannot be.",
+        _ATTACKS,
+    ),
+    Requirement("no-smuggling", "No header or path of a request to an upstream is taken for two.", _ATTACKS),
+    Requirement(
         "upstream-framing",
         "An upstream's reply is the same however its bytes are split, and one whose end is in doubt is refused.",
         "RFC 9112, section 6.3",

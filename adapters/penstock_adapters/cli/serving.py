@@ -31,6 +31,7 @@ from .crew import Crew
 from .greeting import greeting, listening
 from .http1 import http_protocol
 from .listening import listen, listen_together
+from .open_files import allow_open_files
 from .signals import ignore_stop, on_stop
 
 CreateApp: TypeAlias = Callable[[Settings], AsgiApp]
@@ -47,6 +48,7 @@ def serve(settings: Settings, create_app: CreateApp) -> int:
     if settings.workers > 1 and not hasattr(os, "fork"):
         raise SettingsError("workers", "more than one needs an operating system that can fork")
     _configure_logging(settings)
+    allow_open_files(settings)
     if settings.workers > 1:
         return _serve_by_crew(settings, create_app)
     listener = listen(settings.host, settings.port)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
+from penstock.engine.connection_limit import ConnectionLimit
 from penstock.limits import Limits
 
 from .connecting import Connector
@@ -17,8 +18,9 @@ from .connection import Connection
 class Pool:
     """Lends connections. Each comes back by itself when its reply has ended, or is forgotten when it breaks."""
 
-    def __init__(self, connector: Connector, limits: Limits) -> None:
+    def __init__(self, connector: Connector, limit: ConnectionLimit, limits: Limits) -> None:
         self._connector = connector
+        self._limit = limit
         self._limits = limits
         self._busy: set[Connection] = set()
         self._idle: dict[Connection, float] = {}
@@ -31,18 +33,18 @@ class Pool:
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             self._begin(loop)
-        while self._idle:
-            connection, _ = self._idle.popitem()
-            if connection.is_open:
-                self._busy.add(connection)
-                return connection
-        connection = await self._connector.connect(self._make)
+        await self._limit.acquire()
+        try:
+            connection = self._last_used() or await self._connector.connect(self._make)
+        except BaseException:
+            self._limit.release()
+            raise
         self._busy.add(connection)
         return connection
 
     def take_back(self, connection: Connection) -> None:
         """Its reply has ended: the next request may have it."""
-        self._busy.discard(connection)
+        self._release(connection)
         if len(self._idle) >= self._limits.upstream_idle_connections_max:
             connection.close()
             return
@@ -53,7 +55,7 @@ class Pool:
 
     def forget(self, connection: Connection) -> None:
         """It has ended."""
-        self._busy.discard(connection)
+        self._release(connection)
         self._idle.pop(connection, None)
 
     def drop_idle(self) -> None:
@@ -71,6 +73,19 @@ class Pool:
         self._loop = None
         await asyncio.sleep(0)  # asyncio's transports end in the loop's next turn
 
+    def _release(self, connection: Connection) -> None:
+        """It is not in use any more."""
+        if connection in self._busy:
+            self._busy.remove(connection)
+            self._limit.release()
+
+    def _last_used(self) -> Connection | None:
+        while self._idle:
+            connection, _ = self._idle.popitem()
+            if connection.is_open:
+                return connection
+        return None
+
     def _make(self) -> Connection:
         return Connection(self, self._limits)
 
@@ -78,8 +93,9 @@ class Pool:
         """What belongs to another loop is of no use in this one."""
         self._loop = loop
         self._timer = None
-        self._busy.clear()
         self._idle.clear()
+        for connection in [*self._busy]:
+            self._release(connection)
 
     def _expire(self) -> None:
         """End those that were not used for too long, and look again when the next one is due."""

@@ -9,7 +9,7 @@ import re
 from functools import lru_cache, partial
 from urllib.parse import quote
 
-from penstock.ports import HttpRequest
+from penstock.ports import FRAMING_HEADERS, HttpRequest
 
 from .addresses import Address
 
@@ -23,9 +23,7 @@ _COPIED_BYTES_MAX = 64 * 2**10
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _LEGAL = "/?:@!$&'()*+,;=%-._~"
 """What a path with its query may have beside letters and digits, RFC 3986; anything else is written as %XX."""
-_FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "expect"})
-"""Fields that say where a message ends, or what the connection is for: ours alone to send."""
-ACCEPTED = "gzip, deflate"
+_ACCEPTED = "gzip, deflate"
 """The content codings that are asked for: those of the standard library."""
 
 
@@ -58,11 +56,11 @@ def _write_template(
 ) -> tuple[str, int]:
     """The head with `%s` for the value of each field, and how many lines it has."""
     for name in names:
-        if not _TOKEN.fullmatch(name) or name.lower() in _FRAMING:
+        if not _TOKEN.fullmatch(name) or name.lower() in FRAMING_HEADERS:
             raise ValueError(f"{name!r} cannot be a header of a request to an upstream")
     given = {name.lower() for name in names}
     base = address.base_path.removesuffix("/v1") if beside_v1 else address.base_path
-    ours = {"host": address.authority, "accept-encoding": ACCEPTED}
+    ours = {"host": address.authority, "accept-encoding": _ACCEPTED}
     fixed = [f"{method} {quote(base + path, safe=_LEGAL)} HTTP/1.1"]
     fixed += [f"{name}: {value}" for name, value in ours.items() if name not in given]
     variable = [*names, "content-length"] if has_length else names

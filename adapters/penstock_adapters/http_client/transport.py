@@ -10,6 +10,7 @@ within a second. Whatever fails in any other way is not sent again here.
 
 from __future__ import annotations
 
+from penstock.engine.connection_limit import ConnectionLimit
 from penstock.limits import Limits
 from penstock.ports import Destination, HttpReply, HttpRequest
 from penstock_adapters.tls import client_context
@@ -29,7 +30,8 @@ class HttpTransport:
         address = address_of(destination.url)
         context = client_context(destination) if address.is_secure else None
         self._writer = RequestWriter(address)
-        self._pool = Pool(Connector(address, context, limits.connect_s), limits)
+        limit = ConnectionLimit(destination.name, limits)
+        self._pool = Pool(Connector(address, context, limits.connect_s), limit, limits)
 
     async def send(self, request: HttpRequest) -> HttpReply:
         """Send a request and wait for the reply's head. Raises `TransportError`."""

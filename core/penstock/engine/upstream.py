@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from functools import partial
 from typing import TypeAlias, TypeVar
 
-from penstock.errors import ApiError, upstream_failed
+from penstock.errors import ApiError, unavailable, upstream_failed
 from penstock.limits import Limits
 from penstock.ports import (
     Decoder,
@@ -23,6 +23,7 @@ from penstock.ports import (
     Health,
     HttpReply,
     HttpRequest,
+    NoFreeConnection,
     NotTaken,
     Parcel,
     Refused,
@@ -53,6 +54,8 @@ _HEALTH: dict[int, Health] = {500: "unknown", 502: "sick", 503: "sick", 504: "si
 """What a status tells of the upstream; with any other it is well. A 500 may be the request's doing."""
 _KEY_REFUSED = frozenset({401, 403})
 _NO_ROUTE = frozenset({404, 405, 501})
+_BUSY_S = 1.0
+"""When a client may ask again that found no free connection."""
 
 
 class RemoteUpstream:
@@ -192,6 +195,8 @@ class RemoteUpstream:
                 async with asyncio.timeout(request.head_s):
                     reply = await self._answer(request)
             return reply if 200 <= reply.status < 300 else mask().reply(reply)
+        except NoFreeConnection as error:
+            raise NotTaken(unavailable(f"The upstream is busy: {error}", _BUSY_S), "unknown", again=False) from None
         except TransportError as error:
             self._attempts.lost(request, str(error), mask().text(error.cause))
             lost = NotTaken(_unreachable(error), "sick", again=not error.timed_out)

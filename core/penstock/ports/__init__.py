@@ -24,6 +24,7 @@ from .store import (
     TooManyBytes,
 )
 from .upstream import (
+    FRAMING_HEADERS,
     Choice,
     Decoder,
     Deltas,
@@ -34,6 +35,7 @@ from .upstream import (
     Health,
     HttpReply,
     HttpRequest,
+    NoFreeConnection,
     NotTaken,
     Parcel,
     Refused,

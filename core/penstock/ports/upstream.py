@@ -23,6 +23,10 @@ Headers: TypeAlias = list[tuple[str, str]]
 """Header fields in order; names in lower case."""
 
 
+FRAMING_HEADERS = frozenset({"content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "expect"})
+"""Fields that say where a message ends, or what its connection is for: a transport alone sends them."""
+
+
 class Choice(msgspec.Struct, frozen=True):
     """Whether the model may, must or must not call, and which function it must."""
 
@@ -115,6 +119,10 @@ class TransportError(Exception):
         self.was_connected = was_connected
         """Whether there was a connection, so that the request may be what has ended it."""
         self.cause = cause
+
+
+class NoFreeConnection(TransportError):
+    """All connections to the upstream were in use for as long as a request may wait. Nothing was sent."""
 
 
 Health: TypeAlias = Literal["well", "sick", "unknown"]

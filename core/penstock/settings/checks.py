@@ -8,9 +8,9 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterable
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
-from penstock.ports import Tls
+from penstock.ports import FRAMING_HEADERS, Tls
 from penstock.secrets import Secret
 
 from .structs import Settings, SettingsError
@@ -20,6 +20,10 @@ _HOST = re.compile(r"[^/:\s\[\]A-Z]+|[0-9a-f:.]+")
 """A name, or an address of either kind without brackets."""
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([^/:\s\[\]A-Z?#@,]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
 """A scheme, a host and perhaps a port. Browser extensions and desktop apps have schemes of their own."""
+_UNIX = "http+unix://"
+"""How the URL of an upstream behind a Unix socket begins."""
+_SOCKET_PATH_BYTES_MAX = 103
+"""What every system allows: 108 bytes on Linux and 104 on others, one of them for the end."""
 _ENDPOINTS = ("/chat/completions", "/completions", "/models", "/responses")
 
 
@@ -31,8 +35,10 @@ def checked_url(url: str, where: str) -> str:
     return url.rstrip("/")
 
 
-def check_proxy(proxy: Secret, where: str) -> None:
+def check_proxy(proxy: Secret, url: str, where: str) -> None:
     """A proxy is reached by HTTP. Its URL is not shown either."""
+    if url.startswith(_UNIX):
+        raise SettingsError(where, "the upstream's URL names a Unix socket, which no proxy can reach")
     problem = _url_problem(proxy.reveal(), _host_problem)
     if problem:
         raise SettingsError(where, problem)
@@ -56,17 +62,27 @@ def _url_problem(url: str, look_at: Callable[[SplitResult], str | None]) -> str 
         _ = parts.port
     except ValueError:
         return "not a URL: its host or port cannot be read"
-    if parts.scheme not in ("http", "https"):
-        return "a URL begins with http:// or https://"
     return look_at(parts)
 
 
 def _host_problem(parts: SplitResult) -> str | None:
+    if parts.scheme not in ("http", "https"):
+        return "a URL begins with http:// or https://"
     return None if parts.hostname else "the URL has no host"
 
 
+def _socket_problem(parts: SplitResult) -> str | None:
+    """The path of a Unix socket stands in the place of the host."""
+    path = unquote(parts.netloc)
+    if not path.startswith("/"):
+        return f"after {_UNIX} comes the socket's path, with %2F for each slash: {_UNIX}%2Frun%2Fllama.sock/v1"
+    if len(path.encode()) > _SOCKET_PATH_BYTES_MAX:
+        return f"the path of a Unix socket has at most {_SOCKET_PATH_BYTES_MAX} bytes"
+    return None
+
+
 def _parts_problem(parts: SplitResult) -> str | None:
-    if problem := _host_problem(parts):
+    if problem := (_socket_problem if parts.scheme == "http+unix" else _host_problem)(parts):
         return problem
     if "@" in parts.netloc:
         return "no user and password in the URL: name the variable with the key by --upstream-key-env or `key_env`"
@@ -83,6 +99,8 @@ def check_header_names(names: Iterable[str], where: str) -> None:
     for name in names:
         if not _TOKEN.fullmatch(name):
             raise SettingsError(where, f"{name!r} cannot be the name of a header")
+        if name.lower() in FRAMING_HEADERS:
+            raise SettingsError(where, f"{name} says where a request ends or how it is sent, and is not for settings")
 
 
 def check_host_names(hosts: Iterable[str], where: str) -> None:

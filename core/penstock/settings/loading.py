@@ -112,7 +112,7 @@ def _upstream(table: Table, where: str, env: Mapping[str, str]) -> UpstreamSetti
     check_header_names(upstream.headers, f"{where}.headers")
     check_tls(upstream.tls, upstream.url, f"{where}.tls")
     if upstream.proxy:
-        check_proxy(upstream.proxy, table["proxy"].where)
+        check_proxy(upstream.proxy, upstream.url, table["proxy"].where)
     if upstream.weight != 1 and upstream.priority is None:
         raise SettingsError(table["weight"].where, "upstreams share by weight within one `priority`: give that too")
     return msgspec.structs.replace(

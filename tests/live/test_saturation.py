@@ -1,0 +1,41 @@
+"""An upstream to which all connections are in use: whoever waits too long is told so, and the log says it once."""
+
+from __future__ import annotations
+
+from live.conftest import Start
+from requirements import shows
+from support.raw import Connection
+from support.server import PenstockServer
+from support.told import Told, post
+from support.upstream import ScriptedUpstream
+from support.waiting import until
+
+FULL = "upstream default: all 1 connections (limits.upstream_connections_max) are in use"
+FREE = "upstream default has free connections again"
+
+
+def refused(server: PenstockServer, stream: bool) -> Told:
+    return post(server.url, {"model": "text", "input": "Hello?", "stream": stream})
+
+
+@shows("upstream-saturation", "upstream-full")
+def test_no_free_connection_is_a_503_and_one_line(start: Start, upstream: ScriptedUpstream) -> None:
+    """A status, for streams too: none has begun by then. The upstream is well, and nothing is tried again."""
+    limits = {"UPSTREAM_CONNECTIONS_MAX": "1", "UPSTREAM_CONNECTION_WAIT_S": "0.3", "BREAKER_FAILURES": "1"}
+    server = start("--upstream", upstream.url, **{f"PENSTOCK_LIMITS_{name}": value for name, value in limits.items()})
+    with Connection(server.url) as first:
+        first.post({"model": "hang_midway", "input": "Hello?", "stream": True})
+        assert first.head()[0] == 200
+        for stream in (False, True):
+            told = refused(server, stream)
+            assert (told.status, told.headers["retry-after"]) == (503, "1")
+            assert told.error["message"] == "The upstream is busy: none of its connections was free within 0.3 s"
+            assert told.error["code"] == "server_error"
+        relayed = post(server.url, {"model": "m", "input": "Hello?"}, "/embeddings")
+        assert (relayed.status, relayed.headers["retry-after"]) == (503, "1")
+        assert [received.body["model"] for received in upstream.completions] == ["hang_midway"]
+    upstream.completion().wait_left(5)
+    assert post(server.url, {"model": "text", "input": "Hello?"}).response["status"] == "completed"
+    until(lambda: FREE in server.log, 5)
+    assert (server.log.count(FULL), server.log.count(FREE)) == (1, 1)
+    assert "left alone" not in server.log
