@@ -132,7 +132,7 @@ async def play(
     *,
     reads_events: bool = True,
 ) -> Played:
-    """The whole path from a request to its events, or only to its Response, with a remote upstream."""
+    """The whole path from a request to its events, with a remote upstream; or to a Response without them."""
     played = Played(asked)
     remote = RemoteUpstream(ChatCompletions(options or Options(), limits), transport, limits)
     run = make_run(plan(_Overheard(remote, played.deltas), **asked), limits)
@@ -153,17 +153,15 @@ async def play(
     return played
 
 
-def play_script(name: str, *, stream: bool = True, reads_events: bool = True) -> Played:
+def play_script(name: str, *, stream: bool = True) -> Played:
     script = SCRIPTS[name]
     options = Options(inline_think=script.inline_think)
     limits = IMPATIENT if name in HANGING else LIMITS
-    request, transport = request_of(name, stream=stream), transport_of(script, stream=stream)
-    return asyncio.run(play(request, transport, options, limits, reads_events=reads_events))
+    return asyncio.run(play(request_of(name, stream=stream), transport_of(script, stream=stream), options, limits))
 
 
-def play_capture(name: str, *, reads_events: bool = True) -> Played:
-    request = request_of(name, stream=name.endswith(".sse"))
-    return asyncio.run(play(request, Scripted(captures()[name]), reads_events=reads_events))
+def play_capture(name: str) -> Played:
+    return asyncio.run(play(request_of(name, stream=name.endswith(".sse")), Scripted(captures()[name])))
 
 
 class _Overheard:

@@ -143,27 +143,24 @@ class Run:
             yield view(self._taken())
 
     async def finish(self) -> Response:
-        """The Response at its end, for a reader who wants no event; of a client that has left, as it is then."""
+        """The Response at its end, of a run that has no stream; where the client has left, as it is then."""
         try:
             self._reducer.begin(self.plan.skeleton, in_events=False)
-            deltas = None
-            while deltas is None:
-                deltas = await self._accepted()
-            batches = aiter(deltas)
-            while True:
-                try:
-                    batch = await self._watch.wait(anext(batches))
-                except StopAsyncIteration:
-                    break
-                for delta in batch or ():
-                    self._reducer.receive(delta)
-                self._transcript.take_runs()
+            await self._watch.wait(self._receive_all())
             await self._keep(self._reducer.ending(self._estimate))
         except Exception as error:
             await self._end_by(error)
         finally:
             await self.aclose()
         return self.response
+
+    async def _receive_all(self) -> None:
+        """Receive all that the upstream says. What events there are, no reader wants."""
+        assert self._deltas is not None
+        async for batch in self._deltas:
+            for delta in batch:
+                self._reducer.receive(delta)
+            self._transcript.take_runs()
 
     def end_early(self) -> None:
         """The server has to stop: the response ends `incomplete` with what there is of it."""
