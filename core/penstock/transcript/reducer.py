@@ -129,11 +129,11 @@ class Reducer:
         usage = self._usage or estimate(self._transcript.snapshot())
         if self._report_usage:
             self._transcript.record(UsageReported(usage=usage))
-        response = replace(self._transcript.snapshot(), status=status, usage=usage, **self._facts)
+        fields = {"status": status, "usage": usage, **self._facts}
         if status == "incomplete":
             details = IncompleteDetails(reason=self._incomplete)
-            return Incomplete(response=replace(response, incomplete_details=details))
-        return Completed(response=replace(response, completed_at=self._now_s()))
+            return Incomplete(response=self._transcript.snapshot(incomplete_details=details, **fields))
+        return Completed(response=self._transcript.snapshot(completed_at=self._now_s(), **fields))
 
     def returned(self) -> dict[str, Returned]:
         """What the upstream wants back in later turns, by the id of the item that carries it; for the end of a turn."""
@@ -151,7 +151,7 @@ class Reducer:
 
     def _failed(self, error: ResponseError) -> Failed:
         self._close("incomplete")
-        response = replace(self._transcript.snapshot(), status="failed", usage=self._usage, error=error, **self._facts)
+        response = self._transcript.snapshot(status="failed", usage=self._usage, error=error, **self._facts)
         return Failed(response=response)
 
     def abandon(self) -> None:

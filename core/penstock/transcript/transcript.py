@@ -38,14 +38,14 @@ class _Node:
         self.children: dict[str, list[_Node]] = {}
         self.by_id: dict[str, _Node] = {}
 
-    def frozen(self) -> Any:
-        """The object as it is now, as a struct of its own."""
-        if not self.pieces and not self.children:
-            return self.value
-        grown: dict[str, Any] = {name: _joined(self.value, name, pieces) for name, pieces in self.pieces.items()}
+    def frozen(self, **fields: Any) -> Any:
+        """The object as it is now, with these fields, as a struct of its own."""
         for name, nodes in self.children.items():
-            grown[name] = [node.frozen() for node in nodes]
-        return _replaced(self.value, grown)
+            fields[name] = [node.frozen() for node in nodes]
+        if self.pieces:
+            grown = {name: _joined(self.value, name, pieces) for name, pieces in self.pieces.items()}
+            return _replaced(self.value, grown | fields)
+        return replace(self.value, **fields) if fields else self.value
 
     def settle(self, value: Any) -> None:
         """The value is final; what had grown is forgotten."""
@@ -255,9 +255,9 @@ class Transcript:
         fresh, self._fresh = self._fresh, []
         return fresh
 
-    def snapshot(self) -> Response:
-        """The Response as the events so far make it. Afterwards recorded events do not change it."""
-        response: Response = self._root.frozen()
+    def snapshot(self, **fields: Any) -> Response:
+        """The Response as the events so far make it, with these fields. Events that follow do not change it."""
+        response: Response = self._root.frozen(**fields)
         return response
 
     def item(self, output_index: int) -> Any:
