@@ -24,7 +24,7 @@ class CallReader:
         self._extras = extras
         self._by_index: dict[int | None, _Call] = {}
         self._by_id: dict[str, _Call] = {}
-        self._last = _Call(0)
+        self._last: _Call | None = None
         self._count = 0
 
     def read(self, pieces: list[wire.ReadToolCall], *, are_whole: bool = False) -> list[Delta]:
@@ -61,7 +61,7 @@ class CallReader:
         if call is not None:
             return call if call.goes_on_with(piece) else None
         has_no_mark = not (piece.call_id or piece.name) and (piece.index is None or None in self._by_index)
-        return self._last if has_no_mark and self._count else None
+        return self._last if has_no_mark else None
 
     def _begin(self, piece: _Piece) -> _Call:
         before = self._by_index.get(piece.index)

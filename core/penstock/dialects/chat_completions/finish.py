@@ -57,6 +57,8 @@ class FinishReasons:
 
         `native` is what a provider said to a gateway, which may have made "stop" of it.
         """
+        if native is None and self._meanings.get(reason or "") == "completed":
+            return Finish()
         said = [name for name in (reason, native) if name and self._is_end(name)]
         if not said:
             return None
