@@ -75,7 +75,7 @@ def columns_of(scenario: Scenario) -> list[Column]:
         return [
             Column("requests/s", lambda played: played.load.replies_per_s, 0, True),
             Column("CPU ms/request", lambda played: cpu_us_per_reply(played) / 1000, 3, True),
-            Column("p50 ms", latency[0], 1),
+            Column("p50 ms", latency[0], 2),
             Column("p99 ms", latency[1], 1),
             *tail,
         ]
@@ -84,7 +84,7 @@ def columns_of(scenario: Scenario) -> list[Column]:
         Column("CPU µs/upstream chunk", lambda played: cpu_us_per_reply(played) / scenario.deltas, 2, True),
         Column("CPU ms/stream", lambda played: cpu_us_per_reply(played) / 1000, 2),
         Column("first event p50 ms", _ms(lambda played: played.load.first_event, "p50_ms"), 1),
-        Column("first delta p50 ms", _ms(lambda played: played.load.first_delta, "p50_ms"), 1),
+        Column("first delta p50 ms", _ms(lambda played: played.load.first_delta, "p50_ms"), 2),
         Column("first delta p99 ms", _ms(lambda played: played.load.first_delta, "p99_ms"), 1),
         Column("whole p50 ms", latency[0], 1),
         Column("events/stream", lambda played: played.load.events_per_reply),

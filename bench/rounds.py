@@ -56,8 +56,8 @@ def measure(scenario: Scenario, servers: Sequence[Server], effort: Effort, say: 
     """Return one outcome per server, the rounds interleaved; every process is ended on return."""
     outcomes = [Outcome(server) for server in servers]
     with contextlib.ExitStack() as stack:
-        upstream = _start_upstream(stack)
-        children = [_start(stack, outcome, upstream) for outcome in outcomes]
+        upstream = start_upstream(stack)
+        children = [_start_or_fault(stack, outcome, upstream) for outcome in outcomes]
         pairs = [(outcome, child) for outcome, child in zip(outcomes, children, strict=True) if child]
         for number in range(effort.rounds + 1):
             say(f"{scenario.name}: {f'round {number} of {effort.rounds}' if number else 'warm-up'}")
@@ -69,18 +69,24 @@ def measure(scenario: Scenario, servers: Sequence[Server], effort: Effort, say: 
     return outcomes
 
 
-def _start_upstream(stack: contextlib.ExitStack) -> Child:
+def start_upstream(stack: contextlib.ExitStack) -> Child:
+    """Start the fake upstream; it ends with `stack`."""
     port = free_port()
     command = (sys.executable, "-m", "bench.upstream", "--port", str(port))
     return stack.enter_context(running(command, port, cores()[1]))
 
 
-def _start(stack: contextlib.ExitStack, outcome: Outcome, upstream: Child) -> Child | None:
+def start(stack: contextlib.ExitStack, server: Server, upstream: Child) -> Child:
+    """Start a server in front of the upstream; it ends with `stack`. Raises `StartError`."""
     port = free_port()
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-    command = outcome.server.argv(port, upstream.port, folder)
+    command = server.argv(port, upstream.port, folder)
+    return stack.enter_context(running(command, port, cores()[0], server.variables))
+
+
+def _start_or_fault(stack: contextlib.ExitStack, outcome: Outcome, upstream: Child) -> Child | None:
     try:
-        return stack.enter_context(running(command, port, cores()[0], outcome.server.variables))
+        return start(stack, outcome.server, upstream)
     except StartError as error:
         outcome.fault = str(error)
         return None
@@ -91,7 +97,8 @@ def _play(
 ) -> None:
     seconds = min(WARM_UP_S, effort.seconds) if warm_up else effort.seconds
     server_s, upstream_s = child.cpu_s(), upstream.cpu_s()
-    result = _load(outcome.server, child.port, scenario, seconds, scenario.connections or effort.connections)
+    command = load_command(outcome.server, child.port, scenario, seconds, scenario.connections or effort.connections)
+    result = _load(command, seconds)
     played = Round(result, child.cpu_s() - server_s, upstream.cpu_s() - upstream_s)
     if result.failures or not result.replies:
         total = result.replies + result.failures
@@ -100,12 +107,17 @@ def _play(
         outcome.rounds.append(played)
 
 
-def _load(server: Server, port: int, scenario: Scenario, seconds: float, connections: int) -> LoadResult:
-    command = [sys.executable, "-m", "bench.load", f"http://127.0.0.1:{port}{server.path}"]
+def load_command(server: Server, port: int, scenario: Scenario, seconds: float, connections: int) -> list[str]:
+    """Return the command of a load client; it prints a `LoadResult`."""
+    command = [sys.executable, "-m", server.client, f"http://127.0.0.1:{port}{server.path}"]
     command += ["--body", scenario.body(server.model).decode(), "--seconds", str(seconds)]
     command += ["--connections", str(connections)]
     if server.text_known:
         command += ["--text-chars", str(scenario.text_chars)]
+    return command
+
+
+def _load(command: Sequence[str], seconds: float) -> LoadResult:
     finished = subprocess.run(
         command,
         cwd=ROOT,

@@ -1,10 +1,13 @@
 """The table of the scenarios: what is asked, and of which servers. Adding one is one line."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import orjson
 
+from bench.agent import Json, agent_turn
 from bench.bodies import WORD_CHARS
+
+SHORT: Json = {"input": "Count."}
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,8 @@ class Scenario:
     servers: tuple[str, ...]
     deltas: int = 200
     store: bool = False
+    ask: Json = field(default_factory=lambda: SHORT)
+    """The request, but for its model, `store` and `stream`."""
     connections: int | None = None
     """How many there are, whatever the command line says."""
 
@@ -28,7 +33,7 @@ class Scenario:
 
     def body(self, model: str | None) -> bytes:
         """Return the request; `model` is the server's own, where it has one."""
-        request = {"model": model or self.model, "input": "Count.", "store": self.store}
+        request = self.ask | {"model": model or self.model, "store": self.store}
         return orjson.dumps(request | {"stream": True} if self.stream else request)
 
     @property
@@ -52,6 +57,48 @@ SCENARIOS = (
         False,
         ("penstock", "penstock-sqlite", "penstock-memory"),
         store=True,
+    ),
+    Scenario(
+        "agent",
+        "a coding agent's turn, a body of 81 kB, answered as JSON",
+        "json-200",
+        False,
+        ("bare", "penstock", "penstock-relay"),
+        ask=agent_turn(),
+    ),
+    Scenario(
+        "agent-stored",
+        "the same turn, stored",
+        "json-200",
+        False,
+        ("penstock", "penstock-sqlite"),
+        store=True,
+        ask=agent_turn(),
+    ),
+    Scenario(
+        "one-json",
+        "one client and one request at a time, JSON: the latency that a server adds to its upstream's",
+        "json-200",
+        False,
+        ("upstream-itself", "tcp-relay", "penstock"),
+        connections=1,
+    ),
+    Scenario(
+        "one-stream",
+        "one client and one stream of 20 deltas at a time: how much later its first token comes",
+        "stream-20",
+        True,
+        ("upstream-itself", "tcp-relay", "penstock"),
+        deltas=20,
+        connections=1,
+    ),
+    Scenario(
+        "turns",
+        "turns of 200 deltas, ten per write, by SSE and by WebSocket (one message per event)",
+        "stream-200x10",
+        True,
+        ("penstock", "penstock-websocket"),
+        connections=16,
     ),
     Scenario(
         "stream",

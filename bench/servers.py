@@ -12,7 +12,8 @@ from os import pathsep
 from pathlib import Path
 
 LOAD = "bench.load"
-"""The module of the client that most servers are loaded with."""
+WEBSOCKET_LOAD = "bench.websocket"
+"""The modules of the clients that servers are loaded with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class Server:
 
 PENSTOCK = str(Path(sys.executable).parent / "penstock")
 BARE = (sys.executable, "-m", "bench.bare", "--port", "{port}")
+UPSTREAM_ITSELF = (sys.executable, "-m", "bench.upstream", "--port", "{port}")
 TCP_RELAY = (sys.executable, "-m", "bench.relay", "--port", "{port}", "--upstream", "{upstream}")
 SERVE = (PENSTOCK, "serve", "--port", "{port}", "--log-level", "warning")
 
@@ -67,7 +69,9 @@ SERVERS = (
     Server("bare", BARE),
     Server("bare-each", (*BARE, "--sends", "each")),
     Server("tcp-relay", TCP_RELAY),
+    Server("upstream-itself", UPSTREAM_ITSELF),
     Server("penstock", (*UPSTREAM, *NO_STORE)),
+    Server("penstock-websocket", (*UPSTREAM, *NO_STORE), client=WEBSOCKET_LOAD),
     Server("penstock-sqlite", (*UPSTREAM, *SQLITE)),
     Server("penstock-memory", (*UPSTREAM, "--store", "memory://")),
     Server("penstock-relay", (*SERVE, *CONFIG, *NO_STORE), config=RELAYING),

@@ -21,7 +21,7 @@ def fault_of(status: int, body: bytes, stream: bool, text_chars: int | None) -> 
         final = _last_response(body) if stream else orjson.loads(body)
     except ValueError as error:
         return f"unreadable: {error}"
-    return _response_fault(final, text_chars)
+    return response_fault(final, text_chars)
 
 
 def _last_response(body: bytes) -> Any:
@@ -33,7 +33,8 @@ def _last_response(body: bytes) -> Any:
     return orjson.loads(body[start : body.index(b"\n", start)])["response"]
 
 
-def _response_fault(final: Any, text_chars: int | None) -> str | None:
+def response_fault(final: Any, text_chars: int | None) -> str | None:
+    """Return why a Response is bad, or None."""
     if not isinstance(final, dict) or final.get("status") != "completed":
         return "the Response is not completed"
     parts = [part for item in final.get("output", ()) for part in item.get("content") or ()]

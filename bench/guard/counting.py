@@ -56,6 +56,6 @@ if __name__ == "__main__":
     from penstock_adapters.cli import main
 
     sys.modules["uvloop"] = None  # type: ignore[assignment]  # uvicorn takes asyncio's loop then
-    uvicorn.Server.main_loop = tick_slowly  # type: ignore[method-assign]
+    uvicorn.Server.main_loop = tick_slowly  # type: ignore[method-assign, assignment]
     count_callbacks(Count(Path(sys.argv[1])))
     sys.exit(main(sys.argv[2:]))
