@@ -249,6 +249,11 @@ REQUIREMENTS = (
         "measurements of our own, November 2026",
     ),
     Requirement(
+        "soaked",
+        "Clients that leave at random leave nothing: memory, tasks, timers and file descriptors are as they were.",
+        "measurements of our own, November 2026",
+    ),
+    Requirement(
         "freed-at-once",
         "Whichever way a request ends, what it held is free at once, without a garbage collection.",
         "attacks of our own, November 2026",
