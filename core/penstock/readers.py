@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Any, get_args
 
 from penstock.engine import Follower, Run
@@ -18,7 +19,7 @@ from penstock.obfuscation import padding
 from penstock.ports import Headers
 from penstock.sse import DONE, HEARTBEAT, encode_events
 from penstock.telemetry import current
-from penstock.text_runs import Recorded, one_by_one
+from penstock.text_runs import Recorded, TextRun, one_by_one
 from penstock.wire import Event, Response, StreamEvent
 
 _log = logging.getLogger("penstock.readers")
@@ -125,16 +126,14 @@ async def read_messages(run: Run, told: Headers, stream_id: str | None) -> Async
 
     Each names its stream, if that has a name. What an HTTP reply tells in `headers` the first one tells.
     """
-    lane = b',"stream_id":%b}' % encode(stream_id) if stream_id else b"}"
-    tail = b',"headers":%b%b' % (encode(dict(told)), lane) if told else lane
-    async with aclosing(run.events()) as batches:
-        async for events in batches:
-            if run.plan.obfuscate:
-                _obfuscate(events)
-            messages = []
-            for event in events:
-                messages.append(encode(event)[:-1] + tail)
-                tail = lane
+    tail = b',"stream_id":%b}' % encode(stream_id) if stream_id else b"}"
+    more = b',"headers":%b' % encode(dict(told)) if told else b""
+    view = partial(_padded_messages if run.plan.obfuscate else _messages, tail)
+    async with aclosing(run.batches(view)) as batches:
+        async for messages in batches:
+            if more:
+                messages[0] = messages[0].removesuffix(tail) + more + tail
+                more = b""
             yield messages
 
 
@@ -161,6 +160,24 @@ def _padded_buffer(batch: list[Recorded]) -> bytes | bytearray:
     events = one_by_one(batch)
     _obfuscate(events)
     return _buffer(events)
+
+
+def _messages(tail: bytes, batch: Sequence[Recorded]) -> list[bytes]:
+    """The events of a batch as JSON, each with this end, which has no per cent sign in it."""
+    messages: list[bytes] = []
+    for recorded in batch:
+        if isinstance(recorded, TextRun):
+            messages += recorded.write(recorded.text.form[:-1] + tail)
+        else:
+            messages.append(encode(recorded)[:-1] + tail)
+    return messages
+
+
+def _padded_messages(tail: bytes, batch: list[Recorded]) -> list[bytes]:
+    """The same, each delta padded."""
+    events = one_by_one(batch)
+    _obfuscate(events)
+    return _messages(tail, events)
 
 
 def _obfuscate(events: list[Event]) -> None:

@@ -139,8 +139,16 @@ class SseReader:
             if block.startswith(b"data: ") and block.find(b"\n") < 0:
                 events.append(block[6:])
             elif block:
-                events += self._take([*block.split(b"\n"), b""])
+                events += self._take_lines(block)
         return events
+
+    def _take_lines(self, block: bytes) -> list[bytes]:
+        """An event of several lines: most have a name, which nobody needs unless it is that of an error."""
+        start = block.find(b"\n") + 1
+        is_named = block.startswith(b"event: ") and not block.startswith(b"event: error")
+        if is_named and block.startswith(b"data: ", start) and block.find(b"\n", start) < 0:
+            return [block[start + 6 :]]
+        return self._take([*block.split(b"\n"), b""])
 
     def _take(self, lines: list[bytes]) -> list[bytes]:
         events: list[bytes] = []

@@ -352,6 +352,11 @@ REQUIREMENTS = (
         _ATTACKS,
     ),
     Requirement(
+        "relayed-runs",
+        "The pieces of one relayed text that one read brings are one run; what is unknown in one of them stays.",
+        _ATTACKS,
+    ),
+    Requirement(
         "relayed-whole",
         "A client that reads no stream has the upstream send none: its Response is what the stream would have made.",
         _ATTACKS,

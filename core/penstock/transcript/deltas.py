@@ -115,6 +115,17 @@ class Relayed(msgspec.Struct):
     event: Event
 
 
+class RelayedRun(msgspec.Struct):
+    """Pieces of one text that such an upstream sent in a row."""
+
+    event: Event
+    """What stands for their events, which differ in nothing but their number and their delta.
+
+    It is the same object as long as the text is the same one.
+    """
+    texts: list[str]
+
+
 class Facts(msgspec.Struct):
     """What such an upstream tells of the response as a whole: values of fields of the Response."""
 
@@ -137,5 +148,6 @@ Delta: TypeAlias = (
     | Finish
     | Fault
     | Relayed
+    | RelayedRun
     | Facts
 )

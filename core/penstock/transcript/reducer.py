@@ -271,6 +271,10 @@ class Reducer:
             self._spend(_size(event.logprobs))
         self._relay.tell(event)
 
+    def _relayed_run(self, delta: deltas.RelayedRun) -> None:
+        for texts in self._affordable(delta.texts):
+            self._relay.grow(delta.event, texts)
+
     def _learn(self, delta: deltas.Facts) -> None:
         self._facts |= delta.fields
 
@@ -360,6 +364,7 @@ _RECEIVE: dict[type[Any], Callable[[Reducer, Any], None]] = {
     deltas.Finish: Reducer._finish,
     deltas.Fault: Reducer._break,
     deltas.Relayed: Reducer._relayed,
+    deltas.RelayedRun: Reducer._relayed_run,
     deltas.Facts: Reducer._learn,
 }
 """What each delta does. A table of bound methods in the reducer would be a cycle, which outlives its request."""

@@ -10,7 +10,7 @@ from penstock.errors import ApiError, upstream_failed
 from penstock.wire import Event, OutputItemDone
 
 from .closing import settle_item
-from .transcript import IllegalEvent, Transcript
+from .transcript import IllegalEvent, OpenText, Transcript
 
 
 class Relay:
@@ -18,6 +18,8 @@ class Relay:
 
     def __init__(self, transcript: Transcript) -> None:
         self._transcript = transcript
+        self._text: OpenText | None = None
+        """The text that grew last."""
 
     def tell(self, event: Event) -> None:
         """Record the event. Raises `ApiError` where it cannot stand here."""
@@ -25,6 +27,15 @@ class Relay:
             if isinstance(event, OutputItemDone):
                 settle_item(self._transcript, event.output_index, event.item)
             self._transcript.record(event)
+        except IllegalEvent as error:
+            raise _out_of_order(error) from None
+
+    def grow(self, event: Event, texts: list[str]) -> None:
+        """Record an event like this one for each of the texts. Raises `ApiError` where they cannot stand here."""
+        try:
+            if self._text is None or self._text.event is not event:
+                self._text = self._transcript.open_text(event)
+            self._transcript.record_run(self._text, texts)
         except IllegalEvent as error:
             raise _out_of_order(error) from None
 

@@ -22,6 +22,7 @@ from penstock.wire import OutputItem, StreamEvent
 
 from .ending import deltas_of, read_ending
 from .hidden import Hidden
+from .pieces import PieceReader
 from .whole import events_of
 
 
@@ -83,6 +84,7 @@ class ResponsesDecoder:
         self._hidden = hidden
         self._event_bytes_max = event_bytes_max
         self._sse = SseReader(event_bytes_max=event_bytes_max)
+        self._pieces = PieceReader()
         self._body: bytearray | None = None
         self._begun = False
 
@@ -117,7 +119,9 @@ class ResponsesDecoder:
     def _events(self, read: list[bytes]) -> list[Delta]:
         deltas: list[Delta] = []
         for data in read:
-            if not self.is_done and data.strip() != b"[DONE]":
+            if self.is_done:
+                break
+            if not self._pieces.read(data, deltas) and data.strip() != b"[DONE]":
                 deltas += _read(self._event, data, "event of a response")
         return deltas
 
