@@ -83,6 +83,8 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
 
     chain_responses_max: Count = 10_000
     """The responses of a chain by `previous_response_id`."""
+    chain_cache_bytes_max: Bytes = 8 * 2**20
+    """The turns of chains that one process holds in memory, so that they are not read again for the next turn."""
     context_items_max: Count = 20_000
     """The items that a model is shown, those of the chain or conversation included."""
     context_bytes_max: Bytes = 64 * 2**20

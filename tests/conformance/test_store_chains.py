@@ -10,6 +10,7 @@ import pytest
 
 from conformance.kit import EXPIRED, LATER, ME, OTHER, conversation, fresh, ids, item, items, response, running
 from penstock.ports import ChainTooLong, Store, StoredItem, StoredResponse, TooManyBytes
+from requirements import shows
 
 Stores = tuple[Store, Store]
 
@@ -55,6 +56,17 @@ async def test_more_than_ten_items_keep_their_order(store: Store) -> None:
     known = response(input=items(120), output=items(120))
     await store.save(known)
     assert told(await store.chain(ME, known.id, responses_max=1)) == told([known])
+
+
+@shows("turns-read-once")
+async def test_turns_that_are_known_are_in_the_chain_with_their_items_or_without(store: Store) -> None:
+    rows = await save_chain(store, 4)
+    known = {rows[0].id, rows[2].id, "resp_of_another_chain"}
+    chain = await store.chain(ME, rows[-1].id, responses_max=4, known=known)
+    assert told(chain[1::2]) == told(rows[1::2])
+    for link_, row in zip(chain, rows, strict=True):
+        assert (link_.id, link_.status, link_.previous_response_id) == (row.id, row.status, row.previous_response_id)
+        assert (link_.input, link_.output) in ([(row.input, row.output)] + [([], [])] * (row.id in known))
 
 
 async def test_branches(store: Store) -> None:

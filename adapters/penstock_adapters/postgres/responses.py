@@ -6,7 +6,7 @@ conversation's end, since either may be deleted before the other.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Container
 
 from penstock.ports import ChainTooLong, StoredResponse
 
@@ -174,7 +174,13 @@ class Responses(Part):
         return self._tell(response_id, await self._database.change(DELETE, owner, response_id))
 
     async def chain(
-        self, owner: str, response_id: str, *, responses_max: int, bytes_max: int | None = None
+        self,
+        owner: str,
+        response_id: str,
+        *,
+        responses_max: int,
+        bytes_max: int | None = None,
+        known: Container[str] = (),
     ) -> list[StoredResponse]:
         """The response and all before it, oldest first, in one round trip."""
         rows = await self._database.read(CHAIN, owner, response_id, responses_max, bytes_max)

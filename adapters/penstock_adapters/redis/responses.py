@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Container, Sequence
 
 from penstock.ports import ChainTooLong, StoredResponse
 
@@ -54,7 +54,13 @@ class Responses:
         return bool(await self._link.run("delete_response", response_id, owner))
 
     async def chain(
-        self, owner: str, response_id: str, *, responses_max: int, bytes_max: int | None = None
+        self,
+        owner: str,
+        response_id: str,
+        *,
+        responses_max: int,
+        bytes_max: int | None = None,
+        known: Container[str] = (),
     ) -> list[StoredResponse]:
         """See `ResponseStore`. A chain of many megabytes takes a round trip for every four of them."""
         links: list[StoredResponse] = []

@@ -91,6 +91,7 @@ class Responses:
         store = self._store()
         if not await store.delete_response(call.owner, call.ids[0]):
             raise _unknown(call.ids[0])
+        self._engine.turns.forget(call.ids[0])
         if self._engine.background is not None:
             await self._engine.background.stop(call.ids[0])
         return json_reply(_encode(Deleted(id=call.ids[0], object="response")))

@@ -39,6 +39,7 @@ from .run import Run
 from .sealing import Seal, is_sealed
 from .store_check import StoreCheck
 from .store_clock import StoreClock
+from .turns import Turns
 from .warm_up import silent
 
 _NO_READERS = Recorder()
@@ -82,6 +83,7 @@ class Engine:
         self.recorder = recorder
         self.limits = limits
         self.recents = Recents(limits)
+        self.turns = Turns(limits.chain_cache_bytes_max)
         self.store = store
         self._store_clock = None if store is None else StoreClock(store)
         self.background = (
@@ -282,7 +284,9 @@ class Engine:
         record = current()
         record.model = request.model or ""
         recall = recent.recall if recent else None
-        context = await resolve(request, self.store, owner, self.limits, recall=recall, request_bytes=decoded.size)
+        context = await resolve(
+            request, self.store, owner, self.limits, recall=recall, request_bytes=decoded.size, turns=self.turns
+        )
         context.leading = decoded.leading
         context.compacts |= compacts
         plan = make_plan(

@@ -11,7 +11,8 @@ from penstock.lossless import Decoder, encode
 from penstock.wire import InputItem
 
 from .keep import Ending
-from .resolve import Context, Recalled
+from .resolve import Context
+from .turns import Recalled
 
 _decode_item = Decoder[InputItem](InputItem).decode
 

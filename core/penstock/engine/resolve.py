@@ -6,30 +6,20 @@ It is the only step that reads the store. Instructions are never inherited, and 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
 from penstock.errors import ApiError, invalid, not_found
 from penstock.ids import may_be_id
 from penstock.limits import Limits
-from penstock.lossless import Decoder
 from penstock.ports import ENDED, ChainTooLong, Store, StoredItem, TooManyBytes
 from penstock.wire import CompactionItem, CompactionTrigger, CreateResponse, InputItem, ItemReference, Message
 
-from .offload import offload
 from .references import dereferenced
+from .turns import ITEM_BYTES, Recalled, Turns, recalled
 
 _LIMITS = Limits()
-_ITEM_BYTES = 500
-_decode_item = Decoder[InputItem](InputItem).decode
-
-
-class Recalled(NamedTuple):
-    """Items, and how many bytes of JSON they are."""
-
-    items: list[InputItem]
-    size: int
 
 
 Recall: TypeAlias = Callable[[str], Recalled | None]
@@ -64,10 +54,11 @@ async def resolve(
     limits: Limits = _LIMITS,
     recall: Recall | None = None,
     request_bytes: int = 0,
+    turns: Turns | None = None,
 ) -> Context:
     """The context of a request. Raises `ApiError` for what cannot be resolved, which without a store is much.
 
-    `recall` is asked before the store is.
+    `recall` is asked before the store is, and `turns` hold what was read of chains before.
     """
     _check_background(request)
     own, compacts = _without_trigger(_own_items(request))
@@ -76,7 +67,7 @@ async def resolve(
         _refuse_memory(request, own, may_recall=recall is not None)
     room = limits.context_bytes_max - request_bytes
     try:
-        past = recalled if recalled is not None else await _earlier(request, store, owner, limits, room)
+        past = recalled if recalled is not None else await _earlier(request, store, owner, limits, room, turns)
         _check_room(room := room - past.size)
         recovered_max = limits.recovered_items_max if request.store is not False else 0
         own = await dereferenced(own, past.items, store, owner, recovered_max=recovered_max, bytes_max=room)
@@ -88,7 +79,7 @@ async def resolve(
         raise invalid(f"The context has more than {limits.context_items_max} items.", "input", "context_too_long")
     if recalled and request.store is not False:  # what is stored must not stand on what is not
         earlier, own = [], [*earlier, *own]
-    size = request_bytes + past.size + _ITEM_BYTES * (len(earlier) + len(own))
+    size = request_bytes + past.size + ITEM_BYTES * (len(earlier) + len(own))
     return Context(earlier, own, conversation_of(request), compacts, size)
 
 
@@ -113,25 +104,16 @@ def _largest(request: CreateResponse) -> str:
 
 
 async def _earlier(
-    request: CreateResponse, store: Store | None, owner: str, limits: Limits, bytes_max: int
+    request: CreateResponse, store: Store | None, owner: str, limits: Limits, bytes_max: int, turns: Turns | None
 ) -> Recalled:
     """What the store has of the past of a request. Raises `TooManyBytes`."""
     _check_room(bytes_max)
     conversation_id = conversation_of(request)
     if request.previous_response_id is not None:
-        return await _read(await _chain(request.previous_response_id, store, owner, limits, bytes_max))
+        return await _chain(request.previous_response_id, store, owner, limits, bytes_max, turns or Turns(0))
     if conversation_id is not None and store is not None:
-        return await _read(await _conversation(conversation_id, store, owner, bytes_max))
+        return await recalled(await _conversation(conversation_id, store, owner, bytes_max))
     return Recalled([], 0)
-
-
-async def _read(items: list[StoredItem]) -> Recalled:
-    size = sum(len(item.body) for item in items)
-    return Recalled(await offload(size + _ITEM_BYTES * len(items), _decoded, items), size)
-
-
-def _decoded(items: list[StoredItem]) -> list[InputItem]:
-    return [_decode_item(item.body) for item in items]
 
 
 def _check_background(request: CreateResponse) -> None:
@@ -182,20 +164,24 @@ def conversation_of(request: CreateResponse) -> str | None:
     return conversation_id
 
 
-async def _chain(response_id: str, store: Store | None, owner: str, limits: Limits, bytes_max: int) -> list[StoredItem]:
+async def _chain(
+    response_id: str, store: Store | None, owner: str, limits: Limits, bytes_max: int, turns: Turns
+) -> Recalled:
     """The items of every turn up to that response."""
     if store is None or not may_be_id(response_id):
         raise _no_previous(f"Previous response with id '{response_id[:64]}' not found.")
+    known = turns.known()
+    most = limits.chain_responses_max
     try:
-        turns = await store.chain(owner, response_id, responses_max=limits.chain_responses_max, bytes_max=bytes_max)
+        chain = await store.chain(owner, response_id, responses_max=most, bytes_max=bytes_max, known=known)
     except ChainTooLong:
-        message = f"The chain of 'previous_response_id' has more than {limits.chain_responses_max} responses."
+        message = f"The chain of 'previous_response_id' has more than {most} responses."
         raise invalid(message, "previous_response_id", "context_too_long") from None
-    if not turns:
+    if not chain:
         raise _no_previous(f"Previous response with id '{response_id}' not found.")
-    if turns[-1].status not in ENDED:
+    if chain[-1].status not in ENDED:
         raise _no_previous(f"Previous response with id '{response_id}' has not ended yet.")
-    return [item for turn in turns for item in (*turn.input, *turn.output)]
+    return await turns.read(chain, known, bytes_max)
 
 
 def _no_previous(message: str) -> ApiError:

@@ -30,7 +30,7 @@ def shown(context: Context, seal: Seal | None, *, relays: bool = False) -> list[
     such as those of another provider, stay shut: the model answers without them. An upstream that `relays` has its own
     seal: it gets what does not open as it is.
     """
-    if not any(type(item) in _SEALED for item in context.items):
+    if _SEALED.isdisjoint(map(type, context.items)):
         return context.items
     items = [*context.earlier, *context.own]
     for index in reversed(range(len(items))):

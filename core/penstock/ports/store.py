@@ -15,7 +15,7 @@ The promises, which one suite of tests holds every store to:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Container, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -120,13 +120,20 @@ class ResponseStore(Protocol):
         """Remove a response, its items, its events and its lease; a conversation's items stay. False where none was."""
 
     async def chain(
-        self, owner: str, response_id: str, *, responses_max: int, bytes_max: int | None = None
+        self,
+        owner: str,
+        response_id: str,
+        *,
+        responses_max: int,
+        bytes_max: int | None = None,
+        known: Container[str] = (),
     ) -> list[StoredResponse]:
         """The response and all before it, oldest first, in at most three round trips; empty where it is not there.
 
-        Only `id`, `status`, `previous_response_id`, `conversation_id`, `input` and `output` need be filled. Raises
-        `ChainTooLong`, and `TooManyBytes` for the bodies of all items together. A link of the chain that is gone
-        (deleted, expired) ends it there: what is left is the chain.
+        Only `id`, `status`, `previous_response_id`, `conversation_id`, `input` and `output` need be filled, and the
+        last two only of those that are not `known`, which may be asked from any thread. Raises `ChainTooLong`, and
+        `TooManyBytes` for the bodies of all items that are read. A link of the chain that is gone (deleted, expired)
+        ends it there: what is left is the chain.
         """
 
     async def find_items(

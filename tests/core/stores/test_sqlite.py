@@ -13,8 +13,10 @@ import pytest
 
 from conformance.kit import LATER, ME, NOW, batch, claimed, conversation, ended, ids, items, response, running
 from core.stores.kit import Open, beside
-from penstock.ports import EventBatch
+from penstock.ids import new_id
+from penstock.ports import EventBatch, StoredItem, StoredResponse
 from penstock.stores.sqlite import SqliteStore, readers
+from requirements import shows
 
 
 @pytest.fixture
@@ -193,3 +195,35 @@ def test_a_turn_costs_what_it_adds(at: Open) -> None:
         at.do(at.store.unlock_conversation(talk.id, writer=turn.id))
         changes.append(after - before)
     assert set(changes) == {5}
+
+
+@shows("few-bytes-written")
+def test_a_turn_of_many_items_writes_few_times_their_bytes(at: Open) -> None:
+    """Each page that it changes stands in the log once, and once more in the file when the log is copied into it."""
+    for _ in range(30):
+        at.do(at.store.save(large_turn()))
+    at.inside("PRAGMA wal_autocheckpoint = 0")
+    at.inside("PRAGMA wal_checkpoint(TRUNCATE)")
+    turn = large_turn()
+    at.do(at.store.save(turn))
+    log = at.path.with_name(f"{at.path.name}-wal").stat().st_size
+    assert 2 * log <= 4 * sum(len(each.body) for each in turn.input)
+
+
+def large_turn() -> StoredResponse:
+    """A turn of 1,000 items of an agent, 400 bytes each, under ids as the server gives them."""
+    fields = b'"type":"function_call_output","status":"completed","output":'
+    bodies = [(new_id(prefix), fields) for _ in range(500) for prefix in ("fc_", "fco_")]
+    given = [StoredItem(each, b'{"id":"%b",%b"%b"}' % (each.encode(), text, b"x" * 276)) for each, text in bodies]
+    return response(id=new_id("resp_"), input=given)
+
+
+@shows("turns-read-once")
+def test_the_items_of_known_turns_are_not_read(at: Open) -> None:
+    first = response()
+    second = response(previous_response_id=first.id)
+    for each in (first, second):
+        at.do(at.store.save(each))
+    known, read = at.do(at.store.chain(ME, second.id, responses_max=2, bytes_max=200, known={first.id}))
+    assert (known.input, known.output) == ([], [])
+    assert (read.input, read.output) == (second.input, second.output)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Container, Sequence
 from contextlib import suppress
 from typing import Literal
 
@@ -78,7 +78,13 @@ class MemoryStore:
         return entry is not None
 
     async def chain(
-        self, owner: str, response_id: str, *, responses_max: int, bytes_max: int | None = None
+        self,
+        owner: str,
+        response_id: str,
+        *,
+        responses_max: int,
+        bytes_max: int | None = None,
+        known: Container[str] = (),
     ) -> list[StoredResponse]:
         """The response and all before it, oldest first."""
         links: list[StoredResponse] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Container, Sequence
 from itertools import chain as chained
 from operator import attrgetter
 from typing import Any
@@ -101,9 +101,15 @@ def delete(db: sqlite3.Connection, owner: str, response_id: str, now: int) -> bo
 
 
 def chain(
-    db: sqlite3.Connection, owner: str, response_id: str, responses_max: int, bytes_max: int | None, now: int
+    db: sqlite3.Connection,
+    owner: str,
+    response_id: str,
+    responses_max: int,
+    bytes_max: int | None,
+    known: Container[str],
+    now: int,
 ) -> list[StoredResponse]:
-    """The response and all before it, oldest first."""
+    """The response and all before it, oldest first; those that are known without their items."""
     fields = {"id": response_id, "owner": owner, "responses_max": responses_max, "now": now}
     rows = db.execute(_CHAIN, fields).fetchall()
     if len(rows) > responses_max:
@@ -120,7 +126,8 @@ def chain(
         )
         for _, id_, status, previous_response_id, conversation_id in rows
     ]
-    return _with_items(db, [row[0] for row in rows], links, bytes_max)
+    _fill(db, {row[0]: link for row, link in zip(rows, links, strict=True) if link.id not in known}, bytes_max)
+    return links
 
 
 def load(db: sqlite3.Connection, condition: str, fields: dict[str, Any]) -> list[StoredResponse]:
@@ -129,7 +136,8 @@ def load(db: sqlite3.Connection, condition: str, fields: dict[str, Any]) -> list
     found = [StoredResponse(**dict(zip(_NAMES, row[1:], strict=True))) for row in rows]
     for response in found:
         response.background = bool(response.background)
-    return _with_items(db, [row[0] for row in rows], found, None)
+    _fill(db, {row[0]: response for row, response in zip(rows, found, strict=True)}, None)
+    return found
 
 
 def find_items(
@@ -161,12 +169,8 @@ def _add_items(db: sqlite3.Connection, number: int, given: Sequence[StoredItem],
         db.execute(sql, list(chained(*some)))
 
 
-def _with_items(
-    db: sqlite3.Connection, numbers: list[int], responses: list[StoredResponse], bytes_max: int | None
-) -> list[StoredResponse]:
-    """The responses of these numbers, with their items."""
-    by_number = dict(zip(numbers, responses, strict=True))
-    for number, is_output, id_, body in within(bytes_max, db.execute(_ITEMS, (json.dumps(numbers),))):
-        response = by_number[number]
-        (response.output if is_output else response.input).append(StoredItem(id_, body))
-    return responses
+def _fill(db: sqlite3.Connection, responses: dict[int, StoredResponse], bytes_max: int | None) -> None:
+    """Give the responses of these numbers their items."""
+    sides = {number: (response.input, response.output) for number, response in responses.items()}
+    for number, is_output, id_, body in within(bytes_max, db.execute(_ITEMS, (json.dumps(list(sides)),))):
+        sides[number][is_output].append(StoredItem(id_, body))

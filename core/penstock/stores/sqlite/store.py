@@ -10,7 +10,7 @@ What was deleted, or has expired and was swept, is in no byte of the file or of 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Container, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -61,11 +61,17 @@ class SqliteStore:
         )
 
     async def chain(
-        self, owner: str, response_id: str, *, responses_max: int, bytes_max: int | None = None
+        self,
+        owner: str,
+        response_id: str,
+        *,
+        responses_max: int,
+        bytes_max: int | None = None,
+        known: Container[str] = (),
     ) -> list[StoredResponse]:
         """The response and all before it, oldest first."""
         return await self._readers.run(
-            lambda db: responses.chain(db, owner, response_id, responses_max, bytes_max, now_s())
+            lambda db: responses.chain(db, owner, response_id, responses_max, bytes_max, known, now_s())
         )
 
     async def find_items(
