@@ -36,7 +36,7 @@ ANSWER = b'{"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]
 class Answers:
     """A connection that answers whatever is asked, and remembers nothing."""
 
-    async def ask(self, pieces: list[bytes]) -> IncomingReply:
+    def ask(self, pieces: list[bytes]) -> IncomingReply:
         reply = IncomingReply(self, asyncio.get_running_loop().create_future)
         reply.status, reply.headers = 200, {"content-type": "application/json"}
         reply.pieces.append(ANSWER)
@@ -50,12 +50,12 @@ class Answers:
         """Nothing is held."""
 
 
-async def take(pool: Pool) -> Answers:
+def take_unused(pool: Pool) -> Answers:
     return Answers()
 
 
 def service(monkeypatch: pytest.MonkeyPatch, tmp_path: Any, **upstream: Any) -> Service:
-    monkeypatch.setattr(Pool, "take", take)
+    monkeypatch.setattr(Pool, "take_unused", take_unused)
     behind = UpstreamSettings(name="behind", url="http://127.0.0.1:1/v1", **upstream)
     settings = Settings(upstreams=[behind], store="none://", prompts=str(tmp_path))
     return build(settings, connect=HttpTransport, prompts=PromptFolder)

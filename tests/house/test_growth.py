@@ -88,7 +88,6 @@ WHILE_A_REQUEST_RUNS = {
     "penstock.engine.truncation._Grouping",
     "penstock.transcript.reducer.Reducer",
     "penstock.transcript.transcript._Node",
-    "penstock_adapters.http_client.parser.ReplyParser",
     "penstock_adapters.http_client.replies.IncomingReply",
 }
 """Classes whose objects end with their request, or with their connection; limits bound what those may hold."""

@@ -47,20 +47,13 @@ class Connection(asyncio.Protocol):
         """Whether a request may be sent, as far as is known here."""
         return not self._transport.is_closing()
 
-    async def ask(self, pieces: list[bytes]) -> IncomingReply:
-        """Send a request, and wait for the head of its reply, or for the fault in its place."""
+    def ask(self, pieces: list[bytes]) -> IncomingReply:
+        """Send a request. Nothing has come of its reply yet."""
         reply = self._reply = IncomingReply(self, self._loop.create_future)
         self._asked_at = self._loop.time()
         self._parser.expect(reply)
         for piece in pieces:
             self._transport.write(piece)
-        try:
-            while not reply.has_head and reply.fault is None:
-                await reply.news()
-        except BaseException:
-            reply.drop()  # not the connection itself, which may have another request by now
-            raise
-        self._was_used = True
         return reply
 
     def resume(self) -> None:
@@ -95,9 +88,11 @@ class Connection(asyncio.Protocol):
             self._fail(fault)
         elif reply.has_ended:
             self._finish(reply)
-        elif reply.buffered > self._buffer_bytes_max and not reply.is_paused:
-            reply.is_paused = True
-            self._transport.pause_reading()
+        else:
+            reply.buffered += len(data)
+            if reply.buffered > self._buffer_bytes_max and not reply.is_paused:
+                reply.is_paused = True
+                self._transport.pause_reading()
         reply.wake()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -117,6 +112,7 @@ class Connection(asyncio.Protocol):
     def _finish(self, reply: IncomingReply) -> None:
         """The reply has ended: the connection is free, where it can have another one."""
         self._reply = None
+        self._was_used = True
         reply.release()
         if self._parser.can_be_reused and not self._transport.is_closing():
             self._owner.take_back(self)

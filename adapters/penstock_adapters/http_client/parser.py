@@ -32,8 +32,8 @@ class ReplyParser:
         self._fault: Fault | None = None
         self._is_informational = False
         self._informational = 0
-        self._headers: dict[str, str] = {}
-        self._fields = self._field_bytes = 0
+        self._fields: list[tuple[bytes, bytes]] = []
+        self._pieces: list[bytes] = []
         self._framing_bytes = 0
         """The bytes since a read brought a piece of the body: of a head, trailers, or a line between chunks."""
         self._ends_with_connection = False
@@ -46,6 +46,7 @@ class ReplyParser:
     def expect(self, reply: IncomingReply) -> None:
         """This reply comes next."""
         self._reply = reply
+        self._pieces = reply.pieces
         self.has_begun = False
         self._informational = 0
         self._begin_head()
@@ -55,7 +56,7 @@ class ReplyParser:
         reply, parser = self._reply, self._parser
         assert reply is not None
         assert parser is not None
-        received = reply.received
+        pieces = len(self._pieces)
         try:
             parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -65,7 +66,7 @@ class ReplyParser:
             is_tls = not self.has_begun and data.startswith(_TLS_ALERT)
             return self._fault or Fault(SPEAKS_TLS if is_tls else NO_HTTP, cause=f"{type(error).__name__}: {error}")
         self.has_begun = True
-        if reply.received != received:
+        if len(self._pieces) != pieces:
             self._framing_bytes = 0
             return None
         self._framing_bytes += len(data)
@@ -93,14 +94,10 @@ class ReplyParser:
             self._refuse(Fault(NO_HTTP, cause="bytes after the end of a reply"))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A field of the head, or of the trailers, which are left aside. One that comes again has both values."""
-        self._fields += 1
-        self._field_bytes += len(name) + len(value)
-        if self._fields > self._headers_max or self._field_bytes > self._framing_bytes_max:
+        """A field of the head, or of the trailers, which are left aside."""
+        self._fields.append((name, value))
+        if len(self._fields) > self._headers_max:
             self._refuse(self._too_much())
-        field, text = name.decode("latin-1").lower(), value.decode("latin-1").strip(" \t")
-        headers = self._headers
-        headers[field] = f"{headers[field]}, {text}" if field in headers else text
 
     def on_headers_complete(self) -> None:
         """The head is there, or one of an informational reply, after which another comes."""
@@ -112,7 +109,7 @@ class ReplyParser:
         if self._is_informational:
             self._skip()
             return
-        headers, self._headers = self._headers, {}
+        headers = self._read_fields()
         coding = headers.get("transfer-encoding")
         if coding is not None and coding.lower() != "chunked":
             self._refuse(Fault(NO_HTTP, cause="a transfer-encoding that is not chunked"))
@@ -126,11 +123,7 @@ class ReplyParser:
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
-        reply = self._reply
-        assert reply is not None
-        reply.pieces.append(body)
-        reply.buffered += len(body)
-        reply.received += len(body)
+        self._pieces.append(body)
 
     def on_message_complete(self) -> None:
         """The end of the reply."""
@@ -139,8 +132,20 @@ class ReplyParser:
             self._end(can_be_reused=self._parser.should_keep_alive())
 
     def _begin_head(self) -> None:
-        self._headers = {}
-        self._fields = self._field_bytes = self._framing_bytes = 0
+        self._fields.clear()
+        self._framing_bytes = 0
+
+    def _read_fields(self) -> dict[str, str]:
+        """The fields of the head by name; one that comes again has both values."""
+        headers: dict[str, str] = {}
+        size = 0
+        for name, value in self._fields:
+            size += len(name) + len(value)
+            field, text = name.decode("latin-1").lower(), value.strip(b" \t").decode("latin-1")
+            headers[field] = f"{headers[field]}, {text}" if field in headers else text
+        if size > self._framing_bytes_max:
+            self._refuse(self._too_much())
+        return headers
 
     def _skip(self) -> None:
         """Forget an informational reply."""
@@ -153,7 +158,7 @@ class ReplyParser:
         assert self._reply is not None
         self.can_be_reused = self.can_be_reused and can_be_reused
         self._reply.has_ended = True
-        self._reply = None
+        self._reply, self._pieces = None, []
 
     def _refuse(self, fault: Fault) -> NoReturn:
         """Stop llhttp, whose own error says nothing of why."""

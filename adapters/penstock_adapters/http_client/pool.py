@@ -28,11 +28,22 @@ class Pool:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    async def take(self) -> Connection:
-        """The connection that was used last, or a new one. Raises `TransportError`."""
+    def take_unused(self) -> Connection | None:
+        """The connection that was used last, if there is one that may be used now."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             self._begin(loop)
+        if not self._idle or not self._limit.acquire_now():
+            return None
+        connection = self._last_used()
+        if connection is None:
+            self._limit.release()
+        else:
+            self._busy.add(connection)
+        return connection
+
+    async def take(self) -> Connection:
+        """A connection, once there may be one. Raises `TransportError`."""
         await self._limit.acquire()
         try:
             connection = self._last_used() or await self._connector.connect(self._make)

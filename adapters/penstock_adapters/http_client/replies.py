@@ -37,7 +37,6 @@ class IncomingReply:
         "is_paused",
         "is_stale",
         "pieces",
-        "received",
         "status",
     )
 
@@ -53,11 +52,9 @@ class IncomingReply:
         """Whether it was asked for on a kept connection that the upstream was closing."""
         self.pieces: list[bytes] = []
         self.buffered = 0
-        """The bytes of the pieces, which wait for the reader."""
+        """About how many bytes wait for the reader."""
         self.is_paused = False
         """Whether its source waits for the reader."""
-        self.received = 0
-        """The bytes of the body so far."""
         self._source: Source | None = source
         self._make_future = make_future
         self._waiter: asyncio.Future[None] | None = None
@@ -81,17 +78,23 @@ class IncomingReply:
             self._source.resume()
         return chunk
 
-    async def news(self) -> None:
-        """Wait until something has come. A wait that is cancelled loses nothing."""
-        waiter = self._waiter = self._make_future()
+    async def head(self) -> None:
+        """Wait for the head, or for the fault in its place. Where that is cancelled, the reply is given up."""
         try:
-            await waiter
-        finally:
-            self._waiter = None
+            while not self.has_head and self.fault is None:
+                await self.news()
+        except BaseException:
+            self.drop()
+            raise
+
+    def news(self) -> asyncio.Future[None]:
+        """What ends as soon as something has come. A wait for it that is cancelled loses nothing."""
+        waiter = self._waiter = self._make_future()
+        return waiter
 
     def wake(self) -> None:
         """There is news."""
-        waiter = self._waiter
+        waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 

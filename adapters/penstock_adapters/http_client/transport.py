@@ -50,5 +50,7 @@ class HttpTransport:
         await self._pool.aclose()
 
     async def _ask(self, pieces: list[bytes]) -> IncomingReply:
-        connection = await self._pool.take()
-        return await connection.ask(pieces)
+        connection = self._pool.take_unused() or await self._pool.take()
+        reply = connection.ask(pieces)
+        await reply.head()
+        return reply

@@ -29,13 +29,18 @@ class ConnectionLimit:
 
     async def acquire(self) -> None:
         """Count one more connection, once there may be one. Raises `NoFreeConnection`."""
-        if self._in_use >= self._connections_max:
+        if not self.acquire_now():
             await self._wait()
-            return
+
+    def acquire_now(self) -> bool:
+        """Count one more connection, where there may be one now."""
+        if self._in_use >= self._connections_max:
+            return False
         self._in_use += 1
         if self._is_reached:
             self._is_reached = False
             _log.info("upstream %s has free connections again", self._upstream)
+        return True
 
     def release(self) -> None:
         """A connection is free: whoever waits first has it."""
