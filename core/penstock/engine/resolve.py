@@ -17,10 +17,9 @@ from penstock.ports import ENDED, ChainTooLong, Store, StoredItem, TooManyBytes
 from penstock.wire import CompactionItem, CompactionTrigger, CreateResponse, InputItem, ItemReference, Message
 
 from .references import dereferenced
-from .turns import ITEM_BYTES, Recalled, Turns, recalled
+from .turns import ITEM_BYTES, Recalled, Turns, read_items
 
 _LIMITS = Limits()
-
 
 Recall: TypeAlias = Callable[[str], Recalled | None]
 """All items up to the end of a response that is remembered though it is in no store; None for any other."""
@@ -112,7 +111,7 @@ async def _earlier(
     if request.previous_response_id is not None:
         return await _chain(request.previous_response_id, store, owner, limits, bytes_max, turns or Turns(0))
     if conversation_id is not None and store is not None:
-        return await recalled(await _conversation(conversation_id, store, owner, bytes_max))
+        return await read_items(await _conversation(conversation_id, store, owner, bytes_max))
     return Recalled([], 0)
 
 

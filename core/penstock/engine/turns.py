@@ -89,7 +89,7 @@ class Known:
         return response_id in self.held
 
 
-async def recalled(items: Sequence[StoredItem]) -> Recalled:
+async def read_items(items: Sequence[StoredItem]) -> Recalled:
     """Stored items, decoded."""
     size = sum(len(item.body) for item in items)
     [decoded] = await offload(size + ITEM_BYTES * len(items), _decoded, [items])

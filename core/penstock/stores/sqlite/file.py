@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
+import os
 
 from penstock.telemetry import OutageLog
 
@@ -55,7 +55,7 @@ class StoreFile:
 
     def _identity_now(self) -> tuple[int, int] | None:
         try:
-            found = Path(self.path).stat()
+            found = os.stat(self.path)  # noqa: PTH116 - for every transaction, and a `Path` costs ten calls
         except OSError:
             return None
         return found.st_dev, found.st_ino
