@@ -12,7 +12,7 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any, get_args
 
-from penstock.engine import Follower, Run
+from penstock.engine import Follower, Run, View
 from penstock.errors import ApiError, our_fault, stopping, untraced
 from penstock.lossless import encode
 from penstock.obfuscation import padding
@@ -34,7 +34,8 @@ class SseStream:
 
     def __init__(self, run: Run, *, done_marker: bool) -> None:
         self._run = run
-        self._buffers = self._write(done_marker)
+        view = _padded_buffer if run.plan.obfuscate else _buffer
+        self._buffers = run.batches(view, partial(_last_buffer, view) if done_marker else view)
 
     def __aiter__(self) -> AsyncIterator[bytes | bytearray]:
         return self._buffers
@@ -43,14 +44,6 @@ class SseStream:
         """End the run, whether or not anything was read."""
         await self._buffers.aclose()
         await self._run.aclose()
-
-    async def _write(self, done_marker: bool) -> AsyncGenerator[bytes | bytearray]:
-        view = _padded_buffer if self._run.plan.obfuscate else _buffer
-        async with aclosing(self._run.batches(view)) as buffers:
-            async for buffer in buffers:
-                yield buffer
-        if done_marker:
-            yield DONE
 
 
 class FollowStream:
@@ -129,7 +122,7 @@ async def read_messages(run: Run, told: Headers, stream_id: str | None) -> Async
     tail = b',"stream_id":%b}' % encode(stream_id) if stream_id else b"}"
     more = b',"headers":%b' % encode(dict(told)) if told else b""
     view = partial(_padded_messages if run.plan.obfuscate else _messages, tail)
-    async with aclosing(run.batches(view)) as batches:
+    async with aclosing(run.batches(view, view)) as batches:
         async for messages in batches:
             if more:
                 messages[0] = messages[0].removesuffix(tail) + more + tail
@@ -160,6 +153,11 @@ def _padded_buffer(batch: list[Recorded]) -> bytes | bytearray:
     events = one_by_one(batch)
     _obfuscate(events)
     return _buffer(events)
+
+
+def _last_buffer(view: View[bytes | bytearray], batch: list[Recorded]) -> bytes | bytearray:
+    """The last batch as the view shows it, and the mark that ends the stream."""
+    return view(batch) + DONE
 
 
 def _messages(tail: bytes, batch: Sequence[Recorded]) -> list[bytes]:

@@ -7,7 +7,7 @@ reader takes any split of the bytes, any of the three line endings, comments, an
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from msgspec import json
 
@@ -31,12 +31,14 @@ def encode_event(event: Event) -> bytes:
     return bytes(encode_events((event,)))
 
 
-def encode_events(events: Iterable[Recorded]) -> bytearray:
+def encode_events(events: Sequence[Recorded]) -> bytes | bytearray:
     """A batch of events as one buffer, for one send."""
+    if len(events) == 1 and isinstance(run := events[0], TextRun):
+        return b"".join(run.write(run.text.frame or _frame(run.text)))
     buffer = bytearray()
     for event in events:
         if isinstance(event, TextRun):
-            buffer += b"".join(event.write(event.text.frame or _frame(event.text)))
+            buffer += encode_events([event])
             continue
         buffer += _heads.get(type(event)) or _head(event)
         lossless.encode_into(event, buffer, -1)
@@ -85,7 +87,10 @@ class SseReader:
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The data of every event that `chunk` ends."""
-        if self._is_clean and chunk.endswith(b"\n\n") and chunk.find(b"\r") < 0:
+        if self._is_clean and chunk[-2:] == b"\n\n" and b"\r" not in chunk:
+            events = chunk[6:-2].split(b"\n\ndata: ")
+            if chunk[:6] == b"data: " and chunk.count(b"\n") == 2 * len(events):
+                return events  # there is no line end but the two of each
             return self._take_whole(chunk)
         if self._rest and self._goes_on_with(chunk):
             return []
@@ -131,9 +136,7 @@ class SseReader:
         return text.removeprefix(b"\xef\xbb\xbf")
 
     def _take_whole(self, chunk: bytes) -> list[bytes]:
-        """The way that nearly every read goes: nothing is pending, and the chunk holds whole events."""
-        if chunk.startswith(b"data: ") and chunk.find(b"\n") == len(chunk) - 2:
-            return [chunk[6:-2]]
+        """Nothing is pending, and the chunk holds whole events."""
         events: list[bytes] = []
         for block in chunk.split(b"\n\n"):
             if block.startswith(b"data: ") and block.find(b"\n") < 0:

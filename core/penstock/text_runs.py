@@ -33,11 +33,6 @@ class GrowingText:
         """The form of an event in a stream, once `penstock.sse` has made it."""
 
     @property
-    def event_class(self) -> type[Event]:
-        """The class of the events."""
-        return type(self._event)
-
-    @property
     def form(self) -> bytes:
         """The JSON of an event as a format: it takes a number, and the JSON of a delta."""
         if not self._form:
@@ -52,25 +47,22 @@ class GrowingText:
         return event
 
 
-class TextRun:
-    """Delta events of one text that follow each other. It does not change."""
+class TextRun(msgspec.Struct, frozen=True):
+    """Delta events of one text that follow each other."""
 
-    __slots__ = ("deltas", "first", "text")
-
-    def __init__(self, text: GrowingText, first: int, deltas: list[str]) -> None:
-        self.text = text
-        self.first = first
-        """The number of the first event."""
-        self.deltas = deltas
+    text: GrowingText
+    first: int
+    """The number of the first event."""
+    deltas: list[str]
 
     def events(self) -> Iterable[Event]:
         """The events one by one."""
         return map(self.text.event, range(self.first, self.first + len(self.deltas)), self.deltas)
 
-    def write(self, form: bytes) -> Iterable[bytes]:
+    def write(self, form: bytes) -> list[bytes]:
         """The form of each event, filled in."""
         if len(self.deltas) == 1:
-            return (form % (self.first, _encode_text(self.deltas[0])),)
+            return [form % (self.first, _encode_text(self.deltas[0]))]
         lines = _encode_lines(self.deltas).splitlines()  # the JSON of a text has no line break in it
         return [form % numbered for numbered in enumerate(lines, self.first)]
 

@@ -17,7 +17,7 @@ from .plan import Plan, Policies, make_plan
 from .recent import Recent, Recents
 from .resolve import Context, resolve
 from .routes import Route, Routes
-from .run import Run
+from .run import Run, View
 from .upstream import RemoteUpstream
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "Routes",
     "Run",
     "Said",
+    "View",
     "count_input",
     "decode",
     "make_plan",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from penstock.errors import ApiError, our_fault, stopping, untraced
 from penstock.ids import NewId, Now
@@ -28,6 +28,7 @@ from .plan import Plan
 from .watch import ClientLeft, OutOfTime, Watch
 
 T = TypeVar("T")
+View: TypeAlias = Callable[[list[Recorded]], T]
 
 _log = logging.getLogger("penstock.run")
 
@@ -115,22 +116,29 @@ class Run:
 
         Either they are read, or `finish` is awaited.
         """
-        return self.batches(one_by_one)
+        return self.batches(one_by_one, one_by_one)
 
-    async def batches(self, view: Callable[[list[Recorded]], T]) -> AsyncGenerator[T]:
-        """The same, each batch as the view shows it; in a batch there may be runs."""
+    async def batches(self, view: View[T], last_view: View[T]) -> AsyncGenerator[T]:
+        """The same with runs in the batches, each batch as the view shows it, and the last one as `last_view` does."""
+        watch, reducer = self._watch, self._reducer
         try:
             yield view(self._begun())
             while (deltas := await self._accepted()) is None:
                 yield view([])
-            batches = aiter(deltas)
+            read = aiter(deltas).__anext__
+            events: list[Recorded] = []
             while True:
+                watch.begin(sent=bool(events))
                 try:
-                    batch = await self._watch.wait(anext(batches))
+                    batch = await read()
                 except StopAsyncIteration:
                     break
-                for delta in batch or ():
-                    self._reducer.receive(delta)
+                except asyncio.CancelledError:
+                    watch.interrupted()
+                    batch = None
+                finally:
+                    watch.end()
+                reducer.receive_all(batch or ())
                 events = self._taken()
                 if events or batch is None:
                     yield view(events)
@@ -140,7 +148,7 @@ class Run:
         finally:
             await self.aclose()
         if self.is_ended:
-            yield view(self._taken())
+            yield last_view(self._taken())
 
     async def finish(self) -> Response:
         """The Response at its end, of a run that has no stream; where the client has left, as it is then."""
@@ -158,8 +166,7 @@ class Run:
         """Receive all that the upstream says. What events there are, no reader wants."""
         assert self._deltas is not None
         async for batch in self._deltas:
-            for delta in batch:
-                self._reducer.receive(delta)
+            self._reducer.receive_all(batch)
             self._transcript.take_runs()
 
     def end_early(self) -> None:
@@ -217,11 +224,9 @@ class Run:
     def _taken(self) -> list[Recorded]:
         """What is new. Where nothing is, nothing is sent: a heartbeat may be due all the same."""
         events = self._transcript.take_runs()
-        if events:
-            self._watch.sent()
-            if self._is_waited_for:
-                self._is_waited_for = False
-                self._record.first_event()
+        if events and self._is_waited_for:
+            self._is_waited_for = False
+            self._record.first_event()
         return events
 
     async def _end_by(self, error: Exception) -> None:

@@ -66,26 +66,47 @@ class Watch:
 
     async def wait(self, awaitable: Awaitable[T]) -> T | None:
         """The awaitable's result, or None when a heartbeat is due. Raises `ApiError` at a deadline, or `ClientLeft`."""
-        if self._end is not None:
+        try:
+            self.begin()
+        except BaseException:
             _put_away(awaitable)
+            raise
+        try:
+            return await awaitable
+        except asyncio.CancelledError:
+            self.interrupted()
+            return None
+        finally:
+            self.end()
+
+    def begin(self, *, sent: bool = False) -> None:
+        """A wait begins; something was `sent` to the client just before it. Raises what has ended the run.
+
+        This is `wait` in steps, for the one that comes with every chunk: whoever begins a wait ends it, and calls
+        `interrupted` where it is cancelled.
+        """
+        if self._end is not None:
             raise self._end()
         if self._beaten:  # a heartbeat does not end the upstream's silence
             self._beaten = False
         else:
-            self._waiting_since = self._loop.time()
+            self._waiting_since = now = self._loop.time()
+            if sent:
+                self._sent = now
         self._task = asyncio.current_task(self._loop)  # given the loop, it asks for a quarter of the time
-        try:
-            return await awaitable
-        except asyncio.CancelledError:
-            if not self._woken or (self._task is not None and self._task.uncancel()):
-                raise
-            if self._end is not None:
-                raise self._end() from None
-            self._beaten = True
-            return None
-        finally:
-            self._task = None
-            self._woken = False
+
+    def interrupted(self) -> None:
+        """A wait was cancelled: for a heartbeat, or else this raises why. It runs while `CancelledError` is handled."""
+        if not self._woken or (self._task is not None and self._task.uncancel()):
+            raise  # noqa: PLE0704 - it was not the watch that cancelled
+        if self._end is not None:
+            raise self._end() from None
+        self._beaten = True
+
+    def end(self) -> None:
+        """The wait is over."""
+        self._task = None
+        self._woken = False
 
     def sent(self) -> None:
         """Something goes to the client now."""

@@ -94,12 +94,6 @@ class _PartLane(Lane):
         self._transcript.record(ContentPartAdded(**self._at(), part=_EMPTY[part_class]))
         self._text = self._transcript.open_text(_GROWS[part_class](**self._at(), delta=""))
 
-    def _grow(self, part_class: type[Part], texts: list[str]) -> None:
-        """Add pieces to the text of the open part, or of a new one where that is of another class."""
-        if self._part_class is not part_class:
-            self._turn_to(part_class)
-        self._transcript.record_run(self._text, texts)
-
     def _close_part(self) -> None:
         if self._part_class is None:
             return
@@ -139,7 +133,9 @@ class MessageLane(_PartLane):
 
     def texts(self, texts: list[str]) -> None:
         """Pieces of text."""
-        self._grow(OutputText, texts)
+        if self._part_class is not OutputText:
+            self._turn_to(OutputText)
+        self._transcript.record_run(self._text, texts)
 
     def text(self, delta: deltas.TextDelta) -> None:
         """A piece of text, with its logprobs."""
@@ -159,7 +155,9 @@ class MessageLane(_PartLane):
     def refusal(self, delta: deltas.RefusalDelta) -> None:
         """A piece of a refusal."""
         self._annotations = 0
-        self._grow(Refusal, [delta.text])
+        if self._part_class is not Refusal:
+            self._turn_to(Refusal)
+        self._transcript.record_run(self._text, [delta.text])
 
 
 class ReasoningLane(_PartLane):
@@ -183,11 +181,13 @@ class ReasoningLane(_PartLane):
 
     def texts(self, texts: list[str]) -> None:
         """Pieces of the thought; each stands in the summary at once, too."""
+        if self._part_class is not ReasoningText:
+            self._turn_to(ReasoningText)
         if not self._summarize:
-            self._grow(ReasoningText, texts)
+            self._transcript.record_run(self._text, texts)
             return
         for text in texts:
-            self._grow(ReasoningText, [text])
+            self._transcript.record_run(self._text, [text])
             self._transcript.record_run(self._summary, [text])
 
     def close(self, status: ItemStatus) -> None:

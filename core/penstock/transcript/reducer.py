@@ -7,7 +7,7 @@ It never numbers an event and never keeps a text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from msgspec.structs import replace
@@ -116,6 +116,11 @@ class Reducer:
         """Tell one delta. Raises `ApiError` where the upstream said more than the limits allow."""
         _RECEIVE[type(delta)](self, delta)
 
+    def receive_all(self, batch: Iterable[deltas.Delta]) -> None:
+        """The same for each delta of a batch."""
+        for delta in batch:
+            _RECEIVE[type(delta)](self, delta)
+
     def ending(self, estimate: Callable[[Response], Usage], *, is_cut: bool = False) -> LifecycleEvent:
         """The upstream has ended its turn, or is cut short: close what is open, and give the terminal event.
 
@@ -172,7 +177,8 @@ class Reducer:
 
     def _text_run(self, delta: deltas.TextRun) -> None:
         for texts in self._affordable(delta.texts):
-            self._message().texts(texts)
+            lane = self._said
+            (lane if type(lane) is MessageLane else self._message()).texts(texts)
 
     def _annotation(self, delta: deltas.AnnotationDelta) -> None:
         self._spend(len(encode(delta.annotation)))
@@ -332,13 +338,18 @@ class Reducer:
                 f"The upstream wrote more than {self._limits.output_items_max} output items.", retriable=False
             )
 
-    def _affordable(self, texts: list[str]) -> Iterator[list[str]]:
+    def _affordable(self, texts: list[str]) -> Iterable[list[str]]:
         """All the texts at once; one by one where they are too many, so that the response ends at the same text."""
         chars = sum(map(len, texts))
-        runs = [texts] if chars <= self._budget else [[text] for text in texts]
-        for run in runs:
-            self._spend(sum(map(len, run)))
-            yield run
+        if chars > self._budget:
+            return self._one_by_one(texts)
+        self._budget -= chars
+        return (texts,)
+
+    def _one_by_one(self, texts: list[str]) -> Iterator[list[str]]:
+        for text in texts:
+            self._spend(len(text))
+            yield [text]
 
     def _spend(self, chars: int) -> None:
         self._budget -= chars

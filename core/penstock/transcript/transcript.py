@@ -185,11 +185,13 @@ _NOWHERE: dict[type[Event], str] = {}
 class OpenText:
     """A text that grows, and the object that it is a field of."""
 
-    __slots__ = ("event", "field", "node", "text")
+    __slots__ = ("event", "node", "pieces", "state", "text")
 
     def __init__(self, node: _Node, event: Event) -> None:
         self.node = node
-        self.field = event.fold.names[0]
+        self.state = _next_state(node, event)
+        """The state of the object for as long as the text grows."""
+        self.pieces = node.pieces_of(event.fold.names[0])
         self.event = event
         self.text = GrowingText(event)
 
@@ -219,14 +221,14 @@ class Transcript:
         self._fresh.append(event)
 
     def open_text(self, event: Event) -> OpenText:
-        """The text that delta events like this one make grow. Raises `IllegalEvent` where there is none."""
+        """The text that delta events like this one make grow. Raises `IllegalEvent` where there is none now."""
         return OpenText(self._find(_RULES[type(event)], event), event)
 
     def record_run(self, to: OpenText, deltas: list[str]) -> None:
         """Record an event for each of the deltas, all in one step. Raises `IllegalEvent` as `record` does."""
-        node = to.node
-        node.state = _next_state(node, to.event)
-        node.pieces_of(to.field).extend(deltas)
+        if to.node.state != to.state:
+            raise _illegal(to.node, to.event)
+        to.pieces += deltas
         self._fresh.append(TextRun(to.text, self._count, deltas))
         self._count += len(deltas)
 
@@ -320,8 +322,12 @@ def _next_state(node: _Node, event: Event) -> str:
     """The state of an object after an event. Raises `IllegalEvent` where the tables do not allow the event."""
     state = node.machine.get(node.state, _NOWHERE).get(type(event))
     if state is None:
-        raise IllegalEvent(f"{event.type} in state {node.state!r} of {type(node.value).__name__}")
+        raise _illegal(node, event)
     return state
+
+
+def _illegal(node: _Node, event: Event) -> IllegalEvent:
+    return IllegalEvent(f"{event.type} in state {node.state!r} of {type(node.value).__name__}")
 
 
 def _check_beginning(rule: _Rule, node: _Node, event: Event) -> None:

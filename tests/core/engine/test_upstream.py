@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from core.kit import LIMITS, Scripted, ScriptedReply, Spoken, plan, routes
+from core.kit import LIMITS, Scripted, ScriptedReply, Spoken, plan, routes, singly
 from penstock.dialects.chat_completions import ChatCompletions, Options
 from penstock.engine import LocalUpstream, RemoteUpstream, Route, Routes
 from penstock.engine.pool import Pool
@@ -26,7 +26,7 @@ BODY = b'{"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]}'
 JSON = {"content-type": "application/json"}
 TURN = plan(stream=True).turn
 PASSES_ON = routes(Spoken(), takes_bearer=True)
-SAID: list[Delta] = [TextRun(["Hi"]), Finish()]
+SAID: list[Delta] = [TextDelta("Hi"), Finish()]
 
 
 def remote(*replies: Any, **options: Any) -> tuple[Pool, Scripted]:
@@ -50,7 +50,7 @@ async def spoken(upstream: Pool, turn: Turn = TURN) -> list[Delta]:
 
 
 async def read(deltas: Deltas) -> list[Delta]:
-    return [delta async for batch in deltas for delta in batch]
+    return singly([delta async for batch in deltas for delta in batch])
 
 
 def good() -> ScriptedReply:

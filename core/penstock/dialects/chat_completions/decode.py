@@ -127,22 +127,27 @@ class ChatDecoder:
     def _take_events(self, events: list[bytes]) -> list[Delta]:
         """The deltas of these events; an error waits for its turn behind what was said before it."""
         out: list[Delta] = []
+        at = 0
         try:
-            for data in events:
-                if self.is_done:
-                    break
-                if data == b"[DONE]":
-                    self.is_done = True
-                elif (plain := self._plain.read(data)) is not None:
+            while at < len(events) and not self.is_done:
+                if run := self._plain.run(events, at):
                     self._has_delta = True
-                    self._message.tell_plain(plain, out)
-                else:
-                    self._reply(data, out)
+                    self._message.tell_run(run, out)
+                    at += len(run.texts)
+                if at < len(events):
+                    self._take_event(events[at], out)
+                    at += 1
         except ApiError as error:
             if not out:
                 raise
             self._error, self.is_done = untraced(error), True
         return out
+
+    def _take_event(self, data: bytes, out: list[Delta]) -> None:
+        if data == b"[DONE]":
+            self.is_done = True
+        else:
+            self._reply(data, out)
 
     def _reply(self, data: bytes, out: list[Delta]) -> None:
         """One chunk, or a whole completion."""

@@ -24,7 +24,6 @@ from .calls import CallReader
 from .extras import ExtrasReader
 from .notes import UnknownWords
 from .parts import Unshown, other_thought, read_audio, read_image, read_part, words
-from .plain import PlainDelta
 from .think import ThinkSplitter
 
 _FIELDS: dict[str, tuple[str, ...]] = {
@@ -93,7 +92,8 @@ class MessageReader:
         if message.reasoning_details is not UNSET or message.extras is not UNSET:
             thought = self._more(message, thought, is_whole=is_whole)
         if thought:
-            self._thought(thought if type(thought) is str else words(thought), out)
+            self._has_thought = True
+            out.append(ReasoningDelta(thought if type(thought) is str else words(thought)))
         content = message.content
         if content:
             if type(content) is str:
@@ -108,12 +108,17 @@ class MessageReader:
         if message.refusal or message.annotations or message.images or message.audio:
             self._rest(message, out)
 
-    def tell_plain(self, plain: PlainDelta, out: list[Delta]) -> None:
-        """What a plain chunk says."""
-        if thought := plain.reasoning_content or plain.reasoning:
-            self._thought(thought, out)
-        if plain.content:
-            self._text(plain.content, None, out)
+    def tell_run(self, run: TextRun | ReasoningRun, out: list[Delta]) -> None:
+        """What plain chunks say."""
+        if isinstance(run, ReasoningRun):
+            self._has_thought = True
+            out.append(run)
+        elif self._think or self._unsaid:
+            for text in run.texts:
+                self._text(text, None, out)
+        else:
+            self._has_text = True
+            out.append(run)
 
     def _more(self, message: wire.ReadMessage, thought: wire.Words, *, is_whole: bool) -> wire.Words:
         """Take what the upstream wants back, and find a thought that has another name."""
@@ -141,14 +146,8 @@ class MessageReader:
             said, self._unsaid = self._unsaid + _logprobs(logprobs), []
         if self._think:
             out += self._think.feed(text, said)
-        elif said:
-            out.append(TextDelta(text, said))
         else:
-            _add_to_run(TextRun, text, out)
-
-    def _thought(self, text: str, out: list[Delta]) -> None:
-        self._has_thought = True
-        _add_to_run(ReasoningRun, text, out)
+            out.append(TextDelta(text, said))
 
     def _parts(self, parts: list[str | wire.ReadPart], logprobs: wire.ReadLogprobs | None, out: list[Delta]) -> None:
         self._others.add("parts")
@@ -179,17 +178,6 @@ class MessageReader:
             return
         self._others.add(_THINGS[type(shown)])
         out.append(shown)
-
-
-def _add_to_run(run_class: type[TextRun | ReasoningRun], text: str, out: list[Delta]) -> None:
-    """Add a piece to the run with which the deltas end, or to a new one; an empty piece says nothing."""
-    if not text:
-        return
-    run = out[-1] if out else None
-    if isinstance(run, run_class):
-        run.texts.append(text)
-    else:
-        out.append(run_class([text]))
 
 
 def _calls(message: wire.ReadMessage) -> list[wire.ReadToolCall]:

@@ -10,17 +10,17 @@ from typing import Literal
 
 import msgspec
 
+from penstock.transcript.deltas import ReasoningRun, TextRun
+
 _MISSES_MAX = 8
 """How many chunks of a reply may be no plain ones; then all of them are read in the other way, without a first try."""
 
 
 class _Plain(msgspec.Struct, kw_only=True, gc=False):
-    """A JSON object that we read; unknown keys are skipped. It holds no container that could be part of a cycle."""
+    """A JSON object that we read; unknown keys are skipped. It holds nothing that could be part of a cycle."""
 
 
-class PlainDelta(_Plain, forbid_unknown_fields=True):
-    """A piece of text, or of a thought."""
-
+class _Delta(_Plain, forbid_unknown_fields=True):
     content: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
@@ -31,7 +31,7 @@ class PlainDelta(_Plain, forbid_unknown_fields=True):
 
 
 class _Choice(_Plain):
-    delta: PlainDelta
+    delta: _Delta
     index: Literal[0] | None = None
     message: None = None
     finish_reason: None = None
@@ -56,12 +56,23 @@ class PlainReader:
     def __init__(self) -> None:
         self._misses_left = _MISSES_MAX
 
-    def read(self, data: bytes) -> PlainDelta | None:
-        """What a chunk says; None where it is no plain one, or is not looked at any more."""
-        if not self._misses_left:
-            return None
+    def run(self, chunks: list[bytes], start: int) -> TextRun | ReasoningRun | None:
+        """The text, or the thought, that the chunks from `start` on say; None where the first is no plain one.
+
+        The chunk behind a run is no plain one either, or says something else.
+        """
+        texts: list[str] = []
+        thoughts: list[str] = []
         try:
-            return _decode(data).choices[0].delta
+            for at in range(start, len(chunks) if self._misses_left else start):
+                delta = _decode(chunks[at]).choices[0].delta
+                text, thought = delta.content, delta.reasoning_content or delta.reasoning
+                if text and not (thought or thoughts):
+                    texts.append(text)
+                elif thought and not (text or texts):
+                    thoughts.append(thought)
+                else:
+                    break
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             self._misses_left -= 1
-            return None
+        return TextRun(texts) if texts else ReasoningRun(thoughts) if thoughts else None

@@ -588,7 +588,7 @@ def test_an_upstream_may_want_nothing_back() -> None:
     assert json.loads(sent)["messages"] == [called(C), tool()]
     decoder = dialect.decoder(plan().turn)
     decoder.feed(json.dumps({"choices": [{"message": {"content": "Hi", "glow": 1}}]}).encode())
-    assert [type(delta).__name__ for delta in decoder.close()] == ["TextRun", "Finish"]
+    assert [type(delta).__name__ for delta in decoder.close()] == ["TextDelta", "Finish"]
 
 
 @shows("returned-fields")

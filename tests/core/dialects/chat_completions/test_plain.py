@@ -13,7 +13,7 @@ from core.dialects.chat_completions.said import EVENT_BYTES_MAX, choice, decode,
 from core.kit import CUTS, Json, split
 from penstock.dialects.chat_completions import plain
 from penstock.dialects.chat_completions.decode import ChatDecoder
-from penstock.transcript.deltas import ReasoningRun, TextRun
+from penstock.transcript.deltas import ReasoningRun, RefusalDelta, TextRun
 from requirements import shows
 
 PLAIN = [{"content": "a"}, {"content": "ü\u2028"}, {"content": ""}, {"role": "assistant", "content": "b"}, {}]
@@ -34,7 +34,7 @@ def test_how_a_stream_is_cut_changes_nothing_of_what_it_says(chunks: list[Json],
         *[stream(chunk, done=False) for chunk in chunks], stream(choice({"content": "."}, "stop")), inline_think=think
     )
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(plain.PlainReader, "read", lambda *_: None)
+        patched.setattr(plain.PlainReader, "run", lambda *_: None)
         without = decode(said, inline_think=think)
     assert decode(*split(said, cuts), inline_think=think) == decode(said, inline_think=think) == single == without
 
@@ -43,8 +43,12 @@ def test_what_one_read_brings_of_a_text_is_one_run() -> None:
     decoder = ChatDecoder(inline_think=False, event_bytes_max=EVENT_BYTES_MAX)
     thoughts = [choice({"reasoning_content": piece}) for piece in "ab"]
     texts = [choice({"content": piece}) for piece in "cde"]
-    assert decoder.feed(stream(*thoughts, *texts, done=False)) == [ReasoningRun(["a", "b"]), TextRun(["c", "d", "e"])]
-    assert decoder.feed(stream(*texts, done=False)) == [TextRun(["c", "d", "e"])]
+    assert decoder.feed(stream(*thoughts, done=False)) == [ReasoningRun(["a", "b"])]
+    assert decoder.feed(stream(*texts, choice({"refusal": "f"}), *texts, done=False)) == [
+        TextRun(["c", "d", "e"]),
+        RefusalDelta("f"),
+        TextRun(["c", "d", "e"]),
+    ]
 
 
 def test_chunks_that_are_never_plain_are_soon_read_in_one_way(monkeypatch: pytest.MonkeyPatch) -> None:
