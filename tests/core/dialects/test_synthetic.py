@@ -1,6 +1,7 @@
 """The synthetic model says the same to the same, within every limit, and as any upstream would."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -9,12 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.calling import OFFERS, Form, Offer
-from penstock.dialects.synthetic import MODELS, count_tokens, speak
+from penstock.dialects.synthetic import BATCH_DELTAS, MODELS, count_tokens, speak
 from penstock.errors import ApiError
 from penstock.limits import Limits
 from penstock.ports import Choice, Turn
 from penstock.transcript import Reducer, Transcript, fold
-from penstock.transcript.deltas import Delta, Finish, ReasoningDelta, TextDelta, ToolCallDelta, UsageDelta
+from penstock.transcript.deltas import (
+    Delta,
+    Finish,
+    ReasoningDelta,
+    ReasoningRun,
+    TextDelta,
+    TextRun,
+    ToolCallDelta,
+    UsageDelta,
+)
 from penstock.wire import CreateResponse, Event, InputItem, Response, Tool, Usage
 from support.actions import ACTIONS
 
@@ -79,8 +89,19 @@ def turn(said: str | list[Json] = QUESTION, *, stream: bool = True, choice: Choi
     )
 
 
+def unfolded(batch: list[Delta]) -> Iterator[Delta]:
+    """The deltas of a batch, those of runs one by one."""
+    for delta in batch:
+        if isinstance(delta, TextRun):
+            yield from map(TextDelta, delta.texts)
+        elif isinstance(delta, ReasoningRun):
+            yield from map(ReasoningDelta, delta.texts)
+        else:
+            yield delta
+
+
 def deltas(turn: Turn) -> list[Delta]:
-    return [delta for batch in speak(turn) for delta in batch]
+    return [delta for batch in speak(turn) for delta in unfolded(batch)]
 
 
 def text(said: list[Delta]) -> str:
@@ -199,9 +220,8 @@ CHOICES = st.sampled_from([Choice(), Choice(mode="none"), Choice(mode="required"
 
 @given(SAYINGS, ASKS, CHOICES)
 def test_whole_and_piecewise_are_the_same(said: str | list[Json], asked: Json, choice: Choice) -> None:
-    pieces = list(speak(turn(said, choice=choice, **asked)))
+    piecewise = deltas(turn(said, choice=choice, **asked))
     [whole] = speak(turn(said, choice=choice, stream=False, **asked))
-    piecewise = [delta for batch in pieces for delta in batch]
     assert text(piecewise) == text(whole)
     assert thought(piecewise) == thought(whole)
     assert calls(piecewise) == calls(whole)
@@ -211,14 +231,23 @@ def test_whole_and_piecewise_are_the_same(said: str | list[Json], asked: Json, c
 
 @given(SAYINGS, ASKS, CHOICES)
 def test_every_token_is_counted(said: str | list[Json], asked: Json, choice: Choice) -> None:
-    *batches, end = speak(turn(said, choice=choice, **asked))
-    told = usage(end)
-    assert told.output_tokens == len(batches)
-    assert told.output_tokens_details.reasoning_tokens == sum(isinstance(batch[0], ReasoningDelta) for batch in batches)
+    *tokens, use, end = deltas(turn(said, choice=choice, **asked))
+    told = usage([use])
+    assert told.output_tokens == len(tokens)
+    assert told.output_tokens_details.reasoning_tokens == sum(isinstance(token, ReasoningDelta) for token in tokens)
     assert told.total_tokens == told.input_tokens + told.output_tokens
     limit = asked.get("max_output_tokens")
     assert limit is None or told.output_tokens <= limit
-    assert end[-1] == Finish("max_output_tokens") or end[-1] == Finish()
+    assert end in (Finish("max_output_tokens"), Finish())
+
+
+@given(SAYINGS, ASKS, CHOICES)
+def test_a_stream_comes_in_batches_of_which_none_is_large(said: str | list[Json], asked: Json, choice: Choice) -> None:
+    *batches, end = [list(unfolded(batch)) for batch in speak(turn(said, choice=choice, **asked))]
+    assert all(0 < len(batch) <= BATCH_DELTAS for batch in batches)
+    calls_begun = [token for batch in batches for token in batch if isinstance(token, ToolCallDelta) and token.name]
+    assert len(batches) <= sum(map(len, batches)) // BATCH_DELTAS + 2 + len(calls_begun)  # the last of each is small
+    assert isinstance(end[-1], Finish)
 
 
 def transcript(turn: Turn, forms: dict[str, Form]) -> tuple[Response, list[Event]]:
@@ -444,6 +473,15 @@ def test_results_are_answered_in_text() -> None:
     said = deltas(turn([ASKED, CALL, OUTPUT], tools=[WEATHER]))
     assert not calls(said)
     assert text(said).startswith("get_weather says: “18 °C and dry”.")
+
+
+@pytest.mark.parametrize("name", ["", " ", "\u2003"])
+def test_no_token_is_empty_where_a_tool_has_no_name(name: str) -> None:
+    asked = turn([ASKED, CALL | {"name": name}, OUTPUT])
+    said = deltas(asked)
+    assert text(said).startswith("says: “18 °C and dry”.")
+    assert all(delta.text for delta in said if isinstance(delta, TextDelta))
+    assert usage(said).output_tokens == len(said) - 2
 
 
 def test_a_new_question_is_a_new_turn() -> None:

@@ -8,13 +8,16 @@ tools, `structured` and `values` make JSON from schemas, `heard` reads the turn,
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeVar
 
 from penstock.ports import Turn
 from penstock.transcript.deltas import (
     Delta,
     Finish,
     ReasoningDelta,
+    ReasoningRun,
     TextDelta,
+    TextRun,
     ToolCallDelta,
     UsageDelta,
 )
@@ -27,9 +30,14 @@ from .tokens import count_tokens
 MODELS: tuple[str, ...] = ("synthetic",)
 """The names by which the model is asked for."""
 
+BATCH_DELTAS = 32
+"""How many deltas of a stream come at once: between two batches, other requests are served."""
+
+T = TypeVar("T")
+
 
 def speak(turn: Turn) -> Iterator[list[Delta]]:
-    """The answer to a turn: a batch for every token, or all in one where it is not streamed.
+    """The answer to a turn: in batches of a few tokens, or all in one where it is not streamed.
 
     Raises `ApiError` for what it cannot answer, when called and not later.
     """
@@ -43,23 +51,30 @@ def count_input(turn: Turn) -> int:
 
 
 def _piecewise(said: Answer) -> Iterator[list[Delta]]:
-    for token in said.thoughts:
-        yield [ReasoningDelta(token)]
+    for thoughts in _batches(said.thoughts):
+        yield [ReasoningRun(thoughts)]
     for lane, call in enumerate(said.calls):
-        yield from _call_piecewise(lane, call)
+        yield from _batches(_call_piecewise(lane, call))
     if said.logprobs:
-        for token, logprob in zip(said.text, said.logprobs, strict=True):
-            yield [TextDelta(token, [logprob])]
+        yield from _batches(_text_with_logprobs(said))
     else:
-        for token in said.text:
-            yield [TextDelta(token)]
+        for texts in _batches(said.text):
+            yield [TextRun(texts)]
     yield _end(said)
 
 
-def _call_piecewise(lane: int, call: SpokenCall) -> Iterator[list[Delta]]:
-    yield [ToolCallDelta(lane=lane, call_id=call.call_id, name=call.name)]
-    for token in call.tokens:
-        yield [ToolCallDelta(lane=lane, arguments=token)]
+def _call_piecewise(lane: int, call: SpokenCall) -> list[Delta]:
+    begun = ToolCallDelta(lane=lane, call_id=call.call_id, name=call.name)
+    return [begun, *[ToolCallDelta(lane=lane, arguments=token) for token in call.tokens]]
+
+
+def _text_with_logprobs(said: Answer) -> list[Delta]:
+    return [TextDelta(token, [logprob]) for token, logprob in zip(said.text, said.logprobs, strict=True)]
+
+
+def _batches(pieces: list[T]) -> Iterator[list[T]]:
+    for start in range(0, len(pieces), BATCH_DELTAS):
+        yield pieces[start : start + BATCH_DELTAS]
 
 
 def _whole(said: Answer) -> list[Delta]:

@@ -29,7 +29,7 @@ class SpokenCall(msgspec.Struct):
 
 
 class Answer(msgspec.Struct, kw_only=True):
-    """What is said in one turn. `logprobs` are there for every token of the text, or not at all."""
+    """What is said in one turn. No token is empty. `logprobs` are there for every token of the text, or not at all."""
 
     input_tokens: int
     thoughts: list[str]

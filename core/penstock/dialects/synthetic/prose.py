@@ -87,7 +87,7 @@ def _sentence(frame: Frame, chance: Chance, quotes: Quotes) -> list[str]:
 def _reported(results: list[Result]) -> list[str]:
     """Sentences that quote what the calls gave back."""
     said = [f" {result.name} says: “{_shortened(result.text)}”." for result in results[:RESULTS_MAX]]
-    return split("".join(said))
+    return split("".join(said).lstrip())  # no token is empty, also where a name is
 
 
 def _shortened(text: str) -> str:
