@@ -10,6 +10,7 @@ import asyncio
 from bisect import bisect_right
 from collections.abc import Collection, Container, Sequence
 from contextlib import suppress
+from itertools import islice
 from typing import Literal
 
 from msgspec.structs import replace
@@ -93,10 +94,14 @@ class MemoryStore:
         while following and (entry := self._shelf.response(following, owner)):
             if len(links) == responses_max:
                 raise ChainTooLong
-            size += sum(len(item.body) for item in entry.items)
-            _check_bytes(size, bytes_max)
-            links.append(_copy(entry.row))
-            following = entry.row.previous_response_id
+            row = entry.row
+            if row.id in known:
+                links.append(replace(row, input=[], output=[]))
+            else:
+                size += _size(entry.items)
+                _check_bytes(size, bytes_max)
+                links.append(_copy(row))
+            following = row.previous_response_id
         return links[::-1]
 
     async def find_items(
@@ -227,13 +232,14 @@ class MemoryStore:
     ) -> ItemPage | None:
         """Some of its items."""
         entry = self._shelf.conversation(conversation_id, owner)
-        if entry is None or (after is not None and after not in entry.bodies):
+        if entry is None:
             return None
-        items = entry.items if order == "asc" else entry.items[::-1]
-        start = 0 if after is None else next(n for n, item in enumerate(items, 1) if item.id == after)
-        end = len(items) if limit is None else start + limit
-        _check_bytes(sum(len(item.body) for item in items[start:end]), bytes_max)
-        return ItemPage(items[start:end], has_more=end < len(items))
+        ids = iter(entry.bodies) if order == "asc" else reversed(entry.bodies)
+        if after is not None and after not in ids:  # which takes the ids up to it
+            return None
+        items = [StoredItem(item_id, entry.bodies[item_id]) for item_id in islice(ids, limit)]
+        _check_bytes(_size(items), bytes_max)
+        return ItemPage(items, has_more=next(ids, None) is not None)
 
     async def item(self, owner: str, conversation_id: str, item_id: str) -> bytes | None:
         """One item of it."""
@@ -333,6 +339,11 @@ def _is_claimed(entry: ResponseEntry, now: float) -> bool:
 def _copy(row: StoredResponse) -> StoredResponse:
     """A row of its own: neither side sees what the other does to it later."""
     return replace(row, input=list(row.input), output=list(row.output))
+
+
+def _size(items: Sequence[StoredItem]) -> int:
+    """The bytes of the bodies."""
+    return sum([len(item.body) for item in items])
 
 
 def _check_bytes(size: int, bytes_max: int | None) -> None:
