@@ -118,11 +118,15 @@ class ResponsesDecoder:
 
     def _events(self, read: list[bytes]) -> list[Delta]:
         deltas: list[Delta] = []
-        for data in read:
-            if self.is_done:
-                break
-            if not self._pieces.read(data, deltas) and data.strip() != b"[DONE]":
+        at = 0
+        while at < len(read) and not self.is_done:
+            if run := self._pieces.run(read, at):
+                deltas.append(run)
+                at += len(run.texts)
+                continue
+            if (data := read[at]).strip() != b"[DONE]":
                 deltas += _read(self._event, data, "event of a response")
+            at += 1
         return deltas
 
     def _event(self, data: bytes) -> list[Delta]:

@@ -11,7 +11,7 @@ from typing import Any, Union, get_args
 
 import msgspec
 
-from penstock.transcript.deltas import Delta, RelayedRun
+from penstock.transcript.deltas import RelayedRun
 from penstock.wire import Event, StreamEvent
 
 
@@ -50,20 +50,23 @@ class PieceReader:
         self._event: Event
         """What stands for the events of the text that grew last."""
 
-    def read(self, data: bytes, out: list[Delta]) -> bool:
-        """Add a piece to the run with which the deltas end, or to a new one. False for what is no plain piece."""
-        try:
-            piece = _decode(data)
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
-            return False
-        place = piece.place
-        if place != self._place:
-            self._place = place
-            event_class, *where = place
-            self._event = event_class(**dict(zip(piece.place_fields, where, strict=True)), delta="")
-        run = out[-1] if out else None
-        if isinstance(run, RelayedRun) and run.event is self._event:
-            run.texts.append(piece.delta)
-        else:
-            out.append(RelayedRun(self._event, [piece.delta]))
-        return True
+    def run(self, events: list[bytes], start: int) -> RelayedRun | None:
+        """The pieces of one text that the events from `start` on begin with; None where the first is no plain piece."""
+        texts: list[str] = []
+        for at in range(start, len(events)):
+            try:
+                piece = _decode(events[at])
+            except (msgspec.DecodeError, UnicodeError, RecursionError):
+                break
+            if piece.place != self._place:
+                if texts:
+                    break
+                self._begin(piece)
+            texts.append(piece.delta)
+        return RelayedRun(self._event, texts) if texts else None
+
+    def _begin(self, piece: Any) -> None:
+        """Another text grows from this piece on."""
+        self._place = piece.place
+        event_class, *where = piece.place
+        self._event = event_class(**dict(zip(piece.place_fields, where, strict=True)), delta="")
