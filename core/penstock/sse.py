@@ -19,6 +19,7 @@ from penstock.wire import Event, UnknownEvent
 _FIELDS = frozenset((b"", b"id", b"retry"))
 """The names of lines that say nothing to us; that of a comment is empty."""
 _STRAY_BYTES_MAX = 2_000
+_DATA = b"data: "
 
 DONE = b"data: [DONE]\n\n"
 HEARTBEAT = b": ping\n\n"
@@ -84,13 +85,15 @@ class SseReader:
         self._data_bytes = 0
         self._at_start = True
         self._is_clean = False
+        self._expect(_DATA)
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The data of every event that `chunk` ends."""
         if self._is_clean and chunk[-2:] == b"\n\n" and b"\r" not in chunk:
-            events = chunk[6:-2].split(b"\n\ndata: ")
-            if chunk[:6] == b"data: " and chunk.count(b"\n") == 2 * len(events):
-                return events  # there is no line end but the two of each
+            head = self._head
+            events = chunk[len(head) : -2].split(self._between)
+            if chunk.startswith(head) and chunk.count(b"\n") == self._lines * len(events):
+                return events  # there is no line end but that of each head and the two of each event
             return self._take_whole(chunk)
         if self._rest and self._goes_on_with(chunk):
             return []
@@ -135,11 +138,18 @@ class SseReader:
         self._rest.clear()
         return text.removeprefix(b"\xef\xbb\xbf")
 
+    def _expect(self, head: bytes) -> None:
+        """This stood before the data of an event. Most events have the same as the one before."""
+        self._head = head
+        self._between = b"\n\n" + head
+        self._lines = head.count(b"\n") + 2
+
     def _take_whole(self, chunk: bytes) -> list[bytes]:
         """Nothing is pending, and the chunk holds whole events."""
         events: list[bytes] = []
         for block in chunk.split(b"\n\n"):
-            if block.startswith(b"data: ") and block.find(b"\n") < 0:
+            if block.startswith(_DATA) and block.find(b"\n") < 0:
+                self._expect(_DATA)
                 events.append(block[6:])
             elif block:
                 events += self._take_lines(block)
@@ -148,8 +158,9 @@ class SseReader:
     def _take_lines(self, block: bytes) -> list[bytes]:
         """An event of several lines: most have a name, which nobody needs unless it is that of an error."""
         start = block.find(b"\n") + 1
-        is_named = block.startswith(b"event: ") and not block.startswith(b"event: error")
-        if is_named and block.startswith(b"data: ", start) and block.find(b"\n", start) < 0:
+        is_named = block.startswith(b"event: ") and block[7:start].strip() != b"error"
+        if is_named and block.startswith(_DATA, start) and block.find(b"\n", start) < 0:
+            self._expect(block[: start + 6])
             return [block[start + 6 :]]
         return self._take([*block.split(b"\n"), b""])
 

@@ -102,3 +102,20 @@ def test_what_stands_between_and_behind_events_is_no_event() -> None:
 def test_a_schema_of_the_client_is_one_line_too() -> None:
     tool = from_json({"type": "function", "name": "f", "parameters": {"a": "\n"}}, FunctionTool)
     assert encode_event(InProgress(response=skeleton(tools=[tool]))).count(b"\n") == 3
+
+
+def test_whole_events_with_names_are_read_as_in_any_split() -> None:
+    """The head of the event before is expected, and another one, or an error by its name, is seen all the same."""
+    named = b"event: a\ndata: 1\n\n"
+    chunks = [
+        named,
+        named * 3,
+        b"event: a\ndata: 2\ndata: 3\n\n",
+        b"event:  error\ndata: {}\n\n",
+        named,
+        b"data: 4\n\n",
+    ]
+    whole, split = (SseReader(event_bytes_max=1_000, wraps_errors=True) for _ in range(2))
+    read = [event for chunk in [b"data: 0\n\n", *chunks] for event in whole.feed(chunk)]
+    assert read == [b"0", b"1", b"1", b"1", b"1", b"2\n3", b'{"error":{}}', b"1", b"4"]
+    assert read == [event for at in b"data: 0\n\n" + b"".join(chunks) for event in split.feed(bytes([at]))]
