@@ -21,7 +21,7 @@ from bench.scenarios import SCENARIOS
 from bench.servers import SERVERS
 
 OPENED = replace(STREAM, deltas=1)
-STORY = {"input": "Tell a long story."}
+STORY = {"input": "Tell a long story.", "text": {"verbosity": "high"}}
 REQUESTS = {
     "json": JSON,
     "agent": AGENT,
