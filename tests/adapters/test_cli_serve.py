@@ -4,6 +4,7 @@ Run as a script, this file is `penstock` with an app that says which process it 
 """
 
 import asyncio
+import gc
 import json
 import os
 import re
@@ -56,6 +57,8 @@ def stubbed_penstock(fault: str) -> int:
     def create_asgi_app(settings: Settings) -> AsgiApp:
         if fault == "app":
             raise RuntimeError("no app today")
+        if fault == "frozen":
+            sys.stderr.write(f"frozen: {gc.get_freeze_count()}\n")
         return App(build(Settings()))
 
     stub.create_asgi_app = create_asgi_app
@@ -63,7 +66,7 @@ def stubbed_penstock(fault: str) -> int:
     sys.modules["penstock_adapters.drivers"] = stub
     if fault == "slow end":
         stub.slow_end = SlowEnd()
-    elif fault:
+    elif fault in ("uvicorn", "penstock_adapters.drivers"):
         sys.modules[fault] = None  # type: ignore[assignment]
 
     from penstock_adapters.cli import main
@@ -286,6 +289,13 @@ def test_who_stops_it_while_it_starts_sees_no_traceback() -> None:
             time.sleep(wait_s)
             server.end(signal.SIGTERM)
             assert "Traceback" not in "".join(server.lines)
+
+
+def test_workers_share_what_was_imported() -> None:
+    """The collector writes to each object that it looks at, and so makes its page the worker's own."""
+    with penstock("--workers", "2", fault="frozen") as server:
+        assert int(server.until(r"frozen: (\d+)")[1]) > 10_000
+        assert server.end(signal.SIGTERM) == 0
 
 
 def test_a_worker_that_is_killed_is_replaced() -> None:

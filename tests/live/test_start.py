@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from requirements import shows
 from support.raw import post
 from support.server import PenstockServer
+from support.upstream import ScriptedUpstream
 
 OPTIONAL = {
-    *("aiohttp", "asyncpg", "redis"),  # without an upstream, and without such a store
-    *("cryptography", "sqlite3", "tomllib", "tomlkit"),  # without anything to seal, store or read
+    *("aiohttp", "yarl", "multidict"),  # without an upstream behind a proxy
+    *("asyncpg", "redis", "sqlite3"),  # without such a store
+    *("cryptography", "tomllib", "tomlkit"),  # without anything to seal or to read
     *("starlette", "websockets"),  # for other hosts, and for clients of WebSocket
     *("pydantic", "openai", "httpx", "orjson", "h11", "http.client", "urllib.request"),
 }
@@ -18,9 +22,11 @@ IMPORTED = re.compile(r"^import time: .*\| +(\S+)$", re.MULTILINE)
 
 
 @shows("lean-start")
-def test_the_server_imports_nothing_that_is_optional() -> None:
-    with PenstockServer(env={"PYTHONPROFILEIMPORTTIME": "1"}) as server:
-        assert post(server.url, {"model": "synthetic", "input": "Hi"}).status == 200
+@pytest.mark.parametrize("has_upstream", [False, True])
+def test_the_server_imports_nothing_that_is_optional(upstream: ScriptedUpstream, has_upstream: bool) -> None:
+    arguments = ["--upstream", upstream.url] if has_upstream else []
+    with PenstockServer(*arguments, env={"PYTHONPROFILEIMPORTTIME": "1"}) as server:
+        assert post(server.url, {"model": "text", "input": "Hi"}).status == 200
         imported = set(IMPORTED.findall(server.log))
     assert {"uvicorn", "httptools", "penstock.service"} <= imported
     assert not imported & OPTIONAL
