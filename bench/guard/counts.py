@@ -2,8 +2,8 @@
 
 `sys.setprofile` reports each call and return. Calls of Python functions include each time that a coroutine or a
 generator goes on. Allocations are how much `sys.getallocatedblocks` grows from one call or return to the next, summed.
-This is exact and the same in each run, but it does not see a block that is freed before the next call, and it counts
-a frame for each call, since a profiled call makes its frame an object. Two other ways say less: the blocks that are
+This is exact and nearly the same in each run, but it does not see a block that is freed before the next call, and it
+counts a frame for each call, since a profiled call makes its frame an object. Two other ways say less: the blocks that are
 left after a request, which are none, and `tracemalloc`, which knows bytes and not how many blocks.
 
 Each request is counted several times and the least is taken: now and then a request does what is due once in many, such
@@ -25,7 +25,7 @@ from bench.guard.inprocess import Case, Hop
 
 DELTA = b"event: response.output_text.delta\n"
 WARM_UPS = 5
-TIMES = 8
+TIMES = 30
 FEW, MANY = 20, 220
 """Deltas of two streams: a delta costs their difference, so that what a stream costs once is not in it."""
 

@@ -77,9 +77,9 @@ def test_another_python_is_no_silent_pass(monkeypatch: pytest.MonkeyPatch, capsy
         (
             {"json": {"calls": 89}},
             {"json": {"calls": 100}},
-            ["json, calls: 89 is far below the bound, 100: lower the bound to 90.8"],
+            ["json, calls: 89 is far below the bound, 100: lower the bound to 92.6"],
         ),
-        ({"json": {"calls": 9}}, {}, ["json, calls: there is no bound; set it to 9.2"]),
+        ({"json": {"calls": 9}}, {}, ["json, calls: there is no bound; set it to 9.4"]),
         ({}, {"json": {"calls": 9}}, ["json, calls: there is a bound, and nothing is counted"]),
     ],
 )
