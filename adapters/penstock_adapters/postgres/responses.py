@@ -65,7 +65,8 @@ _OLD_OUTPUT = """
 """
 SETTLE = f"""
     WITH settled AS (
-        UPDATE responses SET status = $3, body = $4, request = '' WHERE {_MAY_SETTLE} RETURNING id, background
+        UPDATE responses SET status = $3, body = $4, request = ''
+        WHERE {_MAY_SETTLE} AND ($3 <> 'completed' OR conversation_id IS NULL) RETURNING id, background
     ), added AS ({_NEW_OUTPUT}), removed AS ({_OLD_OUTPUT})
     SELECT background FROM settled
 """
@@ -152,16 +153,20 @@ class Responses(Part):
         return bool(saved)
 
     async def settle(self, response: StoredResponse, *, fence: int | None = None) -> bool:
-        """Change a response that has not ended."""
-        settled = await self._database.change(
-            SETTLE_IN_CONVERSATION if _completes_in_conversation(response) else SETTLE,
-            response.id,
-            response.owner,
-            response.status,
-            response.body,
-            fence,
-            *arrays(response.output),
-        )
+        """Change a response that has not ended.
+
+        Two statements, each for what the other leaves alone; whether the saved one is in a conversation decides. The
+        one that fits what is given comes first, and is nearly always the last.
+        """
+        statements = [SETTLE, SETTLE_IN_CONVERSATION] if response.status == "completed" else [SETTLE]
+        if response.conversation_id is not None:
+            statements.reverse()
+        arguments = (response.status, response.body, fence, *arrays(response.output))
+        settled: list[Row] = []
+        for statement in statements:
+            settled = await self._database.change(statement, response.id, response.owner, *arguments)
+            if settled:
+                break
         return self._tell(response.id, settled)
 
     async def response(self, owner: str, response_id: str) -> StoredResponse | None:
