@@ -34,8 +34,8 @@ BEHAVIOURS = (
     Behaviour(
         "one-path",
         "`stream: false`",
-        "the upstream is asked without a stream too; the JSON body is the fold of the same events that a "
-        "stream would have sent",
+        "the upstream is asked without a stream too; the JSON body is byte for byte the Response that the events of "
+        "a stream would have made",
     ),
     Behaviour(
         "early-errors",
