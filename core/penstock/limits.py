@@ -62,6 +62,9 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     tools_max: Count = 512
     """The entries of `tools`, those within namespaces and those that items of the context bring included."""
 
+    request_cache_bytes_max: Bytes = 32 * 2**20
+    """The cache of instructions and tools that clients send again and again."""
+
     upstream_event_bytes_max: Bytes = 16 * 2**20
     """One event of an upstream's stream, or its whole JSON reply."""
     upstream_error_bytes_max: Bytes = 64 * 2**10

@@ -230,10 +230,20 @@ def test_who_asks_twice_is_in_a_hurry(workers: str, whole_group: bool) -> None:
         assert "Traceback" not in said
 
 
+@contextmanager
+def heeding_sighup() -> Iterator[None]:
+    """A child inherits that a signal is ignored, as it is where the tests run under `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 @shows("signals")
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_terminal_that_goes_stops_it_in_order(workers: str) -> None:
-    with penstock("--workers", workers) as server:
+    with heeding_sighup(), penstock("--workers", workers) as server:
         with get(f"{server.listening()}/10") as stream:
             stream.read(1)
             os.kill(-server.process.pid, signal.SIGHUP)

@@ -17,8 +17,10 @@ SIZE = 100_000
 GROWTH_MAX = 2.6
 """How many times as dear a request of twice the size may be."""
 MEMORY_PER_BYTE_MAX = 15
-CPU_NOISE_S, MEMORY_NOISE_BYTES = 0.1, 4_000_000
-"""What is not judged: less than this is due to the machine, the interpreter and what a first request loads."""
+CPU_NOISE_S, MEMORY_NOISE_BYTES = 0.1, 3_000_000
+"""What is not judged: less than this is due to the machine and the interpreter."""
+ARENA_BYTES = 2**20
+"""Python takes memory from the system in pieces of this size: one more of them is no growth."""
 TRIES = 3
 
 
@@ -33,7 +35,7 @@ def problems(once: Cost, twice: Cost) -> list[str]:
     found = []
     if twice.cpu_s > max(GROWTH_MAX * once.cpu_s, CPU_NOISE_S):
         found.append("its CPU time grows faster than its size")
-    if twice.memory_bytes > max(GROWTH_MAX * once.memory_bytes, MEMORY_NOISE_BYTES):
+    if twice.memory_bytes > max(GROWTH_MAX * once.memory_bytes + ARENA_BYTES, MEMORY_NOISE_BYTES):
         found.append("its memory grows faster than its size")
     if twice.memory_bytes > MEMORY_PER_BYTE_MAX * twice.body_bytes + MEMORY_NOISE_BYTES:
         found.append("it takes more than its share of memory")

@@ -293,6 +293,11 @@ REQUIREMENTS = (
     Requirement("ids-in-paths", "No id of a client's becomes another path of an upstream.", _ATTACKS),
     Requirement("random-after-fork", "Two processes never give the same id, a forked one neither.", _ATTACKS),
     Requirement("one-timer", "However many runs wait for the model, an event loop has one timer for them.", _ATTACKS),
+    Requirement(
+        "read-once",
+        "Instructions and tools that a client sends again and again are read once, and all replies are as before.",
+        "an agent sends 60 kB of both each turn, November 2026",
+    ),
     Requirement("bounded-caches", "Nothing in the process grows with the names that clients make up.", _ATTACKS),
     Requirement(
         "stored-secrets",

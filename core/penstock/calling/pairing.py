@@ -18,6 +18,7 @@ from . import CALLS, OUTPUTS
 _CALLS = {kind: read for kind, read in CALLS.items() if kind not in OUTPUTS}
 _OUTPUTS = {kind: read for kind, read in OUTPUTS.items() if kind not in CALLS}
 """Calls and outputs that are items of their own. An item that is both needs no partner."""
+_PAIRED = frozenset((*_CALLS, *_OUTPUTS))
 
 
 class Pairs(msgspec.Struct):
@@ -39,6 +40,8 @@ def pair(items: Sequence[InputItem]) -> Pairs:
     Of calls that stand side by side, the first is answered first. An output that stands before the only call of its id
     belongs to that call.
     """
+    if _PAIRED.isdisjoint(map(type, items)):
+        return Pairs()
     calls: dict[str, int] = {}
     outputs: dict[str, int] = {}
     for place, item in enumerate(items):

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from penstock.engine.bodies import read_body
+from penstock.engine.bodies import no_sizes, read_body
 from penstock.engine.offload import offload
 from penstock.errors import invalid
 from penstock.http import Request
@@ -47,8 +47,8 @@ class Call(msgspec.Struct, kw_only=True):
 
         Raises `ApiError` 400.
         """
-        sizes = {} if items_max is None else {"items": items_max}
         body = await self.body() or b"{}"
+        sizes = no_sizes if items_max is None else lambda _: {"items": items_max}
         read, _ = await offload(len(body), read_body, body, struct, self.limits, items="items", sizes=sizes)
         return read
 

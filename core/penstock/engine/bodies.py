@@ -7,9 +7,10 @@ body may hold is counted before anything is done for each entry of it.
 from __future__ import annotations
 
 import codecs
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
@@ -29,7 +30,14 @@ _ENTRY_BYTES = 2
 """The shortest entry of a list: `0,`."""
 _BOM = codecs.BOM_UTF8
 _PIECE_BYTES = 2**20
-_NO_SIZES: Mapping[str, int] = {}
+
+Sizes: TypeAlias = Callable[[Limits], Mapping[str, int]]
+"""The most entries of the lists of a body, by the name of their field."""
+
+
+def no_sizes(limits: Limits) -> Mapping[str, int]:
+    """Of a body without lists."""
+    return {}
 
 
 def without_bom(body: bytes) -> bytes:
@@ -38,16 +46,22 @@ def without_bom(body: bytes) -> bytes:
 
 
 def read_body(
-    body: bytes, struct: type[T], limits: Limits, *, items: str = "", sizes: Mapping[str, int] = _NO_SIZES
+    body: bytes,
+    struct: type[T],
+    limits: Limits,
+    *,
+    items: str = "",
+    sizes: Sizes = no_sizes,
+    whole: Callable[[bytes], T] | None = None,
 ) -> tuple[T, dict[str, msgspec.Raw]]:
     """The body as a struct, and its fields as they were sent.
 
-    `items` is the field that holds a list of items, `sizes` has the most entries of such fields. Raises `ApiError` 400
-    for anything that is not a legal body.
+    `items` is the field that holds a list of items, `sizes` has the most entries of such fields. Of what `whole` can
+    decode no fields are given: all of them are in the struct. Raises `ApiError` 400 for what is not a legal body.
     """
     check_json(body, limits)
     try:
-        return _read(body, struct, limits, items, sizes)
+        return _read(body, struct, limits, items, sizes, whole)
     except msgspec.ValidationError as error:
         raise validation_error(error, struct) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -64,12 +78,15 @@ def check_size(size: int, size_max: int, param: str) -> None:
 
 
 def _read(
-    body: bytes, struct: type[T], limits: Limits, items: str, sizes: Mapping[str, int]
+    body: bytes, struct: type[T], limits: Limits, items: str, sizes: Sizes, whole: Callable[[bytes], T] | None
 ) -> tuple[T, dict[str, msgspec.Raw]]:
     if not body:
         raise invalid("The request has no body; a JSON object was expected.")
     _check_text(body)
     body = one_line(body)
+    if whole is not None:
+        with suppress(msgspec.ValidationError):
+            return whole(body), {}
     fields = _decode_fields(body)
     check = partial(_check_entries, fields, limits, items, sizes)
     try:
@@ -92,9 +109,9 @@ def _check_text(body: bytes) -> None:
     decode(b"", final=True)
 
 
-def _check_entries(fields: Mapping[str, msgspec.Raw], limits: Limits, items: str, sizes: Mapping[str, int]) -> None:
+def _check_entries(fields: Mapping[str, msgspec.Raw], limits: Limits, items: str, sizes: Sizes) -> None:
     """Raises `ApiError` 400 for lists that are too long or too deep, before each entry of them costs something."""
-    for name, size_max in sizes.items():
+    for name, size_max in sizes(limits).items():
         raw = fields.get(name, NULL)
         if memoryview(raw).nbytes > size_max * _ENTRY_BYTES:
             check_size(count_entries(raw), size_max, name)

@@ -78,8 +78,9 @@ def plan_compaction(turn: Turn, context: Context, seal: Seal | None) -> Compacti
 
 def compact_threshold(request: CreateResponse) -> int | None:
     """From how many tokens on the request wants its context compacted."""
-    entries = request.context_management or ()
-    thresholds = [entry.compact_threshold for entry in entries if entry.type == "compaction"]
+    if not request.context_management:
+        return None
+    thresholds = [entry.compact_threshold for entry in request.context_management if entry.type == "compaction"]
     return min((tokens for tokens in thresholds if tokens is not None), default=None)
 
 

@@ -7,6 +7,7 @@ or whether a tool is there, later steps say.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import msgspec
 
@@ -31,11 +32,26 @@ from penstock.wire import (
 from .bodies import check_size, read_body
 from .chat_parts import read_chat_parts
 from .json_bounds import check_depth
+from .request_cache import CachedValue, RequestCache, Shortened
 from .unknown import parts_of
 
 _OF_A_TURN = {"tools", "parallel_tool_calls", "text"}
 """What agents send with every request, and what has no meaning for a compaction."""
+
+
+class _Plain(CreateResponse, kw_only=True, forbid_unknown_fields=True):
+    """A request that names its model and has no unknown parameter. Nearly all requests are so."""
+
+    model: str
+
+
 _KNOWN = frozenset(field.encode_name for field in msgspec.structs.fields(CreateResponse)) - {UNKNOWN}
+
+
+@cache
+def _plain() -> msgspec.json.Decoder[_Plain]:
+    """Return the decoder. It is made with the first request, since making it takes longer than a start may."""
+    return msgspec.json.Decoder(_Plain)
 
 
 class Decoded(msgspec.Struct):
@@ -49,12 +65,49 @@ class Decoded(msgspec.Struct):
     """What a prompt template says before everything else."""
     mapped: list[str] = []
     """The content parts that were sent in the style of Chat Completions, each with the type that it is read as."""
+    tools: CachedValue | None = None
+    """The tools, where they were in the request cache."""
 
 
-def decode(body: bytes, limits: Limits, *, model_may_be_null: bool = False) -> Decoded:
-    """Read the body of `POST /responses`. Raises `ApiError` 400 for anything that is not a legal one."""
-    request, fields = read_body(body, CreateResponse, limits, items="input", sizes=_sizes(limits))
-    _check_past(fields)
+def decode(
+    body: bytes, limits: Limits, *, model_may_be_null: bool = False, cached: RequestCache | None = None, owner: str = ""
+) -> Decoded:
+    """Read the body of `POST /responses`. Raises `ApiError` 400 for anything that is not a legal one.
+
+    Instructions and tools that `cached` holds for the owner are not decoded again.
+    """
+    if cached is None:
+        return _decode(body, limits, model_may_be_null)
+    if shortened := cached.shorten(owner, body):
+        decoded = _decode_shortened(shortened, limits, model_may_be_null, cached, owner)
+        if decoded is not None:
+            decoded.size = len(body)
+            return decoded
+    decoded = _decode(body, limits, model_may_be_null)
+    cached.note(owner, body, decoded.request)
+    return decoded
+
+
+def _decode_shortened(
+    shortened: Shortened, limits: Limits, model_may_be_null: bool, cached: RequestCache, owner: str
+) -> Decoded | None:
+    """The request of a shortened body; None for a body that must be read as a whole."""
+    try:
+        decoded = _decode(shortened.body, limits, model_may_be_null)
+    except ApiError:
+        return None
+    if not cached.confirms(shortened, decoded.request):
+        return None
+    cached.note(owner, shortened.body, decoded.request)
+    for name, value in shortened.cached.items():
+        setattr(decoded.request, name, value.value)
+    decoded.tools = shortened.cached.get("tools")
+    return decoded
+
+
+def _decode(body: bytes, limits: Limits, model_may_be_null: bool) -> Decoded:
+    request, fields = read_body(body, CreateResponse, limits, items="input", sizes=_sizes, whole=_plain().decode)
+    _check_past(request.previous_response_id is not None, request.conversation is not None)
     if not model_may_be_null:
         _check_null_model(fields)
     _check_chat_fields(request, fields)
@@ -65,8 +118,8 @@ def decode(body: bytes, limits: Limits, *, model_may_be_null: bool = False) -> D
 
 def decode_compaction(body: bytes, limits: Limits) -> Decoded:
     """Read the body of `POST /responses/compact`, as a request that is not stored. Raises `ApiError` 400."""
-    asked, fields = read_body(body, CompactResponse, limits, items="input", sizes=_sizes(limits))
-    _check_past(fields)
+    asked, fields = read_body(body, CompactResponse, limits, items="input", sizes=_sizes)
+    _check_past(asked.previous_response_id is not None, fields.get("conversation", NULL) != NULL)
     known = frozenset(CompactResponse.__struct_fields__) - {"unknown"}
     request = CreateResponse(**{name: getattr(asked, name) for name in known - _OF_A_TURN}, store=False)
     _check_lists(request, limits)
@@ -80,6 +133,8 @@ def _sizes(limits: Limits) -> dict[str, int]:
 
 def _unknown(fields: dict[str, msgspec.Raw], known: frozenset[str], limits: Limits) -> dict[str, msgspec.Raw]:
     """The unknown parameters."""
+    if fields.keys() <= known:
+        return {}
     unknown = {name: fields[name] for name in fields.keys() - known}
     for name, raw in unknown.items():
         check_depth(raw, name, limits)
@@ -103,9 +158,9 @@ def _check_chat_fields(request: CreateResponse, fields: Mapping[str, msgspec.Raw
         raise invalid(message, "messages", "unsupported_parameter")
 
 
-def _check_past(fields: Mapping[str, msgspec.Raw]) -> None:
+def _check_past(is_chained: bool, is_in_conversation: bool) -> None:
     """A request goes on from one past: that of a conversation, or that of a response."""
-    if all(fields.get(name, NULL) != NULL for name in ("previous_response_id", "conversation")):
+    if is_chained and is_in_conversation:
         message = "'previous_response_id' and 'conversation' cannot be used together: a conversation has its own past."
         raise invalid(message, code="mutually_exclusive_parameters")
 
@@ -118,7 +173,8 @@ def _check_lists(request: CreateResponse, limits: Limits) -> None:
             check_size(len(parts), limits.input_parts_max, f"input[{index}].{name}")
         if type(item) in BROUGHT:
             _check_tools(getattr(item, "tools", ()), limits, f"input[{index}].tools")
-    _check_tools(request.tools or (), limits, "tools")
+    if request.tools:
+        _check_tools(request.tools, limits, "tools")
 
 
 def _check_tools(tools: Sequence[Tool], limits: Limits, param: str) -> None:

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 
 import msgspec
 from msgspec.structs import replace
@@ -33,6 +34,7 @@ from .plan import Plan, Policies, make_plan
 from .prompts import apply_prompt
 from .recent import Recent, RecentKeeper, Recents
 from .redaction import Held, secrets_of
+from .request_cache import RequestCache
 from .resolve import Context, conversation_of, resolve, unknown_conversation
 from .routes import Routes
 from .run import Run
@@ -84,6 +86,7 @@ class Engine:
         self.limits = limits
         self.recents = Recents(limits)
         self.turns = Turns(limits.chain_cache_bytes_max)
+        self._request_cache = RequestCache(limits)
         self.store = store
         self._store_clock = None if store is None else StoreClock(store)
         self.background = (
@@ -157,7 +160,7 @@ class Engine:
         `recent` is what the caller's connection remembers; without `generate` the model is not asked. `compacts` takes
         the body for that of a compaction.
         """
-        decoded = await self._decode_compaction(body) if compacts else await self._decode(body)
+        decoded = await self._decode_compaction(body) if compacts else await self._decode(body, owner)
         await self._open_store_for(decoded.request, is_stored=decoded.request.store is not False)
         response_id = response_id or ids.new_id("resp_")
         writer = await self._lock(decoded.request, owner, response_id)
@@ -173,7 +176,8 @@ class Engine:
 
     async def plan(self, body: bytes, owner: str = "", key: Secret | None = None) -> Plan:
         """The plan of a request that will not run, and holds nothing. Raises `ApiError`."""
-        decoded = await self._decode(body, model_may_be_null=True)  # OpenAI's schema says so of `input_tokens` alone
+        # OpenAI's schema lets the model of `input_tokens` alone be null.
+        decoded = await self._decode(body, owner, model_may_be_null=True)
         await self._open_store_for(decoded.request, is_stored=False)
         _, plan = await self._plan(decoded, owner, key, ids.new_id("resp_"))
         return plan
@@ -258,9 +262,10 @@ class Engine:
     def _seal(self, owner: str) -> Seal | None:
         return None if self._sealer is None else Seal(self._sealer, owner, self.limits.sealed_chars_max)
 
-    async def _decode(self, body: bytes, *, model_may_be_null: bool = False) -> Decoded:
+    async def _decode(self, body: bytes, owner: str, *, model_may_be_null: bool = False) -> Decoded:
         """The request, its prompt template filled in. Raises `ApiError`."""
-        decoded = await offload(len(body), decode, body, self.limits, model_may_be_null=model_may_be_null)
+        read = partial(decode, model_may_be_null=model_may_be_null, cached=self._request_cache, owner=owner)
+        decoded = await offload(len(body), read, body, self.limits)
         prompt = decoded.request.prompt
         return decoded if prompt is None else await apply_prompt(decoded, prompt, self._prompts, self.limits)
 

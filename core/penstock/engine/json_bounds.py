@@ -10,6 +10,7 @@ its structure: where they are within the bounds, nothing more is done. Every ste
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 import msgspec
 
@@ -29,9 +30,31 @@ _QUOTES_PER_VALUE = 4
 """A value is at most one string, and so is its key."""
 
 
+class Marks(NamedTuple):
+    """The marks of a text, those within its strings included: it has no more values and keys than that."""
+
+    values: int
+    keys: int
+
+
+def marks_in(text: bytes) -> Marks:
+    """The marks of a text."""
+    marks = text.translate(_ONE_FORM, _NOT_COUNTED)
+    keys = marks.count(b":")
+    return Marks(len(marks) - keys, keys)
+
+
+def has_at_most(text: bytes, *, values: int, keys: int) -> bool:
+    """Whether there are surely no more values and keys than that."""
+    if len(text) <= values * _VALUE_BYTES and len(text) <= keys * _KEY_BYTES:
+        return True
+    marks = marks_in(text)
+    return marks.values <= values and marks.keys <= keys
+
+
 def check_json(text: bytes, limits: Limits) -> None:
     """Raises `ApiError` 400 for JSON that has more values or keys than it may."""
-    if _may_have_too_many(text, limits):
+    if not has_at_most(text, values=limits.json_values_max, keys=limits.json_keys_max):
         _check_structure(_structure(text, limits), limits, None)
 
 
@@ -62,15 +85,6 @@ def too_deep(limits: Limits, param: str | None = None) -> ApiError:
     what = f"Invalid '{param}'" if param else "Invalid body"
     message = f"{what}: nested too deeply. Expected at most {limits.json_depth_max} levels."
     return invalid(message, param, "json_too_deep")
-
-
-def _may_have_too_many(text: bytes, limits: Limits) -> bool:
-    """Whether there are enough marks, wherever they stand."""
-    if len(text) <= min(limits.json_values_max * _VALUE_BYTES, limits.json_keys_max * _KEY_BYTES):
-        return False
-    marks = text.translate(_ONE_FORM, _NOT_COUNTED)
-    keys = marks.count(b":")
-    return keys > limits.json_keys_max or len(marks) - keys > limits.json_values_max
 
 
 def _structure(text: bytes, limits: Limits) -> bytes:

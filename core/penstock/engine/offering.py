@@ -46,16 +46,20 @@ def offer_tools(
     request: CreateResponse, context: Context, absent_tools: Literal["ignore", "reject"], limits: Limits
 ) -> Offering:
     """The offering of a request. Raises `ApiError` 400 for tools and choices that cannot be."""
-    sources = list(_sources(request, context))
-    if not sources and request.tool_choice in (None, "auto"):  # most requests are so
-        return offer_nothing()
+    if not request.tools and request.tool_choice in (None, "auto") and not brings_tools(context):
+        return offer_nothing()  # most requests are so
     toolbox = Toolbox(absent_tools, limits.tools_max)
-    for source in sources:
+    for source in _sources(request, context):
         toolbox.take(source)
     offering = Offering(toolbox.offers(), toolbox.forms(), Choice(), list(dict.fromkeys(toolbox.ignored)))
     _choose(offering, request.tool_choice, toolbox)
     offering.offers = toolbox.introduced(offering.offers)
     return offering
+
+
+def brings_tools(context: Context) -> bool:
+    """Whether items of the context bring tools."""
+    return not BROUGHT.keys().isdisjoint(map(type, context.items))
 
 
 def _sources(request: CreateResponse, context: Context) -> Iterator[Source]:

@@ -30,7 +30,7 @@ from penstock.wire import (
 
 from .compaction import Compacting, compact_threshold, plan_compaction
 from .decode import Decoded
-from .offering import offer_nothing, offer_tools
+from .offering import Offering, brings_tools, offer_nothing, offer_tools
 from .places import Placed
 from .redaction import redacted
 from .resolve import Context
@@ -93,7 +93,7 @@ def make_plan(
     """Decide everything that can be decided before the upstream is asked. Raises `ApiError`."""
     request = decoded.request
     model, route = routes.choose(request.model)
-    offering = offer_nothing() if route.relays else offer_tools(request, context, policies.absent_tools, limits)
+    offering = _offering(decoded, context, route, policies, limits)
     extras = settle_unknown(decoded.unknown, policies.unknown_parameters, relays=route.relays)
     left_out = [] if route.relays else settle_unknown_items(request, context.items, policies.unknown_parameters)
     unhonoured = _unhonoured(request, context, route, is_stored=is_stored, seals=seal is not None)
@@ -126,6 +126,18 @@ def make_plan(
         report_usage=bool(request.stream_options and request.stream_options.include_usage),
         obfuscate=bool(request.stream_options and request.stream_options.include_obfuscation),
     )
+
+
+def _offering(decoded: Decoded, context: Context, route: Route, policies: Policies, limits: Limits) -> Offering:
+    """What the model is offered. Where cached tools alone decide it, they are planned once. Raises `ApiError`."""
+    request, cached = decoded.request, decoded.tools
+    if route.relays:
+        return offer_nothing()
+    if cached is None or request.tool_choice not in (None, "auto") or brings_tools(context):
+        return offer_tools(request, context, policies.absent_tools, limits)
+    if cached.offering is None:
+        cached.offering = offer_tools(request, context, policies.absent_tools, limits)
+    return cached.offering
 
 
 _IMAGES_AS_THEY_ARE = msgspec.Raw(b'{"context_compression":"disabled"}')
@@ -229,7 +241,7 @@ def _items(request: CreateResponse, context: Context, route: Route, seal: Seal |
     with Placed(context.items, request):
         items = shown(context, seal, relays=route.relays)
     if not route.relays:
-        return [_read_as(item) for item in items]
+        return items if READ_AS.keys().isdisjoint(map(type, items)) else [_read_as(item) for item in items]
     return [*items, CompactionTrigger()] if context.compacts else items
 
 
@@ -254,4 +266,6 @@ def _unhonoured(request: CreateResponse, context: Context, route: Route, *, is_s
 
 def _wishes(context: Context) -> list[str]:
     """Items of this turn that ask for what nobody here does."""
+    if WISHES.isdisjoint(map(type, context.own)):
+        return []
     return list(dict.fromkeys(f"input.{item.type}" for item in context.own if type(item) in WISHES))

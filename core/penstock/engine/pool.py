@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from itertools import groupby
 from random import Random
 from typing import TypeAlias, TypeVar
@@ -125,9 +125,7 @@ class Pool:
             if ticket is None:
                 continue
             attempts += 1
-            others = queue if attempts < self._limits.attempts_max else ()
-            has_others = any(each.breaker.wait_s(client) == 0 for each, _ in others)
-            head_s = self._head_s(stream) if has_others else None
+            head_s = self._head_s(stream) if self._has_others(queue, attempts, client) else None
             try:
                 return await self._attempt(ask, member, ticket, tries, head_s, failure)
             except NotTaken as error:
@@ -135,6 +133,12 @@ class Pool:
                 if error.again and tries < self._limits.retries_max:
                     queue.append((member, tries + 1))
         raise refusals.pop() if refusals else self._at_rest(client)  # a frame that still has what it raises is a cycle
+
+    def _has_others(self, queue: Collection[tuple[Member, int]], attempts: int, client: str) -> bool:
+        """Whether another one could be asked instead."""
+        if not queue or attempts >= self._limits.attempts_max:
+            return False
+        return any(member.breaker.wait_s(client) == 0 for member, _ in queue)
 
     async def _attempt(
         self, ask: Ask[T], member: Member, ticket: int, tries: int, head_s: float | None, failure: Failure

@@ -132,12 +132,12 @@ def _own_items(request: CreateResponse) -> list[InputItem]:
 
 def _without_trigger(items: list[InputItem]) -> tuple[list[InputItem], bool]:
     """The items, and whether a trigger stands behind them: it asks for something, and is no part of the context."""
+    if CompactionTrigger not in map(type, items):
+        return items, False
     for index, item in enumerate(items[:-1]):
         if isinstance(item, CompactionTrigger):
             raise invalid("A 'compaction_trigger' must be the last item of the input.", f"input[{index}]")
-    if items and isinstance(items[-1], CompactionTrigger):
-        return items[:-1], True
-    return items, False
+    return items[:-1], True
 
 
 def _refuse_memory(request: CreateResponse, own: list[InputItem], *, may_recall: bool) -> None:
@@ -145,7 +145,7 @@ def _refuse_memory(request: CreateResponse, own: list[InputItem], *, may_recall:
     needy = ("conversation",) if may_recall else ("previous_response_id", "conversation")
     params = [param for param in needy if getattr(request, param) is not None]
     params += ["background"] if request.background else []
-    if not may_recall:
+    if not may_recall and ItemReference in map(type, own):
         params += [f"input[{index}]" for index, item in enumerate(own) if isinstance(item, ItemReference)]
     if params:
         message = f"'{params[0]}' needs a store, and this server runs without one: send the whole input instead."

@@ -36,6 +36,8 @@ class Wanted(msgspec.Struct):
 def find_wanted(items: Sequence[InputItem], origin: str | None) -> Wanted:
     """What the upstream `origin` wants back of these items. What others want stays here, and None wants nothing."""
     wanted = Wanted()
+    if origin is None:
+        return wanted
     for place, item in enumerate(items):
         if item.unknown and (returned := carried(item)) and returned.origin == origin:
             _find_turn(items, place, returned, wanted)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
@@ -83,6 +83,13 @@ def item_weight(item: StoredItem) -> int:
     return len(item.body) + ROW_BYTES
 
 
+class _Holder(NamedTuple):
+    """An entry that has an item. Nearly all items have one holder: a tuple of one takes less memory than a dict."""
+
+    entry_id: str
+    body: bytes
+
+
 class Shelf:
     """Entries by id, the least recently used first."""
 
@@ -91,7 +98,7 @@ class Shelf:
         self.entries: OrderedDict[str, Entry] = OrderedDict()
         self._entries_max = entries_max
         self._bytes_max = bytes_max
-        self._holders: dict[tuple[str, str], dict[str, bytes]] = {}
+        self._holders: dict[tuple[str, str], tuple[_Holder, ...]] = {}
 
     def response(self, response_id: str, owner: str | None = None) -> ResponseEntry | None:
         """One response of that owner, or of anybody."""
@@ -105,8 +112,8 @@ class Shelf:
 
     def body(self, owner: str, item_id: str) -> bytes | None:
         """An item's body, wherever it is."""
-        holders = self._holders.get((owner, item_id), {})
-        return next((body for holder, body in holders.items() if self._entry(holder, owner)), None)
+        holders = self._holders.get((owner, item_id), ())
+        return next((holder.body for holder in holders if self._entry(holder.entry_id, owner)), None)
 
     def add(self, entry: Entry) -> None:
         """Put a new entry on it. Its id must be new: an id says whose a row is."""
@@ -138,7 +145,8 @@ class Shelf:
     def index(self, entry: Entry, items: Iterable[StoredItem]) -> None:
         """Let these items be found in an entry."""
         for item in items:
-            self._holders.setdefault((entry.row.owner, item.id), {})[entry.row.id] = item.body
+            holders = self._holders_but(entry, item)
+            self._holders[entry.row.owner, item.id] = (*holders, _Holder(entry.row.id, item.body))
 
     def wake_all(self) -> None:
         """Let everybody who waits look again."""
@@ -150,10 +158,15 @@ class Shelf:
         """Let these items no longer be found in an entry."""
         for item in items:
             key = (entry.row.owner, item.id)
-            holders = self._holders.get(key, {})
-            holders.pop(entry.row.id, None)
-            if not holders:
+            if holders := self._holders_but(entry, item):
+                self._holders[key] = holders
+            else:
                 self._holders.pop(key, None)
+
+    def _holders_but(self, entry: Entry, item: StoredItem) -> tuple[_Holder, ...]:
+        """Return the holders of an item without this entry."""
+        holders = self._holders.get((entry.row.owner, item.id), ())
+        return tuple(holder for holder in holders if holder.entry_id != entry.row.id)
 
     def make_room(self) -> None:
         """Remove what was least recently used and may go, until the rest fits."""
