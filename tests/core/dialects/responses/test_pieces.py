@@ -13,7 +13,7 @@ from core.kit import CUTS, LIMITS, Json, Telling, plan, split
 from penstock.dialects.responses import Responses
 from penstock.dialects.responses.decode import ResponsesDecoder
 from penstock.dialects.responses.pieces import PieceReader
-from penstock.transcript.deltas import Delta, RelayedRun
+from penstock.transcript.deltas import RelayedRun
 from penstock.wire import OutputTextDelta
 from requirements import shows
 from support import samples
@@ -43,8 +43,8 @@ CHANGES: list[Json] = [
 class Slow(PieceReader):
     """Takes nothing for a plain piece."""
 
-    def read(self, data: bytes, out: list[Delta]) -> bool:
-        return False
+    def run(self, events: list[bytes], start: int) -> RelayedRun | None:
+        return None
 
 
 def decoder(*, is_slow: bool = False) -> ResponsesDecoder:
@@ -83,7 +83,8 @@ def test_plain_pieces_are_what_they_would_be_otherwise(
     events = changed(samples.stream(placed(items)), changes)
     names = [f"event: {event['type']}\n" * is_named for event in events]
     stream = "".join(f"{name}data: {json.dumps(event)}\n\n" for name, event in zip(names, events, strict=True)).encode()
-    assert told(decoder(), split(stream, cuts)) == told(decoder(is_slow=True), [stream])
+    chunks = split(stream, cuts)
+    assert told(decoder(), chunks) == told(decoder(is_slow=True), chunks)
 
 
 @shows("relayed-runs")
