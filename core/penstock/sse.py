@@ -20,6 +20,8 @@ _FIELDS = frozenset((b"", b"id", b"retry"))
 """The names of lines that say nothing to us; that of a comment is empty."""
 _STRAY_BYTES_MAX = 2_000
 _DATA = b"data: "
+_HEAD_BYTES_MAX = 200
+"""A longer head is not expected again: a stream holds it to its end."""
 
 DONE = b"data: [DONE]\n\n"
 HEARTBEAT = b": ping\n\n"
@@ -160,7 +162,8 @@ class SseReader:
         start = block.find(b"\n") + 1
         is_named = block.startswith(b"event: ") and block[7:start].strip() != b"error"
         if is_named and block.startswith(_DATA, start) and block.find(b"\n", start) < 0:
-            self._expect(block[: start + 6])
+            if start <= _HEAD_BYTES_MAX:
+                self._expect(block[: start + 6])
             return [block[start + 6 :]]
         return self._take([*block.split(b"\n"), b""])
 

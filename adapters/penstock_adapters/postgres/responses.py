@@ -155,8 +155,8 @@ class Responses(Part):
     async def settle(self, response: StoredResponse, *, fence: int | None = None) -> bool:
         """Change a response that has not ended.
 
-        Two statements, each for what the other leaves alone; whether the saved one is in a conversation decides. The
-        one that fits what is given comes first, and is nearly always the last.
+        Each of the two statements changes only responses that are saved as it expects, in a conversation or in none.
+        The one that fits the given response runs first; the other runs only where the first changes nothing.
         """
         statements = [SETTLE, SETTLE_IN_CONVERSATION] if response.status == "completed" else [SETTLE]
         if response.conversation_id is not None:

@@ -133,7 +133,9 @@ def _offering(decoded: Decoded, context: Context, route: Route, policies: Polici
     request, cached = decoded.request, decoded.tools
     if route.relays:
         return offer_nothing()
-    if cached is None or request.tool_choice not in (None, "auto") or brings_tools(context):
+    if cached is None or request.tools is not cached.value:  # a prompt template may bring others
+        return offer_tools(request, context, policies.absent_tools, limits)
+    if request.tool_choice not in (None, "auto") or brings_tools(context):
         return offer_tools(request, context, policies.absent_tools, limits)
     if cached.offering is None:
         cached.offering = offer_tools(request, context, policies.absent_tools, limits)

@@ -1,4 +1,4 @@
-"""RequestCache: what is sent again and again is read once, and nobody can tell but by the time that it takes."""
+"""RequestCache: values that are sent again are decoded once, and every request is read as without the cache."""
 
 import asyncio
 import json
