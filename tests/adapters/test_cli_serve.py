@@ -21,6 +21,7 @@ from http.client import HTTPResponse
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -135,9 +136,11 @@ def eventually(what: Callable[[], bool]) -> None:
 
 
 def refuses(url: str) -> bool:
+    """Whether no process listens any more. A reset says less: it may come from the first worker that has stopped."""
+    address = urlsplit(url)
     try:
-        get(url).close()
-    except OSError:
+        socket.create_connection((address.hostname, address.port), SOON_S).close()
+    except ConnectionRefusedError:
         return True
     return False
 
