@@ -9,8 +9,8 @@ from hypothesis import settings
 
 TESTS = Path(__file__).parent
 
-settings.register_profile("house", deadline=None)
-settings.load_profile("house")
+settings.register_profile("penstock", deadline=None)
+settings.load_profile("penstock")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

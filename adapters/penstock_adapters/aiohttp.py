@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import aiohttp
 from yarl import URL
 
-from penstock.engine.connection_limit import ConnectionLimit
+from penstock.engine.upstreams.connection_limit import ConnectionLimit
 from penstock.errors import untraced
 from penstock.limits import Limits
 from penstock.ports import Destination, HttpReply, HttpRequest, Tls, TransportError

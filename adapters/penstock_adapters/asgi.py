@@ -11,11 +11,11 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, TypeAlias
 
-from penstock.channel import ChannelClosed
-from penstock.engine.watch import ClientLeft
+from penstock.engine.running.deadlines import ClientLeft
 from penstock.http import Reply, Request, Stream, body_too_long
 from penstock.ports import Headers
 from penstock.service import Service
+from penstock.websocket import ChannelClosed
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 from penstock.access import Access, named_key
 from penstock.dialects import synthetic
 from penstock.dialects.chat_completions import ChatCompletions, Options
-from penstock.dialects.responses import Responses
+from penstock.dialects.responses import ResponsesDialect
 from penstock.engine import LocalUpstream, Policies, RemoteUpstream, Route, Routes
-from penstock.engine.attempt_log import without_secrets
+from penstock.engine.upstreams.attempt_log import without_secrets
 from penstock.limits import Limits
 from penstock.origins import Origins
 from penstock.ports import Destination, Dialect, Prompts, Sealer, Store, Transport
@@ -184,5 +184,5 @@ _ORIGIN_CHARS = 12
 
 _DIALECTS: dict[str, Callable[[Options, Limits, str], Dialect]] = {
     "chat_completions": ChatCompletions,
-    "responses": Responses,
+    "responses": ResponsesDialect,
 }

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import inspect
 
-from .characters import mended
+from .invalid_unicode import replace_lone_surrogates
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -26,7 +26,7 @@ _DIGITS_MAX = 100
 def loads(data: bytes) -> Any:
     """JSON as Python reads it: with NaN, bare control characters and half characters. Raises `ValueError`."""
     try:
-        return json.loads(mended(data).decode(), strict=False, parse_int=_parse_int)
+        return json.loads(replace_lone_surrogates(data).decode(), strict=False, parse_int=_parse_int)
     except RecursionError:
         raise ValueError("JSON is nested too deep") from None
 

@@ -18,29 +18,29 @@ from msgspec.structs import replace
 
 from penstock import ids
 from penstock.access import Access, bearer
-from penstock.channel import Channel
 from penstock.endpoints.about import About
-from penstock.endpoints.call import Call
 from penstock.endpoints.conversations import Conversations
 from penstock.endpoints.health import Health
 from penstock.endpoints.models import Models
 from penstock.endpoints.openapi import OpenApi
-from penstock.endpoints.relays import RELAYED, Relays
-from penstock.endpoints.responses import Responses
+from penstock.endpoints.passthrough import RELAYED, Relays
+from penstock.endpoints.request_context import Call
+from penstock.endpoints.responses import ResponseEndpoints
 from penstock.endpoints.sockets import Sockets
-from penstock.engine import Engine, Policies, Routes, Run, Said
-from penstock.engine.bodies import without_bom
+from penstock.engine import Engine, Policies, Routes, Run, UpstreamReport
 from penstock.engine.offload import offload
-from penstock.engine.watch import ClientLeft
+from penstock.engine.request.request_body import without_bom
+from penstock.engine.running.deadlines import ClientLeft
 from penstock.errors import ApiError, not_found, our_fault, untraced
 from penstock.http import RecordedStream, Reply, Request, error_reply, identified, request_id, without_body
+from penstock.json_codec import encode
 from penstock.limits import Limits
-from penstock.lossless import encode
 from penstock.origins import NO_ORIGINS, Origins
 from penstock.ports import Prompts, Sealer, Store
-from penstock.readers import read_response
+from penstock.responders import read_response
 from penstock.secrets import Secret
 from penstock.telemetry import CLIENT_LEFT, AccessRecord, Reader, Recorder, log_access
+from penstock.websocket import Channel
 from penstock.wire import NULL, CreateResponse, Event, Response
 
 _log = logging.getLogger("penstock.service")
@@ -100,7 +100,7 @@ class Service:
         self._origins = origins
         self._sockets = Sockets(self._engine) if websocket and routes.keeper is None else None
         self._table = _table(
-            Responses(self._engine, done_marker=done_marker),
+            ResponseEndpoints(self._engine, done_marker=done_marker),
             Conversations(self._engine),
             Models(routes, limits),
             Relays(self._engine),
@@ -145,7 +145,7 @@ class Service:
                     for event in events:
                         yield event
 
-    async def look_around(self) -> list[Said]:
+    async def look_around(self) -> list[UpstreamReport]:
         """Open the store, and ask the upstreams what they serve. The log names what does not answer."""
         asked = asyncio.ensure_future(self._engine.catalog.ask_all())
         with suppress(ApiError):
@@ -280,7 +280,7 @@ def _body(request: CreateResponse, *, stream: bool) -> bytes:
 
 
 def _table(
-    responses: Responses,
+    responses: ResponseEndpoints,
     conversations: Conversations,
     models: Models,
     relays: Relays,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from msgspec import json
 
-from penstock import lossless
+from penstock import json_codec
 from penstock.errors import upstream_failed
 from penstock.text_runs import GrowingText, Recorded, TextRun
 from penstock.wire import Event, UnknownEvent
@@ -44,9 +44,9 @@ def encode_events(events: Sequence[Recorded]) -> bytes | bytearray:
             buffer += encode_events([event])
             continue
         buffer += _heads.get(type(event)) or _head(event)
-        lossless.encode_into(event, buffer, -1)
+        json_codec.encode_into(event, buffer, -1)
         buffer += b"\n\n"
-    return lossless.unmarked(buffer)
+    return json_codec.unmarked(buffer)
 
 
 def _frame(text: GrowingText) -> bytes:

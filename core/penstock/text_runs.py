@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec.structs import replace
 
-from penstock.lossless import encode
+from penstock.json_codec import encode
 from penstock.wire import Event
 
 _encoder = msgspec.json.Encoder()

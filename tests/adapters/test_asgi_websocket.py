@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from penstock import Settings, build
-from penstock.channel import Channel
 from penstock.http import Reply, Request, json_reply
+from penstock.websocket import Channel
 from penstock_adapters.asgi import SEND_ALL, AsgiApp
 from requirements import shows
 

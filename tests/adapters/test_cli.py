@@ -16,8 +16,8 @@ import pytest
 from conformance.kit import EXPIRED, LATER, conversation, response
 from penstock.settings import Settings, make_key
 from penstock.stores.sqlite import SqliteStore
-from penstock_adapters.cli import main, upkeep
-from penstock_adapters.cli.greeting import greeting
+from penstock_adapters.cli import main, maintenance
+from penstock_adapters.cli.startup_banner import greeting
 from requirements import shows
 
 Outcome = tuple[int, str, str]
@@ -179,7 +179,7 @@ def counted(out: str) -> dict[str, int]:
 def test_a_store_is_made_ready_counted_and_swept(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, bare: Path, named_by: str
 ) -> None:
-    monkeypatch.setattr(upkeep, "_SWEPT_AT_ONCE_MAX", 3)  # several batches, the last of them smaller or empty
+    monkeypatch.setattr(maintenance, "_SWEPT_AT_ONCE_MAX", 3)  # several batches, the last of them smaller or empty
     monkeypatch.setenv("XDG_STATE_HOME", str(bare))
     path = bare / "penstock" / "penstock.db"
     url = f"sqlite:///{path}"

@@ -24,7 +24,7 @@ from conformance.kit import EXPIRED, ME, NOW, batch, claimed, conversation, ende
 from conformance.servers import ENDS_WITHIN_S, Missing, Process, free_port, program, remove, unprivileged
 from penstock.errors import ApiError
 from penstock.ports import Claim
-from penstock_adapters.postgres import PostgresStore, conversations, events, leases, responses, upkeep
+from penstock_adapters.postgres import PostgresStore, conversations, events, leases, maintenance, responses
 from support.waiting import until
 
 T = TypeVar("T")
@@ -185,7 +185,7 @@ STATEMENTS: list[tuple[str, tuple[Any, ...]]] = [
     (conversations.PAGE["desc"], (ME, "c", None, None, None)),
     (conversations.LOCK, ("c", "r", 0.0, 1.0)),
     (conversations.UNLOCK, ("c", "r")),
-    *((sql, (1, 10)) for sql in upkeep.SWEEPS),
+    *((sql, (1, 10)) for sql in maintenance.SWEEPS),
 ]
 
 

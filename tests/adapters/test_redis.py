@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from architecture.source import ROOT
 from conformance.engines import Redis
 from conformance.kit import (
     LATER,
@@ -32,9 +33,8 @@ from conformance.kit import (
     running,
 )
 from conformance.servers import Missing
-from house.source import ROOT
 from penstock.errors import ApiError
-from penstock_adapters.redis import RedisStore, conversations, events, link, responses, upkeep
+from penstock_adapters.redis import RedisStore, conversations, events, maintenance, pipeline, responses
 from penstock_adapters.redis.rows import pack, unpack
 from penstock_adapters.redis.scripts import PREFIX
 
@@ -72,13 +72,13 @@ def store(engine: Redis, runner: asyncio.Runner) -> Iterator[RedisStore]:
 def trips(store: RedisStore, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many commands each round trip carries."""
     carried: list[int] = []
-    exchange = link.Link._exchange
+    exchange = pipeline.Link._exchange
 
-    async def counted(self: link.Link, commands: Any) -> list[Any]:
+    async def counted(self: pipeline.Link, commands: Any) -> list[Any]:
         carried.append(len(commands))
         return await exchange(self, commands)
 
-    monkeypatch.setattr(link.Link, "_exchange", counted)
+    monkeypatch.setattr(pipeline.Link, "_exchange", counted)
     return carried
 
 
@@ -302,7 +302,7 @@ def test_many_saves_are_few_round_trips(store: RedisStore, runner: asyncio.Runne
         trips.clear()
         assert all(await asyncio.gather(*(store.save(response()) for _ in range(100))))
         assert sum(trips) == 100
-        assert len(trips) <= link.LANES_MAX
+        assert len(trips) <= pipeline.CONNECTIONS_MAX
 
     runner.run(scenario())
 
@@ -338,7 +338,7 @@ def test_who_gives_up_disturbs_nobody(store: RedisStore, runner: asyncio.Runner)
 def test_there_is_an_end_to_waiting_calls(
     store: RedisStore, runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(link, "WAITING_MAX", 10)
+    monkeypatch.setattr(pipeline, "WAITING_MAX", 10)
 
     async def scenario() -> None:
         done = await asyncio.gather(*(store.save(response()) for _ in range(20)), return_exceptions=True)
@@ -433,13 +433,13 @@ def test_the_schema_of_a_newer_one_is_refused(store: RedisStore, runner: asyncio
 
 
 def test_an_old_server_is_refused(store: RedisStore, runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upkeep, "VERSION_MIN", (99, 1))
+    monkeypatch.setattr(maintenance, "VERSION_MIN", (99, 1))
     with pytest.raises(RuntimeError, match=r"needs Redis 99\.1 or newer; this is "):
         runner.run(store.migrate())
 
 
 def test_stats_walk_over_many_keys(store: RedisStore, runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upkeep, "SCANNED_AT_A_TIME", 10)
+    monkeypatch.setattr(maintenance, "SCANNED_AT_A_TIME", 10)
 
     async def scenario() -> None:
         await asyncio.gather(*(store.save(response()) for _ in range(60)))

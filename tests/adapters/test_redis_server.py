@@ -32,7 +32,7 @@ from conformance.kit import (
 from conformance.servers import Missing, Process, free_port, program, remove
 from penstock.errors import ApiError
 from penstock.ports import Claim, StoredResponse
-from penstock_adapters.redis import RedisStore, link, wakeups
+from penstock_adapters.redis import RedisStore, pipeline, pubsub
 
 T = TypeVar("T")
 
@@ -189,7 +189,7 @@ def test_a_restart_is_waited_for(server: Server) -> None:
 
 
 def test_a_server_that_stays_away_is_a_clear_error(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(link, "RETRY_S", 0.5)
+    monkeypatch.setattr(pipeline, "RETRY_S", 0.5)
 
     async def scenario() -> None:
         async with opened(server.url) as store:
@@ -306,8 +306,8 @@ def test_cancel_against_completion_over_a_bad_connection(server: Server) -> None
 
 
 def test_a_server_that_says_nothing_is_a_clear_error(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(link, "TIMEOUT_S", 0.3)
-    monkeypatch.setattr(link, "RETRY_S", 0.5)
+    monkeypatch.setattr(pipeline, "TIMEOUT_S", 0.3)
+    monkeypatch.setattr(pipeline, "RETRY_S", 0.5)
 
     async def scenario() -> None:
         way = Cutter(server.port)
@@ -415,7 +415,7 @@ def test_a_follower_reads_through_restarts(server: Server) -> None:
 
 
 def test_a_connection_that_died_without_a_word_is_noticed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wakeups, "QUIET_S", 0.2)
+    monkeypatch.setattr(pubsub, "QUIET_S", 0.2)
 
     async def scenario() -> None:
         way = Cutter(server.port)
@@ -435,8 +435,8 @@ def test_a_connection_that_died_without_a_word_is_noticed(server: Server, monkey
 
 def test_nobody_listens_to_what_nobody_waits_for(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """Channels go when their response ends, and some time after the last waiter; one connection serves them all."""
-    monkeypatch.setattr(wakeups, "QUIET_S", 0.1)
-    monkeypatch.setattr(wakeups, "LINGER_S", 0.2)
+    monkeypatch.setattr(pubsub, "QUIET_S", 0.1)
+    monkeypatch.setattr(pubsub, "LINGER_S", 0.2)
 
     def channels() -> int:
         return server.ask("PUBSUB CHANNELS").count("{penstock}:w:")
@@ -490,7 +490,7 @@ def test_connections_are_bounded(server: Server) -> None:
             await asyncio.gather(*map(store.save, rows))
             await asyncio.gather(*(store.wait_for_events(row.id, after=-1, timeout_s=0.2) for row in rows))
             clients = server.ask("INFO clients").partition("connected_clients:")[2].partition("\r")[0]
-            assert int(clients) <= link.CONNECTIONS_MAX + 1
+            assert int(clients) <= pipeline.CONNECTIONS_MAX + 1
 
     asyncio.run(scenario())
 
@@ -505,7 +505,7 @@ def test_a_unix_socket(server: Server) -> None:
 
 
 def test_no_server_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(link, "RETRY_S", 0.3)
+    monkeypatch.setattr(pipeline, "RETRY_S", 0.3)
 
     async def scenario() -> None:
         store = RedisStore(f"redis://127.0.0.1:{free_port()}/0")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from penstock.limits import Limits
 from penstock_adapters.faults import CLOSED, ENDLESS, INFORMATIONAL_MAX, NO_HTTP, SPEAKS_TLS
-from penstock_adapters.http_client.faults import Fault
+from penstock_adapters.http_client.faults import UpstreamFailed
 from penstock_adapters.http_client.parser import ReplyParser
 from penstock_adapters.http_client.replies import IncomingReply
 from requirements import shows
@@ -92,7 +92,7 @@ def expected(parser: ReplyParser) -> IncomingReply:
     return reply
 
 
-def parsed(pieces: list[bytes], limits: Limits = DEFAULTS) -> tuple[ReplyParser, IncomingReply, Fault | None]:
+def parsed(pieces: list[bytes], limits: Limits = DEFAULTS) -> tuple[ReplyParser, IncomingReply, UpstreamFailed | None]:
     """What comes of these reads, and then the end of the connection."""
     parser = ReplyParser(limits)
     reply = expected(parser)
@@ -129,7 +129,7 @@ def test_a_reply_that_lacks_a_byte_is_none(name: str) -> None:
     data, _, body, _ = GOOD[name]
     for length in range(len(data)):
         _, reply, fault = parsed([data[:length]])
-        assert fault == Fault(CLOSED)
+        assert fault == UpstreamFailed(CLOSED)
         assert not reply.has_ended
         assert body.startswith(b"".join(reply.pieces))
 

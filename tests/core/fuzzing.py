@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from core.kit import Scripted, ScriptedReply
-from penstock import lossless
+from penstock import json_codec
 from penstock.ports import HttpReply, HttpRequest
 from penstock.wire import UNKNOWN, Response
 
@@ -45,7 +45,7 @@ def known(response: dict[str, Any]) -> dict[str, Any]:
     """A Response without what the request said in words of its own, which the echo repeats and the oracle refuses."""
     encoder = msgspec.json.Encoder(enc_hook=lambda unknown: None)
     text = json.dumps(response).replace("Infinity", "1")  # what 1e400 is to Python is nothing to JSON
-    told = lossless.decoder(Response).decode(text.encode())
+    told = json_codec.decoder(Response).decode(text.encode())
     kept: dict[str, Any] = _without_strangers(json.loads(encoder.encode(told)))
     return kept
 

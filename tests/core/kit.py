@@ -16,16 +16,16 @@ import msgspec
 from hypothesis import strategies as st
 
 from penstock.access import Access
-from penstock.calling import Form
 from penstock.engine import Plan, Policies, Route, Routes, Run, decode, make_plan, resolve
-from penstock.engine.sealing import Seal
+from penstock.engine.context.sealing import Seal
 from penstock.errors import ApiError
 from penstock.http import Reply, Request
+from penstock.json_codec import encode
 from penstock.limits import Limits
-from penstock.lossless import encode
 from penstock.ports import Deltas, HttpReply, HttpRequest, PromptTemplate, TransportError, Turn, Upstream
 from penstock.secrets import Secret
 from penstock.service import Service
+from penstock.tool_calls import CallFormat
 from penstock.transcript import Reducer, Transcript
 from penstock.transcript.deltas import Delta, ReasoningDelta, ReasoningRun, TextDelta, TextRun
 from penstock.wire import Event, Model, Response, StreamEvent, TextConfig, TextFormat, Usage
@@ -86,7 +86,7 @@ class Telling:
 
     def __init__(
         self,
-        forms: Mapping[str, Form] | None = None,
+        forms: Mapping[str, CallFormat] | None = None,
         limits: Limits = LIMITS,
         *,
         in_events: bool = True,
@@ -290,7 +290,7 @@ class OpenSealer:
         return None
 
 
-class Shelf:
+class Table:
     """Templates in memory, by id and version."""
 
     def __init__(self, **templates: Any) -> None:

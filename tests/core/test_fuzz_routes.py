@@ -15,8 +15,8 @@ from openai.types import Model
 from openai.types.conversations import Conversation
 
 from core.fuzzing import Obliging, check_blame, check_headers, known
-from core.kit import LIMITS, Answer, OpenSealer, Shelf, ask, drain, service
-from core.wanderings import KEY, OTHER_KEY, ROUTES, Asked, requests
+from core.kit import LIMITS, Answer, OpenSealer, Table, ask, drain, service
+from core.route_fuzz_cases import KEY, OTHER_KEY, ROUTES, Asked, requests
 from penstock.access import Access
 from penstock.dialects.chat_completions import ChatCompletions, Options
 from penstock.engine import RemoteUpstream
@@ -46,7 +46,7 @@ def door() -> Service:
         access=Access([Secret(KEY), Secret(OTHER_KEY)]),
         store=MemoryStore(),
         sealer=OpenSealer(),
-        prompts=Shelf(p={"1": TEMPLATE}),
+        prompts=Table(p={"1": TEMPLATE}),
         decompress=decompress,
     )
 

@@ -12,7 +12,8 @@ import pytest
 
 from core.kit import JSON_HEADERS, LIMITS, Answer, Json, Spoken, ask, drain, routes, service, to_json
 from penstock.access import Access
-from penstock.engine import Policies, Route, Routes, watch
+from penstock.engine import Policies, Route, Routes
+from penstock.engine.running import deadlines
 from penstock.errors import ApiError, rate_limited
 from penstock.http import Reply, Request
 from penstock.ports import Turn
@@ -27,7 +28,7 @@ T = TypeVar("T")
 SPEECH = [
     [ReasoningDelta("Hm")],
     [TextDelta("Grüße"), TextDelta(" 😀")],
-    [ToolCallDelta(lane=0, call_id="call_x", name="f", arguments="{}"), Finish()],
+    [ToolCallDelta(index=0, call_id="call_x", name="f", arguments="{}"), Finish()],
 ]
 
 
@@ -327,7 +328,7 @@ def reply_to(door: Service, stream: bool, disconnected: Callable[[], Any] | None
 
 
 def test_who_leaves_gets_nothing_and_the_upstream_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "_LOOK_OUT_AFTER_S", 0.0)
+    monkeypatch.setattr(deadlines, "_LOOK_OUT_AFTER_S", 0.0)
 
     async def main() -> tuple[int, bytes]:
         reply = await reply_to(service(Spoken(opening=asyncio.Event())), False, lambda: asyncio.sleep(0.02))

@@ -17,10 +17,9 @@ from msgspec.structs import replace
 from core.kit import LIMITS, Spoken, service, skeleton
 from core.mutations import bodies
 from core.test_fuzz import Obliging, known
-from penstock.channel import ChannelClosed
 from penstock.dialects.chat_completions import ChatCompletions, Options
-from penstock.engine import Context, LocalUpstream, Recents, RemoteUpstream
-from penstock.engine.keep import Ending
+from penstock.engine import ConnectionCaches, Context, LocalUpstream, RemoteUpstream
+from penstock.engine.running.persistence import Ending
 from penstock.errors import upstream_failed
 from penstock.http import Reply, Request
 from penstock.limits import Limits
@@ -28,6 +27,7 @@ from penstock.ports import Deltas, Headers, Turn
 from penstock.service import Service
 from penstock.stores.memory import MemoryStore
 from penstock.transcript.deltas import Delta, TextDelta
+from penstock.websocket import ChannelClosed
 from penstock.wire import Message
 from requirements import shows
 from support import grammar, oracle
@@ -235,7 +235,7 @@ def test_other_paths_and_other_upgrades() -> None:
 # What is remembered.
 
 
-def remembered(recent: Recents, number: int, size: int) -> None:
+def remembered(recent: ConnectionCaches, number: int, size: int) -> None:
     context = Context([], [Message(role="user", content="x" * size)])
     recent.add(Ending(skeleton(id=f"resp_{number}"), [], {}), context)
 
@@ -250,14 +250,14 @@ def remembered(recent: Recents, number: int, size: int) -> None:
     ],
 )
 def test_the_last_responses_are_remembered(limits: Limits, size: int, kept: list[int]) -> None:
-    recent = Recents(limits).open()
+    recent = ConnectionCaches(limits).open()
     for number in range(1, 5):
         remembered(recent, number, size)
     assert [number for number in range(1, 5) if recent.recall(f"resp_{number}")] == kept
 
 
 def test_what_was_forgotten_makes_room() -> None:
-    recent = Recents(Limits(socket_recent_bytes_max=400)).open()
+    recent = ConnectionCaches(Limits(socket_recent_bytes_max=400)).open()
     remembered(recent, 1, 1_000)
     remembered(recent, 2, 100)
     assert recent.recall("resp_1") is None
@@ -267,7 +267,7 @@ def test_what_was_forgotten_makes_room() -> None:
 @shows("bounded-contexts")
 def test_all_connections_together_have_a_bound() -> None:
     """Whoever holds most forgets its oldest; what a connection held is free when it ends."""
-    recents = Recents(Limits(sockets_recent_bytes_max=1_000))
+    recents = ConnectionCaches(Limits(sockets_recent_bytes_max=1_000))
     modest, greedy, late = recents.open(), recents.open(), recents.open()
     remembered(modest, 0, 100)
     for number in range(1, 9):

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from penstock.errors import ApiError
-from penstock.replies import reply_error, told_error
 from penstock.too_long import is_too_long
 from penstock.upstream_errors import read_error
+from penstock.upstream_replies import reply_error, told_error
 from requirements import shows
 
 TOO_LONG: dict[str, tuple[str | None, str]] = {

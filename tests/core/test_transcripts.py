@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.kit import CUTS, LIMITS, Json, Scripted, ScriptedReply, decode_event, encode, split, to_json
-from core.playing import (
+from core.replay import (
     Played,
     bytes_of,
     captures,

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from core.dialects.chat_completions.said import bytewise, choice, decode, stream, whole
+from core.dialects.chat_completions.decoded import bytewise, choice, decode, stream, whole
 from penstock.errors import ApiError
-from penstock.replies import reply_error, told_error
 from penstock.transcript.deltas import TextDelta
 from penstock.upstream_errors import UpstreamError, is_error, read_body, read_error
+from penstock.upstream_replies import reply_error, told_error
 from requirements import shows
 
 BOOM, REFUSED = UpstreamError(message="boom"), UpstreamError(message="boom", type="invalid_request_error")

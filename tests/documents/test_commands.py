@@ -16,7 +16,7 @@ RUN_ELSEWHERE = {
     "curl": "documents/test_outputs.py sends the request",
     "codex": "tests/clients/test_codex.py runs it",
     "locust": "tests/live/test_locust.py runs it",
-    "pip": "it installs; the wheel is tests/house/test_project.py's",
+    "pip": "it installs; the wheel is tests/architecture/test_project.py's",
     "pre-commit": "it installs a hook of Git",
     "python": "tests/bench and the bench itself",
     "uvicorn": "tests/live/test_hosts.py runs these servers",

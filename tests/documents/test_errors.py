@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from documents.pages import ROOT
-from penstock.engine import blame
+from penstock.engine.request import validation_errors
 
 PLACES = {"invalid": 2, "not_found": 1}
 """Where the code stands among the arguments of these functions; else it is given by name."""
@@ -36,7 +36,7 @@ def is_text(node: ast.AST) -> bool:
 
 
 def codes_of_bounds() -> Iterator[str]:
-    sizes = [*blame._SIZES.values(), *((name, "value") for name in blame._NUMBERS.values())]
+    sizes = [*validation_errors._SIZES.values(), *((name, "value") for name in validation_errors._NUMBERS.values())]
     for name, unit in sizes:
         yield from (f"{name}_above_max_{unit}", f"{name}_below_min_{unit}")
 

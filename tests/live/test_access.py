@@ -9,8 +9,8 @@ import pytest
 
 from live.conftest import Start
 from support.caller import CALLERS
+from support.ignored_headers import ask, post
 from support.server import PenstockServer
-from support.told import ask, post
 from support.upstream import ScriptedUpstream
 
 ASK = {"model": "text", "input": "Hello?"}

@@ -12,9 +12,9 @@ import pytest
 from live.conftest import Start
 from live.test_heads import GROWTH_BYTES_MAX, ended, resident, said
 from requirements import shows
+from support.ignored_headers import judged
 from support.raw import Connection
 from support.server import PenstockServer
-from support.told import judged
 from support.upstream import ScriptedUpstream
 
 BODY = json.dumps({"model": "text", "input": "Hello?"}).encode()

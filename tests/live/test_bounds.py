@@ -15,9 +15,9 @@ from live.conftest import Start
 from penstock.limits import Limits
 from requirements import shows
 from support import raw
+from support.ignored_headers import Told, ask, post
 from support.server import PenstockServer
 from support.talk import Talk
-from support.told import Told, ask, post
 from support.upstream import ScriptedUpstream
 
 Json = dict[str, Any]

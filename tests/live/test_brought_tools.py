@@ -9,9 +9,9 @@ import pytest
 from requirements import shows
 from support.brought import ADDED, CRM, CUSTOMER, FOUND, HIDDEN, QUESTION, SEARCH, SEARCHED, deferred, space
 from support.caller import Caller
+from support.ignored_headers import post
 from support.scripts import CUSTOMER_7, ORDERS_7
 from support.server import PenstockServer
-from support.told import post
 from support.upstream import ScriptedUpstream
 
 

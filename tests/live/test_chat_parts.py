@@ -9,8 +9,8 @@ import pytest
 from live.conftest import Start
 from requirements import shows
 from support import raw
+from support.ignored_headers import post
 from support.server import PenstockServer
-from support.told import post
 from support.upstream import ScriptedUpstream
 
 Json = dict[str, Any]

@@ -15,9 +15,9 @@ import pytest
 
 from live.conftest import Start
 from requirements import shows
+from support.ignored_headers import ask
 from support.raw import Connection
 from support.server import PenstockServer, environment
-from support.told import ask
 from support.upstream import ScriptedUpstream
 
 COMMAND = (sys.executable, "-m", "penstock_adapters.cli")

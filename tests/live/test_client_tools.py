@@ -7,8 +7,8 @@ from typing import Any
 from requirements import shows
 from support.actions import ACTIONS
 from support.caller import Caller
+from support.ignored_headers import post
 from support.server import PenstockServer
-from support.told import post
 from support.upstream import ScriptedUpstream
 
 QUESTION = {"role": "user", "content": "Please."}

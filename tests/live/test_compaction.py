@@ -13,10 +13,10 @@ from live.conftest import Start
 from requirements import shows
 from support import oracle, raw
 from support.caller import Caller
+from support.ignored_headers import Told, ask, post
 from support.scripts import OWN_USAGE, WEATHER, chunk, text, turn
 from support.server import PenstockServer
 from support.steps import Expect, Hang, Json, Script, Send, Sleep
-from support.told import Told, ask, post
 from support.upstream import ScriptedUpstream
 
 SUMMARY = "The user likes rivers. We spoke of the Seine."

@@ -10,11 +10,11 @@ import pytest
 
 from live.conftest import Start
 from support.certificates import Authority
+from support.ignored_headers import Told, post
 from support.proxy import Proxy
 from support.scripts import HELLO_TURN, SAYS_HELLO
 from support.server import PenstockServer
 from support.steps import Script
-from support.told import Told, post
 from support.upstream import ScriptedUpstream
 
 Serve = Callable[..., ScriptedUpstream]

@@ -9,9 +9,9 @@ import pytest
 from live.conftest import Start
 from requirements import shows
 from support.caller import Caller
+from support.ignored_headers import post, texts
 from support.scripts import CITATION, LOGPROBS
 from support.server import PenstockServer
-from support.told import post, texts
 from support.upstream import ScriptedUpstream
 
 DATA = "data:image/png;base64,AAAA"

@@ -10,9 +10,9 @@ from pydantic import BaseModel
 
 from requirements import shows
 from support.caller import Caller
+from support.ignored_headers import nameless, post
 from support.scripts import HELLO, TOKENS
 from support.server import PenstockServer
-from support.told import nameless, post
 from support.upstream import ScriptedUpstream
 
 TEXT_EVENTS = [

@@ -14,10 +14,10 @@ import pytest
 
 from requirements import shows
 from support import oracle, sse
+from support.ignored_headers import judged
 from support.raw import Connection
 from support.server import PenstockServer
 from support.talk import Talk
-from support.told import judged
 from support.upstream import ScriptedUpstream
 from support.waiting import steady, until
 

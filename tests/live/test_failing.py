@@ -11,11 +11,11 @@ import pytest
 from live.conftest import Start
 from requirements import shows
 from support.caller import Caller
+from support.ignored_headers import ask as told_of
+from support.ignored_headers import post
 from support.scripts import BUSY, HELLO_TURN, SAYS_HELLO, SCRIPTS, refusal
 from support.server import PenstockServer
 from support.steps import Expect, Fail, Reply, Script, Sleep
-from support.told import ask as told_of
-from support.told import post
 from support.upstream import ScriptedUpstream
 
 ATTEMPTS = 3

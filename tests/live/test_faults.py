@@ -15,8 +15,8 @@ import pytest
 from live.conftest import Start
 from requirements import shows
 from support.certificates import Authority
+from support.ignored_headers import Told, post
 from support.server import PenstockServer
-from support.told import Told, post
 from support.upstream import ScriptedUpstream
 
 Speak = Callable[[socket.socket], Any]

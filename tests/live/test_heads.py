@@ -15,9 +15,9 @@ import pytest
 
 from live.conftest import Start
 from requirements import shows
+from support.ignored_headers import judged
 from support.raw import Answer, Connection
 from support.server import PenstockServer
-from support.told import judged
 from support.upstream import ScriptedUpstream
 
 GET = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n"

@@ -15,8 +15,8 @@ import pytest
 from live.conftest import Start
 from requirements import shows
 from support import raw
+from support.ignored_headers import Told, judged
 from support.server import PenstockServer
-from support.told import Told, judged
 
 MESSAGE = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}]}
 BODY = json.dumps(MESSAGE).encode()

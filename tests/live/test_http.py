@@ -13,9 +13,9 @@ import pytest
 
 from live.conftest import Start
 from requirements import shows
+from support.ignored_headers import ask, judged, post
 from support.raw import Connection
 from support.server import PenstockServer
-from support.told import ask, judged, post
 from support.upstream import ScriptedUpstream
 
 JSON = {"content-type": "application/json"}

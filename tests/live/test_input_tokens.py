@@ -9,10 +9,10 @@ import pytest
 
 from live.conftest import Start
 from requirements import shows
+from support.ignored_headers import ask, post
 from support.scripts import LOGPROBS, ROLE, WEATHER, chunk
 from support.server import PenstockServer
 from support.steps import Expect, Script, Send
-from support.told import ask, post
 from support.upstream import ScriptedUpstream
 
 TOML = '[[upstreams]]\nname = "one"\nurl = "{url}"\noptions = {{ tokenizer = "{tokenizer}" }}\n'

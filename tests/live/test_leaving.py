@@ -13,11 +13,11 @@ import pytest
 from live.conftest import Start
 from requirements import shows
 from support.caller import SETTINGS
+from support.ignored_headers import judged, post
 from support.raw import Connection
 from support.scripts import OWN_USAGE, chunk
 from support.server import PenstockServer
 from support.steps import Expect, Flood, Script, Send
-from support.told import judged, post
 from support.upstream import ScriptedUpstream
 from support.waiting import steady
 

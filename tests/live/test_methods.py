@@ -11,8 +11,8 @@ import penstock
 from live.conftest import Start
 from requirements import shows
 from support import raw
+from support.ignored_headers import ask, post
 from support.server import PenstockServer
-from support.told import ask, post
 from support.upstream import ScriptedUpstream
 
 KEY = {"authorization": "Bearer sk-one"}

@@ -11,9 +11,9 @@ from live.conftest import Start
 from requirements import shows
 from support import raw
 from support.caller import Caller
+from support.ignored_headers import post
 from support.scripts import WEATHER
 from support.server import PenstockServer
-from support.told import post
 from support.upstream import ScriptedUpstream
 
 Json = dict[str, Any]

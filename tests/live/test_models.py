@@ -11,9 +11,9 @@ from live.conftest import Start
 from requirements import shows
 from support import raw
 from support.caller import CALLERS, Caller
+from support.ignored_headers import ask, post
 from support.scripts import SCRIPTS
 from support.server import PenstockServer
-from support.told import ask, post
 from support.upstream import ScriptedUpstream
 
 TOML = """

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from requirements import shows
+from support.ignored_headers import Told, post, texts
 from support.scripts import HELLO, ROLE, chunk, text
 from support.server import PenstockServer
 from support.steps import Expect, Raw, Reply, Script, Send
-from support.told import Told, post, texts
 from support.upstream import ScriptedUpstream
 
 PNG = "iVBORw0KGgo="

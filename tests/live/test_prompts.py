@@ -10,8 +10,8 @@ from typing import Any
 import openai
 import pytest
 
+from support.ignored_headers import Told, post
 from support.server import PenstockServer
-from support.told import Told, post
 from support.upstream import ScriptedUpstream
 
 COMPARE = """

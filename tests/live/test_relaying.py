@@ -11,11 +11,11 @@ import pytest
 from live.conftest import Start
 from requirements import shows
 from support import raw, sse
+from support.ignored_headers import Told, nameless, post
 from support.scripts import BROKEN, CALLING, ODD, REFUSED, SCRIPTS, SPOKEN
 from support.server import PenstockServer
 from support.steps import Cut, Expect, Raw, Script, Step
 from support.talk import Talk
-from support.told import Told, nameless, post
 from support.upstream import ScriptedUpstream
 
 Json = dict[str, Any]

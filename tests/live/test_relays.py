@@ -14,11 +14,11 @@ from live.test_leaving import AT_ONCE_S, FLOOD_BYTES, HELD_BYTES_MAX, PIECE_CHAR
 from requirements import shows
 from support import raw
 from support.caller import SETTINGS
+from support.ignored_headers import ask, post
 from support.raw import Connection
 from support.scripts import OWN_USAGE, SAYS_HELLO, chunk
 from support.server import PenstockServer
 from support.steps import Cut, Expect, Flood, Reply, Script, Send
-from support.told import ask, post
 from support.upstream import ScriptedUpstream
 from support.waiting import steady
 

@@ -8,11 +8,11 @@ import pytest
 
 from live.conftest import Start
 from requirements import shows
+from support.ignored_headers import Told, post
 from support.scripts import WEATHER
 from support.server import PenstockServer
 from support.steps import Expect, Script
 from support.talk import Talk
-from support.told import Told, post
 from support.upstream import ScriptedUpstream
 from support.wanting import WANTING, signed, wants
 

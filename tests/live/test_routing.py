@@ -11,10 +11,10 @@ import pytest
 
 from live.conftest import Start
 from requirements import shows
+from support.ignored_headers import ask, post
 from support.scripts import BUSY, HELLO, HELLO_TURN, OWN_USAGE, SAYS_HELLO, chunk
 from support.server import PenstockServer
 from support.steps import Cut, Expect, Hang, Reply, Script, Send, Sleep
-from support.told import ask, post
 from support.upstream import ScriptedUpstream
 from support.waiting import until
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from live.conftest import Start
 from requirements import shows
+from support.ignored_headers import Told, post
 from support.raw import Connection
 from support.server import PenstockServer
-from support.told import Told, post
 from support.upstream import ScriptedUpstream
 from support.waiting import until
 

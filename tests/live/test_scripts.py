@@ -8,10 +8,10 @@ import pytest
 
 from live.conftest import Start
 from requirements import shows
+from support.ignored_headers import Told, calls, nameless, post, texts
 from support.scripts import ACTING, BRINGING, BROKEN, CALLING, HANGING, ODD, REFUSED, SCRIPTS, SPOKEN
 from support.server import PenstockServer
 from support.steps import Expect
-from support.told import Told, calls, nameless, post, texts
 from support.upstream import ScriptedUpstream
 
 GOOD = sorted(name for name, script in (SPOKEN | CALLING | ACTING | BRINGING | ODD).items() if not script.inline_think)

@@ -10,10 +10,10 @@ import pytest
 from live.conftest import Start
 from requirements import shows
 from support.caller import Caller
+from support.ignored_headers import Told, post
 from support.scripts import WEATHER, call, chunk, turn
 from support.server import PenstockServer
 from support.steps import Expect, Script
-from support.told import Told, post
 from support.upstream import ScriptedUpstream
 
 KEY, OTHER_KEY = "A" * 42 + "E", "B" * 42 + "E"

@@ -9,8 +9,8 @@ import pytest
 
 from requirements import shows
 from support import raw
+from support.ignored_headers import Told, post
 from support.server import PenstockServer
-from support.told import Told, post
 from support.waiting import until
 
 AWAY = "redis://127.0.0.1:1/0"

@@ -12,9 +12,9 @@ from pydantic import BaseModel, Field
 from requirements import shows
 from support.brought import CRM, SEARCH, deferred
 from support.caller import CALLERS, Caller
+from support.ignored_headers import nameless, post
 from support.scripts import NOTE, WEATHER
 from support.server import PenstockServer
-from support.told import nameless, post
 
 MODEL = "synthetic"
 ASKS: dict[str, dict[str, Any]] = {

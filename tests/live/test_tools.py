@@ -11,9 +11,9 @@ from pydantic import BaseModel
 
 from requirements import shows
 from support.caller import Caller
+from support.ignored_headers import post
 from support.scripts import NOTE, NOTE_TEXT, PARIS, WEATHER
 from support.server import PenstockServer
-from support.told import post
 from support.upstream import ScriptedUpstream
 
 QUESTION = {"role": "user", "content": "What is the weather?"}

@@ -9,9 +9,9 @@ import pytest
 
 from live.conftest import Start
 from requirements import shows
+from support.ignored_headers import Told, post
 from support.scripts import WEATHER
 from support.server import PenstockServer
-from support.told import Told, post
 from support.upstream import Demand, ScriptedUpstream
 
 TOML = '[[upstreams]]\nname = "{name}"\nurl = "{url}"\n{more}'

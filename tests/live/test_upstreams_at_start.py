@@ -13,9 +13,9 @@ import pytest
 
 from requirements import shows
 from support import raw
+from support.ignored_headers import ask, post
 from support.server import PenstockServer
 from support.steps import Reply
-from support.told import ask, post
 from support.upstream import ScriptedUpstream
 from support.waiting import until
 

@@ -10,11 +10,11 @@ from live.conftest import Start
 from requirements import shows
 from support import sse
 from support.caller import CALLERS
+from support.ignored_headers import judged, post
 from support.raw import Connection
 from support.scripts import HELLO, HELLO_TURN, OWN_USAGE, ROLE, SAYS_HELLO, chunk
 from support.server import PenstockServer
 from support.steps import Script, Send, Sleep
-from support.told import judged, post
 from support.upstream import ScriptedUpstream
 
 IDLE_S = 1.0

@@ -15,11 +15,11 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from live.conftest import Start
 from requirements import shows
 from support import oracle
+from support.ignored_headers import nameless, post
 from support.mounted import MountedServer
 from support.scripts import NOTE, SCRIPTS, WITH_WEATHER
 from support.server import PenstockServer
 from support.talk import TERMINAL, Talk
-from support.told import nameless, post
 from support.upstream import ScriptedUpstream
 
 Json = dict[str, Any]

@@ -21,13 +21,13 @@ from live.test_leaving import (
     resident_bytes,
 )
 from requirements import shows
+from support.ignored_headers import post
 from support.mounted import MountedServer
 from support.raw import Connection
 from support.scripts import HELLO, OWN_USAGE, SAYS_HELLO, chunk
 from support.server import PenstockServer
 from support.steps import Expect, Flood, Script, Send, Sleep
 from support.talk import Talk
-from support.told import post
 from support.upstream import ScriptedUpstream
 from support.waiting import steady, until
 

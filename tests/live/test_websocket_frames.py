@@ -15,9 +15,9 @@ from live.conftest import Start
 from live.test_bodies import GROWTH_BYTES_MAX, LATE_S
 from live.test_heads import resident
 from requirements import shows
+from support.ignored_headers import judged
 from support.raw import Connection
 from support.server import PenstockServer
-from support.told import judged
 from support.upstream import ScriptedUpstream
 from support.waiting import until
 

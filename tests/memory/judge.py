@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from support import oracle, sse
 from support.caller import Caller, Heard
 from support.grammar import TERMINAL
-from support.told import STREAM_HEADERS, Json
+from support.ignored_headers import STREAM_HEADERS, Json
 
 
 class DeletedResponse(BaseModel):

@@ -14,8 +14,8 @@ from typing import Any
 import httpx2
 import openai
 
+from support.ignored_headers import Told, judged
 from support.raw import TIMEOUT_S
-from support.told import Told, judged
 
 SETTINGS: dict[str, Any] = {"max_retries": 0, "timeout": TIMEOUT_S}
 

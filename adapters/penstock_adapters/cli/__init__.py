@@ -175,7 +175,7 @@ def _store(options: argparse.Namespace) -> int:
     from penstock.assembly import open_store
     from penstock_adapters.drivers import STORES
 
-    from .upkeep import tend
+    from .maintenance import tend
 
     url = settings.store or ""
     return tend(options.action, url, open_store(url, STORES))

@@ -20,23 +20,23 @@ from typing import Any, TypeAlias
 
 import uvicorn
 
-from penstock.engine import Said
+from penstock.engine import UpstreamReport
 from penstock.service import Service
 from penstock.settings import Settings, SettingsError
 from penstock.telemetry import configure_logging
 from penstock_adapters.asgi import AsgiApp
 
 from .accepting import Acceptor
-from .crew import Crew
-from .greeting import greeting, listening
 from .http1 import http_protocol
 from .listening import listen, listen_together
 from .open_files import allow_open_files
 from .signals import ignore_stop, on_stop
+from .startup_banner import greeting, listening
+from .worker_processes import WorkerProcesses
 
 CreateApp: TypeAlias = Callable[[Settings], AsgiApp]
 """Makes the application of the settings."""
-Greet: TypeAlias = Callable[[Sequence[Said]], None]
+Greet: TypeAlias = Callable[[Sequence[UpstreamReport]], None]
 """Tells whoever started the server what its upstreams said."""
 
 _log = logging.getLogger("penstock.serving")
@@ -67,7 +67,7 @@ def _serve_by_crew(settings: Settings, create_app: CreateApp) -> int:
 
     _announce(settings, listening(listeners[0]))
     _calm_the_collector()
-    return Crew(settings.workers, listeners, work).work()
+    return WorkerProcesses(settings.workers, listeners, work).work()
 
 
 def _configure_logging(settings: Settings) -> None:
@@ -163,7 +163,7 @@ def _server(
 ) -> _Server:
     """A server with an app of its own. A worker looks every second whether it still has its leader."""
 
-    def greet(said: Sequence[Said]) -> None:
+    def greet(said: Sequence[UpstreamReport]) -> None:
         if greets:
             _announce(settings, greeting(settings, listener, said))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-from penstock.engine.prompts import placeholders, read_template
+from penstock.engine.context.prompts import placeholders, read_template
 from penstock.limits import Limits
 from penstock.ports import PromptBroken
 from penstock.settings import SettingsError

@@ -11,7 +11,7 @@ from typing import Protocol, cast
 
 from penstock.limits import Limits
 
-from .faults import Fault, connection_lost
+from .faults import UpstreamFailed, connection_lost
 from .parser import ReplyParser
 from .replies import IncomingReply
 
@@ -64,7 +64,7 @@ class Connection(asyncio.Protocol):
 
     def drop(self) -> None:
         """End it now, with whatever is under way."""
-        self._fail(Fault("the connection was given up"))
+        self._fail(UpstreamFailed("the connection was given up"))
 
     def close(self) -> None:
         """End it in peace: it is not used."""
@@ -120,7 +120,7 @@ class Connection(asyncio.Protocol):
             self._owner.forget(self)
             self._transport.abort()
 
-    def _fail(self, fault: Fault) -> None:
+    def _fail(self, fault: UpstreamFailed) -> None:
         """There will be no more of the reply, nor another one."""
         reply, self._reply = self._reply, None
         if reply is not None:

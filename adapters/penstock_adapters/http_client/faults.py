@@ -14,7 +14,7 @@ from penstock.ports import TransportError
 from penstock_adapters import faults as words
 
 
-class Fault(msgspec.Struct, frozen=True):
+class UpstreamFailed(msgspec.Struct, frozen=True):
     """What is raised as a `TransportError`, field by field."""
 
     message: str
@@ -29,9 +29,9 @@ class Fault(msgspec.Struct, frozen=True):
         )
 
 
-def connecting_failed(error: OSError) -> Fault:
+def connecting_failed(error: OSError) -> UpstreamFailed:
     """There is no connection."""
-    return Fault(
+    return UpstreamFailed(
         _why_unconnected(error),
         was_connected=False,
         timed_out=isinstance(error, TimeoutError),
@@ -39,13 +39,13 @@ def connecting_failed(error: OSError) -> Fault:
     )
 
 
-def connection_lost(error: Exception | None) -> Fault:
+def connection_lost(error: Exception | None) -> UpstreamFailed:
     """The connection has ended before the reply."""
     if error is None:
-        return Fault(words.CLOSED)
+        return UpstreamFailed(words.CLOSED)
     timed_out = isinstance(error, TimeoutError)
     said = words.lost(error) if isinstance(error, OSError) else words.CLOSED
-    return Fault(words.NO_ANSWER if timed_out else said, timed_out=timed_out, cause=_described(error))
+    return UpstreamFailed(words.NO_ANSWER if timed_out else said, timed_out=timed_out, cause=_described(error))
 
 
 def _why_unconnected(error: OSError) -> str:

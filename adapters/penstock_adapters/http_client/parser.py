@@ -14,7 +14,7 @@ import httptools
 from penstock.limits import Limits
 from penstock_adapters.faults import CLOSED, ENDLESS, INFORMATIONAL_MAX, NO_HTTP, SPEAKS_TLS
 
-from .faults import Fault
+from .faults import UpstreamFailed
 from .replies import IncomingReply
 
 _SWITCHING_PROTOCOLS = 101
@@ -29,7 +29,7 @@ class ReplyParser:
         self._framing_bytes_max = limits.upstream_framing_bytes_max
         self._headers_max = limits.upstream_headers_max
         self._reply: IncomingReply | None = None
-        self._fault: Fault | None = None
+        self._fault: UpstreamFailed | None = None
         self._is_informational = False
         self._informational = 0
         self._fields: list[tuple[bytes, bytes]] = []
@@ -51,7 +51,7 @@ class ReplyParser:
         self._informational = 0
         self._begin_head()
 
-    def feed(self, data: bytes) -> Fault | None:
+    def feed(self, data: bytes) -> UpstreamFailed | None:
         """Take what a read has brought while a reply is expected. What follows the reply's end is not looked at."""
         reply, parser = self._reply, self._parser
         assert reply is not None
@@ -64,7 +64,9 @@ class ReplyParser:
             if reply.has_ended:
                 return None
             is_tls = not self.has_begun and data.startswith(_TLS_ALERT)
-            return self._fault or Fault(SPEAKS_TLS if is_tls else NO_HTTP, cause=f"{type(error).__name__}: {error}")
+            return self._fault or UpstreamFailed(
+                SPEAKS_TLS if is_tls else NO_HTTP, cause=f"{type(error).__name__}: {error}"
+            )
         self.has_begun = True
         if len(self._pieces) != pieces:
             self._framing_bytes = 0
@@ -74,13 +76,13 @@ class ReplyParser:
             return self._too_much()
         return None
 
-    def end(self) -> Fault | None:
+    def end(self) -> UpstreamFailed | None:
         """The upstream has closed the connection. That may be the end of the reply, and is a fault where it is not."""
         reply = self._reply
         if reply is not None and reply.has_head and self._ends_with_connection:
             reply.has_ended = True
             return None
-        return Fault(CLOSED)
+        return UpstreamFailed(CLOSED)
 
     def close(self) -> None:
         """Let go of llhttp's parser, which has hold of this one."""
@@ -91,7 +93,7 @@ class ReplyParser:
     def on_message_begin(self) -> None:
         """Bytes of a reply; of one that nobody expects, they are an error."""
         if self._reply is None:
-            self._refuse(Fault(NO_HTTP, cause="bytes after the end of a reply"))
+            self._refuse(UpstreamFailed(NO_HTTP, cause="bytes after the end of a reply"))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A field of the head, or of the trailers, which are left aside."""
@@ -112,7 +114,7 @@ class ReplyParser:
         headers = self._read_fields()
         coding = headers.get("transfer-encoding")
         if coding is not None and coding.lower() != "chunked":
-            self._refuse(Fault(NO_HTTP, cause="a transfer-encoding that is not chunked"))
+            self._refuse(UpstreamFailed(NO_HTTP, cause="a transfer-encoding that is not chunked"))
         if coding is not None and parser.get_http_version() == "1.0":
             self.can_be_reused = False  # "the framing is faulty", RFC 9112, section 6.1
         self._ends_with_connection = coding is None and "content-length" not in headers
@@ -151,7 +153,7 @@ class ReplyParser:
         """Forget an informational reply."""
         self._informational += 1
         if self._informational > INFORMATIONAL_MAX:
-            self._refuse(Fault(ENDLESS))
+            self._refuse(UpstreamFailed(ENDLESS))
         self._begin_head()
 
     def _end(self, *, can_be_reused: bool) -> None:
@@ -160,11 +162,11 @@ class ReplyParser:
         self._reply.has_ended = True
         self._reply, self._pieces = None, []
 
-    def _refuse(self, fault: Fault) -> NoReturn:
+    def _refuse(self, fault: UpstreamFailed) -> NoReturn:
         """Stop llhttp, whose own error says nothing of why."""
         self._fault = fault
         raise ValueError
 
-    def _too_much(self) -> Fault:
+    def _too_much(self) -> UpstreamFailed:
         limits = f"upstream_framing_bytes_max ({self._framing_bytes_max}) or upstream_headers_max ({self._headers_max})"
-        return Fault(NO_HTTP, cause=f"a head, a line or trailers beyond limits.{limits}")
+        return UpstreamFailed(NO_HTTP, cause=f"a head, a line or trailers beyond limits.{limits}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
-from penstock.engine.connection_limit import ConnectionLimit
+from penstock.engine.upstreams.connection_limit import ConnectionLimit
 from penstock.limits import Limits
 
 from .connecting import Connector

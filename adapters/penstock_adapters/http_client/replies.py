@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Protocol
 
-from .faults import Fault
+from .faults import UpstreamFailed
 
 
 class Source(Protocol):
@@ -46,7 +46,7 @@ class IncomingReply:
         """By name in lower case."""
         self.has_head = False
         self.has_ended = False
-        self.fault: Fault | None = None
+        self.fault: UpstreamFailed | None = None
         """Why there is no more of it."""
         self.is_stale = False
         """Whether it was asked for on a kept connection that the upstream was closing."""

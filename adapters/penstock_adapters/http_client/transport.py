@@ -10,7 +10,7 @@ within a second. Whatever fails in any other way is not sent again here.
 
 from __future__ import annotations
 
-from penstock.engine.connection_limit import ConnectionLimit
+from penstock.engine.upstreams.connection_limit import ConnectionLimit
 from penstock.limits import Limits
 from penstock.ports import Destination, HttpReply, HttpRequest
 from penstock_adapters.tls import client_context

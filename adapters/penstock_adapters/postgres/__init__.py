@@ -19,14 +19,14 @@ from .conversations import Conversations
 from .database import Database
 from .events import Events
 from .leases import Leases
-from .news import News
-from .responses import Responses
-from .upkeep import Upkeep
+from .maintenance import Upkeep
+from .notifications import News
+from .responses import PostgresResponses
 
 __all__ = ["PostgresStore"]
 
 
-class PostgresStore(Responses, Events, Leases, Conversations, Upkeep):
+class PostgresStore(PostgresResponses, Events, Leases, Conversations, Upkeep):
     """A `Store` behind a URL such as `postgresql://penstock:secret@db.example.com/penstock`.
 
     Its query takes what libpq's does, and `schema`, `connections_max` and `statement_timeout_s`. It belongs to the

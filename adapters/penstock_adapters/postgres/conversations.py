@@ -11,7 +11,7 @@ from typing import Literal
 
 from penstock.ports import ItemPage, StoredConversation, StoredItem
 
-from .part import Part
+from ._base import Part
 from .rows import ALIVE, arrays, check_bytes
 
 SAVE = """

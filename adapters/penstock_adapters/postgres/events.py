@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from penstock.ports import Claim, EventBatch
 
-from .part import Part
+from ._base import Part
 from .rows import ALIVE, RUNS
 
 BATCHES_MAX = 256

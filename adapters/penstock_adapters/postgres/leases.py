@@ -10,7 +10,7 @@ from collections.abc import Collection
 
 from penstock.ports import Claim, StoredResponse
 
-from .part import Part
+from ._base import Part
 from .rows import ALIVE, RESPONSE, RUNS, response_of
 
 CLAIM = f"""

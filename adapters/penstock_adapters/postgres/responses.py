@@ -10,8 +10,8 @@ from collections.abc import Collection, Container
 
 from penstock.ports import ChainTooLong, StoredResponse
 
+from ._base import Part
 from .database import Row
-from .part import Part
 from .rows import ALIVE, ITEMS, RESPONSE, RUNS, arrays, check_bytes, items_of, response_of
 
 # $1 to $10 are the row, $11 and $12 the ids and bodies of input and output, $13 how many of them are input.
@@ -128,7 +128,7 @@ FIND_ITEMS = f"""
 """
 
 
-class Responses(Part):
+class PostgresResponses(Part):
     """Responses and the items in them."""
 
     async def save(self, response: StoredResponse) -> bool:

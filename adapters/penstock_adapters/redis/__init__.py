@@ -21,15 +21,15 @@ from __future__ import annotations
 
 from .conversations import Conversations
 from .events import Events, ResponseLeases
-from .link import Link
-from .responses import Responses
-from .upkeep import Upkeep
-from .wakeups import Wakeups
+from .maintenance import Upkeep
+from .pipeline import Link
+from .pubsub import Wakeups
+from .responses import RedisResponses
 
 __all__ = ["RedisStore"]
 
 
-class RedisStore(Responses, Events, ResponseLeases, Conversations, Upkeep):
+class RedisStore(RedisResponses, Events, ResponseLeases, Conversations, Upkeep):
     """A `Store` in the server at a URL. It connects when it is first asked, and belongs to one event loop."""
 
     def __init__(self, url: str) -> None:

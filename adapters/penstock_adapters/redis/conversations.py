@@ -10,7 +10,7 @@ from typing import Literal
 
 from penstock.ports import ItemPage, StoredConversation, StoredItem
 
-from .link import Link
+from .pipeline import Link
 from .rows import CONVERSATION_FIELDS, Room, conversation_from, conversation_words, items_from, new_token, pack
 from .scripts import PREFIX
 

@@ -10,9 +10,9 @@ from collections.abc import Collection
 
 from penstock.ports import Claim, EventBatch, StoredResponse
 
-from .link import Link, Word
+from .pipeline import Link, Word
+from .pubsub import Wakeups
 from .rows import RESPONSE_FIELDS, response_from
-from .wakeups import Wakeups
 
 BATCHES_MAX = 256
 """How many batches of events are told at a time."""

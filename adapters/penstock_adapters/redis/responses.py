@@ -6,7 +6,7 @@ from collections.abc import Collection, Container, Sequence
 
 from penstock.ports import ChainTooLong, StoredResponse
 
-from .link import Link
+from .pipeline import Link
 from .rows import RESPONSE_FIELDS, Room, new_token, pack, response_from, response_words, status_from, text, unpack
 from .scripts import PREFIX
 
@@ -16,7 +16,7 @@ ITEM_IDS_MAX = 500
 """How many items are looked for at a time."""
 
 
-class Responses:
+class RedisResponses:
     """A `ResponseStore`."""
 
     _link: Link

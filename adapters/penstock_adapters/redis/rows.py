@@ -14,7 +14,7 @@ from typing import cast
 from penstock.ports import StoredConversation, StoredItem, StoredResponse, TooManyBytes
 from penstock.wire import ResponseStatus
 
-from .link import Word
+from .pipeline import Word
 
 RESPONSE = ("owner", "status", "created", "expires", "previous", "conversation", "background", "body", "input")
 RESPONSE_FIELDS = (*RESPONSE, "output", "request")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from penstock.endpoints.call import Call
+from penstock.endpoints.request_context import Call
 from penstock.http import Reply
 from penstock.version import version
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import msgspec
 
 from penstock import ids
-from penstock.endpoints.call import Call
 from penstock.endpoints.included import shown
 from penstock.endpoints.pages import page_reply, unknown_after
+from penstock.endpoints.request_context import Call
 from penstock.endpoints.responses import needed
 from penstock.engine import Engine, read_chat_parts, stored_input
 from penstock.errors import ApiError, invalid, not_found

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from penstock.endpoints.call import Call
+from penstock.endpoints.request_context import Call
 from penstock.engine import Engine
 from penstock.http import Reply, json_reply
 from penstock.wire import ServerStatus

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from penstock.engine.bodies import read_body, without_bom
+from penstock.engine.request.request_body import read_body, without_bom
 from penstock.errors import ApiError, invalid
 from penstock.limits import Limits
 from penstock.wire import (

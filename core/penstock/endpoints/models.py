@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from penstock.endpoints.call import Call
+from penstock.endpoints.request_context import Call
 from penstock.engine import Route, Routes
 from penstock.errors import ApiError, upstream_failed
 from penstock.http import Reply, json_reply
+from penstock.json_codec import encode
 from penstock.limits import Limits
-from penstock.lossless import encode
 from penstock.secrets import Secret
 from penstock.wire import Model, ModelList
 

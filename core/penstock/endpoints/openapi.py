@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from penstock import wire
-from penstock.endpoints.call import Call
 from penstock.endpoints.operations import OPERATIONS, PARAMETERS, Operation
+from penstock.endpoints.request_context import Call
 from penstock.endpoints.schemas import Schema, Schemas, make_schemas, ref
 from penstock.http import Reply, json_reply
 from penstock.version import version

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 import msgspec
 
 from penstock import ids, wire
-from penstock.endpoints.call import PAGE_LIMIT_MAX
+from penstock.endpoints.request_context import PAGE_LIMIT_MAX
 
 FREE: TypeAlias = dict[str, msgspec.Raw]
 """A JSON object that is nobody's business here."""

@@ -11,8 +11,8 @@ from penstock.http import Reply, json_reply
 from penstock.ports import ItemPage, StoredItem
 from penstock.wire import ItemList
 
-from .call import Call
 from .included import shown
+from .request_context import Call
 
 _encode = msgspec.json.Encoder().encode
 

@@ -11,14 +11,14 @@ from urllib.parse import quote
 import msgspec
 
 from penstock import ids
-from penstock.endpoints.call import Call
 from penstock.endpoints.pages import page_of, page_reply
+from penstock.endpoints.request_context import Call
 from penstock.engine import Engine, Follower, Plan, count_input, stored_input
 from penstock.errors import ApiError, invalid, not_found, stopping, upstream_failed
 from penstock.http import JSON, SSE, Reply, json_reply
-from penstock.lossless import encode
+from penstock.json_codec import encode
 from penstock.ports import ChainTooLong, Headers, Store, StoredResponse
-from penstock.readers import FollowStream, SseStream, read_json, read_response
+from penstock.responders import FollowStream, SseStream, read_json, read_response
 from penstock.wire import UNSET, CompactedResponse, CompactionItem, Deleted, InputTokens, Message
 
 _encode = msgspec.json.Encoder().encode
@@ -27,7 +27,7 @@ _NAMES_MAX = 32
 _NAME_CHARS_MAX = 64
 
 
-class Responses:
+class ResponseEndpoints:
     """`/responses` and everything under it."""
 
     def __init__(self, engine: Engine, *, done_marker: bool) -> None:
@@ -35,7 +35,7 @@ class Responses:
         self._done_marker = done_marker
 
     async def create(self, call: Call) -> Reply:
-        """`POST /responses`: the path through the whole house."""
+        """`POST /responses`: decode, resolve, plan and run."""
         prepared = await self._engine.prepare(await call.body(), call.owner, call.key)
         if prepared.plan.skeleton.background:
             row = await self._engine.submit(prepared, call.key)

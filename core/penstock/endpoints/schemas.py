@@ -132,7 +132,7 @@ def _complete(schema: Schema, struct: Any) -> Schema:
 
 
 def _add_short_forms(components: dict[str, Schema], bodies: Iterable[str]) -> None:
-    """Let items in bodies go without a `type`, as `penstock.engine.bodies` does."""
+    """Let items in bodies go without a `type`, as `penstock.engine.request.request_body` does."""
     components["EasyInputMessage"] = _untyped(components["Message"])
     components["EasyItemReference"] = _untyped(components["ItemReference"]) | {"not": {"required": ["role"]}}
     forms = [ref("InputItem"), ref("EasyInputMessage"), ref("EasyItemReference")]

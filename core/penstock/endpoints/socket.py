@@ -13,8 +13,6 @@ from contextlib import aclosing, suppress
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
-from penstock.channel import GOING_AWAY, Channel, ChannelClosed
-from penstock.endpoints.lanes import Lanes
 from penstock.endpoints.messages import (
     Fields,
     error_message,
@@ -25,12 +23,14 @@ from penstock.endpoints.messages import (
     stream_id,
 )
 from penstock.endpoints.responses import told
+from penstock.endpoints.stream_queues import Lanes
 from penstock.engine import Engine
 from penstock.engine.offload import offload
 from penstock.errors import ApiError, invalid, our_fault, stopping, untraced
-from penstock.readers import read_messages
+from penstock.responders import read_messages
 from penstock.secrets import Secret
 from penstock.telemetry import CLIENT_LEFT, AccessRecord, current, enter
+from penstock.websocket import GOING_AWAY, Channel, ChannelClosed
 from penstock.wire import ClientEvent
 
 Admit: TypeAlias = Callable[[], str]
@@ -39,7 +39,7 @@ Admit: TypeAlias = Callable[[], str]
 _log = logging.getLogger("penstock.socket")
 
 
-class Ending(NamedTuple):
+class CloseReason(NamedTuple):
     """Why a connection ends."""
 
     reason: str
@@ -52,8 +52,8 @@ class Ending(NamedTuple):
     """Whether what runs is cut, and not waited for."""
 
 
-STOPPING = Ending("The server is stopping.", stopping)
-_IDLE = Ending("The connection was idle.", lambda: invalid("The connection was idle for too long."), cuts=True)
+STOPPING = CloseReason("The server is stopping.", stopping)
+_IDLE = CloseReason("The connection was idle.", lambda: invalid("The connection was idle for too long."), cuts=True)
 
 
 class Socket:
@@ -69,7 +69,7 @@ class Socket:
         self._recent = engine.recents.open()
         self._lanes = Lanes(engine.limits, self._on_rest)
         self._sending = asyncio.Lock()
-        self._ending: Ending | None = None
+        self._ending: CloseReason | None = None
         self._over = asyncio.Event()
         self._spoke_at = asyncio.get_running_loop().time()
 
@@ -96,7 +96,7 @@ class Socket:
         elif self._ending is not None:
             await self._take_leave(self._ending)
 
-    def end(self, ending: Ending) -> None:
+    def end(self, ending: CloseReason) -> None:
         """Begin nothing more; end when what runs has ended."""
         self._ending = self._ending or ending
         if ending.cuts or self._lanes.are_at_rest:
@@ -204,7 +204,7 @@ class Socket:
             await self._channel.send(messages)
         self._spoke_at = asyncio.get_running_loop().time()
 
-    async def _take_leave(self, ending: Ending) -> None:
+    async def _take_leave(self, ending: CloseReason) -> None:
         """Say why, and close; a client that does not listen is not waited for."""
         with suppress(ChannelClosed, TimeoutError):
             async with asyncio.timeout(self._limits.socket_close_s):
@@ -212,11 +212,11 @@ class Socket:
                     await self._refuse(ending.error())
                 await self._channel.close(GOING_AWAY, ending.reason)
 
-    def _too_old(self) -> Ending:
+    def _too_old(self) -> CloseReason:
         age = f"{self._limits.socket_age_s / 60:g} minutes"
         message = f"This WebSocket connection has reached its limit of {age}: open another one to go on."
         error = partial(invalid, message, code="websocket_connection_limit_reached")
-        return Ending(f"A connection lasts {age}.", error, is_told=True)
+        return CloseReason(f"A connection lasts {age}.", error, is_told=True)
 
     def _look(self) -> None:
         """End the connection if nobody has said anything; a run that waits for its upstream says so by heartbeats."""

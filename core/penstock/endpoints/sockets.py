@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from penstock.channel import Channel, ChannelClosed
 from penstock.endpoints.socket import STOPPING, Admit, Socket
 from penstock.engine import Engine
 from penstock.errors import rate_limited, stopping
 from penstock.ports import Headers
 from penstock.secrets import Secret
+from penstock.websocket import Channel, ChannelClosed
 
 _TRY_AGAIN_S = 1.0
 

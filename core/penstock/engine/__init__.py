@@ -5,23 +5,25 @@ It may use asyncio and the ports; it knows no HTTP server, no HTTP client and no
 
 from __future__ import annotations
 
-from .catalog import Catalog, Said
-from .chat_parts import read_chat_parts
-from .counting import count_input
-from .decode import Decoded, decode
+from .background.follow import Follower
+from .context.resolve import Context, resolve
+from .context.token_count import count_input
 from .engine import Engine, Prepared
-from .follow import Follower
-from .keep import stored_input
-from .local import LocalUpstream
-from .plan import Plan, Policies, make_plan
-from .recent import Recent, Recents
-from .resolve import Context, resolve
-from .routes import Route, Routes
-from .run import Run, View
-from .upstream import RemoteUpstream
+from .planning.plan import Plan, Policies, make_plan
+from .request.chat_parts import read_chat_parts
+from .request.decode import Decoded, decode
+from .running.connection_cache import ConnectionCache, ConnectionCaches
+from .running.persistence import stored_input
+from .running.run import Run, View
+from .upstreams.catalog import Catalog, UpstreamReport
+from .upstreams.local import LocalUpstream
+from .upstreams.remote import RemoteUpstream
+from .upstreams.routes import Route, Routes
 
 __all__ = [
     "Catalog",
+    "ConnectionCache",
+    "ConnectionCaches",
     "Context",
     "Decoded",
     "Engine",
@@ -30,13 +32,11 @@ __all__ = [
     "Plan",
     "Policies",
     "Prepared",
-    "Recent",
-    "Recents",
     "RemoteUpstream",
     "Route",
     "Routes",
     "Run",
-    "Said",
+    "UpstreamReport",
     "View",
     "count_input",
     "decode",

@@ -17,32 +17,32 @@ from msgspec.structs import replace
 from penstock import ids
 from penstock.errors import invalid, upstream_failed
 from penstock.limits import Limits
-from penstock.ports import Prompts, Refused, Sealer, Store, StoredResponse
+from penstock.ports import Prompts, RequestRejected, Sealer, Store, StoredResponse
 from penstock.secrets import Secret
 from penstock.telemetry import Recorder, current
 from penstock.wire import CreateResponse, ItemReference
 
-from .background import Background, BackgroundKeeper
-from .catalog import Catalog
-from .decode import Decoded, decode, decode_compaction
-from .drain import Drain
-from .fitting import fit
-from .keep import ConversationWriter, Keeper, TurnKeeper, begun_turn
+from .background.runner import Background, BackgroundKeeper
+from .context.chain_cache import ChainCache
+from .context.fitting import fit
+from .context.prompts import apply_prompt
+from .context.resolve import Context, conversation_of, resolve, unknown_conversation
+from .context.sealing import Seal, is_sealed
 from .loops import LoopLock
 from .offload import offload
-from .plan import Plan, Policies, make_plan
-from .prompts import apply_prompt
-from .recent import Recent, RecentKeeper, Recents
-from .redaction import Held, secrets_of
-from .request_cache import RequestCache
-from .resolve import Context, conversation_of, resolve, unknown_conversation
-from .routes import Routes
-from .run import Run
-from .sealing import Seal, is_sealed
+from .planning.no_generate import without_generation
+from .planning.plan import Plan, Policies, make_plan
+from .planning.redaction import Held, secrets_of
+from .request.decode import Decoded, decode, decode_compaction
+from .request.request_cache import RequestCache
+from .running.connection_cache import ConnectionCache, ConnectionCaches, RecentKeeper
+from .running.drain import Drain
+from .running.persistence import ConversationWriter, Keeper, TurnKeeper, begun_turn
+from .running.run import Run
 from .store_check import StoreCheck
 from .store_clock import StoreClock
-from .turns import Turns
-from .warm_up import silent
+from .upstreams.catalog import Catalog
+from .upstreams.routes import Routes
 
 _NO_READERS = Recorder()
 _log = logging.getLogger("penstock.engine")
@@ -56,7 +56,7 @@ class Prepared(msgspec.Struct):
     context: Context
     plan: Plan
     writer: ConversationWriter | None
-    recent: Recent | None = None
+    recent: ConnectionCache | None = None
     """Where it is remembered if it is not to be stored."""
     secrets: Sequence[Held] = ()
     """What must not be stored in clear, if it is to run in the background."""
@@ -84,8 +84,8 @@ class Engine:
         self.catalog = Catalog(routes, limits, time.monotonic)
         self.recorder = recorder
         self.limits = limits
-        self.recents = Recents(limits)
-        self.turns = Turns(limits.chain_cache_bytes_max)
+        self.recents = ConnectionCaches(limits)
+        self.turns = ChainCache(limits.chain_cache_bytes_max)
         self._request_cache = RequestCache(limits)
         self.store = store
         self._store_clock = None if store is None else StoreClock(store)
@@ -151,7 +151,7 @@ class Engine:
         key: Secret | None = None,
         *,
         response_id: str | None = None,
-        recent: Recent | None = None,
+        recent: ConnectionCache | None = None,
         generate: bool = True,
         compacts: bool = False,
     ) -> Prepared:
@@ -170,7 +170,7 @@ class Engine:
             if writer is not None:
                 await writer.unlock()
             raise
-        plan = plan if generate else silent(plan)
+        plan = plan if generate else without_generation(plan)
         secrets = secrets_of(decoded.request, decoded.unknown) if decoded.request.background else ()
         return Prepared(body, owner, context, plan, writer, recent, secrets)
 
@@ -196,7 +196,7 @@ class Engine:
         )
         try:
             await run.open()
-        except Refused as refusal:
+        except RequestRejected as refusal:
             raise await self.catalog.explain(refusal) from None
         return run
 
@@ -278,7 +278,7 @@ class Engine:
         owner: str,
         key: Secret | None,
         response_id: str,
-        recent: Recent | None = None,
+        recent: ConnectionCache | None = None,
         *,
         compacts: bool = False,
     ) -> tuple[Context, Plan]:

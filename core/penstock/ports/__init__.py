@@ -25,6 +25,7 @@ from .store import (
 )
 from .upstream import (
     FRAMING_HEADERS,
+    AttemptFailed,
     Choice,
     Decoder,
     Deltas,
@@ -36,9 +37,8 @@ from .upstream import (
     HttpReply,
     HttpRequest,
     NoFreeConnection,
-    NotTaken,
-    Parcel,
-    Refused,
+    PassthroughRequest,
+    RequestRejected,
     Tls,
     Transport,
     TransportError,

@@ -1,6 +1,6 @@
 """The port to prompt templates: which versions there are, and what one of them says.
 
-It knows ids and versions; what a template means, `penstock.engine.prompts` knows.
+It knows ids and versions; what a template means, `penstock.engine.context.prompts` knows.
 """
 
 from __future__ import annotations

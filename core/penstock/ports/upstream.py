@@ -10,11 +10,11 @@ from typing import Literal, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
-from penstock.calling import Offer
 from penstock.errors import ApiError
-from penstock.replies import KeyShown
 from penstock.secrets import Secret
+from penstock.tool_calls import FunctionDefinition
 from penstock.transcript.deltas import Delta
+from penstock.upstream_replies import KeyShown
 from penstock.wire import CreateResponse, InputItem, Model
 
 T = TypeVar("T")
@@ -45,7 +45,7 @@ class Turn(msgspec.Struct, kw_only=True):
     """The whole context, oldest first; `instructions` are apart."""
     size: int = 0
     """About how many bytes of JSON the context is."""
-    offers: Sequence[Offer] = ()
+    offers: Sequence[FunctionDefinition] = ()
     choice: Choice = Choice()
     relays: bool = False
     """Whether the upstream speaks Responses, and gets tools and items as they are."""
@@ -60,7 +60,7 @@ class Turn(msgspec.Struct, kw_only=True):
     """Whose turn it is. No upstream gets it."""
 
 
-class Parcel(msgspec.Struct, kw_only=True):
+class PassthroughRequest(msgspec.Struct, kw_only=True):
     """A request that is passed on as it is, by the name of its model alone."""
 
     method: Literal["GET", "POST", "DELETE"] = "POST"
@@ -129,7 +129,7 @@ Health: TypeAlias = Literal["well", "sick", "unknown"]
 """What a failure tells of the upstream's state, apart from the one request."""
 
 
-class Refused(ApiError):
+class RequestRejected(ApiError):
     """An upstream refused a request for the request's own sake, so that no other attempt would do better."""
 
     is_upstreams = True
@@ -151,7 +151,7 @@ class Refused(ApiError):
         """What tells the request from others, where it may be what makes the upstream fail."""
 
 
-class NotTaken(Refused):
+class AttemptFailed(RequestRejected):
     """An upstream did not take a request, and no byte of an answer was told: another attempt may do better.
 
     The same upstream may be asked once more where `again` says so, any other in any case.
@@ -276,7 +276,7 @@ class Upstream(Protocol):
     async def models(self, bearer: Secret | None) -> list[Model]:
         """What it serves; `bearer` is the client's own key, where that is passed on. Raises `ApiError`."""
 
-    async def relay(self, parcel: Parcel) -> HttpReply:
+    async def relay(self, request: PassthroughRequest) -> HttpReply:
         """The upstream's reply to a request that is passed on, whatever it says. Raises `ApiError`."""
 
     async def count_tokens(self, turn: Turn) -> int | None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from penstock.calling import ActionForm, Form, is_json
-from penstock.calling.function_call import FunctionForm
 from penstock.errors import upstream_failed
 from penstock.ids import NewId
+from penstock.tool_calls import ActionForm, CallFormat, is_json
+from penstock.tool_calls.function_call import FunctionCallFormat
 from penstock.wire import ItemStatus
 
 from . import deltas
@@ -34,7 +34,7 @@ class PendingCall:
     """One call of the turn. Its item begins with its name, which some upstreams send after the first arguments."""
 
     def __init__(self) -> None:
-        self.lane: OpenCall | None = None
+        self.writer: OpenCall | None = None
         self.closed = False
         self._early: list[str] = []
         self._call_id: str | None = None
@@ -42,25 +42,25 @@ class PendingCall:
     def receive(self, delta: deltas.ToolCallDelta, open_call: Callable[[int, str, str | None], OpenCall]) -> None:
         """Take a piece of the call, beginning its item if this one names it."""
         self._call_id = self._call_id or delta.call_id
-        if self.lane is None:
+        if self.writer is None:
             self._early.append(delta.arguments)
             if not delta.name:
                 return
-            self.lane = open_call(delta.lane, delta.name, self._call_id)
+            self.writer = open_call(delta.index, delta.name, self._call_id)
             fragment = "".join(self._early)
         else:
             fragment = delta.arguments
         if fragment and not self.closed:
-            self.lane.arguments(fragment)
+            self.writer.arguments(fragment)
 
     def close(self, status: ItemStatus) -> None:
         """End the item. A call that was never named has none, and a turn cannot end well with it."""
-        if self.lane is None:
+        if self.writer is None:
             if status == "completed":
                 raise upstream_failed("The upstream called a tool without naming it.", retriable=False)
         elif not self.closed:
             self.closed = True
-            self.lane.close(status)
+            self.writer.close(status)
 
 
 class CallItems(Protocol):
@@ -68,7 +68,7 @@ class CallItems(Protocol):
 
     new_id: NewId
 
-    def call(self, form: Form, name: str, call_id: str) -> OpenCall:
+    def call(self, form: CallFormat, name: str, call_id: str) -> OpenCall:
         """A call begins."""
 
     def action(self, form: ActionForm, item: Any, action: Any) -> None:
@@ -112,6 +112,6 @@ class ActionCall:
 
     def _write_as_function_call(self, arguments: str) -> None:
         """The tool does not take these arguments: the client sees them as the model wrote them."""
-        call = self._items.call(FunctionForm(self._name), self._name, self._call_id)
+        call = self._items.call(FunctionCallFormat(self._name), self._name, self._call_id)
         call.arguments(arguments)
         call.close("completed")

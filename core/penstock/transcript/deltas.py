@@ -52,9 +52,9 @@ class ReasoningRun(msgspec.Struct):
 
 
 class ToolCallDelta(msgspec.Struct, kw_only=True):
-    """A piece of a tool call. `lane` tells the calls of one turn apart; id and name come once, not always first."""
+    """A piece of a tool call. `index` tells the calls of one turn apart; id and name come once, not always first."""
 
-    lane: int
+    index: int
     call_id: str | None = None
     name: str | None = None
     arguments: str = ""
@@ -67,7 +67,7 @@ class Extras(msgspec.Struct, kw_only=True):
     """Which upstream that is."""
     turn: Fields = {}
     calls: dict[int, Fields] = {}
-    """By the lane of each call."""
+    """By the index of each call."""
     items: dict[str, Fields] = {}
     """By the id of each item, as the upstream gave it."""
 
@@ -103,7 +103,7 @@ class Finish(msgspec.Struct):
     incomplete: IncompleteReason | None = None
 
 
-class Fault(msgspec.Struct):
+class UpstreamFailed(msgspec.Struct):
     """The upstream has ended the response in an error that it told of in the words of a Response."""
 
     error: ResponseError
@@ -126,7 +126,7 @@ class RelayedRun(msgspec.Struct):
     texts: list[str]
 
 
-class Facts(msgspec.Struct):
+class ResponseFields(msgspec.Struct):
     """What such an upstream tells of the response as a whole: values of fields of the Response."""
 
     fields: dict[str, Any]
@@ -146,8 +146,8 @@ Delta: TypeAlias = (
     | Compacted
     | UsageDelta
     | Finish
-    | Fault
+    | UpstreamFailed
     | Relayed
     | RelayedRun
-    | Facts
+    | ResponseFields
 )

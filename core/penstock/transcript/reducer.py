@@ -1,7 +1,7 @@
 """The reducer: deltas of any upstream in, events of one response into its transcript.
 
-It knows which item is open and when to open another; the tables say whether it is right. The model speaks in one lane
-(a message or its thoughts), and each of its calls has a lane of its own, since some upstreams write several at once.
+It knows which item is open and when to open another; the tables say whether it is right. The model writes one item
+(a message or its thoughts), and each of its calls has a writer of its own, since some upstreams write several at once.
 It never numbers an event and never keeps a text.
 """
 
@@ -12,13 +12,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from penstock.calling import Form
-from penstock.calling.function_call import FunctionForm
 from penstock.errors import ApiError, upstream_failed
 from penstock.ids import NewId, Now
+from penstock.json_codec import encode
 from penstock.limits import Limits
-from penstock.lossless import encode
 from penstock.returned import Returned, carry
+from penstock.tool_calls import CallFormat
+from penstock.tool_calls.function_call import FunctionCallFormat
 from penstock.wire import (
     AudioDelta,
     AudioDone,
@@ -46,13 +46,13 @@ from penstock.wire import (
 from . import deltas
 from .calls import OpenCall, PendingCall
 from .closing import close_open
-from .lanes import EventItems, MessageLane, ReasoningLane, SealThoughts
-from .relay import Relay
+from .item_writers import EventItems, MessageWriter, ReasoningWriter, SealThoughts
+from .passthrough import Relay
 from .transcript import Transcript
 from .whole import WholeItems, WholeMessage, WholeReasoning
 
-_MESSAGES = (MessageLane, WholeMessage)
-_THOUGHTS = (ReasoningLane, WholeReasoning)
+_MESSAGES = (MessageWriter, WholeMessage)
+_THOUGHTS = (ReasoningWriter, WholeReasoning)
 
 
 class Reducer:
@@ -66,7 +66,7 @@ class Reducer:
         self,
         transcript: Transcript,
         *,
-        forms: Mapping[str, Form],
+        forms: Mapping[str, CallFormat],
         limits: Limits,
         new_id: NewId,
         now_s: Now,
@@ -85,10 +85,10 @@ class Reducer:
         self._seal = seal
         self._seal_carried = seal_extras
         self._items: EventItems | WholeItems
-        self._said: MessageLane | WholeMessage | ReasoningLane | WholeReasoning | None = None
+        self._open_item: MessageWriter | WholeMessage | ReasoningWriter | WholeReasoning | None = None
         self._calls: dict[int, PendingCall] = {}
-        self._lanes: dict[str, int] = {}
-        """The lane of each call, by the id that the client knows."""
+        self._indexes: dict[str, int] = {}
+        """The index of each call, by the id that the client knows."""
         self._extras: list[deltas.Extras] = []
         self._usage: Usage | None = None
         self._incomplete: IncompleteReason | None = None
@@ -161,7 +161,7 @@ class Reducer:
 
     def abandon(self) -> None:
         """Forget what is open, so that a response which a bug of ours has left in disorder can still end."""
-        self._said = None
+        self._open_item = None
         self._calls.clear()
         self._transcript.abandon()
 
@@ -177,8 +177,8 @@ class Reducer:
 
     def _text_run(self, delta: deltas.TextRun) -> None:
         for texts in self._affordable(delta.texts):
-            lane = self._said
-            (lane if type(lane) is MessageLane else self._message()).texts(texts)
+            item = self._open_item
+            (item if type(item) is MessageWriter else self._message()).texts(texts)
 
     def _annotation(self, delta: deltas.AnnotationDelta) -> None:
         self._spend(len(encode(delta.annotation)))
@@ -198,21 +198,21 @@ class Reducer:
         for texts in self._affordable(delta.texts):
             self._thoughts().texts(texts)
 
-    def _thoughts(self) -> ReasoningLane | WholeReasoning:
+    def _thoughts(self) -> ReasoningWriter | WholeReasoning:
         """The open reasoning item, or a new one in place of what was said before."""
-        lane = self._said
-        if not isinstance(lane, _THOUGHTS):
+        item = self._open_item
+        if not isinstance(item, _THOUGHTS):
             self._turn()
             self._count_item()
-            lane = self._said = self._items.reasoning()
-        return lane
+            item = self._open_item = self._items.reasoning()
+        return item
 
     def _tool_call(self, delta: deltas.ToolCallDelta) -> None:
         self._spend(len(delta.arguments))
-        call = self._calls.get(delta.lane)
+        call = self._calls.get(delta.index)
         if call is None:
             self._turn()
-            call = self._calls[delta.lane] = PendingCall()
+            call = self._calls[delta.index] = PendingCall()
         call.receive(delta, self._open_call)
 
     def _want_back(self, delta: deltas.Extras) -> None:
@@ -222,7 +222,7 @@ class Reducer:
 
     def _of_turn(self, extras: deltas.Extras) -> Returned | None:
         """What is to be returned with the turn as a whole, its calls by the ids that the client knows."""
-        calls = {call_id: extras.calls[lane] for call_id, lane in self._lanes.items() if lane in extras.calls}
+        calls = {call_id: extras.calls[index] for call_id, index in self._indexes.items() if index in extras.calls}
         return Returned(origin=extras.origin, turn=extras.turn, calls=calls) if extras.turn or calls else None
 
     def _seal_extras(self) -> None:
@@ -230,7 +230,7 @@ class Reducer:
 
         One that did not ask for sealed thoughts gets it where the turn called: the next request must have it.
         """
-        if self._seal_carried is None or not (self._seal or self._lanes):
+        if self._seal_carried is None or not (self._seal or self._indexes):
             return
         for extras in self._extras:
             item = ReasoningItem(id=self._new_id("rs_"), status="completed", summary=[], content=[])
@@ -264,7 +264,7 @@ class Reducer:
     def _finish(self, delta: deltas.Finish) -> None:
         self._incomplete = delta.incomplete
 
-    def _break(self, delta: deltas.Fault) -> None:
+    def _break(self, delta: deltas.UpstreamFailed) -> None:
         self._fault = delta.error
 
     def _relayed(self, delta: deltas.Relayed) -> None:
@@ -281,28 +281,28 @@ class Reducer:
         for texts in self._affordable(delta.texts):
             self._relay.grow(delta.event, texts)
 
-    def _learn(self, delta: deltas.Facts) -> None:
+    def _learn(self, delta: deltas.ResponseFields) -> None:
         self._facts |= delta.fields
 
-    def _message(self) -> MessageLane | WholeMessage:
+    def _message(self) -> MessageWriter | WholeMessage:
         """The open message, or a new one in place of what was said before."""
-        lane = self._said
-        if not isinstance(lane, _MESSAGES):
+        item = self._open_item
+        if not isinstance(item, _MESSAGES):
             self._turn()
             self._count_item()
-            lane = self._said = self._items.message()
-        return lane
+            item = self._open_item = self._items.message()
+        return item
 
-    def _open_call(self, lane: int, name: str, call_id: str | None) -> OpenCall:
+    def _open_call(self, index: int, name: str, call_id: str | None) -> OpenCall:
         """A call begins. A function that was never offered comes back as it was called: the client may know it.
 
         The client gets the upstream's id; one of ours where there is none, or another call of the turn has the same.
         """
         self._count_item()
-        if call_id is None or call_id in self._lanes:
+        if call_id is None or call_id in self._indexes:
             call_id = self._new_id("call_")
-        self._lanes[call_id] = lane
-        form = self._forms.get(name) or FunctionForm(name)
+        self._indexes[call_id] = index
+        form = self._forms.get(name) or FunctionCallFormat(name)
         return self._items.call(form, name, call_id)
 
     def _turn(self) -> None:
@@ -312,23 +312,23 @@ class Reducer:
         """
         self._close_said("completed")
         for call in self._calls.values():
-            if call.lane and not call.closed and call.lane.is_whole():
+            if call.writer and not call.closed and call.writer.is_whole():
                 call.close("completed")
 
     def _close_said(self, status: ItemStatus) -> None:
-        if self._said is not None:
-            self._said.close(status)
-            self._said = None
+        if self._open_item is not None:
+            self._open_item.close(status)
+            self._open_item = None
 
     def _close(self, status: ItemStatus) -> None:
         self._close_said(status)
         for call in self._calls.values():
-            call.close("completed" if call.lane and call.lane.is_whole() else status)
+            call.close("completed" if call.writer and call.writer.is_whole() else status)
         self._calls.clear()
         if self._has_audio:
             self._has_audio = False
             self._transcript.record(AudioDone())
-        close_open(self._transcript, status)  # what was relayed has no lane
+        close_open(self._transcript, status)  # what was relayed has no writer
 
     def _count_item(self) -> None:
         """Count an item when it begins; that of an action is told later."""
@@ -373,10 +373,10 @@ _RECEIVE: dict[type[Any], Callable[[Reducer, Any], None]] = {
     deltas.Compacted: Reducer._compacted,
     deltas.UsageDelta: Reducer._set_usage,
     deltas.Finish: Reducer._finish,
-    deltas.Fault: Reducer._break,
+    deltas.UpstreamFailed: Reducer._break,
     deltas.Relayed: Reducer._relayed,
     deltas.RelayedRun: Reducer._relayed_run,
-    deltas.Facts: Reducer._learn,
+    deltas.ResponseFields: Reducer._learn,
 }
 """What each delta does. A table of bound methods in the reducer would be a cycle, which outlives its request."""
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from penstock.calling import ActionForm, CallForm, Form
 from penstock.ids import NewId
+from penstock.tool_calls import ActionForm, CallForm, CallFormat
 from penstock.wire import (
     UNSET,
     Annotation,
@@ -29,7 +29,7 @@ from penstock.wire import (
 
 from . import deltas
 from .calls import ActionCall
-from .lanes import SealThoughts
+from .item_writers import SealThoughts
 from .transcript import Transcript
 
 
@@ -55,7 +55,7 @@ class WholeItems:
         """A thought begins."""
         return WholeReasoning(self, summarize=self._summarize, seal=self._seal)
 
-    def call(self, form: Form, name: str, call_id: str) -> WholeCall | ActionCall:
+    def call(self, form: CallFormat, name: str, call_id: str) -> WholeCall | ActionCall:
         """A call begins."""
         if isinstance(form, ActionForm):
             return ActionCall(self, form, name, call_id)

@@ -58,7 +58,7 @@ class Unknown:
     """The keys of an object that its struct has no field for, undecoded; never none.
 
     It is no struct and no dictionary on purpose: msgspec neither reads nor writes it by itself, so that no JSON can
-    bring one in, and an encoder which would lose or leak it fails. `penstock.lossless` does both. It holds its JSON,
+    bring one in, and an encoder which would lose or leak it fails. `penstock.json_codec` does both. It holds its JSON,
     which takes less memory than a dictionary of a few keys.
     """
 

@@ -1,6 +1,6 @@
 """The family of tools that come with the context, as an item of it.
 
-It knows the item only: what the model is offered of it, `penstock.engine.offering` says.
+It knows the item only: what the model is offered of it, `penstock.engine.planning.tool_selection` says.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The local shell family: one command at a time, which the client runs on its own machine.
 
-It knows OpenAI's `LocalShellCall` and its output; which of an output's ids is its call's, `penstock.calling` says.
+It knows OpenAI's `LocalShellCall` and its output; which of an output's ids is its call's, `penstock.tool_calls` says.
 """
 
 from __future__ import annotations

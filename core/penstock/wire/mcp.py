@@ -1,7 +1,7 @@
 """The MCP family: the hosted tool that reaches a remote MCP server, its calls, lists and approvals, and their events.
 
-It knows where the secrets of such a tool stand, so that `penstock.engine.plan` can keep them out of every echo. What a
-server told of its tools and its errors stays the bytes that were sent.
+It knows where the secrets of such a tool stand, so that `penstock.engine.planning.plan` keeps them out of every echo.
+What a server says of its tools and its errors stays the bytes that were sent.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The request: the body of `POST /responses`, its settings and their ranges.
 
 It knows every parameter of OpenAI's `ResponseCreateParams` and the sampling extensions of local backends. None means
-that the client did not say; what is then in force, `penstock.engine.plan` decides.
+that the client did not say; what is then in force, `penstock.engine.planning.plan` decides.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The Response: what every reader of a run sees, its usage, and the events of its life.
 
 It knows OpenAI's `Response`; every key is always present, with null or the default where nothing was said. Nothing
-here builds one: `penstock.engine.plan` makes the skeleton and `penstock.transcript` folds the rest.
+here builds one: `penstock.engine.planning.plan` makes the skeleton and `penstock.transcript` folds the rest.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The forms of `tool_choice`: how the client steers which tool the model calls.
 
-It knows the shapes only; that a choice names a tool which is offered, `penstock.engine.plan` checks.
+It knows the shapes only; that a choice names a tool which is offered, `penstock.engine.planning.plan` checks.
 """
 
 from __future__ import annotations

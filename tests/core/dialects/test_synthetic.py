@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.calling import OFFERS, Form, Offer
 from penstock.dialects.synthetic import BATCH_DELTAS, MODELS, count_tokens, speak
 from penstock.errors import ApiError
 from penstock.limits import Limits
 from penstock.ports import Choice, Turn
+from penstock.tool_calls import OFFERS, CallFormat, FunctionDefinition
 from penstock.transcript import Reducer, Transcript, fold
 from penstock.transcript.deltas import (
     Delta,
@@ -70,7 +70,7 @@ SCHEMA = {
 Json = dict[str, Any]
 
 
-def offered(tools: list[Json]) -> list[tuple[Offer, Form]]:
+def offered(tools: list[Json]) -> list[tuple[FunctionDefinition, CallFormat]]:
     declared = msgspec.json.decode(json.dumps(tools), type=list[Tool])
     return [each for tool in declared for each in OFFERS[type(tool)](tool) or ()]
 
@@ -118,12 +118,12 @@ def usage(said: list[Delta]) -> Usage:
 
 
 def calls(said: list[Delta]) -> dict[int, tuple[str, str]]:
-    """Name and arguments of every call, by its lane."""
+    """Name and arguments of every call, by its index."""
     made: dict[int, tuple[str, str]] = {}
     for delta in said:
         if isinstance(delta, ToolCallDelta):
-            name, arguments = made.get(delta.lane, ("", ""))
-            made[delta.lane] = (name or delta.name or "", arguments + delta.arguments)
+            name, arguments = made.get(delta.index, ("", ""))
+            made[delta.index] = (name or delta.name or "", arguments + delta.arguments)
     return made
 
 
@@ -250,7 +250,7 @@ def test_a_stream_comes_in_batches_of_which_none_is_large(said: str | list[Json]
     assert isinstance(end[-1], Finish)
 
 
-def transcript(turn: Turn, forms: dict[str, Form]) -> tuple[Response, list[Event]]:
+def transcript(turn: Turn, forms: dict[str, CallFormat]) -> tuple[Response, list[Event]]:
     """What the engine would make of it."""
     ids = iter(range(10_000))
     told = Transcript()

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.dialects.synthetic.chance import CALLS, POOL_BYTES, PROSE, Chance, seed
 from penstock.dialects.synthetic.pattern import Pen, Unwritable, writer
 from penstock.dialects.synthetic.phrases import OPENINGS, SENTENCES, THOUGHTS
+from penstock.dialects.synthetic.seeded_random import CALLS, POOL_BYTES, PROSE, Chance, seed
 from penstock.dialects.synthetic.tokens import split
 from penstock.dialects.synthetic.work import Work
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from penstock.dialects.synthetic.chance import CALLS, Chance, seed
 from penstock.dialects.synthetic.document import Document
+from penstock.dialects.synthetic.seeded_random import CALLS, Chance, seed
 from penstock.dialects.synthetic.strings import Wording
 from penstock.dialects.synthetic.values import make
 from penstock.dialects.synthetic.work import Work

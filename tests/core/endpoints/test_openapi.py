@@ -14,7 +14,7 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31
 import penstock
 from core.kit import Answer, Json, Spoken, ask, service, to_json
 from core.mutations import VALID
-from core.playing import play_script
+from core.replay import play_script
 from penstock.access import Access
 from penstock.endpoints.openapi import make_document
 from penstock.endpoints.operations import OPERATIONS, PARAMETERS

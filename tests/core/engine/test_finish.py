@@ -8,8 +8,9 @@ import msgspec
 import pytest
 
 from core.kit import LIMITS, Spoken, encode, make_run, plan
-from penstock.engine import Run, watch
-from penstock.engine.keep import Ending
+from penstock.engine import Run
+from penstock.engine.running import deadlines
+from penstock.engine.running.persistence import Ending
 from penstock.errors import ApiError, unavailable, upstream_failed
 from penstock.limits import Limits
 from penstock.transcript import Transcript
@@ -19,7 +20,7 @@ from requirements import shows
 
 T = TypeVar("T")
 HI = [TextDelta("Hi")]
-CALL = [ToolCallDelta(lane=0, name="look", call_id="c", arguments='{"a"')]
+CALL = [ToolCallDelta(index=0, name="look", call_id="c", arguments='{"a"')]
 END = [Finish()]
 
 
@@ -109,7 +110,7 @@ def test_what_was_cut_by_a_stop_is_incomplete() -> None:
 
 
 def test_a_client_that_leaves_gets_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "_LOOK_OUT_AFTER_S", 0.0)
+    monkeypatch.setattr(deadlines, "_LOOK_OUT_AFTER_S", 0.0)
     upstream, keeper = Spoken(HI, None), Kept()
 
     async def main() -> Run:

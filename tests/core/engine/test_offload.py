@@ -54,7 +54,7 @@ def test_an_error_is_raised_to_whoever_waits(size: int) -> None:
     ("module", "name"),
     [
         ("penstock.engine.engine", "decode"),
-        ("penstock.engine.keep", "ended_turn"),
+        ("penstock.engine.running.persistence", "ended_turn"),
         ("penstock.dialects.chat_completions", "encode"),
     ],
 )

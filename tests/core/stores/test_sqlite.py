@@ -15,7 +15,7 @@ from conformance.kit import LATER, ME, NOW, batch, claimed, conversation, ended,
 from core.stores.kit import Open, beside
 from penstock.ids import new_id
 from penstock.ports import EventBatch, StoredItem, StoredResponse
-from penstock.stores.sqlite import SqliteStore, readers
+from penstock.stores.sqlite import SqliteStore, read_pool
 from requirements import shows
 
 
@@ -159,7 +159,7 @@ async def everything(store: SqliteStore) -> None:
 
 def test_every_look_up_has_an_index(at: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     """No statement walks through a table, however it is reached."""
-    monkeypatch.setattr(readers, "_THREADS", 1)
+    monkeypatch.setattr(read_pool, "_THREADS", 1)
     said: list[str] = []
 
     async def listen() -> None:

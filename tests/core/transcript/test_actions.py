@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from core.kit import CUTS, LIMITS, Json, Telling, from_json, to_json
 from penstock import wire
-from penstock.calling import OFFERS, Form
 from penstock.errors import upstream_failed
+from penstock.tool_calls import OFFERS, CallFormat
 from penstock.transcript import fold
 from penstock.transcript.deltas import Delta, Finish, Relayed, TextDelta, ToolCallDelta
 from requirements import shows
@@ -36,7 +36,7 @@ FOREIGN = ["", "ls", "[]", '"ls"', "12", '{"command": 5}', '{"comm', '{"commands
 """Arguments that none of them takes."""
 
 
-def forms() -> dict[str, Form]:
+def forms() -> dict[str, CallFormat]:
     tools: list[Any] = [from_json(tool, wire.Tool) for tool in TOOLS]
     return {offer.name: form for tool in tools for offer, form in OFFERS[type(tool)](tool) or ()}
 
@@ -47,12 +47,12 @@ CALLS = st.sampled_from([*WHOLE]).flatmap(
 )
 
 
-def pieces(lane: int, name: str, arguments: str, cuts: list[int]) -> list[Delta]:
+def pieces(index: int, name: str, arguments: str, cuts: list[int]) -> list[Delta]:
     """A call in pieces; the first names it."""
     places = sorted({at % (len(arguments) + 1) for at in cuts})
     texts = [arguments[start:end] for start, end in zip([0, *places], [*places, len(arguments)], strict=True)]
-    first = ToolCallDelta(lane=lane, name=name, call_id=f"call_{lane}")
-    return [first, *(ToolCallDelta(lane=lane, arguments=text) for text in texts)]
+    first = ToolCallDelta(index=index, name=name, call_id=f"call_{index}")
+    return [first, *(ToolCallDelta(index=index, arguments=text) for text in texts)]
 
 
 def told(*deltas: Delta, **options: Any) -> Json:
@@ -93,7 +93,7 @@ def test_a_cut_ends_the_stream_and_leaves_whole_actions(
     calls: list[tuple[str, str]], cuts: list[int], at: int, how: str
 ) -> None:
     """Of what was cut nothing is told: a client must not run half of an action."""
-    speech = [delta for lane, call in enumerate(calls) for delta in pieces(lane, *call, cuts)]
+    speech = [delta for index, call in enumerate(calls) for delta in pieces(index, *call, cuts)]
     speech = speech[: at % (len(speech) + 1)]
     telling = Telling(FORMS)
     telling.receive(speech)
@@ -137,7 +137,7 @@ def test_an_action_stands_where_it_was_whole() -> None:
 
 def test_actions_count_as_items_before_they_are_told() -> None:
     limits = msgspec.structs.replace(LIMITS, output_items_max=3)
-    calls = [delta for lane in range(4) for delta in pieces(lane, "local_shell", "{", [])]
+    calls = [delta for index in range(4) for delta in pieces(index, "local_shell", "{", [])]
     telling = Telling(FORMS, limits)
     telling.tell(calls)
     assert "3 output items" in check(telling)["error"]["message"]

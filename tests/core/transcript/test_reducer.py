@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from core.kit import LIMITS, USAGE, Json, Telling, encode, from_json, to_json
 from penstock import wire
-from penstock.calling.custom_tool import CustomForm
-from penstock.calling.function_call import FunctionForm
 from penstock.errors import upstream_failed
 from penstock.returned import Returned, carried
+from penstock.tool_calls.custom_tool import CustomForm
+from penstock.tool_calls.function_call import FunctionCallFormat
 from penstock.transcript import fold
 from penstock.transcript.deltas import (
     AnnotationDelta,
@@ -33,7 +33,7 @@ from penstock.transcript.deltas import (
 from requirements import shows
 from support import oracle
 
-FORMS = {"look": FunctionForm("look"), "note": CustomForm("note")}
+FORMS = {"look": FunctionCallFormat("look"), "note": CustomForm("note")}
 TERMINAL = {"response.completed", "response.incomplete", "response.failed"}
 
 
@@ -41,8 +41,8 @@ def text(said: str) -> TextDelta:
     return TextDelta(said)
 
 
-def call(lane: int, arguments: str = "", name: str | None = None, call_id: str | None = None) -> ToolCallDelta:
-    return ToolCallDelta(lane=lane, arguments=arguments, name=name, call_id=call_id)
+def call(index: int, arguments: str = "", name: str | None = None, call_id: str | None = None) -> ToolCallDelta:
+    return ToolCallDelta(index=index, arguments=arguments, name=name, call_id=call_id)
 
 
 def told(*deltas: Delta, **options: Any) -> Telling:
@@ -81,21 +81,21 @@ SAID = st.one_of(
 
 
 @st.composite
-def calls(draw: st.DrawFn, lane: int) -> list[Delta]:
+def calls(draw: st.DrawFn, index: int) -> list[Delta]:
     """One call in pieces; its name and id come with any of them, or never."""
     arguments = draw(ARGUMENTS)
     cuts = sorted({at % (len(arguments) + 1) for at in draw(st.lists(st.integers(0, 30), max_size=4))})
     ends = [*cuts, len(arguments)]
-    pieces = [call(lane, arguments[start:end]) for start, end in zip([0, *cuts], ends, strict=True)]
+    pieces = [call(index, arguments[start:end]) for start, end in zip([0, *cuts], ends, strict=True)]
     pieces[draw(st.integers(0, len(pieces) - 1))].name = draw(st.sampled_from([*FORMS, "other"]))
-    pieces[draw(st.integers(0, len(pieces) - 1))].call_id = draw(st.sampled_from([None, f"call_{lane}"]))
+    pieces[draw(st.integers(0, len(pieces) - 1))].call_id = draw(st.sampled_from([None, f"call_{index}"]))
     return list(pieces)
 
 
 @st.composite
 def speeches(draw: st.DrawFn) -> list[Delta]:
     """Several voices at once, each in its own order."""
-    voices = [draw(st.lists(SAID, max_size=8))] + [draw(calls(lane)) for lane in range(draw(st.integers(0, 3)))]
+    voices = [draw(st.lists(SAID, max_size=8))] + [draw(calls(index)) for index in range(draw(st.integers(0, 3)))]
     speech: list[Delta] = []
     while any(voices):
         voice = draw(st.sampled_from([voice for voice in voices if voice]))
@@ -103,7 +103,7 @@ def speeches(draw: st.DrawFn) -> list[Delta]:
     return speech
 
 
-class Said(NamedTuple):
+class UpstreamReport(NamedTuple):
     """What was said, put together without any idea of items."""
 
     text: str
@@ -113,28 +113,28 @@ class Said(NamedTuple):
     """The name and the arguments of each, in the order in which they were named."""
 
 
-def put_together(deltas: list[Delta]) -> Said:
+def put_together(deltas: list[Delta]) -> UpstreamReport:
     texts: dict[type, str] = defaultdict(str)
-    lanes: dict[int, str] = defaultdict(str)
+    indexes: dict[int, str] = defaultdict(str)
     names: dict[int, str] = {}
     for delta in deltas:
         if isinstance(delta, ToolCallDelta):
-            lanes[delta.lane] += delta.arguments
-            names |= {delta.lane: delta.name} if delta.name else {}
+            indexes[delta.index] += delta.arguments
+            names |= {delta.index: delta.name} if delta.name else {}
         elif isinstance(delta, TextDelta | RefusalDelta | ReasoningDelta):
             texts[type(delta)] += delta.text
-    calls = [(name, lanes[lane]) for lane, name in names.items()]
-    return Said(texts[TextDelta], texts[RefusalDelta], texts[ReasoningDelta], calls)
+    calls = [(name, indexes[index]) for index, name in names.items()]
+    return UpstreamReport(texts[TextDelta], texts[RefusalDelta], texts[ReasoningDelta], calls)
 
 
-def heard(response: Json) -> Said:
+def heard(response: Json) -> UpstreamReport:
     parts = [part for item in response["output"] for part in item.get("content", [])]
     texts = {
         kind: "".join(part.get("text", part.get("refusal")) for part in parts if part["type"] == kind)
         for kind in ("output_text", "refusal", "reasoning_text")
     }
     calls = [item for item in response["output"] if "call_id" in item]
-    return Said(*texts.values(), [(item["name"], item.get("arguments", item.get("input"))) for item in calls])
+    return UpstreamReport(*texts.values(), [(item["name"], item.get("arguments", item.get("input"))) for item in calls])
 
 
 def check_said(speech: list[Delta], response: Json, *, well: bool) -> None:
@@ -394,7 +394,7 @@ def test_many_pieces_make_one_text() -> None:
 @shows("call-ids-of-a-turn")
 def test_calls_of_one_turn_have_ids_of_their_own() -> None:
     given = ("call_0", "call_0", None, None)
-    telling = told(*(call(lane, "{}", "look", call_id) for lane, call_id in enumerate(given)))
+    telling = told(*(call(index, "{}", "look", call_id) for index, call_id in enumerate(given)))
     first, *others = [item["call_id"] for item in to_json(telling.transcript.snapshot())["output"]]
     assert first == "call_0"
     assert len({first, *others}) == 4

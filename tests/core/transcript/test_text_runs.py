@@ -12,10 +12,10 @@ from msgspec.structs import replace
 
 from core.kit import LIMITS, Telling, encode, singly, skeleton
 from penstock import wire
-from penstock.calling.custom_tool import CustomForm
 from penstock.limits import Limits
 from penstock.sse import encode_event, encode_events
 from penstock.text_runs import GrowingText, TextRun
+from penstock.tool_calls.custom_tool import CustomForm
 from penstock.transcript import IllegalEvent, Transcript, fold
 from penstock.transcript.deltas import (
     AnnotationDelta,
@@ -78,7 +78,7 @@ DELTAS: st.SearchStrategy[Delta] = st.one_of(
     st.builds(TextDelta, st.text(max_size=3), st.sampled_from([[], [LOGPROB]])),
     st.builds(RefusalDelta, st.text(max_size=3)),
     st.just(AnnotationDelta(CITATION)),
-    st.builds(ToolCallDelta, lane=st.integers(0, 1), name=st.sampled_from(["f", "note"]), arguments=PIECES),
+    st.builds(ToolCallDelta, index=st.integers(0, 1), name=st.sampled_from(["f", "note"]), arguments=PIECES),
 )
 SAID = st.lists(DELTAS, max_size=12)
 SHORT = replace(LIMITS, output_bytes_max=12)

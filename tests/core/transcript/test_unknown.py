@@ -8,7 +8,7 @@ import pytest
 
 from core.kit import Json, encode, skeleton, to_json
 from penstock import wire
-from penstock.lossless import Decoder
+from penstock.json_codec import Decoder
 from penstock.transcript import IllegalEvent, Transcript, fold
 from penstock.transcript.closing import close_open
 

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from core.kit import CUTS, LIMITS, USAGE, Json, Telling, decode_event, encode, from_json, skeleton, split
 from penstock import wire
-from penstock.calling import OFFERS, Form
-from penstock.calling.custom_tool import CustomForm
-from penstock.calling.function_call import FunctionForm
 from penstock.errors import ApiError, upstream_failed
 from penstock.returned import carried
+from penstock.tool_calls import OFFERS, CallFormat
+from penstock.tool_calls.custom_tool import CustomForm
+from penstock.tool_calls.function_call import FunctionCallFormat
 from penstock.transcript import IllegalEvent, Transcript, fold
 from penstock.transcript.deltas import (
     AnnotationDelta,
@@ -21,16 +21,16 @@ from penstock.transcript.deltas import (
     Compacted,
     Delta,
     Extras,
-    Facts,
-    Fault,
     Finish,
     ImageDelta,
     ReasoningDelta,
     ReasoningRun,
     RefusalDelta,
+    ResponseFields,
     TextDelta,
     TextRun,
     ToolCallDelta,
+    UpstreamFailed,
     UsageDelta,
 )
 from requirements import shows
@@ -59,10 +59,12 @@ ARGUMENTS = [
 """A call of every tool, and what is none of any."""
 
 
-def _forms() -> dict[str, Form]:
+def _forms() -> dict[str, CallFormat]:
     tools: list[Any] = [from_json(tool, wire.Tool) for tool in CLIENT_TOOLS]
-    forms: dict[str, Form] = {offer.name: form for tool in tools for offer, form in OFFERS[type(tool)](tool) or ()}
-    return forms | {"look": FunctionForm("look"), "note": CustomForm("note", "space")}
+    forms: dict[str, CallFormat] = {
+        offer.name: form for tool in tools for offer, form in OFFERS[type(tool)](tool) or ()
+    }
+    return forms | {"look": FunctionCallFormat("look"), "note": CustomForm("note", "space")}
 
 
 FORMS = _forms()
@@ -81,33 +83,33 @@ SAID: st.SearchStrategy[Delta] = st.one_of(
     st.just(Compacted("sealed")),
     st.just(UsageDelta(wire.Usage(input_tokens=2, output_tokens=3, total_tokens=5))),
     st.just(Extras(origin="there", turn={"sign": msgspec.Raw(b"1")}, calls={0: {"sign": msgspec.Raw(b"2")}})),
-    st.just(Facts({"temperature": 0.5})),
+    st.just(ResponseFields({"temperature": 0.5})),
 )
 ENDS: st.SearchStrategy[list[Delta]] = st.sampled_from(
     [
         [Finish()],
         [Finish("max_output_tokens")],
         [Finish("content_filter")],
-        [Fault(wire.ResponseError(code="x", message="It broke."))],
+        [UpstreamFailed(wire.ResponseError(code="x", message="It broke."))],
         [],
     ]
 )
 
 
 @st.composite
-def calls(draw: st.DrawFn, lane: int) -> list[Delta]:
+def calls(draw: st.DrawFn, index: int) -> list[Delta]:
     """One call in pieces; its name and id come with any of them, or never."""
     pieces = split(draw(st.sampled_from(ARGUMENTS)).encode(), draw(CUTS)[:3])
-    said = [ToolCallDelta(lane=lane, arguments=piece.decode()) for piece in pieces]
+    said = [ToolCallDelta(index=index, arguments=piece.decode()) for piece in pieces]
     said[draw(st.integers(0, len(said) - 1))].name = draw(st.sampled_from([*FORMS, "other", None]))
-    said[draw(st.integers(0, len(said) - 1))].call_id = draw(st.sampled_from([None, "call_0", f"call_{lane}"]))
+    said[draw(st.integers(0, len(said) - 1))].call_id = draw(st.sampled_from([None, "call_0", f"call_{index}"]))
     return list(said)
 
 
 @st.composite
 def speeches(draw: st.DrawFn) -> list[Delta]:
     """What a message says, with several calls between, and how the turn ends."""
-    voices = [draw(st.lists(SAID, max_size=8))] + [draw(calls(lane)) for lane in range(draw(st.integers(0, 3)))]
+    voices = [draw(st.lists(SAID, max_size=8))] + [draw(calls(index)) for index in range(draw(st.integers(0, 3)))]
     speech: list[Delta] = []
     while any(voices):
         speech.append(draw(st.sampled_from([voice for voice in voices if voice])).pop(0))
@@ -230,10 +232,10 @@ def test_items_stand_in_the_order_in_which_they_began() -> None:
     telling = Telling(FORMS, in_events=False)
     telling.tell(
         [
-            ToolCallDelta(lane=0, name="look", call_id="c", arguments='{"a"'),
+            ToolCallDelta(index=0, name="look", call_id="c", arguments='{"a"'),
             TextDelta("Hi"),
             ReasoningDelta("So"),
-            ToolCallDelta(lane=0, arguments=": 1}"),
+            ToolCallDelta(index=0, arguments=": 1}"),
             Finish(),
         ]
     )

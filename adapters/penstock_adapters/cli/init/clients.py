@@ -13,7 +13,7 @@ from typing import TypeAlias
 import msgspec
 
 from penstock.settings import CLIENT_KEY_VARIABLE, Settings
-from penstock_adapters.cli.greeting import HERE, example_model, http_url
+from penstock_adapters.cli.startup_banner import HERE, example_model, http_url
 
 _NO_KEY = "unused"
 """What clients send that must send a key, to a server without keys."""

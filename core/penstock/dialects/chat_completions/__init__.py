@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from penstock.errors import ApiError
 from penstock.limits import Limits
 from penstock.ports import Exchange, HttpRequest, Turn
-from penstock.replies import KeyShown, read_context_sizes, read_models, reply_error
+from penstock.upstream_replies import KeyShown, read_context_sizes, read_models, reply_error
 from penstock.wire import Model
 
 from .decode import ChatDecoder

@@ -18,7 +18,7 @@ from .extras import ExtrasReader
 
 
 class CallReader:
-    """Gives each piece of a call the lane of its call."""
+    """Gives each piece of a call the index of its call."""
 
     def __init__(self, extras: ExtrasReader) -> None:
         self._extras = extras
@@ -39,7 +39,7 @@ class CallReader:
             else:
                 known = self._take(_Piece(read), deltas, are_whole=are_whole)
             if read.id or read.extras is not UNSET:
-                self._extras.call(known.lane, read)
+                self._extras.call(known.index, read)
         return deltas
 
     def _take(self, piece: _Piece, deltas: list[Delta], *, are_whole: bool) -> _Call:
@@ -95,8 +95,8 @@ def _text_of(arguments: Any) -> str:
 class _Call:
     """What was said of one call. Its first id and its first name hold."""
 
-    def __init__(self, lane: int) -> None:
-        self.lane = lane
+    def __init__(self, index: int) -> None:
+        self.index = index
         self.name = ""
         self.is_named_again = False
         """Whether its name came once more behind whole arguments: then the next arguments are those of another call."""
@@ -107,7 +107,7 @@ class _Call:
     def go_on(self, arguments: str) -> ToolCallDelta:
         """A piece of its arguments and no more."""
         self._arguments.append(arguments)
-        return ToolCallDelta(lane=self.lane, arguments=arguments)
+        return ToolCallDelta(index=self.index, arguments=arguments)
 
     def take(self, piece: _Piece) -> ToolCallDelta:
         """One more piece of it."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from penstock.calling import Output
 from penstock.errors import invalid
+from penstock.tool_calls import Output
 from penstock.wire import (
     ContentPart,
     InputAudio,

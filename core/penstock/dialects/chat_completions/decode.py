@@ -11,10 +11,10 @@ import msgspec
 
 from penstock import lenient
 from penstock.errors import ApiError, untraced, upstream_failed
-from penstock.replies import told_error
 from penstock.sse import SseReader
 from penstock.transcript.deltas import Delta, Finish, UsageDelta
 from penstock.upstream_errors import is_error, read_error
+from penstock.upstream_replies import told_error
 
 from . import wire
 from .extras import ExtrasReader

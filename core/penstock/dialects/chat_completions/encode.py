@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import msgspec
 
-from penstock import lossless
-from penstock.calling import Offer
+from penstock import json_codec
 from penstock.ports import Choice, Turn
+from penstock.tool_calls import FunctionDefinition
 from penstock.wire import NULL, CreateResponse
 from penstock.wire import JsonObjectFormat as AnyJson
 from penstock.wire import JsonSchemaFormat as SchemaJson
@@ -70,7 +70,7 @@ def _offer(body: wire.ChatRequest, turn: Turn) -> None:
     body.parallel_tool_calls = turn.request.parallel_tool_calls
 
 
-def _function(offer: Offer) -> wire.Function:
+def _function(offer: FunctionDefinition) -> wire.Function:
     return wire.Function(
         name=offer.name,
         description=offer.description,
@@ -99,7 +99,7 @@ def _response_format(request: CreateResponse) -> wire.JsonSchemaFormat | wire.Js
 
 def to_json(body: wire.ChatRequest, extras: dict[str, msgspec.Raw]) -> bytes:
     """The body as it is sent; `extras` are keys that only the client and the upstream know. What is written is ours."""
-    text = lossless.encode(body)
+    text = json_codec.encode(body)
     if extras:
         written = _decode_keys(text)
         extras = {name: value for name, value in extras.items() if name not in written}

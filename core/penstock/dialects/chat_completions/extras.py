@@ -38,8 +38,8 @@ class ExtrasReader:
         self._bytes_max = bytes_max
         self._turn: dict[str, list[msgspec.Raw]] = {}
         self._calls: dict[int, dict[str, list[msgspec.Raw]]] = {}
-        self._lanes: dict[str, int] = {}
-        """The first lane of each id."""
+        self._indexes: dict[str, int] = {}
+        """The first index of each id."""
 
     def message(self, read: wire.ReadMessage) -> None:
         """A message, or a piece of one."""
@@ -48,17 +48,17 @@ class ExtrasReader:
         if read.reasoning_details is not UNSET:
             self._add(self._turn, {"reasoning_details": read.reasoning_details})
 
-    def call(self, lane: int, read: wire.ReadToolCall) -> None:
-        """The call in this lane, or a piece of it. An id that another call has is to be returned, too."""
-        if read.id and self._lanes.setdefault(read.id, lane) != lane:
-            self._calls.setdefault(lane, {})["id"] = [msgspec.Raw(_encode(read.id))]
+    def call(self, index: int, read: wire.ReadToolCall) -> None:
+        """The call in this index, or a piece of it. An id that another call has is to be returned, too."""
+        if read.id and self._indexes.setdefault(read.id, index) != index:
+            self._calls.setdefault(index, {})["id"] = [msgspec.Raw(_encode(read.id))]
         if read.extras is not UNSET:
-            self._add(self._calls.setdefault(lane, {}), _fields_of(read.extras))
+            self._add(self._calls.setdefault(index, {}), _fields_of(read.extras))
 
     def close(self) -> Iterable[Extras]:
         """The reply has ended: one delta, or none."""
         if self._origin is not None and (self._turn or self._calls):
-            calls = {lane: _merged(pieces) for lane, pieces in self._calls.items()}
+            calls = {index: _merged(pieces) for index, pieces in self._calls.items()}
             yield Extras(origin=self._origin, turn=_merged(self._turn), calls=calls)
 
     def _add(self, to: dict[str, list[msgspec.Raw]], fields: Fields) -> None:

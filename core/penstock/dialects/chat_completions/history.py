@@ -1,7 +1,7 @@
 """Items as the messages of a Chat Completions request.
 
 It knows how turns of the assistant gather its thoughts, text and calls, and that every call is followed by its output.
-It reads tool families through `penstock.calling` alone, so that none is named here.
+It reads tool families through `penstock.tool_calls` alone, so that none is named here.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from penstock.calling import CALLS, OUTPUTS, SILENT, Call, Output
-from penstock.calling.pairing import Pairs, pair
 from penstock.errors import ApiError, invalid
 from penstock.returned import Fields
+from penstock.tool_calls import CALLS, OUTPUTS, SILENT, Call, Output
+from penstock.tool_calls.pairing import Pairs, pair
 from penstock.wire import InputItem, Message, ReasoningItem, ReasoningText
 
 from . import wire

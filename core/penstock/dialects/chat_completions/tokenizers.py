@@ -11,7 +11,7 @@ from typing import TypeVar
 import msgspec
 
 from penstock.errors import upstream_failed
-from penstock.lossless import encode
+from penstock.json_codec import encode
 from penstock.ports import Exchange, HttpRequest
 
 from . import wire

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from penstock.calling import CALLS, OUTPUTS
 from penstock.returned import Fields, Returned, carried
+from penstock.tool_calls import CALLS, OUTPUTS
 from penstock.wire import UNSET, InputItem, Message, ReasoningItem, Unknown, UnsetType
 
 _fields_of = msgspec.json.Decoder(Fields).decode

@@ -16,7 +16,7 @@ from .usage import ReadUsage
 
 
 class _Sent(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """A JSON object that we send, with `unknown` keys of the upstream's own, which `penstock.lossless` writes."""
+    """A JSON object that we send, with `unknown` keys of the upstream's own, which `penstock.json_codec` writes."""
 
     unknown: Unknown | UnsetType = msgspec.field(default=UNSET, name=UNKNOWN)
 

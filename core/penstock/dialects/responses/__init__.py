@@ -13,7 +13,7 @@ from typing import Any
 from penstock.errors import ApiError
 from penstock.limits import Limits
 from penstock.ports import Exchange, HttpRequest, Turn
-from penstock.replies import KeyShown, read_context_sizes, read_models, reply_error
+from penstock.upstream_replies import KeyShown, read_context_sizes, read_models, reply_error
 from penstock.wire import Model
 
 from .decode import ResponsesDecoder, read_token_count
@@ -27,7 +27,7 @@ _NOTED_CHARS_MAX = 200
 _JSON = ("content-type", "application/json")
 
 
-class Responses:
+class ResponsesDialect:
     """The dialect of one upstream. It has no options: whoever speaks it, speaks it whole."""
 
     def __init__(self, options: Any, limits: Limits, origin: str = "") -> None:

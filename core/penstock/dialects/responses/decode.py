@@ -11,13 +11,13 @@ from typing import Any, Union, get_args
 
 import msgspec
 
-from penstock import lossless
-from penstock.characters import mended
+from penstock import json_codec
 from penstock.errors import ApiError, upstream_failed
-from penstock.replies import told_error
+from penstock.invalid_unicode import replace_lone_surrogates
 from penstock.sse import SseReader
 from penstock.transcript.deltas import Delta, Relayed
 from penstock.upstream_errors import read_error
+from penstock.upstream_replies import told_error
 from penstock.wire import OutputItem, StreamEvent
 
 from .ending import deltas_of, read_ending
@@ -58,8 +58,8 @@ _EVENTS = [
     *(msgspec.defstruct(cls.__name__, [], bases=(cls,), tag=tag) for tag, cls in _OWN.items()),
     *(cls for cls in get_args(StreamEvent) if cls.__struct_config__.tag not in _OWN),
 ]
-_decode_event = lossless.Decoder[Any](Union[tuple(_EVENTS)], lenient=True).decode  # noqa: UP007 - they are no literals
-_decode_items = lossless.Decoder[list[Any]](list[OutputItem], lenient=True).decode
+_decode_event = json_codec.Decoder[Any](Union[tuple(_EVENTS)], lenient=True).decode  # noqa: UP007 - they are no literals
+_decode_items = json_codec.Decoder[list[Any]](list[OutputItem], lenient=True).decode
 
 
 class _TokenCount(msgspec.Struct):
@@ -166,7 +166,7 @@ def _read(read: Callable[[bytes], list[Delta]], data: bytes, what: str) -> list[
     try:
         return read(data)
     except (msgspec.DecodeError, UnicodeError):
-        data = mended(data)
+        data = replace_lone_surrogates(data)
     except RecursionError as error:
         raise upstream_failed(f"The upstream sent what is no {what}: {error}") from None
     try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 from msgspec.structs import replace
 
-from penstock import lossless
+from penstock import json_codec
 from penstock.ports import Turn
 from penstock.returned import bare, carried
 from penstock.wire import NULL, UNSET, Include, InputItem, ReasoningItem, StreamOptions, Unknown
@@ -59,7 +59,7 @@ def _fields(turn: Turn, origin: str, *, seals: bool = True) -> dict[str, msgspec
         conversation=None,
         prompt=None,
     )
-    fields = _fields_of(lossless.encode(request)) | turn.extras
+    fields = _fields_of(json_codec.encode(request)) | turn.extras
     return {name: value for name, value in fields.items() if value != NULL}
 
 

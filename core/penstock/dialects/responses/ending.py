@@ -12,9 +12,9 @@ from typing import Any, get_args
 
 import msgspec
 
-from penstock import lossless
+from penstock import json_codec
 from penstock.errors import upstream_failed
-from penstock.transcript.deltas import Delta, Facts, Fault, Finish, UsageDelta
+from penstock.transcript.deltas import Delta, Finish, ResponseFields, UpstreamFailed, UsageDelta
 from penstock.upstream_errors import read_error
 from penstock.wire import UNSET, IncompleteReason, Response, ResponseError, Unknown, UnsetType, Usage, Wire
 
@@ -44,9 +44,9 @@ Ending: Any = msgspec.defstruct(
 )
 """Every field is `UNSET` where it is absent."""
 
-_decode = lossless.Decoder[Any](Ending, lenient=True).decode
+_decode = json_codec.Decoder[Any](Ending, lenient=True).decode
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_decoders = {name: lossless.Decoder[Any](kind, lenient=True) for name, kind in _READ.items()}
+_decoders = {name: json_codec.Decoder[Any](kind, lenient=True) for name, kind in _READ.items()}
 
 _REASONS: tuple[str, ...] = get_args(IncompleteReason)
 
@@ -55,7 +55,7 @@ def read_ending(data: bytes) -> Any:
     """The `Ending` that a Response is. Raises what msgspec raises for what is no JSON object."""
     with suppress(msgspec.ValidationError):
         return _decode(data)
-    return _read_by_field(_decode_fields(lossless.one_line(data)))
+    return _read_by_field(_decode_fields(json_codec.one_line(data)))
 
 
 def _read_by_field(fields: dict[str, msgspec.Raw]) -> Any:
@@ -72,7 +72,7 @@ def _read_by_field(fields: dict[str, msgspec.Raw]) -> Any:
 def deltas_of(ending: Any) -> list[Delta]:
     """What was in force, what it cost, and how it ended. Raises `ApiError` where it has not ended."""
     facts = {name: value for name in _FACTS if (value := getattr(ending, name)) is not UNSET}
-    deltas: list[Delta] = [Facts(facts | {"unknown": ending.unknown} if ending.unknown else facts)]
+    deltas: list[Delta] = [ResponseFields(facts | {"unknown": ending.unknown} if ending.unknown else facts)]
     if ending.usage:
         deltas.append(UsageDelta(ending.usage))
     status = ending.status or "completed"
@@ -90,7 +90,7 @@ def _incomplete(ending: Any) -> Delta:
 def _failed(ending: Any) -> Delta:
     error = read_error(ending.error or None)
     message = error.message or "The upstream's response failed."
-    return Fault(ResponseError(code=error.code or "server_error", message=message))
+    return UpstreamFailed(ResponseError(code=error.code or "server_error", message=message))
 
 
 _ENDS: dict[str, Callable[[Any], Delta]] = {

@@ -24,7 +24,7 @@ from penstock.transcript.deltas import (
 from penstock.wire import OutputTokensDetails, Usage
 
 from .answer import Answer, SpokenCall, answer
-from .heard import hear
+from .prompt_view import hear
 from .tokens import count_tokens
 
 MODELS: tuple[str, ...] = ("synthetic",)
@@ -53,8 +53,8 @@ def count_input(turn: Turn) -> int:
 def _piecewise(said: Answer) -> Iterator[list[Delta]]:
     for thoughts in _batches(said.thoughts):
         yield [ReasoningRun(thoughts)]
-    for lane, call in enumerate(said.calls):
-        yield from _batches(_call_piecewise(lane, call))
+    for index, call in enumerate(said.calls):
+        yield from _batches(_call_piecewise(index, call))
     if said.logprobs:
         yield from _batches(_text_with_logprobs(said))
     else:
@@ -63,9 +63,9 @@ def _piecewise(said: Answer) -> Iterator[list[Delta]]:
     yield _end(said)
 
 
-def _call_piecewise(lane: int, call: SpokenCall) -> list[Delta]:
-    begun = ToolCallDelta(lane=lane, call_id=call.call_id, name=call.name)
-    return [begun, *[ToolCallDelta(lane=lane, arguments=token) for token in call.tokens]]
+def _call_piecewise(index: int, call: SpokenCall) -> list[Delta]:
+    begun = ToolCallDelta(index=index, call_id=call.call_id, name=call.name)
+    return [begun, *[ToolCallDelta(index=index, arguments=token) for token in call.tokens]]
 
 
 def _text_with_logprobs(said: Answer) -> list[Delta]:
@@ -81,9 +81,9 @@ def _whole(said: Answer) -> list[Delta]:
     batch: list[Delta] = []
     if said.thoughts:
         batch.append(ReasoningDelta("".join(said.thoughts)))
-    for lane, call in enumerate(said.calls):
+    for index, call in enumerate(said.calls):
         arguments = "".join(call.tokens)
-        batch.append(ToolCallDelta(lane=lane, call_id=call.call_id, name=call.name, arguments=arguments))
+        batch.append(ToolCallDelta(index=index, call_id=call.call_id, name=call.name, arguments=arguments))
     if said.text:
         batch.append(TextDelta("".join(said.text), said.logprobs))
     return batch + _end(said)

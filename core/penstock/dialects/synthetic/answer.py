@@ -13,10 +13,10 @@ import msgspec
 from penstock.ports import Turn
 from penstock.wire import CreateResponse, IncompleteReason, JsonObjectFormat, JsonSchemaFormat, Logprob
 
-from .chance import CALLS, ODDS, PROSE, THOUGHTS, Chance, seed
-from .heard import Heard, hear
 from .logprobs import logprobs
+from .prompt_view import Heard, hear
 from .prose import answer_tokens, thought_tokens
+from .seeded_random import CALLS, ODDS, PROSE, THOUGHTS, Chance, seed
 from .tokens import split
 
 

@@ -11,14 +11,14 @@ from collections.abc import Sequence
 
 import msgspec
 
-from penstock.calling import Offer
 from penstock.ports import Turn
+from penstock.tool_calls import FunctionDefinition
 from penstock.wire import NULL
 
-from .chance import Chance
 from .document import Document
-from .heard import Heard
+from .prompt_view import Heard
 from .schema import Schema
+from .seeded_random import Chance
 from .strings import Wording
 from .values import make
 from .work import Work
@@ -47,7 +47,7 @@ def calls(turn: Turn, heard: Heard, chance: Chance) -> list[Called]:
     ]
 
 
-def _chosen(turn: Turn, heard: Heard, chance: Chance) -> list[Offer]:
+def _chosen(turn: Turn, heard: Heard, chance: Chance) -> list[FunctionDefinition]:
     """Whoever must call does so though results are there; who may, looks at the results instead."""
     choice = turn.choice
     if choice.mode == "none" or not turn.offers:
@@ -61,7 +61,7 @@ def _chosen(turn: Turn, heard: Heard, chance: Chance) -> list[Offer]:
     return named[:1] if turn.request.parallel_tool_calls is False else named
 
 
-def _named(offers: Sequence[Offer], question: str) -> list[Offer]:
+def _named(offers: Sequence[FunctionDefinition], question: str) -> list[FunctionDefinition]:
     """The offered tools that a message names, in its order."""
     said = _as_words(question[-QUESTION_CHARS_MAX:])
     places = [(said.find(_as_words(offer.name)), index) for index, offer in enumerate(offers)]
@@ -73,7 +73,7 @@ def _as_words(text: str) -> str:
     return f" {_between_words(' ', text.lower()).strip()} "
 
 
-def _arguments(turn: Turn, offer: Offer, heard: Heard, chance: Chance, work: Work) -> str:
+def _arguments(turn: Turn, offer: FunctionDefinition, heard: Heard, chance: Chance, work: Work) -> str:
     if offer.parameters in (NULL, msgspec.Raw()):
         return "{}"
     document = Document(offer.parameters, _param(turn, offer), work)
@@ -83,14 +83,14 @@ def _arguments(turn: Turn, offer: Offer, heard: Heard, chance: Chance, work: Wor
     return msgspec.json.encode(value).decode()
 
 
-def _words(offer: Offer, heard: Heard) -> list[str]:
+def _words(offer: FunctionDefinition, heard: Heard) -> list[str]:
     """The user's words for the arguments: not those that name the tool, and names and numbers first."""
     naming = {offer.name.lower(), *_as_words(offer.name).split()}
     words = [word for word in heard.words() if word.lower() not in naming]
     return sorted(words, key=lambda word: word[0].islower())
 
 
-def _param(turn: Turn, offer: Offer) -> str:
+def _param(turn: Turn, offer: FunctionDefinition) -> str:
     """Where in the request the offer's schema stands, for errors."""
     for index, tool in enumerate(turn.request.tools or ()):
         if getattr(tool, "name", None) == offer.name:

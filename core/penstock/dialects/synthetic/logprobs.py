@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from penstock.wire import Logprob, TopLogprob
 
-from .chance import Chance
 from .phrases import SENTENCES
+from .seeded_random import Chance
 
 CERTAINTIES = (
     (-0.0001, -9.2103),

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from .chance import Chance
 from .schema import Bound, NoValue, Schema
+from .seeded_random import Chance
 
 SPAN = 100
 """How far from its only bound a number may lie, and from zero where it has none."""

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from typing import TypeAlias
 
-from .chance import Chance
+from .seeded_random import Chance
 from .work import Work
 
 PATTERN_CHARS_MAX = 1_000

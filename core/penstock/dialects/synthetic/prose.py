@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from itertools import cycle
 from typing import TypeAlias
 
-from .chance import Chance
-from .heard import RESULTS_MAX, Heard, Result
 from .phrases import OPENINGS, SENTENCES, STRAY_WORDS, THOUGHTS, Frame
+from .prompt_view import RESULTS_MAX, Heard, Result
+from .seeded_random import Chance
 from .tokens import split
 
 LENGTH_TOKENS = (8, 14, 20, 26, 32, 39, 46, 53, 60, 69, 79, 92, 108, 130, 165, 230, 420)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from .chance import Chance
 from .pattern import Patterns, Unwritable
 from .phrases import STRAY_WORDS
 from .schema import NoValue, Schema
+from .seeded_random import Chance
 
 EXTRA_TRIED_MAX = 64
 """How many repetitions are tried to bring a pattern's text to the length that is asked for."""

@@ -9,9 +9,9 @@ import msgspec
 
 from penstock.wire import JsonObjectFormat, JsonSchemaFormat
 
-from .chance import Chance
 from .document import Document
-from .heard import Heard
+from .prompt_view import Heard
+from .seeded_random import Chance
 from .strings import Wording
 from .values import make
 from .work import Work

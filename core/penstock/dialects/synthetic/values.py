@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import UNSET
 
-from .chance import Chance
 from .document import Document
 from .numbers import integer, number
 from .pattern import Patterns
-from .plain import Plains
 from .schema import AnySchema, Bound, NoValue, Schema
+from .schema_normalize import Plains
+from .seeded_random import Chance
 from .strings import Wording, text
 
 T = TypeVar("T")

@@ -27,7 +27,7 @@ from penstock.ports import (
     TooManyBytes,
 )
 
-from .shelf import ConversationEntry, ResponseEntry, Shelf, event_weight, has_expired, item_weight
+from .tables import ConversationEntry, ResponseEntry, Table, event_weight, has_expired, item_weight
 
 __all__ = ["MemoryStore"]
 
@@ -39,7 +39,7 @@ class MemoryStore:
     """A `Store` that ends with its process; `responses_max` counts conversations too."""
 
     def __init__(self, *, responses_max: int = 10_000, bytes_max: int = 256 * 2**20) -> None:
-        self._shelf = Shelf(responses_max, bytes_max)
+        self._shelf = Table(responses_max, bytes_max)
 
     # Responses.
 

@@ -20,7 +20,7 @@ from penstock.ports import Claim, EventBatch, ItemPage, StoredConversation, Stor
 from . import background, conversations, responses, retention, schema
 from .connection import Synchronous, open_reader, open_writer
 from .file import StoreFile
-from .readers import Readers
+from .read_pool import Readers
 from .waiting import Waiting, Wish
 from .writer import Writer
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from core.dialects.chat_completions.said import bytewise, call, calling, choice, decode, piece, stream, whole
+from core.dialects.chat_completions.decoded import bytewise, call, calling, choice, decode, piece, stream, whole
 from core.kit import Json
 from penstock.dialects.chat_completions.decode import ChatDecoder
 from penstock.transcript.deltas import Delta, ToolCallDelta
@@ -20,7 +20,7 @@ def calls_in(deltas: list[Delta]) -> list[tuple[str | None, str | None, str]]:
     calls: dict[int, list[ToolCallDelta]] = {}
     for delta in deltas:
         if isinstance(delta, ToolCallDelta):
-            calls.setdefault(delta.lane, []).append(delta)
+            calls.setdefault(delta.index, []).append(delta)
     return [
         (
             next((delta.call_id for delta in pieces if delta.call_id), None),

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.dialects.chat_completions.said import (
+from core.dialects.chat_completions.decoded import (
     EVENT_BYTES_MAX,
     STOP,
     call,

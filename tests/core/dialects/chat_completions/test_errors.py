@@ -10,7 +10,7 @@ from msgspec import Raw
 from core.kit import LIMITS
 from penstock.dialects.chat_completions import PRESETS, ChatCompletions, Options
 from penstock.errors import ApiError
-from penstock.replies import KeyShown
+from penstock.upstream_replies import KeyShown
 from penstock.wire import Model, Unknown
 from requirements import shows
 

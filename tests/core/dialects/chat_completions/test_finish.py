@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from core.dialects.chat_completions.said import STOP, bytewise, choice, decode, stream, whole
+from core.dialects.chat_completions.decoded import STOP, bytewise, choice, decode, stream, whole
 from core.kit import LIMITS, singly
 from penstock.dialects.chat_completions import PRESETS, ChatCompletions, Options
 from penstock.errors import ApiError

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from core.dialects.chat_completions.said import STOP, bytewise, call, choice, decode, piece, stream, whole
+from core.dialects.chat_completions.decoded import STOP, bytewise, call, choice, decode, piece, stream, whole
 from core.kit import Json
 from penstock.errors import ApiError
 from penstock.transcript.deltas import (

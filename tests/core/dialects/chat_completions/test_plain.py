@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.dialects.chat_completions.said import EVENT_BYTES_MAX, choice, decode, likely, stream
+from core.dialects.chat_completions.decoded import EVENT_BYTES_MAX, choice, decode, likely, stream
 from core.kit import CUTS, Json, split
 from penstock.dialects.chat_completions import plain
 from penstock.dialects.chat_completions.decode import ChatDecoder

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from core.dialects.chat_completions.said import bytewise, choice, decode, stream, whole
+from core.dialects.chat_completions.decoded import bytewise, choice, decode, stream, whole
 from core.kit import Json
 from penstock.transcript.deltas import Delta, TextDelta, UsageDelta
 from requirements import shows

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from core.dialects.responses.test_whole import ITEMS, placed
 from core.kit import CUTS, LIMITS, Json, Telling, plan, split
-from penstock.dialects.responses import Responses
+from penstock.dialects.responses import ResponsesDialect
 from penstock.dialects.responses.decode import ResponsesDecoder
 from penstock.dialects.responses.pieces import PieceReader
 from penstock.transcript.deltas import RelayedRun
@@ -48,7 +48,7 @@ class Slow(PieceReader):
 
 
 def decoder(*, is_slow: bool = False) -> ResponsesDecoder:
-    made = Responses(None, LIMITS).decoder(TURN)
+    made = ResponsesDialect(None, LIMITS).decoder(TURN)
     if is_slow:
         made._pieces = Slow()
     return made

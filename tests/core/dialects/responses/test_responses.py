@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.kit import LIMITS, Json, encode, plan, to_json
-from penstock.dialects.responses import Responses
+from penstock.dialects.responses import ResponsesDialect
 from penstock.errors import ApiError
 from penstock.limits import Limits
 from penstock.ports import Turn
 from penstock.returned import KEY
-from penstock.transcript.deltas import Delta, Extras, Facts, Fault, Finish, Relayed, UsageDelta
+from penstock.transcript.deltas import Delta, Extras, Finish, Relayed, ResponseFields, UpstreamFailed, UsageDelta
 from requirements import shows
 
-DIALECT = Responses(None, LIMITS)
+DIALECT = ResponsesDialect(None, LIMITS)
 TURN = plan(stream=True).turn
 USAGE: Json = {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5}
 ITEM: Json = {"type": "message", "id": "msg_1", "role": "assistant", "status": "in_progress", "content": []}
@@ -88,7 +88,7 @@ def test_any_split_is_read_alike(cuts: list[int]) -> None:
         "sequence_number": -1
     }
     assert new.event.type == NEW["type"]
-    assert isinstance(facts, Facts)
+    assert isinstance(facts, ResponseFields)
     assert facts.fields["service_tier"] == "flex"
     assert set(facts.fields["unknown"].fields) == {"future"}
     assert "temperature" not in facts.fields  # it is not as it should be
@@ -104,7 +104,7 @@ def test_how_it_ended() -> None:
     strange = ended("incomplete", incomplete_details={"reason": ["none", "at all"]})
     assert read(stream(strange))[-1] == Finish("max_output_tokens")
     [*_, fault] = read(stream(ended("failed", error={"code": "invalid_image", "message": "Blurred."})))
-    assert isinstance(fault, Fault)
+    assert isinstance(fault, UpstreamFailed)
     assert (fault.error.code, fault.error.message) == ("invalid_image", "Blurred.")
 
 
@@ -158,7 +158,7 @@ def thought(deltas: list[Delta]) -> Json:
 
 @shows("sealed-behind")
 def test_sealed_thoughts_are_taken_out_for_a_client_that_did_not_ask_for_them() -> None:
-    dialect = Responses(None, LIMITS, "there")
+    dialect = ResponsesDialect(None, LIMITS, "there")
     for body in (THINKS, json.dumps({"status": "completed", "output": [SEALED]}).encode()):
         decoder = dialect.decoder(TURN)
         deltas = decoder.feed(body) + decoder.close()
@@ -177,7 +177,7 @@ def test_sealed_thoughts_go_back_to_whom_they_came_from(origin: str) -> None:
     """Anybody else gets no reasoning item with nothing in it."""
     carrying = THOUGHT | {KEY: {"origin": "there", "item": {"encrypted_content": "sealed"}}}
     turn = plan(input=[carrying, THOUGHT, {"role": "user", "content": "Hi"}]).turn
-    sent = json.loads(Responses(None, LIMITS, origin).encode(turn).body)["input"]
+    sent = json.loads(ResponsesDialect(None, LIMITS, origin).encode(turn).body)["input"]
     assert [item["type"] for item in sent] == ["reasoning", "message"][origin != "there" :]
     assert origin != "there" or sent[0] == {"type": "reasoning", "summary": [], "encrypted_content": "sealed"}
 
@@ -194,7 +194,7 @@ def test_sealed_thoughts_go_back_to_whom_they_came_from(origin: str) -> None:
 )
 @shows("sealed-behind")
 def test_a_model_that_does_not_think_is_asked_without_sealed_thoughts(told: ApiError, again: bool) -> None:
-    dialect = Responses(None, LIMITS)
+    dialect = ResponsesDialect(None, LIMITS)
     assert "include" in json.loads(dialect.encode(TURN).body)
     repeated = dialect.encode_again(TURN, told)
     assert (repeated is not None) == again
@@ -205,11 +205,11 @@ def test_a_model_that_does_not_think_is_asked_without_sealed_thoughts(told: ApiE
 
 def test_a_client_is_told_of_what_it_asked_for_itself() -> None:
     turn = plan(include=["reasoning.encrypted_content"]).turn
-    assert Responses(None, LIMITS).encode_again(turn, ApiError("Encrypted content", param="include")) is None
+    assert ResponsesDialect(None, LIMITS).encode_again(turn, ApiError("Encrypted content", param="include")) is None
 
 
 def test_what_models_refused_is_noted_for_so_many_of_them() -> None:
-    dialect = Responses(None, Limits(noted_models_max=2))
+    dialect = ResponsesDialect(None, Limits(noted_models_max=2))
     for name in ("a", "b", "c"):
         turn = plan(model=name).turn
         assert dialect.encode_again(turn, ApiError("Encrypted content", param="include"))

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.kit import CUTS, LIMITS, Json, Telling, plan, split, to_json
-from penstock.dialects.responses import Responses
+from penstock.dialects.responses import ResponsesDialect
 from penstock.errors import ApiError
 from requirements import shows
 from support import hosted, samples
 
-DIALECT = Responses(None, LIMITS, "there")
+DIALECT = ResponsesDialect(None, LIMITS, "there")
 NEW_PART: Json = {"type": "hologram", "glow": 1.50}
 NEW_ITEM: Json = {"type": "hologram_call", "id": "holo_1", "status": "completed", "shape": {"kind": "cube"}}
 LOGS: Json = {"type": "message", "role": "assistant", "id": "msg_2", "status": "completed", "content": [NEW_PART]}

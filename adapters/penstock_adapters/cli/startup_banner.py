@@ -1,0 +1,94 @@
+"""The greeting: what a server says when it is up: its models, its address, and a request to paste.
+
+It knows the settings and tells no secret of them.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from penstock.engine import UpstreamReport
+from penstock.settings import Settings, UpstreamSettings, without_credentials
+from penstock.telemetry import escaped
+
+Listed: TypeAlias = Mapping[str, Sequence[str]]
+"""The models that upstreams say they serve, by the upstream's name."""
+
+_NOTHING: Listed = {}
+_NAMES_MAX = 10
+"""How many models of an upstream are named."""
+
+HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""By which address this machine reaches a server that listens on all."""
+
+
+def listening(listener: socket.socket) -> str:
+    """The line `listening on http://…` with the real port."""
+    host, port = listener.getsockname()[:2]
+    return f"listening on {http_url(host, port)}\n"
+
+
+def greeting(settings: Settings, listener: socket.socket, said: Sequence[UpstreamReport] = ()) -> str:
+    """What there is, as far as the upstreams have said it, and a request to paste."""
+    host, port = listener.getsockname()[:2]
+    listed = {one.route.name: one.models for one in said}
+    lines = [
+        *(f"models: {line}" for line in _models(settings, listed)),
+        *(f"store: {line}" for line in _store(settings)),
+        f"try: {shlex.join(_curl(settings, listed, http_url(HERE.get(host, host), port)))}",
+    ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def http_url(host: str, port: int) -> str:
+    """The address of a server of ours."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _models(settings: Settings, listed: Listed) -> Iterator[str]:
+    if not settings.upstreams:
+        yield "synthetic (built in)"
+    for upstream in settings.upstreams:
+        names = _names(upstream, listed)
+        more = f" and {len(names) - _NAMES_MAX} more" if len(names) > _NAMES_MAX else ""
+        yield f"{', '.join(names[:_NAMES_MAX])}{more} at {upstream.url} ({upstream.name})"
+
+
+def _store(settings: Settings) -> Iterator[str]:
+    """Where responses are stored; of a file, the absolute path that is meant."""
+    url = settings.store
+    if url and url.startswith("sqlite:///"):
+        yield f"sqlite:///{Path(url.removeprefix('sqlite:///')).absolute()}"
+    elif url:
+        yield without_credentials(url)
+
+
+def _names(upstream: UpstreamSettings, listed: Listed) -> list[str]:
+    """What it serves: patterns where it does not say which models fit them."""
+    models = listed.get(upstream.name)
+    configured = [name for name in upstream.models if not models or _is_exact(name)]
+    return [escaped(name) for name in dict.fromkeys([*configured, *upstream.aliases, *(models or ())])]
+
+
+def _curl(settings: Settings, listed: Listed, url: str) -> list[str]:
+    key = ["-H", "authorization: Bearer YOUR_API_KEY"] if settings.has_keys else []
+    body = json.dumps({"model": example_model(settings, listed), "input": "Say hello."})
+    return ["curl", f"{url}/v1/responses", "-H", "content-type: application/json", *key, "-d", body]
+
+
+def example_model(settings: Settings, listed: Listed = _NOTHING) -> str:
+    """The default model, or else one whose name is known exactly."""
+    if settings.model or not settings.upstreams:
+        return settings.model or "synthetic"
+    names = [name for upstream in settings.upstreams for name in (*upstream.aliases, *upstream.models)]
+    names += [name for models in listed.values() for name in models]
+    return next(filter(_is_exact, names), "YOUR_MODEL")
+
+
+def _is_exact(name: str) -> bool:
+    return not set(name) & set("*?[")

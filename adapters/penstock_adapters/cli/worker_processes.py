@@ -1,0 +1,93 @@
+"""The crew: worker processes on one port, forked, replaced when they die, and stopped together.
+
+It knows processes and signals; what a worker does, it is given.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from types import FrameType
+from typing import Any
+
+from .signals import ignore_stop, stop_signals
+
+_REPLACE_S = 0.5
+"""The wait before a worker is replaced, so that one that always dies is not forked over and over."""
+
+_log = logging.getLogger(__name__)
+
+
+class WorkerProcesses:
+    """`work()` keeps a worker at each place. One that fails ends them all, so that whoever watches us sees it.
+
+    Where there are fewer listeners than places, they are shared. They stay open when a worker dies: its successor takes
+    over the connections that wait.
+    """
+
+    def __init__(self, size: int, listeners: Sequence[socket.socket], serve: Callable[[socket.socket], int]) -> None:
+        self._size = size
+        self._listeners = listeners
+        self._serve = serve
+        self._places: dict[int, int] = {}
+        self._stopping = False
+        self._code = 0
+
+    def work(self) -> int:
+        """The exit code, of the crew in this process and of `serve` in each of its workers."""
+        outside = {number: signal.signal(number, self._stop) for number in stop_signals()}
+        while self._places or not self._stopping:
+            for place in set(range(self._size)) - set(self._places.values()):
+                if not self._stopping and self._fork(place, outside):
+                    return self._serve(self._take(place))
+            if self._places:
+                self._bury(*os.wait())
+        ignore_stop()
+        return self._code
+
+    def _fork(self, place: int, outside: Mapping[signal.Signals, Any]) -> bool:
+        """Whether this is the new worker. No signal comes between the fork and what must know of it."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, outside)
+        pid = os.fork()
+        if pid:
+            self._places[pid] = place
+        else:
+            for number, handle in outside.items():
+                signal.signal(number, handle)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, outside)
+        return pid == 0
+
+    def _take(self, place: int) -> socket.socket:
+        """The listener of a place, all others closed: they must not stay open when their own workers close them."""
+        mine = self._listeners[place % len(self._listeners)]
+        for listener in self._listeners:
+            if listener is not mine:
+                listener.close()
+        return mine
+
+    def _bury(self, pid: int, status: int) -> None:
+        self._places.pop(pid, None)
+        if self._stopping:
+            return
+        code = os.waitstatus_to_exitcode(status)
+        _log.warning("worker %d ended with %d", pid, code)
+        if code > 0:
+            self._code = code
+            self._stop(signal.SIGTERM, None)
+        else:
+            time.sleep(_REPLACE_S)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        """Tell the workers. The terminal may have told them too, and two SIGINT mean haste: so the first is SIGTERM."""
+        passed_on = signal.SIGINT if self._stopping else signal.SIGTERM
+        self._stopping = True
+        for listener in self._listeners:
+            listener.close()
+        for pid in list(self._places):
+            with suppress(ProcessLookupError):
+                os.kill(pid, passed_on)

@@ -1,0 +1,65 @@
+"""Upkeep: the schema brought up to date, what expired swept away, and what there is counted."""
+
+from __future__ import annotations
+
+from ._base import Part
+from .migrations import migrate
+from .rows import RUNS
+
+SWEEP_BATCH = 50
+"""How many one statement removes, each with thousands of items perhaps: it has to end long before its time is up."""
+
+# A row that another replica is sweeping, or somebody is writing, is left for the next time.
+_SWEEP = """
+    DELETE FROM {table} WHERE id = ANY(ARRAY(
+        SELECT id FROM {table} WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
+    ))
+    RETURNING 1
+"""
+SWEEPS = [_SWEEP.format(table="responses"), _SWEEP.format(table="conversations")]
+
+STATS = f"""
+    SELECT (SELECT count(*) FROM responses) AS responses,
+        (SELECT count(*) FROM conversations) AS conversations,
+        (SELECT count(*) FROM response_items) + (SELECT count(*) FROM conversation_items) AS items,
+        (SELECT count(*) FROM events) AS event_batches,
+        (SELECT count(*) FROM responses WHERE {RUNS} AND leased_until IS NOT NULL) AS leases,
+        (
+            SELECT sum(pg_total_relation_size(relation.oid))::bigint FROM pg_class relation
+            WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'
+        ) AS bytes
+"""
+
+
+class Upkeep(Part):
+    """What is done to the engine as a whole."""
+
+    async def migrate(self) -> None:
+        """Make the schema what this version needs."""
+        await migrate(self._database.address)
+
+    async def check(self) -> None:
+        """See `Store`. A standby cannot write, and a transaction id is only given to those who may."""
+        await self._database.change("SELECT pg_current_xact_id()")
+
+    async def time_s(self) -> float:
+        """See `Store`: the server's clock."""
+        [row] = await self._database.read("SELECT extract(epoch FROM clock_timestamp())::float8 AS time_s")
+        return float(row["time_s"])
+
+    async def sweep(self, *, now: float, limit: int) -> int:
+        """Remove expired responses and conversations, in batches."""
+        removed = 0
+        for sql in SWEEPS:
+            while removed < limit:
+                batch = min(SWEEP_BATCH, limit - removed)
+                swept = len(await self._database.change(sql, int(now), batch))
+                removed += swept
+                if swept < batch:
+                    break
+        return removed
+
+    async def stats(self) -> dict[str, int]:
+        """How many rows there are, counted one by one, and the bytes of tables and indexes."""
+        [row] = await self._database.read(STATS)
+        return dict(row)

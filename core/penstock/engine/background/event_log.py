@@ -1,0 +1,131 @@
+"""The event log of a background response: written in batches off the run's way, read back as events or as bytes.
+
+It knows that a log holds every event but the terminal one: how a response ended, its row says, and whoever reads the
+log to its end makes the terminal event of that. So one compare-and-set on the row decides what every reader sees.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+from penstock.json_codec import Decoder
+from penstock.ports import Claim, EventBatch, EventLog, StoredResponse
+from penstock.sse import SseReader, encode_events
+from penstock.transcript import Transcript
+from penstock.transcript.closing import close_open
+from penstock.wire import Completed, Created, Event, Failed, Incomplete, LifecycleEvent, Response, StreamEvent
+
+_decode_event = Decoder[Event](StreamEvent).decode
+_decode_response = Decoder[Response](Response).decode
+
+_ENDINGS: dict[str, type[LifecycleEvent]] = {
+    "completed": Completed,
+    "incomplete": Incomplete,
+    "failed": Failed,
+    "cancelled": Failed,
+}
+"""The terminal event of a response that has ended, by its status. OpenAI has none of its own for a cancelled one."""
+
+
+class ClaimLost(Exception):
+    """The response has ended, or another process works on it."""
+
+
+class LogWriter:
+    """Writes one run's events: one append at a time, with everything that came while the last one ran."""
+
+    def __init__(self, log: EventLog, claim: Claim, *, batch_bytes_max: int) -> None:
+        self._log = log
+        self._claim = claim
+        self._batch_bytes_max = batch_bytes_max
+        self._first = 0
+        self._last = -1
+        self._data = bytearray()
+        self._writing: asyncio.Task[None] | None = None
+
+    async def add(self, events: Sequence[Event]) -> None:
+        """Take events to be written soon; waits only while too much is pending. Raises `ClaimLost`."""
+        self._take(events)
+        if len(self._data) >= self._batch_bytes_max:
+            await self.flush()
+        elif self._writing is None or self._writing.done():
+            self._check()
+            self._writing = asyncio.ensure_future(self._write())
+            self._writing.add_done_callback(_seen)
+
+    async def flush(self, events: Sequence[Event] = ()) -> None:
+        """Write these and whatever is pending; returns when it is durable. Raises `ClaimLost`."""
+        self._take(events)
+        if self._writing is not None:
+            await asyncio.wait({self._writing})
+            self._check()
+        await self._write()
+
+    def _take(self, events: Sequence[Event]) -> None:
+        """Events that were taken before are left out: an end that could not be stored is followed by another one."""
+        if events and events[0].sequence_number <= self._last:
+            events = [event for event in events if event.sequence_number > self._last]
+        if not events:
+            return
+        if not self._data:
+            self._first = events[0].sequence_number
+        self._last = events[-1].sequence_number
+        self._data += encode_events(events)
+
+    def _check(self) -> None:
+        """Raise what the last append raised."""
+        if self._writing is not None and self._writing.done():
+            self._writing.result()
+
+    async def _write(self) -> None:
+        while self._data:
+            batch = EventBatch(self._first, bytes(self._data))
+            self._data = bytearray()
+            if not await self._log.append_events(self._claim, batch):
+                raise ClaimLost
+
+
+def _seen(writing: asyncio.Task[None]) -> None:
+    """A run that was stopped elsewhere asks no more how its last append ended; asyncio would log that as a fault."""
+    if not writing.cancelled():
+        writing.exception()
+
+
+def events_after(batch: EventBatch, after: int) -> list[bytes]:
+    """The events of a batch with a number greater than `after`, each as it is sent."""
+    events = [event + b"\n\n" for event in batch.data.split(b"\n\n") if event]
+    return events[max(0, after + 1 - batch.first) :]
+
+
+async def read_log(log: EventLog, response_id: str) -> Transcript:
+    """The transcript that a log makes."""
+    transcript = Transcript()
+    last = -1
+    while events := await next_events(log, response_id, after=last):
+        for event in decode_events(events):
+            transcript.record(event)
+        last += len(events)
+    transcript.take()
+    return transcript
+
+
+async def next_events(log: EventLog, response_id: str, *, after: int) -> list[bytes]:
+    """Some events with a number greater than `after`, each as it is sent; none where there are none yet."""
+    return [event for batch in await log.events(response_id, after=after) for event in events_after(batch, after)]
+
+
+def decode_events(events: Iterable[bytes]) -> list[Event]:
+    """Events as structs again."""
+    reader = SseReader(event_bytes_max=2**62)
+    return [_decode_event(data) for event in events for data in reader.feed(event)]
+
+
+def close_log(transcript: Transcript, row: StoredResponse) -> list[Event]:
+    """The events between a log's end and the terminal event, which ends the response as the row says it ended."""
+    response = _decode_response(row.body)
+    if transcript.state == "new":
+        transcript.record(Created(response=response))
+    close_open(transcript)
+    transcript.record(_ENDINGS[row.status](response=response))
+    return transcript.take()

@@ -1,0 +1,343 @@
+"""The background: responses that run without a client, survive it, and survive the process that runs them.
+
+Each process works on the responses whose leases it holds, renews the leases while it lives, and takes over what
+another one's lease no longer covers: a run of which nothing was told starts again, any other ends `failed`. Every
+change is a compare-and-set in the store, so that none of it needs the processes to know of each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from penstock.engine.running.deadlines import ClientLeft
+from penstock.engine.running.persistence import ConversationWriter, Ending, conversation_lost, ended_row
+from penstock.engine.running.run import Run
+from penstock.errors import ApiError, our_fault, rate_limited, unavailable, untraced, upstream_failed
+from penstock.ids import Clock
+from penstock.json_codec import Decoder, encode
+from penstock.limits import Limits
+from penstock.ports import ENDED, Claim, Store, StoredResponse
+from penstock.secrets import Secret
+from penstock.telemetry import AccessRecord, OutageLog, Recorder, current, leave
+from penstock.transcript.closing import close_open
+from penstock.wire import Event, Response, ResponseStatus
+
+from .event_log import ClaimLost, LogWriter, read_log
+
+_log = logging.getLogger("penstock.background")
+_decode_response = Decoder[Response](Response).decode
+
+_NO_READERS = Recorder()
+_TAKEN_OVER_AT_ONCE_MAX = 100
+_SWEPT_AT_ONCE_MAX = 500
+_CANCEL_WAIT_S = 0.01
+"""The first wait of a cancellation for another one of the same response; each further one may be twice as long."""
+_WHEN_NO_LEASE_IS_IN_FORCE = 1e12
+"""A time by which every lease is over: who claims at it takes the lease from whoever has it."""
+
+StartRun = Callable[[StoredResponse, "BackgroundKeeper", Secret | None], Awaitable[Run]]
+"""Makes the run of a stored request, with the client's own key where that is to be passed on. Raises `ApiError`."""
+
+
+class _Waiting(NamedTuple):
+    """A response that waits for its turn. Its key is in no store: who takes it over has none."""
+
+    row: StoredResponse
+    claim: Claim
+    key: Secret | None
+    asked: AccessRecord | None = None
+    """The record of the request that asked for it, where that came to this process."""
+
+
+class BackgroundKeeper:
+    """Keeps a background response: its events go to the log, its end into its row."""
+
+    def __init__(self, store: Store, row: StoredResponse, claim: Claim, limits: Limits, clock_s: Clock) -> None:
+        self._clock_s = clock_s
+        self._store = store
+        self._row = row
+        self._claim = claim
+        self._lease_s = limits.lease_s
+        self._log = LogWriter(store, claim, batch_bytes_max=limits.event_batch_bytes_max)
+        self._begun = False
+        self.writer: ConversationWriter | None = None
+        """The right to write to the response's conversation, if it has one."""
+
+    async def tell(self, events: Sequence[Event]) -> None:
+        """Events have come. The first ones are written at once: from then on the run cannot start again."""
+        if self._begun:
+            await self._log.add(events)
+            return
+        self._begun = True
+        await self._log.flush(events)
+        body = encode(replace(_decode_response(self._row.body), status="in_progress"))
+        if not await self._store.settle(replace(self._row, status="in_progress", body=body), fence=self._claim.fence):
+            raise ClaimLost
+
+    async def keep(self, ending: Ending) -> None:
+        """Write what is pending, then settle the row."""
+        try:
+            await self._log.flush(ending.events)
+        except ClaimLost:
+            raise ClientLeft from None
+        if not await self._store.settle(ended_row(self._row, ending), fence=self._claim.fence):
+            if await self._store.renew([self._claim], until=self._clock_s() + self._lease_s):
+                raise ClientLeft  # it has ended, or is another process's by now
+            raise await conversation_lost(self._store, self._row)
+
+    async def close(self) -> None:
+        """Let the conversation go."""
+        if self.writer is not None:
+            await self.writer.unlock()
+
+
+class Background:
+    """The background responses of one process. Nothing is started before the first is submitted or looked for."""
+
+    def __init__(
+        self,
+        store: Store,
+        limits: Limits,
+        start_run: StartRun,
+        clock_s: Clock,
+        recorder: Recorder = _NO_READERS,
+        *,
+        ready: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self._ready = ready or store.migrate
+        self._outage = OutageLog(_log, "Tending the background responses")
+        self._store = store
+        self._limits = limits
+        self._start_run = start_run
+        self._recorder = recorder
+        self._clock_s = clock_s
+        self._waiting: deque[_Waiting] = deque()
+        self._claims: dict[str, Claim] = {}
+        self._runs: dict[str, Run] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._tending: asyncio.Task[None] | None = None
+
+    @property
+    def is_started(self) -> bool:
+        """Whether it was started, and not closed since."""
+        return self._tending is not None
+
+    def start(self) -> None:
+        """Begin to renew leases and to take over what others left."""
+        self._tending = asyncio.ensure_future(self._tend())
+
+    async def submit(self, row: StoredResponse, key: Secret | None = None) -> None:
+        """Store a queued response and work on it. Raises `ApiError` 429 where too many wait."""
+        if len(self._waiting) >= self._limits.background_queue_max:
+            raise rate_limited("Too many background responses are waiting.", retry_after_s=5.0)
+        await self._store.save(row)
+        claim = await self._claim(row)
+        if claim is not None:
+            self._enqueue(_Waiting(row, claim, key, current()))
+
+    async def cancel(self, row: StoredResponse) -> StoredResponse | None:
+        """End a response that has not ended as `cancelled`; the row as it then is, None where it was deleted meanwhile.
+
+        Of several cancellations at once the last to claim it ends it, and the others wait for that. Raises `ApiError`.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._limits.cancel_wait_s
+        wait_s = _CANCEL_WAIT_S
+        current: StoredResponse | None = row
+        while current is not None and current.status not in ENDED:
+            if cancelled := await self._cancel_once(current):
+                return cancelled
+            await asyncio.sleep(random.uniform(0, wait_s))
+            wait_s *= 2
+            if loop.time() > deadline:
+                raise unavailable("Others cancel the same response at the same time.", retry_after_s=1.0)
+            current = await self._store.response(row.owner, row.id)
+        return current
+
+    async def _cancel_once(self, row: StoredResponse) -> StoredResponse | None:
+        """The row as cancelled; None where somebody else was quicker.
+
+        Its lease is taken from whoever has it: no event comes to the log any more, so that what is kept is all of it.
+        """
+        until = self._clock_s() + self._limits.lease_s
+        claim = await self._store.claim(row.id, now=_WHEN_NO_LEASE_IS_IN_FORCE, until=until)
+        if claim is None:
+            return None
+        cancelled = await self._wound_up(row, status="cancelled", error=None)
+        if not await self._store.settle(cancelled, fence=claim.fence):
+            return None
+        await self.stop(row.id)
+        await self._free(row)
+        return cancelled
+
+    async def stop(self, response_id: str) -> None:
+        """Stop a run that somebody else has ended, if it is in this process; one that waits here waits no longer."""
+        if run := self._runs.get(response_id):
+            run.stop()
+        for waiting in [waiting for waiting in self._waiting if waiting.row.id == response_id]:
+            self._waiting.remove(waiting)
+            await self._free(waiting.row)
+
+    async def aclose(self) -> None:
+        """Stop working: what runs or waits here is left to the others at once. `start` begins anew."""
+        self._waiting.clear()
+        tasks = [*self._tasks, *([self._tending] if self._tending else [])]
+        self._tending = None
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        claims, self._claims = self._claims, {}
+        try:
+            for claim in claims.values():
+                await self._store.release(claim)
+        except ApiError as error:
+            _log.warning("leases were not given up, and others wait until they are over: %s", error)
+
+    async def _claim(self, row: StoredResponse) -> Claim | None:
+        now = self._clock_s()
+        claim = await self._store.claim(row.id, now=now, until=now + self._limits.lease_s)
+        if claim is not None:
+            self._claims[row.id] = claim
+        return claim
+
+    def _enqueue(self, waiting: _Waiting) -> None:
+        self._waiting.append(waiting)
+        self._start_next()
+
+    def _start_next(self) -> None:
+        while self._waiting and len(self._tasks) < self._limits.background_runs_max:
+            task = asyncio.ensure_future(self._work(self._waiting.popleft()))
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            if task.exception() is not None:
+                _log.error("a background response was left by a fault of this server", exc_info=task.exception())
+            self._start_next()
+
+    async def _work(self, waiting: _Waiting) -> None:
+        """Run one response to its end."""
+        row, claim, key, asked = waiting
+        record = self._begin(row, asked)
+        keeper = BackgroundKeeper(self._store, row, claim, self._limits, self._clock_s)
+        try:
+            run = self._runs[row.id] = await self._start_run(row, keeper, key)
+            async for events in run.events():
+                if events and not run.is_ended:  # how it ended, the log does not tell
+                    await keeper.tell(events)
+        except ClaimLost as lost:
+            _log.info("response %s has ended, or is another process's by now", row.id)
+            untraced(lost)
+        except ApiError as error:
+            await self._give_up(row, claim, untraced(error))
+        except Exception as error:
+            _log.exception("response %s failed by a fault of this server", row.id)
+            untraced(error)
+            await self._give_up(row, claim, our_fault())
+        finally:
+            run_here = self._runs.pop(row.id, None)
+            if run_here is not None:
+                await run_here.aclose()
+            if not _is_cancelling():
+                self._claims.pop(row.id, None)
+                self._end(record)
+
+    def _begin(self, row: StoredResponse, asked: AccessRecord | None = None) -> AccessRecord:
+        """The record of a run, under the id of the request that `asked` for it if that is known."""
+        record = self._recorder.begin("BACKGROUND", "/v1/responses", asked.request_id if asked else "")
+        record.key_name = asked.key_name if asked else ""
+        record.response_id = row.id
+        return record
+
+    def _end(self, record: AccessRecord) -> None:
+        """The run is over. One that was stopped here has ended somewhere else: no client has left."""
+        record.is_cut = False
+        self._recorder.end(record, record.failure.status if record.failure else 200)
+
+    async def _tend(self) -> None:
+        """Renew, take over, sweep: again and again, whatever fails."""
+        leave()
+        while True:
+            try:
+                await self._ready()
+                await self._renew()
+                await self._take_over()
+                await self._store.sweep(now=self._clock_s(), limit=_SWEPT_AT_ONCE_MAX)
+                self._outage.worked()
+            except ApiError as error:  # the store has logged why it cannot be used
+                _log.debug("the background responses are tended later: %s", error)
+            except Exception as error:
+                self._outage.failed(f"{type(error).__name__}: {error}; it is tried again", error)
+            await asyncio.sleep(self._limits.lease_s / 3)
+
+    async def _renew(self) -> None:
+        if not self._claims:
+            return
+        lost = await self._store.renew(list(self._claims.values()), until=self._clock_s() + self._limits.lease_s)
+        for response_id in lost:
+            self._claims.pop(response_id, None)
+            await self.stop(response_id)
+        for waiting in list(self._waiting):
+            row = waiting.row
+            if row.conversation_id is not None:
+                await self._hold(row, row.conversation_id)
+
+    async def _hold(self, row: StoredResponse, conversation_id: str) -> None:
+        """Keep a conversation for a response that waits; once it runs, its own writer does."""
+        now = self._clock_s()
+        until = now + self._limits.writer_lock_s
+        await self._store.lock_conversation(conversation_id, writer=row.id, now=now, until=until)
+
+    async def _take_over(self) -> None:
+        """Claim what nobody works on, as far as there is room."""
+        for row in await self._store.unclaimed(now=self._clock_s(), limit=_TAKEN_OVER_AT_ONCE_MAX):
+            if len(self._waiting) >= self._limits.background_queue_max:
+                return
+            claim = await self._claim(row)
+            if claim is None:
+                continue
+            if row.request and not await self._store.events(row.id, after=-1):
+                self._enqueue(_Waiting(row, claim, None))
+            else:
+                record = self._begin(row)
+                message = "The server process that was writing this response ended before it was finished."
+                await self._give_up(row, claim, upstream_failed(message))
+                self._end(record)
+                self._claims.pop(row.id, None)
+
+    async def _give_up(self, row: StoredResponse, claim: Claim, error: ApiError) -> None:
+        """End a response as failed."""
+        record = current()
+        record.failed(error)
+        record.response_status = "failed"
+        await self._store.settle(await self._wound_up(row, status="failed", error=error), fence=claim.fence)
+        await self._free(row)
+
+    async def _free(self, row: StoredResponse) -> None:
+        """Let the conversation of a response go that has ended: whoever held it for that may be dead."""
+        if row.conversation_id is not None:
+            await self._store.unlock_conversation(row.conversation_id, writer=row.id)
+
+    async def _wound_up(self, row: StoredResponse, *, status: ResponseStatus, error: ApiError | None) -> StoredResponse:
+        """The row of a response that ends where it is: what was told of it so far, and why it ended."""
+        transcript = await read_log(self._store, row.id)
+        response = _decode_response(row.body)
+        if transcript.state != "new":
+            close_open(transcript)
+            response = transcript.snapshot()
+        response = replace(response, status=status, error=error.response_error() if error else None)
+        return ended_row(row, Ending(response, (), {}))
+
+
+def _is_cancelling() -> bool:
+    task = asyncio.current_task()
+    return task is not None and bool(task.cancelling())

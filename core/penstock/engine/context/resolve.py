@@ -1,0 +1,199 @@
+"""Step 2: everything that a request refers to, as one plain list of items.
+
+It is the only step that reads the store. Instructions are never inherited, and each item stands in the context once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import msgspec
+
+from penstock.errors import ApiError, invalid, not_found
+from penstock.ids import may_be_id
+from penstock.limits import Limits
+from penstock.ports import ENDED, ChainTooLong, Store, StoredItem, TooManyBytes
+from penstock.wire import CompactionItem, CompactionTrigger, CreateResponse, InputItem, ItemReference, Message
+
+from .chain_cache import ITEM_BYTES, ChainCache, Recalled, read_items
+from .references import dereferenced
+
+_LIMITS = Limits()
+
+Recall: TypeAlias = Callable[[str], Recalled | None]
+"""All items up to the end of a response that is remembered though it is in no store; None for any other."""
+
+
+class Context(msgspec.Struct):
+    """What the model is to see, oldest first, and where it comes from."""
+
+    earlier: list[InputItem]
+    """The items of the chain or conversation."""
+    own: list[InputItem]
+    """The items that this turn adds, references resolved."""
+    conversation_id: str | None = None
+    compacts: bool = False
+    """Whether it shall be compacted, and nothing answered."""
+    size: int = 0
+    """About how many bytes of JSON it is; one item costs more than its bytes tell."""
+    leading: list[InputItem] = []
+    """The items of a prompt template. They are instructions: never inherited, and not kept among the input."""
+
+    @property
+    def items(self) -> list[InputItem]:
+        """All of them."""
+        return [*self.leading, *self.earlier, *self.own] if self.leading or self.earlier else self.own
+
+
+async def resolve(
+    request: CreateResponse,
+    store: Store | None = None,
+    owner: str = "",
+    limits: Limits = _LIMITS,
+    recall: Recall | None = None,
+    request_bytes: int = 0,
+    turns: ChainCache | None = None,
+) -> Context:
+    """The context of a request. Raises `ApiError` for what cannot be resolved, which without a store is much.
+
+    `recall` is asked before the store is, and `turns` hold what was read of chains before.
+    """
+    _check_background(request)
+    own, compacts = _without_trigger(_own_items(request))
+    recalled = recall(request.previous_response_id) if recall and request.previous_response_id else None
+    if store is None:
+        _refuse_memory(request, own, may_recall=recall is not None)
+    room = limits.context_bytes_max - request_bytes
+    try:
+        past = recalled if recalled is not None else await _earlier(request, store, owner, limits, room, turns)
+        _check_room(room := room - past.size)
+        recovered_max = limits.recovered_items_max if request.store is not False else 0
+        own = await dereferenced(own, past.items, store, owner, recovered_max=recovered_max, bytes_max=room)
+    except TooManyBytes:
+        message = f"The context has more than {limits.context_bytes_max} bytes, as JSON."
+        raise invalid(message, _largest(request), "context_too_long") from None
+    earlier = past.items
+    if len(earlier) + len(own) > limits.context_items_max < _since_compaction(earlier) + len(own):
+        raise invalid(f"The context has more than {limits.context_items_max} items.", "input", "context_too_long")
+    if recalled and request.store is not False:  # what is stored must not stand on what is not
+        earlier, own = [], [*earlier, *own]
+    size = request_bytes + past.size + ITEM_BYTES * (len(earlier) + len(own))
+    return Context(earlier, own, conversation_of(request), compacts, size)
+
+
+def _since_compaction(items: list[InputItem]) -> int:
+    """How many of the items no compaction stands for."""
+    for count, item in enumerate(reversed(items)):
+        if isinstance(item, CompactionItem):
+            return count
+    return len(items)
+
+
+def _check_room(room: int) -> None:
+    if room < 0:
+        raise TooManyBytes
+
+
+def _largest(request: CreateResponse) -> str:
+    """The parameter that a context with too many bytes comes from, as far as a request tells."""
+    if request.previous_response_id is not None:
+        return "previous_response_id"
+    return "input" if request.conversation is None else "conversation"
+
+
+async def _earlier(
+    request: CreateResponse, store: Store | None, owner: str, limits: Limits, bytes_max: int, turns: ChainCache | None
+) -> Recalled:
+    """What the store has of the past of a request. Raises `TooManyBytes`."""
+    _check_room(bytes_max)
+    conversation_id = conversation_of(request)
+    if request.previous_response_id is not None:
+        return await _chain(request.previous_response_id, store, owner, limits, bytes_max, turns or ChainCache(0))
+    if conversation_id is not None and store is not None:
+        return await read_items(await _conversation(conversation_id, store, owner, bytes_max))
+    return Recalled([], 0)
+
+
+def _check_background(request: CreateResponse) -> None:
+    if request.background and request.store is False:
+        raise invalid("A background response must be stored: 'store' cannot be false.", "store")
+
+
+def _own_items(request: CreateResponse) -> list[InputItem]:
+    if isinstance(request.input, str):
+        return [Message(role="user", content=request.input)]
+    if request.input is None:
+        if request.previous_response_id is None and request.conversation is None and request.prompt is None:
+            raise invalid("Missing required parameter: 'input'.", "input", "missing_required_parameter")
+        return []
+    return request.input
+
+
+def _without_trigger(items: list[InputItem]) -> tuple[list[InputItem], bool]:
+    """The items, and whether a trigger stands behind them: it asks for something, and is no part of the context."""
+    if CompactionTrigger not in map(type, items):
+        return items, False
+    for index, item in enumerate(items[:-1]):
+        if isinstance(item, CompactionTrigger):
+            raise invalid("A 'compaction_trigger' must be the last item of the input.", f"input[{index}]")
+    return items[:-1], True
+
+
+def _refuse_memory(request: CreateResponse, own: list[InputItem], *, may_recall: bool) -> None:
+    """Without a store, what needs memory is refused with a clear error."""
+    needy = ("conversation",) if may_recall else ("previous_response_id", "conversation")
+    params = [param for param in needy if getattr(request, param) is not None]
+    params += ["background"] if request.background else []
+    if not may_recall and ItemReference in map(type, own):
+        params += [f"input[{index}]" for index, item in enumerate(own) if isinstance(item, ItemReference)]
+    if params:
+        message = f"'{params[0]}' needs a store, and this server runs without one: send the whole input instead."
+        raise invalid(message, params[0], "unsupported_parameter")
+
+
+def conversation_of(request: CreateResponse) -> str | None:
+    """The id of the conversation that a request names. Raises `ApiError` 404 for what cannot be one."""
+    named = request.conversation
+    if named is None:
+        return None
+    conversation_id = named if isinstance(named, str) else named.id
+    if not may_be_id(conversation_id):
+        raise unknown_conversation(conversation_id[:64])
+    return conversation_id
+
+
+async def _chain(
+    response_id: str, store: Store | None, owner: str, limits: Limits, bytes_max: int, turns: ChainCache
+) -> Recalled:
+    """The items of every turn up to that response."""
+    if store is None or not may_be_id(response_id):
+        raise _no_previous(f"Previous response with id '{response_id[:64]}' not found.")
+    known = turns.known()
+    most = limits.chain_responses_max
+    try:
+        chain = await store.chain(owner, response_id, responses_max=most, bytes_max=bytes_max, known=known)
+    except ChainTooLong:
+        message = f"The chain of 'previous_response_id' has more than {most} responses."
+        raise invalid(message, "previous_response_id", "context_too_long") from None
+    if not chain:
+        raise _no_previous(f"Previous response with id '{response_id}' not found.")
+    if chain[-1].status not in ENDED:
+        raise _no_previous(f"Previous response with id '{response_id}' has not ended yet.")
+    return await turns.read(chain, known, bytes_max)
+
+
+def _no_previous(message: str) -> ApiError:
+    return invalid(message, "previous_response_id", "previous_response_not_found")
+
+
+async def _conversation(conversation_id: str, store: Store, owner: str, bytes_max: int) -> list[StoredItem]:
+    page = await store.page_items(owner, conversation_id, bytes_max=bytes_max)
+    if page is None:
+        raise unknown_conversation(conversation_id)
+    return page.items
+
+
+def unknown_conversation(conversation_id: str) -> ApiError:
+    """The conversation that a request names is not there."""
+    return not_found(f"Conversation with id '{conversation_id}' not found.")

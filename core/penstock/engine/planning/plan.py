@@ -1,0 +1,273 @@
+"""Step 3: the plan of a run: which upstream, which tools, what the Response says before anything is known.
+
+It is pure: a plan can be printed, compared and tested.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from penstock.engine.context.compaction import Compacting, compact_threshold, plan_compaction
+from penstock.engine.context.error_location import Placed
+from penstock.engine.context.resolve import Context
+from penstock.engine.context.sealing import Seal
+from penstock.engine.context.visible_items import shown
+from penstock.engine.request.decode import Decoded
+from penstock.engine.request.unknown_parameters import settle_unknown, settle_unknown_items
+from penstock.engine.upstreams.routes import Route, Routes
+from penstock.limits import Limits
+from penstock.ports import Turn
+from penstock.secrets import Secret
+from penstock.tool_calls import READ_AS, UNSUPPORTED_DIRECTIVES, CallFormat
+from penstock.wire import (
+    NULL,
+    BackgroundOptions,
+    CompactionTrigger,
+    ConversationReference,
+    CreateResponse,
+    InputItem,
+    Message,
+    PromptCacheOptions,
+    Reasoning,
+    Response,
+    TextConfig,
+    TextFormat,
+)
+
+from .redaction import redacted
+from .tool_selection import ToolSelection, brings_tools, offer_nothing, offer_tools
+
+_LIMITS = Limits()
+
+
+class Policies(msgspec.Struct, kw_only=True, frozen=True):
+    """What becomes of what cannot be honoured."""
+
+    unknown_parameters: Literal["ignore", "reject", "forward"] = "ignore"
+    absent_tools: Literal["ignore", "reject"] = "ignore"
+
+
+class Plan(msgspec.Struct, kw_only=True):
+    """Everything that a run needs to know."""
+
+    route: Route
+    turn: Turn
+    compacting: Compacting | None
+    """How the turn's context is compacted first, if it is."""
+    seal: Seal | None
+    """What seals the model's thoughts, where the client keeps them."""
+    extras_seal: Seal | None
+    """What seals the fields that the upstream wants back, where the client may be the only one to have them."""
+    forms: dict[str, CallFormat]
+    """How calls of each offered function come back to the client."""
+    skeleton: Response
+    """The Response as it begins."""
+    leading: int
+    """How many of the turn's items are a prompt template's, at its beginning."""
+    ignored: list[str]
+    """What the request asked for and will not get; told in `x-penstock-ignored`."""
+    mapped: list[str]
+    """The content parts that were read as another type than they were sent with; named in `x-penstock-mapped`."""
+    stream: bool
+    summarize: bool
+    report_usage: bool
+    obfuscate: bool
+
+
+def make_plan(
+    decoded: Decoded,
+    context: Context,
+    routes: Routes,
+    policies: Policies,
+    *,
+    bearer: Secret | None,
+    client: str = "",
+    response_id: str,
+    created_at: int,
+    is_stored: bool = False,
+    limits: Limits = _LIMITS,
+    seal: Seal | None = None,
+) -> Plan:
+    """Decide everything that can be decided before the upstream is asked. Raises `ApiError`."""
+    request = decoded.request
+    model, route = routes.choose(request.model)
+    offering = _offering(decoded, context, route, policies, limits)
+    extras = settle_unknown(decoded.unknown, policies.unknown_parameters, relays=route.relays)
+    left_out = [] if route.relays else settle_unknown_items(request, context.items, policies.unknown_parameters)
+    unhonoured = _unhonoured(request, context, route, is_stored=is_stored, seals=seal is not None)
+    turn = Turn(
+        model=route.aliases.get(model, model),
+        request=request,
+        items=_items(request, context, route, seal),
+        size=context.size,
+        offers=offering.offers,
+        choice=offering.choice,
+        relays=route.relays,
+        stream=_streams(request),
+        bearer=bearer if route.takes_bearer else None,
+        client=client,
+        extras=extras.forwarded,
+    )
+    return Plan(
+        route=route,
+        turn=turn,
+        compacting=None if route.relays else plan_compaction(turn, context, seal),
+        seal=seal if _keeps_thoughts(request) else None,
+        extras_seal=seal if _keeps_thoughts(request) or not is_stored else None,
+        forms=offering.forms,
+        skeleton=_skeleton(request, context, model, response_id, created_at=created_at, is_stored=is_stored),
+        ignored=[*extras.ignored, *left_out, *offering.ignored, *unhonoured],
+        mapped=decoded.mapped,
+        leading=len(context.leading),
+        stream=_streams(request),
+        summarize=_summary(request.reasoning) is not None,
+        report_usage=bool(request.stream_options and request.stream_options.include_usage),
+        obfuscate=bool(request.stream_options and request.stream_options.include_obfuscation),
+    )
+
+
+def _offering(decoded: Decoded, context: Context, route: Route, policies: Policies, limits: Limits) -> ToolSelection:
+    """What the model is offered. Where cached tools alone decide it, they are planned once. Raises `ApiError`."""
+    request, cached = decoded.request, decoded.tools
+    if route.relays:
+        return offer_nothing()
+    if cached is None or request.tools is not cached.value:  # a prompt template may bring others
+        return offer_tools(request, context, policies.absent_tools, limits)
+    if request.tool_choice not in (None, "auto") or brings_tools(context):
+        return offer_tools(request, context, policies.absent_tools, limits)
+    if cached.offering is None:
+        cached.offering = offer_tools(request, context, policies.absent_tools, limits)
+    return cached.offering
+
+
+_IMAGES_AS_THEY_ARE = msgspec.Raw(b'{"context_compression":"disabled"}')
+"""What is in force for `image`, whatever was asked."""
+_OF_OPENAI = ("access_programs", "image", "moderation")
+"""Parameters of services that no chat model has."""
+
+
+def _read_as(item: InputItem) -> InputItem:
+    read = READ_AS.get(type(item))
+    return read(item) if read else item
+
+
+def _skeleton(
+    request: CreateResponse, context: Context, model: str, response_id: str, *, created_at: int, is_stored: bool
+) -> Response:
+    """The Response with every parameter's effective value; what the client did not say has OpenAI's default."""
+    return Response(
+        id=response_id,
+        created_at=created_at,
+        status="queued" if request.background else "in_progress",
+        background=bool(request.background),
+        background_options=_background_options(request.background_options),
+        previous_response_id=request.previous_response_id,
+        conversation=ConversationReference(id=context.conversation_id) if context.conversation_id else None,
+        instructions=_instructions(request, context),
+        max_output_tokens=request.max_output_tokens,
+        max_tool_calls=request.max_tool_calls,
+        model=model,
+        parallel_tool_calls=request.parallel_tool_calls is not False,
+        prompt=request.prompt,
+        prompt_cache_key=request.prompt_cache_key,
+        prompt_cache_retention=request.prompt_cache_retention,
+        prompt_cache_options=_cache_options(request.prompt_cache_options),
+        reasoning=_reasoning(request.reasoning),
+        safety_identifier=request.safety_identifier,
+        service_tier="default" if request.service_tier in (None, "auto") else request.service_tier,
+        store=is_stored,
+        temperature=_or(request.temperature, 1.0),
+        text=_text(request.text),
+        tool_choice=request.tool_choice or "auto",
+        tools=redacted(request.tools or []),
+        top_logprobs=request.top_logprobs or 0,
+        top_p=_or(request.top_p, 1.0),
+        presence_penalty=_or(request.presence_penalty, 0.0),
+        frequency_penalty=_or(request.frequency_penalty, 0.0),
+        truncation=request.truncation or "disabled",
+        user=request.user,
+        metadata=request.metadata or {},
+        image=msgspec.UNSET if request.image == NULL else _IMAGES_AS_THEY_ARE,
+    )
+
+
+def _streams(request: CreateResponse) -> bool:
+    """Whether the upstream is asked for a stream; what runs in the background is kept event by event."""
+    return bool(request.stream or request.background)
+
+
+def _instructions(request: CreateResponse, context: Context) -> str | list[InputItem] | None:
+    """A text, or the items that a prompt template begins with, the text before them."""
+    if not context.leading:
+        return request.instructions
+    text = [Message(role="developer", content=request.instructions)] if request.instructions else []
+    return [*text, *context.leading]
+
+
+def _or(value: float | None, default: float) -> float:
+    return default if value is None else value
+
+
+def _summary(reasoning: Reasoning | None) -> Literal["auto", "concise", "detailed"] | None:
+    return reasoning.summary or reasoning.generate_summary or None if reasoning else None
+
+
+def _reasoning(reasoning: Reasoning | None) -> Reasoning:
+    """Effort and summary; the deprecated alias is told by its new name."""
+    if reasoning is None:
+        return Reasoning()
+    return msgspec.structs.replace(reasoning, summary=_summary(reasoning), generate_summary=msgspec.UNSET)
+
+
+def _background_options(asked: BackgroundOptions | None) -> BackgroundOptions | msgspec.UnsetType:
+    """What is in force: every background response runs as soon as there is room for it."""
+    return msgspec.structs.replace(asked, completion_window="soonest") if asked else msgspec.UNSET
+
+
+def _cache_options(asked: PromptCacheOptions | None) -> PromptCacheOptions | msgspec.UnsetType:
+    """What is in force, with OpenAI's defaults; nothing where nothing was asked. `prewarm` is asked and not told."""
+    if asked is None:
+        return msgspec.UNSET
+    return msgspec.structs.replace(asked, mode=asked.mode or "implicit", ttl=asked.ttl or "30m", prewarm=msgspec.UNSET)
+
+
+def _text(text: TextConfig | None) -> TextConfig:
+    text = text or TextConfig()
+    return msgspec.structs.replace(text, format=text.format or TextFormat(), verbosity=text.verbosity or "medium")
+
+
+def _items(request: CreateResponse, context: Context, route: Route, seal: Seal | None) -> list[InputItem]:
+    """What the upstream is shown. One that speaks Responses compacts by itself."""
+    with Placed(context.items, request):
+        items = shown(context, seal, relays=route.relays)
+    if not route.relays:
+        return items if READ_AS.keys().isdisjoint(map(type, items)) else [_read_as(item) for item in items]
+    return [*items, CompactionTrigger()] if context.compacts else items
+
+
+def _keeps_thoughts(request: CreateResponse) -> bool:
+    return "reasoning.encrypted_content" in (request.include or ())
+
+
+def _unhonoured(request: CreateResponse, context: Context, route: Route, *, is_stored: bool, seals: bool) -> list[str]:
+    """Parameters and items that are known, and do nothing here yet."""
+    ignored = []
+    if request.store and not is_stored:
+        ignored.append("store")
+    if route.relays:
+        return ignored
+    if request.context_management and (not seals or compact_threshold(request) is None):
+        ignored.append("context_management")
+    if _keeps_thoughts(request) and not seals:
+        ignored.append("include[reasoning.encrypted_content]")
+    ignored += [name for name in _OF_OPENAI if getattr(request, name) != NULL]
+    return ignored + _wishes(context)
+
+
+def _wishes(context: Context) -> list[str]:
+    """Items of this turn that ask for what nobody here does."""
+    if UNSUPPORTED_DIRECTIVES.isdisjoint(map(type, context.own)):
+        return []
+    return list(dict.fromkeys(f"input.{item.type}" for item in context.own if type(item) in UNSUPPORTED_DIRECTIVES))

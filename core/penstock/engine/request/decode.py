@@ -1,0 +1,210 @@
+"""Step 1: the body of a request as a struct, or an error that names the parameter at fault.
+
+It knows which sizes and shapes are legal beyond the struct's own types. It never looks up anything: what an id means,
+or whether a tool is there, later steps say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+import msgspec
+
+from penstock.errors import ApiError, invalid
+from penstock.limits import Limits
+from penstock.tool_calls import TOOL_CARRYING_ITEMS
+from penstock.wire import (
+    NULL,
+    UNKNOWN,
+    UNSET,
+    CompactResponse,
+    CreateResponse,
+    FunctionTool,
+    InputItem,
+    JsonSchemaFormat,
+    NamespaceTool,
+    Tool,
+    ToolSearchTool,
+    UnsetType,
+)
+
+from .chat_parts import read_chat_parts
+from .json_bounds import check_depth
+from .request_body import check_size, read_body
+from .request_cache import CachedValue, RequestCache, Shortened
+from .unknown_parameters import parts_of
+
+_OF_A_TURN = {"tools", "parallel_tool_calls", "text"}
+"""What agents send with every request, and what has no meaning for a compaction."""
+
+
+class _Plain(CreateResponse, kw_only=True, forbid_unknown_fields=True):
+    """A request that names its model and has no unknown parameter. Nearly all requests are so."""
+
+    model: str
+
+
+_KNOWN = frozenset(field.encode_name for field in msgspec.structs.fields(CreateResponse)) - {UNKNOWN}
+
+
+@cache
+def _plain() -> msgspec.json.Decoder[_Plain]:
+    """Return the decoder. It is made with the first request, since making it takes longer than a start may."""
+    return msgspec.json.Decoder(_Plain)
+
+
+class Decoded(msgspec.Struct):
+    """A request, and the parameters in it that nobody here knows, as they were sent."""
+
+    request: CreateResponse
+    unknown: dict[str, msgspec.Raw]
+    size: int
+    """Of the body, in bytes."""
+    leading: list[InputItem] = []
+    """What a prompt template says before everything else."""
+    mapped: list[str] = []
+    """The content parts that were sent in the style of Chat Completions, each with the type that it is read as."""
+    tools: CachedValue | None = None
+    """The tools, where they were in the request cache."""
+
+
+def decode(
+    body: bytes, limits: Limits, *, model_may_be_null: bool = False, cached: RequestCache | None = None, owner: str = ""
+) -> Decoded:
+    """Read the body of `POST /responses`. Raises `ApiError` 400 for anything that is not a legal one.
+
+    Instructions and tools that `cached` holds for the owner are not decoded again.
+    """
+    if cached is None:
+        return _decode(body, limits, model_may_be_null)
+    if shortened := cached.shorten(owner, body):
+        decoded = _decode_shortened(shortened, limits, model_may_be_null, cached, owner)
+        if decoded is not None:
+            decoded.size = len(body)
+            return decoded
+    decoded = _decode(body, limits, model_may_be_null)
+    cached.note(owner, body, decoded.request)
+    return decoded
+
+
+def _decode_shortened(
+    shortened: Shortened, limits: Limits, model_may_be_null: bool, cached: RequestCache, owner: str
+) -> Decoded | None:
+    """The request of a shortened body; None for a body that must be read as a whole."""
+    try:
+        decoded = _decode(shortened.body, limits, model_may_be_null)
+    except ApiError:
+        return None
+    if not cached.confirms(shortened, decoded.request):
+        return None
+    cached.note(owner, shortened.body, decoded.request)
+    for name, value in shortened.cached.items():
+        setattr(decoded.request, name, value.value)
+    decoded.tools = shortened.cached.get("tools")
+    return decoded
+
+
+def _decode(body: bytes, limits: Limits, model_may_be_null: bool) -> Decoded:
+    request, fields = read_body(body, CreateResponse, limits, items="input", sizes=_sizes, whole=_plain().decode)
+    _check_past(request.previous_response_id is not None, request.conversation is not None)
+    if not model_may_be_null:
+        _check_null_model(fields)
+    _check_chat_fields(request, fields)
+    _check_lists(request, limits)
+    _check_schema(request, limits)
+    return Decoded(request, _unknown(fields, _KNOWN, limits), len(body), mapped=_read_parts(request))
+
+
+def decode_compaction(body: bytes, limits: Limits) -> Decoded:
+    """Read the body of `POST /responses/compact`, as a request that is not stored. Raises `ApiError` 400."""
+    asked, fields = read_body(body, CompactResponse, limits, items="input", sizes=_sizes)
+    _check_past(asked.previous_response_id is not None, fields.get("conversation", NULL) != NULL)
+    known = frozenset(CompactResponse.__struct_fields__) - {"unknown"}
+    request = CreateResponse(**{name: getattr(asked, name) for name in known - _OF_A_TURN}, store=False)
+    _check_lists(request, limits)
+    return Decoded(request, _unknown(fields, known, limits), len(body), mapped=_read_parts(request))
+
+
+def _sizes(limits: Limits) -> dict[str, int]:
+    lists = dict.fromkeys(("include", "context_management"), limits.input_parts_max)
+    return {"input": limits.input_items_max, "tools": limits.tools_max, **lists}
+
+
+def _unknown(fields: dict[str, msgspec.Raw], known: frozenset[str], limits: Limits) -> dict[str, msgspec.Raw]:
+    """The unknown parameters."""
+    if fields.keys() <= known:
+        return {}
+    unknown = {name: fields[name] for name in fields.keys() - known}
+    for name, raw in unknown.items():
+        check_depth(raw, name, limits)
+    return unknown
+
+
+def _read_parts(request: CreateResponse) -> list[str]:
+    return read_chat_parts(request.input, "input") if isinstance(request.input, list) else []
+
+
+def _check_null_model(fields: Mapping[str, msgspec.Raw]) -> None:
+    """A model may be left out where a default is configured, but null is no model: OpenAI answers so."""
+    if fields.get("model") == NULL:
+        raise invalid("Invalid value for 'model': expected string, got null.", "model", "invalid_type")
+
+
+def _check_chat_fields(request: CreateResponse, fields: Mapping[str, msgspec.Raw]) -> None:
+    """A request for Chat Completions has no `input`: the model would be asked without what was sent."""
+    if request.input is None and "messages" in fields:
+        message = "Unsupported parameter: 'messages'. The Responses API has 'input' in its place: use 'input'."
+        raise invalid(message, "messages", "unsupported_parameter")
+
+
+def _check_past(is_chained: bool, is_in_conversation: bool) -> None:
+    """A request goes on from one past: that of a conversation, or that of a response."""
+    if is_chained and is_in_conversation:
+        message = "'previous_response_id' and 'conversation' cannot be used together: a conversation has its own past."
+        raise invalid(message, code="mutually_exclusive_parameters")
+
+
+def _check_lists(request: CreateResponse, limits: Limits) -> None:
+    items = request.input if isinstance(request.input, list) else []
+    check_size(len(items), limits.input_items_max, "input")
+    for index, item in enumerate(items):
+        for name, parts in parts_of(item):
+            check_size(len(parts), limits.input_parts_max, f"input[{index}].{name}")
+        if type(item) in TOOL_CARRYING_ITEMS:
+            _check_tools(getattr(item, "tools", ()), limits, f"input[{index}].tools")
+    if request.tools:
+        _check_tools(request.tools, limits, "tools")
+
+
+def _check_tools(tools: Sequence[Tool], limits: Limits, param: str) -> None:
+    within = sum(len(tool.tools) for tool in tools if isinstance(tool, NamespaceTool))
+    check_size(len(tools) + within, limits.tools_max, param)
+    _check_parameters(tools, limits, param)
+
+
+def _check_parameters(tools: Sequence[Tool], limits: Limits, param: str) -> None:
+    """A JSON schema is an object, and of some depth; beyond that it is the upstream's to judge."""
+    for index, tool in enumerate(tools):
+        if isinstance(tool, FunctionTool | ToolSearchTool):
+            _check_object(tool.parameters, limits, f"{param}[{index}].parameters", or_null=True)
+        elif isinstance(tool, NamespaceTool):
+            _check_parameters(tool.tools, limits, f"{param}[{index}].tools")
+
+
+def _check_schema(request: CreateResponse, limits: Limits) -> None:
+    form = request.text.format if request.text else None
+    if isinstance(form, JsonSchemaFormat):
+        _check_object(form.schema, limits, "text.format.schema", or_null=False)
+
+
+def _check_object(schema: msgspec.Raw | UnsetType, limits: Limits, param: str, *, or_null: bool) -> None:
+    if schema is UNSET:
+        return
+    if bytes(memoryview(schema)[:1]) != b"{" and not (or_null and schema == NULL):
+        raise _not_an_object(param)
+    check_depth(schema, param, limits)
+
+
+def _not_an_object(param: str) -> ApiError:
+    return invalid(f"Invalid type for '{param}': expected an object.", param, "invalid_type")

@@ -1,0 +1,141 @@
+"""The bodies of requests as structs: JSON that may leave out what OpenAI's API lets it leave out.
+
+It knows the short forms of items and fills in their types, and tells every mistake by the parameter at fault. What a
+body may hold is counted before anything is done for each entry of it.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import TypeAlias, TypeVar
+
+import msgspec
+
+from penstock.errors import invalid
+from penstock.json_codec import decoder, one_line
+from penstock.limits import Limits
+from penstock.wire import NULL
+
+from .json_bounds import check_depth, check_json, count_entries, too_deep
+from .validation_errors import param_of, validation_error
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_ENTRY_BYTES = 2
+"""The shortest entry of a list: `0,`."""
+_BOM = codecs.BOM_UTF8
+_PIECE_BYTES = 2**20
+
+Sizes: TypeAlias = Callable[[Limits], Mapping[str, int]]
+"""The most entries of the lists of a body, by the name of their field."""
+
+
+def no_sizes(limits: Limits) -> Mapping[str, int]:
+    """Of a body without lists."""
+    return {}
+
+
+def without_bom(body: bytes) -> bytes:
+    """The body without a byte order mark, which some clients put before their JSON."""
+    return body.removeprefix(_BOM)
+
+
+def read_body(
+    body: bytes,
+    struct: type[T],
+    limits: Limits,
+    *,
+    items: str = "",
+    sizes: Sizes = no_sizes,
+    whole: Callable[[bytes], T] | None = None,
+) -> tuple[T, dict[str, msgspec.Raw]]:
+    """The body as a struct, and its fields as they were sent.
+
+    `items` is the field that holds a list of items, `sizes` has the most entries of such fields. Of what `whole` can
+    decode no fields are given: all of them are in the struct. Raises `ApiError` 400 for what is not a legal body.
+    """
+    check_json(body, limits)
+    try:
+        return _read(body, struct, limits, items, sizes, whole)
+    except msgspec.ValidationError as error:
+        raise validation_error(error, struct) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise invalid(f"The body of the request is not valid JSON: {error}.") from None
+    except RecursionError:
+        raise too_deep(limits) from None
+
+
+def check_size(size: int, size_max: int, param: str) -> None:
+    """Raises `ApiError` 400 for a list that is too long."""
+    if size > size_max:
+        message = f"Invalid '{param}': array too long. Expected at most {size_max} elements, but got {size}."
+        raise invalid(message, param, "array_above_max_length")
+
+
+def _read(
+    body: bytes, struct: type[T], limits: Limits, items: str, sizes: Sizes, whole: Callable[[bytes], T] | None
+) -> tuple[T, dict[str, msgspec.Raw]]:
+    if not body:
+        raise invalid("The request has no body; a JSON object was expected.")
+    _check_text(body)
+    body = one_line(body)
+    if whole is not None:
+        with suppress(msgspec.ValidationError):
+            return whole(body), {}
+    fields = _decode_fields(body)
+    check = partial(_check_entries, fields, limits, items, sizes)
+    try:
+        return decoder(struct).decode(body, before_walk=check), fields
+    except msgspec.ValidationError as error:
+        if not _lacks_type(error, items):
+            raise
+    check()
+    fields[items] = _with_types(fields[items])
+    return decoder(struct).decode(msgspec.json.encode(fields)), fields
+
+
+def _check_text(body: bytes) -> None:
+    """Raises `UnicodeDecodeError`: msgspec does not look at what stays undecoded, which is sent on and echoed."""
+    if body.isascii():
+        return
+    decode = codecs.getincrementaldecoder("utf-8")().decode
+    for begin in range(0, len(body), _PIECE_BYTES):
+        decode(body[begin : begin + _PIECE_BYTES])
+    decode(b"", final=True)
+
+
+def _check_entries(fields: Mapping[str, msgspec.Raw], limits: Limits, items: str, sizes: Sizes) -> None:
+    """Raises `ApiError` 400 for lists that are too long or too deep, before each entry of them costs something."""
+    for name, size_max in sizes(limits).items():
+        raw = fields.get(name, NULL)
+        if memoryview(raw).nbytes > size_max * _ENTRY_BYTES:
+            check_size(count_entries(raw), size_max, name)
+    if items in fields:
+        check_depth(fields[items], items, limits)
+
+
+def _lacks_type(error: msgspec.ValidationError, items: str) -> bool:
+    """Whether an item has no `type`, which OpenAI's API allows."""
+    param = param_of(error) or ""
+    return param.startswith(f"{items}[") and (param.endswith("].type") or "missing required field `type`" in str(error))
+
+
+def _with_types(items: msgspec.Raw) -> msgspec.Raw:
+    """The items, each with a type: what has a role is a message, what has but an id a reference."""
+    typed = [_with_type(item) for item in _decode_items(items)]
+    return msgspec.Raw(msgspec.json.encode(typed))
+
+
+def _with_type(item: msgspec.Raw) -> msgspec.Raw:
+    if bytes(memoryview(item)[:1]) != b"{":
+        return item
+    fields = _decode_fields(item)
+    if fields.get("type", NULL) != NULL:
+        return item
+    kind = b'"item_reference"' if "id" in fields and "role" not in fields else b'"message"'
+    return msgspec.Raw(msgspec.json.encode({**fields, "type": msgspec.Raw(kind)}))

@@ -1,0 +1,1 @@
+"""Upstreams: which of them serve a model, in what order they are asked, and how one is asked."""

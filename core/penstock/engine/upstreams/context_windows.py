@@ -1,0 +1,75 @@
+"""The sizes of an upstream's contexts: by the configuration, or by its refusals, or by its list of models.
+
+The list is read when somebody asks, and stored; a model that was not in it has it read again, but not all the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from fnmatch import fnmatchcase
+from typing import TypeAlias
+
+from penstock.engine.loops import LoopLock
+from penstock.ids import Clock, clock_s
+from penstock.secrets import Secret
+
+ContextTokens: TypeAlias = int | Mapping[str, int]
+"""One size for all models, or one for each name or pattern."""
+
+_KEPT_S = 60.0
+_LEARNED_MAX = 1_000
+"""How many models' sizes are known from refusals."""
+_NAME_CHARS_MAX = 200
+
+
+class ContextSizes:
+    """`configured` wins; `read` asks the upstream, as the client whose key it is, and raises `ApiError`."""
+
+    def __init__(
+        self,
+        configured: ContextTokens | None,
+        read: Callable[[Secret | None], Awaitable[dict[str, int]]],
+        clock_s: Clock = clock_s,
+    ) -> None:
+        self._configured = configured
+        self._read = read
+        self._clock_s = clock_s
+        self._asking = LoopLock()
+        self._asked_at: float | None = None
+        self._told: dict[str, int] = {}
+        self._learned: dict[str, int] = {}
+
+    async def of(self, model: str, bearer: Secret | None = None) -> int | None:
+        """The tokens of a model's context; None where nobody knows. Raises `ApiError`."""
+        size = configured_size(self._configured, model) or self._learned.get(model)
+        if size is None and self._told_size(model) is None:
+            async with self._asking:
+                await self._ask_if_due(bearer)
+        return size or self._told_size(model)
+
+    def learn(self, model: str, tokens: int) -> None:
+        """A refusal has told the size. Clients may name as many models as they like: the oldest go."""
+        if len(model) > _NAME_CHARS_MAX:
+            return
+        self._learned.pop(model, None)
+        self._learned[model] = tokens
+        if len(self._learned) > _LEARNED_MAX:
+            del self._learned[next(iter(self._learned))]
+
+    async def _ask_if_due(self, bearer: Secret | None) -> None:
+        if self._asked_at is None or self._clock_s() - self._asked_at >= _KEPT_S:
+            self._asked_at = self._clock_s()
+            self._told = await self._read(bearer)
+
+    def _told_size(self, model: str) -> int | None:
+        """A server of one model answers to any name."""
+        return next(iter(self._told.values())) if len(self._told) == 1 else self._told.get(model)
+
+
+def configured_size(configured: ContextTokens | None, model: str) -> int | None:
+    """The size by exact name first, then by pattern, in order."""
+    if configured is None or isinstance(configured, int):
+        return configured
+    if model in configured:
+        return configured[model]
+    return next((size for name, size in configured.items() if fnmatchcase(model, name)), None)

@@ -1,0 +1,82 @@
+"""Local upstreams: models that live in this process, and turns that are here as a whole.
+
+A model is a function from a turn to its deltas. It knows no dialect and no transport.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+
+from penstock.engine.offload import offload
+from penstock.errors import not_found
+from penstock.ports import Deltas, HttpReply, PassthroughRequest, Turn
+from penstock.secrets import Secret
+from penstock.transcript.deltas import Delta
+from penstock.wire import Model
+
+
+class WholeDeltas:
+    """A turn that was read to its end, in batches."""
+
+    def __init__(self, batches: Iterable[list[Delta]]) -> None:
+        self._batches = iter(batches)
+
+    def __aiter__(self) -> AsyncIterator[list[Delta]]:
+        return self
+
+    async def __anext__(self) -> list[Delta]:
+        """The next batch."""
+        for batch in self._batches:
+            return batch
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Nothing is held."""
+
+
+class LocalDeltas(WholeDeltas):
+    """A turn that is made while it is read, in batches."""
+
+    async def __anext__(self) -> list[Delta]:
+        """The next batch; others may run before it, as they would while a socket is read."""
+        await asyncio.sleep(0)  # before the batch is taken: a cancelled wait must lose nothing
+        return await super().__anext__()
+
+
+class LocalUpstream:
+    """A model in this process: a pure function from a turn to batches of deltas, and one that counts its input."""
+
+    def __init__(
+        self,
+        speak: Callable[[Turn], Iterator[list[Delta]]],
+        models: Iterable[str],
+        count: Callable[[Turn], int] | None = None,
+    ) -> None:
+        self._speak = speak
+        self._count = count
+        self._models = [Model(id=name) for name in models]
+
+    async def open(self, turn: Turn) -> Deltas:
+        """Begin to speak. Raises `ApiError` for what the model cannot do."""
+        return LocalDeltas(await offload(turn.size, self._speak, turn))
+
+    async def models(self, bearer: Secret | None) -> list[Model]:
+        """The models that the function knows."""
+        return self._models
+
+    async def relay(self, request: PassthroughRequest) -> HttpReply:
+        """It speaks no language but our own. Raises `ApiError` 404."""
+        message = f"The built-in model '{request.model}' answers POST /responses only, not {request.path}."
+        raise not_found(message, "unknown_url")
+
+    async def count_tokens(self, turn: Turn) -> int | None:
+        """As the model itself counts. Raises `ApiError`."""
+        return await offload(turn.size, self._count, turn) if self._count else None
+
+    async def context_tokens(self, model: str, bearer: Secret | None) -> int | None:
+        """It has no end."""
+        return None
+
+    async def aclose(self) -> None:
+        """Nothing is held."""

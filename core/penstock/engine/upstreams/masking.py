@@ -1,0 +1,130 @@
+"""Masking: the keys that an upstream was given, hidden in what it says.
+
+An upstream that fails may repeat the request in its error, headers and all. It knows in which forms a key is written in
+JSON, URLs and pages; where what an upstream says is read, `upstream` says.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from urllib.parse import quote
+
+from msgspec.structs import replace
+
+from penstock.errors import ApiError
+from penstock.ports import HttpReply
+from penstock.secrets import Secret
+from penstock.transcript.deltas import Delta, UpstreamFailed
+
+_CHARS_MIN = 8
+"""A shorter text is no key (`none`, `EMPTY`), and may stand anywhere."""
+_GO = {"&": "\\u0026", "<": "\\u003c", ">": "\\u003e"}
+"""What Go's JSON does not write as it is."""
+
+
+class Mask:
+    """Puts asterisks in the place of some secrets, one for each byte, so that what is masked is as long as before."""
+
+    def __init__(self, secrets: Iterable[Secret]) -> None:
+        self._secrets = list(secrets)
+        forms = {form for secret in self._secrets for form in _forms(secret.reveal())}
+        self._forms = [form.encode() for form in sorted(forms, key=len, reverse=True)]
+
+    def also(self, secrets: Iterable[Secret]) -> Mask:
+        """One that hides these, too."""
+        return Mask([*self._secrets, *secrets])
+
+    def data(self, data: bytes) -> bytes:
+        """The bytes without any of the secrets."""
+        for form in self._forms:
+            if form in data:
+                data = data.replace(form, b"*" * len(form))
+        return data
+
+    def text(self, text: str) -> str:
+        """The text without any of the secrets."""
+        data = text.encode("utf-8", "surrogatepass")
+        masked = self.data(data)
+        return text if masked is data else masked.decode("utf-8", "surrogatepass")
+
+    def error(self, error: ApiError) -> None:
+        """Mask whatever an error says."""
+        error.message = self.text(error.message)
+        error.args = (error.message,)
+        error.code = error.code and self.text(error.code)
+        error.param = error.param and self.text(error.param)
+
+    def faults(self, deltas: Sequence[Delta]) -> list[Delta]:
+        """The deltas, with that one masked which says how the response failed."""
+        return [
+            UpstreamFailed(replace(delta.error, message=self.text(delta.error.message)))
+            if isinstance(delta, UpstreamFailed)
+            else delta
+            for delta in deltas
+        ]
+
+    def reply(self, reply: HttpReply) -> HttpReply:
+        """The reply, with its headers and its body masked as they are read."""
+        return MaskedReply(reply, self) if self._forms else reply
+
+    def unsure_from(self, data: bytes) -> int:
+        """From where on the end of these bytes may be the beginning of a secret; their length where it is none."""
+        first = len(data)
+        for form in self._forms:
+            start = data.find(form[:1], max(len(data) - len(form) + 1, 0))
+            while 0 <= start < first:
+                if form.startswith(data[start:]):
+                    first = start
+                start = data.find(form[:1], start + 1)
+        return first
+
+
+class MaskedReply:
+    """A reply as it is read, masked: a secret that is split over two reads, too."""
+
+    def __init__(self, reply: HttpReply, mask: Mask) -> None:
+        self._reply = reply
+        self._chunks = aiter(reply)
+        self._mask = mask
+        self._unsure = b""
+        self.status = reply.status
+        self.headers: Mapping[str, str] = _masked(reply.headers, mask)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """What has arrived, but for what may be the beginning of a secret. That comes with what follows it."""
+        try:
+            chunk = await anext(self._chunks)
+        except StopAsyncIteration:
+            if not self._unsure:
+                raise
+            rest, self._unsure = self._unsure, b""
+            return rest
+        data = self._mask.data(self._unsure + chunk)
+        sure = self._mask.unsure_from(data)
+        self._unsure = data[sure:]
+        return data[:sure]
+
+    async def aclose(self) -> None:
+        """Close the reply."""
+        await self._reply.aclose()
+
+
+def _masked(headers: Mapping[str, str], mask: Mask) -> Mapping[str, str]:
+    masked = {name.lower(): mask.text(value) for name, value in headers.items()}
+    return headers if list(masked.values()) == list(headers.values()) else masked
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """A secret as it may be written: each of its words (`Bearer sk-1` has two), plain and as others escape it."""
+    for word in secret.split():
+        if len(word) >= _CHARS_MIN:
+            written = json.dumps(word)[1:-1]
+            yield from (word, written, json.dumps(word, ensure_ascii=False)[1:-1], written.replace("/", "\\/"))
+            yield "".join(_GO.get(char, char) for char in written)
+            yield "".join(char if char.isalnum() or char in "-_." else f"\\u{ord(char):04x}" for char in word)
+            yield from (quote(word, safe=""), html.escape(word))

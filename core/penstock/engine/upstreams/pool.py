@@ -1,0 +1,199 @@
+"""The pool: all upstreams of one model as one upstream, which asks them in order until one takes the request.
+
+It knows who is asked first, how often, and when not to: never after the first byte, and never again what was refused
+for the request's own sake. It never reads a request or a reply.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from itertools import groupby
+from random import Random
+from typing import TypeAlias, TypeVar
+
+import msgspec
+
+from penstock.errors import ApiError, unavailable, untraced
+from penstock.limits import Limits
+from penstock.ports import AttemptFailed, Deltas, Health, HttpReply, PassthroughRequest, RequestRejected, Turn, Upstream
+from penstock.secrets import Secret
+from penstock.telemetry import current
+from penstock.wire import Model
+
+from .breaker import Breaker, Failure
+
+_log = logging.getLogger("penstock.pool")
+
+T = TypeVar("T")
+Asked = TypeVar("Asked", Turn, PassthroughRequest)
+
+
+_TELL: dict[Health, Callable[[Breaker, int, Failure], None]] = {
+    "well": lambda breaker, ticket, _: breaker.answered(ticket),
+    "sick": Breaker.failed,
+    "unknown": lambda breaker, ticket, _: breaker.dropped(ticket),
+}
+
+
+class Member(msgspec.Struct, kw_only=True, frozen=True):
+    """An upstream in a pool."""
+
+    upstream: Upstream
+    breaker: Breaker
+    model: str
+    """Its own name for the pool's model."""
+    takes_bearer: bool
+    rank: tuple[int, int]
+    """Members of a lower rank are asked first; those of the same one share by weight."""
+    weight: float
+
+    def address(self, asked: Asked, head_s: float | None) -> Asked:
+        """The turn or request as this one is to have it. A key is for those only that it was given for."""
+        bearer = asked.bearer if self.takes_bearer else None
+        return msgspec.structs.replace(asked, model=self.model, bearer=bearer, head_s=head_s)
+
+
+Ask: TypeAlias = Callable[[Member, float | None], Awaitable[T]]
+"""Asks a member, who may take so long until the head of its reply. Raises `AttemptFailed`, or another `ApiError`."""
+
+
+class Pool:
+    """The upstreams of one model, best first."""
+
+    def __init__(self, members: Sequence[Member], limits: Limits, chance: Random) -> None:
+        self._members = members
+        self._limits = limits
+        self._chance = chance
+
+    async def open(self, turn: Turn) -> Deltas:
+        """Begin the turn where it is taken. Raises `ApiError`."""
+        return await self._persist(
+            lambda member, head_s: member.upstream.open(member.address(turn, head_s)),
+            stream=turn.stream,
+            client=turn.client,
+        )
+
+    async def relay(self, request: PassthroughRequest) -> HttpReply:
+        """The reply of who takes the request; where nobody does, what the last one said. Raises `ApiError`."""
+        try:
+            return await self._persist(
+                lambda member, head_s: member.upstream.relay(member.address(request, head_s)),
+                stream=request.stream,
+                client=request.client,
+            )
+        except AttemptFailed as refusal:
+            if refusal.reply is None:
+                raise
+            return refusal.reply
+
+    async def models(self, bearer: Secret | None) -> list[Model]:
+        """What the members serve, by the first that tells. Raises `ApiError`."""
+        return await self._persist(
+            lambda member, _: member.upstream.models(bearer if member.takes_bearer else None), stream=True
+        )
+
+    async def count_tokens(self, turn: Turn) -> int | None:
+        """The tokens of a turn's input, by the first that counts. Raises `ApiError`."""
+        return await self._persist(
+            lambda member, _: member.upstream.count_tokens(member.address(turn, None)),
+            stream=True,
+            client=turn.client,
+        )
+
+    async def context_tokens(self, model: str, bearer: Secret | None) -> int | None:
+        """The smallest context among the members', as far as they are known: any of them may get the turn."""
+        sizes = [await self._context_tokens(member, bearer) for member in self._members]
+        return min((size for size in sizes if size is not None), default=None)
+
+    async def aclose(self) -> None:
+        """Release what the members hold."""
+        for member in self._members:
+            await member.upstream.aclose()
+
+    async def _persist(self, ask: Ask[T], *, stream: bool, client: str = "") -> T:
+        """What the first gives that takes it. Who may take it later is asked again, once all others were."""
+        queue = deque((member, 0) for member in self._in_order())
+        attempts = 0
+        refusals: list[AttemptFailed] = []
+        failure = Failure(client, object())
+        while queue and attempts < self._limits.attempts_max:
+            member, tries = queue.popleft()
+            ticket = member.breaker.admit(client)
+            if ticket is None:
+                continue
+            attempts += 1
+            head_s = self._head_s(stream) if self._has_others(queue, attempts, client) else None
+            try:
+                return await self._attempt(ask, member, ticket, tries, head_s, failure)
+            except AttemptFailed as error:
+                refusals = [untraced(error)]
+                if error.again and tries < self._limits.retries_max:
+                    queue.append((member, tries + 1))
+        raise refusals.pop() if refusals else self._at_rest(client)  # a frame that still has what it raises is a cycle
+
+    def _has_others(self, queue: Collection[tuple[Member, int]], attempts: int, client: str) -> bool:
+        """Whether another one could be asked instead."""
+        if not queue or attempts >= self._limits.attempts_max:
+            return False
+        return any(member.breaker.wait_s(client) == 0 for member, _ in queue)
+
+    async def _attempt(
+        self, ask: Ask[T], member: Member, ticket: int, tries: int, head_s: float | None, failure: Failure
+    ) -> T:
+        """Ask once, after a wait where it was asked before, and tell the breaker how that went.
+
+        `failure` is what this would be if the upstream fails for a reason that is in no request.
+        """
+        record = current()
+        record.upstream = member.breaker.name
+        record.attempts += 1
+        try:
+            if tries:
+                await asyncio.sleep(self._backoff_s(tries))
+            answer = await ask(member, head_s)
+        except RequestRejected as refusal:
+            if refusal.provoked_by is not None:
+                failure = failure._replace(request=refusal.provoked_by)
+            _TELL[refusal.health](member.breaker, ticket, failure)
+            raise
+        except BaseException:
+            member.breaker.dropped(ticket)
+            raise
+        member.breaker.answered(ticket)
+        return answer
+
+    async def _context_tokens(self, member: Member, bearer: Secret | None) -> int | None:
+        try:
+            return await member.upstream.context_tokens(member.model, bearer if member.takes_bearer else None)
+        except ApiError as error:
+            if len(self._members) == 1:
+                raise
+            _log.info("upstream %s does not tell the size of its contexts: %s", member.breaker.name, error)
+            return None
+
+    def _in_order(self) -> list[Member]:
+        """By rank; within one, whoever has twice the weight comes first twice as often."""
+        if len(self._members) == 1:
+            return [*self._members]
+        ordered: list[Member] = []
+        for _, sharing in groupby(self._members, key=lambda member: member.rank):
+            ordered += sorted(sharing, key=self._draw)
+        return ordered
+
+    def _draw(self, member: Member) -> float:
+        """A random time of arrival, of one who arrives `weight` times a second."""
+        return self._chance.expovariate(member.weight)
+
+    def _head_s(self, stream: bool) -> float:
+        return self._limits.stream_head_s if stream else self._limits.whole_head_s
+
+    def _backoff_s(self, tries: int) -> float:
+        """Twice as long each time, give or take half, so that many who failed at once do not return at once."""
+        return self._limits.retry_backoff_s * 2.0 ** (tries - 1) * self._chance.uniform(0.5, 1.5)
+
+    def _at_rest(self, client: str) -> ApiError:
+        wait_s = min(member.breaker.wait_s(client) for member in self._members)
+        return unavailable("The upstream has failed too often in a row, and is left alone for a moment.", wait_s)

@@ -1,0 +1,348 @@
+"""Upstreams: a dialect and a transport made into one.
+
+It makes one attempt, and knows what a failure of it means: whether another attempt may do better. Whether there is one,
+the pool decides. It reads no delta but one that says how a response failed: whatever says that is masked here, before
+anybody reads or logs it, so that no key is repeated that was sent with the request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from functools import partial
+from typing import TypeAlias, TypeVar
+
+from penstock.engine.context.estimate import has_media
+from penstock.engine.offload import offload
+from penstock.engine.planning.redaction import secrets_of
+from penstock.errors import ApiError, unavailable, upstream_failed
+from penstock.limits import Limits
+from penstock.ports import (
+    AttemptFailed,
+    Decoder,
+    Deltas,
+    Dialect,
+    Exchange,
+    Headers,
+    Health,
+    HttpReply,
+    HttpRequest,
+    NoFreeConnection,
+    PassthroughRequest,
+    RequestRejected,
+    Transport,
+    TransportError,
+    Turn,
+)
+from penstock.secrets import Secret
+from penstock.too_long import context_tokens_in
+from penstock.transcript.deltas import Delta, UpstreamFailed
+from penstock.upstream_replies import KeyShown
+from penstock.wire import Model
+
+from .attempt_log import AttemptLog
+from .context_windows import ContextSizes, ContextTokens
+from .local import WholeDeltas
+from .masking import Mask
+from .passthrough_body import BufferedReply, PeekedReply, replace_model
+
+T = TypeVar("T")
+MakeMask: TypeAlias = Callable[[], Mask]
+
+_TRY_AGAIN = frozenset({500, 502, 503, 504})
+_HEALTH: dict[int, Health] = {500: "unknown", 502: "sick", 503: "sick", 504: "sick"}
+"""What a status tells of the upstream; with any other it is well. A 500 may be the request's doing."""
+_KEY_REFUSED = frozenset({401, 403})
+_NO_ROUTE = frozenset({404, 405, 501})
+_BUSY_S = 1.0
+"""When a client may ask again that found no free connection."""
+
+
+class RemoteUpstream:
+    """An upstream over a transport, spoken to in its dialect. `headers` are added to every request."""
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        transport: Transport,
+        limits: Limits,
+        *,
+        name: str = "default",
+        url: str = "",
+        key: Secret | None = None,
+        headers: Iterable[tuple[str, Secret]] = (),
+        context_tokens: ContextTokens | None = None,
+    ) -> None:
+        self._dialect = dialect
+        self._transport = transport
+        self._limits = limits
+        self._attempts = AttemptLog(name, url)
+        self._key = key
+        self._headers = list(headers)
+        self._mask = Mask([*([key] if key else []), *(value for _, value in self._headers)])
+        self._sizes = ContextSizes(context_tokens, self._read_sizes)
+
+    async def open(self, turn: Turn) -> Deltas:
+        """Send the turn. Raises `ApiError`, and `AttemptFailed` where another attempt may do better."""
+        mask = partial(self._mask_for, turn.bearer, turn)
+        try:
+            reply = await self._send(
+                await offload(turn.size, self._dialect.encode, turn), turn.bearer, mask, turn.head_s
+            )
+        except RequestRejected as error:
+            self._learn(turn.model, error)
+            again = None if isinstance(error, AttemptFailed) else self._dialect.encode_again(turn, error)
+            if again is None:
+                raise
+            reply = await self._send(again, turn.bearer, mask, turn.head_s)
+        deltas = RemoteDeltas(reply, self._dialect.decoder(turn), mask)
+        if reply.headers.get("content-type", "").lower().startswith(("text/event-stream", "text/plain")):
+            return deltas
+        return await _whole(deltas)
+
+    async def models(self, bearer: Secret | None) -> list[Model]:
+        """Ask the upstream what it serves. Raises `ApiError`."""
+        return self._dialect.decode_models(await self._ask(self._dialect.models_request(), bearer))
+
+    async def count_tokens(self, turn: Turn) -> int | None:
+        """Ask the upstream's tokenizer, if it has one and there is nothing but text to count. Raises `ApiError`.
+
+        A preset may promise routes that a server of its kind lacks, such as llama.cpp's behind `llama_cpp.server`.
+        """
+        exchange = None if has_media(turn) else self._dialect.count(turn)
+        try:
+            return None if exchange is None else await self._converse(exchange, turn.bearer)
+        except RequestRejected as refusal:
+            if refusal.upstream_status in _NO_ROUTE:
+                return None
+            raise
+
+    async def context_tokens(self, model: str, bearer: Secret | None) -> int | None:
+        """As configured, or as a refusal or the upstream's list of models told. Raises `ApiError`."""
+        return await self._sizes.of(model, bearer)
+
+    async def relay(self, request: PassthroughRequest) -> HttpReply:
+        """Pass the request on. What the upstream says of our key stays here. Raises `ApiError` and `AttemptFailed`.
+
+        A good reply is masked too, but for the client's own key: it may be a stream with an error in it.
+        """
+        http_request = HttpRequest(
+            method=request.method,
+            path=request.path,
+            headers=[*([("content-type", "application/json")] if request.body else []), ("accept", request.accept)],
+            body=await _addressed(request),
+            head_s=request.head_s,
+        )
+        mask = partial(self._mask_for, request.bearer)
+        reply = await self._exchange(http_request, request.bearer, mask)
+        is_about_us = reply.status in _KEY_REFUSED and self._key_shown(request.bearer) != "client"
+        if reply.status >= 500 or reply.status == 429 or is_about_us:
+            raise await self._refusal(http_request, reply, request.bearer, mask)
+        if reply.status < 300:
+            return self._mask.reply(reply)
+        return reply if reply.status < 400 else await self._peeked(http_request, reply)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._transport.aclose()
+
+    def _learn(self, model: str, refusal: RequestRejected) -> None:
+        """A refusal of an input that is too long may tell how long it may be."""
+        if refusal.code == "context_length_exceeded" and (tokens := context_tokens_in(refusal.message)):
+            self._sizes.learn(model, tokens)
+
+    async def _read_sizes(self, bearer: Secret | None) -> dict[str, int]:
+        return self._dialect.decode_context_sizes(await self._ask(self._dialect.models_request(), bearer))
+
+    async def _converse(self, exchange: Exchange[T], bearer: Secret | None) -> T:
+        """What comes of an exchange."""
+        try:
+            request = next(exchange)
+            while True:
+                request = exchange.send(await self._ask(request, bearer))
+        except StopIteration as end:
+            value: T = end.value
+            return value
+
+    async def _ask(self, request: HttpRequest, bearer: Secret | None) -> bytes:
+        """The whole body of a reply."""
+        reply = await self._send(request, bearer, partial(self._mask_for, bearer))
+        try:
+            return await _read(reply, self._limits.upstream_event_bytes_max)
+        except TransportError as error:
+            raise _unreachable(error) from None
+        finally:
+            await reply.aclose()
+
+    async def _send(
+        self, request: HttpRequest, bearer: Secret | None, mask: MakeMask, head_s: float | None = None
+    ) -> HttpReply:
+        """A good reply to one attempt. Raises `ApiError` and `AttemptFailed`."""
+        request.head_s = head_s
+        reply = await self._exchange(request, bearer, mask)
+        if 200 <= reply.status < 300:
+            return reply
+        raise await self._refusal(request, reply, bearer, mask)
+
+    async def _exchange(self, request: HttpRequest, bearer: Secret | None, mask: MakeMask) -> HttpReply:
+        """The reply to one attempt, whatever it says; masked where it is no good one. Raises `AttemptFailed`."""
+        self._attempts.sent(request)
+        request.headers += _credentials(self._key or bearer, self._headers)
+        try:
+            if request.head_s is None:
+                reply = await self._answer(request)
+            else:
+                async with asyncio.timeout(request.head_s):
+                    reply = await self._answer(request)
+            return reply if 200 <= reply.status < 300 else mask().reply(reply)
+        except NoFreeConnection as error:
+            raise AttemptFailed(
+                unavailable(f"The upstream is busy: {error}", _BUSY_S), "unknown", again=False
+            ) from None
+        except TransportError as error:
+            self._attempts.lost(request, str(error), mask().text(error.cause))
+            lost = AttemptFailed(_unreachable(error), "sick", again=not error.timed_out)
+            raise (_provoked(lost, request) if error.was_connected else lost) from None
+        except TimeoutError:
+            self._attempts.lost(request, f"no answer within {request.head_s:g} s")
+            late = upstream_failed(f"The upstream did not answer within {request.head_s:g} s.", status=504)
+            raise _provoked(AttemptFailed(late, "sick", again=False), request) from None
+
+    async def _answer(self, request: HttpRequest) -> HttpReply:
+        """Whatever the upstream answers that ends a request. Raises `TransportError`."""
+        reply = await self._transport.send(request)
+        if not 200 <= reply.status <= 599:
+            await reply.aclose()
+            problem = f"it answered with status {reply.status}, which ends no request"
+            raise TransportError(problem, was_connected=True)
+        return reply
+
+    async def _peeked(self, request: HttpRequest, reply: HttpReply) -> HttpReply:
+        """A refusal that is passed on as it is, and logged by its beginning. Raises `AttemptFailed`."""
+        try:
+            first = await anext(aiter(reply), b"")
+        except TransportError as error:
+            await reply.aclose()
+            raise _provoked(AttemptFailed(_unreachable(error), "sick", again=False), request) from None
+        self._attempts.refused(request, reply.status, first)
+        return PeekedReply(reply, first)
+
+    async def _refusal(self, request: HttpRequest, reply: HttpReply, bearer: Secret | None, mask: MakeMask) -> ApiError:
+        """What a reply means that is not a good one; it is read and closed."""
+        try:
+            body = await _read(reply, self._limits.upstream_error_bytes_max)
+        except TransportError:
+            body = b""
+        finally:
+            await reply.aclose()
+        self._attempts.refused(request, reply.status, body)
+        error = self._dialect.error(reply.status, reply.headers, body, key=self._key_shown(bearer))
+        mask().error(error)  # what was written in another form in the body
+        if error.status < 500 and error.status != 429:
+            return RequestRejected(error, upstream_status=reply.status)
+        kept = None if reply.status in _KEY_REFUSED else BufferedReply(reply.status, reply.headers, body)
+        health = _HEALTH.get(reply.status, "well")
+        again = reply.status in _TRY_AGAIN
+        refusal = AttemptFailed(error, health, again=again, reply=kept, upstream_status=reply.status)
+        return _provoked(refusal, request)
+
+    def _mask_for(self, bearer: Secret | None, turn: Turn | None = None) -> Mask:
+        """What hides all that went with a request and is secret. It is made when there is something to be hidden."""
+        held = [each.secret for each in secrets_of(turn.request, turn.extras)] if turn else []
+        return self._mask.also([*([bearer] if bearer else []), *held])
+
+    def _key_shown(self, bearer: Secret | None) -> KeyShown:
+        """Which key the upstream sees."""
+        if self._key is None:
+            return "none" if bearer is None else "client"
+        return "server"
+
+
+class RemoteDeltas:
+    """One turn, decoded as its bytes arrive; errors in it are masked."""
+
+    def __init__(self, reply: HttpReply, decoder: Decoder, mask: MakeMask) -> None:
+        self._reply = reply
+        self._mask = mask
+        self._chunks = aiter(reply)
+        self._decoder = decoder
+        self._ended = False
+
+    def __aiter__(self) -> AsyncIterator[list[Delta]]:
+        return self
+
+    async def __anext__(self) -> list[Delta]:
+        """The deltas of the next chunk. After a `[DONE]` nothing more is waited for."""
+        if self._ended:
+            raise StopAsyncIteration
+        if self._decoder.is_done:
+            return self._close()
+        try:
+            chunk = await anext(self._chunks)
+        except StopAsyncIteration:
+            return self._close()
+        except TransportError as error:
+            if self._decoder.has_finished:
+                return self._close()
+            self._ended = True
+            raise upstream_failed(f"The upstream's reply was cut: {error}") from None
+        return self._decoded(self._decoder.feed, chunk)
+
+    async def aclose(self) -> None:
+        """Give the connection back, or cut it."""
+        await self._reply.aclose()
+
+    def _close(self) -> list[Delta]:
+        self._ended = True
+        return self._decoded(self._decoder.close)
+
+    def _decoded(self, decode: Callable[..., list[Delta]], *chunk: bytes) -> list[Delta]:
+        try:
+            deltas = decode(*chunk)
+        except ApiError as error:
+            self._mask().error(error)
+            raise
+        if self._decoder.is_done and any(isinstance(delta, UpstreamFailed) for delta in deltas):
+            return self._mask().faults(deltas)
+        return deltas
+
+
+async def _addressed(request: PassthroughRequest) -> bytes:
+    """The body with the upstream's own name for the model."""
+    if request.named == request.model:
+        return request.body
+    return await offload(len(request.body), replace_model, request.body, request.model)
+
+
+def _credentials(key: Secret | None, headers: list[tuple[str, Secret]]) -> Headers:
+    sent = [(name, value.reveal()) for name, value in headers]
+    return [("authorization", f"Bearer {key.reveal()}"), *sent] if key else sent
+
+
+async def _whole(deltas: RemoteDeltas) -> Deltas:
+    """A reply that is no stream: read to its end, so that an error in it is still an HTTP status."""
+    try:
+        return WholeDeltas([batch async for batch in deltas if batch])
+    finally:
+        await deltas.aclose()
+
+
+async def _read(reply: HttpReply, bytes_max: int) -> bytes:
+    """The body, or as much of it as may be read."""
+    body = bytearray()
+    async for chunk in reply:
+        body += chunk
+        if len(body) >= bytes_max:
+            break
+    return bytes(body[:bytes_max])
+
+
+def _unreachable(error: TransportError) -> ApiError:
+    what = "did not answer" if error.was_connected else "cannot be reached"
+    return upstream_failed(f"The upstream {what}: {error}", status=504 if error.timed_out else 502)
+
+
+def _provoked(refusal: AttemptFailed, request: HttpRequest) -> AttemptFailed:
+    """The refusal of a request that may be what made the upstream fail."""
+    refusal.provoked_by = hash((request.method, request.path, request.body))
+    return refusal

@@ -1,0 +1,185 @@
+"""The readers: ways of looking at one run. Events as they come, server-sent or by message, or the Response at its end.
+
+They know bytes and runs; they never make or change an event, but for the padding that a stream may ask for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from functools import partial
+from typing import Any, get_args
+
+from penstock.engine import Follower, Run, View
+from penstock.errors import ApiError, our_fault, stopping, untraced
+from penstock.json_codec import encode
+from penstock.obfuscation import padding
+from penstock.ports import Headers
+from penstock.sse import DONE, HEARTBEAT, encode_events
+from penstock.telemetry import current
+from penstock.text_runs import Recorded, TextRun, one_by_one
+from penstock.wire import Event, Response, StreamEvent
+
+_log = logging.getLogger("penstock.responders")
+
+_PADDED: frozenset[type[Any]] = frozenset(
+    cls for cls in get_args(StreamEvent) if "obfuscation" in cls.__struct_fields__
+)
+
+
+class SseStream:
+    """The stream: one buffer for each batch of events, a comment where a heartbeat is due. `aclose` ends the run."""
+
+    def __init__(self, run: Run, *, done_marker: bool) -> None:
+        self._run = run
+        view = _padded_buffer if run.plan.obfuscate else _buffer
+        self._buffers = run.batches(view, partial(_last_buffer, view) if done_marker else view)
+
+    def __aiter__(self) -> AsyncIterator[bytes | bytearray]:
+        return self._buffers
+
+    async def aclose(self) -> None:
+        """End the run, whether or not anything was read."""
+        await self._buffers.aclose()
+        await self._run.aclose()
+
+
+class FollowStream:
+    """The stream of a background response, from its log; ending it ends nothing but the following."""
+
+    def __init__(
+        self, follower: Follower, *, done_marker: bool, disconnected: Callable[[], Awaitable[None]] | None
+    ) -> None:
+        self._follower = follower
+        self._batches = follower.batches()
+        self._record = current()
+        self._record.is_cut = True  # until it was followed to its end
+        self._done_marker = done_marker
+        self._disconnected = disconnected
+        self._next: asyncio.Future[list[bytes] | None] | None = None
+        self._is_ended_early = False
+        self._buffers = self._write()
+
+    def __aiter__(self) -> AsyncIterator[bytes | bytearray]:
+        return self._buffers
+
+    async def aclose(self) -> None:
+        """Follow no more."""
+        await self._buffers.aclose()
+        await self._batches.aclose()
+
+    def end_early(self) -> None:
+        """The server has to stop: the stream ends by an error, and the response goes on elsewhere."""
+        self._is_ended_early = True
+        if self._next is not None:
+            self._next.cancel()
+
+    async def _write(self) -> AsyncGenerator[bytes | bytearray]:
+        look_out = asyncio.ensure_future(self._disconnected()) if self._disconnected else None
+        try:
+            while (events := await self._next_in_order(look_out)) is not None:
+                yield b"".join(events) if events else HEARTBEAT
+            self._record.is_cut = look_out is not None and look_out.done()
+            if self._is_ended_early:
+                yield self._follower.error(stopping())
+            if self._done_marker:
+                yield DONE
+        finally:
+            if look_out is not None:
+                look_out.cancel()
+
+    async def _next_in_order(self, look_out: asyncio.Future[None] | None) -> list[bytes] | None:
+        """The next batch, where the store can be read; else an error, with which the stream ends."""
+        try:
+            return await self._next_unless(look_out)
+        except ApiError as error:
+            return [self._follower.error(untraced(error))]
+        except Exception as error:
+            _log.exception("a response could not be followed by a fault of this server")
+            untraced(error)
+            return [self._follower.error(our_fault())]
+
+    async def _next_unless(self, look_out: asyncio.Future[None] | None) -> list[bytes] | None:
+        """The next batch; None at the end, as soon as the client has left, or when the server has to stop."""
+        if self._is_ended_early:
+            return None
+        following = self._next = asyncio.ensure_future(anext(self._batches, None))
+        waited: set[asyncio.Future[Any]] = {following, look_out} if look_out else {following}
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        if not following.done():
+            following.cancel()
+            await asyncio.wait({following})
+        return None if following.cancelled() else following.result()
+
+
+async def read_messages(run: Run, told: Headers, stream_id: str | None) -> AsyncGenerator[list[bytes]]:
+    """The events as JSON messages, a batch at a time; an empty batch where a heartbeat is due.
+
+    Each names its stream, if that has a name. What an HTTP reply tells in `headers` the first one tells.
+    """
+    tail = b',"stream_id":%b}' % encode(stream_id) if stream_id else b"}"
+    more = b',"headers":%b' % encode(dict(told)) if told else b""
+    view = partial(_padded_messages if run.plan.obfuscate else _messages, tail)
+    async with aclosing(run.batches(view, view)) as batches:
+        async for messages in batches:
+            if more:
+                messages[0] = messages[0].removesuffix(tail) + more + tail
+                more = b""
+            yield messages
+
+
+async def read_json(run: Run) -> bytes:
+    """The Response at its end, as JSON. Raises `ApiError` for one that failed: nothing of it was sent."""
+    await read_response(run)
+    if run.error is not None:
+        raise run.error
+    return run.body
+
+
+async def read_response(run: Run) -> Response:
+    """The Response at its end."""
+    return await run.finish()
+
+
+def _buffer(batch: Sequence[Recorded]) -> bytes | bytearray:
+    """A batch as a stream has it; a heartbeat in place of an empty one."""
+    return encode_events(batch) if batch else HEARTBEAT
+
+
+def _padded_buffer(batch: list[Recorded]) -> bytes | bytearray:
+    """The same, each delta padded."""
+    events = one_by_one(batch)
+    _obfuscate(events)
+    return _buffer(events)
+
+
+def _last_buffer(view: View[bytes | bytearray], batch: list[Recorded]) -> bytes | bytearray:
+    """The last batch as the view shows it, and the mark that ends the stream."""
+    return view(batch) + DONE
+
+
+def _messages(tail: bytes, batch: Sequence[Recorded]) -> list[bytes]:
+    """The events of a batch as JSON, each with this end, which has no per cent sign in it."""
+    messages: list[bytes] = []
+    for recorded in batch:
+        if isinstance(recorded, TextRun):
+            messages += recorded.write(recorded.text.form[:-1] + tail)
+        else:
+            messages.append(encode(recorded)[:-1] + tail)
+    return messages
+
+
+def _padded_messages(tail: bytes, batch: list[Recorded]) -> list[bytes]:
+    """The same, each delta padded."""
+    events = one_by_one(batch)
+    _obfuscate(events)
+    return _messages(tail, events)
+
+
+def _obfuscate(events: list[Event]) -> None:
+    """Pad every delta, so that the size of what is sent tells nothing of what was said."""
+    for event in events:
+        if type(event) in _PADDED:
+            event.obfuscation = padding(event.delta)  # type: ignore[attr-defined]

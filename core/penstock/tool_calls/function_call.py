@@ -1,0 +1,94 @@
+"""Functions: what the client declares is what the model is offered, and a call comes back as it was made.
+
+It knows the function family both ways; it never reads a schema or checks arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+import msgspec
+
+from penstock.wire import (
+    UNSET,
+    FunctionCall,
+    FunctionCallArgumentsDelta,
+    FunctionCallArgumentsDone,
+    FunctionCallOutput,
+    FunctionTool,
+    UnsetType,
+)
+
+from ._base import Call, FunctionDefinition, Output, is_json
+from .namespace import function_name
+
+
+class PlainReader:
+    """Arguments that the client sees just as they arrive; a call without any has `{}`."""
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+
+    def feed(self, fragment: str) -> str:
+        """All of it."""
+        self._pieces.append(fragment)
+        return fragment
+
+    def close(self) -> str:
+        """An empty object where nothing came, so that every client can parse what it gets."""
+        return "" if any(self._pieces) else "{}"
+
+    def is_whole(self) -> bool:
+        """Whether the pieces make a whole JSON value."""
+        return is_json("".join(self._pieces))
+
+
+class FunctionCallFormat(msgspec.Struct, frozen=True):
+    """Calls of one function, told as `function_call` items."""
+
+    id_prefix: ClassVar[str] = "fc_"
+
+    name: str
+    namespace: str | UnsetType = UNSET
+
+    def item(self, *, id: str, call_id: str, text: str = "") -> FunctionCall:
+        """A call with these arguments."""
+        return FunctionCall(
+            id=id, status="in_progress", call_id=call_id, name=self.name, namespace=self.namespace, arguments=text
+        )
+
+    def reader(self) -> PlainReader:
+        """Arguments pass through."""
+        return PlainReader()
+
+    def delta(self, *, item_id: str, output_index: int, delta: str) -> FunctionCallArgumentsDelta:
+        """A piece of the arguments."""
+        return FunctionCallArgumentsDelta(item_id=item_id, output_index=output_index, delta=delta)
+
+    def done(self, *, item: FunctionCall, output_index: int) -> FunctionCallArgumentsDone:
+        """The arguments, whole."""
+        return FunctionCallArgumentsDone(
+            item_id=str(item.id), output_index=output_index, name=item.name, arguments=item.arguments
+        )
+
+
+def offers(tool: FunctionTool) -> Iterator[tuple[FunctionDefinition, FunctionCallFormat]]:
+    """The function itself."""
+    offer = FunctionDefinition(
+        name=tool.name, description=tool.description, parameters=tool.parameters, strict=tool.strict
+    )
+    yield offer, FunctionCallFormat(tool.name)
+
+
+def call(item: FunctionCall) -> Call:
+    """A call of the history."""
+    return Call(call_id=item.call_id, name=function_name(item.namespace, item.name), arguments=item.arguments)
+
+
+def output(item: FunctionCallOutput) -> Output:
+    """An output of the history."""
+    return Output(call_id=item.call_id, content=item.output)
+
+
+__all__ = ["FunctionCallFormat", "PlainReader", "call", "offers", "output"]

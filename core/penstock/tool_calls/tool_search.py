@@ -1,0 +1,86 @@
+"""Tool search: a chat model is offered a function that searches, and the client sees what it searches for.
+
+It knows the search family both ways, where the client searches; it never searches. What is found is offered by
+`penstock.engine.planning.tool_selection`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+import msgspec
+
+from penstock.wire import (
+    NULL,
+    UNSET,
+    AdditionalTools,
+    InputItem,
+    NamespaceTool,
+    Tool,
+    ToolSearchCall,
+    ToolSearchOutput,
+    ToolSearchTool,
+)
+
+from ._base import ActionForm, Call, Declared, FunctionDefinition, Output, read_arguments
+from .namespace import function_name, members
+
+NAME = "tool_search"
+DESCRIPTION = (
+    "Searches for further tools. Call it when none of the tools that you have is fit for the task: you can call what"
+    " it finds from then on."
+)
+PARAMETERS = msgspec.Raw(
+    b'{"type":"object","properties":{"query":{"type":"string","description":"What the tool should be able to do."}},'
+    b'"required":["query"],"additionalProperties":false}'
+)
+
+
+class SearchForm(ActionForm, frozen=True):
+    """Calls of the search, told as `tool_search_call` items."""
+
+    id_prefix: ClassVar[str] = "tsc_"
+
+    def read(self, arguments: str) -> msgspec.Raw:
+        """The arguments, which are an object, on one line."""
+        read_arguments(arguments, dict[str, msgspec.Raw])
+        return msgspec.Raw(msgspec.json.format(arguments.encode(), indent=-1))
+
+    def item(self, *, id: str, call_id: str, action: msgspec.Raw) -> ToolSearchCall:
+        """The call with its arguments."""
+        return ToolSearchCall(id=id, status="in_progress", call_id=call_id, execution="client", arguments=action)
+
+
+def offers(tool: ToolSearchTool) -> Iterator[tuple[FunctionDefinition, SearchForm]]:
+    """A function as the client describes it; none where the server is to search, since nothing is then deferred."""
+    if tool.execution == "client":
+        parameters = PARAMETERS if tool.parameters in (UNSET, NULL) else tool.parameters
+        yield (
+            FunctionDefinition(name=NAME, description=tool.description or DESCRIPTION, parameters=parameters),
+            SearchForm(),
+        )
+
+
+def call(item: ToolSearchCall) -> Call:
+    """A search of the history."""
+    return Call(call_id=item.call_id or "", name=NAME, arguments=bytes(item.arguments).decode())
+
+
+def output(item: ToolSearchOutput) -> Output:
+    """What was found, by the names under which the model can call it."""
+    told = [line for tool in item.tools for line in _told(tool)]
+    return Output(call_id=item.call_id or "", content="\n".join(told) or "No tools were found.")
+
+
+def _told(tool: Tool) -> Iterator[str]:
+    """A line for each tool that is, or is within, what was found."""
+    for declared in members(tool) if isinstance(tool, NamespaceTool) else (Declared(tool),):
+        name = function_name(declared.namespace, getattr(declared.tool, "name", declared.tool.type))
+        description = getattr(declared.tool, "description", None)
+        yield f"- {name}: {description}" if description else f"- {name}"
+
+
+def heard(item: ToolSearchCall | ToolSearchOutput) -> InputItem:
+    """The item itself, or one that says nothing where another server searched: its model made no call."""
+    return item if item.call_id else AdditionalTools(role="developer", tools=[])

@@ -1,0 +1,75 @@
+"""The source of both packages, parsed: what the architecture tests look at."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TypeAlias
+
+ROOT = Path(__file__).parents[2]
+
+Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
+Definition: TypeAlias = Function | ast.ClassDef
+
+
+@dataclass(frozen=True)
+class Module:
+    name: str
+    path: Path
+    text: str
+    tree: ast.Module
+
+    def definitions(self) -> Iterator[tuple[str, Definition]]:
+        """Every class and function, however deep, with its dotted name."""
+        yield from _definitions(self.tree, self.name)
+
+    def functions(self) -> Iterator[tuple[str, Function]]:
+        for name, node in self.definitions():
+            if isinstance(node, Function):
+                yield name, node
+
+    def imports(self) -> Iterator[str]:
+        """Every absolute import, dotted; `from a import b` gives `a.b`."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@cache
+def core() -> list[Module]:
+    return _modules(ROOT / "core", at_least=20)
+
+
+@cache
+def adapters() -> list[Module]:
+    return _modules(ROOT / "adapters", at_least=2)
+
+
+def everything() -> list[Module]:
+    return core() + adapters()
+
+
+def _modules(root: Path, at_least: int) -> list[Module]:
+    """A rule over no modules would hold forever: too few are an error."""
+    found = [_module(path, root) for path in sorted(root.rglob("*.py"))]
+    assert len(found) >= at_least, f"{root.name} has {len(found)} modules only: are the rules looking there?"
+    return found
+
+
+def _module(path: Path, root: Path) -> Module:
+    text = path.read_text(encoding="utf-8")
+    name = ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+    return Module(name, path, text, ast.parse(text, path))
+
+
+def _definitions(node: ast.AST, prefix: str) -> Iterator[tuple[str, Definition]]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, Definition):
+            name = f"{prefix}.{child.name}"
+            yield name, child
+            yield from _definitions(child, name)
+        else:
+            yield from _definitions(child, prefix)

@@ -1,0 +1,148 @@
+"""What may grow while the server runs is named here, with what bounds it: no client can fill a cache without end.
+
+A new dictionary or set of an object, and a new cache of a function, wants a line in one of the lists.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from architecture.source import Module, everything
+from requirements import shows
+
+_CACHES = {"cache", "lru_cache", "cached_property"}
+_CONTAINERS = {"dict", "set", "deque", "defaultdict", "OrderedDict", "WeakSet", "WeakValueDictionary", "Counter"}
+
+WHILE_THE_SERVER_RUNS = {
+    "penstock.access._known_host_name": "256 hosts and origins of at most 300 characters",
+    "penstock.dialects.responses.ResponsesDialect._unsealing": "noted_models_max names of at most 200 characters",
+    "penstock.lenient._type_of": "the structs of the code",
+    "penstock.dialects.chat_completions.notes.UnknownWords._logged": "100 words of at most 100 characters",
+    "penstock.engine.background.runner.Background._claims": "one of each response that runs or waits here",
+    "penstock.engine.background.runner.Background._runs": "background_runs_max",
+    "penstock.engine.background.runner.Background._tasks": "background_runs_max",
+    "penstock.engine.background.runner.Background._waiting": "background_queue_max",
+    "penstock.engine.upstreams.connection_limit.ConnectionLimit._waiting": "the requests that wait for a connection",
+    "penstock.engine.upstreams.catalog.Catalog._asking": "the upstreams in the configuration",
+    "penstock.engine.upstreams.catalog.Catalog._said": "1,000 models of each upstream, 200 characters of each",
+    "penstock.engine.running.drain.Drain._running": "the runs and streams that go on",
+    "penstock.engine.running.drain.Drain._unanswered": "the requests that have no reply yet",
+    "penstock.engine.upstreams.breaker.Breaker._failures": "breaker_failures, and those of one more client",
+    "penstock.engine.request.decode._plain": "one",
+    "penstock.engine.request.request_cache.RequestCache._by_prefix": "request_cache_bytes_max",
+    "penstock.engine.request.request_cache.RequestCache._by_last_use": "request_cache_bytes_max",
+    "penstock.engine.request.request_cache.RequestCache._seen": "1,000 names and hashes",
+    "penstock.engine.upstreams.routes.Routes._exact": "the names in the configuration",
+    "penstock.engine.upstreams.routes.Routes._listed": "the same names as in the catalog",
+    "penstock.engine.upstreams.routes.Routes._route_of": "1,000 names of at most 200 characters",
+    "penstock.engine.upstreams.context_windows.ContextSizes._learned": "1,000 names of at most 200 characters",
+    "penstock.engine.upstreams.context_windows.ContextSizes._told": "the upstream's last list of models",
+    "penstock.engine.running.timer_wheel.TimerWheel._slots": "the runs that go on",
+    "penstock.endpoints.sockets.Sockets._open": "sockets_max",
+    "penstock.engine.offload._thread": "one",
+    "penstock.engine.running.connection_cache.ConnectionCaches._open": "sockets_max",
+    "penstock.engine.context.chain_cache.ChainCache._turns": "chain_cache_bytes_max",
+    "penstock.json_codec.decoder": "the structs of the code",
+    "penstock.json_codec.Decoder._shape": "one of each decoder",
+    "penstock.json_codec.Decoder._slow": "one of each decoder",
+    "penstock.json_codec.Decoder._strict": "one of each decoder",
+    "penstock.json_codec._Object.decoder": "one of each struct",
+    "penstock.json_codec._Object.keys": "one of each struct",
+    "penstock.json_codec._Shape.tagged": "the structs of the code",
+    "penstock.telemetry.outage.OutageLog._logged": "10 reasons of at most 500 characters",
+    "penstock.sse._heads": "the event classes of the code",
+    "penstock.stores.memory.tables.Table._holders": "the items of the entries",
+    "penstock.stores.memory.tables.Table.entries": "10,000 entries and 256 MiB",
+    "penstock.stores.sqlite.waiting.Waiting._waiting": "those who wait",
+    "penstock_adapters.aiohttp.AiohttpTransport._url": "128 URLs of at most 500 characters",
+    "penstock_adapters.cli.accepting.Acceptor._beginning": "accept_batch_max of each turn of the event loop",
+    "penstock_adapters.cli.http1.deadlines.Deadlines._timed": "connections_max",
+    "penstock_adapters.cli.worker_processes.WorkerProcesses._places": "the workers",
+    "penstock_adapters.codings._has_library": "the codings of the code",
+    "penstock_adapters.cryptography.AeadSealer._ciphers": "the keys in the configuration",
+    "penstock_adapters.http_client.pool.Pool._busy": "upstream_connections_max",
+    "penstock_adapters.http_client.pool.Pool._idle": "upstream_idle_connections_max",
+    "penstock_adapters.http_client.requests.RequestWriter._template": "128 paths of at most 500 characters",
+    "penstock_adapters.postgres.notifications.News._readers": "those who wait",
+    "penstock_adapters.postgres.notifications.News._untold": "UNTOLD_MAX",
+    "penstock_adapters.prompts.PromptFolder._known": "1,000 files",
+    "penstock_adapters.redis.pipeline.Link._connections": "the connections",
+    "penstock_adapters.redis.pipeline.Link._waiting": "the calls that go on",
+    "penstock_adapters.redis.scripts.script": "the scripts of the package",
+    "penstock_adapters.redis.pubsub.Wakeups._followed": "those who wait, and who did a moment ago",
+}
+"""What lives as long as the process, and what bounds it."""
+
+WHILE_A_REQUEST_RUNS = {
+    "penstock.tool_calls.pairing._Pairing",
+    "penstock.dialects.synthetic.document.Document",
+    "penstock.dialects.chat_completions.extras.ExtrasReader",
+    "penstock.dialects.chat_completions.calls.CallReader",
+    "penstock.dialects.chat_completions.messages.MessageReader",
+    "penstock.dialects.synthetic.prompt_view._Ear",
+    "penstock.dialects.synthetic.pattern.Patterns",
+    "penstock.dialects.synthetic.schema_normalize.Plains",
+    "penstock.endpoints.stream_queues.Lanes",
+    "penstock.engine.running.persistence.Ending",
+    "penstock.engine.context.chain_cache.Known",
+    "penstock.engine.running.connection_cache.ConnectionCache",
+    "penstock.engine.planning.declared_tools.Toolbox",
+    "penstock.engine.context.truncation._Grouping",
+    "penstock.transcript.reducer.Reducer",
+    "penstock.transcript.transcript._Node",
+    "penstock_adapters.http_client.replies.IncomingReply",
+}
+"""Classes whose objects end with their request, or with their connection; limits bound what those may hold."""
+
+
+@shows("bounded-caches")
+def test_whatever_may_grow_is_named_with_its_bound() -> None:
+    found = {name for module in everything() for name in _growing(module)}
+    lasting = {name for name in found if name.rpartition(".")[0] not in WHILE_A_REQUEST_RUNS}
+    passing = {name.rpartition(".")[0] for name in found - lasting}
+    assert not lasting - WHILE_THE_SERVER_RUNS.keys(), "name it in one of the lists"
+    assert not WHILE_THE_SERVER_RUNS.keys() - lasting
+    assert passing == WHILE_A_REQUEST_RUNS
+
+
+def _growing(module: Module) -> Iterator[str]:
+    for name, node in module.definitions():
+        if isinstance(node, ast.ClassDef):
+            yield from (f"{name}.{attribute}" for attribute in _attributes(node))
+        elif any(_name(decorator) in _CACHES for decorator in node.decorator_list):
+            yield name
+    for target, value in _assigned(module.tree.body):
+        if isinstance(target, ast.Name) and re.match("_?[a-z]", target.id) and _may_grow(value):
+            yield f"{module.name}.{target.id}"
+
+
+def _attributes(node: ast.ClassDef) -> Iterator[str]:
+    """The attributes that begin as an empty container, or as a cache."""
+    for method in node.body:
+        if isinstance(method, ast.FunctionDef) and method.name == "__init__":
+            for target, value in _assigned(ast.walk(method)):
+                if isinstance(target, ast.Attribute) and _may_grow(value):
+                    yield target.attr
+
+
+def _assigned(nodes: Iterator[ast.AST] | list[ast.stmt]) -> Iterator[tuple[ast.expr, ast.expr | None]]:
+    for node in nodes:
+        if isinstance(node, ast.Assign):
+            yield from ((target, node.value) for target in node.targets)
+        elif isinstance(node, ast.AnnAssign):
+            yield node.target, node.value
+
+
+def _may_grow(value: ast.expr | None) -> bool:
+    if isinstance(value, ast.Dict):
+        return not value.keys
+    return isinstance(value, ast.Call) and _name(value.func) in _CACHES | _CONTAINERS
+
+
+def _name(node: ast.expr) -> str:
+    """What is called in the end: `lru_cache` of `lru_cache(9)(f)`."""
+    while isinstance(node, ast.Call):
+        node = node.func
+    return node.id if isinstance(node, ast.Name) else getattr(node, "attr", "")

@@ -1,0 +1,112 @@
+"""What is declared, locked and shipped is what is meant, and nothing else."""
+
+import json
+import os
+import re
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from shutil import copy, copytree, ignore_patterns
+from zipfile import ZipFile
+
+import pytest
+from deploy.sbom import current
+from hatchling.builders.wheel import WheelBuilder
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from architecture.source import ROOT
+
+TEXT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+PROJECT = tomllib.loads(TEXT)
+EXTRAS = PROJECT["project"]["optional-dependencies"]
+BUILD = PROJECT["dependency-groups"]["build"]
+SERVER = [*PROJECT["project"]["dependencies"], *EXTRAS["server"], *BUILD]
+PACKAGES = {"penstock": ROOT / "core", "penstock_adapters": ROOT / "adapters"}
+
+
+def locked(name: str) -> dict[str, str]:
+    """Name and version of what a lock file pins, each with its hashes."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    pins = re.findall(r"^([\w.-]+)==([^\s;]+)", text, re.MULTILINE)
+    hashed = re.findall(r"^([\w.-]+)==([^\s;]+).* \\\n +--hash=sha256:", text, re.MULTILINE)
+    assert pins
+    assert pins == hashed
+    return dict(pins)
+
+
+def test_every_dependency_has_a_reason() -> None:
+    requirements = [*SERVER, *EXTRAS["dev"], *PROJECT["build-system"]["requires"]]
+    assert len(requirements) > 10
+    assert not [each for each in requirements if not re.search(rf'"{re.escape(each)}"[\],]* +# \w', TEXT)]
+
+
+def test_the_core_needs_msgspec_alone() -> None:
+    assert [Requirement(each).name for each in PROJECT["project"]["dependencies"]] == ["msgspec"]
+
+
+@pytest.mark.parametrize(
+    ("name", "requirements"),
+    [("requirements.lock", SERVER), ("requirements-dev.lock", SERVER + EXTRAS["dev"])],
+    ids=["server", "dev"],
+)
+def test_the_lock_holds_what_is_asked(name: str, requirements: list[str]) -> None:
+    versions = locked(name)
+    for each in map(Requirement, requirements):
+        assert each.specifier.contains(versions[canonicalize_name(each.name)])
+
+
+def test_the_locks_agree() -> None:
+    assert locked("requirements.lock").items() <= locked("requirements-dev.lock").items()
+
+
+def test_no_lock_names_a_host_or_a_machine() -> None:
+    for file in ROOT.glob("*.lock"):
+        assert not re.search(r"://|index-url|find-links| /", file.read_text())
+
+
+def test_the_wheel_holds_both_packages_and_nothing_else(tmp_path: Path) -> None:
+    [wheel] = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
+    shipped = {name for name in ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    sources = {
+        path.relative_to(root).as_posix()
+        for package, root in PACKAGES.items()
+        for path in (root / package).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert shipped == sources
+    assert {"penstock/py.typed", "penstock_adapters/py.typed"} <= shipped
+
+
+def test_the_bill_of_materials_is_that_of_the_lock(golden: Callable[[str | Path, str], None]) -> None:
+    golden("../deploy/penstock.cdx.json", current())
+    listed = {each["name"]: each["version"] for each in json.loads(current())["components"]}
+    assert listed == locked("requirements.lock")
+
+
+def test_the_wheel_has_a_bill_of_materials(tmp_path: Path) -> None:
+    [wheel] = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
+    with ZipFile(wheel) as shipped:
+        [name] = [name for name in shipped.namelist() if "/sboms/" in name]
+        assert name.endswith(".dist-info/sboms/penstock.cdx.json")
+        assert shipped.read(name).decode() == current()
+
+
+def test_two_builds_of_the_wheel_are_equal(tmp_path: Path) -> None:
+    """Byte for byte, at whatever time they are made."""
+    built = [wheel_of(tmp_path / name, changed) for name, changed in (("first", 1_000_000_000), ("second", None))]
+    assert built[0] == built[1]
+
+
+def wheel_of(folder: Path, changed_s: int | None) -> bytes:
+    """The wheel of a copy of the sources, whose files were all changed then."""
+    for name in ("core/penstock", "adapters/penstock_adapters"):
+        copytree(ROOT / name, folder / name, ignore=ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE", "deploy/penstock.cdx.json"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        copy(ROOT / name, folder / name)
+    for path in folder.rglob("*"):
+        if changed_s is not None:
+            os.utime(path, (changed_s, changed_s))
+    [wheel] = WheelBuilder(str(folder)).build(directory=str(folder / "dist"), versions=["standard"])
+    return Path(wheel).read_bytes()

@@ -1,0 +1,37 @@
+"""Halves of characters, as JSON escapes and as bytes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock.invalid_unicode import replace_lone_surrogates
+from requirements import shows
+
+HALVES = {
+    "the first half": (rb'"a\ud83d"', "a\ufffd"),
+    "the second half": (rb'"\uDE00a"', "\ufffda"),
+    "halves in the wrong order": (rb'"\ude00\ud83d"', "\ufffd\ufffd"),
+    "a half before a whole": (rb'"\ud83d\ud83d\ude00"', "\ufffd😀"),
+    "a whole before a half": (rb'"\ud83d\ude00\ude00"', "😀\ufffd"),
+    "a half before another escape": (rb'"\ud83d\n\u0041"', "\ufffd\nA"),
+    "what only looks like one": (rb'"\\ud83d"', r"\ud83d"),
+    "a half behind a backslash": (rb'"\\\ud83d"', "\\\ufffd"),
+    "bytes that are no UTF-8": (b'"a\xf0\x9f"', "a\ufffd"),
+    "a half as bytes": (b'"\xed\xa0\xbd"', "\ufffd\ufffd\ufffd"),
+}
+
+
+@shows("half-characters")
+@pytest.mark.parametrize(("said", "read"), HALVES.values(), ids=HALVES)
+def test_a_half_is_replaced(said: bytes, read: str) -> None:
+    assert json.loads(replace_lone_surrogates(said)) == read
+
+
+@given(st.text(), st.booleans())
+def test_what_is_whole_stays_as_it_is(text: str, is_ascii: bool) -> None:
+    said = json.dumps(text.encode("utf-16", "replace").decode("utf-16"), ensure_ascii=is_ascii).encode()
+    assert replace_lone_surrogates(said) == said

@@ -1,0 +1,86 @@
+"""Tool search: the function that a chat model is offered, which arguments are a search, how history reads."""
+
+from typing import Any
+
+import pytest
+
+from core.kit import Json, from_json, to_json
+from penstock import wire
+from penstock.tool_calls import CALLS, OFFERS, OUTPUTS, READ_AS, SILENT
+from penstock.tool_calls.tool_search import SearchForm
+from support import brought
+
+
+def offered(**fields: Any) -> list[Json]:
+    tool = from_json({"type": "tool_search", **fields}, wire.Tool)
+    return [to_json(offer) for offer, _ in OFFERS[wire.ToolSearchTool](tool) or ()]
+
+
+def test_the_search_is_offered_as_the_client_describes_it() -> None:
+    [offer] = offered(execution="client", description="Finds.", parameters={"type": "object"})
+    assert offer == {"name": "tool_search", "description": "Finds.", "parameters": {"type": "object"}, "strict": None}
+
+
+@pytest.mark.parametrize("fields", [{}, {"description": None, "parameters": None}])
+def test_a_search_that_is_not_described_takes_a_query(fields: Json) -> None:
+    [offer] = offered(execution="client", **fields)
+    assert offer["parameters"]["required"] == ["query"]
+    assert offer["description"]
+
+
+@pytest.mark.parametrize("fields", [{}, {"execution": None}, {"execution": "server"}])
+def test_a_search_that_the_server_is_to_make_is_not_offered(fields: Json) -> None:
+    assert offered(**fields) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("{}", "{}"),
+        ('{"goal": "a"}', '{"goal":"a"}'),
+        ('{\n"goal":\r\n {"deep": [1,\n 2.50]}}', '{"goal":{"deep":[1,2.50]}}'),
+    ],
+)
+def test_arguments_are_told_as_an_object_on_one_line(arguments: str, told: str) -> None:
+    """An event is one line, and what stays undecoded is told as it is."""
+    action = SearchForm().read(arguments)
+    item = SearchForm().item(id="tsc_1", call_id="c", action=action)
+    assert bytes(item.arguments).decode() == told
+    assert (item.type, item.execution, item.status) == ("tool_search_call", "client", "in_progress")
+
+
+@pytest.mark.parametrize("arguments", ["", "orders", "[]", '"orders"', "12", "null", '{"goal"', '{"a": "\ud83d"}'])
+def test_what_is_no_object_is_no_search(arguments: str) -> None:
+    with pytest.raises(ValueError):
+        SearchForm().read(arguments)
+
+
+def test_a_search_of_the_history_reads_as_the_model_wrote_it() -> None:
+    call, output = (from_json(item, wire.InputItem) for item in brought.SEARCHED)
+    read = CALLS[wire.ToolSearchCall](call)
+    assert (read.call_id, read.name, read.arguments) == ("call_s", "tool_search", '{"goal": "orders"}')
+    given = OUTPUTS[wire.ToolSearchOutput](output)
+    assert (given.call_id, given.content) == ("call_s", brought.FOUND)
+
+
+@pytest.mark.parametrize(
+    ("tools", "told"),
+    [
+        ([], "No tools were found."),
+        ([brought.space()], "No tools were found."),
+        ([{"type": "function", "name": "f"}, {"type": "custom", "name": "g"}], "- f\n- g"),
+        ([{"type": "shell"}], "- shell"),
+    ],
+)
+def test_what_was_found_is_told_by_the_names_to_call(tools: list[Json], told: str) -> None:
+    output = from_json(brought.SEARCHED[1] | {"tools": tools}, wire.InputItem)
+    assert OUTPUTS[wire.ToolSearchOutput](output).content == told
+
+
+@pytest.mark.parametrize("item", brought.SEARCHED, ids=lambda item: item["type"])
+def test_a_search_that_a_server_made_says_nothing_to_the_model(item: Json) -> None:
+    """It has no `call_id`, since the model did not call."""
+    asked = from_json(item, wire.InputItem)
+    assert READ_AS[type(asked)](asked) is asked
+    served = from_json(item | {"call_id": None, "execution": "server"}, wire.InputItem)
+    assert type(READ_AS[type(served)](served)) in SILENT
