@@ -21,7 +21,8 @@ CPU_NOISE_S, MEMORY_NOISE_BYTES = 0.1, 3_000_000
 """What is not judged: less than this is due to the machine and the interpreter."""
 ARENA_BYTES = 2**20
 """Python takes memory from the system in pieces of this size: one more of them is no growth."""
-TRIES = 3
+RETRIES = 5
+"""How often both sizes are measured again before a problem counts."""
 
 
 @pytest.fixture(scope="module")
@@ -44,11 +45,21 @@ def problems(once: Cost, twice: Cost) -> list[str]:
     return found
 
 
+def least(one: Cost, other: Cost) -> Cost:
+    """The lower figure of each: a busy machine adds to CPU time and memory, and never takes from them."""
+    return one._replace(
+        status=max(one.status, other.status),
+        cpu_s=min(one.cpu_s, other.cpu_s),
+        memory_bytes=min(one.memory_bytes, other.memory_bytes),
+    )
+
+
 @shows("linear-work")
 @pytest.mark.parametrize("name", SHAPES)
 def test_a_request_costs_what_its_size_tells(meter: Meter, name: str) -> None:
-    for _ in range(TRIES):  # a busy machine makes one measurement dear, and hardly ever three
-        once, twice = meter.cost(name, SIZE), meter.cost(name, 2 * SIZE)
-        if not (found := problems(once, twice)):
+    once, twice = meter.cost(name, SIZE), meter.cost(name, 2 * SIZE)
+    for _ in range(RETRIES):
+        if not problems(once, twice):
             return
-    pytest.fail(f"{', '.join(found)}: {once}, then {twice}")
+        once, twice = least(once, meter.cost(name, SIZE)), least(twice, meter.cost(name, 2 * SIZE))
+    assert not problems(once, twice), f"{once}, then {twice}"
