@@ -67,7 +67,7 @@ _OPERATIONS: dict[str, Callable[[_Flat], ApplyPatchOperation]] = {
 class ApplyPatchForm(ActionForm, frozen=True):
     """Calls of the patch tool, told as `apply_patch_call` items."""
 
-    id_prefix: ClassVar[str] = "apc_"
+    id_prefix: ClassVar[str] = ApplyPatchCall.id_prefix
 
     def read(self, arguments: str) -> ApplyPatchOperation:
         """The operation; one that changes a file says how."""

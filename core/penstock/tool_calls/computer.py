@@ -104,7 +104,7 @@ def _read(arguments: str) -> list[ComputerAction]:
 class ComputerForm(ActionForm, frozen=True):
     """Calls of the newer tool, told as `computer_call` items with `actions`."""
 
-    id_prefix: ClassVar[str] = "cu_"
+    id_prefix: ClassVar[str] = ComputerCall.id_prefix
 
     def read(self, arguments: str) -> list[ComputerAction]:
         """The actions."""
@@ -118,7 +118,7 @@ class ComputerForm(ActionForm, frozen=True):
 class PreviewForm(ActionForm, frozen=True):
     """Calls of the older tool, told as `computer_call` items with one `action`."""
 
-    id_prefix: ClassVar[str] = "cu_"
+    id_prefix: ClassVar[str] = ComputerCall.id_prefix
 
     def read(self, arguments: str) -> ComputerAction:
         """The one action; its clients take no more."""

@@ -119,7 +119,7 @@ def _loose_input(arguments: str) -> str:
 class CustomForm(msgspec.Struct, frozen=True):
     """Calls of one custom tool, told as `custom_tool_call` items."""
 
-    id_prefix: ClassVar[str] = "ctc_"
+    id_prefix: ClassVar[str] = CustomToolCall.id_prefix
 
     name: str
     namespace: str | UnsetType = UNSET

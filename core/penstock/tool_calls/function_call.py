@@ -47,7 +47,7 @@ class PlainReader:
 class FunctionCallFormat(msgspec.Struct, frozen=True):
     """Calls of one function, told as `function_call` items."""
 
-    id_prefix: ClassVar[str] = "fc_"
+    id_prefix: ClassVar[str] = FunctionCall.id_prefix
 
     name: str
     namespace: str | UnsetType = UNSET

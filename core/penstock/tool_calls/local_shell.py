@@ -43,7 +43,7 @@ class _Arguments(msgspec.Struct, kw_only=True):
 class LocalShellForm(ActionForm, frozen=True):
     """Calls of the local shell, told as `local_shell_call` items."""
 
-    id_prefix: ClassVar[str] = "lsh_"
+    id_prefix: ClassVar[str] = LocalShellCall.id_prefix
 
     def read(self, arguments: str) -> LocalShellExec:
         """The command. Many models write it as one text, which a shell then reads."""

@@ -53,7 +53,7 @@ class _Arguments(msgspec.Struct, kw_only=True, omit_defaults=True):
 class ShellForm(ActionForm, frozen=True):
     """Calls of the shell, told as `shell_call` items, a command after the other."""
 
-    id_prefix: ClassVar[str] = "sh_"
+    id_prefix: ClassVar[str] = ShellCall.id_prefix
 
     def read(self, arguments: str) -> ShellAction:
         """The commands; a single one may stand without its list."""

@@ -40,7 +40,7 @@ PARAMETERS = msgspec.Raw(
 class SearchForm(ActionForm, frozen=True):
     """Calls of the search, told as `tool_search_call` items."""
 
-    id_prefix: ClassVar[str] = "tsc_"
+    id_prefix: ClassVar[str] = ToolSearchCall.id_prefix
 
     def read(self, arguments: str) -> msgspec.Raw:
         """The arguments, which are an object, on one line."""

@@ -127,7 +127,7 @@ class MessageWriter(_PartLane):
     """The open message: text, annotations and refusals."""
 
     def __init__(self, transcript: Transcript, new_id: NewId) -> None:
-        message = Message(id=new_id("msg_"), status="in_progress", role="assistant", content=[])
+        message = Message(id=new_id(Message.id_prefix), status="in_progress", role="assistant", content=[])
         super().__init__(transcript, message)
         self._annotations = 0
 
@@ -166,7 +166,7 @@ class ReasoningWriter(_PartLane):
     def __init__(
         self, transcript: Transcript, new_id: NewId, *, summarize: bool, seal: SealThoughts | None = None
     ) -> None:
-        item = ReasoningItem(id=new_id("rs_"), status="in_progress", summary=[], content=[])
+        item = ReasoningItem(id=new_id(ReasoningItem.id_prefix), status="in_progress", summary=[], content=[])
         super().__init__(transcript, item)
         self._at_summary: dict[str, Any] = {
             "item_id": self.item_id,
@@ -265,7 +265,7 @@ class EventItems:
     def image(self, delta: deltas.ImageDelta) -> None:
         """The item of an image that came whole, from its first event to its last."""
         output_format = delta.output_format or UNSET
-        index, item_id = self._transcript.output_count, self.new_id("ig_")
+        index, item_id = self._transcript.output_count, self.new_id(ImageGenerationCall.id_prefix)
         item = ImageGenerationCall(id=item_id, status="in_progress", output_format=output_format)
         self._transcript.record(OutputItemAdded(output_index=index, item=item))
         for event in (ImageGenerationCallInProgress, ImageGenerationCallGenerating, ImageGenerationCallCompleted):

@@ -233,13 +233,15 @@ class Reducer:
         if self._seal_carried is None or not (self._seal or self._indexes):
             return
         for extras in self._extras:
-            item = ReasoningItem(id=self._new_id("rs_"), status="completed", summary=[], content=[])
+            item = ReasoningItem(id=self._new_id(ReasoningItem.id_prefix), status="completed", summary=[], content=[])
             if (turn := self._of_turn(extras)) and (sealed := self._seal_carried(carry(item, turn))):
                 self._whole(replace(item, encrypted_content=sealed))
 
     def _compacted(self, delta: deltas.Compacted) -> None:
         self._turn()
-        self._whole(CompactionItem(id=self._new_id("cmp_"), encrypted_content=delta.encrypted_content))
+        self._whole(
+            CompactionItem(id=self._new_id(CompactionItem.id_prefix), encrypted_content=delta.encrypted_content)
+        )
 
     def _whole(self, item: CompactionItem | ReasoningItem) -> None:
         """An item that is whole when it begins."""

@@ -68,7 +68,7 @@ class WholeItems:
     def image(self, delta: deltas.ImageDelta) -> None:
         """An image, which begins and ends at once."""
         output_format = delta.output_format or UNSET
-        item_id = self.new_id("ig_")
+        item_id = self.new_id(ImageGenerationCall.id_prefix)
         self.item(ImageGenerationCall(id=item_id, status="completed", result=delta.result, output_format=output_format))
 
     def item(self, item: OutputItem) -> None:
@@ -114,7 +114,7 @@ class WholeMessage:
     def __init__(self, items: WholeItems) -> None:
         self._items = items
         self._place = items.begin()
-        self._item_id = items.new_id("msg_")
+        self._item_id = items.new_id(Message.id_prefix)
         self._parts: list[_Part] = []
 
     def texts(self, texts: list[str]) -> None:
@@ -152,7 +152,7 @@ class WholeReasoning:
     def __init__(self, items: WholeItems, *, summarize: bool, seal: SealThoughts | None) -> None:
         self._items = items
         self._place = items.begin()
-        self._item_id = items.new_id("rs_")
+        self._item_id = items.new_id(ReasoningItem.id_prefix)
         self._summarize = summarize
         self._seal = seal
         self._pieces: list[str] = []

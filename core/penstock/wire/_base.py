@@ -110,6 +110,9 @@ class Part(_Typed, kw_only=True, tag=""):
 class Item(_Typed, kw_only=True, tag=""):
     """One entry of a request's `input` or a response's `output`."""
 
+    id_prefix: ClassVar[str] = "item_"
+    """How an id begins that is made for an item of this family."""
+
 
 class Tool(_Typed, kw_only=True, tag=""):
     """One entry of `tools`: something that the model may call."""

@@ -5,6 +5,8 @@ It knows the item only: what the model is offered of it, `penstock.engine.planni
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from penstock import wire
 
 from ._base import UNSET, Item, UnsetType
@@ -12,6 +14,8 @@ from ._base import UNSET, Item, UnsetType
 
 class AdditionalTools(Item, kw_only=True, tag="additional_tools"):
     """Tools that the model may call from here on."""
+
+    id_prefix: ClassVar[str] = "at_"
 
     id: str | None | UnsetType = UNSET
     role: str

@@ -5,7 +5,7 @@ It knows OpenAI's `ApplyPatchTool`, the call and its output; it never reads a di
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 import msgspec
 
@@ -44,6 +44,8 @@ ApplyPatchOperation: TypeAlias = CreateFile | UpdateFile | DeleteFile
 class ApplyPatchCall(Item, kw_only=True, tag="apply_patch_call"):
     """A change to make. OpenAI knows no `incomplete` one."""
 
+    id_prefix: ClassVar[str] = "apc_"
+
     id: str | None | UnsetType = UNSET
     status: Literal["in_progress", "completed"]
     call_id: str
@@ -54,6 +56,8 @@ class ApplyPatchCall(Item, kw_only=True, tag="apply_patch_call"):
 
 class ApplyPatchCallOutput(Item, kw_only=True, tag="apply_patch_call_output"):
     """Whether the change was made, and what there is to say of it."""
+
+    id_prefix: ClassVar[str] = "apco_"
 
     id: str | None | UnsetType = UNSET
     status: Literal["completed", "failed"]

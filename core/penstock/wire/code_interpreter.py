@@ -22,6 +22,8 @@ class CodeInterpreterTool(Tool, kw_only=True, tag="code_interpreter"):
 class CodeInterpreterCall(Item, kw_only=True, tag="code_interpreter_call"):
     """Code that a server ran in a container. `outputs` is null where they were not asked for."""
 
+    id_prefix: ClassVar[str] = "ci_"
+
     id: str | None | UnsetType = UNSET
     status: Literal["in_progress", "completed", "incomplete", "interpreting", "failed"] | None | UnsetType = UNSET
     container_id: str

@@ -20,6 +20,8 @@ from .response import Usage
 class CompactionItem(Item, kw_only=True, tag="compaction"):
     """A context, summed up and sealed: it stands for what came before it."""
 
+    id_prefix: ClassVar[str] = "cmp_"
+
     id: str | None | UnsetType = UNSET
     encrypted_content: str
     created_by: str | None | UnsetType = UNSET

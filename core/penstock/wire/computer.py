@@ -5,7 +5,7 @@ It knows OpenAI's `ComputerTool`, `ResponseComputerToolCall` and its output; coo
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 from ._base import UNSET, Item, ItemStatus, Tool, UnsetType, Wire
 
@@ -105,6 +105,8 @@ class SafetyCheck(Wire, kw_only=True):
 class ComputerCall(Item, kw_only=True, tag="computer_call"):
     """What the client is to do: `actions`, or one `action` of the older tool."""
 
+    id_prefix: ClassVar[str] = "cu_"
+
     id: str | None | UnsetType = UNSET
     status: ItemStatus | UnsetType = UNSET
     call_id: str
@@ -122,6 +124,8 @@ class ComputerScreenshot(Wire, kw_only=True, tag_field="type", tag="computer_scr
 
 class ComputerCallOutput(Item, kw_only=True, tag="computer_call_output"):
     """The screen after a call's actions."""
+
+    id_prefix: ClassVar[str] = "cuo_"
 
     id: str | None | UnsetType = UNSET
     status: ItemStatus | Literal["failed"] | None | UnsetType = UNSET

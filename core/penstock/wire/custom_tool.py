@@ -43,6 +43,8 @@ class CustomTool(Tool, kw_only=True, tag="custom"):
 class CustomToolCall(Item, kw_only=True, tag="custom_tool_call"):
     """A call of a custom tool."""
 
+    id_prefix: ClassVar[str] = "ctc_"
+
     id: str | None | UnsetType = UNSET
     status: ItemStatus | None | UnsetType = UNSET
     call_id: str
@@ -56,6 +58,8 @@ class CustomToolCall(Item, kw_only=True, tag="custom_tool_call"):
 
 class CustomToolCallOutput(Item, kw_only=True, tag="custom_tool_call_output"):
     """What a call gave back: a string, or parts with images and files."""
+
+    id_prefix: ClassVar[str] = "ctco_"
 
     id: str | None | UnsetType = UNSET
     status: ItemStatus | None | UnsetType = UNSET

@@ -24,6 +24,8 @@ class FileSearchTool(Tool, kw_only=True, tag="file_search"):
 class FileSearchCall(Item, kw_only=True, tag="file_search_call"):
     """A search that a server made in files. `results` is null, or absent, where they were not asked for."""
 
+    id_prefix: ClassVar[str] = "fs_"
+
     id: str | None | UnsetType = UNSET
     status: Literal["in_progress", "searching", "completed", "incomplete", "failed"] | None | UnsetType = UNSET
     queries: list[str]

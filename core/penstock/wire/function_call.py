@@ -33,6 +33,8 @@ class FunctionTool(Tool, kw_only=True, tag="function"):
 class FunctionCall(Item, kw_only=True, tag="function_call"):
     """A call of a function. `arguments` is JSON as the model wrote it, which need not be valid."""
 
+    id_prefix: ClassVar[str] = "fc_"
+
     id: str | None | UnsetType = UNSET
     status: ItemStatus | None | UnsetType = UNSET
     call_id: str
@@ -46,6 +48,8 @@ class FunctionCall(Item, kw_only=True, tag="function_call"):
 
 class FunctionCallOutput(Item, kw_only=True, tag="function_call_output"):
     """What a call gave back: a string, or parts with images and files."""
+
+    id_prefix: ClassVar[str] = "fco_"
 
     id: str | None | UnsetType = UNSET
     status: ItemStatus | None | UnsetType = UNSET

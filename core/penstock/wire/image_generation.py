@@ -35,6 +35,8 @@ class ImageGenerationTool(Tool, kw_only=True, tag="image_generation"):
 class ImageGenerationCall(Item, kw_only=True, tag="image_generation_call"):
     """An image that a server made. `result` is its base64, null until it is there."""
 
+    id_prefix: ClassVar[str] = "ig_"
+
     id: str | None | UnsetType = UNSET
     status: Literal["in_progress", "completed", "generating", "failed"] | None | UnsetType = UNSET
     result: str | None = None

@@ -5,6 +5,8 @@ It knows OpenAI's `LocalShellCall` and its output; which of an output's ids is i
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ._base import UNSET, Item, ItemStatus, Tool, UnsetType, Wire
 
 
@@ -25,6 +27,8 @@ class LocalShellExec(Wire, kw_only=True, tag_field="type", tag="exec"):
 class LocalShellCall(Item, kw_only=True, tag="local_shell_call"):
     """A command that the client is to run."""
 
+    id_prefix: ClassVar[str] = "lsh_"
+
     id: str | None | UnsetType = UNSET
     status: ItemStatus | UnsetType = UNSET
     call_id: str
@@ -33,6 +37,8 @@ class LocalShellCall(Item, kw_only=True, tag="local_shell_call"):
 
 class LocalShellCallOutput(Item, kw_only=True, tag="local_shell_call_output"):
     """What a command gave back. OpenAI's package knows its call by `id`, OpenAI's reference by `call_id` too."""
+
+    id_prefix: ClassVar[str] = "lsho_"
 
     id: str | None | UnsetType = UNSET
     status: ItemStatus | None | UnsetType = UNSET

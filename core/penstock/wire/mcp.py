@@ -32,6 +32,8 @@ class McpTool(Tool, kw_only=True, tag="mcp"):
 class McpCall(Item, kw_only=True, tag="mcp_call"):
     """A call of an MCP server's tool, and what it gave back. `arguments` is JSON as the model wrote it."""
 
+    id_prefix: ClassVar[str] = "mcp_"
+
     id: str | None | UnsetType = UNSET
     status: Literal["in_progress", "completed", "incomplete", "calling", "failed"] | None | UnsetType = UNSET
     server_label: str
@@ -45,6 +47,8 @@ class McpCall(Item, kw_only=True, tag="mcp_call"):
 class McpListTools(Item, kw_only=True, tag="mcp_list_tools"):
     """The tools that an MCP server has, or why it did not say."""
 
+    id_prefix: ClassVar[str] = "mcpl_"
+
     id: str | None | UnsetType = UNSET
     server_label: str
     tools: msgspec.Raw
@@ -54,6 +58,8 @@ class McpListTools(Item, kw_only=True, tag="mcp_list_tools"):
 class McpApprovalRequest(Item, kw_only=True, tag="mcp_approval_request"):
     """A call that waits for the client's consent."""
 
+    id_prefix: ClassVar[str] = "mcpr_"
+
     id: str | None | UnsetType = UNSET
     server_label: str
     name: str
@@ -62,6 +68,8 @@ class McpApprovalRequest(Item, kw_only=True, tag="mcp_approval_request"):
 
 class McpApprovalResponse(Item, kw_only=True, tag="mcp_approval_response"):
     """The client's answer to the request of that id."""
+
+    id_prefix: ClassVar[str] = "mcpa_"
 
     id: str | None | UnsetType = UNSET
     approval_request_id: str

@@ -126,6 +126,8 @@ class Refusal(Part, kw_only=True, tag="refusal"):
 class Message(Item, kw_only=True, tag="message"):
     """A message of any role. `content` is a plain string only where a client wrote it so."""
 
+    id_prefix: ClassVar[str] = "msg_"
+
     id: str | None | UnsetType = UNSET
     status: ItemStatus | None | UnsetType = UNSET
     role: Literal["user", "assistant", "system", "developer"]

@@ -5,13 +5,15 @@ It knows the JSON of OpenAI's program items; it never runs or reads their code.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from ._base import UNSET, Item, UnsetType
 
 
 class Program(Item, kw_only=True, tag="program"):
     """A program that the model wrote to call tools; `fingerprint` is to be sent back as it came."""
+
+    id_prefix: ClassVar[str] = "prog_"
 
     id: str | None | UnsetType = UNSET
     call_id: str
@@ -21,6 +23,8 @@ class Program(Item, kw_only=True, tag="program"):
 
 class ProgramOutput(Item, kw_only=True, tag="program_output"):
     """What a program gave out."""
+
+    id_prefix: ClassVar[str] = "progo_"
 
     id: str | None | UnsetType = UNSET
     status: Literal["completed", "incomplete"] | None | UnsetType = UNSET

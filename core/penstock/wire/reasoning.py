@@ -39,6 +39,8 @@ class SummaryText(Part, kw_only=True, tag="summary_text"):
 class ReasoningItem(Item, kw_only=True, tag="reasoning"):
     """What the model thought before it answered or called."""
 
+    id_prefix: ClassVar[str] = "rs_"
+
     id: str | None | UnsetType = UNSET
     status: ItemStatus | None | UnsetType = UNSET
     summary: list[SummaryText | UnknownPart] = []

@@ -60,6 +60,8 @@ class ShellAction(Wire, kw_only=True):
 class ShellCall(Item, kw_only=True, tag="shell_call"):
     """Commands to run."""
 
+    id_prefix: ClassVar[str] = "sh_"
+
     id: str | None | UnsetType = UNSET
     status: ItemStatus | None | UnsetType = UNSET
     call_id: str
@@ -93,6 +95,8 @@ class ShellOutput(Wire, kw_only=True):
 
 class ShellCallOutput(Item, kw_only=True, tag="shell_call_output"):
     """What the commands of a call gave back."""
+
+    id_prefix: ClassVar[str] = "sho_"
 
     id: str | None | UnsetType = UNSET
     status: ItemStatus | None | UnsetType = UNSET

@@ -6,7 +6,7 @@ stay undecoded. It never searches.
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 import msgspec
 
@@ -28,6 +28,8 @@ class ToolSearchTool(Tool, kw_only=True, tag="tool_search"):
 class ToolSearchCall(Item, kw_only=True, tag="tool_search_call"):
     """A search. One that the client is to run has a `call_id`."""
 
+    id_prefix: ClassVar[str] = "tsc_"
+
     id: str | None | UnsetType = UNSET
     status: ItemStatus | None | UnsetType = UNSET
     call_id: str | None | UnsetType = UNSET
@@ -38,6 +40,8 @@ class ToolSearchCall(Item, kw_only=True, tag="tool_search_call"):
 
 class ToolSearchOutput(Item, kw_only=True, tag="tool_search_output"):
     """What a search found: from here on the model may call it."""
+
+    id_prefix: ClassVar[str] = "tso_"
 
     id: str | None | UnsetType = UNSET
     status: ItemStatus | None | UnsetType = UNSET

@@ -41,6 +41,8 @@ class WebSearchCall(Item, kw_only=True, tag="web_search_call"):
     Agents send it back without `id`.
     """
 
+    id_prefix: ClassVar[str] = "ws_"
+
     id: str | None | UnsetType = UNSET
     status: Literal["in_progress", "searching", "completed", "failed", "incomplete"] | None | UnsetType = UNSET
     action: msgspec.Raw | UnsetType = UNSET

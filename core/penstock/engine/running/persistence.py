@@ -23,40 +23,17 @@ from penstock.ports import Store, StoredItem, StoredResponse
 from penstock.returned import Returned, carry
 from penstock.wire import (
     AdditionalTools,
-    ApplyPatchCall,
-    ApplyPatchCallOutput,
-    CodeInterpreterCall,
-    CompactionItem,
-    ComputerCall,
-    ComputerCallOutput,
-    CustomToolCall,
-    CustomToolCallOutput,
     Event,
-    FileSearchCall,
-    FunctionCall,
-    FunctionCallOutput,
-    ImageGenerationCall,
     InputItem,
     InputText,
-    LocalShellCall,
     LocalShellCallOutput,
-    McpApprovalRequest,
-    McpApprovalResponse,
-    McpCall,
-    McpListTools,
     Message,
     OutputItem,
     OutputText,
-    Program,
-    ProgramOutput,
-    ReasoningItem,
     Response,
-    ShellCall,
-    ShellCallOutput,
     ToolSearchCall,
     ToolSearchOutput,
     UnknownItem,
-    WebSearchCall,
 )
 
 
@@ -209,7 +186,7 @@ def _stored_output(ending: Ending) -> list[StoredItem]:
 
 def stored_input(item: InputItem, new_id: NewId) -> StoredItem:
     """An input item under an id of its own, in the long form in which items are listed."""
-    item_id = new_id(_PREFIXES.get(type(item), "item_"))
+    item_id = new_id(item.id_prefix)
     if lengthen := _LONG_FORMS.get(type(item)):
         item = lengthen(item)
     if isinstance(item, UnknownItem):  # whether it has a status is its own affair
@@ -261,38 +238,6 @@ _LONG_FORMS: dict[type[object], Callable[[Any], InputItem]] = {
     AdditionalTools: _long_additional_tools,
 }
 """What an item that may be sent in a short form is in full, by its class."""
-
-_PREFIXES: dict[type[object], str] = {
-    Message: "msg_",
-    ReasoningItem: "rs_",
-    FunctionCall: "fc_",
-    FunctionCallOutput: "fco_",
-    CustomToolCall: "ctc_",
-    CustomToolCallOutput: "ctco_",
-    LocalShellCall: "lsh_",
-    LocalShellCallOutput: "lsho_",
-    ShellCall: "sh_",
-    ShellCallOutput: "sho_",
-    ApplyPatchCall: "apc_",
-    ApplyPatchCallOutput: "apco_",
-    ComputerCall: "cu_",
-    ComputerCallOutput: "cuo_",
-    WebSearchCall: "ws_",
-    FileSearchCall: "fs_",
-    CodeInterpreterCall: "ci_",
-    ImageGenerationCall: "ig_",
-    McpCall: "mcp_",
-    McpListTools: "mcpl_",
-    McpApprovalRequest: "mcpr_",
-    McpApprovalResponse: "mcpa_",
-    Program: "prog_",
-    ProgramOutput: "progo_",
-    CompactionItem: "cmp_",
-    ToolSearchCall: "tsc_",
-    ToolSearchOutput: "tso_",
-    AdditionalTools: "at_",
-}
-"""How the ids of input items begin, by the item's class."""
 
 
 async def conversation_lost(store: Store, row: StoredResponse) -> ApiError:
