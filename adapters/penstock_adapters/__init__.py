@@ -1,1 +1,1 @@
-"""The doors and drivers of Penstock: each module one translation between the core and one piece of the world."""
+"""Adapters and drivers: each module connects the core to one thing outside of it."""

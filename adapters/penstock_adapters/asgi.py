@@ -1,4 +1,4 @@
-"""The hub of the doors: the service as one ASGI callable (ASGI 3.0: HTTP, WebSocket, lifespan), in plain Python.
+"""The ASGI adapter: the service as one ASGI callable (ASGI 3.0: HTTP, WebSocket, lifespan), in plain Python.
 
 It translates scopes and messages to `Request`, `Reply` and `Channel` and back. It tolerates odd hosts: no
 `scope["asgi"]`, no lifespan, a disconnect that never comes. It knows nothing of what the service does.

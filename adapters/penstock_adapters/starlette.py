@@ -1,4 +1,4 @@
-"""The Starlette door: an app for any ASGI server, which also mounts into anybody's Starlette or FastAPI app.
+"""The Starlette adapter: an app for any ASGI server, which also mounts into anybody's Starlette or FastAPI app.
 
 Every request goes to the raw ASGI callable, since a Starlette request and response would cost more than the whole way
 through the core. `penstock serve` runs that callable without Starlette.

@@ -33,7 +33,7 @@ _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class AccessKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A key as the door knows it: by its hash, and whose it is."""
+    """A client's key, known by its hash, and its owner."""
 
     digest: bytes
     """SHA-256 of the key; a key is long and random, so that nothing slower is needed."""
@@ -56,7 +56,7 @@ def key_digest(key: str) -> bytes:
 
 
 class Access:
-    """The check at the door. `any_host` lifts the check of `Host` for servers that are open on purpose."""
+    """The check of each request before its route is called. `any_host` lifts the check of `Host`, for open servers."""
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """The assembly: settings in, a service out. The only place that knows every driver by its name.
 
 It knows names and builds; what a driver does, it never looks at. Drivers that need more than the standard library
-come from the doors, as arguments.
+come from the adapters, as arguments.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def _seal_keys(settings: Settings) -> list[bytes]:
 
 
 def _access(settings: Settings, origins: Origins) -> Access:
-    """The check at the door, for keys of either form."""
+    """The check of client keys, for keys of either form."""
     named = [
         named_key(key.name, key.digest, expires_at=key.expires.timestamp() if key.expires else None)
         for key in settings.keys

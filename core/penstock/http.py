@@ -1,6 +1,6 @@
-"""HTTP without a server: a request as every door gives it, a reply as every door sends it.
+"""HTTP without a server: a request as every adapter gives it, a reply as every adapter sends it.
 
-It knows status, headers and bytes. Who parsed the one and who writes the other, only the doors know.
+It knows status, headers and bytes. Who parsed the one and who writes the other, only the adapters know.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The service: a request in, a reply out, and the table of routes between them.
 
-It is the whole API as one async function, `Service.handle`, which every door calls. It knows HTTP's words but no
+It is the whole API as one async function, `Service.handle`, which every adapter calls. It knows HTTP's words but no
 server; what a response is made of, the engine knows.
 """
 

@@ -1,6 +1,6 @@
-"""The channel: a WebSocket connection without a server, as every door gives it.
+"""A WebSocket connection without a server, as every adapter gives it.
 
-It knows whole messages and how a connection begins and ends. Frames, pings and sizes are the door's.
+It knows whole messages and how a connection begins and ends. Frames, pings and sizes are the adapter's.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def test_what_reaches_out_stays_where_it_may() -> None:
 
 
 def test_nobody_in_core_imports_from_the_front_door() -> None:
-    """`from penstock import Thing` would carry a name past the floors; a module is fine."""
+    """`from penstock import Thing` would carry a name past the layers; a module is fine."""
     rooms = {m.name.split(".")[1] for m in core() if "." in m.name}
     imports = [(m.name, i.split(".")) for m in core() for i in m.imports() if within(i, "penstock")]
     assert imports

@@ -343,7 +343,7 @@ async def ask(
     path: str = "/v1/responses",
     headers: dict[str, str] | None = None,
 ) -> Answer:
-    """One request, as a door would hand it on."""
+    """One request, as a server would hand it on."""
     sent = body if isinstance(body, bytes) else json.dumps(body).encode()
     reply = await service.handle(
         Request(method=method, path=path, headers=JSON_HEADERS if headers is None else LOCAL | headers, body=sent)

@@ -43,11 +43,11 @@ def problem(body: bytes, told: Answer) -> str | None:
 @pytest.mark.parametrize("part", range(PARTS))
 def test_a_thousand_requests_are_answered_as_they_should(part: int) -> None:
     async def main() -> tuple[Counter[int], list[str]]:
-        door = service(RemoteUpstream(ChatCompletions(Options(), LIMITS), Obliging(), LIMITS), sealer=OpenSealer())
+        server = service(RemoteUpstream(ChatCompletions(Options(), LIMITS), Obliging(), LIMITS), sealer=OpenSealer())
         statuses: Counter[int] = Counter()
         problems: list[str] = []
         for body in bodies(COUNT, SEED + part):
-            told = await asyncio.wait_for(ask(door, body), TIMEOUT_S)
+            told = await asyncio.wait_for(ask(server, body), TIMEOUT_S)
             statuses[told.status] += 1
             if found := problem(body, told):
                 problems.append(found)
@@ -61,11 +61,11 @@ def test_a_thousand_requests_are_answered_as_they_should(part: int) -> None:
 
 def test_so_are_those_for_a_compaction() -> None:
     async def main() -> tuple[Counter[int], list[str]]:
-        door = service(RemoteUpstream(ChatCompletions(Options(), LIMITS), Obliging(), LIMITS), sealer=OpenSealer())
+        server = service(RemoteUpstream(ChatCompletions(Options(), LIMITS), Obliging(), LIMITS), sealer=OpenSealer())
         statuses: Counter[int] = Counter()
         problems: list[str] = []
         for body in bodies(COMPACTIONS, SEED):
-            told = await asyncio.wait_for(ask(door, body, path="/v1/responses/compact"), TIMEOUT_S)
+            told = await asyncio.wait_for(ask(server, body, path="/v1/responses/compact"), TIMEOUT_S)
             statuses[told.status] += 1
             if told.status == 200:
                 compacted = told.json()

@@ -39,7 +39,7 @@ TEMPLATE = {"input": "{{a}}, {{b}}?", "model": "any"}
 Ids = dict[str, str]
 
 
-def door() -> Service:
+def server() -> Service:
     """Of two owners, with all that a service can have."""
     return service(
         RemoteUpstream(ChatCompletions(Options(), LIMITS), Obliging(), LIMITS),
@@ -51,21 +51,21 @@ def door() -> Service:
     )
 
 
-async def filled(door: Service, key: str, said: str) -> Ids:
+async def filled(server: Service, key: str, said: str) -> Ids:
     """What somebody has: a response, one that ran in the background, and a conversation; all of it says so."""
     headers = {"content-type": "application/json", "authorization": f"Bearer {key}"}
 
     async def made(path: str, **body: Any) -> Any:
-        told = await ask(door, {"metadata": {"said": said}} | body, path=path, headers=headers)
+        told = await ask(server, {"metadata": {"said": said}} | body, path=path, headers=headers)
         assert told.status == 200, told
         return told.json()
 
     item = {"type": "message", "role": "user", "content": said}
     conversation = await made("/conversations", items=[item])
     response = await made("/responses", input=[item], conversation=conversation["id"])
-    background = sse.events((await _followed(door, headers, said)).body)[-1]["response"]
+    background = sse.events((await _followed(server, headers, said)).body)[-1]["response"]
     path = f"/conversations/{conversation['id']}/items"
-    items = (await ask(door, method="GET", path=path, headers=headers)).json()["data"]
+    items = (await ask(server, method="GET", path=path, headers=headers)).json()["data"]
     return {
         "response": response["id"],
         "background": background["id"],
@@ -76,9 +76,9 @@ async def filled(door: Service, key: str, said: str) -> Ids:
     }
 
 
-async def _followed(door: Service, headers: dict[str, str], said: str) -> Answer:
+async def _followed(server: Service, headers: dict[str, str], said: str) -> Answer:
     body = {"input": said, "background": True, "stream": True, "metadata": {"said": said}}
-    return await ask(door, body, headers=headers)
+    return await ask(server, body, headers=headers)
 
 
 # The laws.
@@ -180,15 +180,15 @@ def unpacked(asked: Request) -> bytes:
 # The requests.
 
 
-async def answered(door: Service, request: Request) -> Answer:
+async def answered(server: Service, request: Request) -> Answer:
     async with asyncio.timeout(TIMEOUT_S):
-        reply = await door.handle(request)
+        reply = await server.handle(request)
         return Answer(reply.status, dict(reply.headers), await drain(reply))
 
 
 async def asked_in_turn(count: int) -> tuple[Counter[int], Counter[str], list[str]]:
     """The statuses, those requests that were right by their method and path, and what was wrong with the answers."""
-    behind = door()
+    behind = server()
     statuses: Counter[int] = Counter()
     right: Counter[str] = Counter()
     problems: list[str] = []

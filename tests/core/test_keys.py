@@ -1,4 +1,4 @@
-"""Keys with names, from the file to the door: who is let in, and whose a response is."""
+"""Keys with names, from the file to the check: who is let in, and whose a response is."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""The front door."""
+"""The names that the package exports."""
 
 from importlib import metadata
 

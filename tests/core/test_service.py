@@ -283,11 +283,11 @@ def test_models_are_those_that_are_named_and_those_that_are_told() -> None:
     named = Route(name="a", upstream=failing(ApiError("asked for nothing")), models=["org/b"], aliases={"c": "org/b"})
     told = Route(name="d", upstream=Spoken(), models=["to*"])
     other = Route(name="e", upstream=Spoken(), models=["x*"])
-    door = Service(Routes([named, told, other]), access=Access([]))
-    listed = go(ask(door, method="GET", path="/v1/models", headers={})).json()
+    server = Service(Routes([named, told, other]), access=Access([]))
+    listed = go(ask(server, method="GET", path="/v1/models", headers={})).json()
     assert [model["id"] for model in listed["data"]] == ["org/b", "c", "told"]
     assert listed["object"] == "list"
-    one = go(ask(door, method="GET", path="/v1/models/org/b", headers={}))
+    one = go(ask(server, method="GET", path="/v1/models/org/b", headers={}))
     assert (one.status, one.json()["id"], one.json()["owned_by"]) == (200, "org/b", "a")
 
 
@@ -320,9 +320,11 @@ def test_unknown_parameters_and_absent_tools_follow_the_policies() -> None:
 # Who leaves.
 
 
-def reply_to(door: Service, stream: bool, disconnected: Callable[[], Any] | None = None) -> Coroutine[Any, Any, Reply]:
+def reply_to(
+    server: Service, stream: bool, disconnected: Callable[[], Any] | None = None
+) -> Coroutine[Any, Any, Reply]:
     body = json.dumps({"input": "Hi", "stream": stream}).encode()
-    return door.handle(
+    return server.handle(
         Request(method="POST", path="/v1/responses", headers=JSON_HEADERS, body=body, disconnected=disconnected)
     )
 
@@ -371,10 +373,10 @@ def test_a_cancelled_request_is_cancelled() -> None:
 def test_without_http_it_answers_with_structs() -> None:
     async def main() -> tuple[Any, list[Any], int]:
         upstream = Spoken(*SPEECH)
-        door = service(upstream)
+        server = service(upstream)
         request = CreateResponse(input="Hi", metadata={"a": "b"})
-        response = await door.respond(request)
-        return response, [event async for event in door.stream(request)], upstream.closed
+        response = await server.respond(request)
+        return response, [event async for event in server.stream(request)], upstream.closed
 
     response, events, closed = go(main())
     assert anonymous(oracle.check_stream(map(to_json, events))) == anonymous(to_json(response))

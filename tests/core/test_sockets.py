@@ -91,16 +91,16 @@ class Line:
         return answer
 
 
-async def connect(door: Service, line: Line) -> Reply | None:
+async def connect(server: Service, line: Line) -> Reply | None:
     request = Request(method="GET", path="/v1/responses", headers=HANDSHAKE)
-    return await door.connect(request, line)
+    return await server.connect(request, line)
 
 
 @asynccontextmanager
-async def connected(door: Service) -> AsyncIterator[Line]:
+async def connected(server: Service) -> AsyncIterator[Line]:
     """A line to the service; at the end the client has left, and the service knows."""
     line = Line()
-    serving = asyncio.ensure_future(connect(door, line))
+    serving = asyncio.ensure_future(connect(server, line))
     yield line
     line.to_server.put_nowait(None)
     assert await asyncio.wait_for(serving, TIMEOUT_S) is None
@@ -220,13 +220,13 @@ def test_a_store_that_does_not_start() -> None:
 
 def test_other_paths_and_other_upgrades() -> None:
     async def main() -> None:
-        door = speaking()
-        reply = await door.connect(Request(method="GET", path="/v1/models", headers=HANDSHAKE), Line())
+        server = speaking()
+        reply = await server.connect(Request(method="GET", path="/v1/models", headers=HANDSHAKE), Line())
         assert reply is not None
         assert reply.status == 404
         body = b'{"input": "Hi"}'
         headers = HANDSHAKE | {"content-type": "application/json", "upgrade": "h2c"}
-        told = await door.handle(Request(method="POST", path="/v1/responses", headers=headers, body=body))
+        told = await server.handle(Request(method="POST", path="/v1/responses", headers=headers, body=body))
         assert told.status == 200
 
     asyncio.run(main())

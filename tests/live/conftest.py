@@ -44,16 +44,18 @@ def servers() -> Iterator[dict[str, PenstockServer]]:
 def start(
     servers: dict[str, PenstockServer], upstream_of_all: ScriptedUpstream, request: pytest.FixtureRequest
 ) -> Iterator[Start]:
-    """`start(*arguments, toml=…, door=…, PENSTOCK_…=…)`: a server of that kind.
+    """`start(*arguments, toml=…, server=…, PENSTOCK_…=…)`: a server of that kind.
 
     What it logs is shown where a test fails.
     """
     used: dict[PenstockServer, int] = {}
 
-    def get(*arguments: str, toml: str = "", door: type[PenstockServer] = PenstockServer, **env: str) -> PenstockServer:
-        kind = repr((arguments, toml, door.__name__, sorted(env.items())))
+    def get(
+        *arguments: str, toml: str = "", server: type[PenstockServer] = PenstockServer, **env: str
+    ) -> PenstockServer:
+        kind = repr((arguments, toml, server.__name__, sorted(env.items())))
         if kind not in servers:
-            fresh = door(*arguments, toml=toml, env=SOON | env)
+            fresh = server(*arguments, toml=toml, env=SOON | env)
             known = len(upstream_of_all.requests)
             fresh.start()
             del upstream_of_all.requests[known:]  # a server that starts asks what is served

@@ -32,7 +32,7 @@ class UvicornServer(PenstockServer):
 def test_the_factory_reads_variables_and_the_file(start: Start, upstream: ScriptedUpstream) -> None:
     server = start(
         toml=f'[[upstreams]]\nname = "chat"\nurl = "{upstream.url}"\nmodels = ["*"]\n',
-        door=UvicornServer,
+        server=UvicornServer,
         PENSTOCK_MODEL="text",
         PENSTOCK_STORE="memory://",
     )

@@ -366,7 +366,7 @@ def test_the_detailed_log_shows_a_turn_without_its_words(start: Start, upstream:
 @shows("json-logs", "access-lines")
 def test_the_factory_logs_as_the_server_does(start: Start, upstream: ScriptedUpstream) -> None:
     env = {"PENSTOCK_UPSTREAM": upstream.url, "PENSTOCK_LOG_FORMAT": "json"}
-    server = start(door=UvicornServer, **env)
+    server = start(server=UvicornServer, **env)
     assert send(server, {}, "by-uvicorn") == 200
     assert access(server, "by-uvicorn")["model"] == "text"
 

@@ -1,4 +1,4 @@
-"""WebSocket mode through both doors: turns, chains, streams side by side, and every way of asking wrongly."""
+"""WebSocket mode through both servers: turns, chains, streams side by side, and every way of asking wrongly."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ CREATE = {"type": "response.create", "model": "text", "input": "Hi"}
 
 
 @pytest.fixture(params=DOORS)
-def door(request: pytest.FixtureRequest) -> type[PenstockServer]:
+def server(request: pytest.FixtureRequest) -> type[PenstockServer]:
     return DOORS[request.param]
 
 
 @pytest.fixture
-def served(start: Start, upstream: ScriptedUpstream, door: type[PenstockServer]) -> PenstockServer:
+def served(start: Start, upstream: ScriptedUpstream, server: type[PenstockServer]) -> PenstockServer:
     """Without a store."""
-    return start("--upstream", upstream.url, door=door)
+    return start("--upstream", upstream.url, server=server)
 
 
 @pytest.fixture
-def storing(start: Start, upstream: ScriptedUpstream, door: type[PenstockServer]) -> PenstockServer:
-    return start("--upstream", upstream.url, door=door, PENSTOCK_STORE="memory://")
+def storing(start: Start, upstream: ScriptedUpstream, server: type[PenstockServer]) -> PenstockServer:
+    return start("--upstream", upstream.url, server=server, PENSTOCK_STORE="memory://")
 
 
 @pytest.fixture
@@ -195,8 +195,8 @@ def test_another_connection_remembers_nothing(served: PenstockServer) -> None:
     assert error["error"]["param"] == "previous_response_id"
 
 
-def test_only_the_last_are_remembered(start: Start, upstream: ScriptedUpstream, door: type[PenstockServer]) -> None:
-    served = start("--upstream", upstream.url, door=door, PENSTOCK_LIMITS_SOCKET_RECENT_MAX="2")
+def test_only_the_last_are_remembered(start: Start, upstream: ScriptedUpstream, server: type[PenstockServer]) -> None:
+    served = start("--upstream", upstream.url, server=server, PENSTOCK_LIMITS_SOCKET_RECENT_MAX="2")
     with Talk(served) as talk:
         said = [talk.turn(model="text", input="Hi", store=False)[-1]["response"]["id"] for _ in range(3)]
         assert talk.refused(CREATE | {"previous_response_id": said[0]})["error"]["code"] == (
@@ -248,8 +248,10 @@ def test_a_turn_that_fails_evicts_what_it_went_on_from(talk: Talk, body: dict[st
 
 
 @shows("ws-eviction")
-def test_a_queue_that_is_full_evicts_too(start: Start, upstream: ScriptedUpstream, door: type[PenstockServer]) -> None:
-    served = start("--upstream", upstream.url, door=door, PENSTOCK_LIMITS_SOCKET_QUEUE_MAX="1")
+def test_a_queue_that_is_full_evicts_too(
+    start: Start, upstream: ScriptedUpstream, server: type[PenstockServer]
+) -> None:
+    served = start("--upstream", upstream.url, server=server, PENSTOCK_LIMITS_SOCKET_QUEUE_MAX="1")
     with Talk(served) as talk:
         first = talk.turn(model="text", input="One", store=False)[-1]["response"]["id"]
         talk.create(model="slow", input="Two")
@@ -328,10 +330,10 @@ def test_a_stream_is_in_order(talk: Talk, upstream: ScriptedUpstream) -> None:
 
 
 @shows("ws-lanes")
-def test_streams_are_bounded(start: Start, upstream: ScriptedUpstream, door: type[PenstockServer]) -> None:
+def test_streams_are_bounded(start: Start, upstream: ScriptedUpstream, server: type[PenstockServer]) -> None:
     limits = {"SOCKET_STREAMS_MAX": "2", "SOCKET_RUNS_MAX": "1", "SOCKET_QUEUE_MAX": "2"}
     env = {f"PENSTOCK_LIMITS_{name}": value for name, value in limits.items()}
-    with Talk(start("--upstream", upstream.url, door=door, **env)) as talk:
+    with Talk(start("--upstream", upstream.url, server=server, **env)) as talk:
         begun = talk.begun(model="hang_midway", input="Hi", stream_id="a")
         assert begun["stream_id"] == "a"
         talk.create(model="text", input="Hi", stream_id="b")
@@ -396,9 +398,9 @@ def test_a_binary_message_is_read_as_text(talk: Talk) -> None:
     assert talk.end()[-1]["type"] == "response.completed"
 
 
-def test_a_message_that_is_too_long(start: Start, upstream: ScriptedUpstream, door: type[PenstockServer]) -> None:
+def test_a_message_that_is_too_long(start: Start, upstream: ScriptedUpstream, server: type[PenstockServer]) -> None:
     """A server that is told the limit ends the connection; elsewhere the app refuses the message."""
-    served = start("--upstream", upstream.url, door=door, PENSTOCK_LIMITS_BODY_BYTES_MAX="10000")
+    served = start("--upstream", upstream.url, server=server, PENSTOCK_LIMITS_BODY_BYTES_MAX="10000")
     with Talk(served) as talk:
         try:
             error = talk.refused(CREATE | {"input": "x" * 10_000})
@@ -406,7 +408,7 @@ def test_a_message_that_is_too_long(start: Start, upstream: ScriptedUpstream, do
         except ConnectionClosed as closed:
             assert closed.rcvd is not None
             assert closed.rcvd.code == 1009
-            assert door is PenstockServer
+            assert server is PenstockServer
 
 
 # The handshake.
@@ -424,9 +426,9 @@ def refusal(server: PenstockServer, **headers: str) -> tuple[int, Json]:
 
 @pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer wrong"}])
 def test_without_the_key(
-    start: Start, upstream: ScriptedUpstream, door: type[PenstockServer], headers: dict[str, str]
+    start: Start, upstream: ScriptedUpstream, server: type[PenstockServer], headers: dict[str, str]
 ) -> None:
-    served = start("--upstream", upstream.url, door=door, PENSTOCK_API_KEYS="sk-right")
+    served = start("--upstream", upstream.url, server=server, PENSTOCK_API_KEYS="sk-right")
     status, error = refusal(served, **headers)
     assert (status, error["code"]) == (401, "invalid_api_key")
     with Talk(served, authorization="Bearer sk-right") as talk:
@@ -448,8 +450,8 @@ def test_from_a_page_of_this_machine(served: PenstockServer) -> None:
         assert talk.turn(model="text", input="Hi")[-1]["type"] == "response.completed"
 
 
-def test_where_it_is_off(start: Start, upstream: ScriptedUpstream, door: type[PenstockServer]) -> None:
-    served = start("--upstream", upstream.url, door=door, PENSTOCK_WEBSOCKET="false")
+def test_where_it_is_off(start: Start, upstream: ScriptedUpstream, server: type[PenstockServer]) -> None:
+    served = start("--upstream", upstream.url, server=server, PENSTOCK_WEBSOCKET="false")
     status, error = refusal(served)
     assert (status, error["code"]) == (426, "upgrade_required")
 
@@ -467,9 +469,9 @@ def test_a_key_that_expires_meanwhile(start: Start, upstream: ScriptedUpstream) 
 
 
 @shows("owners")
-def test_owners(start: Start, upstream: ScriptedUpstream, door: type[PenstockServer]) -> None:
+def test_owners(start: Start, upstream: ScriptedUpstream, server: type[PenstockServer]) -> None:
     env = {"PENSTOCK_API_KEYS": "sk-one,sk-two", "PENSTOCK_STORE": "memory://"}
-    served = start("--upstream", upstream.url, door=door, **env)
+    served = start("--upstream", upstream.url, server=server, **env)
     with Talk(served, authorization="Bearer sk-one") as one, Talk(served, authorization="Bearer sk-two") as two:
         stored = one.turn(model="text", input="Hi")[-1]["response"]["id"]
         error = two.refused(CREATE | {"previous_response_id": stored})

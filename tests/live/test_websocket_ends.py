@@ -79,12 +79,12 @@ WAYS: dict[str, Callable[[Talk], None]] = {"close": lambda talk: talk.socket.clo
 
 @shows("leaving")
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("door", [PenstockServer, MountedServer])
+@pytest.mark.parametrize("server", [PenstockServer, MountedServer])
 def test_the_upstreams_see_at_once_that_a_client_left(
-    start: Start, upstream: ScriptedUpstream, door: type[PenstockServer], way: str
+    start: Start, upstream: ScriptedUpstream, server: type[PenstockServer], way: str
 ) -> None:
     """All that ran for it are cut, and nothing that waited begins."""
-    with Talk(start("--upstream", upstream.url, door=door)) as talk:
+    with Talk(start("--upstream", upstream.url, server=server)) as talk:
         talk.begun(model="hang_midway", input="Hi", stream_id="a")
         talk.create(model="hang", input="Hi", stream_id="b")
         talk.create(model="text", input="Hi", stream_id="b")

@@ -17,7 +17,7 @@ MAIN = "from support.mounted import main; main()"
 
 
 class MountedServer(PenstockServer):
-    """The other door. It listens as the real one does."""
+    """The other server. It listens as the real one does."""
 
     command = (sys.executable, "-c", f"import sys; sys.path.insert(0, {TESTS!r}); {MAIN}")
 

@@ -2,7 +2,7 @@
 
 `load` decodes all three into one frozen `Settings`, or says in one line what is wrong; `effective` writes them back as
 TOML with the secrets masked, and `make_key` makes the entry for a key. Nothing here reads a file or starts anything:
-that is for the doors.
+that is for the adapters.
 """
 
 from penstock.dialects.chat_completions import PRESETS

@@ -28,16 +28,16 @@ def blamed(told: Answer) -> str | None:
     return param
 
 
-async def posted(door: Service, path: str = "/v1/responses", **body: Any) -> Answer:
-    return await ask(door, body, path=path)
+async def posted(server: Service, path: str = "/v1/responses", **body: Any) -> Answer:
+    return await ask(server, body, path=path)
 
 
 async def begun() -> tuple[Service, Json]:
     """A service, and a response whose call nobody has answered yet."""
     upstream = RemoteUpstream(ChatCompletions(Options(tokenizer="vllm"), LIMITS), Obliging(), LIMITS)
-    door = service(upstream, store=MemoryStore(), sealer=OpenSealer())
-    made = (await posted(door, input=[USER, USER], stream=False)).json()
-    return door, made
+    server = service(upstream, store=MemoryStore(), sealer=OpenSealer())
+    made = (await posted(server, input=[USER, USER], stream=False)).json()
+    return server, made
 
 
 @pytest.mark.parametrize(
@@ -54,19 +54,19 @@ def test_an_item_has_its_place_in_the_request(items: list[Json], param: str) -> 
     """The same with a past and without one, though the item stands elsewhere then."""
 
     async def main() -> None:
-        door, made = await begun()
-        there = (await posted(door, "/v1/conversations", items=[USER, USER])).json()
+        server, made = await begun()
+        there = (await posted(server, "/v1/conversations", items=[USER, USER])).json()
         for past in ({}, {"previous_response_id": made["id"]}, {"conversation": there["id"]}):
-            assert blamed(await posted(door, input=items, **past)) == param
+            assert blamed(await posted(server, input=items, **past)) == param
 
     asyncio.run(main())
 
 
 def test_where_it_is_counted_too() -> None:
     async def main() -> None:
-        door, made = await begun()
+        server, made = await begun()
         path = "/v1/responses/input_tokens"
-        told = await posted(door, path, input=[USER, OUTPUT], previous_response_id=made["id"])
+        told = await posted(server, path, input=[USER, OUTPUT], previous_response_id=made["id"])
         assert blamed(told) == "input[1]"
 
     asyncio.run(main())
@@ -74,10 +74,10 @@ def test_where_it_is_counted_too() -> None:
 
 def test_what_stands_in_the_past_already_does_not_shift_it() -> None:
     async def main() -> None:
-        door, made = await begun()
+        server, made = await begun()
         reference = {"type": "item_reference", "id": made["output"][0]["id"]}
         for items in ([reference, UNSEEN], [made["output"][0], UNSEEN]):
-            told = await posted(door, input=items, previous_response_id=made["id"])
+            told = await posted(server, input=items, previous_response_id=made["id"])
             assert blamed(told) == f"input[1].{IMAGE}"
 
     asyncio.run(main())
@@ -87,12 +87,12 @@ def test_an_item_of_the_past_is_named_by_the_past() -> None:
     call: Json = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
 
     async def main() -> None:
-        door, _ = await begun()
-        there = (await posted(door, "/v1/conversations", items=[USER, call])).json()
-        assert blamed(await posted(door, input=[USER, USER], conversation=there["id"])) == "conversation"
-        listed = await ask(door, method="GET", path=f"/v1/conversations/{there['id']}/items")
+        server, _ = await begun()
+        there = (await posted(server, "/v1/conversations", items=[USER, call])).json()
+        assert blamed(await posted(server, input=[USER, USER], conversation=there["id"])) == "conversation"
+        listed = await ask(server, method="GET", path=f"/v1/conversations/{there['id']}/items")
         item = listed.json()["data"][0]
-        told = await posted(door, input=[USER, {"type": "item_reference", "id": item["id"]}])
+        told = await posted(server, input=[USER, {"type": "item_reference", "id": item["id"]}])
         assert blamed(told) == "input[1]", "the reference itself"
 
     asyncio.run(main())
@@ -106,8 +106,8 @@ def test_an_unanswered_call_of_a_chain_is_named_by_the_chain(monkeypatch: pytest
     monkeypatch.setattr("core.fuzzing.BODY", calls)
 
     async def main() -> None:
-        door, made = await begun()
-        told = await posted(door, input="And?", previous_response_id=made["id"])
+        server, made = await begun()
+        told = await posted(server, input="And?", previous_response_id=made["id"])
         assert blamed(told) == "previous_response_id"
         assert made["output"][0]["call_id"] in told.json()["error"]["message"]
 

@@ -1,4 +1,4 @@
-"""The floors: a module imports only from lower ones (the contracts are in pyproject.toml)."""
+"""The layers: a module imports only from lower ones (the contracts are in pyproject.toml)."""
 
 import subprocess
 import sys
