@@ -1,6 +1,6 @@
 """The machines of a stream: deltas to events, events to the Response. No I/O and no async.
 
-`Reducer` tells what an upstream says as events, `Transcript` numbers, checks and folds them, `lifecycle` holds the
+`Reducer` turns deltas into events, `Transcript` numbers, checks and folds them, `lifecycle` holds the
 tables that both obey.
 """
 

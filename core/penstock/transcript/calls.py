@@ -1,6 +1,6 @@
 """The calls of a turn while the upstream writes them: before they have a name, and those that are actions.
 
-It knows nothing of events. How an item is written, whoever opens the items of a response knows.
+It knows nothing of events: a `CallItems` writes the items.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class CallItems(Protocol):
 class ActionCall:
     """The call of a tool whose calls are actions: its item comes and goes when its arguments are whole.
 
-    Of a call that was cut nothing is told, since half of an action is none, and must not be run.
+    A call that was cut short gets no item: a client must not run half of an action.
     """
 
     def __init__(self, items: CallItems, form: ActionForm, name: str, call_id: str) -> None:

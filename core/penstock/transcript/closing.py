@@ -1,7 +1,7 @@
-"""Closing: ending in order what a run has left open, from the events alone.
+"""Ends the items that a run has left open, in order, from the events alone.
 
-A run whose process died, or that was cancelled from elsewhere, cannot close its items itself. Whoever ends it folds
-the events that were kept and closes what they left open, so that the stream of a follower ends as every stream does.
+A run whose process died, or that was cancelled by another process, cannot close its items itself. The process that ends
+the run folds the stored events and closes the open items, so that the stream of a follower ends as every stream does.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What any upstream can say, in the common tongue of every dialect.
+"""The deltas: what any upstream can send, in one form for every dialect.
 
-A delta is one small thing that was said: a piece of text, of a thought, of a call. It knows nothing of items, indexes
+A delta is one small piece of output: of text, of a thought, of a call. It knows nothing of items, indexes
 or ids of ours: `penstock.transcript.reducer` makes events of it.
 """
 
@@ -52,7 +52,7 @@ class ReasoningRun(msgspec.Struct):
 
 
 class ToolCallDelta(msgspec.Struct, kw_only=True):
-    """A piece of a tool call. `index` tells the calls of one turn apart; id and name come once, not always first."""
+    """A piece of a tool call. `index` identifies the call within its turn; id and name come once, not always first."""
 
     index: int
     call_id: str | None = None
@@ -73,7 +73,7 @@ class Extras(msgspec.Struct, kw_only=True):
 
 
 class ImageDelta(msgspec.Struct):
-    """A whole image, as base64; `output_format` such as `png`, where it was said."""
+    """A whole image, as base64; `output_format` such as `png`, where the upstream states it."""
 
     result: str
     output_format: str | None = None
@@ -86,7 +86,7 @@ class AudioDelta(msgspec.Struct):
 
 
 class Compacted(msgspec.Struct):
-    """The context was summed up; what of, nobody above the engine can read."""
+    """The context was compacted. Only the engine can read the content."""
 
     encrypted_content: str
 
@@ -104,13 +104,13 @@ class Finish(msgspec.Struct):
 
 
 class UpstreamFailed(msgspec.Struct):
-    """The upstream has ended the response in an error that it told of in the words of a Response."""
+    """The upstream has ended the response with an error, given as the `error` of a Response."""
 
     error: ResponseError
 
 
 class Relayed(msgspec.Struct):
-    """An event of an upstream that speaks as we do: it is told as it came, under a number of ours."""
+    """An event of an upstream that serves the Responses API: it is passed on as it came, with a new number."""
 
     event: Event
 
@@ -119,7 +119,7 @@ class RelayedRun(msgspec.Struct):
     """Pieces of one text that such an upstream sent in a row."""
 
     event: Event
-    """What stands for their events, which differ in nothing but their number and their delta.
+    """The event that represents them: their events differ only in their number and their delta.
 
     It is the same object as long as the text is the same one.
     """
@@ -127,7 +127,7 @@ class RelayedRun(msgspec.Struct):
 
 
 class ResponseFields(msgspec.Struct):
-    """What such an upstream tells of the response as a whole: values of fields of the Response."""
+    """What such an upstream states about the response as a whole: values of fields of the Response."""
 
     fields: dict[str, Any]
 

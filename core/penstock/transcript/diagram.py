@@ -46,10 +46,10 @@ def _box(cls: type[Any], machine: Machine) -> Iterator[str]:
     for state in _states(machine):
         yield f'{_INDENT}state "{state}" as {_name(box, state)}'
     if cls is not Response:
-        yield f"{_INDENT}[*] --> {_name(box, OPEN)} : {_told(_openers(cls))}"
+        yield f"{_INDENT}[*] --> {_name(box, OPEN)} : {_label(_openers(cls))}"
     for start, ways in machine.items():
         for end, events in _by_end(ways).items():
-            yield f"{_INDENT}{_name(box, start)} --> {_name(box, end)} : {_told(events)}"
+            yield f"{_INDENT}{_name(box, start)} --> {_name(box, end)} : {_label(events)}"
     for end in (state for state in _states(machine) if state in TERMINAL):
         yield f"{_INDENT}{_name(box, end)} --> [*]"
     yield "}"
@@ -85,7 +85,7 @@ def _opened(event: type[Any]) -> tuple[type[Any], ...]:
     return get_args(kind) or (kind,)
 
 
-def _told(events: list[type[Event]]) -> str:
+def _label(events: list[type[Event]]) -> str:
     return ", ".join(_word(event).removeprefix("response.") for event in events)
 
 

@@ -113,7 +113,7 @@ _EMPTY: dict[type[Part], Any] = {
     Refusal: Refusal(refusal=""),
     ReasoningText: ReasoningText(text=""),
 }
-"""What a part is before anything was said in it. The transcript never changes what an event carries."""
+"""A part of each class without text. The transcript never changes what an event carries."""
 
 _GROWS: dict[type[Part], Any] = {
     OutputText: OutputTextDelta,
@@ -201,7 +201,7 @@ class ReasoningWriter(_PartLane):
 
 
 class CallWriter(ItemWriter):
-    """The open call of an offered function, told by the form that its tool family gives it."""
+    """The open call of an offered function, written in the form of its tool family."""
 
     def __init__(self, transcript: Transcript, new_id: NewId, form: CallForm, call_id: str) -> None:
         self._form = form
@@ -211,21 +211,21 @@ class CallWriter(ItemWriter):
 
     def arguments(self, fragment: str) -> None:
         """A piece of the arguments."""
-        self._tell(self._reader.feed(fragment))
+        self._write(self._reader.feed(fragment))
 
     def is_whole(self) -> bool:
         """Whether the arguments are a whole JSON value, so that the call may end."""
         return self._reader.is_whole()
 
     def close(self, status: ItemStatus) -> None:
-        """Tell what was held back, settle the text, then end the item."""
+        """Write what was held back, settle the text, then end the item."""
         if status == "completed":
-            self._tell(self._reader.close())
+            self._write(self._reader.close())
         item = self._transcript.item(self.output_index)
         self._transcript.record(self._form.done(item=item, output_index=self.output_index))
         self._end(status)
 
-    def _tell(self, text: str) -> None:
+    def _write(self, text: str) -> None:
         if text:
             self._transcript.record_run(self._text, [text])
 

@@ -69,7 +69,7 @@ _SHELL_CALL: Machine = {
     "command": {
         wire.ShellCallCommandDelta: "command",
         wire.ShellCallCommandDone: OPEN,
-        wire.OutputItemDone: DONE,  # of a call that was cut: what is no whole command is none
+        wire.OutputItemDone: DONE,  # of a call that was cut short: part of a command is not a command
     },
 }
 _SHELL_CALL_OUTPUT: Machine = {
@@ -79,8 +79,8 @@ _SHELL_CALL_OUTPUT: Machine = {
         wire.OutputItemDone: DONE,
     },
 }
-# Calls that a server runs itself. Upstreams differ in which of their steps they tell, so each but the last may be
-# missing; what is told comes in order.
+# Calls that a server runs itself. Upstreams differ in which of the steps they report, so each but the last may be
+# missing; those that are reported come in order.
 _WEB_SEARCH_CALL: Machine = {
     OPEN: {
         wire.WebSearchCallInProgress: OPEN,

@@ -1,7 +1,7 @@
-"""The relay: events of an upstream that speaks as we do, told as they came.
+"""The relay: it records the events of an upstream that serves the Responses API, as they came.
 
-It knows what may be mended: an object that the upstream ends without having ended what is within is ended in order.
-What the tables forbid otherwise is the upstream's fault, and ends the response as failed.
+It knows one repair: where the upstream ends an object without ending its parts, the parts are ended first.
+Any other event that the tables forbid is an error of the upstream, and ends the response as failed.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from .transcript import IllegalEvent, OpenText, Transcript
 
 
 class Relay:
-    """Tells the events of one upstream's turn."""
+    """Records the events of one upstream's turn."""
 
     def __init__(self, transcript: Transcript) -> None:
         self._transcript = transcript
         self._text: OpenText | None = None
         """The text that grew last."""
 
-    def tell(self, event: Event) -> None:
+    def record(self, event: Event) -> None:
         """Record the event. Raises `ApiError` where it cannot stand here."""
         try:
             if isinstance(event, OutputItemDone):

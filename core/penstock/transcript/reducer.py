@@ -56,7 +56,7 @@ _THOUGHTS = (ReasoningWriter, WholeReasoning)
 
 
 class Reducer:
-    """Tells one response. `forms` says how calls of each offered function come back to the client.
+    """Records one response. `forms` says how calls of each offered function come back to the client.
 
     `seal` seals the thoughts of each reasoning item, where the client asked for that; `seal_extras` seals what the
     upstream wants back, in an item of its own.
@@ -113,7 +113,7 @@ class Reducer:
         self._transcript.record(InProgress(response=skeleton))
 
     def receive(self, delta: deltas.Delta) -> None:
-        """Tell one delta. Raises `ApiError` where the upstream said more than the limits allow."""
+        """Record one delta. Raises `ApiError` where the upstream sent more than the limits allow."""
         _RECEIVE[type(delta)](self, delta)
 
     def receive_all(self, batch: Iterable[deltas.Delta]) -> None:
@@ -199,7 +199,7 @@ class Reducer:
             self._thoughts().texts(texts)
 
     def _thoughts(self) -> ReasoningWriter | WholeReasoning:
-        """The open reasoning item, or a new one in place of what was said before."""
+        """The open reasoning item, or a new one after the open item has ended."""
         item = self._open_item
         if not isinstance(item, _THOUGHTS):
             self._turn()
@@ -273,11 +273,11 @@ class Reducer:
         event = delta.event
         if isinstance(event, OutputItemAdded):
             self._count_item()
-        said = getattr(event, "delta", None) or getattr(event, "annotation", "")
-        self._spend(len(said if isinstance(said, str) else encode(said)))
+        output = getattr(event, "delta", None) or getattr(event, "annotation", "")
+        self._spend(len(output if isinstance(output, str) else encode(output)))
         if type(event) is OutputTextDelta and event.logprobs:
             self._spend(_size(event.logprobs))
-        self._relay.tell(event)
+        self._relay.record(event)
 
     def _relayed_run(self, delta: deltas.RelayedRun) -> None:
         for texts in self._affordable(delta.texts):
@@ -287,7 +287,7 @@ class Reducer:
         self._facts |= delta.fields
 
     def _message(self) -> MessageWriter | WholeMessage:
-        """The open message, or a new one in place of what was said before."""
+        """The open message, or a new one after the open item has ended."""
         item = self._open_item
         if not isinstance(item, _MESSAGES):
             self._turn()
@@ -312,18 +312,18 @@ class Reducer:
 
         Any other call may still grow, since some upstreams say things between its pieces.
         """
-        self._close_said("completed")
+        self._close_output("completed")
         for call in self._calls.values():
             if call.writer and not call.closed and call.writer.is_whole():
                 call.close("completed")
 
-    def _close_said(self, status: ItemStatus) -> None:
+    def _close_output(self, status: ItemStatus) -> None:
         if self._open_item is not None:
             self._open_item.close(status)
             self._open_item = None
 
     def _close(self, status: ItemStatus) -> None:
-        self._close_said(status)
+        self._close_output(status)
         for call in self._calls.values():
             call.close("completed" if call.writer and call.writer.is_whole() else status)
         self._calls.clear()
@@ -333,7 +333,7 @@ class Reducer:
         close_open(self._transcript, status)  # what was relayed has no writer
 
     def _count_item(self) -> None:
-        """Count an item when it begins; that of an action is told later."""
+        """Count an item when it begins; the item of an action is written later."""
         self._begun += 1
         if self._begun > self._limits.output_items_max:
             raise upstream_failed(

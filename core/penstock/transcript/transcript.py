@@ -132,7 +132,7 @@ def _adopt(node: _Node, event: Any, names: tuple[str, ...], _: str) -> None:
 
 
 def _nothing(node: _Node, event: Any, names: tuple[str, ...], _: str) -> None:
-    """An event that only tells."""
+    """Check nothing: the event only informs the client."""
 
 
 _WORDS: dict[str, Callable[[_Node, Any, tuple[str, ...], str], None]] = {
@@ -233,7 +233,7 @@ class Transcript:
         self._count += len(deltas)
 
     def record_item(self, item: Item) -> None:
-        """Take a whole item in one step, in place of its events, where nobody reads them.
+        """Take a whole item in one step, in place of its events, where no client reads them.
 
         It may stand wherever an item may be added. Raises `IllegalEvent` where the tables do not allow it.
         """
