@@ -7,6 +7,7 @@ the fork's own, whatever else the machine does. The model is the built-in one, o
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import resource
@@ -74,6 +75,8 @@ def main() -> None:
     for name in WARM_UP:  # what is loaded when it is first wanted
         shape = SHAPES[name]
         asyncio.run(_answer(_service(shape.kind), shape.path, shape.body(SMALL)))
+    gc.collect()
+    gc.freeze()  # as the server does; or a full collection, at some size, would look at all that the process holds
     for line in sys.stdin:
         name, size = json.loads(line)
         shape = SHAPES[name]
