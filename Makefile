@@ -16,7 +16,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 pyth
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install serve test test-all soak test-real clients golden check format bench bench-guard lock clean
+.PHONY: help install serve test test-fast test-all soak test-real clients golden check format bench bench-guard lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ ifdef COVER
 else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
+
+test-fast: $(DEV) ## run the core's quick tests, the architecture's and the golden transcripts: half a minute
+	@$(BIN)/python -m pytest -m "not real and not slow" --hypothesis-profile=fast tests/core tests/architecture $(ARGS)
 
 test-all: export TEST_KILLS = 50
 test-all: export REQUESTS_OF_EACH_ENDING = 30

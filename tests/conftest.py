@@ -10,6 +10,7 @@ from hypothesis import settings
 TESTS = Path(__file__).parent
 
 settings.register_profile("penstock", deadline=None)
+settings.register_profile("fast", deadline=None, max_examples=10)  # `make test-fast`
 settings.load_profile("penstock")
 
 

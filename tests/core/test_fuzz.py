@@ -17,6 +17,8 @@ from penstock.dialects.chat_completions import ChatCompletions, Options
 from penstock.engine import RemoteUpstream
 from support import grammar, oracle, sse
 
+pytestmark = pytest.mark.slow
+
 SEED = 4_711
 PARTS = 10
 COUNT = 1_000

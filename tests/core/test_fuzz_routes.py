@@ -28,6 +28,8 @@ from penstock.stores.memory import MemoryStore
 from penstock_adapters.compression import decompress
 from support import oracle, sse
 
+pytestmark = pytest.mark.slow
+
 SEED = 1_742
 COUNT = 20_000
 FRESH = 25

@@ -22,6 +22,8 @@ from penstock.transcript.deltas import Finish, TextDelta
 from requirements import shows
 from support.uncollected import collect
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _no_collector() -> Iterator[None]:

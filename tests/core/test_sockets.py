@@ -33,6 +33,8 @@ from requirements import shows
 from support import grammar, oracle
 from support.talk import TERMINAL, checked_error
 
+pytestmark = pytest.mark.slow
+
 Json = dict[str, Any]
 
 SEED = 4_712

@@ -137,6 +137,7 @@ def test_a_body_says_what_the_stream_says(name: str) -> None:
     assert to_json(body.response) == to_json(played(name).response)
 
 
+@pytest.mark.slow
 @shows("whole-replies")
 @pytest.mark.parametrize("sends_stream", [True, False])
 @pytest.mark.parametrize("name", [*(name for name in TOLD if name not in HANGING), *CAPTURED])
@@ -195,6 +196,7 @@ def test_byte_by_byte_it_is_the_same_story(name: str) -> None:
 
 
 @shows("quirk-framing")
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(st.sampled_from(STREAMS), CUTS)
 def test_in_any_pieces_it_is_the_same_story(name: str, cuts: list[int]) -> None:
@@ -210,6 +212,7 @@ def end_of(name: str, pieces: list[Any]) -> Json:
     return response
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(st.sampled_from(STREAMS), st.integers(0), st.booleans())
 def test_a_stream_that_is_cut_anywhere_has_one_end(name: str, at: int, broken: bool) -> None:
@@ -219,6 +222,7 @@ def test_a_stream_that_is_cut_anywhere_has_one_end(name: str, at: int, broken: b
     assert end_of(name, [*pieces, TransportError("cut")] if broken else pieces)["status"] in ENDS
 
 
+@pytest.mark.slow
 @shows("one-end")
 @pytest.mark.parametrize("name", ["text", "crlf", "whole_call", "reasoning_then_call"])
 def test_a_stream_that_is_cut_after_any_byte_has_one_end(name: str) -> None:

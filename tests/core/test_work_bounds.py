@@ -13,6 +13,8 @@ from core.work_shapes import SHAPES
 from requirements import shows
 from support.meter import Cost, Meter
 
+pytestmark = pytest.mark.slow
+
 SIZE = 100_000
 GROWTH_MAX = 2.6
 """How many times as dear a request of twice the size may be."""

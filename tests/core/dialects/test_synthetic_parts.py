@@ -12,6 +12,8 @@ from penstock.dialects.synthetic.seeded_random import CALLS, POOL_BYTES, PROSE, 
 from penstock.dialects.synthetic.tokens import split
 from penstock.dialects.synthetic.work import Work
 
+pytestmark = pytest.mark.slow
+
 KEYS = st.text(max_size=5)
 
 

@@ -16,6 +16,8 @@ from penstock.dialects.synthetic.values import make
 from penstock.dialects.synthetic.work import Work
 from penstock.errors import ApiError
 
+pytestmark = pytest.mark.slow
+
 Json = dict[str, Any]
 
 WORDS = ["Paris", "größer", "parser.py", "7"]

@@ -24,6 +24,8 @@ from requirements import shows
 from support import hosted, samples
 from support.scripts import SCRIPTS
 
+pytestmark = pytest.mark.slow
+
 MESSAGE: Json = {"type": "message", "role": "user", "content": "Hi"}
 TOLD = [name for name in SCRIPTS if name != "flood"]
 """Twenty megabytes of one letter are much to judge."""

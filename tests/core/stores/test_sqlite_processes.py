@@ -19,6 +19,8 @@ from core.stores.kit import Open, beside
 from core.stores.worker import ME, events, turn
 from penstock.stores.sqlite import schema
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 KILLS = 20
 

@@ -384,6 +384,7 @@ def test_an_upstream_that_says_too_much_fails(bounds: dict[str, int], nth: Calla
     assert reason in response["error"]["message"]
 
 
+@pytest.mark.slow
 @shows("memory")
 def test_many_pieces_make_one_text() -> None:
     telling = told(*[text("x")] * 20_000, Finish())

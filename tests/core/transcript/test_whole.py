@@ -151,6 +151,7 @@ def told(speech: list[Delta], *, in_events: bool, fails_at: int | None, **option
 
 
 @shows("whole-replies")
+@pytest.mark.slow
 @settings(max_examples=500)
 @given(speeches(), st.none() | st.integers(0, 30), OPTIONS)
 def test_at_once_or_event_by_event_it_is_the_same_response(
@@ -165,6 +166,7 @@ def test_at_once_or_event_by_event_it_is_the_same_response(
     assert whole.reducer.returned() == events.reducer.returned()
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(speeches(), OPTIONS)
 def test_a_turn_that_is_cut_is_the_same_response(speech: list[Delta], options: dict[str, Any]) -> None:
