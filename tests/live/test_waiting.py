@@ -50,7 +50,7 @@ def test_a_reply_that_takes_too_long(impatient: PenstockServer, upstream: Script
 
 @shows("heartbeats")
 def test_heartbeats_stand_between_events(impatient: PenstockServer, upstream: ScriptedUpstream) -> None:
-    steps = (Send(ROLE, HELLO[0]), Sleep(0.5), Send(*HELLO[1:], chunk({}, "stop"), OWN_USAGE))
+    steps = (Send(ROLE, HELLO[0]), Sleep(0.8 * IDLE_S), Send(*HELLO[1:], chunk({}, "stop"), OWN_USAGE))
     model = upstream.add("pausing", Script(steps, SAYS_HELLO))
     began = time.monotonic()
     with Connection(impatient.url) as connection:
