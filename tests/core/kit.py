@@ -266,7 +266,7 @@ def plan(
     decoded = decode(json.dumps({"input": "Hi"} | request).encode(), LIMITS)
     return make_plan(
         decoded,
-        at_once(resolve(decoded.request)),
+        at_once(resolve(decoded)),
         to or routes(upstream or Spoken()),
         policies or Policies(),
         bearer=bearer,

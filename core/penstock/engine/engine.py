@@ -283,17 +283,14 @@ class Engine:
         compacts: bool = False,
     ) -> tuple[Context, Plan]:
         """Resolve, plan and, where that was asked, fit into the model's context. Raises `ApiError`."""
-        if decoded.request.model is None and self.routes.default_model is None:
-            decoded.request = replace(decoded.request, model=await self.catalog.default_model(key))
+        decoded = await self._with_model(decoded, key)
         request = decoded.request
         record = current()
         record.model = request.model or ""
         recall = recent.recall if recent else None
         context = await resolve(
-            request, self.store, owner, self.limits, recall=recall, request_bytes=decoded.size, turns=self.turns
+            decoded, self.store, owner, self.limits, recall=recall, turns=self.turns, compacts=compacts
         )
-        context.leading = decoded.leading
-        context.compacts |= compacts
         plan = make_plan(
             decoded,
             context,
@@ -311,6 +308,13 @@ class Engine:
         if request.truncation == "auto" and plan.compacting is None:  # what is summed up need not be cut
             await fit(plan, self.limits)
         return context, plan
+
+    async def _with_model(self, decoded: Decoded, key: Secret | None) -> Decoded:
+        """The request with the one model of the upstream, where neither it nor the settings name any."""
+        if decoded.request.model is not None or self.routes.default_model is not None:
+            return decoded
+        model = await self.catalog.default_model(key)
+        return replace(decoded, request=replace(decoded.request, model=model))
 
     async def _lock(self, request: CreateResponse, owner: str, response_id: str) -> ConversationWriter | None:
         """The right to write to the request's conversation, which only its owner may hold. Raises `ApiError`.

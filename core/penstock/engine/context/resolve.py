@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from penstock.engine.request.decode import Decoded
 from penstock.errors import ApiError, invalid, not_found
 from penstock.ids import may_be_id
 from penstock.limits import Limits
@@ -47,24 +48,27 @@ class Context(msgspec.Struct):
 
 
 async def resolve(
-    request: CreateResponse,
+    decoded: Decoded,
     store: Store | None = None,
     owner: str = "",
     limits: Limits = _LIMITS,
+    *,
     recall: Recall | None = None,
-    request_bytes: int = 0,
     turns: ChainCache | None = None,
+    compacts: bool = False,
 ) -> Context:
     """The context of a request. Raises `ApiError` for what cannot be resolved, which without a store is much.
 
-    `recall` is asked before the store is, and `turns` hold what was read of chains before.
+    `recall` is asked before the store is, and `turns` hold what was read of chains before. With `compacts` the context
+    is compacted though the input has no trigger.
     """
+    request = decoded.request
     _check_background(request)
-    own, compacts = _without_trigger(_own_items(request))
+    own, has_trigger = _without_trigger(_own_items(request))
     recalled = recall(request.previous_response_id) if recall and request.previous_response_id else None
     if store is None:
         _refuse_memory(request, own, may_recall=recall is not None)
-    room = limits.context_bytes_max - request_bytes
+    room = limits.context_bytes_max - decoded.size
     try:
         past = recalled if recalled is not None else await _earlier(request, store, owner, limits, room, turns)
         _check_room(room := room - past.size)
@@ -78,8 +82,8 @@ async def resolve(
         raise invalid(f"The context has more than {limits.context_items_max} items.", "input", "context_too_long")
     if recalled and request.store is not False:  # what is stored must not stand on what is not
         earlier, own = [], [*earlier, *own]
-    size = request_bytes + past.size + ITEM_BYTES * (len(earlier) + len(own))
-    return Context(earlier, own, conversation_of(request), compacts, size)
+    size = decoded.size + past.size + ITEM_BYTES * (len(earlier) + len(own))
+    return Context(earlier, own, conversation_of(request), compacts or has_trigger, size, decoded.leading)
 
 
 def _since_compaction(items: list[InputItem]) -> int:

@@ -11,16 +11,18 @@ import re
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import msgspec
 
-from penstock.engine.planning.tool_selection import ToolSelection
 from penstock.json_codec import Decoder, encode
 from penstock.limits import Limits
 from penstock.wire import CreateResponse, Tool
 
 from .json_bounds import Marks, has_at_most, marks_in
+
+if TYPE_CHECKING:  # the planning, a later step, makes the selection; the cache only stores it
+    from penstock.engine.planning.tool_selection import ToolSelection
 
 _VALUE_BYTES_MIN = 1_000
 """A shorter value is decoded faster than it is found."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from penstock.engine import resolve
+from penstock.engine.request.decode import Decoded
 from penstock.errors import ApiError
 from penstock.stores.memory import MemoryStore
 from penstock.wire import CreateResponse, ItemReference
@@ -26,7 +27,7 @@ ODD = "no\0such/thing"
     ids=["previous_response_id", "conversation", "item_reference"],
 )
 def test_what_is_not_there(name: str, request_of: Any, status: int, code: str | None, param: str) -> None:
-    request = CreateResponse(**({"input": "Hi"} | request_of(name)))
+    decoded = Decoded(CreateResponse(**({"input": "Hi"} | request_of(name))), {}, 0)
     with pytest.raises(ApiError) as caught:
-        asyncio.run(resolve(request, MemoryStore(), "owner"))
+        asyncio.run(resolve(decoded, MemoryStore(), "owner"))
     assert (caught.value.status, caught.value.code, caught.value.param) == (status, code, param)
