@@ -6,7 +6,7 @@ is unknown. A fold word is data: `penstock.transcript` is what reads it.
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, NamedTuple, TypeAlias
+from typing import ClassVar, Literal, NamedTuple, Self, TypeAlias
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -112,6 +112,10 @@ class Item(_Typed, kw_only=True, tag=""):
 
     id_prefix: ClassVar[str] = "item_"
     """How an id begins that is made for an item of this family."""
+
+    def long_form(self) -> Self:
+        """The form in which an item is listed: what a client may leave out is filled in."""
+        return self
 
 
 class Tool(_Typed, kw_only=True, tag=""):

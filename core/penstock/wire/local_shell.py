@@ -5,7 +5,9 @@ It knows OpenAI's `LocalShellCall` and its output; which of an output's ids is i
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Self
+
+from msgspec.structs import replace
 
 from ._base import UNSET, Item, ItemStatus, Tool, UnsetType, Wire
 
@@ -44,3 +46,7 @@ class LocalShellCallOutput(Item, kw_only=True, tag="local_shell_call_output"):
     status: ItemStatus | None | UnsetType = UNSET
     call_id: str | UnsetType = UNSET
     output: str
+
+    def long_form(self) -> Self:
+        """The id of the call stands in `call_id`."""
+        return replace(self, call_id=self.call_id or self.id)

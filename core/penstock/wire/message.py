@@ -6,9 +6,10 @@ serves input and output, since a client sends back what it was given. It never l
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar, Literal, Self, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
 from penstock import wire
 
@@ -133,6 +134,13 @@ class Message(Item, kw_only=True, tag="message"):
     role: Literal["user", "assistant", "system", "developer"]
     content: str | list[wire.ContentPart]
     phase: Literal["commentary", "final_answer"] | None | UnsetType = UNSET
+
+    def long_form(self) -> Self:
+        """A text that stands alone becomes a content part."""
+        if not isinstance(self.content, str):
+            return self
+        part = OutputText if self.role == "assistant" else InputText
+        return replace(self, content=[part(text=self.content)])
 
 
 class _PartEvent(Event, kw_only=True, tag=""):

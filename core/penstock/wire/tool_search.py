@@ -6,9 +6,10 @@ stay undecoded. It never searches.
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar, Literal, Self, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
 from penstock import wire
 
@@ -37,6 +38,10 @@ class ToolSearchCall(Item, kw_only=True, tag="tool_search_call"):
     arguments: msgspec.Raw
     created_by: str | None | UnsetType = UNSET
 
+    def long_form(self) -> Self:
+        """`execution` is there: a search that has a `call_id` is the client's."""
+        return replace(self, execution=self.execution or _execution(self.call_id))
+
 
 class ToolSearchOutput(Item, kw_only=True, tag="tool_search_output"):
     """What a search found: from here on the model may call it."""
@@ -49,6 +54,14 @@ class ToolSearchOutput(Item, kw_only=True, tag="tool_search_output"):
     execution: Execution | None | UnsetType = UNSET
     tools: list[wire.Tool]
     created_by: str | None | UnsetType = UNSET
+
+    def long_form(self) -> Self:
+        """`execution` is there: the output of a search that has a `call_id` is the client's."""
+        return replace(self, execution=self.execution or _execution(self.call_id))
+
+
+def _execution(call_id: str | None | UnsetType) -> Execution:
+    return "client" if call_id else "server"
 
 
 class ProgrammaticToolCallingTool(Tool, kw_only=True, tag="programmatic_tool_calling"):

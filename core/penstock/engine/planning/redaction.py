@@ -14,12 +14,15 @@ from msgspec.structs import replace
 from penstock.secrets import REDACTED, Secret
 from penstock.tool_calls import TOOL_CARRYING_ITEMS
 from penstock.wire import (
+    AdditionalTools,
     CodeInterpreterTool,
     CreateResponse,
+    InputItem,
     McpTool,
     NamespaceTool,
     ShellTool,
     Tool,
+    ToolSearchOutput,
     Unknown,
     UnknownItem,
 )
@@ -47,9 +50,13 @@ def redacted(tools: Sequence[Tool]) -> list[Tool]:
     return [_hidden(tool, "", lambda place, text: REDACTED) for tool in tools]
 
 
-def redacted_unknown(item: UnknownItem) -> UnknownItem:
-    """An item of no known type, as it is stored."""
-    return replace(item, unknown=Unknown(_fields(item.unknown.fields, "", lambda place, text: REDACTED)))
+def redacted_item(item: InputItem) -> InputItem:
+    """The item as it is stored: the secrets of the tools that it carries, and of unknown fields, are hidden."""
+    if isinstance(item, AdditionalTools | ToolSearchOutput):
+        return replace(item, tools=redacted(item.tools))
+    if isinstance(item, UnknownItem):
+        return replace(item, unknown=Unknown(_fields(item.unknown.fields, "", lambda place, text: REDACTED)))
+    return item
 
 
 def secrets_of(request: CreateResponse, unknown: Mapping[str, msgspec.Raw]) -> list[Held]:

@@ -6,15 +6,15 @@ It knows rows and when they are written. What the words in them are, `penstock.w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import Protocol
 
 from msgspec.structs import replace
 
 from penstock.engine.context.resolve import Context
 from penstock.engine.offload import offload
-from penstock.engine.planning.redaction import redacted, redacted_unknown
+from penstock.engine.planning.redaction import redacted_item
 from penstock.errors import ApiError, invalid, not_found
 from penstock.ids import Clock, NewId
 from penstock.json_codec import encode
@@ -22,17 +22,10 @@ from penstock.limits import Limits
 from penstock.ports import Store, StoredItem, StoredResponse
 from penstock.returned import Returned, carry
 from penstock.wire import (
-    AdditionalTools,
     Event,
     InputItem,
-    InputText,
-    LocalShellCallOutput,
-    Message,
     OutputItem,
-    OutputText,
     Response,
-    ToolSearchCall,
-    ToolSearchOutput,
     UnknownItem,
 )
 
@@ -187,57 +180,12 @@ def _stored_output(ending: Ending) -> list[StoredItem]:
 def stored_input(item: InputItem, new_id: NewId) -> StoredItem:
     """An input item under an id of its own, in the long form in which items are listed."""
     item_id = new_id(item.id_prefix)
-    if lengthen := _LONG_FORMS.get(type(item)):
-        item = lengthen(item)
-    if isinstance(item, UnknownItem):  # whether it has a status is its own affair
-        return StoredItem(item_id, encode(replace(redacted_unknown(item), id=item_id)))
-    if "status" in item.__struct_fields__:
+    item = redacted_item(item).long_form()
+    if "status" in item.__struct_fields__ and not isinstance(item, UnknownItem):  # an unknown item may have none
         item = replace(item, id=item_id, status=item.status or "completed")  # type: ignore[union-attr]
     else:
         item = replace(item, id=item_id)
     return StoredItem(item_id, encode(item))
-
-
-def _long_message(item: Message) -> Message:
-    """The text as a part."""
-    if not isinstance(item.content, str):
-        return item
-    part = OutputText if item.role == "assistant" else InputText
-    return replace(item, content=[part(text=item.content)])
-
-
-def _long_local_shell_output(item: LocalShellCallOutput) -> LocalShellCallOutput:
-    """With the id of its call in a place of its own."""
-    return replace(item, call_id=item.call_id or item.id)
-
-
-def _long_search(item: ToolSearchCall) -> ToolSearchCall:
-    """With who searched."""
-    return replace(item, execution=item.execution or _who(item))
-
-
-def _long_search_output(item: ToolSearchOutput) -> ToolSearchOutput:
-    """With who searched, and without secrets."""
-    return replace(item, execution=item.execution or _who(item), tools=redacted(item.tools))
-
-
-def _who(item: ToolSearchCall | ToolSearchOutput) -> Literal["client", "server"]:
-    return "client" if item.call_id else "server"
-
-
-def _long_additional_tools(item: AdditionalTools) -> AdditionalTools:
-    """Without secrets."""
-    return replace(item, tools=redacted(item.tools))
-
-
-_LONG_FORMS: dict[type[object], Callable[[Any], InputItem]] = {
-    Message: _long_message,
-    LocalShellCallOutput: _long_local_shell_output,
-    ToolSearchCall: _long_search,
-    ToolSearchOutput: _long_search_output,
-    AdditionalTools: _long_additional_tools,
-}
-"""What an item that may be sent in a short form is in full, by its class."""
 
 
 async def conversation_lost(store: Store, row: StoredResponse) -> ApiError:
