@@ -1,7 +1,7 @@
-"""What an upstream says of an error, in any shape that backends have for it.
+"""Reads an upstream's error, in any shape that backends have for it.
 
-It knows where the words may stand: in objects of any nesting, in lists, in JSON within a text, or plain. What the
-error means, `replies` decides.
+It knows where the message may stand: in objects of any nesting, in lists, in JSON within a text, or plain. What the
+error means, `upstream_replies` decides.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _LIST_MAX = 5
 """How many errors of a list are read."""
 
 _PAGE = re.compile(r"<(!doctype|html|head|body|\?xml|center|h1)\b", re.IGNORECASE)
-"""How a page of HTML begins, whose words are a server's and no upstream's."""
+"""How a page of HTML begins: a web server wrote it, not the upstream."""
 
 Object: TypeAlias = dict[str, Any]
 
 _WRAPPERS = ("error", "errors", "fault", "exception", "err")
 _WORDS = ("message", "msg", "error_message", "errorMessage", "error_msg", "errorMsg", "Message", "detail")
 _WORDS_OF_NEED = ("details", "error_description", "reason", "title", "description", "code", "type", "status")
-"""What says something where nothing else does."""
+"""The keys that are read as the message where there is no other."""
 _CODES = ("code", "error_code", "errorCode")
 _STATUSES = (*_CODES, "status", "status_code", "statusCode", "http_status")
 _TYPES = ("type", "error_type", "errorType", "__type", "status")
@@ -41,7 +41,7 @@ _SIGNS = ("error", "errors", "fault", "exception", "detail", "error_message", "e
 
 
 _FINE = ("0", "200", "ok", "success")
-"""Codes that say that nothing is wrong."""
+"""Codes that mean success."""
 
 
 class UpstreamError(msgspec.Struct, kw_only=True):
@@ -60,31 +60,31 @@ def read_body(body: bytes) -> UpstreamError:
     return _shortened(_read_text(text, _DEPTH_MAX))
 
 
-def read_error(told: Any) -> UpstreamError:
+def read_error(raw: Any) -> UpstreamError:
     """The error in decoded JSON."""
-    return _shortened(_read(told, _DEPTH_MAX))
+    return _shortened(_read(raw, _DEPTH_MAX))
 
 
-def is_error(told: Object) -> bool:
+def is_error(raw: Object) -> bool:
     """Whether an object without an answer is an error, rather than a sign of life."""
-    if any(told.get(sign) not in (None, False, "", []) for sign in _SIGNS):
+    if any(raw.get(sign) not in (None, False, "", []) for sign in _SIGNS):
         return True
-    has_mark = told.get("object") == "error" or "error" in str(told.get("type", "")).lower()
-    has_code = any(str(told.get(code) or 0).lower() not in _FINE for code in _CODES)
-    has_status = any((_status(told.get(name)) or 0) >= 400 for name in _STATUSES)
-    is_failed = has_mark or has_code or has_status or told.get("success") is False
-    return is_failed and any(told.get(words) for words in _WORDS)
+    has_mark = raw.get("object") == "error" or "error" in str(raw.get("type", "")).lower()
+    has_code = any(str(raw.get(code) or 0).lower() not in _FINE for code in _CODES)
+    has_status = any((_status(raw.get(name)) or 0) >= 400 for name in _STATUSES)
+    is_failed = has_mark or has_code or has_status or raw.get("success") is False
+    return is_failed and any(raw.get(words) for words in _WORDS)
 
 
-def _read(told: Any, depth: int) -> UpstreamError:
+def _read(raw: Any, depth: int) -> UpstreamError:
     if depth == 0:
         return UpstreamError()
-    if isinstance(told, str):
-        return _read_text(told, depth)
-    if isinstance(told, list):
-        return _read_list(told, depth)
-    if isinstance(told, dict):
-        return _read_object(told, depth)
+    if isinstance(raw, str):
+        return _read_text(raw, depth)
+    if isinstance(raw, list):
+        return _read_list(raw, depth)
+    if isinstance(raw, dict):
+        return _read_object(raw, depth)
     return UpstreamError()
 
 
@@ -104,25 +104,25 @@ def _read_text(text: str, depth: int) -> UpstreamError:
     return UpstreamError(message=None if _PAGE.match(text) else text or None)
 
 
-def _read_list(told: list[Any], depth: int) -> UpstreamError:
+def _read_list(raw: list[Any], depth: int) -> UpstreamError:
     """The first errors of a list as one, under the names of the first."""
-    errors = [_read(each, depth - 1) for each in told[:_LIST_MAX]]
+    errors = [_read(each, depth - 1) for each in raw[:_LIST_MAX]]
     if not errors:
         return UpstreamError()
     errors[0].message = _joined([error.message for error in errors], "; ")
     return errors[0]
 
 
-def _read_object(told: Object, depth: int) -> UpstreamError:
-    """An error's own words, with those of the error in it and of the provider behind a gateway."""
-    inner = [_read(told[name], depth - 1) for name in _WRAPPERS if told.get(name)]
-    words = [_read(told[name], depth - 1) for name in _WORDS if told.get(name)][:1]
-    behind = _read(_raw_of(told), depth - 1)
-    errors = [*inner, _names_of(told), *words, behind]
+def _read_object(raw: Object, depth: int) -> UpstreamError:
+    """An error's own message, with those of the error in it and of the provider behind a gateway."""
+    inner = [_read(raw[name], depth - 1) for name in _WRAPPERS if raw.get(name)]
+    words = [_read(raw[name], depth - 1) for name in _WORDS if raw.get(name)][:1]
+    behind = _read(_raw_of(raw), depth - 1)
+    errors = [*inner, _names_of(raw), *words, behind]
     message = _joined([error.message for error in errors], ": ")
     if message is None:
-        message = next(filter(None, (_read(told.get(name), depth - 1).message for name in _WORDS_OF_NEED)), None)
-    place = _place_of(told)
+        message = next(filter(None, (_read(raw.get(name), depth - 1).message for name in _WORDS_OF_NEED)), None)
+    place = _place_of(raw)
     return UpstreamError(
         message=f"{place}: {message}" if place and message else message,
         type=_first(error.type for error in errors),
@@ -132,39 +132,39 @@ def _read_object(told: Object, depth: int) -> UpstreamError:
     )
 
 
-def _names_of(told: Object) -> UpstreamError:
-    """What an object says of itself, but for its words."""
-    statuses = (_status(told.get(name)) for name in _STATUSES)
-    codes = (name for name in _texts(told, _CODES) if _status(name) is None)
+def _names_of(raw: Object) -> UpstreamError:
+    """The fields of an object, but for its message."""
+    statuses = (_status(raw.get(name)) for name in _STATUSES)
+    codes = (name for name in _texts(raw, _CODES) if _status(name) is None)
     return UpstreamError(
-        type=_first(_texts(told, _TYPES)),
-        param=_first(_texts(told, ("param",))),
+        type=_first(_texts(raw, _TYPES)),
+        param=_first(_texts(raw, ("param",))),
         code=_first(codes),
         status=_first(statuses),
     )
 
 
-def _raw_of(told: Object) -> Any:
-    """What the provider behind OpenRouter said."""
-    metadata = told.get("metadata")
+def _raw_of(raw: Object) -> Any:
+    """The error of the provider behind OpenRouter."""
+    metadata = raw.get("metadata")
     return metadata.get("raw") if isinstance(metadata, dict) else None
 
 
-def _place_of(told: Object) -> str:
+def _place_of(raw: Object) -> str:
     """Where FastAPI found something wrong."""
-    place = told.get("loc")
+    place = raw.get("loc")
     return ".".join(str(step) for step in place[:10] if step != "body") if isinstance(place, list) else ""
 
 
 def _joined(messages: list[str | None], between: str) -> str | None:
     """The messages, without those that another one has in it."""
-    said = list(dict.fromkeys(filter(None, messages)))
-    apart = [each for each in said if not any(each != other and each in other for other in said)]
+    distinct = list(dict.fromkeys(filter(None, messages)))
+    apart = [each for each in distinct if not any(each != other and each in other for other in distinct)]
     return between.join(apart) or None
 
 
-def _texts(told: Object, keys: tuple[str, ...]) -> Iterator[str]:
-    return (told[key] for key in keys if told.get(key) and isinstance(told[key], str))
+def _texts(raw: Object, keys: tuple[str, ...]) -> Iterator[str]:
+    return (raw[key] for key in keys if raw.get(key) and isinstance(raw[key], str))
 
 
 def _status(code: Any) -> int | None:

@@ -28,7 +28,7 @@ _REFUSALS = frozenset((400, 404, 409, 413, 415, 422))
 
 
 class _ReadModelMeta(msgspec.Struct, kw_only=True):
-    """What llama.cpp tells of a model: its context as it is served, and as it was trained."""
+    """What llama.cpp reports about a model: its context as it is served, and as it was trained."""
 
     n_ctx: int | None = None
     n_ctx_train: int | None = None
@@ -46,10 +46,10 @@ class _ReadModel(msgspec.Struct, kw_only=True):
 
     @property
     def context_tokens(self) -> int | None:
-        """The size of its context, if that is told: as it is served first, then as it was trained."""
+        """The size of its context, where it is reported: as it is served first, then as it was trained."""
         meta = self.meta
-        told = (self.max_model_len, meta and meta.n_ctx, self.context_length, meta and meta.n_ctx_train)
-        return next((size for size in told if size and size > 0), None)
+        reported = (self.max_model_len, meta and meta.n_ctx, self.context_length, meta and meta.n_ctx_train)
+        return next((size for size in reported if size and size > 0), None)
 
 
 class _ReadModels(msgspec.Struct, kw_only=True):
@@ -64,20 +64,20 @@ _MODEL_KEYS = frozenset(field.encode_name for field in msgspec.structs.fields(Mo
 
 
 def read_models(body: bytes) -> list[Model]:
-    """The models of a list, with whatever else is said of them. Raises `ApiError`."""
+    """The models of a list, with their unknown fields. Raises `ApiError`."""
     return [_model(read, raw) for read, raw in _listed(body)]
 
 
 def read_context_sizes(body: bytes) -> dict[str, int]:
-    """The sizes of the contexts of the models of a list, in tokens, where they are told. Raises `ApiError`."""
+    """The sizes of the contexts of the models of a list, in tokens, where they are reported. Raises `ApiError`."""
     return {model.id: size for model, _ in _listed(body) if (size := model.context_tokens)}
 
 
 def _model(read: _ReadModel, raw: msgspec.Raw) -> Model:
     model = Model(id=read.id, created=read.created or 0, owned_by=read.owned_by or "upstream")
-    strangers = {name: value for name, value in _fields_of(raw).items() if name not in _MODEL_KEYS}
-    if strangers:
-        model.unknown = Unknown(strangers)
+    unknown = {name: value for name, value in _fields_of(raw).items() if name not in _MODEL_KEYS}
+    if unknown:
+        model.unknown = Unknown(unknown)
     return model
 
 
@@ -91,39 +91,39 @@ def _listed(body: bytes) -> list[tuple[_ReadModel, msgspec.Raw]]:
 def reply_error(
     status: int, headers: Mapping[str, str], body: bytes, *, key: KeyShown, explains_500: bool = False
 ) -> ApiError:
-    """An error reply. `key` tells which one the upstream was shown: a refusal of the client's own is the client's.
+    """An error reply. `key` states which key the upstream got: the client gets the refusal of its own key.
 
-    `explains_500`: the server answers 500 to a request that it cannot serve, so that its words are for the client.
+    `explains_500`: the server answers 500 to a request that it cannot serve, so that its message is for the client.
     """
-    told = read_body(body)
-    message = told.message or f"The upstream answered with status {status}."
+    error = read_body(body)
+    message = error.message or f"The upstream answered with status {status}."
     if status in (401, 403):
-        return _refused_key(key) if status == 401 else _forbidden(message, told, key)
+        return _refused_key(key) if status == 401 else _forbidden(message, error, key)
     if status == 429:
         return rate_limited(message, _retry_after_s(headers))
-    if is_too_long(message, told.code, told.type) or (status == 413 and told.message is None):
+    if is_too_long(message, error.code, error.type) or (status == 413 and error.message is None):
         return _too_long(message)
     if 400 <= status < 500 and status not in (404, 405, 408):
-        return _refused_request(message, told)
+        return _refused_request(message, error)
     if status == 404:
         message = f"The upstream does not know this: {message}"
-        return ApiError(message, status=404, code=told.code or "model_not_found")
-    # what a server says of its own failures is for its operator: stacks, paths
-    why = f": {' '.join(message.split())}" if status == 500 and explains_500 and told.message else "."
+        return ApiError(message, status=404, code=error.code or "model_not_found")
+    # a server's message about its own failure is for its operator: stacks, paths
+    why = f": {' '.join(message.split())}" if status == 500 and explains_500 and error.message else "."
     return upstream_failed(
         f"The upstream failed with status {status}{why}", status=status if status in (503, 504) else 502
     )
 
 
-def told_error(told: UpstreamError) -> ApiError:
-    """An error told with status 200, whole or in the middle of a stream."""
-    message = told.message or "The upstream met an error."
-    if is_too_long(message, told.code, told.type):
+def reported_error(error: UpstreamError) -> ApiError:
+    """An error that came with status 200, whole or in the middle of a stream."""
+    message = error.message or "The upstream met an error."
+    if is_too_long(message, error.code, error.type):
         return _too_long(message)
-    if told.status == 429 or _RATE.search(f"{told.code} {told.type}"):
+    if error.status == 429 or _RATE.search(f"{error.code} {error.type}"):
         return rate_limited(message, _RETRY_DEFAULT_S)
-    if told.type == "invalid_request_error" or told.status in _REFUSALS:
-        return _refused_request(message, told)
+    if error.type == "invalid_request_error" or error.status in _REFUSALS:
+        return _refused_request(message, error)
     return upstream_failed(message)
 
 
@@ -131,8 +131,8 @@ def _too_long(message: str) -> ApiError:
     return ApiError(message, code="context_length_exceeded", param="input")
 
 
-def _refused_request(message: str, told: UpstreamError) -> ApiError:
-    return ApiError(f"The upstream refused the request: {message}", param=told.param, code=told.code)
+def _refused_request(message: str, error: UpstreamError) -> ApiError:
+    return ApiError(f"The upstream refused the request: {message}", param=error.param, code=error.code)
 
 
 def _refused_key(key: KeyShown) -> ApiError:
@@ -146,11 +146,11 @@ def _refused_key(key: KeyShown) -> ApiError:
     return upstream_failed(message, retriable=False)
 
 
-def _forbidden(message: str, told: UpstreamError, key: KeyShown) -> ApiError:
+def _forbidden(message: str, error: UpstreamError, key: KeyShown) -> ApiError:
     """The upstream does not allow this, for whatever reason it gives; to a key of ours, no client can change that."""
     message = f"The upstream refused the request: {message}"
     if key == "client":
-        return ApiError(message, status=403, param=told.param, code=told.code)
+        return ApiError(message, status=403, param=error.param, code=error.code)
     return upstream_failed(message, retriable=False)
 
 

@@ -9,7 +9,7 @@ import pytest
 from penstock.errors import ApiError
 from penstock.too_long import is_too_long
 from penstock.upstream_errors import read_error
-from penstock.upstream_replies import reply_error, told_error
+from penstock.upstream_replies import reply_error, reported_error
 from requirements import shows
 
 TOO_LONG: dict[str, tuple[str | None, str]] = {
@@ -232,7 +232,7 @@ def test_an_input_that_is_too_long_is_recognised(code: str | None, words: str, s
 @shows("too-long-by-any-words", "too-long-amid")
 @pytest.mark.parametrize(("code", "words"), TOO_LONG.values(), ids=TOO_LONG)
 def test_an_input_that_is_too_long_is_recognised_amid_a_stream(code: str | None, words: str) -> None:
-    error = told_error(read_error({"error": {"message": words, "code": code}}))
+    error = reported_error(read_error({"error": {"message": words, "code": code}}))
     assert error.code == "context_length_exceeded"
     assert error.response_error().code == "context_length_exceeded"
 
@@ -258,4 +258,4 @@ def test_as_much_of_a_message_is_read_as_may_be() -> None:
 
 
 def test_the_words_stay() -> None:
-    assert isinstance(told_error(read_error("prompt is too long")), ApiError)
+    assert isinstance(reported_error(read_error("prompt is too long")), ApiError)

@@ -11,7 +11,7 @@ from core.dialects.chat_completions.decoded import bytewise, choice, decode, str
 from penstock.errors import ApiError
 from penstock.transcript.deltas import TextDelta
 from penstock.upstream_errors import UpstreamError, is_error, read_body, read_error
-from penstock.upstream_replies import reply_error, told_error
+from penstock.upstream_replies import reply_error, reported_error
 from requirements import shows
 
 BOOM, REFUSED = UpstreamError(message="boom"), UpstreamError(message="boom", type="invalid_request_error")
@@ -203,7 +203,7 @@ BLAMES: dict[str, tuple[Any, int]] = {
 
 @pytest.mark.parametrize(("told", "status"), BLAMES.values(), ids=BLAMES)
 def test_an_error_amid_a_stream_has_its_blame(told: Any, status: int) -> None:
-    assert told_error(read_error(told)).status == status
+    assert reported_error(read_error(told)).status == status
 
 
 @pytest.mark.parametrize(

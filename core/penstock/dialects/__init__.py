@@ -1,1 +1,1 @@
-"""The languages of upstreams, each pure and a stranger to the others."""
+"""The dialects: one wire format of upstreams each, pure, and without knowledge of the others."""

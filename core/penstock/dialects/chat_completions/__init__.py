@@ -1,4 +1,4 @@
-"""The Chat Completions dialect: what vLLM, llama.cpp, Ollama and nearly every provider speak.
+"""The Chat Completions dialect: what vLLM, llama.cpp, Ollama and nearly every provider serve.
 
 `encode` makes requests and `history` their messages, with what is `wanted` back; `decode` reads replies, `tokenizers`
 count, `wire` is the vocabulary, `presets` knows what is particular about the well-known servers. All of it is pure.
@@ -38,7 +38,7 @@ class ChatCompletions:
         self._finish_reasons = FinishReasons(options.finish_reasons, self._unknown)
 
     def encode(self, turn: Turn) -> HttpRequest:
-        """`POST /chat/completions`. Raises `ApiError` for what a chat model cannot be told."""
+        """`POST /chat/completions`. Raises `ApiError` for what a chat model cannot take."""
         accept = ("accept", "text/event-stream" if turn.stream else "application/json")
         body = to_json(encode(turn, self._options, self._origin), turn.extras)
         return HttpRequest(method="POST", path="/chat/completions", headers=[_JSON, accept], body=body)

@@ -1,6 +1,6 @@
-"""The calls of one turn, told apart.
+"""The calls of one turn: which call each piece belongs to.
 
-The index of a call should do that. Where it is missing or repeated, its id, its name and its arguments so far do.
+The index of a call should state that. Where it is missing or repeated, the id, the name and the arguments decide.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class CallReader:
         return deltas
 
     def _take(self, piece: _Piece, deltas: list[Delta], *, are_whole: bool) -> _Call:
-        """The call of a piece that says more than a few arguments. One that says a whole call again says nothing."""
+        """The call of a piece that holds more than arguments. A piece that repeats a whole call adds nothing."""
         call = None if are_whole else self._find(piece)
         if call is None:
             call = self._begin(piece)
@@ -93,7 +93,7 @@ def _text_of(arguments: Any) -> str:
 
 
 class _Call:
-    """What was said of one call. Its first id and its first name hold."""
+    """What the upstream has sent of one call. Its first id and its first name hold."""
 
     def __init__(self, index: int) -> None:
         self.index = index
@@ -134,7 +134,7 @@ class _Call:
         return says_nothing or self.is_repeated_by(piece)
 
     def is_repeated_by(self, piece: _Piece) -> bool:
-        """Whether a piece says the whole call once more, as some backends do at the end."""
+        """Whether a piece repeats the whole call, as some backends do at the end."""
         if not piece.call_id or piece.call_id != self._call_id or piece.name not in ("", self.name):
             return False
         self._scan.take(self._arguments)
@@ -147,7 +147,7 @@ _MARKS = re.compile(r'\\.?|["{}\[\]]', re.DOTALL)
 
 
 class _Scan:
-    """Tells whether pieces of JSON are a whole object, list or text by now. It looks at every character once."""
+    """Finds out whether pieces of JSON are a whole object, list or text by now. It looks at every character once."""
 
     def __init__(self) -> None:
         self.chars = 0

@@ -101,7 +101,7 @@ def tool_content(output: Output, param: str) -> tuple[str, list[wire.MessagePart
 def _parts(
     content: Sequence[ContentPart], param: str, *, is_object: bool = False
 ) -> Iterator[tuple[str, wire.MessagePart]]:
-    """Each part and where it stands. Of a part of no known type the client was told that it is left out."""
+    """Each part and where it stands, without those of an unknown type: a header reports those to the client."""
     for index, part in enumerate(content):
         if not isinstance(part, UnknownPart):
             place = param if is_object else f"{param}[{index}]"

@@ -1,6 +1,6 @@
 """A Chat Completions reply as deltas: a stream in any split, or a whole JSON body.
 
-It knows the ways in which backends frame a reply, end it and tell of errors. What the message says, `messages` reads.
+It knows the ways in which backends frame a reply, end it and report errors. `messages` reads the message itself.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from penstock.errors import ApiError, untraced, upstream_failed
 from penstock.sse import SseReader
 from penstock.transcript.deltas import Delta, Finish, UsageDelta
 from penstock.upstream_errors import is_error, read_error
-from penstock.upstream_replies import told_error
+from penstock.upstream_replies import reported_error
 
 from . import wire
 from .extras import ExtrasReader
@@ -28,11 +28,11 @@ from .usage import ReadUsage, read_usage
 _decode = msgspec.json.Decoder(wire.ReadReply).decode
 
 _QUOTED_CHARS_MAX = 200
-"""How much is told of what is no JSON."""
+"""How much of a reply that is no JSON an error quotes."""
 
 
 class ChatDecoder:
-    """One reply. Its first byte tells a stream from a JSON body, since not every backend's headers do."""
+    """One reply. Its first byte shows whether it is a stream or a JSON body: not every backend's headers do."""
 
     def __init__(
         self,
@@ -56,12 +56,12 @@ class ChatDecoder:
         self._finish_reasons = finish_reasons or FinishReasons({}, unknown)
         self._has_delta = self._has_message = False
         self._words: str | None = None
-        """What a chunk without an answer said, to be told where no answer comes."""
+        """The message of a chunk without an answer, for the error that is raised where no answer comes."""
         self._finish: Finish | None = None
         self._error: ApiError | None = None
 
     def feed(self, chunk: bytes) -> list[Delta]:
-        """The deltas that this chunk completes. Raises `ApiError` where the upstream tells of an error."""
+        """The deltas that this chunk completes. Raises `ApiError` where the upstream reports an error."""
         if self._is_stream:
             return self._take_events(self._sse.feed(chunk))
         if self._body is not None:
@@ -70,11 +70,11 @@ class ChatDecoder:
 
     @property
     def has_finished(self) -> bool:
-        """Whether an end was told, in either of the two ways."""
+        """Whether the upstream reported an end, in either of the two ways."""
         return self._finish is not None or self.is_done
 
     def close(self) -> list[Delta]:
-        """The end of the reply: what was held back, and the finish. A reply that no end was told of was cut."""
+        """The end of the reply: what was held back, and the finish. A reply without a reported end was cut short."""
         out: list[Delta] = []
         if self._body is not None:
             self._reply(bytes(self._body), out)
@@ -99,12 +99,12 @@ class ChatDecoder:
         return finish
 
     def _aside(self) -> str:
-        """What the upstream said beside any answer."""
+        """What the upstream sent beside any answer, for an error message."""
         words = self._words or _quoted(self._sse.stray)
         return f": {words}" if words else ""
 
     def _feed_first(self, chunk: bytes) -> list[Delta]:
-        """Tell a stream from a JSON body, and from a page of HTML."""
+        """Find out whether the reply is a stream, a JSON body or a page of HTML."""
         self._begun = (self._begun + chunk).lstrip()
         if not self._begun:
             return []
@@ -125,14 +125,14 @@ class ChatDecoder:
         return []
 
     def _take_events(self, events: list[bytes]) -> list[Delta]:
-        """The deltas of these events; an error waits for its turn behind what was said before it."""
+        """The deltas of these events. An error is raised after the deltas before it have been returned."""
         out: list[Delta] = []
         at = 0
         try:
             while at < len(events) and not self.is_done:
                 if run := self._plain.run(events, at):
                     self._has_delta = True
-                    self._message.tell_run(run, out)
+                    self._message.read_run(run, out)
                     at += len(run.texts)
                 if at < len(events):
                     self._take_event(events[at], out)
@@ -167,34 +167,34 @@ class ChatDecoder:
     def _apart(self, data: bytes) -> None:
         """A reply without an answer. Raises `ApiError` where it is an error."""
         try:
-            told = lenient.loads(data)
+            value = lenient.loads(data)
         except ValueError:  # it is nested deeper than any error
             return
-        if isinstance(told, dict):
-            error = read_error(told)
-            if is_error(told):
-                raise told_error(error)
+        if isinstance(value, dict):
+            error = read_error(value)
+            if is_error(value):
+                raise reported_error(error)
             self._words = self._words or error.message
 
     def _choice(self, choice: wire.ReadChoice, out: list[Delta]) -> None:
         delta, message = choice.delta, choice.message
         if delta is not None:
             self._has_delta = True
-            self._message.tell(delta, choice.logprobs, out)
+            self._message.read(delta, choice.logprobs, out)
         if message is not None:
             self._has_message = True
             is_whole = self._body is not None or self._has_delta
-            (self._message.whole if is_whole else self._message.tell)(message, choice.logprobs, out)
+            (self._message.read_whole if is_whole else self._message.read)(message, choice.logprobs, out)
         if choice.error:
-            raise told_error(read_error(choice.error))
+            raise reported_error(read_error(choice.error))
         if choice.finish_reason or choice.native_finish_reason:
             self._cost(choice.usage, out)
             self._finished(self._finish_reasons.read(choice.finish_reason, choice.native_finish_reason))
-        if self._body is not None:  # a whole reply has its end, whether or not it says why
+        if self._body is not None:  # a whole reply has ended, whether or not it states the reason
             self._finished(Finish())
 
     def _cost(self, read: ReadUsage | None, out: list[Delta]) -> None:
-        """What the turn cost; few say so in the choice."""
+        """What the turn cost; few backends report it in the choice."""
         if read and (usage := read_usage(read)):
             out.append(UsageDelta(usage))
 
@@ -214,13 +214,13 @@ class ChatDecoder:
         with suppress(msgspec.DecodeError, UnicodeError, RecursionError):
             return _decode(data)
         try:
-            told = lenient.loads(data)
-            if isinstance(told, dict) and isinstance(told.get("choices", []), list | dict | None):
-                return lenient.fit(told, wire.ReadReply)
+            value = lenient.loads(data)
+            if isinstance(value, dict) and isinstance(value.get("choices", []), list | dict | None):
+                return lenient.fit(value, wire.ReadReply)
         except ValueError:
             raise _no_completion(data) from None
-        error = read_error(told)
-        raise told_error(error) if error.message else _no_completion(data)
+        error = read_error(value)
+        raise reported_error(error) if error.message else _no_completion(data)
 
 
 def _no_completion(data: bytes) -> ApiError:

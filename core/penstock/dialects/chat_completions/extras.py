@@ -88,7 +88,7 @@ def _joined(name: str, pieces: list[msgspec.Raw]) -> msgspec.Raw:
 
 
 def join(values: list[Any], depth: int = 0) -> Any:
-    """Pieces of one value as the whole. A value that is said again, or once more as a whole, is no further piece."""
+    """Pieces of one value as the whole. A value that comes again, or again as a whole, is no further piece."""
     values = [value for value in values if value is not None] or [None]
     last = values[-1]
     if depth == _DEPTH_MAX or all(value == last for value in values):

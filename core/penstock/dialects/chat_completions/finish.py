@@ -55,14 +55,14 @@ class FinishReasons:
     def read(self, reason: str | None, native: str | None) -> Finish | None:
         """How the answer ended; None while it goes on. Raises `ApiError` where it failed.
 
-        `native` is what a provider said to a gateway, which may have made "stop" of it.
+        `native` is the reason that a provider gave to a gateway, which may have replaced it by "stop".
         """
         if native is None and self._meanings.get(reason or "") == "completed":
             return Finish()
-        said = [name for name in (reason, native) if name and self._is_end(name)]
-        if not said:
+        given = [name for name in (reason, native) if name and self._is_end(name)]
+        if not given:
             return None
-        endings = [(name, self._ending(name)) for name in said]
+        endings = [(name, self._ending(name)) for name in given]
         name, ending = next((each for each in endings if each[1] != "completed"), endings[0])
         if ending == "failed":
             raise upstream_failed(f"The upstream met an error while it was answering: {name[:_REASON_CHARS_MAX]}.")

@@ -1,7 +1,7 @@
 """A message, or a piece of one, as deltas.
 
-It keeps no text: only which call is which, and what has been told, so that a message that comes once more as a whole
-adds nothing.
+It stores no text: only which call is which, and which fields have been read, so that a message that comes again as a
+whole adds nothing.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     "images": ("images",),
     "audio": ("audio",),
 }
-"""The fields that tell each thing."""
+"""The fields that may hold each thing."""
 _RETURNED = frozenset(("reasoning_details", "extras"))
 """Those that stay undecoded, since the upstream gets them back."""
 _THINGS: dict[type[Delta], str] = {
@@ -61,25 +61,25 @@ class MessageReader:
     def __init__(self, *, inline_think: bool, unknown: UnknownWords, extras: ExtrasReader) -> None:
         self._has_text = self._has_thought = False
         self._others: set[str] = set()
-        """What else was told."""
+        """What else has been read."""
         self._extras = extras
         self._calls = CallReader(extras)
         self._think = ThinkSplitter() if inline_think else None
         self._unknown = unknown
         self._unshown: dict[str, None] = {}
         """The types of the parts that left nothing in the Response."""
-        self._unsaid: list[Logprob] = []
-        """Those of tokens that made no text yet, being pieces of a character; they are told with the next text."""
+        self._pending_logprobs: list[Logprob] = []
+        """Those of tokens that made no text yet, being pieces of a character; the next text delta carries them."""
 
-    def whole(self, message: wire.ReadMessage, logprobs: wire.ReadLogprobs | None, out: list[Delta]) -> None:
-        """What a whole message says that no piece of it has said."""
+    def read_whole(self, message: wire.ReadMessage, logprobs: wire.ReadLogprobs | None, out: list[Delta]) -> None:
+        """Read what a whole message holds and no piece before it held."""
         self._extras.message(message)
-        for thing in self._told():
+        for thing in self._read_so_far():
             for field in _FIELDS[thing]:
                 setattr(message, field, UNSET if field in _RETURNED else None)
-        self.tell(message, logprobs if message.content else None, out, is_whole=True)
+        self.read(message, logprobs if message.content else None, out, is_whole=True)
 
-    def tell(
+    def read(
         self,
         message: wire.ReadMessage,
         logprobs: wire.ReadLogprobs | None,
@@ -87,7 +87,7 @@ class MessageReader:
         *,
         is_whole: bool = False,
     ) -> None:
-        """What a message says, or a piece of one."""
+        """Read a message, or a piece of one."""
         thought: wire.Words = message.reasoning_content or message.reasoning
         if message.reasoning_details is not UNSET or message.extras is not UNSET:
             thought = self._more(message, thought, is_whole=is_whole)
@@ -101,19 +101,19 @@ class MessageReader:
             else:
                 self._parts(content if isinstance(content, list) else [content], logprobs, out)
         elif logprobs and not thought and not message.tool_calls:
-            self._unsaid += _logprobs(logprobs)
+            self._pending_logprobs += _logprobs(logprobs)
         if message.tool_calls or message.function_call:
             self._others.add("calls")
             out += self._calls.read(_calls(message), are_whole=is_whole)
         if message.refusal or message.annotations or message.images or message.audio:
             self._rest(message, out)
 
-    def tell_run(self, run: TextRun | ReasoningRun, out: list[Delta]) -> None:
-        """What plain chunks say."""
+    def read_run(self, run: TextRun | ReasoningRun, out: list[Delta]) -> None:
+        """Take the run of several plain chunks."""
         if isinstance(run, ReasoningRun):
             self._has_thought = True
             out.append(run)
-        elif self._think or self._unsaid:
+        elif self._think or self._pending_logprobs:
             for text in run.texts:
                 self._text(text, None, out)
         else:
@@ -129,25 +129,25 @@ class MessageReader:
     def close(self) -> list[Delta]:
         """What was held back, and a note of what could not be shown where nothing else answers."""
         out = self._think.close() if self._think else []
-        if self._unshown and not self._told() & _ANSWERS:
+        if self._unshown and not self._read_so_far() & _ANSWERS:
             kinds = ", ".join(self._unshown)
             out.append(TextDelta(f"[The model answered with what cannot be shown here: {kinds}]"))
         return [*out, *self._extras.close()]
 
-    def _told(self) -> set[str]:
-        """All that was told."""
-        told = {"text": self._has_text, "thought": self._has_thought}
-        return self._others | {thing for thing, was_told in told.items() if was_told}
+    def _read_so_far(self) -> set[str]:
+        """All things that have been read."""
+        frequent = {"text": self._has_text, "thought": self._has_thought}
+        return self._others | {thing for thing, is_read in frequent.items() if is_read}
 
     def _text(self, text: str, logprobs: wire.ReadLogprobs | None, out: list[Delta]) -> None:
         self._has_text = True
-        said: list[Logprob] = []
-        if logprobs or self._unsaid:
-            said, self._unsaid = self._unsaid + _logprobs(logprobs), []
+        of_text: list[Logprob] = []
+        if logprobs or self._pending_logprobs:
+            of_text, self._pending_logprobs = self._pending_logprobs + _logprobs(logprobs), []
         if self._think:
-            out += self._think.feed(text, said)
+            out += self._think.feed(text, of_text)
         else:
-            out.append(TextDelta(text, said))
+            out.append(TextDelta(text, of_text))
 
     def _parts(self, parts: list[str | wire.ReadPart], logprobs: wire.ReadLogprobs | None, out: list[Delta]) -> None:
         self._others.add("parts")
@@ -170,7 +170,7 @@ class MessageReader:
             self._add(delta, out)
 
     def _add(self, shown: Delta | Unshown, out: list[Delta]) -> None:
-        """Tell what is no plain text."""
+        """Add a delta other than plain text."""
         if isinstance(shown, Unshown):
             if len(self._unshown) < _UNSHOWN_MAX:
                 self._unshown[shown.kind[:_KIND_CHARS_MAX]] = None

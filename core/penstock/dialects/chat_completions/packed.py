@@ -26,7 +26,7 @@ def _keys(kind: type[msgspec.Struct]) -> frozenset[str]:
 _DESCRIBED = frozenset(
     "name tool_call_id executed_tools citations context token_ids audio images parsed prefix".split()
 )
-"""Keys of a message that are not returned: they say of it what whoever reads it may want to know."""
+"""Keys of a message that are not returned: they describe the message for a reader."""
 _MESSAGE, _CALL, _FUNCTION = _keys(wire.ReadMessage), _keys(wire.ReadToolCall), _keys(wire.ReadFunction)
 
 
@@ -70,7 +70,7 @@ def _call(raw: msgspec.Raw) -> msgspec.Raw:
 
 
 def _parted(raw: msgspec.Raw, keys: Collection[str]) -> tuple[Fields, Fields]:
-    """The known keys of an object, and the others that say anything."""
+    """The known keys of an object, and the others that are not null."""
     fields = _fields_of(raw)
     known = {name: value for name, value in fields.items() if name in keys and name != wire.EXTRAS}
     others = {name: value for name, value in fields.items() if name not in keys and _first(value) != b"n"}
@@ -86,7 +86,7 @@ def _is_object(raw: msgspec.Raw | None) -> bool:
 
 
 def _first(raw: msgspec.Raw) -> bytes:
-    """The first byte, which tells what it is; an `n` is null."""
+    """The first byte, which shows the type of the value; an `n` is null."""
     return bytes(memoryview(raw)[:1])
 
 

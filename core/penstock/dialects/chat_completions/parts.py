@@ -1,6 +1,6 @@
 """What stands in a list of content parts, or in the fields for thoughts and media, as deltas.
 
-It knows the types of parts by tables. Of a part that nothing is known of, its text is told, or that it was there.
+It knows the types of parts by tables. A part of an unknown type gives its text, or a note that it was there.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ def is_thought(part: wire.ReadPart) -> bool:
     return bool(part.thought) or any(mark in kind for mark in _THOUGHT_MARKS) or bool(part.thinking)
 
 
-def words(told: wire.Words) -> str:
+def words(value: wire.Words) -> str:
     """The text in a text, a part, or a list of both."""
-    if told is None or isinstance(told, str):
-        return told or ""
-    if isinstance(told, list):
-        return "".join(map(words, told))
-    thought = None if isinstance(told.thought, bool) else told.thought
-    inner = (told.thinking, told.reasoning, told.reasoning_content, thought, told.summary, told.content)
-    return _text(told) or next(filter(None, map(words, inner)), "")
+    if value is None or isinstance(value, str):
+        return value or ""
+    if isinstance(value, list):
+        return "".join(map(words, value))
+    thought = None if isinstance(value.thought, bool) else value.thought
+    inner = (value.thinking, value.reasoning, value.reasoning_content, thought, value.summary, value.content)
+    return _text(value) or next(filter(None, map(words, inner)), "")
 
 
 def _text(part: wire.ReadPart) -> str:
@@ -61,8 +61,8 @@ def other_thought(message: wire.ReadMessage) -> str:
     """The thought of a message that has none by the usual names. Of several that are the same the first is taken."""
     extras = {} if message.extras is UNSET else _fields_of(message.extras)
     details = [] if message.reasoning_details is UNSET else [message.reasoning_details]
-    told = [*details, *(extras[name] for name in _THOUGHT_NAMES if name in extras)]
-    return next(filter(None, map(_thought_in, told)), "")
+    thoughts = [*details, *(extras[name] for name in _THOUGHT_NAMES if name in extras)]
+    return next(filter(None, map(_thought_in, thoughts)), "")
 
 
 def _thought_in(raw: msgspec.Raw) -> str:
@@ -116,7 +116,7 @@ def _image(part: wire.ReadPart) -> wire.ReadMedia:
 
 
 def read_audio(audio: wire.ReadMedia | None) -> list[Delta | Unshown]:
-    """Speech: what is spoken is the text of the answer. The sound has events of its own, and no place in a Response."""
+    """Speech: its transcript is the text of the answer. The sound has events of its own, and no place in a Response."""
     if audio is None:
         return []
     deltas: list[Delta | Unshown] = [TextDelta(audio.transcript)] if audio.transcript else []

@@ -1,7 +1,7 @@
 """Presets: how the Chat Completions of well-known servers differ, as options.
 
-It knows what their documents and sources said in November 2026; each value has its reason beside it. What a server is
-told of itself, such as a reasoning parser, it cannot know: `inline_think` is for those that have none.
+It knows the state of their documents and sources in November 2026; each value has its reason beside it. It never knows
+how a server was started, such as with a reasoning parser: `inline_think` is for servers without one.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ PRESETS: dict[Preset, Options] = {
     ),
     "deepseek": Options(
         system_role="system",  # the only such role that it documents
-        system_messages="leading",  # nothing is said against later ones
+        system_messages="leading",  # its documents do not exclude later ones
         reasoning_field="reasoning_content",  # where the model called tools, they must come back with the call
         reasoning_required=True,  # in thinking mode it refuses a history in which a message lacks the field
         max_tokens_field="max_tokens",  # the only one that it documents

@@ -1,7 +1,7 @@
 """Inline thoughts: text in which `<think>…</think>` stands for reasoning, split while it comes.
 
 It knows the two tags and holds back what may be the beginning of one. But for the blank lines behind the tags it never
-loses or adds a character. Logprobs go with the text; of thoughts nobody is told them.
+loses or adds a character. Logprobs go with the text; those of thoughts are dropped.
 """
 
 from __future__ import annotations
@@ -43,20 +43,20 @@ class ThinkSplitter:
         if self._where == "closed":
             self._skip_newlines("text")
         if self._where == "text" and self._held:
-            out.append(self._told())
+            out.append(self._held_text())
         return out
 
     def close(self) -> list[Delta]:
         """What was held back."""
         if not self._held:
             return []
-        return [ReasoningDelta(self._held) if self._where == "thought" else self._told()]
+        return [ReasoningDelta(self._held) if self._where == "thought" else self._held_text()]
 
-    def _told(self) -> TextDelta:
+    def _held_text(self) -> TextDelta:
         """What is held as text, with the logprobs of all tokens that reach into it."""
-        told = TextDelta(self._held, [logprob for _, logprob in self._reaching()])
+        delta = TextDelta(self._held, [logprob for _, logprob in self._reaching()])
         self._held, self._logprobs = "", []
-        return told
+        return delta
 
     def _reaching(self) -> list[tuple[int, Logprob]]:
         """The logprobs of tokens that reach into what is held."""

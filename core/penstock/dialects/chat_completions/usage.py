@@ -111,5 +111,5 @@ def _first(*counts: int | None) -> int | None:
     return first
 
 
-def _count(told: int | None) -> int | None:
-    return told if told is not None and 0 <= told < _COUNT_MAX else None
+def _count(reported: int | None) -> int | None:
+    return reported if reported is not None and 0 <= reported < _COUNT_MAX else None

@@ -66,7 +66,7 @@ def _find_turn(items: Sequence[InputItem], end: int, returned: Returned, wanted:
 
 
 def _is_of_turn(item: InputItem) -> bool:
-    """Whether the assistant said it or thought it, or it answers what the assistant called."""
+    """Whether it is the assistant's text or thought, or the output of the assistant's call."""
     kind = type(item)
     return kind is ReasoningItem or kind in CALLS or kind in OUTPUTS or _is_answer(item)
 

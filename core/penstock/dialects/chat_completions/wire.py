@@ -1,4 +1,4 @@
-"""The vocabulary of Chat Completions, as far as it is spoken here.
+"""The types of Chat Completions, as far as they are used here.
 
 What is sent is exact: an absent field is not sent. What is read is tolerant: backends leave out, rename and repeat.
 """
@@ -285,7 +285,7 @@ class ReadPart(_Read):
 
 
 class ReadCitation(_Read):
-    """What a `url_citation` says, within the annotation or flat in it."""
+    """The fields of a `url_citation`, within the annotation or flat in it."""
 
     url: str | None = None
     title: str | None = None

@@ -1,4 +1,4 @@
-"""The Responses dialect: an upstream that speaks as we do, whose items, tools and events are told as they are.
+"""The Responses dialect: an upstream that serves the Responses API. Its items, tools and events are passed on as is.
 
 `encode` makes requests, `decode` reads streams and whole Responses. All of it is pure. The state is ours: the upstream
 gets the whole context each time, its sealed thoughts included, and is asked to store nothing.
@@ -28,7 +28,7 @@ _JSON = ("content-type", "application/json")
 
 
 class ResponsesDialect:
-    """The dialect of one upstream. It has no options: whoever speaks it, speaks it whole."""
+    """The dialect of one upstream. It has no options: every such upstream serves all of it."""
 
     def __init__(self, options: Any, limits: Limits, origin: str = "") -> None:
         self._limits = limits
@@ -74,7 +74,7 @@ class ResponsesDialect:
         return read_models(body)
 
     def decode_context_sizes(self, body: bytes) -> dict[str, int]:
-        """The sizes of contexts, where the upstream tells them."""
+        """The sizes of contexts, where the upstream reports them."""
         return read_context_sizes(body)
 
     def count(self, turn: Turn) -> Exchange[int]:

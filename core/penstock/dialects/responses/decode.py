@@ -1,7 +1,7 @@
 """A Responses reply as deltas: a stream in any split, or a whole Response.
 
-It knows which events are the upstream's own life (they are ours to tell) and which are the answer (they are relayed).
-An event or a field that nobody here knows is relayed too.
+It knows which events are the upstream's own lifecycle (the transcript writes ours) and which are the answer (they are
+relayed). An unknown event or field is relayed too.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from penstock.invalid_unicode import replace_lone_surrogates
 from penstock.sse import SseReader
 from penstock.transcript.deltas import Delta, Relayed
 from penstock.upstream_errors import read_error
-from penstock.upstream_replies import told_error
+from penstock.upstream_replies import reported_error
 from penstock.wire import OutputItem, StreamEvent
 
 from .ending import deltas_of, read_ending
@@ -77,7 +77,7 @@ def read_token_count(body: bytes) -> int:
 
 
 class ResponsesDecoder:
-    """One reply. Its first byte tells a stream from a JSON body."""
+    """One reply. Its first byte shows whether it is a stream or a JSON body."""
 
     def __init__(self, *, event_bytes_max: int, hidden: Hidden | None = None) -> None:
         self.is_done = False
@@ -94,7 +94,7 @@ class ResponsesDecoder:
         return self.is_done
 
     def feed(self, chunk: bytes) -> list[Delta]:
-        """The deltas that this chunk completes. Raises `ApiError` where the upstream tells of an error."""
+        """The deltas that this chunk completes. Raises `ApiError` where the upstream reports an error."""
         if not self._begun and chunk.strip():
             self._begun = True
             if chunk.lstrip().startswith(b"{"):
@@ -107,7 +107,7 @@ class ResponsesDecoder:
         return []
 
     def close(self) -> list[Delta]:
-        """The end of the reply. One that told of no end was cut."""
+        """The end of the reply. A reply without a reported end was cut short."""
         if self._body is None:
             deltas = self._events(self._sse.close())
         else:
@@ -134,7 +134,7 @@ class ResponsesDecoder:
         if not isinstance(event, _Own):
             return self._relayed(event)
         if isinstance(event, _Errs):
-            raise told_error(read_error(msgspec.json.decode(data)))
+            raise reported_error(read_error(msgspec.json.decode(data)))
         return self._ended(event) if isinstance(event, _Ends) else []
 
     def _relayed(self, event: Any) -> list[Delta]:
@@ -158,7 +158,7 @@ class ResponsesDecoder:
 def _no_response(body: bytes) -> ApiError:
     """What a JSON object without an output is: an error, mostly."""
     error = read_error(msgspec.json.decode(body))
-    return told_error(error) if error.message else upstream_failed("The upstream sent what is no response.")
+    return reported_error(error) if error.message else upstream_failed("The upstream sent what is no response.")
 
 
 def _read(read: Callable[[bytes], list[Delta]], data: bytes, what: str) -> list[Delta]:

@@ -1,7 +1,7 @@
-"""A turn as a request to an upstream that speaks Responses.
+"""A turn as a request to an upstream that serves Responses.
 
-It knows what is ours alone and is not passed on: the state, and how the client reads. All else goes as it came, what
-nobody here knows included. An upstream that stores nothing is asked for its thoughts in sealed form, for later turns.
+It knows what is ours alone and is not passed on: the state, and how the client reads. All else goes as it came,
+unknown fields included. An upstream that stores nothing is asked for its thoughts in sealed form, for later turns.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SEALED: Include = "reasoning.encrypted_content"
 def encode(turn: Turn, origin: str, *, seals: bool = True) -> bytes:
     """The body of the request to the upstream `origin`; what the client did not say is not there.
 
-    `seals` tells whether the upstream knows sealed thoughts.
+    `seals` states whether the upstream knows sealed thoughts.
     """
     return msgspec.json.encode(_fields(turn, origin, seals=seals))
 

@@ -1,6 +1,6 @@
 """A Response that came whole, as the events that a stream of it would have had.
 
-It knows how the items that grow are told piece by piece, each in one piece here; any other item comes at once.
+It knows the events of the items that grow, with each text in one piece here; any other item comes at once.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ Place = dict[str, Any]
 def events_of(items: Iterable[Any]) -> Iterator[Event]:
     """Every item, from its beginning to its end; what is left open within, the relay ends."""
     for index, item in enumerate(items):
-        empty, tell = _TELL.get(type(item), ({}, _at_once))
+        empty, events = _EVENTS.get(type(item), ({}, _at_once))
         yield OutputItemAdded(output_index=index, item=replace(item, **empty))
-        yield from tell(item, {"item_id": item.id, "output_index": index})
+        yield from events(item, {"item_id": item.id, "output_index": index})
         yield OutputItemDone(output_index=index, item=item)
 
 
@@ -65,9 +65,9 @@ def _content(item: Message | ReasoningItem, at: Place) -> Iterator[Event]:
         if type(part) not in _PARTS:
             yield ContentPartAdded(**where, part=part)  # type: ignore[arg-type]
             continue
-        empty, tell = _PARTS[type(part)]
+        empty, event = _PARTS[type(part)]
         yield ContentPartAdded(**where, part=empty)
-        yield tell(part, where)
+        yield event(part, where)
 
 
 def _thoughts(item: ReasoningItem, at: Place) -> Iterator[Event]:
@@ -79,7 +79,7 @@ def _thoughts(item: ReasoningItem, at: Place) -> Iterator[Event]:
 
 
 _BEGUN = {"status": "in_progress"}
-_TELL: dict[type[Any], tuple[dict[str, Any], Callable[[Any, Place], Iterator[Event]]]] = {
+_EVENTS: dict[type[Any], tuple[dict[str, Any], Callable[[Any, Place], Iterator[Event]]]] = {
     Message: ({**_BEGUN, "content": []}, _content),
     ReasoningItem: ({**_BEGUN, "content": [], "summary": []}, _thoughts),
     FunctionCall: ({**_BEGUN, "arguments": ""}, _arguments),
