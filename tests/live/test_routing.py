@@ -140,13 +140,13 @@ def test_one_that_fails_rests_and_comes_back(start: Start, first: ScriptedUpstre
     for number in range(6):
         told_by(server, stream=True, said=f"Hello {number}?")
     assert (len(first.completions), len(second.completions)) == (3, 6)
-    assert "upstream first fails and is left alone" in server.log
+    until(lambda: "upstream first fails and is left alone" in server.log)
     first.add("m", ANSWERS)
     time.sleep(1.1)
     for _ in range(2):
         told_by(server, stream=True)
     assert (len(first.completions), len(second.completions)) == (5, 6)
-    assert "upstream first answers again" in server.log
+    until(lambda: "upstream first answers again" in server.log)
 
 
 @shows("breakers")

@@ -51,7 +51,7 @@ def test_the_banner_lists_what_the_upstream_serves() -> None:
     with running(None, *names) as upstream, PenstockServer("--upstream", upstream.url) as server:
         models = f"models: {', '.join(names[:10])} and 2 more at {upstream.url} (default)\n"
         assert models in server.lines
-        assert '"model": "model-0"' in server.log
+        until(lambda: '"model": "model-0"' in server.log)
         assert not warnings(server)
 
 
@@ -208,7 +208,7 @@ def test_it_is_ready_again_when_one_answers_again() -> None:
             assert raw.ask(server.base, "GET", "/readyz").status == 503
             upstream.models_reply = listing("text")
             until(lambda: raw.ask(server.base, "GET", "/readyz").status == 200)
-            assert "upstream default lists its models again" in server.log
+            until(lambda: "upstream default lists its models again" in server.log)
             assert post(server.url, HELLO).status == 200
 
 

@@ -28,6 +28,7 @@ ENV = {
     "PENSTOCK_LIMITS_TOTAL_S": "3",
     "PENSTOCK_LIMITS_RETRY_BACKOFF_S": "0.01",
     "PENSTOCK_LIMITS_BREAKER_FAILURES": "100000",
+    "PENSTOCK_LIMITS_CATALOG_FRESH_S": "0.001",
 }
 """For a server in which requests end in all these ways."""
 NOBODY = "http://127.0.0.1:9/v1"
@@ -252,6 +253,26 @@ for broken in (
     "relayed cut",
 ):
     streams(f"{broken}, as a stream", "failed", broken, tools=SCRIPTS["cut_in_call"].ask["tools"])
+
+
+answers("context size, of one that is down", 502, "down", truncation="auto")
+
+
+@ending("models, one upstream is down")
+def _models(place: Place) -> None:
+    assert place.get("GET", "/models").status == 200
+
+
+@ending("404 of a model")
+def _unknown_model(place: Place) -> None:
+    assert place.answer(place.body("/none")).status == 404
+
+
+@ending("readiness, one upstream is down")
+def _ready(place: Place) -> None:
+    with Connection(place.server.base) as connection:
+        connection.send("GET", "/readyz")
+        assert connection.answer().status == 200
 
 
 @ending("429, asked for a stream")

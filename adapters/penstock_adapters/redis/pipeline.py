@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from penstock.errors import ApiError
+from penstock.errors import ApiError, untraced
 from penstock.secrets import Secret
 from penstock.telemetry import OutageLog, leave
 
@@ -138,6 +138,7 @@ class Link:
                 if loop.time() + backoff_s > end:
                     self._outage.failed(f"the server cannot be reached or answers too late ({type(error).__name__})")
                     raise unavailable() from None
+                untraced(error)  # it may be one of the answers, which its traceback's frames hold
                 await self.client().connection_pool.disconnect(inuse_connections=False)
                 await asyncio.sleep(backoff_s)
                 backoff_s *= 2

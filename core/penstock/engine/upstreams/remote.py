@@ -201,8 +201,7 @@ class RemoteUpstream:
             ) from None
         except TransportError as error:
             self._attempts.lost(request, str(error), mask().text(error.cause))
-            lost = AttemptFailed(_unreachable(error), "sick", again=not error.timed_out)
-            raise (_provoked(lost, request) if error.was_connected else lost) from None
+            raise _lost(error, request) from None  # a local name of what is raised would be a cycle
         except TimeoutError:
             self._attempts.lost(request, f"no answer within {request.head_s:g} s")
             late = upstream_failed(f"The upstream did not answer within {request.head_s:g} s.", status=504)
@@ -340,6 +339,12 @@ async def _read(reply: HttpReply, bytes_max: int) -> bytes:
 def _unreachable(error: TransportError) -> ApiError:
     what = "did not answer" if error.was_connected else "cannot be reached"
     return upstream_failed(f"The upstream {what}: {error}", status=504 if error.timed_out else 502)
+
+
+def _lost(error: TransportError, request: HttpRequest) -> AttemptFailed:
+    """What becomes of a request that got no reply."""
+    lost = AttemptFailed(_unreachable(error), "sick", again=not error.timed_out)
+    return _provoked(lost, request) if error.was_connected else lost
 
 
 def _provoked(refusal: AttemptFailed, request: HttpRequest) -> AttemptFailed:
