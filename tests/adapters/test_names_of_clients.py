@@ -1,4 +1,4 @@
-"""Names that clients make up, 20,000 of each kind: nothing in the process grows with them.
+"""Names that clients make up: nothing in the process grows with them once the bounded caches are full.
 
 Every container of the process is looked at, those of libraries too.
 """
@@ -17,6 +17,7 @@ import pytest
 from core.kit import JSON_HEADERS
 from penstock import Settings, build
 from penstock.http import Request
+from penstock.limits import Limits
 from penstock.service import Service
 from penstock.settings import UpstreamSettings
 from penstock_adapters.http_client import HttpTransport
@@ -25,11 +26,14 @@ from penstock_adapters.http_client.replies import IncomingReply
 from penstock_adapters.prompts import PromptFolder
 from requirements import shows
 
-NAMES = 20_000
-GROWN = 2_000
-SMALL = 100
-"""What has fewer entries before and after has not grown by so many."""
-"""More entries than any bounded cache has."""
+LIMITS = Limits(noted_models_max=100, request_cache_bytes_max=64 * 2**10)
+"""Small ones, so that few names fill the caches."""
+FILLING = 1_100
+"""More names than any bounded cache has entries under these limits."""
+NAMES = 400
+"""The names after them, which no cache has room for."""
+GROWN = 100
+"""Fewer entries than those names would add; the pool of random ids changes by less."""
 ANSWER = b'{"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]}'
 
 
@@ -57,7 +61,7 @@ def take_unused(pool: Pool) -> Answers:
 def service(monkeypatch: pytest.MonkeyPatch, tmp_path: Any, **upstream: Any) -> Service:
     monkeypatch.setattr(Pool, "take_unused", take_unused)
     behind = UpstreamSettings(name="behind", url="http://127.0.0.1:1/v1", **upstream)
-    settings = Settings(upstreams=[behind], store="none://", prompts=str(tmp_path))
+    settings = Settings(upstreams=[behind], store="none://", prompts=str(tmp_path), limits=LIMITS)
     return build(settings, connect=HttpTransport, prompts=PromptFolder)
 
 
@@ -104,11 +108,11 @@ KINDS: dict[str, tuple[Callable[[str], Request], dict[str, Any]]] = {
 
 
 def containers() -> dict[int, tuple[int, Any]]:
-    """Every container of the process that is not small, with its length; untracked ones too."""
+    """Every container of the process of more entries than the test tolerates, with its length; untracked ones too."""
     found: dict[int, tuple[int, Any]] = {}
     for owner in gc.get_objects():
         for each in [owner, *gc.get_referents(owner)]:
-            if isinstance(each, dict | set | list | deque) and len(each) > SMALL:
+            if isinstance(each, dict | set | list | deque) and len(each) > GROWN:
                 found[id(each)] = len(each), each
     return found
 
@@ -121,8 +125,8 @@ async def drained(service: Service, request: Request) -> None:
         await reply.body.aclose()
 
 
-async def repeat(times: int, do: Callable[[str], Awaitable[None]]) -> None:
-    for number in range(times):
+async def repeat(numbers: range, do: Callable[[str], Awaitable[None]]) -> None:
+    for number in numbers:
         await do(f"name{number:06}")
 
 
@@ -131,9 +135,9 @@ async def repeat(times: int, do: Callable[[str], Awaitable[None]]) -> None:
 def test_names_of_clients_are_not_remembered(kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     make, upstream = KINDS[kind]
     under_test = service(monkeypatch, tmp_path, **upstream)
-    asyncio.run(repeat(3, lambda name: drained(under_test, make(name))))  # what is imported at first use is there now
+    asyncio.run(repeat(range(FILLING), lambda name: drained(under_test, make(name))))
     known = containers()
-    asyncio.run(repeat(NAMES, lambda name: drained(under_test, make(name))))
+    asyncio.run(repeat(range(FILLING, FILLING + NAMES), lambda name: drained(under_test, make(name))))
     gc.collect()
     grown = [each for key, (size, each) in containers().items() if size > known.get(key, (0, None))[0] + GROWN]
     assert not [sorted(map(str, list(each)[:3])) for each in grown if each is not known]
