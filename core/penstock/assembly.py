@@ -132,7 +132,7 @@ def open_store(url: str, stores: Mapping[str, OpenStore] = _NO_STORES) -> Store 
 def build_routes(settings: Settings, connect: Connect) -> Routes:
     """A route for each upstream; the synthetic model where there is none."""
     if not settings.upstreams:
-        local = LocalUpstream(synthetic.speak, synthetic.MODELS, synthetic.count_input)
+        local = LocalUpstream(synthetic.generate, synthetic.MODELS, synthetic.count_input)
         route = Route(name="synthetic", upstream=local, models=synthetic.MODELS)
         return Routes([route], settings.model or synthetic.MODELS[0], limits=settings.limits)
     routes = [_route(upstream, settings, connect) for upstream in settings.upstreams]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.dialects.synthetic import BATCH_DELTAS, MODELS, count_tokens, speak
+from penstock.dialects.synthetic import BATCH_DELTAS, MODELS, count_tokens, generate
 from penstock.errors import ApiError
 from penstock.limits import Limits
 from penstock.ports import Choice, Turn
@@ -101,7 +101,7 @@ def unfolded(batch: list[Delta]) -> Iterator[Delta]:
 
 
 def deltas(turn: Turn) -> list[Delta]:
-    return [delta for batch in speak(turn) for delta in unfolded(batch)]
+    return [delta for batch in generate(turn) for delta in unfolded(batch)]
 
 
 def text(said: list[Delta]) -> str:
@@ -221,7 +221,7 @@ CHOICES = st.sampled_from([Choice(), Choice(mode="none"), Choice(mode="required"
 @given(SAYINGS, ASKS, CHOICES)
 def test_whole_and_piecewise_are_the_same(said: str | list[Json], asked: Json, choice: Choice) -> None:
     piecewise = deltas(turn(said, choice=choice, **asked))
-    [whole] = speak(turn(said, choice=choice, stream=False, **asked))
+    [whole] = generate(turn(said, choice=choice, stream=False, **asked))
     assert text(piecewise) == text(whole)
     assert thought(piecewise) == thought(whole)
     assert calls(piecewise) == calls(whole)
@@ -243,7 +243,7 @@ def test_every_token_is_counted(said: str | list[Json], asked: Json, choice: Cho
 
 @given(SAYINGS, ASKS, CHOICES)
 def test_a_stream_comes_in_batches_of_which_none_is_large(said: str | list[Json], asked: Json, choice: Choice) -> None:
-    *batches, end = [list(unfolded(batch)) for batch in speak(turn(said, choice=choice, **asked))]
+    *batches, end = [list(unfolded(batch)) for batch in generate(turn(said, choice=choice, **asked))]
     assert all(0 < len(batch) <= BATCH_DELTAS for batch in batches)
     calls_begun = [token for batch in batches for token in batch if isinstance(token, ToolCallDelta) and token.name]
     assert len(batches) <= sum(map(len, batches)) // BATCH_DELTAS + 2 + len(calls_begun)  # the last of each is small
@@ -257,7 +257,7 @@ def transcript(turn: Turn, forms: dict[str, CallFormat]) -> tuple[Response, list
     reducer = Reducer(told, forms=forms, limits=Limits(), new_id=lambda prefix: f"{prefix}{next(ids)}", now_s=lambda: 1)
     skeleton = {"id": "resp_1", "created_at": 0, "status": "in_progress", "model": "synthetic", "text": {}}
     reducer.begin(msgspec.convert(skeleton, type=Response))
-    for batch in speak(turn):
+    for batch in generate(turn):
         for delta in batch:
             reducer.receive(delta)
     told.record(reducer.ending(_no_estimate))
@@ -384,7 +384,7 @@ def test_logprobs_for_every_token(asked: Json, top: int) -> None:
 
 
 def test_logprobs_follow_the_cut() -> None:
-    [whole] = speak(turn(stream=False, max_output_tokens=5, **LOGPROBS))
+    [whole] = generate(turn(stream=False, max_output_tokens=5, **LOGPROBS))
     [said] = [delta for delta in whole if isinstance(delta, TextDelta)]
     assert "".join(logprob.token for logprob in said.logprobs) == said.text
     assert len(said.logprobs) == 5
@@ -539,7 +539,7 @@ UNUSABLE = [
 def test_an_unusable_format_is_the_clients_error(schema: Any) -> None:
     form = {"type": "json_schema", "name": "x", "schema": schema}
     with pytest.raises(ApiError) as raised:
-        speak(turn(text={"format": form}))
+        generate(turn(text={"format": form}))
     assert (raised.value.status, raised.value.param) == (400, "text.format.schema")
 
 
@@ -547,7 +547,7 @@ def test_an_unusable_format_is_the_clients_error(schema: Any) -> None:
 def test_an_unusable_function_is_the_clients_error(schema: Any) -> None:
     broken = {"type": "function", "name": "broken", "parameters": schema}
     with pytest.raises(ApiError) as raised:
-        speak(turn("broken", tools=[TIME, broken]))
+        generate(turn("broken", tools=[TIME, broken]))
     assert (raised.value.status, raised.value.param) == (400, "tools[1].parameters")
 
 
@@ -597,7 +597,7 @@ def test_everything_heard_is_counted(less: Turn, more: Turn) -> None:
 
 def test_an_item_that_no_chat_model_knows_is_refused() -> None:
     with pytest.raises(ApiError, match="item_reference") as raised:
-        speak(turn([{"type": "item_reference", "id": "msg_1"}]))
+        generate(turn([{"type": "item_reference", "id": "msg_1"}]))
     assert raised.value.param == "input[0].type"
 
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.dialects.synthetic.pattern import Pen, Unwritable, writer
-from penstock.dialects.synthetic.phrases import OPENINGS, SENTENCES, THOUGHTS
-from penstock.dialects.synthetic.seeded_random import CALLS, POOL_BYTES, PROSE, Chance, seed
+from penstock.dialects.synthetic.pattern import TextBuilder, UnsupportedPattern, parse_pattern
+from penstock.dialects.synthetic.phrases import OPENINGS, REASONING, SENTENCES
+from penstock.dialects.synthetic.seeded_random import BLOCK_BYTES, CALLS, PROSE, SeededRandom, seed
 from penstock.dialects.synthetic.tokens import split
-from penstock.dialects.synthetic.work import Work
+from penstock.dialects.synthetic.work_budget import WorkBudget
 
 pytestmark = pytest.mark.slow
 
@@ -21,27 +21,27 @@ KEYS = st.text(max_size=5)
 
 
 def test_the_draws_are_the_same_on_every_machine() -> None:
-    chance = Chance(seed("Penstock"), PROSE)
-    assert [chance.below(100) for _ in range(20)] == [
+    random = SeededRandom(seed("Penstock"), PROSE)
+    assert [random.below(100) for _ in range(20)] == [
         *(56, 3, 9, 19, 63, 38, 86, 63, 52, 68),
         *(74, 32, 55, 67, 81, 19, 18, 11, 51, 9),
     ]
-    assert chance.hex(24) == "06363dd12790e0299b71219b"
+    assert random.hex(24) == "06363dd12790e0299b71219b"
 
 
 def test_lanes_are_independent() -> None:
-    assert Chance(seed("a"), PROSE).draws(32) != Chance(seed("a"), CALLS).draws(32)
+    assert SeededRandom(seed("a"), PROSE).draws(32) != SeededRandom(seed("a"), CALLS).draws(32)
 
 
 @given(KEYS, st.integers(-(10**40), 10**40), st.integers(0, 10**40))
 def test_a_number_lies_between(key: str, low: int, span: int) -> None:
-    assert low <= Chance(seed(key), PROSE).between(low, low + span) <= low + span
+    assert low <= SeededRandom(seed(key), PROSE).between(low, low + span) <= low + span
 
 
-@given(KEYS, st.lists(st.integers(1, POOL_BYTES), max_size=20))
+@given(KEYS, st.lists(st.integers(1, BLOCK_BYTES), max_size=20))
 def test_there_is_no_end_to_chance(key: str, counts: list[int]) -> None:
-    chance = Chance(seed(key), PROSE)
-    assert [len(chance.draws(count)) for count in counts] == counts
+    random = SeededRandom(seed(key), PROSE)
+    assert [len(random.draws(count)) for count in counts] == counts
 
 
 # --- tokens ---
@@ -60,7 +60,7 @@ def test_words_fall_into_pieces() -> None:
 
 
 def test_a_sentence_fits_into_one_pool_of_chance() -> None:
-    assert all(0 < len(frame) <= POOL_BYTES for frame in OPENINGS + SENTENCES + THOUGHTS)
+    assert all(0 < len(frame) <= BLOCK_BYTES for frame in OPENINGS + SENTENCES + REASONING)
 
 
 # --- patterns ---
@@ -98,7 +98,7 @@ def test_a_sentence_fits_into_one_pool_of_chance() -> None:
 )
 @given(KEYS, st.none() | st.integers(0, 5))
 def test_a_text_matches_its_pattern(pattern: str, key: str, extra: int | None) -> None:
-    assert re.search(pattern, writer(pattern)(Pen(Chance(seed(key), PROSE), Work(), extra)))
+    assert re.search(pattern, parse_pattern(pattern)(TextBuilder(SeededRandom(seed(key), PROSE), WorkBudget(), extra)))
 
 
 @pytest.mark.parametrize(
@@ -129,14 +129,14 @@ def test_a_text_matches_its_pattern(pattern: str, key: str, extra: int | None) -
     ],
 )
 def test_what_cannot_be_written(pattern: str) -> None:
-    with pytest.raises(Unwritable):
-        writer(pattern)(Pen(Chance(seed("any"), PROSE), Work()))
+    with pytest.raises(UnsupportedPattern):
+        parse_pattern(pattern)(TextBuilder(SeededRandom(seed("any"), PROSE), WorkBudget()))
 
 
 @given(st.text(alphabet=r"ab01.*+?{},[]()|^$\-dwsDWS:<>P=!xu", max_size=20))
 def test_any_pattern_is_written_or_not(pattern: str) -> None:
     try:
-        written = writer(pattern)(Pen(Chance(seed(pattern), PROSE), Work()))
-    except Unwritable:
+        written = parse_pattern(pattern)(TextBuilder(SeededRandom(seed(pattern), PROSE), WorkBudget()))
+    except UnsupportedPattern:
         return
     assert isinstance(written, str)

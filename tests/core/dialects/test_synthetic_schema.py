@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from penstock.dialects.synthetic.document import Document
-from penstock.dialects.synthetic.seeded_random import CALLS, Chance, seed
-from penstock.dialects.synthetic.strings import Wording
-from penstock.dialects.synthetic.values import make
-from penstock.dialects.synthetic.work import Work
+from penstock.dialects.synthetic.seeded_random import CALLS, SeededRandom, seed
+from penstock.dialects.synthetic.strings import WordSource
+from penstock.dialects.synthetic.values import make_value
+from penstock.dialects.synthetic.work_budget import WorkBudget
 from penstock.errors import ApiError
 
 pytestmark = pytest.mark.slow
@@ -38,8 +38,8 @@ DEFINITIONS = {"Node": NODE, "Tree": TREE, "Size": {"enum": ["S", "M", "L"]}}
 def made(schema: Any, key: str = "any") -> Any:
     """A value, by way of its JSON."""
     raw = msgspec.Raw(json.dumps(schema).encode())
-    chance = Chance(seed(key), CALLS)
-    value = make(Document(raw, "param", Work()), chance, Wording(WORDS, 3, chance))
+    random = SeededRandom(seed(key), CALLS)
+    value = make_value(Document(raw, "param", WorkBudget()), random, WordSource(WORDS, 3, random))
     return json.loads(msgspec.json.encode(value))
 
 

@@ -1,8 +1,9 @@
-"""The synthetic model: it answers everything at once, for free, and the same request in the same way.
+"""The synthetic model: it answers every request at once, without cost, and equal requests equally.
 
-It needs no upstream: for tests, demonstrations and load. `speak` says a turn as any upstream would; `answer` makes
-what is said, and everything under it is pure: no clock, no randomness, no I/O. Names: `prose` writes, `calls` calls
-tools, `structured` and `values` make JSON from schemas, `heard` reads the turn, `chance` decides.
+It needs no upstream: it serves tests, demonstrations and load tests. `generate` yields the deltas of a turn, as an
+upstream's reply does; `answer` makes their content. All of it is pure: no clock, no system randomness, no I/O.
+`prompt_view` reads the turn, `prose` writes text, `calls` calls tools, `structured` and `values` make JSON that
+satisfies schemas, and `seeded_random` makes every choice repeatable.
 """
 
 from __future__ import annotations
@@ -23,53 +24,53 @@ from penstock.transcript.deltas import (
 )
 from penstock.wire import OutputTokensDetails, Usage
 
-from .answer import Answer, SpokenCall, answer
-from .prompt_view import hear
+from .answer import Answer, CallTokens, make_answer
+from .prompt_view import read_prompt
 from .tokens import count_tokens
 
 MODELS: tuple[str, ...] = ("synthetic",)
 """The names by which the model is asked for."""
 
 BATCH_DELTAS = 32
-"""How many deltas of a stream come at once: between two batches, other requests are served."""
+"""How many deltas of a stream are in one batch. Between two batches, other requests are served."""
 
 T = TypeVar("T")
 
 
-def speak(turn: Turn) -> Iterator[list[Delta]]:
+def generate(turn: Turn) -> Iterator[list[Delta]]:
     """The answer to a turn: in batches of a few tokens, or all in one where it is not streamed.
 
-    Raises `ApiError` for what it cannot answer, when called and not later.
+    Raises `ApiError` for a turn that the model cannot answer. It does so when it is called, not while it is iterated.
     """
-    said = answer(turn)
-    return _piecewise(said) if turn.stream else iter([_whole(said)])
+    answer = make_answer(turn)
+    return _in_pieces(answer) if turn.stream else iter([_in_one_batch(answer)])
 
 
 def count_input(turn: Turn) -> int:
-    """What the input of a turn costs, as its usage will tell. Raises `ApiError` for what the model cannot answer."""
-    return hear(turn).input_tokens
+    """The input tokens that a turn's usage reports. Raises `ApiError` for a turn that the model cannot answer."""
+    return read_prompt(turn).input_tokens
 
 
-def _piecewise(said: Answer) -> Iterator[list[Delta]]:
-    for thoughts in _batches(said.thoughts):
-        yield [ReasoningRun(thoughts)]
-    for index, call in enumerate(said.calls):
-        yield from _batches(_call_piecewise(index, call))
-    if said.logprobs:
-        yield from _batches(_text_with_logprobs(said))
+def _in_pieces(answer: Answer) -> Iterator[list[Delta]]:
+    for reasoning in _batches(answer.reasoning):
+        yield [ReasoningRun(reasoning)]
+    for index, call in enumerate(answer.calls):
+        yield from _batches(_call_in_pieces(index, call))
+    if answer.logprobs:
+        yield from _batches(_text_with_logprobs(answer))
     else:
-        for texts in _batches(said.text):
+        for texts in _batches(answer.text):
             yield [TextRun(texts)]
-    yield _end(said)
+    yield _end(answer)
 
 
-def _call_piecewise(index: int, call: SpokenCall) -> list[Delta]:
-    begun = ToolCallDelta(index=index, call_id=call.call_id, name=call.name)
-    return [begun, *[ToolCallDelta(index=index, arguments=token) for token in call.tokens]]
+def _call_in_pieces(index: int, call: CallTokens) -> list[Delta]:
+    first = ToolCallDelta(index=index, call_id=call.call_id, name=call.name)
+    return [first, *[ToolCallDelta(index=index, arguments=token) for token in call.tokens]]
 
 
-def _text_with_logprobs(said: Answer) -> list[Delta]:
-    return [TextDelta(token, [logprob]) for token, logprob in zip(said.text, said.logprobs, strict=True)]
+def _text_with_logprobs(answer: Answer) -> list[Delta]:
+    return [TextDelta(token, [logprob]) for token, logprob in zip(answer.text, answer.logprobs, strict=True)]
 
 
 def _batches(pieces: list[T]) -> Iterator[list[T]]:
@@ -77,27 +78,27 @@ def _batches(pieces: list[T]) -> Iterator[list[T]]:
         yield pieces[start : start + BATCH_DELTAS]
 
 
-def _whole(said: Answer) -> list[Delta]:
+def _in_one_batch(answer: Answer) -> list[Delta]:
     batch: list[Delta] = []
-    if said.thoughts:
-        batch.append(ReasoningDelta("".join(said.thoughts)))
-    for index, call in enumerate(said.calls):
+    if answer.reasoning:
+        batch.append(ReasoningDelta("".join(answer.reasoning)))
+    for index, call in enumerate(answer.calls):
         arguments = "".join(call.tokens)
         batch.append(ToolCallDelta(index=index, call_id=call.call_id, name=call.name, arguments=arguments))
-    if said.text:
-        batch.append(TextDelta("".join(said.text), said.logprobs))
-    return batch + _end(said)
+    if answer.text:
+        batch.append(TextDelta("".join(answer.text), answer.logprobs))
+    return batch + _end(answer)
 
 
-def _end(said: Answer) -> list[Delta]:
-    output_tokens = said.output_tokens()
+def _end(answer: Answer) -> list[Delta]:
+    output_tokens = answer.output_tokens()
     usage = Usage(
-        input_tokens=said.input_tokens,
+        input_tokens=answer.input_tokens,
         output_tokens=output_tokens,
-        output_tokens_details=OutputTokensDetails(reasoning_tokens=len(said.thoughts)),
-        total_tokens=said.input_tokens + output_tokens,
+        output_tokens_details=OutputTokensDetails(reasoning_tokens=len(answer.reasoning)),
+        total_tokens=answer.input_tokens + output_tokens,
     )
-    return [UsageDelta(usage), Finish(said.incomplete)]
+    return [UsageDelta(usage), Finish(answer.incomplete)]
 
 
-__all__ = ["MODELS", "count_input", "count_tokens", "speak"]
+__all__ = ["MODELS", "count_input", "count_tokens", "generate"]

@@ -1,7 +1,7 @@
-"""Calls: which of the offered tools the model calls, and with what.
+"""Calls: which of the turn's tools the model calls, and with which arguments.
 
-It knows names and schemas. A tool is called because it must be, or because the user's last message names it: by its
-name, or by the words of its name. Tool families are none of its business: an offer is a function.
+It knows names and schemas. The model calls a tool because `tool_choice` requires it, or because the user's last message
+contains the tool's name or the words of that name. It does not know tool families: every tool is a function here.
 """
 
 from __future__ import annotations
@@ -16,82 +16,84 @@ from penstock.tool_calls import FunctionDefinition
 from penstock.wire import NULL
 
 from .document import Document
-from .prompt_view import Heard
+from .prompt_view import PromptView
 from .schema import Schema
-from .seeded_random import Chance
-from .strings import Wording
-from .values import make
-from .work import Work
+from .seeded_random import SeededRandom
+from .strings import WordSource
+from .values import make_value
+from .work_budget import WorkBudget
 
 CALL_ID_DIGITS = 24
 QUESTION_CHARS_MAX = 20_000
-"""How much of a message is looked at for names of tools: its end."""
+"""How many characters at the end of a message are searched for names of tools."""
 
 _between_words = re.compile(r"[\W_]+").sub
 
 
-class Called(msgspec.Struct):
-    """One call as the model makes it. `arguments` is a JSON object."""
+class GeneratedCall(msgspec.Struct):
+    """One call of the model. `arguments` is a JSON object."""
 
     call_id: str
     name: str
     arguments: str
 
 
-def calls(turn: Turn, heard: Heard, chance: Chance) -> list[Called]:
-    """The calls of this turn, if any. Raises `ApiError` for a tool that cannot be called."""
-    work = Work()
+def make_calls(turn: Turn, prompt: PromptView, random: SeededRandom) -> list[GeneratedCall]:
+    """The calls of this turn, or an empty list. Raises `ApiError` for a tool that cannot be called."""
+    budget = WorkBudget()
     return [
-        Called(f"call_{chance.hex(CALL_ID_DIGITS)}", offer.name, _arguments(turn, offer, heard, chance, work))
-        for offer in _chosen(turn, heard, chance)
+        GeneratedCall(f"call_{random.hex(CALL_ID_DIGITS)}", offer.name, _arguments(turn, offer, prompt, random, budget))
+        for offer in _chosen(turn, prompt, random)
     ]
 
 
-def _chosen(turn: Turn, heard: Heard, chance: Chance) -> list[FunctionDefinition]:
-    """Whoever must call does so though results are there; who may, looks at the results instead."""
+def _chosen(turn: Turn, prompt: PromptView, random: SeededRandom) -> list[FunctionDefinition]:
+    """The tools to call. Where a call is required, results of earlier calls do not prevent it; else they do."""
     choice = turn.choice
     if choice.mode == "none" or not turn.offers:
         return []
     if choice.name is not None:
         return [offer for offer in turn.offers if offer.name == choice.name]
-    must = choice.mode == "required"
-    if heard.results and not must:
+    is_required = choice.mode == "required"
+    if prompt.results and not is_required:
         return []
-    named = _named(turn.offers, heard.question) or ([chance.pick(turn.offers)] if must else [])
+    named = _named(turn.offers, prompt.question) or ([random.pick(turn.offers)] if is_required else [])
     return named[:1] if turn.request.parallel_tool_calls is False else named
 
 
 def _named(offers: Sequence[FunctionDefinition], question: str) -> list[FunctionDefinition]:
-    """The offered tools that a message names, in its order."""
-    said = _as_words(question[-QUESTION_CHARS_MAX:])
-    places = [(said.find(_as_words(offer.name)), index) for index, offer in enumerate(offers)]
-    return [offers[index] for place, index in sorted(places) if place >= 0]
+    """The tools that a message names, in the order of the message."""
+    text = _as_words(question[-QUESTION_CHARS_MAX:])
+    starts = [(text.find(_as_words(offer.name)), index) for index, offer in enumerate(offers)]
+    return [offers[index] for start, index in sorted(starts) if start >= 0]
 
 
 def _as_words(text: str) -> str:
-    """A text as small words with a space around each."""
+    """A text as lower-case words, each with a space before and behind it."""
     return f" {_between_words(' ', text.lower()).strip()} "
 
 
-def _arguments(turn: Turn, offer: FunctionDefinition, heard: Heard, chance: Chance, work: Work) -> str:
+def _arguments(
+    turn: Turn, offer: FunctionDefinition, prompt: PromptView, random: SeededRandom, budget: WorkBudget
+) -> str:
     if offer.parameters in (NULL, msgspec.Raw()):
         return "{}"
-    document = Document(offer.parameters, _param(turn, offer), work)
-    if document.root.type != "object":  # which alone can be arguments
+    document = Document(offer.parameters, _param(turn, offer), budget)
+    if document.root.type != "object":  # arguments are always an object
         document.root = Schema(all_of=[document.root, Schema(type="object")])
-    value = make(document, chance, Wording(_words(offer, heard), 1, chance))
+    value = make_value(document, random, WordSource(_words(offer, prompt), 1, random))
     return msgspec.json.encode(value).decode()
 
 
-def _words(offer: FunctionDefinition, heard: Heard) -> list[str]:
-    """The user's words for the arguments: not those that name the tool, and names and numbers first."""
-    naming = {offer.name.lower(), *_as_words(offer.name).split()}
-    words = [word for word in heard.words() if word.lower() not in naming]
+def _words(offer: FunctionDefinition, prompt: PromptView) -> list[str]:
+    """The user's words for the arguments, without those of the tool's name. Names and numbers come first."""
+    in_name = {offer.name.lower(), *_as_words(offer.name).split()}
+    words = [word for word in prompt.words() if word.lower() not in in_name]
     return sorted(words, key=lambda word: word[0].islower())
 
 
 def _param(turn: Turn, offer: FunctionDefinition) -> str:
-    """Where in the request the offer's schema stands, for errors."""
+    """The path of the tool's schema in the request, for errors."""
     for index, tool in enumerate(turn.request.tools or ()):
         if getattr(tool, "name", None) == offer.name:
             return f"tools[{index}].parameters"

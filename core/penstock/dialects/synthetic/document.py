@@ -1,7 +1,7 @@
-"""The document: one schema as it came, and what its references point at.
+"""The document: the JSON of one schema, and the schemas that its references point to.
 
-It knows JSON pointers, and follows one through JSON that is undecoded but for the keys on the way. It never makes a
-value.
+It knows JSON pointers (RFC 6901), and follows one without decoding more than the keys along its path. It never makes
+a value.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import msgspec
 from penstock.errors import ApiError, invalid
 
 from .schema import AnySchema, NoValue, Schema
-from .work import Work
+from .work_budget import WorkBudget
 
 SCHEMA_WORK = 10
-"""What reading one schema costs."""
+"""The cost of reading one schema, in units of work."""
 WORK_BYTES = 20
-"""So many bytes of JSON are read for one unit of work."""
+"""How many bytes of JSON one unit of work pays for."""
 
 _decode_schema = msgspec.json.Decoder(Schema).decode
 _decode_any_schema = msgspec.json.Decoder(AnySchema).decode
@@ -27,11 +27,11 @@ _decode_entries = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 class Document:
-    """One schema; `param` names it in errors, `work` is what its turn may still cost. Raises `ApiError`."""
+    """One schema. `param` names it in errors, `budget` is what the turn may still cost. Raises `ApiError`."""
 
-    def __init__(self, raw: msgspec.Raw, param: str, work: Work) -> None:
+    def __init__(self, raw: msgspec.Raw, param: str, budget: WorkBudget) -> None:
         self.param = param
-        self.work = work
+        self.budget = budget
         self._raw = raw
         self._targets: dict[str, AnySchema] = {}
         try:
@@ -39,22 +39,22 @@ class Document:
             self.root = _decode_schema(raw)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise self.unusable(f"{error}.") from None
-        except NoValue as why:
-            raise self.unusable(str(why)) from None
+        except NoValue as reason:
+            raise self.unusable(str(reason)) from None
 
-    def unusable(self, why: str) -> ApiError:
-        """The error of a schema for which no value can be made."""
-        return invalid(f"No value can be made for this JSON schema: {why}", self.param)
+    def unusable(self, reason: str) -> ApiError:
+        """The error for a schema that no value can be made for."""
+        return invalid(f"No value can be made for this JSON schema: {reason}", self.param)
 
     def target(self, ref: str) -> AnySchema:
-        """What a `$ref` points at, within the document."""
+        """The schema that a `$ref` points to, within the document. Raises `ApiError` where there is none."""
         if ref not in self._targets:
             try:
                 node = self._node(ref)
                 self._spend(node)
                 self._targets[ref] = _decode_any_schema(node)
             except (LookupError, ValueError, msgspec.DecodeError):
-                raise self.unusable(f"the $ref '{ref}' points at no schema within it.") from None
+                raise self.unusable(f"the $ref '{ref}' points to no schema within it.") from None
         return self._targets[ref]
 
     def _node(self, ref: str) -> msgspec.Raw:
@@ -64,13 +64,13 @@ class Document:
             raise LookupError(ref)
         node = self._raw
         for step in steps:
-            self.work.spend(1 + memoryview(node).nbytes // WORK_BYTES)
+            self.budget.spend(1 + memoryview(node).nbytes // WORK_BYTES)
             name = unquote(step).replace("~1", "/").replace("~0", "~")
             is_list = bytes(memoryview(node)[:1]) == b"["
             node = _decode_entries(node)[int(name)] if is_list else _decode_fields(node)[name]
         return node
 
     def _spend(self, node: msgspec.Raw) -> None:
-        """What reading a schema costs, with those that it holds."""
+        """Spend the cost of reading a schema, and the schemas in it."""
         text = bytes(node)
-        self.work.spend(SCHEMA_WORK * text.count(b"{") + len(text) // WORK_BYTES)
+        self.budget.spend(SCHEMA_WORK * text.count(b"{") + len(text) // WORK_BYTES)

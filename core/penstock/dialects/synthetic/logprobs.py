@@ -1,7 +1,7 @@
-"""Log probabilities: how sure the model claims to have been of each token.
+"""Log probabilities: made-up probabilities of each token.
 
-It knows a few degrees of certainty; the tokens beside the chosen one are the chosen one's neighbours in the answer's
-own vocabulary. The probabilities at a position add up to less than one.
+It knows a few degrees of certainty. The alternatives at a position are tokens of `phrases`. The probabilities at a
+position add up to less than one.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from penstock.wire import Logprob, TopLogprob
 
 from .phrases import SENTENCES
-from .seeded_random import Chance
+from .seeded_random import SeededRandom
 
 CERTAINTIES = (
     (-0.0001, -9.2103),
@@ -21,33 +21,33 @@ CERTAINTIES = (
     (-0.5108, -0.9163),
     (-0.6931, -0.6931),
 )
-"""Natural logarithms of how likely the chosen token was, and of what that leaves for all others."""
+"""Pairs: the natural logarithm of the chosen token's probability, and that of all other tokens together."""
 HALF = -0.6931
-"""The logarithm of a half: each other token has half of what is left."""
-OTHERS = tuple(sorted({token for frame in SENTENCES for gap in frame for tokens in gap for token in tokens}))
+"""The natural logarithm of one half: each alternative has half of the probability that is left."""
+ALTERNATIVES = tuple(sorted({token for frame in SENTENCES for gap in frame for tokens in gap for token in tokens}))
 
 
-def logprobs(tokens: list[str], top: int, chance: Chance) -> list[Logprob]:
-    """One for each token, with the `top` likeliest tokens at its place."""
-    return [_logprob(token, top, chance) for token in tokens]
+def logprobs(tokens: list[str], top: int, random: SeededRandom) -> list[Logprob]:
+    """One entry for each token, with the `top` most likely tokens at its position."""
+    return [_logprob(token, top, random) for token in tokens]
 
 
-def _logprob(token: str, top: int, chance: Chance) -> Logprob:
-    likelihood, rest = chance.pick(CERTAINTIES)
+def _logprob(token: str, top: int, random: SeededRandom) -> Logprob:
+    likelihood, rest = random.pick(CERTAINTIES)
     chosen = TopLogprob(token=token, bytes=_bytes(token), logprob=likelihood)
-    others = _others(token, top - 1, rest, chance) if top > 1 else []
+    alternatives = _alternatives(token, top - 1, rest, random) if top > 1 else []
     return Logprob(
         token=token,
         bytes=chosen.bytes,
         logprob=likelihood,
-        top_logprobs=[chosen, *others] if top else [],
+        top_logprobs=[chosen, *alternatives] if top else [],
     )
 
 
-def _others(token: str, count: int, rest: float, chance: Chance) -> list[TopLogprob]:
-    """Tokens that might have been said instead, the likelier ones first."""
-    first = chance.below(len(OTHERS))
-    near = [OTHERS[(first + step) % len(OTHERS)] for step in range(count + 1)]
+def _alternatives(token: str, count: int, rest: float, random: SeededRandom) -> list[TopLogprob]:
+    """The alternatives to a token, the most likely first."""
+    first = random.below(len(ALTERNATIVES))
+    near = [ALTERNATIVES[(first + step) % len(ALTERNATIVES)] for step in range(count + 1)]
     return [
         TopLogprob(token=other, bytes=_bytes(other), logprob=round(rest + HALF * (step + 1), 4))
         for step, other in enumerate([other for other in near if other != token][:count])

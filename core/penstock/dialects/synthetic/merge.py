@@ -1,7 +1,7 @@
-"""Merging: the schema whose values satisfy two plain schemas at once.
+"""Merging: the schema whose values satisfy both of two plain schemas.
 
-It knows each keyword by how two of its values become one. Where both have a `pattern` or a `format`, the first is
-kept, since a value that is made by one rarely satisfies another. It follows no reference.
+It knows for each keyword how two of its values become one. Where both have a `pattern` or a `format`, the first is
+used: a value that is made for one pattern rarely matches another. It follows no reference.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from .schema import AnySchema, Schema, type_of
 
 ANYTHING = Schema()
 MERGE_WORK = 20
-"""What merging two schemas costs beside what they hold."""
+"""The cost of merging two schemas, in units of work, without that of their entries."""
 MULTIPLE_BITS_MAX = 1_024
-"""No number that is a multiple of a longer one can be written as JSON is read."""
+"""The greatest common multiple, in bits. Python does not read whole numbers of more than 4,300 digits from JSON."""
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 def merge(left: Schema, right: Schema) -> Schema | None:
-    """Both at once, or None where no value is of both their types or in both their enumerations."""
+    """A schema for values that satisfy both, or None where the types or the enumerations have no value in common."""
     if left == ANYTHING:
         return right
     if right == ANYTHING:
@@ -43,15 +43,15 @@ def merge(left: Schema, right: Schema) -> Schema | None:
 
 
 def merge_work(left: Schema, right: Schema) -> int:
-    """What merging costs."""
+    """The cost of merging two schemas, in units of work."""
     return MERGE_WORK + sum(
         len(each.properties) + len(each.required) + len(each.prefix_items) + len(each.enum or ())
         for each in (left, right)
     )
 
 
-def among(values: list[Any], names: str | list[str] | None) -> list[Any]:
-    """Those of an enumeration's values that are of these types."""
+def values_of_types(values: list[Any], names: str | list[str] | None) -> list[Any]:
+    """The values of an enumeration that have one of these types."""
     if names is None:
         return values
     named = {names} if isinstance(names, str) else set(names)
@@ -61,7 +61,7 @@ def among(values: list[Any], names: str | list[str] | None) -> list[Any]:
 
 
 def _both(left: AnySchema, right: AnySchema) -> AnySchema:
-    """A schema for a place of which both speak."""
+    """A schema for values that satisfy both schemas."""
     if left is True or right is False:
         return right
     return left if right is True or left is False else Schema(all_of=[left, right])
@@ -88,7 +88,7 @@ def _common_values(left: list[Any] | None, right: list[Any] | None) -> list[Any]
 
 
 def _as_key(value: Any) -> bytes:
-    """What equal values have in common: a whole number is one number however it was written."""
+    """A key that equal values share: `1` and `1.0` are the same number."""
     return _encode(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
@@ -105,14 +105,14 @@ def _greatest(left: Any, right: Any) -> Any:
 
 
 def _common_multiple(left: Any, right: Any) -> Any:
-    """A multiple of both where both are whole; else the greater, which is often a multiple of the other."""
+    """A multiple of both where both are integers, else the greater, which is often a multiple of the other."""
     if isinstance(left, int) and isinstance(right, int) and max(left, right).bit_length() <= MULTIPLE_BITS_MAX:
         return math.lcm(left, right)
     return _greatest(left, right)
 
 
 def _properties(left: Schema, right: Schema) -> Iterator[tuple[str, AnySchema]]:
-    """What one schema declares, the other has a say in: by the same name, or by `additionalProperties`."""
+    """Every property of both. A schema that does not declare it applies its `additionalProperties`."""
     for name in {**left.properties, **right.properties}:
         ours = left.properties.get(name, left.further_properties())
         theirs = right.properties.get(name, right.further_properties())
@@ -120,7 +120,7 @@ def _properties(left: Schema, right: Schema) -> Iterator[tuple[str, AnySchema]]:
 
 
 def _prefix_items(left: Schema, right: Schema) -> Iterator[AnySchema]:
-    """Place by place, as with properties."""
+    """Every prefix item of both. A schema that does not declare it applies its `items`."""
     for index in range(max(len(left.prefix_items), len(right.prefix_items))):
         yield _both(_item(left, index), _item(right, index))
 

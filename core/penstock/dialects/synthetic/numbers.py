@@ -1,7 +1,8 @@
 """Numbers between bounds.
 
-It knows the keywords of numbers and reckons exactly, since a bound may be as fine or as large as JSON can write. The
-numbers are plain ones where there is room: whole hundredths, near the bound where only one is given.
+It knows the keywords of numbers and computes with fractions, since a bound may be as fine or as large as JSON can
+write. The numbers are short where the bounds allow it: whole hundredths, and close to the bound where there is only
+one.
 """
 
 from __future__ import annotations
@@ -9,46 +10,46 @@ from __future__ import annotations
 from fractions import Fraction
 
 from .schema import Bound, NoValue, Schema
-from .seeded_random import Chance
+from .seeded_random import SeededRandom
 
 SPAN = 100
-"""How far from its only bound a number may lie, and from zero where it has none."""
+"""How far a number may be from its only bound, or from zero where it has none."""
 EXACT_MAX = 2**53
-"""Beyond it a floating-point number is a whole one, and soon none at all."""
+"""The greatest integer up to which every integer is a floating-point number."""
 MULTIPLES_TRIED = 16
 BITS_MAX = 8_192
-"""A number that is longer than this cannot be written: Python writes whole numbers of up to 4,300 digits."""
+"""The length of the longest number, in bits: Python writes integers of up to 4,300 digits."""
 
 
-def integer(schema: Schema, chance: Chance) -> int:
-    """A whole number."""
+def integer(schema: Schema, random: SeededRandom) -> int:
+    """An integer. Raises `NoValue` where there is none between the bounds."""
     step = _step(schema).numerator if schema.multiple_of is not None else 1
-    return chance.between(*_multiples(schema, Fraction(step))) * step
+    return random.between(*_multiples(schema, Fraction(step))) * step
 
 
-def number(schema: Schema, chance: Chance) -> Bound:
-    """A number of any kind."""
+def number(schema: Schema, random: SeededRandom) -> Bound:
+    """A number of any kind. Raises `NoValue` where there is none between the bounds."""
     if schema.multiple_of is not None:
-        return _multiple(schema, chance)
+        return _multiple(schema, random)
     low, high = _bounds(schema, SPAN)
     if low > high:
         raise NoValue("there is no number between its bounds.")
     if max(-low, high) > EXACT_MAX:
-        return integer(schema, chance)
-    draw = low + (high - low) * chance.between(1, 999) / 1000
+        return integer(schema, random)
+    draw = low + (high - low) * random.between(1, 999) / 1000
     for value in (round(float(draw), 2), float(draw), float(low), float(high)):
-        if _lies_within(value, schema):
+        if _is_within(value, schema):
             return value
     raise NoValue("there is no number between its bounds.")
 
 
-def _multiple(schema: Schema, chance: Chance) -> Bound:
-    """A multiple of a fraction, and one that a division in floating point finds to be one, if such is soon found."""
+def _multiple(schema: Schema, random: SeededRandom) -> Bound:
+    """A multiple of a fraction. One that is a multiple in floating point too is preferred, within a few tries."""
     step = _step(schema)
     low, high = _multiples(schema, step)
     if max(-low, high) * step > EXACT_MAX:
-        return integer(schema, chance)
-    draws = [chance.between(low, high) for _ in range(MULTIPLES_TRIED)]
+        return integer(schema, random)
+    draws = [random.between(low, high) for _ in range(MULTIPLES_TRIED)]
     values = [int(step * draw) if step.denominator == 1 else float(step * draw) for draw in draws]
     return next((value for value in values if (value / float(step)).is_integer()), values[0])
 
@@ -61,7 +62,7 @@ def _step(schema: Schema) -> Fraction:
 
 
 def _multiples(schema: Schema, step: Fraction) -> tuple[int, int]:
-    """The least and the greatest factor of `step` that lies within the bounds."""
+    """The least and the greatest factor for which factor times `step` is within the bounds."""
     low, high = _bounds(schema, SPAN * step)
     first, last = -(-low // step), high // step
     first += schema.exclusive_minimum is not None and first * step <= _exact(schema.exclusive_minimum)
@@ -72,7 +73,7 @@ def _multiples(schema: Schema, step: Fraction) -> tuple[int, int]:
 
 
 def _bounds(schema: Schema, span: Fraction | int) -> tuple[Fraction, Fraction]:
-    """The bounds, exclusive or not; where one is missing, it lies at a distance that is felt at that size."""
+    """The bounds, exclusive or not. A missing bound is at a distance in proportion to the other."""
     lows = [_exact(bound) for bound in (schema.minimum, schema.exclusive_minimum) if bound is not None]
     highs = [_exact(bound) for bound in (schema.maximum, schema.exclusive_maximum) if bound is not None]
     low, high = max(lows, default=None), min(highs, default=None)
@@ -84,7 +85,7 @@ def _bounds(schema: Schema, span: Fraction | int) -> tuple[Fraction, Fraction]:
 
 
 def _exact(bound: Bound) -> Fraction:
-    """The bound as it was written: a tenth is a tenth."""
+    """The bound exactly as its decimal digits state it: 0.1 is one tenth."""
     if isinstance(bound, int):
         if bound.bit_length() > BITS_MAX:
             raise NoValue("a number in it is too large.")
@@ -92,7 +93,7 @@ def _exact(bound: Bound) -> Fraction:
     return Fraction(str(bound))
 
 
-def _lies_within(value: float, schema: Schema) -> bool:
+def _is_within(value: float, schema: Schema) -> bool:
     return (
         (schema.minimum is None or value >= schema.minimum)
         and (schema.maximum is None or value <= schema.maximum)

@@ -1,8 +1,8 @@
-"""Texts that match a regular expression of the common kind.
+"""Texts that match a simple regular expression.
 
-It knows what the patterns of JSON schemas are made of: characters, classes, groups, alternatives and repetitions;
-anchors are where a text begins and ends anyway. What it does not know (assertions, references, properties of
-characters) ends in `Unwritable`. It never runs a pattern: a client's may be made to run for years.
+It knows characters, classes, groups, alternatives and repetitions. Anchors need no code: a text begins and ends where
+they stand. Assertions, references and properties of characters raise `UnsupportedPattern`. It never runs a pattern of
+a client, since some take exponential time.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ import re
 from collections.abc import Callable
 from typing import TypeAlias
 
-from .seeded_random import Chance
-from .work import Work
+from .seeded_random import SeededRandom
+from .work_budget import WorkBudget
 
 PATTERN_CHARS_MAX = 1_000
 TEXT_CHARS_MAX = 2_000
-"""How long a text for a pattern may become, repetitions of nothing included."""
+"""The length of the longest text for a pattern. Repetitions of an empty part count as one character each."""
 EXTRA_REPEATS = 4
-"""How often more than it must, at most, a part is repeated where nothing else is said."""
+"""How many repetitions a part gets at most beyond those that it needs, where its text is made at random."""
 NESTING_MAX = 20
 CHARACTER_WORK = 4
-"""What reading one character of a pattern costs."""
+"""The cost of reading one character of a pattern, in units of work."""
 CLASS_CHARS_MAX = 100
-"""How many of a class's characters beyond the printable ones are thought of."""
+"""How many characters of a range without printable ASCII characters are used."""
 
 _DIGITS = "0123456789"
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -36,36 +36,36 @@ _COUNT = re.compile(r"(?:(?P<sign>[*+?])|\{(?P<low>\d{1,6})(?P<comma>,(?P<high>\
 _SIGNS = {"*": (0, TEXT_CHARS_MAX), "+": (1, TEXT_CHARS_MAX), "?": (0, 1)}
 _HEX = re.compile(r"x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})")
 _PAIR = re.compile(r"u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
-"""A character beyond the first 65,536, as JavaScript's patterns write it."""
+"""A character above U+FFFF as a surrogate pair, as JavaScript's patterns write it."""
 _ANCHOR = re.compile(r"[\^$]|\\[AZz]")
 
 
-class Unwritable(Exception):
-    """A pattern for which no text can be written here."""
+class UnsupportedPattern(Exception):
+    """A pattern that no text can be made for here."""
 
 
-class Pen:
-    """What writes a text: by chance, or with `extra` repetitions of every part that may be repeated."""
+class TextBuilder:
+    """Makes one text: at random, or with `extra` repetitions of every part that may be repeated."""
 
-    def __init__(self, chance: Chance, work: Work, extra: int | None = None) -> None:
-        self.chance = chance
-        self._work = work
+    def __init__(self, random: SeededRandom, work: WorkBudget, extra: int | None = None) -> None:
+        self.random = random
+        self._budget = work
         self._extra = extra
         self._chars_left = TEXT_CHARS_MAX
 
     def character(self, choices: str) -> str:
-        """One of these characters."""
+        """One of these characters, at random."""
         self._spend()
-        return self.chance.pick(choices)
+        return self.random.pick(choices)
 
     def times(self, low: int, high: int) -> int:
-        """How often a part is repeated this time."""
+        """How often a part is repeated, at least `low` and at most `high` times."""
         if self._extra is None:
-            return low + self.chance.below(min(EXTRA_REPEATS, high - low) + 1)
+            return low + self.random.below(min(EXTRA_REPEATS, high - low) + 1)
         return min(low + self._extra, high)
 
-    def repeated(self, write: Writer, times: int) -> str:
-        """A part so many times."""
+    def repeated(self, write: WriteText, times: int) -> str:
+        """The texts of a part that is repeated `times` times."""
         pieces: list[str] = []
         for _ in range(times):
             self._spend()
@@ -75,103 +75,103 @@ class Pen:
     def _spend(self) -> None:
         self._chars_left -= 1
         if self._chars_left < 0:
-            raise Unwritable
-        self._work.spend(1)
+            raise UnsupportedPattern
+        self._budget.spend(1)
 
 
-Writer: TypeAlias = Callable[[Pen], str]
+WriteText: TypeAlias = Callable[[TextBuilder], str]
 
 
-def writer(pattern: str) -> Writer:
-    """Reads a pattern; what comes back writes texts that match it. Raises `Unwritable`."""
+def parse_pattern(pattern: str) -> WriteText:
+    """Parse a pattern. The function that is returned makes texts that match it. Raises `UnsupportedPattern`."""
     if len(pattern) > PATTERN_CHARS_MAX:
-        raise Unwritable
-    return _Reader(pattern).whole()
+        raise UnsupportedPattern
+    return _Parser(pattern).parse()
 
 
 class Patterns:
-    """Writes texts for the patterns of one document, each of which is read once."""
+    """Makes texts for the patterns of one document. Each pattern is parsed once."""
 
-    def __init__(self, chance: Chance, work: Work) -> None:
-        self._chance = chance
-        self._work = work
-        self._writers: dict[str, Writer | None] = {}
+    def __init__(self, random: SeededRandom, work: WorkBudget) -> None:
+        self._random = random
+        self._budget = work
+        self._parsed: dict[str, WriteText | None] = {}
 
     def text(self, pattern: str, extra: int | None = None) -> str:
-        """A text that matches. Raises `Unwritable`."""
-        if pattern not in self._writers:
-            self._writers[pattern] = self._read(pattern)
-        write = self._writers[pattern]
+        """A text that matches the pattern. Raises `UnsupportedPattern`."""
+        if pattern not in self._parsed:
+            self._parsed[pattern] = self._parse(pattern)
+        write = self._parsed[pattern]
         if write is None:
-            raise Unwritable
-        return write(Pen(self._chance, self._work, extra))
+            raise UnsupportedPattern
+        return write(TextBuilder(self._random, self._budget, extra))
 
-    def _read(self, pattern: str) -> Writer | None:
-        self._work.spend(CHARACTER_WORK * min(len(pattern), PATTERN_CHARS_MAX))
+    def _parse(self, pattern: str) -> WriteText | None:
+        self._budget.spend(CHARACTER_WORK * min(len(pattern), PATTERN_CHARS_MAX))
         try:
-            return writer(pattern)
-        except Unwritable:
+            return parse_pattern(pattern)
+        except UnsupportedPattern:
             return None
 
 
-class _Reader:
-    """Reads a pattern from left to right."""
+class _Parser:
+    """Parses a pattern from left to right."""
 
     def __init__(self, pattern: str) -> None:
         self._pattern = pattern
         self._at = 0
 
-    def whole(self) -> Writer:
-        """The pattern, to its end."""
+    def parse(self) -> WriteText:
+        """The whole pattern."""
         write = self._alternatives(0)
         if self._at < len(self._pattern):
-            raise Unwritable
+            raise UnsupportedPattern
         return write
 
-    def _alternatives(self, nesting: int) -> Writer:
-        """Everything up to the end of the group, or of the pattern."""
+    def _alternatives(self, nesting: int) -> WriteText:
+        """The alternatives up to the end of the group, or of the pattern."""
         if nesting > NESTING_MAX:
-            raise Unwritable
+            raise UnsupportedPattern
         choices = [self._sequence(nesting)]
         while self._take("|"):
             choices.append(self._sequence(nesting))
-        return choices[0] if len(choices) == 1 else lambda pen: pen.chance.pick(choices)(pen)
+        return choices[0] if len(choices) == 1 else lambda builder: builder.random.pick(choices)(builder)
 
-    def _sequence(self, nesting: int) -> Writer:
-        parts: list[Writer] = []
+    def _sequence(self, nesting: int) -> WriteText:
+        parts: list[WriteText] = []
         while self._at < len(self._pattern) and self._pattern[self._at] not in "|)":
             if not self._match(_ANCHOR):
                 parts.append(self._repeated(self._atom(nesting)))
-        return lambda pen: "".join([part(pen) for part in parts])
+        return lambda builder: "".join([part(builder) for part in parts])
 
-    def _repeated(self, write: Writer) -> Writer:
-        """The part that was just read, with what follows it if that is a count."""
+    def _repeated(self, write: WriteText) -> WriteText:
+        """The part that was just parsed, with the quantifier behind it if there is one."""
         count = self._match(_COUNT)
         if not count:
             return write
         low, high = _bounds(count)
-        return lambda pen: pen.repeated(write, pen.times(low, high))
+        return lambda builder: builder.repeated(write, builder.times(low, high))
 
-    def _atom(self, nesting: int) -> Writer:
+    def _atom(self, nesting: int) -> WriteText:
         if self._match(_GROUP):
             write = self._alternatives(nesting + 1)
             if not self._take(")"):
-                raise Unwritable
+                raise UnsupportedPattern
             return write
         if self._take("["):
-            return _one_of(self._class())
+            return _any_of(self._class())
         if self._take("."):
-            return _one_of(_LETTERS + _DIGITS)
-        return _one_of(self._escaped() if self._take("\\") else self._plain())
+            return _any_of(_LETTERS + _DIGITS)
+        return _any_of(self._escaped() if self._take("\\") else self._plain())
 
     def _plain(self) -> str:
         character = self._next()
-        if character in "(*+?":  # a group of a kind that is not known, or nothing to repeat
-            raise Unwritable
+        if character in "(*+?":  # an unsupported kind of group, or a quantifier without a part
+            raise UnsupportedPattern
         return character
 
     def _class(self) -> str:
-        """What may stand for a class in brackets."""
+        """The characters of a class in brackets."""
         negated = self._take("^")
         chosen = self._members()
         while not self._take("]"):
@@ -179,11 +179,11 @@ class _Reader:
         if negated:
             chosen = "".join([character for character in _PRINTABLE if character not in chosen])
         if not chosen:
-            raise Unwritable
+            raise UnsupportedPattern
         return chosen
 
     def _members(self) -> str:
-        """A character, a range or a set within brackets."""
+        """The characters of one member of a class: a character, a range or a set."""
         first = self._escaped() if self._take("\\") else self._next()
         if len(first) != 1 or self._pattern[self._at : self._at + 1] != "-":
             return first
@@ -194,11 +194,11 @@ class _Reader:
         return _range(ord(first), ord(last)) if len(last) == 1 else f"{first}-{last}"
 
     def _escaped(self) -> str:
-        """What may stand for an escape, its backslash read."""
+        """The characters of an escape whose backslash was read."""
         if pair := self._match(_PAIR):
             return bytes.fromhex(pair[1] + pair[2]).decode("utf-16-be")
         if code := self._match(_HEX):
-            return _whole(chr(int(code[1] or code[2], 16)))
+            return _without_surrogates(chr(int(code[1] or code[2], 16)))
         letter = self._next()
         if letter.lower() in _SETS:
             chosen = _SETS[letter.lower()]
@@ -206,12 +206,12 @@ class _Reader:
         if letter in _CONTROLS:
             return _CONTROLS[letter]
         if letter.isalnum():  # a reference, a boundary, a property
-            raise Unwritable
+            raise UnsupportedPattern
         return letter
 
     def _next(self) -> str:
         if self._at >= len(self._pattern):
-            raise Unwritable
+            raise UnsupportedPattern
         self._at += 1
         return self._pattern[self._at - 1]
 
@@ -226,8 +226,8 @@ class _Reader:
         return found
 
 
-def _one_of(choices: str) -> Writer:
-    return lambda pen: pen.character(choices)
+def _any_of(choices: str) -> WriteText:
+    return lambda builder: builder.character(choices)
 
 
 def _bounds(count: re.Match[str]) -> tuple[int, int]:
@@ -238,23 +238,23 @@ def _bounds(count: re.Match[str]) -> tuple[int, int]:
         return low, low
     high = int(count["high"]) if count["high"] else low + TEXT_CHARS_MAX
     if high < low:
-        raise Unwritable
+        raise UnsupportedPattern
     return low, high
 
 
 def _range(first: int, last: int) -> str:
-    """A range's printable ASCII characters, else its first ones."""
+    """The printable ASCII characters of a range, or its first characters where it has none."""
     low, high = max(first, 32), min(last, 126)
     if low > high:
         low, high = first, min(last, first + CLASS_CHARS_MAX - 1)
     chosen = "".join(map(chr, range(low, high + 1)))
     if not chosen:
-        raise Unwritable
-    return _whole(chosen)
+        raise UnsupportedPattern
+    return _without_surrogates(chosen)
 
 
-def _whole(characters: str) -> str:
-    """The characters, if no text in the world may not have them: half of a pair stands for nothing by itself."""
+def _without_surrogates(characters: str) -> str:
+    """The characters. Raises `UnsupportedPattern` where a lone surrogate is among them: no JSON text may contain it."""
     if any("\ud800" <= character <= "\udfff" for character in characters):
-        raise Unwritable
+        raise UnsupportedPattern
     return characters

@@ -1,7 +1,7 @@
-"""The model's whole vocabulary: sentences with gaps, and what may stand in each gap.
+"""The vocabulary of the model: sentences with gaps, and the texts for each gap.
 
-It is data, cut into tokens once, at import. `{word}` is a gap for a word that the user said; every sentence begins
-with a space, and whoever begins a paragraph with it takes that away.
+It is data, split into tokens once, at import. `{word}` is a gap for a word of the user's. Every sentence begins with a
+space, which `prose` removes at the beginning of a paragraph.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from .tokens import split
 
 Tokens: TypeAlias = tuple[str, ...]
 Frame: TypeAlias = tuple[tuple[Tokens, ...], ...]
-"""A sentence: a row of gaps, each with its fillings. A gap without fillings is for a word of the user's."""
+"""A sentence: a sequence of gaps with their texts. A gap without texts is for a word of the user's."""
 
 _GAPS = {
     "Thing": "The water|A steady stream|The upper gate|The turbine|The old pipe|Every valve|The control room"
@@ -55,7 +55,7 @@ Is it “{word}” that {does} {what}?
 {Thing} {does} {what}; {thing} {does} {what} {link} {thing} {does} {what}{tail}.
 """
 
-_THOUGHTS = """
+_REASONING = """
 The user mentions “{word}”{tail}.
 {begin}, {thing} {does} {what}.
 First {step}, then {step}.
@@ -73,27 +73,27 @@ def _frames(text: str) -> tuple[Frame, ...]:
 
 
 def _frame(line: str) -> Frame:
-    """A filling takes the space before its gap along, as a token has it."""
+    """The gaps of a sentence. The space before a gap becomes a part of its texts, since tokens begin with the space."""
     return tuple([_gap(piece[0], piece[1], piece[2]) for piece in _PIECE.finditer(line)])
 
 
 def _gap(text: str, space: str | None, name: str | None) -> tuple[Tokens, ...]:
     if name == "word":
         return ()
-    fillings = _GAPS[name].split("|") if name else [text]
-    return tuple([tuple(split(f"{space or ''}{filling}" if filling else "")) for filling in fillings])
+    texts = _GAPS[name].split("|") if name else [text]
+    return tuple([tuple(split(f"{space or ''}{filling}" if filling else "")) for filling in texts])
 
 
 OPENINGS = _frames(_OPENINGS)
 SENTENCES = _frames(_SENTENCES)
-THOUGHTS = _frames(_THOUGHTS)
+REASONING = _frames(_REASONING)
 
-STRAY_WORDS = tuple("flow valve river meadow winter lantern bridge harbour copper signal garden mill".split())
-"""Words for users who said none."""
+FALLBACK_WORDS = tuple("flow valve river meadow winter lantern bridge harbour copper signal garden mill".split())
+"""Words for answers where the user's texts have none."""
 STOP_WORDS = frozenset(
     "a about all an and any are as at be but by call can check could do does execute find for from get give has have"
     " how i if in into invoke is it its like look make me my need now of on or please run say should show so some"
     " tell than that the their them then there these they this to tool use using want was what when where which"
     " who why will with would write you your".split()
 )
-"""Words that say nothing by themselves, and so are no answer to anything."""
+"""Words without a meaning of their own, which answers do not repeat."""

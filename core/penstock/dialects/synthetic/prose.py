@@ -1,6 +1,6 @@
-"""Prose: how long an answer is, and the sentences that make it.
+"""Prose: the length of an answer, and its sentences.
 
-It knows how to fill the gaps of `phrases` by chance; what it quotes is given to it. It never looks at a request.
+It fills the gaps of `phrases` at random. The words to quote are passed to it. It never looks at a request.
 """
 
 from __future__ import annotations
@@ -9,67 +9,69 @@ from collections.abc import Iterator, Sequence
 from itertools import cycle
 from typing import TypeAlias
 
-from .phrases import OPENINGS, SENTENCES, STRAY_WORDS, THOUGHTS, Frame
-from .prompt_view import RESULTS_MAX, Heard, Result
-from .seeded_random import Chance
+from .phrases import FALLBACK_WORDS, OPENINGS, REASONING, SENTENCES, Frame
+from .prompt_view import RESULTS_MAX, PromptView, Result
+from .seeded_random import SeededRandom
 from .tokens import split
 
 LENGTH_TOKENS = (8, 14, 20, 26, 32, 39, 46, 53, 60, 69, 79, 92, 108, 130, 165, 230, 420)
-"""Answers by length, a sixteenth of them between each two: a long tail, and the median at 60."""
+"""Lengths of answers, in tokens. One sixteenth of all answers is between each two; the median is 60."""
 VERBOSITY = {"low": 1, "medium": 2, "high": 5}
-"""Halves of that length, by the request's verbosity."""
+"""The length of an answer by the request's verbosity, in halves of a length from the distribution."""
 EFFORT = {"minimal": 1, "low": 2, "medium": 6, "high": 14, "xhigh": 24, "max": 48}
-"""The length of the thoughts, in quarters of a drawn length, by the request's effort."""
+"""The length of the reasoning by the request's effort, in quarters of a length from the distribution."""
 
 PARAGRAPH_ENDS = 40
-"""How often, in 256ths, a sentence begins a paragraph."""
+"""The probability that a sentence begins a paragraph, in 256ths."""
 QUOTED_WORDS_MAX = 3
 QUOTED_WORD_CHARS_MAX = 24
 QUOTED_RESULT_CHARS_MAX = 240
 
 Quotes: TypeAlias = Iterator[list[str]]
-"""The tokens of words to quote, in turn and without end."""
+"""The tokens of each word to quote, repeated without end."""
 
 
-def length_tokens(chance: Chance, numerator: int, denominator: int) -> int:
-    """A length from the distribution, times a fraction."""
-    draw = chance.below(1600)
+def length_tokens(random: SeededRandom, numerator: int, denominator: int) -> int:
+    """A random length from the distribution `LENGTH_TOKENS`, multiplied by a fraction."""
+    draw = random.below(1600)
     step, part = divmod(draw, 100)
     low, high = LENGTH_TOKENS[step], LENGTH_TOKENS[step + 1]
     return (low * 100 + (high - low) * part) * numerator // (denominator * 100)
 
 
-def answer_tokens(heard: Heard, chance: Chance, verbosity: str | None) -> list[str]:
-    """An answer in prose: what the tools gave back if they did, else a word about the question, then the rest."""
-    aim = length_tokens(chance, VERBOSITY[verbosity or "medium"], 2)
-    quotes = quoted(heard.words(), chance)
-    tokens = _reported(heard.results) if heard.results else _sentence(chance.pick(OPENINGS), chance, quotes)
-    return _filled(tokens, SENTENCES, chance, quotes, aim)
+def answer_tokens(prompt: PromptView, random: SeededRandom, verbosity: str | None) -> list[str]:
+    """An answer in prose. It begins with the results of calls if there are any, else with a word of the question."""
+    length = length_tokens(random, VERBOSITY[verbosity or "medium"], 2)
+    quotes = quoted(prompt.words(), random)
+    tokens = _reported(prompt.results) if prompt.results else _sentence(random.pick(OPENINGS), random, quotes)
+    return _filled(tokens, SENTENCES, random, quotes, length)
 
 
-def thought_tokens(heard: Heard, chance: Chance, effort: str) -> list[str]:
-    """What is thought before an answer or a call."""
-    aim = length_tokens(chance, EFFORT[effort], 4)
-    quotes = quoted(heard.words(), chance)
-    return _filled(_sentence(THOUGHTS[0], chance, quotes), THOUGHTS, chance, quotes, aim)
+def reasoning_tokens(prompt: PromptView, random: SeededRandom, effort: str) -> list[str]:
+    """The reasoning before an answer or a call."""
+    length = length_tokens(random, EFFORT[effort], 4)
+    quotes = quoted(prompt.words(), random)
+    return _filled(_sentence(REASONING[0], random, quotes), REASONING, random, quotes, length)
 
 
-def quoted(words: Sequence[str], chance: Chance) -> Quotes:
-    """A few of the user's words, the longer ones if there are any."""
-    known = list(dict.fromkeys(word for word in words if len(word) > 3)) or words or STRAY_WORDS
-    first = chance.below(len(known))
-    chosen = [*known[first:], *known[:first]][:QUOTED_WORDS_MAX]
+def quoted(words: Sequence[str], random: SeededRandom) -> Quotes:
+    """A few of the user's words, of more than three letters if there are any."""
+    candidates = list(dict.fromkeys(word for word in words if len(word) > 3)) or words or FALLBACK_WORDS
+    first = random.below(len(candidates))
+    chosen = [*candidates[first:], *candidates[:first]][:QUOTED_WORDS_MAX]
     return cycle([split(word[:QUOTED_WORD_CHARS_MAX]) for word in chosen])
 
 
-def _filled(tokens: list[str], frames: tuple[Frame, ...], chance: Chance, quotes: Quotes, aim: int) -> list[str]:
-    """Sentences until there are enough tokens; now and then a paragraph ends."""
+def _filled(
+    tokens: list[str], frames: tuple[Frame, ...], random: SeededRandom, quotes: Quotes, length: int
+) -> list[str]:
+    """Sentences until there are `length` tokens, some of them at the beginning of a paragraph."""
     tokens[0] = tokens[0].lstrip()
-    which = 0
-    while len(tokens) < aim:
-        step, ends = chance.draws(2)
-        which = (which + 1 + step % (len(frames) - 1)) % len(frames)  # never the same twice in a row
-        sentence = _sentence(frames[which], chance, quotes)
+    index = 0
+    while len(tokens) < length:
+        step, ends = random.draws(2)
+        index = (index + 1 + step % (len(frames) - 1)) % len(frames)  # never the same twice in a row
+        sentence = _sentence(frames[index], random, quotes)
         if ends < PARAGRAPH_ENDS:
             tokens.append("\n\n")
             sentence[0] = sentence[0].lstrip()
@@ -77,17 +79,17 @@ def _filled(tokens: list[str], frames: tuple[Frame, ...], chance: Chance, quotes
     return tokens
 
 
-def _sentence(frame: Frame, chance: Chance, quotes: Quotes) -> list[str]:
+def _sentence(frame: Frame, random: SeededRandom, quotes: Quotes) -> list[str]:
     tokens: list[str] = []
-    for gap, draw in zip(frame, chance.draws(len(frame)), strict=True):
+    for gap, draw in zip(frame, random.draws(len(frame)), strict=True):
         tokens += gap[draw % len(gap)] if gap else next(quotes)
     return tokens
 
 
 def _reported(results: list[Result]) -> list[str]:
-    """Sentences that quote what the calls gave back."""
-    said = [f" {result.name} says: “{_shortened(result.text)}”." for result in results[:RESULTS_MAX]]
-    return split("".join(said).lstrip())  # no token is empty, also where a name is
+    """Sentences that quote the outputs of calls."""
+    sentences = [f" {result.name} says: “{_shortened(result.text)}”." for result in results[:RESULTS_MAX]]
+    return split("".join(sentences).lstrip())  # no token is empty, even where a name is
 
 
 def _shortened(text: str) -> str:

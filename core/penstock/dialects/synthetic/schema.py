@@ -1,7 +1,7 @@
-"""JSON Schema as the model reads it: the keywords that say what a value may be.
+"""JSON Schema as the model reads it: the keywords that restrict a value.
 
-It knows the keywords that it can obey. `not`, `if`, `contains`, `patternProperties`, `dependent*` and `unevaluated*`
-are not among them: a value is made without a look at these, as real models do now and then. It never makes a value.
+It knows the keywords that the model can satisfy. `not`, `if`, `contains`, `patternProperties`, `dependent*` and
+`unevaluated*` are ignored. It never makes a value.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from msgspec import UNSET
 
 Bound: TypeAlias = int | float
 _NONE: Mapping[str, Any] = MappingProxyType({})
-"""The properties of most schemas: like the other defaults, one for all of them, since a document may hold thousands."""
+"""The default of `properties`. All schemas share one object, since a document may contain thousands of schemas."""
 
 
 class Schema(msgspec.Struct, kw_only=True, rename="camel"):
-    """One schema object, older forms put into today's. What it does not say is absent, or the keyword's default."""
+    """One schema object. Forms of older drafts become those of draft 2020-12. A missing keyword has its default."""
 
     ref: str | None = msgspec.field(name="$ref", default=None)
     all_of: Sequence[bool | Schema] = ()
@@ -63,15 +63,15 @@ class Schema(msgspec.Struct, kw_only=True, rename="camel"):
             self.type = list(dict.fromkeys(self.type))
         if self.nullable and self.type:
             self.type, self.nullable = [*self.types(), "null"], False
-        if isinstance(self.items, list):  # tuples, before `prefixItems`
+        if isinstance(self.items, list):  # drafts before 2020-12 have no `prefixItems`
             self.prefix_items, self.items = self.items, self.additional_items
-        if isinstance(self.exclusive_minimum, bool):  # before these were numbers
+        if isinstance(self.exclusive_minimum, bool):  # in draft 4, it says whether `minimum` is exclusive
             self.exclusive_minimum = self.minimum if self.exclusive_minimum else None
         if isinstance(self.exclusive_maximum, bool):
             self.exclusive_maximum = self.maximum if self.exclusive_maximum else None
 
     def types(self) -> list[str]:
-        """The JSON types that a value may have: those named, else the one that the schema talks about."""
+        """The JSON types that a value may have: those of `type`, or the type that the other keywords imply."""
         if self.type is None:
             return [_implied_type(self)]
         return [self.type] if isinstance(self.type, str) else self.type
@@ -89,7 +89,7 @@ AnySchema: TypeAlias = bool | Schema
 
 
 class NoValue(Exception):
-    """There is no value to be made; why, is the message."""
+    """No value satisfies the schema. The message is the reason."""
 
 
 def _implied_type(schema: Schema) -> str:
@@ -104,7 +104,7 @@ def _implied_type(schema: Schema) -> str:
 
 
 def type_of(value: Any) -> str:
-    """The JSON type of a value; a whole number is an integer."""
+    """The JSON type of a value. A number without a fraction is an integer, however it is written."""
     if isinstance(value, float) and value.is_integer():
         return "integer"
     return _TYPES[type(value)]

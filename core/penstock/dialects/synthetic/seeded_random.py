@@ -1,7 +1,7 @@
-"""Chance that can be repeated: decisions that follow from the request alone, on every machine.
+"""Repeatable randomness: numbers that depend on the request alone, and are equal on every machine.
 
-It knows BLAKE2b, whose digests of each other are the draws: a byte decides what to say next, and a byte is cheap. It
-never asks the system for randomness.
+It knows BLAKE2b: each block of random bytes is the digest of the block before it. One byte is enough for most choices.
+It never asks the system for randomness.
 """
 
 from __future__ import annotations
@@ -12,54 +12,55 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-PROSE, THOUGHTS, CALLS, ODDS = b"p", b"t", b"c", b"o"
-"""The purposes: each kind of output decides for itself, so that asking for one more leaves the others as they were."""
+PROSE, REASONING, CALLS, LOGPROBS = b"p", b"t", b"c", b"o"
+"""The purposes. Each kind of output has its own sequence, so that one kind of output does not change another."""
 
-POOL_BYTES = 64
+BLOCK_BYTES = 64
+"""The bytes of one block, and the most that one draw can have."""
 
 
 def seed(content: str) -> bytes:
-    """The seed of all purposes, from the words that they are to depend on."""
+    """The seed of all purposes, from the text that they depend on."""
     return blake2b(content.encode("utf-8", "surrogatepass"), digest_size=32).digest()
 
 
-class Chance:
-    """The decisions of one purpose, one after the other."""
+class SeededRandom:
+    """The random numbers of one purpose."""
 
-    __slots__ = ("_at", "_pool")
+    __slots__ = ("_at", "_block")
 
     def __init__(self, seed: bytes, purpose: bytes) -> None:
-        self._pool = blake2b(seed, person=purpose).digest()
+        self._block = blake2b(seed, person=purpose).digest()
         self._at = 0
 
     def draws(self, count: int) -> bytes:
-        """So many random bytes, at most `POOL_BYTES`; what is left of a pool that is too small is not used."""
+        """The next `count` random bytes, at most `BLOCK_BYTES`. The rest of a block that is too short is not used."""
         at = self._at
-        if at + count > POOL_BYTES:
-            self._pool = blake2b(self._pool).digest()
+        if at + count > BLOCK_BYTES:
+            self._block = blake2b(self._block).digest()
             at = 0
         self._at = at + count
-        return self._pool[at : at + count]
+        return self._block[at : at + count]
 
     def between(self, low: int, high: int) -> int:
-        """A number from `low` to `high`, however far apart these are."""
+        """A number from `low` to `high`, both included, of any size."""
         span, draw = high - low + 1, 0
         for _ in range(0, span.bit_length() + 16, 128):
             draw = draw << 128 | int.from_bytes(self.draws(16), "big")
         return low + draw % span
 
     def below(self, count: int) -> int:
-        """A number from 0 to `count` - 1."""
+        """A number from 0 to `count` - 1, both included."""
         return int.from_bytes(self.draws(4), "big") % count
 
     def one_in(self, count: int) -> bool:
-        """True once in `count` times."""
+        """True with a probability of 1 to `count`."""
         return self.below(count) == 0
 
     def pick(self, choices: Sequence[T]) -> T:
-        """One of several."""
+        """One of these choices."""
         return choices[self.below(len(choices))]
 
     def hex(self, digits: int) -> str:
-        """Hexadecimal digits."""
+        """This many hexadecimal digits."""
         return f"{self.between(0, 16**digits - 1):0{digits}x}"

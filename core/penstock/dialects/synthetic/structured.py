@@ -1,6 +1,6 @@
 """Structured answers: JSON text where the request asks for it.
 
-It knows the two JSON formats of `text.format`. It never checks what it made.
+It knows the two JSON formats of `text.format`. It does not validate the JSON that it made.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import msgspec
 from penstock.wire import JsonObjectFormat, JsonSchemaFormat
 
 from .document import Document
-from .prompt_view import Heard
-from .seeded_random import Chance
-from .strings import Wording
-from .values import make
-from .work import Work
+from .prompt_view import PromptView
+from .seeded_random import SeededRandom
+from .strings import WordSource
+from .values import make_value
+from .work_budget import WorkBudget
 
 WORDS_PER_STRING = 4
 PARAM = "text.format.schema"
@@ -24,11 +24,13 @@ _ANY_OBJECT = msgspec.Raw(
     b'"words":{"type":"array","items":{"type":"string"}},"score":{"type":"number","minimum":0,"maximum":1},'
     b'"final":{"type":"boolean"}},"required":["topic","summary"]}'
 )
-"""What is said where any object will do."""
+"""The schema of an answer for `json_object`, where any object is allowed."""
 
 
-def json_text(form: JsonObjectFormat | JsonSchemaFormat, heard: Heard, chance: Chance, work: Work) -> str:
-    """A JSON text in the format. Raises `ApiError` for a schema that cannot be satisfied."""
-    schema = form.schema if isinstance(form, JsonSchemaFormat) else _ANY_OBJECT
-    wording = Wording(heard.words(), WORDS_PER_STRING, chance)
-    return msgspec.json.encode(make(Document(schema, PARAM, work), chance, wording)).decode()
+def json_text(
+    text_format: JsonObjectFormat | JsonSchemaFormat, prompt: PromptView, random: SeededRandom, budget: WorkBudget
+) -> str:
+    """A JSON text in the format. Raises `ApiError` for a schema that no value satisfies."""
+    schema = text_format.schema if isinstance(text_format, JsonSchemaFormat) else _ANY_OBJECT
+    words = WordSource(prompt.words(), WORDS_PER_STRING, random)
+    return msgspec.json.encode(make_value(Document(schema, PARAM, budget), random, words)).decode()

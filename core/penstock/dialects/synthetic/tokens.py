@@ -1,8 +1,8 @@
-"""Tokens: how a text falls into pieces, and what a text, an image or an item is counted as.
+"""Tokens: how a text is split, and how many tokens a text, an image or an item counts as.
 
-The rule is short enough to be told. A text is estimated at one token for every four bytes of its UTF-8, begun ones
-included. What is spoken falls into pieces, and there a piece is a token: a word of up to seven letters with the space
-before it, four letters of a longer one, two of another script, three digits, two marks. It knows no real vocabulary.
+An input text counts as one token for every four bytes of its UTF-8, rounded up. An output text is split, and each piece
+is a token: a word of up to seven letters with the space before it, four letters of a longer word, two letters of
+another script, three digits, two other characters. It knows no vocabulary of a real model.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import re
 TOKEN_BYTES = 4
 """UTF-8 bytes of an average token."""
 ITEM_TOKENS = 4
-"""What an item costs beside its text: its role and its bounds."""
+"""The tokens of an item beside its text: for its role and its delimiters."""
 IMAGE_TOKENS = 765
-"""An image of any size."""
+"""The tokens of an image of any size."""
 FILE_TOKENS = 1_000
-"""A file or a sound of any length."""
+"""The tokens of a file or of audio of any length."""
 
 split = re.compile(
     r" ?[A-Za-z]{1,7}(?![A-Za-z])"
@@ -27,10 +27,10 @@ split = re.compile(
     r"|_"
     r"|\s+"
 ).findall
-"""The pieces of a text; together they are the text again."""
+"""The pieces of a text. Joined, they are the text again."""
 
 
 def count_tokens(text: str) -> int:
-    """The estimate for a text, in tokens."""
+    """The estimated tokens of a text."""
     size_bytes = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
     return -(-size_bytes // TOKEN_BYTES)

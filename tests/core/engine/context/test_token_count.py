@@ -111,12 +111,12 @@ def test_an_upstream_that_counts_forever_is_not_waited_for() -> None:
 
 
 def test_the_synthetic_model_counts_as_its_usage_will_tell() -> None:
-    upstream = LocalUpstream(synthetic.speak, synthetic.MODELS, synthetic.count_input)
+    upstream = LocalUpstream(synthetic.generate, synthetic.MODELS, synthetic.count_input)
     assert go(count_input(upstream, TURN, LIMITS)) == Count(_spoken_usage(TURN), is_estimated=False)
 
 
 def _spoken_usage(turn: Turn) -> int:
-    *_, last = [delta for batch in synthetic.speak(turn) for delta in batch if hasattr(delta, "usage")]
+    *_, last = [delta for batch in synthetic.generate(turn) for delta in batch if hasattr(delta, "usage")]
     tokens: int = last.usage.input_tokens
     return tokens
 
