@@ -19,6 +19,9 @@ _encode = msgspec.json.Encoder().encode
 
 _MESSAGE_CHARS_MAX = 4_000
 _PARAM_CHARS_MAX = 500
+_VALUE_CHARS_MAX = 64
+_MS_DIGITS = 3
+"""Milliseconds are rounded to so many digits before they are rounded up: 0.1 s is 100 ms, not 101."""
 _RETRIABLE = frozenset({408, 409, 429, 500, 502, 503, 504})
 """Statuses that the SDKs try again by themselves, and may."""
 
@@ -41,11 +44,11 @@ class ApiError(Exception):
         retriable: bool | None = None,
     ) -> None:
         super().__init__(message)
-        self.message = _short(message, _MESSAGE_CHARS_MAX)
+        self.message = shortened(message, _MESSAGE_CHARS_MAX)
         self.status = status
         self.type = type
         self.code = code
-        self.param = param and _short(param, _PARAM_CHARS_MAX)
+        self.param = param and shortened(param, _PARAM_CHARS_MAX)
         self.retry_after_s = retry_after_s
         self.retriable = status in _RETRIABLE if retriable is None else retriable
 
@@ -64,7 +67,7 @@ class ApiError(Exception):
         return [
             *challenge,
             ("retry-after", str(math.ceil(self.retry_after_s))),
-            ("retry-after-ms", str(math.ceil(round(self.retry_after_s * 1000, 3)))),
+            ("retry-after-ms", str(math.ceil(round(self.retry_after_s * 1000, _MS_DIGITS)))),
         ]
 
     def response_error(self) -> ResponseError:
@@ -95,8 +98,13 @@ def untraced(error: E) -> E:
     return error
 
 
-def _short(text: str, chars_max: int) -> str:
-    """The text without most of it where it is very long: names that a client made up may be of any length."""
+def quoted(value: str) -> str:
+    """A value in quotes, for a message. A client's value may be of any length, so a long one is cut."""
+    return f"'{shortened(value, _VALUE_CHARS_MAX)}'"
+
+
+def shortened(text: str, chars_max: int) -> str:
+    """The first characters of a text, with an ellipsis where it is longer."""
     return text if len(text) <= chars_max else f"{text[:chars_max]}…"
 
 

@@ -20,6 +20,9 @@ Clock: TypeAlias = Callable[[], float]
 ID = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9_.:-]{1,256}")
 """What an id may be, anybody's. It may become a step of a path, where `.` and `..` lead somewhere else."""
 
+_TICKS_PER_S = 65_536
+_TICKS_MASK = 0xFFFF_FFFF_FFFF
+"""The time in an id: ticks since 1970, in 12 hexadecimal digits."""
 _DIGITS = 36
 _DRAWN_AT_ONCE = 64
 """To draw for so many ids at once costs hardly more than to draw for one: each time is a call of the system."""
@@ -36,7 +39,7 @@ def may_be_id(text: str) -> bool:
 
 def new_id(prefix: str) -> str:
     """An id such as `resp_` and 48 hexadecimal digits: 8 of the second, 4 of its fraction, and 144 random bits."""
-    return f"{prefix}{int(clock_s() * 65_536) & 0xFFFF_FFFF_FFFF:012x}{random_digits()}"
+    return f"{prefix}{int(clock_s() * _TICKS_PER_S) & _TICKS_MASK:012x}{random_digits()}"
 
 
 def random_digits() -> str:

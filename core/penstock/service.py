@@ -31,7 +31,7 @@ from penstock.engine import Engine, Policies, Routes, Run, UpstreamReport
 from penstock.engine.offload import offload
 from penstock.engine.request.request_body import without_bom
 from penstock.engine.running.deadlines import ClientLeft
-from penstock.errors import ApiError, not_found, our_fault, untraced
+from penstock.errors import ApiError, not_found, our_fault, quoted, untraced
 from penstock.http import RecordedStream, Reply, Request, error_reply, identified, request_id, without_body
 from penstock.json_codec import encode
 from penstock.limits import Limits
@@ -232,7 +232,7 @@ class Service:
         if endpoints is None:
             raise not_found(f"Unknown request URL: {request.method} {request.path}.", "unknown_url")
         if not all(map(ids.may_be_id, path_ids)) and pattern != "/models/*":
-            raise not_found(f"Nothing has the id '{path_ids[-1][:64]}'.")
+            raise not_found(f"Nothing has the id {quoted(path_ids[-1])}.")
         if request.method == "HEAD":
             request = replace(request, method="GET")
         endpoint = endpoints.get(request.method)

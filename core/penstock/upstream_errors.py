@@ -21,6 +21,8 @@ _NAME_CHARS_MAX = 200
 _NOTHING = ("{}", "[]", '""')
 _DEPTH_MAX = 10
 """How deep an error may stand in what surrounds it."""
+_STEPS_MAX = 10
+"""How many steps of a location are read."""
 _LIST_MAX = 5
 """How many errors of a list are read."""
 
@@ -153,7 +155,7 @@ def _raw_of(raw: Object) -> Any:
 def _place_of(raw: Object) -> str:
     """Where FastAPI found something wrong."""
     place = raw.get("loc")
-    return ".".join(str(step) for step in place[:10] if step != "body") if isinstance(place, list) else ""
+    return ".".join(str(step) for step in place[:_STEPS_MAX] if step != "body") if isinstance(place, list) else ""
 
 
 def _joined(messages: list[str | None], between: str) -> str | None:

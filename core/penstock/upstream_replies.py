@@ -20,6 +20,8 @@ KeyShown: TypeAlias = Literal["client", "server", "none"]
 """The API key that an upstream was shown: the client's own, one that is configured here, or none."""
 
 _RETRY_DEFAULT_S = 1.0
+_RETRY_MAX_S = 86_400
+"""A longer wait, from a day on, is taken for a mistake of the upstream."""
 _NO_KEY = "none is configured for it on this server (`key_env` or --upstream-key-env names the variable with one)"
 _RATE = re.compile(r"rate.?limit|throttl|too.?many.?requests|resource.?exhausted", re.IGNORECASE)
 """What is in the codes and types of errors that say to come again later."""
@@ -161,6 +163,6 @@ def _retry_after_s(headers: Mapping[str, str]) -> float:
             wait_s = float(headers.get(name, "")) / units_per_s
         except ValueError:
             continue
-        if 0 <= wait_s < 86_400:
+        if 0 <= wait_s < _RETRY_MAX_S:
             return wait_s
     return _RETRY_DEFAULT_S

@@ -13,7 +13,7 @@ import msgspec
 
 from penstock.engine.offload import offload
 from penstock.engine.request.request_body import no_sizes, read_body
-from penstock.errors import invalid
+from penstock.errors import invalid, quoted
 from penstock.http import Request
 from penstock.limits import Limits
 from penstock.secrets import Secret
@@ -22,6 +22,8 @@ from penstock.wire import Include
 T = TypeVar("T", bound=msgspec.Struct)
 
 _PAGE_LIMIT = 20
+_DIGITS_MAX = 18
+"""A number of so many digits fits into 64 bits."""
 PAGE_LIMIT_MAX = 100
 _FALSE = frozenset({"", "0", "false", "no", "off"})
 
@@ -61,8 +63,8 @@ class Call(msgspec.Struct, kw_only=True):
         text = self._last(name, "")
         if not text:
             return None
-        if not text.isascii() or not text.isdigit() or len(text) > 18:
-            raise invalid(f"Invalid value for '{name}': expected a whole number, got '{text[:32]}'.", name)
+        if not text.isascii() or not text.isdigit() or len(text) > _DIGITS_MAX:
+            raise invalid(f"Invalid value for '{name}': expected a whole number, got {quoted(text)}.", name)
         return int(text)
 
     def limit(self) -> int:
@@ -78,7 +80,7 @@ class Call(msgspec.Struct, kw_only=True):
         """In which order a page is. Raises `ApiError` 400."""
         order = self._last("order", "desc")
         if order not in ("asc", "desc"):
-            raise invalid(f"Invalid value for 'order': expected 'asc' or 'desc', got '{order[:32]}'.", "order")
+            raise invalid(f"Invalid value for 'order': expected 'asc' or 'desc', got {quoted(order)}.", "order")
         return "asc" if order == "asc" else "desc"
 
     def after(self) -> str | None:
@@ -91,7 +93,7 @@ class Call(msgspec.Struct, kw_only=True):
         for index, value in enumerate(values):
             if value not in get_args(Include):
                 known = ", ".join(f"'{word}'" for word in get_args(Include))
-                message = f"Invalid value for 'include[{index}]': '{value[:64]}'. Supported values are: {known}."
+                message = f"Invalid value for 'include[{index}]': {quoted(value)}. Supported values are: {known}."
                 raise invalid(message, f"include[{index}]", "invalid_value")
         return values
 

@@ -26,7 +26,7 @@ from penstock.endpoints.responses import told
 from penstock.endpoints.stream_queues import Lanes
 from penstock.engine import Engine
 from penstock.engine.offload import offload
-from penstock.errors import ApiError, invalid, our_fault, stopping, untraced
+from penstock.errors import ApiError, invalid, our_fault, quoted, stopping, untraced
 from penstock.responders import read_messages
 from penstock.secrets import Secret
 from penstock.telemetry import CLIENT_LEFT, AccessRecord, current, enter
@@ -241,6 +241,6 @@ def _answer(event_type: str) -> _Answer:
     answer = _ANSWERS.get(event_type)
     if answer is None:
         known = " and ".join(f"'{name}'" for name in _ANSWERS)
-        message = f"Unknown event type: '{event_type[:64]}'. Taken here are {known}."
+        message = f"Unknown event type: {quoted(event_type)}. Taken here are {known}."
         raise invalid(message, "type", "unknown_event_type")
     return answer

@@ -17,6 +17,9 @@ from .structs import SettingsError
 
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
 
+_VALUE_CHARS_MAX = 80
+"""How much of a wrong value a message shows."""
+
 
 def decode_table(kind: type[_Struct], table: Table, where: str) -> _Struct:
     """A struct of the table at this place; what is absent has its default."""
@@ -65,9 +68,9 @@ def _mistake(kind: Any, given: Given, message: str) -> SettingsError:
     if get_origin(kind) is Literal:
         problem = "expected one of " + ", ".join(get_args(kind))
     if given.is_text and not _holds_secret(kind):
-        problem = f"{problem.partition(', got ')[0]}, got {given.value[:80]!r}"
+        problem = f"{problem.partition(', got ')[0]}, got {given.value[:_VALUE_CHARS_MAX]!r}"
     if get_origin(kind) is Literal and isinstance(given.value, str):
-        problem += suggestion(given.value[:80].lower(), get_args(kind))
+        problem += suggestion(given.value[:_VALUE_CHARS_MAX].lower(), get_args(kind))
     return SettingsError(where, problem[0].lower() + problem[1:])
 
 

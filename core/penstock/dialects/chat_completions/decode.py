@@ -27,6 +27,8 @@ from .usage import ReadUsage, read_usage
 
 _decode = msgspec.json.Decoder(wire.ReadReply).decode
 
+_CHAR_BYTES_MAX = 4
+"""In UTF-8 (RFC 3629)."""
 _QUOTED_CHARS_MAX = 200
 """How much of a reply that is no JSON an error quotes."""
 
@@ -228,5 +230,5 @@ def _no_completion(data: bytes) -> ApiError:
 
 
 def _quoted(data: bytes) -> str:
-    text = data[: 4 * _QUOTED_CHARS_MAX].decode(errors="replace")
+    text = data[: _CHAR_BYTES_MAX * _QUOTED_CHARS_MAX].decode(errors="replace")
     return text[:_QUOTED_CHARS_MAX]

@@ -83,10 +83,11 @@ def beside(ours: msgspec.Struct, fields: Fields) -> Unknown | UnsetType:
 
 def short_id(call_id: str) -> str:
     """The id of a call as nine letters or digits; always the same for the same id."""
-    return call_id if _SHORT_ID.fullmatch(call_id) else hashlib.sha256(call_id.encode()).hexdigest()[:9]
+    return call_id if _SHORT_ID.fullmatch(call_id) else hashlib.sha256(call_id.encode()).hexdigest()[:_SHORT_ID_CHARS]
 
 
-_SHORT_ID = re.compile("[a-zA-Z0-9]{9}")
+_SHORT_ID_CHARS = 9
+_SHORT_ID = re.compile(f"[a-zA-Z0-9]{{{_SHORT_ID_CHARS}}}")
 _OURS = frozenset({"type", "index"})
 """What an object says though no field of its struct does."""
 

@@ -13,7 +13,7 @@ from typing import Any, get_args
 import msgspec
 
 from penstock import json_codec
-from penstock.errors import upstream_failed
+from penstock.errors import quoted, upstream_failed
 from penstock.transcript.deltas import Delta, Finish, ResponseFields, UpstreamFailed, UsageDelta
 from penstock.upstream_errors import read_error
 from penstock.wire import UNSET, IncompleteReason, Response, ResponseError, Unknown, UnsetType, Usage, Wire
@@ -78,7 +78,7 @@ def deltas_of(ending: Any) -> list[Delta]:
     status = ending.status or "completed"
     end = _ENDS.get(status)
     if end is None:
-        raise upstream_failed(f"The upstream's response ended with the status '{status[:32]}'.")
+        raise upstream_failed(f"The upstream's response ended with the status {quoted(status)}.")
     return [*deltas, end(ending)]
 
 

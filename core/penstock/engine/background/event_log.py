@@ -7,6 +7,7 @@ log to its end makes the terminal event of that. So one compare-and-set on the r
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Iterable, Sequence
 
 from penstock.json_codec import Decoder
@@ -117,7 +118,7 @@ async def next_events(log: EventLog, response_id: str, *, after: int) -> list[by
 
 def decode_events(events: Iterable[bytes]) -> list[Event]:
     """Events as structs again."""
-    reader = SseReader(event_bytes_max=2**62)
+    reader = SseReader(event_bytes_max=sys.maxsize)
     return [_decode_event(data) for event in events for data in reader.feed(event)]
 
 

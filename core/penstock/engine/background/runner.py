@@ -17,7 +17,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from penstock.engine.running.deadlines import ClientLeft
-from penstock.engine.running.persistence import ConversationWriter, Ending, conversation_lost, ended_row
+from penstock.engine.running.persistence import RENEWAL_SHARE, ConversationWriter, Ending, conversation_lost, ended_row
 from penstock.engine.running.run import Run
 from penstock.errors import ApiError, our_fault, rate_limited, unavailable, untraced, upstream_failed
 from penstock.ids import Clock
@@ -37,6 +37,8 @@ _decode_response = Decoder[Response](Response).decode
 _NO_READERS = Recorder()
 _TAKEN_OVER_AT_ONCE_MAX = 100
 _SWEPT_AT_ONCE_MAX = 500
+_QUEUE_FULL_RETRY_S = 5.0
+"""The `Retry-After` of a full queue."""
 _CANCEL_WAIT_S = 0.01
 """The first wait of a cancellation for another one of the same response; each further one may be twice as long."""
 _WHEN_NO_LEASE_IS_IN_FORCE = 1e12
@@ -136,7 +138,7 @@ class Background:
     async def submit(self, row: StoredResponse, key: Secret | None = None) -> None:
         """Store a queued response and work on it. Raises `ApiError` 429 where too many wait."""
         if len(self._waiting) >= self._limits.background_queue_max:
-            raise rate_limited("Too many background responses are waiting.", retry_after_s=5.0)
+            raise rate_limited("Too many background responses are waiting.", retry_after_s=_QUEUE_FULL_RETRY_S)
         await self._store.save(row)
         claim = await self._claim(row)
         if claim is not None:
@@ -277,7 +279,7 @@ class Background:
                 _log.debug("the background responses are tended later: %s", error)
             except Exception as error:
                 self._outage.failed(f"{type(error).__name__}: {error}; it is tried again", error)
-            await asyncio.sleep(self._limits.lease_s / 3)
+            await asyncio.sleep(self._limits.lease_s * RENEWAL_SHARE)
 
     async def _renew(self) -> None:
         if not self._claims:

@@ -25,6 +25,8 @@ _MARKS_TOKENS = 16
 _PARAMETER = "truncation"
 _ROUNDS_MAX = 3
 """How often an upstream counts or refuses again: a few cuts by the estimate come near enough to its own count."""
+_REFUSED_SHARE = 0.75
+"""The part of the estimate of a refused turn that is sent again, at most."""
 
 
 async def open_fitted(plan: Plan, limits: Limits) -> Deltas:
@@ -55,7 +57,9 @@ async def _cut(plan: Plan, limits: Limits) -> bool:
     costs, overhead = item_tokens(turn), overhead_tokens(turn)
     estimated = sum(costs) + overhead
     size = await _context_size(plan, limits)
-    room = estimated // 2 if size is None else min(estimated * 3 // 4, size - (turn.request.max_output_tokens or 1))
+    room = estimated // 2
+    if size is not None:
+        room = min(int(estimated * _REFUSED_SHARE), size - (turn.request.max_output_tokens or 1))
     kept = truncate(turn.items, costs, room - overhead, leading=plan.leading)
     if len(kept) == len(turn.items):
         return False

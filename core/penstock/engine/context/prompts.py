@@ -15,7 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from penstock.engine.request.decode import Decoded, decode
-from penstock.errors import ApiError, invalid, not_found
+from penstock.errors import ApiError, invalid, not_found, quoted
 from penstock.limits import Limits
 from penstock.ports import PromptBroken, Prompts, PromptTemplate
 from penstock.wire import (
@@ -49,7 +49,7 @@ _decode_value = msgspec.json.Decoder(str | InputText | InputImage | InputFile).d
 async def apply_prompt(decoded: Decoded, prompt: Prompt, prompts: Prompts | None, limits: Limits) -> Decoded:
     """The request with what its prompt says filled in. Raises `ApiError`."""
     if prompts is None:
-        message = f"Prompt with id '{prompt.id[:64]}' not found: no prompt templates are configured on this server."
+        message = f"Prompt with id {quoted(prompt.id)} not found: no prompt templates are configured on this server."
         raise not_found(message, "prompt_not_found", "prompt.id")
     try:
         version = await _version(prompt, prompts)
@@ -103,10 +103,10 @@ async def _version(prompt: Prompt, prompts: Prompts) -> str:
     """The version that is asked for, or else the newest. Raises `ApiError` 404."""
     versions = await prompts.versions(prompt.id)
     if not versions:
-        raise not_found(f"Prompt with id '{prompt.id[:64]}' not found.", "prompt_not_found", "prompt.id")
+        raise not_found(f"Prompt with id {quoted(prompt.id)} not found.", "prompt_not_found", "prompt.id")
     version = prompt.version or newest(versions)
     if version not in versions:
-        message = f"Version '{version[:64]}' of prompt '{prompt.id}' not found."
+        message = f"Version {quoted(version)} of prompt '{prompt.id}' not found."
         raise not_found(message, "prompt_not_found", "prompt.version")
     return version
 
@@ -125,7 +125,7 @@ def _values(prompt: Prompt, names: set[str]) -> dict[str, Value]:
     for name in sorted(given.keys() ^ names):
         what = "Missing variable" if name in names else "Unknown variable"
         known = ", ".join(f"'{each}'" for each in sorted(names)) or "none"
-        message = f"{what} '{name[:64]}' of prompt '{prompt.id}'. Its variables are: {known}."
+        message = f"{what} {quoted(name)} of prompt '{prompt.id}'. Its variables are: {known}."
         raise invalid(message, f"prompt.variables.{name}")
     return {name: _value(name, raw) for name, raw in given.items()}
 

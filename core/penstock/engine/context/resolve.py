@@ -11,7 +11,7 @@ from typing import TypeAlias
 import msgspec
 
 from penstock.engine.request.decode import Decoded
-from penstock.errors import ApiError, invalid, not_found
+from penstock.errors import ApiError, invalid, not_found, quoted
 from penstock.ids import may_be_id
 from penstock.limits import Limits
 from penstock.ports import ENDED, ChainTooLong, Store, StoredItem, TooManyBytes
@@ -163,7 +163,7 @@ def conversation_of(request: CreateResponse) -> str | None:
         return None
     conversation_id = named if isinstance(named, str) else named.id
     if not may_be_id(conversation_id):
-        raise unknown_conversation(conversation_id[:64])
+        raise unknown_conversation(conversation_id)
     return conversation_id
 
 
@@ -172,7 +172,7 @@ async def _chain(
 ) -> Recalled:
     """The items of every turn up to that response."""
     if store is None or not may_be_id(response_id):
-        raise _no_previous(f"Previous response with id '{response_id[:64]}' not found.")
+        raise _no_previous(f"Previous response with id {quoted(response_id)} not found.")
     known = turns.known()
     most = limits.chain_responses_max
     try:

@@ -82,7 +82,7 @@ class RequestCache:
         self._by_last_use: dict[CachedValue, None] = {}
         self._seen: dict[tuple[str, str, int], None] = {}
         """Values that came once: owner, name, and hash."""
-        self._placeholder = secrets.token_hex(32)
+        self._placeholder = secrets.token_hex()
         """No client can guess it: a parameter that has it was a cached value."""
         self._placeholders = {
             "tools": b'[{"type":"function","name":"%b"}]' % self._placeholder.encode(),

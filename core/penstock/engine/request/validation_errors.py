@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from penstock.errors import ApiError, invalid
+from penstock.errors import ApiError, invalid, shortened
 from penstock.wire import UNKNOWN
 
 _PLACE = re.compile(r" - at `(?:key` in `)?\$(.*)`$")
@@ -64,13 +64,8 @@ def _out_of_bounds(param: str, kind: str, of: str | None, sign: str, bound: str)
 def unsupported_value(given: str, param: str, struct: type[msgspec.Struct]) -> ApiError:
     """400: the value at `param` is none of the words that may stand there; the message lists them."""
     choices = " and ".join(", ".join(f"'{word}'" for word in _words(struct, param)).rsplit(", ", 1))
-    message = f"Invalid value for '{param}': {_short(given)}. Supported values are: {choices}."
+    message = f"Invalid value for '{param}': {shortened(given, _GIVEN_CHARS_MAX)}. Supported values are: {choices}."
     return invalid(message, param, "invalid_value")
-
-
-def _short(given: str) -> str:
-    """The value at fault, as far as it helps to recognise it."""
-    return given if len(given) <= _GIVEN_CHARS_MAX else f"{given[:_GIVEN_CHARS_MAX]}…"
 
 
 def _plain(told: str) -> str:

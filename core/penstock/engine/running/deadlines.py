@@ -20,6 +20,8 @@ from .timer_wheel import wheel_of
 
 T = TypeVar("T")
 
+_STEP_MIN_S = 0.001
+"""A moving deadline is looked at again after this time at the soonest."""
 _LOOK_OUT_AFTER_S = 0.25
 """How old a run is before it looks out for its client: most end sooner, and a look-out costs a task."""
 
@@ -120,9 +122,9 @@ class Deadlines:
 
     def _next_due(self, now: float) -> float:
         """When there is something to look at again; a moving deadline no sooner than it may come."""
-        beat = max(self._sent + self._heartbeat_s, now + 0.001)
+        beat = max(self._sent + self._heartbeat_s, now + _STEP_MIN_S)
         silence = now if self._task is None else self._waiting_since
-        return min(beat, max(silence + self._idle_s, now + 0.001), self._deadline)
+        return min(beat, max(silence + self._idle_s, now + _STEP_MIN_S), self._deadline)
 
     def on_due(self) -> None:
         """Look at what may be due."""

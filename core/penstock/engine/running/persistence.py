@@ -29,6 +29,9 @@ from penstock.wire import (
     UnknownItem,
 )
 
+RENEWAL_SHARE = 1 / 3
+"""The part of a lease's time after which it is renewed: two renewals may fail."""
+
 
 class Ending:
     """How a response ends: the Response, and what belongs to it that no client has."""
@@ -95,7 +98,7 @@ class ConversationWriter:
 
     async def _renew(self) -> None:
         while True:
-            await asyncio.sleep(self._lock_s / 3)
+            await asyncio.sleep(self._lock_s * RENEWAL_SHARE)
             await self._take()
 
     async def _take(self) -> bool:

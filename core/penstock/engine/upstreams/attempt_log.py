@@ -15,6 +15,8 @@ from .request_outline import outline
 _log = logging.getLogger("penstock.upstream")
 
 _WORDS_CHARS_MAX = 500
+_CHAR_BYTES_MAX = 4
+"""In UTF-8 (RFC 3629)."""
 _FOR_THE_OPERATOR = frozenset({401, 403, 404, 405})
 """Refusals that no request is to blame for; they are warnings, as failures are."""
 
@@ -64,5 +66,5 @@ def without_secrets(url: str) -> str:
 
 def _words(body: bytes) -> str:
     """What an upstream says, on one line and cut."""
-    words = " ".join(body[: 4 * _WORDS_CHARS_MAX].decode(errors="replace").split())
+    words = " ".join(body[: _CHAR_BYTES_MAX * _WORDS_CHARS_MAX].decode(errors="replace").split())
     return words if len(words) <= _WORDS_CHARS_MAX else f"{words[:_WORDS_CHARS_MAX]}…"

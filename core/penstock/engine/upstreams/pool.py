@@ -27,6 +27,9 @@ from .breaker import Breaker, Failure
 
 _log = logging.getLogger("penstock.pool")
 
+_JITTER = (0.5, 1.5)
+"""The factors between which the wait before another attempt is drawn."""
+
 T = TypeVar("T")
 Asked = TypeVar("Asked", Turn, PassthroughRequest)
 
@@ -192,7 +195,7 @@ class Pool:
 
     def _backoff_s(self, tries: int) -> float:
         """Twice as long each time, give or take half, so that many who failed at once do not return at once."""
-        return self._limits.retry_backoff_s * 2.0 ** (tries - 1) * self._chance.uniform(0.5, 1.5)
+        return self._limits.retry_backoff_s * 2.0 ** (tries - 1) * self._chance.uniform(*_JITTER)
 
     def _at_rest(self, client: str) -> ApiError:
         wait_s = min(member.breaker.wait_s(client) for member in self._members)

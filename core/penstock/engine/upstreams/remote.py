@@ -56,6 +56,8 @@ _KEY_REFUSED = frozenset({401, 403})
 _NO_ROUTE = frozenset({404, 405, 501})
 _BUSY_S = 1.0
 """When a client may ask again that found no free connection."""
+_STATUS_MAX = 599
+"""The end of the classes of status codes (RFC 9110, section 15)."""
 
 
 class RemoteUpstream:
@@ -210,7 +212,7 @@ class RemoteUpstream:
     async def _answer(self, request: HttpRequest) -> HttpReply:
         """Whatever the upstream answers that ends a request. Raises `TransportError`."""
         reply = await self._transport.send(request)
-        if not 200 <= reply.status <= 599:
+        if not 200 <= reply.status <= _STATUS_MAX:
             await reply.aclose()
             problem = f"it answered with status {reply.status}, which ends no request"
             raise TransportError(problem, was_connected=True)

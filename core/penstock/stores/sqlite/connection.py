@@ -25,6 +25,12 @@ _BUSY_S = 10.0
 """How long another process's lock is waited for."""
 _RETRY_S = 0.002
 """How often. SQLite's own waiting looks every 100 ms in the end, and a busy writer hardly ever lets go just then."""
+_STATEMENTS_MAX = 256
+"""How many prepared statements a connection holds."""
+_PRIMARY_CODE = 0xFF
+"""The bits of an extended result code that are its primary code (SQLite, "Result Codes")."""
+_OWNER_ONLY_FOLDER = 0o700
+_OWNER_ONLY_FILE = 0o600
 _WAL_BYTES_MAX = 64 * 2**20
 """What the write-ahead log is cut back to after it was longer."""
 
@@ -62,7 +68,7 @@ def patiently(attempt: Callable[[], T]) -> T:
         try:
             return attempt()
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+            if error.sqlite_errorcode & _PRIMARY_CODE != sqlite3.SQLITE_BUSY or time.monotonic() > end:
                 raise
         time.sleep(_RETRY_S)
 
@@ -78,9 +84,9 @@ def _closed_on_error(db: sqlite3.Connection) -> Iterator[None]:
 
 def _make(path: str) -> None:
     """An empty file, unless there is one: what is there must not even be opened (see `_OPENING`)."""
-    Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    Path(path).parent.mkdir(mode=_OWNER_ONLY_FOLDER, parents=True, exist_ok=True)
     with suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, _OWNER_ONLY_FILE))
 
 
 def _connect(path: str) -> sqlite3.Connection:
@@ -91,5 +97,5 @@ def _connect(path: str) -> sqlite3.Connection:
         timeout=0,
         isolation_level=None,
         check_same_thread=False,
-        cached_statements=256,
+        cached_statements=_STATEMENTS_MAX,
     )

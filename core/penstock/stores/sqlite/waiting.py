@@ -19,6 +19,7 @@ _log = logging.getLogger(__name__)
 
 _LOOK_MIN_S = 0.025
 _LOOK_MAX_S = 0.1
+_LOOK_GROWTH = 1.5
 """How often others' commits are looked for: after one, and when there was none for long."""
 
 Wish: TypeAlias = tuple[str, int]
@@ -83,7 +84,7 @@ class Waiting:
             while self._waiting:
                 await asyncio.sleep(interval_s)
                 version = await self._version()
-                interval_s = _LOOK_MIN_S if version != known else min(interval_s * 1.5, _LOOK_MAX_S)
+                interval_s = _LOOK_MIN_S if version != known else min(interval_s * _LOOK_GROWTH, _LOOK_MAX_S)
                 if version != known:
                     known = version
                     await self._grant()
