@@ -47,10 +47,9 @@ class ChatDecoder:
     ) -> None:
         self.is_done = False
         self._event_bytes_max = event_bytes_max
-        self._sse = SseReader(event_bytes_max=event_bytes_max, wraps_errors=True)
         self._begun = b""
+        self._sse: SseReader | None = None
         self._body: bytearray | None = None
-        self._is_stream = False
         unknown = unknown or UnknownWords()
         extras = extras or ExtrasReader("", bytes_max=event_bytes_max)
         self._plain = PlainReader()
@@ -64,7 +63,7 @@ class ChatDecoder:
 
     def feed(self, chunk: bytes) -> list[Delta]:
         """The deltas that this chunk completes. Raises `ApiError` where the upstream reports an error."""
-        if self._is_stream:
+        if self._sse is not None:
             return self._take_events(self._sse.feed(chunk))
         if self._body is not None:
             return self._feed_body(self._body, chunk)
@@ -80,7 +79,7 @@ class ChatDecoder:
         out: list[Delta] = []
         if self._body is not None:
             self._reply(bytes(self._body), out)
-        else:
+        elif self._sse is not None:
             out += self._take_events(self._sse.close())
         if self._error is not None:
             try:
@@ -102,7 +101,7 @@ class ChatDecoder:
 
     def _aside(self) -> str:
         """What the upstream sent beside any answer, for an error message."""
-        words = self._words or _quoted(self._sse.stray)
+        words = self._words or (_quoted(self._sse.stray) if self._sse is not None else "")
         return f": {words}" if words else ""
 
     def _feed_first(self, chunk: bytes) -> list[Delta]:
@@ -117,7 +116,7 @@ class ChatDecoder:
         elif first == b"<":
             raise upstream_failed("The upstream answered with a page of HTML: is its URL right?", retriable=False)
         else:
-            self._is_stream = True
+            self._sse = SseReader(event_bytes_max=self._event_bytes_max, wraps_errors=True)
         return self.feed(begun)
 
     def _feed_body(self, body: bytearray, chunk: bytes) -> list[Delta]:

@@ -100,7 +100,7 @@ class RemoteUpstream:
         deltas = RemoteDeltas(reply, self._dialect.decoder(turn), mask)
         if reply.headers.get("content-type", "").lower().startswith(("text/event-stream", "text/plain")):
             return deltas
-        return await _whole(deltas)
+        return await deltas.read_all()
 
     async def models(self, bearer: Secret | None) -> list[Model]:
         """Ask the upstream what it serves. Raises `ApiError`."""
@@ -289,6 +289,16 @@ class RemoteDeltas:
             raise upstream_failed(f"The upstream's reply was cut: {error}") from None
         return self._decoded(self._decoder.feed, chunk)
 
+    async def read_all(self) -> Deltas:
+        """Read a reply that is no stream to its end, so that an error in it is still an HTTP status."""
+        deltas: list[Delta] = []
+        try:
+            while not self._ended:
+                deltas += await self.__anext__()
+        finally:
+            await self._reply.aclose()
+        return WholeDeltas([deltas])
+
     async def aclose(self) -> None:
         """Give the connection back, or cut it."""
         await self._reply.aclose()
@@ -318,14 +328,6 @@ async def _addressed(request: PassthroughRequest) -> bytes:
 def _credentials(key: Secret | None, headers: list[tuple[str, Secret]]) -> Headers:
     sent = [(name, value.reveal()) for name, value in headers]
     return [("authorization", f"Bearer {key.reveal()}"), *sent] if key else sent
-
-
-async def _whole(deltas: RemoteDeltas) -> Deltas:
-    """A reply that is no stream: read to its end, so that an error in it is still an HTTP status."""
-    try:
-        return WholeDeltas([batch async for batch in deltas if batch])
-    finally:
-        await deltas.aclose()
 
 
 async def _read(reply: HttpReply, bytes_max: int) -> bytes:
