@@ -63,7 +63,9 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     """The entries of `tools`, those within namespaces and those that items of the context bring included."""
 
     request_cache_bytes_max: Bytes = 32 * 2**20
-    """The cache of instructions and tools that clients send again and again."""
+    """The cache of instructions and tools that clients send again and again.
+
+    It is in memory alone. Tools are in it with their secrets, until they are evicted or the server ends."""
 
     upstream_event_bytes_max: Bytes = 16 * 2**20
     """One event of an upstream's stream, or its whole JSON reply."""

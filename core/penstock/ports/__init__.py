@@ -26,11 +26,13 @@ from .store import (
 from .upstream import (
     FRAMING_HEADERS,
     AttemptFailed,
+    CachedOffers,
     Choice,
     Decoder,
     Deltas,
     Destination,
     Dialect,
+    EncodedText,
     Exchange,
     Headers,
     Health,

@@ -6,7 +6,7 @@ It knows shapes only: the structs that pass through, and the protocols of who gi
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator, Mapping, Sequence
-from typing import Literal, Protocol, TypeAlias, TypeVar
+from typing import Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
@@ -34,6 +34,20 @@ class Choice(msgspec.Struct, frozen=True):
     name: str | None = None
 
 
+class EncodedText(NamedTuple):
+    """A text and its JSON, which was encoded before."""
+
+    text: str
+    json: msgspec.Raw
+
+
+class CachedOffers(list[FunctionDefinition]):
+    """Functions that are offered in many turns. A dialect encodes them once, and stores the JSON here."""
+
+    json: msgspec.Raw | None = None
+    """The functions as the `tools` of Chat Completions."""
+
+
 class Turn(msgspec.Struct, kw_only=True):
     """One call of a model: everything that a dialect needs to put it into its own words."""
 
@@ -45,6 +59,8 @@ class Turn(msgspec.Struct, kw_only=True):
     """The whole context, oldest first; `instructions` are apart."""
     size: int = 0
     """About how many bytes of JSON the context is."""
+    instructions: EncodedText | None = None
+    """The instructions of the request, where they were encoded before."""
     offers: Sequence[FunctionDefinition] = ()
     choice: Choice = Choice()
     relays: bool = False

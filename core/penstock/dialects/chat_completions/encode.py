@@ -5,10 +5,12 @@ It knows the fields of a request; how items become its messages, `history` knows
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from penstock import json_codec
-from penstock.ports import Choice, Turn
+from penstock.ports import CachedOffers, Choice, Turn
 from penstock.tool_calls import FunctionDefinition
 from penstock.wire import NULL, CreateResponse
 from penstock.wire import JsonObjectFormat as AnyJson
@@ -27,7 +29,7 @@ def encode(turn: Turn, options: wire.Options, origin: str | None) -> wire.ChatRe
     text = request.text
     body = wire.ChatRequest(
         model=turn.model,
-        messages=messages(request.instructions, turn.items, options, origin),
+        messages=_messages(turn, options, origin),
         stream=turn.stream,
         stream_options=wire.StreamOptions(include_usage=True) if turn.stream else None,
         response_format=_response_format(request),
@@ -55,6 +57,15 @@ def encode(turn: Turn, options: wire.Options, origin: str | None) -> wire.ChatRe
     return body
 
 
+def _messages(turn: Turn, options: wire.Options, origin: str | None) -> list[wire.ChatMessage]:
+    """The context; instructions that are a message of their own, and were encoded before, as they were encoded."""
+    written = messages(turn.request.instructions, turn.items, options, origin)
+    encoded = turn.instructions
+    if encoded and written and written[0].content is encoded.text:
+        written[0].content = encoded.json
+    return written
+
+
 def _ask_for_logprobs(body: wire.ChatRequest, request: CreateResponse) -> None:
     asked = "message.output_text.logprobs" in (request.include or ())
     if asked or request.top_logprobs:
@@ -65,9 +76,19 @@ def _ask_for_logprobs(body: wire.ChatRequest, request: CreateResponse) -> None:
 def _offer(body: wire.ChatRequest, turn: Turn) -> None:
     if not turn.offers:
         return
-    body.tools = [wire.FunctionTool(function=_function(offer)) for offer in turn.offers]
+    body.tools = _tools(turn.offers)
     body.tool_choice = _tool_choice(turn.choice)
     body.parallel_tool_calls = turn.request.parallel_tool_calls
+
+
+def _tools(offers: Sequence[FunctionDefinition]) -> list[wire.FunctionTool] | msgspec.Raw:
+    """The functions; those that come with many turns are encoded once."""
+    if isinstance(offers, CachedOffers) and offers.json is not None:
+        return offers.json
+    tools = [wire.FunctionTool(function=_function(offer)) for offer in offers]
+    if isinstance(offers, CachedOffers):
+        offers.json = json_codec.encoded(tools)
+    return tools
 
 
 def _function(offer: FunctionDefinition) -> wire.Function:

@@ -129,7 +129,7 @@ class ChatMessage(_Sent):
     """A message. `content` is absent where an assistant only calls: some backends refuse null."""
 
     role: str
-    content: str | list[MessagePart] | None = None
+    content: str | list[MessagePart] | msgspec.Raw | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
     refusal: str | None = None
@@ -196,7 +196,7 @@ class ChatRequest(_Sent):
     messages: list[ChatMessage]
     stream: bool = False
     stream_options: StreamOptions | None = None
-    tools: list[FunctionTool] | None = None
+    tools: list[FunctionTool] | msgspec.Raw | None = None
     tool_choice: str | FunctionChoice | None = None
     parallel_tool_calls: bool | None = None
     response_format: JsonSchemaFormat | JsonObjectFormat | None = None
@@ -363,7 +363,7 @@ class TokenizeChat(_Sent):
 
     model: str
     messages: list[ChatMessage]
-    tools: list[FunctionTool] | None = None
+    tools: list[FunctionTool] | msgspec.Raw | None = None
 
 
 class ReadTokenCount(_Read):

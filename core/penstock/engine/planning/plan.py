@@ -5,7 +5,7 @@ It is pure: a plan can be printed, compared and tested.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -15,10 +15,12 @@ from penstock.engine.context.resolve import Context
 from penstock.engine.context.sealing import Seal
 from penstock.engine.context.visible_items import shown
 from penstock.engine.request.decode import Decoded
-from penstock.engine.request.unknown_parameters import settle_unknown, settle_unknown_items
+from penstock.engine.request.request_cache import CachedValue
+from penstock.engine.request.unknown_parameters import Extras, settle_unknown, settle_unknown_items
 from penstock.engine.upstreams.routes import Route, Routes
+from penstock.json_codec import encoded
 from penstock.limits import Limits
-from penstock.ports import Turn
+from penstock.ports import CachedOffers, EncodedText, Turn
 from penstock.secrets import Secret
 from penstock.tool_calls import READ_AS, UNSUPPORTED_DIRECTIVES, CallFormat
 from penstock.wire import (
@@ -94,14 +96,14 @@ def make_plan(
     request = decoded.request
     model, route = routes.choose(request.model)
     offering = _offering(decoded, context, route, policies, limits)
-    extras = settle_unknown(decoded.unknown, policies.unknown_parameters, relays=route.relays)
-    left_out = [] if route.relays else settle_unknown_items(request, context.items, policies.unknown_parameters)
+    extras = _settle(decoded, context, route, policies)
     unhonoured = _unhonoured(request, context, route, is_stored=is_stored, seals=seal is not None)
     turn = Turn(
         model=route.aliases.get(model, model),
         request=request,
         items=_items(request, context, route, seal),
         size=context.size,
+        instructions=_encoded_instructions(decoded),
         offers=offering.offers,
         choice=offering.choice,
         relays=route.relays,
@@ -117,8 +119,8 @@ def make_plan(
         seal=seal if _keeps_thoughts(request) else None,
         extras_seal=seal if _keeps_thoughts(request) or not is_stored else None,
         forms=offering.forms,
-        skeleton=_skeleton(request, context, model, response_id, created_at=created_at, is_stored=is_stored),
-        ignored=[*extras.ignored, *left_out, *offering.ignored, *unhonoured],
+        skeleton=_skeleton(decoded, context, model, response_id, created_at=created_at, is_stored=is_stored),
+        ignored=[*extras.ignored, *offering.ignored, *unhonoured],
         mapped=decoded.mapped,
         leading=len(context.leading),
         stream=_streams(request),
@@ -130,16 +132,43 @@ def make_plan(
 
 def _offering(decoded: Decoded, context: Context, route: Route, policies: Policies, limits: Limits) -> ToolSelection:
     """What the model is offered. Where cached tools alone decide it, they are planned once. Raises `ApiError`."""
-    request, cached = decoded.request, decoded.tools
+    request, cached = decoded.request, decoded.cached_value("tools")
     if route.relays:
         return offer_nothing()
-    if cached is None or request.tools is not cached.value:  # a prompt template may bring others
-        return offer_tools(request, context, policies.absent_tools, limits)
-    if request.tool_choice not in (None, "auto") or brings_tools(context):
+    if cached is None or request.tool_choice not in (None, "auto") or brings_tools(context):
         return offer_tools(request, context, policies.absent_tools, limits)
     if cached.offering is None:
-        cached.offering = offer_tools(request, context, policies.absent_tools, limits)
+        offering = offer_tools(request, context, policies.absent_tools, limits)
+        offering.offers = CachedOffers(offering.offers)
+        cached.offering = offering
     return cached.offering
+
+
+def _settle(decoded: Decoded, context: Context, route: Route, policies: Policies) -> Extras:
+    """What becomes of what is unknown, in the request and in its context. Raises `ApiError`."""
+    extras = settle_unknown(decoded.unknown, policies.unknown_parameters, relays=route.relays)
+    if not route.relays:
+        extras.ignored += settle_unknown_items(decoded.request, context.items, policies.unknown_parameters)
+    return extras
+
+
+def _encoded_instructions(decoded: Decoded) -> EncodedText | None:
+    cached = decoded.cached_value("instructions")
+    return EncodedText(cached.value, _json_of(cached)) if cached else None
+
+
+def _cached_json(decoded: Decoded, name: str) -> Any:
+    """The JSON of a cached parameter, else None. It has no type: it stands in a Response, which is only encoded."""
+    cached = decoded.cached_value(name)
+    return _json_of(cached) if cached else None
+
+
+def _json_of(cached: CachedValue) -> msgspec.Raw:
+    """The instructions or tools as a Response shows them. They are encoded once."""
+    if cached.json is None:
+        value = cached.value
+        cached.json = encoded(redacted(value) if isinstance(value, list) else value)
+    return cached.json
 
 
 _IMAGES_AS_THEY_ARE = msgspec.Raw(b'{"context_compression":"disabled"}')
@@ -154,9 +183,10 @@ def _read_as(item: InputItem) -> InputItem:
 
 
 def _skeleton(
-    request: CreateResponse, context: Context, model: str, response_id: str, *, created_at: int, is_stored: bool
+    decoded: Decoded, context: Context, model: str, response_id: str, *, created_at: int, is_stored: bool
 ) -> Response:
     """The Response with every parameter's effective value; what the client did not say has OpenAI's default."""
+    request = decoded.request
     return Response(
         id=response_id,
         created_at=created_at,
@@ -165,7 +195,7 @@ def _skeleton(
         background_options=_background_options(request.background_options),
         previous_response_id=request.previous_response_id,
         conversation=ConversationReference(id=context.conversation_id) if context.conversation_id else None,
-        instructions=_instructions(request, context),
+        instructions=_instructions(decoded, context),
         max_output_tokens=request.max_output_tokens,
         max_tool_calls=request.max_tool_calls,
         model=model,
@@ -181,7 +211,7 @@ def _skeleton(
         temperature=_or(request.temperature, 1.0),
         text=_text(request.text),
         tool_choice=request.tool_choice or "auto",
-        tools=redacted(request.tools or []),
+        tools=_cached_json(decoded, "tools") or redacted(request.tools or []),
         top_logprobs=request.top_logprobs or 0,
         top_p=_or(request.top_p, 1.0),
         presence_penalty=_or(request.presence_penalty, 0.0),
@@ -198,10 +228,11 @@ def _streams(request: CreateResponse) -> bool:
     return bool(request.stream or request.background)
 
 
-def _instructions(request: CreateResponse, context: Context) -> str | list[InputItem] | None:
+def _instructions(decoded: Decoded, context: Context) -> str | list[InputItem] | None:
     """A text, or the items that a prompt template begins with, the text before them."""
+    request = decoded.request
     if not context.leading:
-        return request.instructions
+        return _cached_json(decoded, "instructions") or request.instructions
     text = [Message(role="developer", content=request.instructions)] if request.instructions else []
     return [*text, *context.leading]
 

@@ -65,8 +65,13 @@ class Decoded(msgspec.Struct):
     """What a prompt template says before everything else."""
     mapped: list[str] = []
     """The content parts that were sent in the style of Chat Completions, each with the type that it is read as."""
-    tools: CachedValue | None = None
-    """The tools, where they were in the request cache."""
+    cached: Mapping[str, CachedValue] = {}
+    """The parameters that were in the request cache, by name."""
+
+    def cached_value(self, name: str) -> CachedValue | None:
+        """The cached parameter of this name; None where the request has another value by now, as of a template."""
+        cached = self.cached.get(name)
+        return cached if cached and getattr(self.request, name) is cached.value else None
 
 
 def decode(
@@ -101,7 +106,7 @@ def _decode_shortened(
     cached.note(owner, shortened.body, decoded.request)
     for name, value in shortened.cached.items():
         setattr(decoded.request, name, value.value)
-    decoded.tools = shortened.cached.get("tools")
+    decoded.cached = shortened.cached
     return decoded
 
 

@@ -28,8 +28,8 @@ _VALUE_BYTES_MIN = 1_000
 """A shorter value is decoded faster than it is found."""
 _SHARE_MAX = 8
 """A value takes at most one part of so many of `request_cache_bytes_max`."""
-_COST = 4
-"""The memory of an entry, in multiples of its bytes: the text, the decoded value, and the plan of the tools."""
+_COST = 6
+"""The memory of an entry, in multiples of its bytes: the text, the decoded value, the plan of the tools, and JSON."""
 _PREFIX_BYTES = 128
 """Entries are found by their first bytes, this many."""
 _SAME_PREFIX_MAX = 4
@@ -60,6 +60,8 @@ class CachedValue(msgspec.Struct, eq=False):
     raw: bytes
     value: Any
     marks: Marks
+    json: msgspec.Raw | None = None
+    """The value as a Response shows it. The planning encodes it once."""
     offering: ToolSelection | None = None
     """What the model is offered where these are the only tools and `tool_choice` is "auto"."""
 
