@@ -84,6 +84,8 @@ class RequestCache:
         self._by_last_use: dict[CachedValue, None] = {}
         self._seen: dict[tuple[str, str, int], None] = {}
         """Values that came once: owner, name, and hash."""
+        self._behind = dict.fromkeys(_READ, 0)
+        """How many bytes stood behind each name where it was found last: a client writes all its bodies in one way."""
         self._placeholder = secrets.token_hex()
         """No client can guess it: a parameter that has it was a cached value."""
         self._placeholders = {
@@ -144,10 +146,11 @@ class RequestCache:
 
     def _find(self, owner: str, name: str, body: bytes) -> tuple[int, CachedValue | None]:
         """Return where the cached value of this name begins, and the value."""
-        for place in _places(name, body):
+        for place in _places(name, body, len(body) - self._behind[name]):
             if colon := _COLON.match(body, place):
                 start = colon.end()
                 if cached := self._cached_at(_prefix(owner, name, body, start), body, start):
+                    self._behind[name] = len(body) - place
                     return start, cached
         return 0, None
 
@@ -189,9 +192,11 @@ class RequestCache:
         return has_at_most(shortened, values=values, keys=keys)
 
 
-def _places(name: str, body: bytes) -> Iterator[int]:
-    """Yield where a name ends, likely places first: near the beginning, and behind the input."""
+def _places(name: str, body: bytes, likely: int) -> Iterator[int]:
+    """Yield where a name ends, likely places first: where it was last, near the beginning, and behind the input."""
     key = _KEYS[name]
+    if body.endswith(key, 0, max(likely, 0)):
+        yield likely
     if (place := body.find(key, 0, _BEGINNING_BYTES)) >= 0:
         yield place + len(key)
     place = len(body)
