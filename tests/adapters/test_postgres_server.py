@@ -167,6 +167,8 @@ STATEMENTS: list[tuple[str, tuple[Any, ...]]] = [
     (responses.READ, (ME, "r")),
     (responses.DELETE, (ME, "r")),
     (responses.CHAIN, (ME, "r", 10, 1_000)),
+    (responses.INPUT_PAGE["asc"], (ME, "r", 10, "a", 21)),
+    (responses.INPUT_PAGE["desc"], (ME, "r", 10, None, 21)),
     (responses.FIND_ITEMS, (ME, ["a"], 1_000)),
     (events.APPEND, ("r", 1, 0, b"")),
     (events.EVENTS, ("r", 0)),
@@ -234,6 +236,7 @@ def test_round_trips(server: Server) -> None:
                 last = known.id
                 assert await store.save(known)
             assert len(await store.chain(ME, known.id, responses_max=50)) == 50
+            assert await store.page_input_items(ME, known.id, responses_max=50, limit=20)
             member = running(conversation_id=room.id)
             assert await store.save(member)
             assert await store.lock_conversation(room.id, writer=member.id, now=NOW, until=NOW + 9)
@@ -242,7 +245,7 @@ def test_round_trips(server: Server) -> None:
             assert await store.find_items(ME, [member.input[0].id, known.output[0].id])
 
     run(count_them)
-    assert len(asked) == 1 + 50 + 1 + 4 + 1
+    assert len(asked) == 1 + 50 + 1 + 1 + 4 + 1
 
 
 def test_the_pool_has_its_bound(server: Server) -> None:
@@ -295,10 +298,13 @@ def test_ids_that_cannot_be(server: Server, odd: str) -> None:
         async with opened(server.place()) as [store]:
             assert await store.response(ME, odd) is None
             assert await store.chain(ME, odd, responses_max=3) == []
+            assert await store.page_input_items(ME, odd, responses_max=3, limit=1) is None
             assert await store.find_items(ME, [odd]) == {}
             room = conversation()
             await store.save_conversation(room, items(1))
             assert await store.page_items(ME, room.id, after=odd) is None
+            await store.save(known := response())
+            assert await store.page_input_items(ME, known.id, responses_max=3, limit=1, after=odd) is None
 
     run(ask)
 

@@ -208,9 +208,18 @@ def test_long_replies_come_in_pages(
             row.previous_response_id = before.id
         await asyncio.gather(*map(store.save, rows))
         await store.chain(ME, rows[0].id, responses_max=1)
+        await store.page_input_items(ME, rows[0].id, responses_max=1, limit=1)
         trips.clear()
         assert ids(await store.chain(ME, rows[-1].id, responses_max=20)) == ids(rows)
         assert len(trips) == 5
+        listed = [each for row in rows for each in (*row.input, *row.output)][:-1]
+        for order in ("asc", "desc"):
+            how: Any = {"limit": 30, "order": order}
+            trips.clear()
+            page = await store.page_input_items(ME, rows[-1].id, responses_max=20, **how)
+            assert page is not None
+            assert (page.items, page.has_more) == ((listed if order == "asc" else listed[::-1])[:30], True)
+            assert len(trips) == 4
         wanted = [each.id for row in rows for each in (*row.input, *row.output)]
         assert set(await store.find_items(ME, wanted)) == set(wanted)
 
@@ -307,16 +316,22 @@ def test_many_saves_are_few_round_trips(store: RedisStore, runner: asyncio.Runne
     runner.run(scenario())
 
 
-def test_a_chain_is_one_round_trip(store: RedisStore, runner: asyncio.Runner, trips: list[int]) -> None:
+def test_a_chain_is_one_round_trip_and_so_is_a_page_of_it(
+    store: RedisStore, runner: asyncio.Runner, trips: list[int]
+) -> None:
     async def scenario() -> None:
         rows = [response() for _ in range(1_000)]
         for before, row in pairwise(rows):
             row.previous_response_id = before.id
         await asyncio.gather(*map(store.save, rows))
         await store.chain(ME, rows[0].id, responses_max=1)
+        await store.page_input_items(ME, rows[0].id, responses_max=1, limit=1)
         trips.clear()
         assert len(await store.chain(ME, rows[-1].id, responses_max=1_000)) == 1_000
-        assert trips == [1]
+        page = await store.page_input_items(ME, rows[-1].id, responses_max=1_000, limit=100)
+        assert page is not None
+        assert page.has_more
+        assert trips == [1, 1]
 
     runner.run(scenario())
 

@@ -5,8 +5,6 @@ Dictionaries, copies and loops; no bounds, no speed, and nothing shared with any
 
 from __future__ import annotations
 
-from itertools import count
-
 import msgspec
 from msgspec.structs import replace
 
@@ -136,13 +134,25 @@ class Model:
         self, owner: str, conversation_id: str, after: str | None, limit: int | None, order: str
     ) -> tuple[list[StoredItem], bool] | None:
         known = self.conversation(conversation_id, owner)
-        if known is None:
+        return self._page(known.items, after, limit, order) if known else None
+
+    def page_input(
+        self, owner: str, response_id: str, after: str | None, limit: int, order: str
+    ) -> tuple[list[StoredItem], bool] | None:
+        chain = self.chain(owner, response_id)
+        if not chain:
             return None
-        items = known.items if order == "asc" else known.items[::-1]
-        places = dict(zip([item.id for item in items], count(1), strict=False))
-        if after is not None and after not in places:
+        items = [item for row in chain[:-1] for item in row.input + row.output]
+        return self._page(items + chain[-1].input, after, limit, order)
+
+    def _page(
+        self, items: list[StoredItem], after: str | None, limit: int | None, order: str
+    ) -> tuple[list[StoredItem], bool] | None:
+        ordered = items if order == "asc" else items[::-1]
+        ids = [item.id for item in ordered]
+        if after is not None and after not in ids:
             return None
-        behind = items[places[after] if after is not None else 0 :]
+        behind = ordered[ids.index(after) + 1 if after is not None else 0 :]
         return behind[:limit], len(behind[:limit]) < len(behind)
 
     # Retention.

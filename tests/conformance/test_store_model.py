@@ -144,6 +144,27 @@ class Walk(RuleBasedStateMachine):
             assert told.previous_response_id == known.previous_response_id
             assert told.conversation_id == known.conversation_id
 
+    @rule(
+        which=WHICH,
+        owner=OWNER,
+        responses_max=st.integers(1, 8),
+        after=st.none() | st.integers(0, 15),
+        limit=st.integers(1, 5),
+        order=st.sampled_from(["asc", "desc"]),
+    )
+    def page_input(self, which: int, owner: str, responses_max: int, after: int | None, limit: int, order: Any) -> None:
+        behind = None if after is None else self.items([(after, b"")])[0].id
+        response_id = self.one_response(which)
+        reading = self.store.page_input_items(
+            owner, response_id, responses_max=responses_max, after=behind, limit=limit, order=order
+        )
+        if len(self.model.chain(owner, response_id)) > responses_max:
+            with pytest.raises(ChainTooLong):
+                self.run(reading)
+            return
+        expected = self.model.page_input(owner, response_id, behind, limit, order)
+        assert self.run(reading) == (None if expected is None else ItemPage(*expected))
+
     @rule(owner=OWNER)
     def find_items(self, owner: str) -> None:
         expected = {item.id: self.model.bodies(owner, item.id) for item in self.items([(n, b"") for n in range(16)])}

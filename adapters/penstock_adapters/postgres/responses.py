@@ -7,8 +7,9 @@ conversation's end, since either may be deleted before the other.
 from __future__ import annotations
 
 from collections.abc import Collection, Container
+from typing import Literal
 
-from penstock.ports import ChainTooLong, StoredResponse
+from penstock.ports import ChainTooLong, ItemPage, StoredItem, StoredResponse
 
 from ._base import Part
 from .database import Row
@@ -97,8 +98,8 @@ READ = f"{RESPONSE} WHERE id = $2 AND owner = $1 AND {ALIVE}"
 DELETE = f"DELETE FROM responses WHERE id = $2 AND owner = $1 AND {ALIVE} RETURNING background"
 
 # One link more than is allowed says that there are too many.
-CHAIN = f"""
-    WITH RECURSIVE known AS (
+_KNOWN = f"""
+    known AS (
         SELECT id, status, created_at, previous_response_id, conversation_id, 1 AS length
         FROM responses WHERE id = $2 AND owner = $1 AND {ALIVE}
         UNION ALL
@@ -106,11 +107,45 @@ CHAIN = f"""
         FROM known JOIN responses prior ON prior.id = known.previous_response_id
         WHERE owner = $1 AND {ALIVE} AND length <= $3
     )
+"""
+CHAIN = f"""
+    WITH RECURSIVE {_KNOWN}
     SELECT id, status, created_at, previous_response_id, conversation_id, item_ids, input_count, bytes,
         CASE WHEN $4::bigint IS NULL OR bytes <= $4 THEN item_bodies END AS item_bodies
     FROM (SELECT known.*, items.*, (sum(item_bytes) OVER ())::bigint AS bytes FROM known {ITEMS}) AS whole
     ORDER BY length DESC
 """
+
+# The items that the response was made from, without their bodies, by turns that count from the newest; `start` is the
+# place of the item that the page is to follow. No row says that the response, or that item, is not there; an item of
+# NULL, that the page is empty.
+_INPUT_PAGE = f"""
+    WITH RECURSIVE {_KNOWN}, listed AS (
+        SELECT -length AS turn, item.*
+        FROM known CROSS JOIN LATERAL (
+            SELECT response_id, is_output, place, id FROM response_items
+            WHERE response_id = known.id AND NOT (is_output AND length = 1) ORDER BY is_output, place
+        ) AS item
+    ), start AS (
+        SELECT turn, is_output, place FROM listed WHERE id = $4
+        ORDER BY turn {{order}}, is_output {{order}}, place {{order}} LIMIT 1
+    )
+    SELECT chain.length, page.id, (
+        SELECT body FROM response_items item
+        WHERE (item.response_id, item.is_output, item.place) = (page.response_id, page.is_output, page.place)
+    ) AS body
+    FROM (SELECT max(length) AS length FROM known) AS chain LEFT JOIN LATERAL (
+        SELECT * FROM listed
+        WHERE $4::text IS NULL OR (turn, is_output, place) {{behind}} (SELECT turn, is_output, place FROM start)
+        ORDER BY turn {{order}}, is_output {{order}}, place {{order}} LIMIT $5
+    ) AS page ON true
+    WHERE chain.length > $3 OR (chain.length > 0 AND ($4::text IS NULL OR EXISTS (SELECT FROM start)))
+    ORDER BY turn {{order}}, is_output {{order}}, place {{order}}
+"""
+INPUT_PAGE = {
+    "asc": _INPUT_PAGE.format(behind=">", order="ASC"),
+    "desc": _INPUT_PAGE.format(behind="<", order="DESC"),
+}
 
 # One look-up per id and table: clients choose ids too, and an owner may have thousands of one.
 FIND_ITEMS = f"""
@@ -193,6 +228,25 @@ class PostgresResponses(Part):
             raise ChainTooLong
         check_bytes(rows, bytes_max)
         return [_link(owner, row) for row in rows]
+
+    async def page_input_items(
+        self,
+        owner: str,
+        response_id: str,
+        *,
+        responses_max: int,
+        limit: int,
+        after: str | None = None,
+        order: Literal["asc", "desc"] = "asc",
+    ) -> ItemPage | None:
+        """Some of the items that the response was made from; one more is read, to know whether there are more."""
+        rows = await self._database.read(INPUT_PAGE[order], owner, response_id, responses_max, after, limit + 1)
+        if not rows:
+            return None
+        if rows[0]["length"] > responses_max:
+            raise ChainTooLong
+        items = [StoredItem(row["id"], row["body"]) for row in rows if row["id"] is not None]
+        return ItemPage(items[:limit], has_more=len(items) > limit)
 
     async def find_items(
         self, owner: str, item_ids: Collection[str], *, bytes_max: int | None = None

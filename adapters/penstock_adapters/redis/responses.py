@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Container, Sequence
+from typing import Literal
 
-from penstock.ports import ChainTooLong, StoredResponse
+from penstock.ports import ChainTooLong, ItemPage, StoredItem, StoredResponse
 
 from .pipeline import Link
-from .rows import RESPONSE_FIELDS, Room, new_token, pack, response_from, response_words, status_from, text, unpack
+from .rows import (
+    RESPONSE_FIELDS,
+    Room,
+    items_from,
+    new_token,
+    pack,
+    response_from,
+    response_words,
+    status_from,
+    text,
+    unpack,
+)
 from .scripts import PREFIX
 
 REPLY_BYTES_MAX = 4 * 2**20
@@ -76,6 +88,32 @@ class RedisResponses:
             room.take(item.body for link in fresh for item in (*link.input, *link.output))
             links += fresh
         return links[::-1]
+
+    async def page_input_items(
+        self,
+        owner: str,
+        response_id: str,
+        *,
+        responses_max: int,
+        limit: int,
+        after: str | None = None,
+        order: Literal["asc", "desc"] = "asc",
+    ) -> ItemPage | None:
+        """See `ResponseStore`. A page of many megabytes takes a round trip for every four of them."""
+        items: list[StoredItem] = []
+        behind: tuple[str, str | bytes] = ("place", "") if after is None else ("item", after)
+        while True:
+            asked = (response_id, owner, responses_max, *behind, limit - len(items), REPLY_BYTES_MAX, order)
+            page = await self._link.run("page_input_items", *asked)
+            if page is None:
+                return None
+            more, *rest = page
+            if more == 2:
+                raise ChainTooLong
+            items += items_from(rest[1:])
+            if not more or len(items) == limit:
+                return ItemPage(items, has_more=bool(more))
+            behind = ("place", rest[0])
 
     async def find_items(
         self, owner: str, item_ids: Collection[str], *, bytes_max: int | None = None

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 import msgspec
 
 from penstock.errors import ApiError, invalid
 from penstock.http import Reply, json_reply
-from penstock.ports import ItemPage, StoredItem
+from penstock.ports import ItemPage
 from penstock.wire import ItemList
 
 from .included import shown
-from .request_context import Call
 
 _encode = msgspec.json.Encoder().encode
 
@@ -30,18 +29,6 @@ def page_reply(page: ItemPage, include: Collection[str]) -> Reply:
             )
         )
     )
-
-
-def page_of(items: Sequence[StoredItem], call: Call) -> ItemPage:
-    """The page that a call asks for of items that are all at hand. Raises `ApiError` 400."""
-    ordered = list(items) if call.order() == "asc" else list(reversed(items))
-    after, limit = call.after(), call.limit()
-    if after is not None:
-        places = [index for index, item in enumerate(ordered) if item.id == after]
-        if not places:
-            raise unknown_after(after)
-        ordered = ordered[places[0] + 1 :]
-    return ItemPage(ordered[:limit], has_more=len(ordered) > limit)
 
 
 def unknown_after(after: str) -> ApiError:

@@ -11,13 +11,13 @@ from urllib.parse import quote
 import msgspec
 
 from penstock import ids
-from penstock.endpoints.pages import page_of, page_reply
+from penstock.endpoints.pages import page_reply, unknown_after
 from penstock.endpoints.request_context import Call
 from penstock.engine import Engine, Follower, Plan, count_input, stored_input
 from penstock.errors import ApiError, invalid, not_found, stopping, upstream_failed
 from penstock.http import JSON, SSE, Reply, json_reply
 from penstock.json_codec import encode
-from penstock.ports import ChainTooLong, Headers, Store, StoredResponse
+from penstock.ports import ChainTooLong, Headers, ItemPage, Store, StoredResponse
 from penstock.responders import FollowStream, SseStream, read_json, read_response
 from penstock.wire import UNSET, CompactedResponse, CompactionItem, Deleted, InputTokens, Message
 
@@ -109,16 +109,11 @@ class ResponseEndpoints:
     async def input_items(self, call: Call) -> Reply:
         """`GET /responses/{id}/input_items`: everything that the response was made from, those before it included."""
         include = call.include()
-        most = self._engine.limits.chain_responses_max
-        try:
-            turns = await self._store().chain(call.owner, call.ids[0], responses_max=most)
-        except ChainTooLong:
-            raise invalid(f"The response stands at the end of a chain of over {most} responses.") from None
-        if not turns:
-            raise _unknown(call.ids[0])
-        *earlier, last = turns
-        items = [item for turn in earlier for item in (*turn.input, *turn.output)]
-        return page_reply(page_of([*items, *last.input], call), include)
+        page = await self._input_page(call)
+        if page is None:
+            await self._row(call)
+            raise unknown_after(call.after() or "")
+        return page_reply(page, include)
 
     def _queued(self, row: StoredResponse, call: Call, headers: Headers, *, streams: bool) -> Reply:
         return self._follow(row, call, headers, after=-1) if streams else Reply(200, [JSON, *headers], row.body)
@@ -127,6 +122,16 @@ class ResponseEndpoints:
         follower = Follower(self._store(), row, after=after, heartbeat_s=self._engine.limits.heartbeat_s)
         stream = FollowStream(follower, done_marker=self._done_marker, disconnected=call.request.disconnected)
         return Reply(200, [*SSE, *headers], self._engine.drain.watch(stream))
+
+    async def _input_page(self, call: Call) -> ItemPage | None:
+        most = self._engine.limits.chain_responses_max
+        after, limit, order = call.after(), call.limit(), call.order()
+        try:
+            return await self._store().page_input_items(
+                call.owner, call.ids[0], responses_max=most, after=after, limit=limit, order=order
+            )
+        except ChainTooLong:
+            raise invalid(f"The response stands at the end of a chain of over {most} responses.") from None
 
     async def _row(self, call: Call) -> StoredResponse:
         row = await self._store().response(call.owner, call.ids[0])

@@ -136,6 +136,22 @@ class ResponseStore(Protocol):
         ends it there: what is left is the chain.
         """
 
+    async def page_input_items(
+        self,
+        owner: str,
+        response_id: str,
+        *,
+        responses_max: int,
+        limit: int,
+        after: str | None = None,
+        order: Literal["asc", "desc"] = "asc",
+    ) -> ItemPage | None:
+        """The items behind `after` that the response was made from: those of the chain before it, and its own input.
+
+        No bodies are read but those of the page. Of several items with the id `after`, the first in the order counts.
+        None where the response, or that item, is not there. Raises `ChainTooLong`.
+        """
+
     async def find_items(
         self, owner: str, item_ids: Collection[str], *, bytes_max: int | None = None
     ) -> dict[str, bytes]:

@@ -8,6 +8,7 @@ import stat
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -151,6 +152,8 @@ async def everything(store: SqliteStore) -> None:
     assert await store.add_items(ME, talk.id, items(2))
     for order in ("asc", "desc"):
         assert await store.page_items(ME, talk.id, after=some[1].id, limit=1, order=order)
+        how: Any = {"after": known.input[0].id, "order": order}
+        assert await store.page_input_items(ME, known.id, responses_max=10, limit=1, **how)
     assert await store.delete_item(ME, talk.id, some[0].id)
     assert await store.sweep(now=NOW, limit=10) == 0
     assert await store.delete_conversation(ME, talk.id)

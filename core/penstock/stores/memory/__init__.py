@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import Collection, Container, Sequence
+from collections.abc import Collection, Container, Iterator, Sequence
 from contextlib import suppress
-from itertools import islice
+from itertools import chain as chained
+from itertools import count, islice
 from typing import Literal
 
 from msgspec.structs import replace
@@ -90,19 +91,34 @@ class MemoryStore:
         """The response and all before it, oldest first."""
         links: list[StoredResponse] = []
         size = 0
-        following: str | None = response_id
-        while following and (entry := self._shelf.response(following, owner)):
-            if len(links) == responses_max:
-                raise ChainTooLong
-            row = entry.row
-            if row.id in known:
-                links.append(replace(row, input=[], output=[]))
+        for entry in self._links(owner, response_id, responses_max):
+            if entry.row.id in known:
+                links.append(replace(entry.row, input=[], output=[]))
             else:
                 size += _size(entry.items)
                 _check_bytes(size, bytes_max)
-                links.append(_copy(row))
-            following = row.previous_response_id
+                links.append(_copy(entry.row))
         return links[::-1]
+
+    async def page_input_items(
+        self,
+        owner: str,
+        response_id: str,
+        *,
+        responses_max: int,
+        limit: int,
+        after: str | None = None,
+        order: Literal["asc", "desc"] = "asc",
+    ) -> ItemPage | None:
+        """Some of the items that the response was made from."""
+        links = [entry.row for entry in self._links(owner, response_id, responses_max)]
+        if not links:
+            return None
+        lists = [links[0].input, *(side for row in links[1:] for side in (row.output, row.input))]
+        items = chained.from_iterable(reversed(lists) if order == "asc" else map(reversed, lists))
+        if after is not None and not any(item.id == after for item in items):  # which takes the items up to it
+            return None
+        return ItemPage(list(islice(items, limit)), has_more=next(items, None) is not None)
 
     async def find_items(
         self, owner: str, item_ids: Collection[str], *, bytes_max: int | None = None
@@ -305,6 +321,20 @@ class MemoryStore:
     async def aclose(self) -> None:
         """Wake everybody: what they wait by belongs to the event loop that ends."""
         self._shelf.wake_all()
+
+    # The common step of `chain` and `page_input_items`.
+
+    def _links(self, owner: str, response_id: str, responses_max: int) -> Iterator[ResponseEntry]:
+        """The response and all before it, newest first."""
+        following: str | None = response_id
+        for number in count():
+            entry = self._shelf.response(following, owner) if following else None
+            if entry is None:
+                return
+            if number == responses_max:
+                raise ChainTooLong
+            yield entry
+            following = entry.row.previous_response_id
 
     # The common steps of `save` and `settle`.
 

@@ -40,7 +40,8 @@ _PAGE = {
     "desc": "SELECT id, body FROM conversation_items WHERE conversation = ? AND position < ? "
     "ORDER BY position DESC LIMIT ?",
 }
-_BEFORE_ALL = {"asc": -1, "desc": 2**62}
+BEFORE_ALL = {"asc": -1, "desc": 2**62}
+"""The place that a page without `after` begins behind."""
 
 _LOCK = f"""
 UPDATE conversations SET writer = :writer, writes_until = :until
@@ -115,7 +116,7 @@ def page(
 ) -> ItemPage | None:
     """Some of its items, and one more to see whether there is one."""
     number = _number(db, owner, conversation_id, now)
-    row = (_BEFORE_ALL[order],) if after is None else db.execute(_POSITION, (after, number)).fetchone()
+    row = (BEFORE_ALL[order],) if after is None else db.execute(_POSITION, (after, number)).fetchone()
     if number is None or row is None:
         return None
     found = db.execute(_PAGE[order], (number, row[0], -1 if limit is None else limit + 1))

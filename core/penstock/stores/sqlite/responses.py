@@ -7,11 +7,12 @@ import sqlite3
 from collections.abc import Collection, Container, Sequence
 from itertools import chain as chained
 from operator import attrgetter
-from typing import Any
+from typing import Any, Literal
 
-from penstock.ports import ENDED, ChainTooLong, StoredItem, StoredResponse
+from penstock.ports import ENDED, ChainTooLong, ItemPage, StoredItem, StoredResponse
+from penstock.wire import ResponseStatus
 
-from .conversations import ALIVE, add_turn, within, writable
+from .conversations import ALIVE, BEFORE_ALL, add_turn, within, writable
 
 RUNS = "status IN ('queued', 'in_progress')"
 
@@ -47,6 +48,27 @@ SELECT number, id, status, previous_response_id, conversation_id FROM chain ORDE
 _ITEMS = """
 SELECT response, is_output, id, body FROM response_items
 WHERE response IN (SELECT value FROM json_each(?)) ORDER BY response, is_output, position
+"""
+
+_INPUT = """
+SELECT turn.key AS turn, is_output, position, item.rowid AS number
+FROM json_each(:turns) AS turn CROSS JOIN response_items AS item ON response = turn.value
+WHERE NOT (is_output AND response = :last)
+"""
+"""The places of the items that the last of these responses was made from; the index that is walked has no bodies."""
+_INPUT_PAGE = {
+    order: f"""
+    SELECT item.id, item.body FROM (
+        SELECT * FROM ({_INPUT}) WHERE (turn, is_output, position) {behind} (:turn, :is_output, :position)
+        ORDER BY turn {order}, is_output {order}, position {order} LIMIT :more
+    ) AS place CROSS JOIN response_items AS item ON item.rowid = place.number
+    ORDER BY turn {order}, place.is_output {order}, place.position {order}
+    """
+    for order, behind in (("asc", ">"), ("desc", "<"))
+}
+_PLACES = """
+SELECT response, is_output, position FROM response_items
+WHERE id = :after AND +response IN (SELECT value FROM json_each(:turns)) AND NOT (is_output AND response = :last)
 """
 
 _FIND = f"""
@@ -110,10 +132,7 @@ def chain(
     now: int,
 ) -> list[StoredResponse]:
     """The response and all before it, oldest first; those that are known without their items."""
-    fields = {"id": response_id, "owner": owner, "responses_max": responses_max, "now": now}
-    rows = db.execute(_CHAIN, fields).fetchall()
-    if len(rows) > responses_max:
-        raise ChainTooLong
+    rows = _links(db, owner, response_id, responses_max, now)
     links = [
         StoredResponse(
             id=id_,
@@ -128,6 +147,34 @@ def chain(
     ]
     _fill(db, {row[0]: link for row, link in zip(rows, links, strict=True) if link.id not in known}, bytes_max)
     return links
+
+
+def page_input(
+    db: sqlite3.Connection,
+    owner: str,
+    response_id: str,
+    *,
+    responses_max: int,
+    after: str | None,
+    limit: int,
+    order: Literal["asc", "desc"],
+    now: int,
+) -> ItemPage | None:
+    """Some of the items that the response was made from, and one more to see whether there is one."""
+    numbers = [number for number, *_ in _links(db, owner, response_id, responses_max, now)]
+    if not numbers:
+        return None
+    chain = {"turns": json.dumps(numbers), "last": numbers[-1]}
+    place: tuple[int, int, int] | None = (BEFORE_ALL[order], 0, 0)
+    if after is not None:
+        turns = {number: turn for turn, number in enumerate(numbers)}
+        found = [(turns[number], *rest) for number, *rest in db.execute(_PLACES, chain | {"after": after})]
+        place = (min if order == "asc" else max)(found, default=None)
+    if place is None:
+        return None
+    behind = dict(zip(("turn", "is_output", "position"), place, strict=True))
+    rows = db.execute(_INPUT_PAGE[order], chain | behind | {"more": limit + 1}).fetchall()
+    return ItemPage([StoredItem(*row) for row in rows[:limit]], has_more=len(rows) > limit)
 
 
 def load(db: sqlite3.Connection, condition: str, fields: dict[str, Any]) -> list[StoredResponse]:
@@ -146,6 +193,17 @@ def find_items(
     """The bodies of the items that there are."""
     fields = {"ids": json.dumps(list(item_ids)), "owner": owner, "now": now}
     return dict(within(bytes_max, db.execute(_FIND, fields)))
+
+
+def _links(
+    db: sqlite3.Connection, owner: str, response_id: str, responses_max: int, now: int
+) -> list[tuple[int, str, ResponseStatus, str | None, str | None]]:
+    """The rows of a chain, oldest first."""
+    fields = {"id": response_id, "owner": owner, "responses_max": responses_max, "now": now}
+    rows = db.execute(_CHAIN, fields).fetchall()
+    if len(rows) > responses_max:
+        raise ChainTooLong
+    return rows
 
 
 def _may_become(

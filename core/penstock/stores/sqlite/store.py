@@ -74,6 +74,30 @@ class SqliteStore:
             lambda db: responses.chain(db, owner, response_id, responses_max, bytes_max, known, now_s())
         )
 
+    async def page_input_items(
+        self,
+        owner: str,
+        response_id: str,
+        *,
+        responses_max: int,
+        limit: int,
+        after: str | None = None,
+        order: Literal["asc", "desc"] = "asc",
+    ) -> ItemPage | None:
+        """Some of the items that the response was made from."""
+        return await self._readers.run(
+            lambda db: responses.page_input(
+                db,
+                owner,
+                response_id,
+                responses_max=responses_max,
+                after=after,
+                limit=limit,
+                order=order,
+                now=now_s(),
+            )
+        )
+
     async def find_items(
         self, owner: str, item_ids: Collection[str], *, bytes_max: int | None = None
     ) -> dict[str, bytes]:
