@@ -1,1 +1,1 @@
-"""Step 2: everything that the model is to be shown: what a request refers to, its size, and how it is made to fit."""
+"""Step 2: the model's context: the items that a request refers to, their size, and how they are made to fit."""

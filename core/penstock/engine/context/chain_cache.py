@@ -1,6 +1,6 @@
-"""Turns of chains that were read before, decoded: a turn that has ended never changes again.
+"""The chain cache: decoded items of turns that were read before. A turn that has ended never changes.
 
-The store is asked all the same, for each chain: which turns it has, and whose they are, the store alone knows.
+The store is still asked for each chain: only the store knows which turns belong to it and who owns them.
 """
 
 from __future__ import annotations
@@ -14,37 +14,37 @@ from penstock.ports import ENDED, StoredItem, StoredResponse, TooManyBytes
 from penstock.wire import InputItem
 
 ITEM_BYTES = 500
-"""About what an item costs beside its bytes."""
+"""The estimated memory of an item in addition to its JSON, in bytes."""
 
 _decode_item = Decoder[InputItem](InputItem).decode
 
 
-class Recalled(NamedTuple):
-    """Items, and how many bytes of JSON they are."""
+class SizedItems(NamedTuple):
+    """Items and their total size as JSON, in bytes."""
 
     items: list[InputItem]
     size: int
 
     @property
     def weight(self) -> int:
-        """About how many bytes of memory they take."""
+        """The estimated memory of the items, in bytes."""
         return self.size + ITEM_BYTES * len(self.items)
 
 
 class ChainCache:
-    """The turns that were used last, within a bound in bytes; the least recently used one goes first."""
+    """Turns within a bound in bytes; the least recently used turn is evicted first."""
 
     def __init__(self, bytes_max: int) -> None:
         self._bytes_max = bytes_max
-        self._turns: dict[str, Recalled] = {}
+        self._turns: dict[str, SizedItems] = {}
         self._weight = 0
 
-    def known(self) -> Known:
-        """Those that a store need not read."""
-        return Known(self._turns)
+    def known(self) -> KnownTurns:
+        """The turns that the store need not read."""
+        return KnownTurns(self._turns)
 
-    async def read(self, chain: Sequence[StoredResponse], known: Known, bytes_max: int) -> Recalled:
-        """All items of a chain, which was read without those of the known turns. Raises `TooManyBytes`."""
+    async def read(self, chain: Sequence[StoredResponse], known: KnownTurns, bytes_max: int) -> SizedItems:
+        """All items of a chain that was read without the items of the known turns. Raises `TooManyBytes`."""
         fresh = {turn.id: [*turn.input, *turn.output] for turn in chain if turn.id not in known}
         sizes = [sum(len(item.body) for item in items) for items in fresh.values()]
         size = sum(turn.size for turn in known.held.values()) + sum(sizes)
@@ -52,9 +52,9 @@ class ChainCache:
             raise TooManyBytes
         count = sum(map(len, fresh.values()))
         decoded = await offload(sum(sizes) + ITEM_BYTES * count, _decoded, fresh.values())
-        turns = known.held | dict(zip(fresh, map(Recalled, decoded, sizes), strict=True))
-        whole = Recalled([item for turn in chain for item in turns[turn.id].items], size)
-        if whole.weight <= self._bytes_max:  # a longer chain would only push its own turns out
+        turns = known.held | dict(zip(fresh, map(SizedItems, decoded, sizes), strict=True))
+        whole = SizedItems([item for turn in chain for item in turns[turn.id].items], size)
+        if whole.weight <= self._bytes_max:  # a longer chain would only evict its own turns
             for turn in chain:
                 if turn.status in ENDED:
                     self._use(turn.id, turns[turn.id])
@@ -63,36 +63,36 @@ class ChainCache:
         return whole
 
     def forget(self, response_id: str) -> None:
-        """Hold a turn no longer."""
+        """Remove a turn."""
         if turn := self._turns.pop(response_id, None):
             self._weight -= turn.weight
 
-    def _use(self, response_id: str, turn: Recalled) -> None:
-        """Hold it, as the one that was used last."""
+    def _use(self, response_id: str, turn: SizedItems) -> None:
+        """Add a turn as the most recently used one."""
         if self._turns.pop(response_id, None) is None:
             self._weight += turn.weight
         self._turns[response_id] = turn
 
 
-class Known:
-    """The turns that need not be read. One that was asked for is held here, also if it is forgotten meanwhile."""
+class KnownTurns:
+    """The turns that the store need not read. A turn that was asked for stays available here after its eviction."""
 
-    def __init__(self, turns: dict[str, Recalled]) -> None:
+    def __init__(self, turns: dict[str, SizedItems]) -> None:
         self._turns = turns
-        self.held: dict[str, Recalled] = {}
+        self.held: dict[str, SizedItems] = {}
 
     def __contains__(self, response_id: object) -> bool:
-        """Any thread may ask."""
+        """Whether the turn is cached. It may be called from any thread."""
         if response_id not in self.held and isinstance(response_id, str) and (turn := self._turns.get(response_id)):
             self.held[response_id] = turn
         return response_id in self.held
 
 
-async def read_items(items: Sequence[StoredItem]) -> Recalled:
-    """Stored items, decoded."""
+async def read_items(items: Sequence[StoredItem]) -> SizedItems:
+    """Decode stored items."""
     size = sum(len(item.body) for item in items)
     [decoded] = await offload(size + ITEM_BYTES * len(items), _decoded, [items])
-    return Recalled(decoded, size)
+    return SizedItems(decoded, size)
 
 
 def _decoded(lists: Iterable[Sequence[StoredItem]]) -> list[list[InputItem]]:

@@ -1,7 +1,7 @@
-"""Compaction: the model sums its context up, and goes on from the summary or leaves it to a later turn.
+"""Compaction: the model summarizes its context, and then answers from the summary or leaves that to a later turn.
 
-It knows when that is due, what the model is asked, and the two turns one after the other as the deltas of one. What
-stands in place of a compacted context, `shown` says.
+It knows when compaction is due, what the model is asked for, and how two upstream calls become the deltas of one turn.
+Which items replace a compacted context is decided in `visible_items`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from penstock.wire import (
     Usage,
 )
 
-from .error_location import Placed
+from .error_location import LocatingErrors
 from .estimate import estimate_input, estimate_usage
 from .resolve import Context
 from .sealing import Compaction, Seal
@@ -47,62 +47,62 @@ Be complete rather than short, but leave out what can no longer matter. Plain te
 
 
 class Compacting(msgspec.Struct, kw_only=True):
-    """How the context of a turn is compacted."""
+    """The plan of a compaction."""
 
     asked: Turn
-    """The turn in which the model sums up."""
+    """The turn in which the model writes the summary."""
     leading: list[InputItem]
-    """What stands ahead of everything in this turn, and in no other."""
+    """Items before all others in this turn only: those of a prompt template."""
     before: list[InputItem] | None
     after: list[InputItem]
     answers: bool
-    """Whether the model then answers, from the summary on."""
+    """Whether the model answers afterwards, based on the summary."""
     seal: Seal
 
 
 def plan_compaction(turn: Turn, context: Context, seal: Seal | None) -> Compacting | None:
-    """How this turn's context is compacted; None where it is not. Raises `ApiError` 400 where it cannot be."""
+    """The plan of this turn's compaction; None where there is none. Raises `ApiError` 400 where it is not possible."""
     if context.compacts:
-        return _asked_for(turn, context, seal)
+        return _requested(turn, context, seal)
     threshold = compact_threshold(turn.request)
     if seal is None or threshold is None or estimate_input(turn) <= threshold:
         return None
     leading = context.leading
-    past, after = _parted(turn.items[len(leading) :])
+    past, after = _split_unanswered(turn.items[len(leading) :])
     if not past:
         return None
     before = instruction_messages(past, users=False)
-    asked = _asking(turn, [*leading, *past])
+    asked = _summary_turn(turn, [*leading, *past])
     return Compacting(asked=asked, leading=leading, before=before, after=after, answers=True, seal=seal)
 
 
 def compact_threshold(request: CreateResponse) -> int | None:
-    """From how many tokens on the request wants its context compacted."""
+    """The smallest `compact_threshold` of the request, in tokens; None without one."""
     if not request.context_management:
         return None
     thresholds = [entry.compact_threshold for entry in request.context_management if entry.type == "compaction"]
     return min((tokens for tokens in thresholds if tokens is not None), default=None)
 
 
-def _asked_for(turn: Turn, context: Context, seal: Seal | None) -> Compacting:
+def _requested(turn: Turn, context: Context, seal: Seal | None) -> Compacting:
     if seal is None:
         raise no_sealing("input")
     if not turn.items:
         raise invalid("There is nothing to compact: the context is empty.", "input")
-    asked = _asking(turn, turn.items)
+    asked = _summary_turn(turn, turn.items)
     return Compacting(asked=asked, leading=[], before=None, after=[], answers=False, seal=seal)
 
 
-def _parted(items: Sequence[InputItem]) -> tuple[list[InputItem], list[InputItem]]:
-    """What went on, and the messages behind it that the model has not answered yet."""
+def _split_unanswered(items: Sequence[InputItem]) -> tuple[list[InputItem], list[InputItem]]:
+    """The items up to the model's last answer, and the messages after it."""
     end = len(items)
     while end and instruction_messages(items[end - 1 : end], users=True):
         end -= 1
     return list(items[:end]), list(items[end:])
 
 
-def _asking(turn: Turn, items: Sequence[InputItem]) -> Turn:
-    """The turn in which the model is asked for the summary. How it shall answer the user has no meaning there."""
+def _summary_turn(turn: Turn, items: Sequence[InputItem]) -> Turn:
+    """The turn in which the model is asked for the summary. The request's output format and tools do not apply."""
     request = turn.request
     asked = CreateResponse(
         instructions=request.instructions,
@@ -118,38 +118,38 @@ def _asking(turn: Turn, items: Sequence[InputItem]) -> Turn:
 
 
 async def open_turn(upstream: Upstream, turn: Turn, compacting: Compacting | None) -> Deltas:
-    """Begin a turn, with the compaction of its context if there is one. Raises `ApiError`."""
+    """Open a turn at the upstream, with the compaction of its context if one is planned. Raises `ApiError`."""
     first = turn if compacting is None else compacting.asked
-    with Placed(first.items, turn.request):
+    with LocatingErrors(first.items, turn.request):
         deltas = await upstream.open(first)
     return deltas if compacting is None else CompactingDeltas(upstream, turn, compacting, deltas)
 
 
 def estimate_turn(turn: Turn, compacting: Compacting | None, output: Sequence[Item]) -> Usage:
-    """What a turn has cost, with the compaction of its context if there was one."""
+    """The estimated usage of a turn, including the compaction of its context."""
     if compacting is None:
         return estimate_usage(turn, output)
     item, answer = (output[0], output[1:]) if output else (None, ())
     compaction = compacting.seal.open_compaction(item.encrypted_content) if isinstance(item, CompactionItem) else None
-    if compaction is None:  # it came to nothing
+    if compaction is None:  # there was no summary
         return estimate_usage(compacting.asked, ())
     usage = _summary_usage(compacting, compaction.summary)
     if not compacting.answers:
         return usage
-    return _sum(usage, estimate_usage(_answering(turn, compacting, compaction), answer))
+    return _sum(usage, estimate_usage(_answer_turn(turn, compacting, compaction), answer))
 
 
 def _summary_usage(compacting: Compacting, summary: str) -> Usage:
     return estimate_usage(compacting.asked, [Message(role="assistant", content=summary)])
 
 
-def _answering(turn: Turn, compacting: Compacting, compaction: Compaction) -> Turn:
-    """The turn in which the model answers, from the summary on."""
+def _answer_turn(turn: Turn, compacting: Compacting, compaction: Compaction) -> Turn:
+    """The turn in which the model answers, based on the summary."""
     return replace(turn, items=[*compacting.leading, *expand_compaction(compaction)])
 
 
 class CompactingDeltas:
-    """A turn whose context is compacted first: one delta tells the compaction, then those of the answer follow."""
+    """The deltas of a turn whose context is compacted first: one `Compacted`, then those of the answer."""
 
     def __init__(self, upstream: Upstream, turn: Turn, compacting: Compacting, asked: Deltas) -> None:
         self._upstream = upstream
@@ -157,7 +157,7 @@ class CompactingDeltas:
         self._compacting = compacting
         self._deltas = asked
         self._batches = aiter(asked)
-        self._is_summed_up = False
+        self._has_summary = False
         self._pieces: list[str] = []
         self._chars_left = compacting.seal.chars_max
         self._usage: Usage | None = None
@@ -167,28 +167,28 @@ class CompactingDeltas:
         return self
 
     async def __anext__(self) -> list[Delta]:
-        """The next batch; an empty one for each piece of the summary, which nobody is told."""
+        """The next batch. It is empty for each part of the summary, which clients do not receive."""
         if self._opening is not None:
             await self._accepted(self._opening)
-        if self._is_summed_up:
+        if self._has_summary:
             return [self._with_usage(delta) for delta in await anext(self._batches)]
         try:
             batch = await anext(self._batches)
         except StopAsyncIteration:
-            return await self._summed_up()
+            return await self._summarized()
         for delta in batch:
-            self._listen(delta)
+            self._collect(delta)
         return []
 
     async def aclose(self) -> None:
-        """End whichever call goes on."""
+        """Close the upstream call that is open."""
         opening, self._opening = self._opening, None
         if opening is not None and not opening.cancel() and not opening.cancelled() and opening.exception() is None:
             await opening.result().aclose()
         await self._deltas.aclose()
 
-    def _listen(self, delta: Delta) -> None:
-        """Thoughts about the summary are no part of it."""
+    def _collect(self, delta: Delta) -> None:
+        """Collect the summary's text and usage; reasoning is not part of the summary."""
         if isinstance(delta, TextDelta):
             self._add(delta.text)
         elif isinstance(delta, TextRun):
@@ -199,11 +199,11 @@ class CompactingDeltas:
     def _add(self, text: str) -> None:
         self._chars_left -= len(text)
         if self._chars_left < 0:
-            raise upstream_failed("The model's summary of the context has no end.", retriable=False)
+            raise upstream_failed("The model's summary of the context is too long.", retriable=False)
         self._pieces.append(text)
 
-    async def _summed_up(self) -> list[Delta]:
-        """The summary is whole. Where the call is cancelled while it closes, the next one comes here again."""
+    async def _summarized(self) -> list[Delta]:
+        """The summary is complete. Where closing is cancelled, the next call repeats this step."""
         await self._deltas.aclose()
         summary = "".join(self._pieces).strip()
         if not summary:
@@ -211,24 +211,24 @@ class CompactingDeltas:
         how = self._compacting
         compaction = Compaction(summary=summary, before=how.before, after=how.after)
         self._usage = self._usage or _summary_usage(how, summary)
-        told: list[Delta] = [Compacted(how.seal.compaction(compaction))]
-        self._is_summed_up = True
+        deltas: list[Delta] = [Compacted(how.seal.compaction(compaction))]
+        self._has_summary = True
         if how.answers:
-            turn = _answering(self._turn, how, compaction)
+            turn = _answer_turn(self._turn, how, compaction)
             self._opening = asyncio.ensure_future(self._upstream.open(turn))
         else:
-            told.append(UsageDelta(self._usage))
-        return told
+            deltas.append(UsageDelta(self._usage))
+        return deltas
 
     async def _accepted(self, opening: asyncio.Task[Deltas]) -> None:
-        """Wait for the answer to begin. The wait may be cancelled and taken up again, and the call goes on."""
+        """Wait for the answer to begin. A cancelled wait can be repeated; the upstream call continues."""
         await asyncio.wait({opening})
         self._opening = None
         self._deltas = opening.result()
         self._batches = aiter(self._deltas)
 
     def _with_usage(self, delta: Delta) -> Delta:
-        """The answer's usage with the summary's: the response has cost both."""
+        """The answer's usage plus that of the summary."""
         if isinstance(delta, UsageDelta) and self._usage is not None:
             return UsageDelta(_sum(self._usage, delta.usage))
         return delta

@@ -1,7 +1,7 @@
-"""Where a client finds the item that an error names: in its own input, or in what it refers to.
+"""The location of an error in the client's request.
 
-It knows that dialects count the items of the whole context, chains and conversations included, and that a client counts
-those that it sent. It looks only where there is an error to tell.
+Dialects number the items of the whole context, including chains and conversations; a client numbers only the items
+that it sent. The location is computed only when there is an error.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from penstock.wire import CreateResponse, InputItem
 _ITEM = re.compile(r"input\[(\d+)\](.*)", re.DOTALL)
 
 
-class Placed:
-    """`with Placed(...)`: an error about one of these items, which an upstream sees, names its place in the request."""
+class LocatingErrors:
+    """`with LocatingErrors(...)`: an `ApiError` about one of these items gets the client's own `param`."""
 
     __slots__ = ("_items", "_request")
 
@@ -32,13 +32,13 @@ class Placed:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if isinstance(error, ApiError) and (found := _ITEM.fullmatch(error.param or "")):
-            place, items = int(found[1]), self._items
-            if place < len(items):
-                error.param = _place(items[place], self._request, found[2])
+            index, items = int(found[1]), self._items
+            if index < len(items):
+                error.param = _param(items[index], self._request, found[2])
 
 
-def _place(item: InputItem, request: CreateResponse, within: str) -> str:
-    """What the client did not send itself has no place within it."""
+def _param(item: InputItem, request: CreateResponse, within: str) -> str:
+    """The parameter with this item; without a path within it where the client did not send the item itself."""
     sent = request.input if isinstance(request.input, list) else []
     for index, own in enumerate(sent):
         if own is item:

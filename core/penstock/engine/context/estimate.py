@@ -1,8 +1,8 @@
-"""Tokens by rule of thumb, where an upstream does not count them: four bytes of text are a token.
+"""Estimated token counts, where the upstream does not count: four bytes of text are one token.
 
-It knows what a model reads and writes of a turn: texts, thoughts, names and arguments of calls, what these gave back,
-and tools. What else an item's JSON holds costs nothing: ids, statuses, logprobs, annotations, sealed texts, and
-summaries of thoughts that are there. Usage, `input_tokens`, truncation and compaction all count by it.
+Counted is what a model reads and writes in a turn: texts, reasoning, names, arguments and outputs of calls, and tools.
+The other fields of an item cost nothing: ids, statuses, logprobs, annotations, encrypted content, and the summary of
+reasoning whose text is there. Usage, `input_tokens`, truncation and compaction all use this estimate.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ from penstock.wire import (
 )
 
 TOKEN_BYTES = 4
-"""Bytes of an average token."""
+"""Bytes of text per token."""
 
 _MEDIA_TOKENS: dict[type[Part], int] = {InputImage: 765, InputFile: 1_000, InputAudio: 1_000}
-"""What parts cost that are no text. What they weigh says nothing of it."""
+"""Tokens of parts that are not text, whatever their size in bytes."""
 _TEXTS: dict[type[Part], Callable[[Any], str]] = {
     InputText: lambda part: str(part.text),
     OutputText: lambda part: str(part.text),
@@ -51,18 +51,18 @@ _TEXTS: dict[type[Part], Callable[[Any], str]] = {
     Refusal: lambda part: str(part.refusal),
 }
 _WRITTEN: frozenset[type[Item]] = frozenset({McpApprovalRequest, UnknownItem})
-"""Items that a chat model is not told, and that a model of another upstream wrote."""
+"""Items that a chat model does not read, and that a model of another upstream wrote."""
 _GIVEN = SILENT - _WRITTEN
-"""Items that a chat model is not told either, and that no model wrote."""
+"""Items that a chat model does not read, and that no model wrote."""
 _NO_TEXT = ("id", "call_id", "status")
 """Fields of an item that no model reads."""
 
 Piece: TypeAlias = str | bytes | Part
-"""Something of an item that costs: a text, a text as UTF-8, or a part that is no text."""
+"""A part of an item that costs tokens: a text, a text as UTF-8, or a content part that is not text."""
 
 
 def estimate_usage(turn: Turn, output: Sequence[Item]) -> Usage:
-    """The usage of a turn to which a model wrote this output, marked as estimated."""
+    """The usage of a turn with this output, marked as estimated."""
     reader = _Reader(relays=turn.relays)
     input_tokens = estimate_input(turn)
     written = [(item, _tokens(reader.written(item))) for item in output]
@@ -78,43 +78,43 @@ def estimate_usage(turn: Turn, output: Sequence[Item]) -> Usage:
 
 
 def estimate_input(turn: Turn) -> int:
-    """What a turn's whole input costs."""
+    """The tokens of a turn's whole input."""
     return sum(item_tokens(turn)) + overhead_tokens(turn)
 
 
 def item_tokens(turn: Turn) -> list[int]:
-    """What each item of a turn costs."""
+    """The tokens of each item of a turn."""
     reader = _Reader(relays=turn.relays)
     return [_tokens(reader.read(item)) for item in turn.items]
 
 
 def overhead_tokens(turn: Turn) -> int:
-    """What a turn costs beside its items: instructions and tools."""
-    told: list[list[Piece]] = [[turn.request.instructions or ""]]
-    told += [[offer.name, offer.description or "", bytes(offer.parameters)] for offer in turn.offers]
+    """The tokens of a turn's instructions and tools."""
+    texts: list[list[Piece]] = [[turn.request.instructions or ""]]
+    texts += [[offer.name, offer.description or "", bytes(offer.parameters)] for offer in turn.offers]
     if turn.relays:
-        told += [[encode(tool)] for tool in turn.request.tools or ()]
-    return sum(map(_tokens, told))
+        texts += [[encode(tool)] for tool in turn.request.tools or ()]
+    return sum(map(_tokens, texts))
 
 
 def has_media(turn: Turn) -> bool:
-    """Whether a turn shows more than text, which no tokenizer counts."""
+    """Whether a turn contains more than text, which no tokenizer counts."""
     reader = _Reader(relays=turn.relays)
     return any(isinstance(piece, Part) for item in turn.items for piece in reader.read(item))
 
 
 class _Reader(msgspec.Struct, frozen=True, kw_only=True):
-    """Finds what of an item a model reads. An upstream that speaks Responses is told more of it than a chat model."""
+    """Finds what a model reads of an item. An upstream that serves the Responses API reads more than a chat model."""
 
     relays: bool
 
     def read(self, item: Item) -> Iterator[Piece]:
-        """All of it."""
+        """All pieces of an item."""
         yield from self.written(item)
         yield from self._given(item)
 
     def written(self, item: Item) -> Iterable[Piece]:
-        """What a user or a model has written."""
+        """The pieces that a user or a model wrote."""
         if isinstance(item, Message):
             return self._pieces(item.content)
         if isinstance(item, ReasoningItem):
@@ -126,7 +126,7 @@ class _Reader(msgspec.Struct, frozen=True, kw_only=True):
         return self._whole(item) if type(item) in _WRITTEN else ()
 
     def _given(self, item: Item) -> Iterable[Piece]:
-        """What a call gave back, and what tells of tools and settings."""
+        """The pieces that a call returned, and those about tools and settings."""
         if read_output := OUTPUTS.get(type(item)):
             return self._pieces(read_output(item).content)
         return self._whole(item) if type(item) in _GIVEN else ()
@@ -149,7 +149,7 @@ class _Reader(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _tokens(pieces: Iterable[Piece]) -> int:
-    """What pieces of one thing cost together."""
+    """The tokens of pieces that are counted together."""
     size_bytes = tokens = 0
     for piece in pieces:
         if isinstance(piece, Part):

@@ -1,7 +1,7 @@
-"""Fitting a plan into its model's context, for requests with `truncation: "auto"` alone.
+"""Fits a plan into its model's context, for requests with `truncation: "auto"` only.
 
-It knows how the room is reckoned and by whose count, and that an upstream may still refuse: then more goes. Which items
-go, `truncation` decides.
+It computes how many tokens are free, and cuts again where an upstream still refuses. Which items are removed,
+`truncation` decides.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from .truncation import truncate
 _log = logging.getLogger("penstock.fitting")
 
 _MARKS_TOKENS = 16
-"""What a chat template writes around an item, and no one counts here, is surely no more."""
+"""An upper bound of the tokens that a chat template adds to an item; they are not counted here."""
 _PARAMETER = "truncation"
 _ROUNDS_MAX = 3
-"""How often an upstream counts or refuses again: a few cuts by the estimate come near enough to its own count."""
+"""How often an upstream counts or refuses again: a few cuts by the estimate come close enough to its own count."""
 _REFUSED_SHARE = 0.75
-"""The part of the estimate of a refused turn that is sent again, at most."""
+"""The largest part of a refused turn's estimate that is sent again."""
 
 
 async def open_fitted(plan: Plan, limits: Limits) -> Deltas:
-    """Open the plan's turn. Where an upstream refuses it as too long, the oldest items go, as far as that is allowed.
+    """Open the plan's turn. Where an upstream refuses it as too long, the oldest items are removed, if that is allowed.
 
     Raises `ApiError`.
     """
@@ -49,9 +49,9 @@ def _may_cut(plan: Plan, error: ApiError) -> bool:
 
 
 async def _cut(plan: Plan, limits: Limits) -> bool:
-    """Let half of a refused turn go, or what exceeds the context, where its size is known by now; False if none may.
+    """Remove items of a refused turn: what exceeds a known context size, or else half of it. False if none was removed.
 
-    What was refused is too long whatever the estimate says, so that a quarter goes at least.
+    The turn is too long whatever the estimate is, so at least a quarter is removed.
     """
     turn = plan.turn
     costs, overhead = item_tokens(turn), overhead_tokens(turn)
@@ -60,18 +60,18 @@ async def _cut(plan: Plan, limits: Limits) -> bool:
     room = estimated // 2
     if size is not None:
         room = min(int(estimated * _REFUSED_SHARE), size - (turn.request.max_output_tokens or 1))
-    kept = truncate(turn.items, costs, room - overhead, leading=plan.leading)
-    if len(kept) == len(turn.items):
+    remaining = truncate(turn.items, costs, room - overhead, leading=plan.leading)
+    if len(remaining) == len(turn.items):
         return False
-    turn.items = kept
+    turn.items = remaining
     plan.ignored = [name for name in plan.ignored if name != _PARAMETER]
     return True
 
 
 async def fit(plan: Plan, limits: Limits) -> None:
-    """Let the oldest items of a plan go, until it fits; those of a prompt template are instructions and stay.
+    """Remove the oldest items of a plan until it fits. The items of a prompt template are instructions and stay.
 
-    Where the size of the context is not known, nothing goes, and the client is told so.
+    Where the size of the context is not known, nothing is removed, and `truncation` is reported as ignored.
     """
     turn = plan.turn
     size = await _context_size(plan, limits)
@@ -87,10 +87,10 @@ async def fit(plan: Plan, limits: Limits) -> None:
         counted = await _counted(plan, limits) or estimated
         if counted <= room:
             return
-        kept = truncate(turn.items, costs, estimated * room // counted - overhead, leading=plan.leading)
-        if len(kept) == len(turn.items):
+        remaining = truncate(turn.items, costs, estimated * room // counted - overhead, leading=plan.leading)
+        if len(remaining) == len(turn.items):
             return
-        turn.items = kept
+        turn.items = remaining
 
 
 async def _context_size(plan: Plan, limits: Limits) -> int | None:
@@ -98,12 +98,12 @@ async def _context_size(plan: Plan, limits: Limits) -> int | None:
     try:
         return await within(limits.count_wait_s, asked)
     except ApiError as error:
-        _log.warning("upstream %s does not tell the size of its contexts: %s", plan.route.name, error)
+        _log.warning("upstream %s does not report the size of its contexts: %s", plan.route.name, error)
         return None
 
 
 async def _counted(plan: Plan, limits: Limits) -> int | None:
-    """By the upstream, if it can: where it cannot, the request need not end."""
+    """The upstream's count of the turn's tokens; None where it has none. A failure does not end the request."""
     try:
         return await within(limits.count_wait_s, plan.route.upstream.count_tokens(plan.turn))
     except ApiError as error:

@@ -1,7 +1,7 @@
-"""Prompt templates: a request that names one becomes the request that it stands for.
+"""Prompt templates: a request with `prompt` becomes the request that the template describes.
 
-It knows placeholders and their variables, and which fields a template gives: the request's own win, one by one. The
-template's items are instructions: they stand before everything else, and no later turn inherits them.
+It knows placeholders and their variables, and which fields a template sets: a field of the request overrides the
+template's. The template's items are instructions: they come before all other items, and no later turn inherits them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _FOR_REQUESTS = (
     *("prompt", "previous_response_id", "conversation", "stream", "stream_options", "store", "background"),
     *("metadata", "user", "safety_identifier"),
 )
-"""What a template says nothing about: how one request is answered and kept, and whose it is."""
+"""The fields that a template cannot set: they belong to one request."""
 _DEFAULTS = tuple({*CreateResponse.__struct_fields__} - {*_FOR_REQUESTS, "input", "instructions"})
 
 Value: TypeAlias = str | InputText | InputImage | InputFile
@@ -47,7 +47,7 @@ _decode_value = msgspec.json.Decoder(str | InputText | InputImage | InputFile).d
 
 
 async def apply_prompt(decoded: Decoded, prompt: Prompt, prompts: Prompts | None, limits: Limits) -> Decoded:
-    """The request with what its prompt says filled in. Raises `ApiError`."""
+    """The request with the fields and items of its prompt template. Raises `ApiError`."""
     if prompts is None:
         message = f"Prompt with id {quoted(prompt.id)} not found: no prompt templates are configured on this server."
         raise not_found(message, "prompt_not_found", "prompt.id")
@@ -68,7 +68,7 @@ async def apply_prompt(decoded: Decoded, prompt: Prompt, prompts: Prompts | None
 
 
 def read_template(template: PromptTemplate, limits: Limits) -> CreateResponse:
-    """What a template says, in the words of a request. Raises `PromptBroken`."""
+    """Decode a template, which has the form of a request. Raises `PromptBroken`."""
     try:
         decoded = decode(template.body, limits)
     except ApiError as error:
@@ -95,12 +95,12 @@ def newest(versions: Sequence[str]) -> str:
 
 
 def _rank(version: str) -> tuple[list[tuple[int, str]], str]:
-    """Numbers and what stands between them, by turns; at last the version itself, since `1` and `01` are not one."""
+    """The numbers of a version and the text between them; then the version itself, since `1` and `01` differ."""
     return [(int(run), "") if run.isdigit() else (0, run) for run in _DIGITS.split(version)], version
 
 
 async def _version(prompt: Prompt, prompts: Prompts) -> str:
-    """The version that is asked for, or else the newest. Raises `ApiError` 404."""
+    """The requested version, or else the newest. Raises `ApiError` 404."""
     versions = await prompts.versions(prompt.id)
     if not versions:
         raise not_found(f"Prompt with id {quoted(prompt.id)} not found.", "prompt_not_found", "prompt.id")
@@ -120,7 +120,7 @@ def _unusable(prompt: Prompt) -> ApiError:
 
 
 def _values(prompt: Prompt, names: set[str]) -> dict[str, Value]:
-    """The value of every variable: all that the template has, and no other. Raises `ApiError` 400."""
+    """The value of each variable of the template. Raises `ApiError` 400 for missing and for unknown variables."""
     given = prompt.variables or {}
     for name in sorted(given.keys() ^ names):
         what = "Missing variable" if name in names else "Unknown variable"
@@ -151,7 +151,7 @@ def _items(template: CreateResponse) -> list[InputItem]:
 
 
 def _texts(template: CreateResponse) -> Iterator[str]:
-    """Wherever a placeholder may stand: in instructions and in messages."""
+    """The texts that may contain placeholders: instructions and messages."""
     yield template.instructions or ""
     for item in _items(template):
         if isinstance(item, Message):
@@ -169,11 +169,12 @@ def _filled(item: InputItem, values: dict[str, Value]) -> InputItem:
         if not takes_parts or all(isinstance(values[name], str) for name in names):
             return replace(item, content=_text(content, values))
         content = [InputText(text=content)]
-    return replace(item, content=[one for part in content for one in _part(part, values, takes_parts=takes_parts)])
+    parts = [filled for part in content for filled in _part(part, values, takes_parts=takes_parts)]
+    return replace(item, content=parts)
 
 
 def _part(part: ContentPart, values: dict[str, Value], *, takes_parts: bool) -> list[ContentPart]:
-    """The parts that a part becomes: a variable that is a part stands between what was around its placeholder."""
+    """The parts that replace a part: a variable that is a part separates the texts around its placeholder."""
     if not isinstance(part, InputText | OutputText) or not _PLACEHOLDER.search(part.text):
         return [part]
     if not takes_parts or isinstance(part, OutputText):
@@ -181,7 +182,7 @@ def _part(part: ContentPart, values: dict[str, Value], *, takes_parts: bool) -> 
     parts: list[ContentPart] = []
     pending = ""
     for number, piece in enumerate(_PLACEHOLDER.split(part.text)):
-        value = values[piece] if number % 2 else piece  # what is split off stands at the odd places
+        value = values[piece] if number % 2 else piece  # variable names have odd numbers
         if isinstance(value, str):
             pending += value
             continue
@@ -191,7 +192,7 @@ def _part(part: ContentPart, values: dict[str, Value], *, takes_parts: bool) -> 
 
 
 def _text(text: str, values: dict[str, Value]) -> str:
-    """A text with its variables, where no part can stand. Raises `ApiError` 400."""
+    """A text with its variables filled in, where only text is allowed. Raises `ApiError` 400."""
     return _PLACEHOLDER.sub(lambda found: _as_text(found[1], values[found[1]]), text)
 
 
@@ -200,5 +201,5 @@ def _as_text(name: str, value: Value) -> str:
         return value
     if isinstance(value, InputText):
         return value.text
-    message = f"The variable '{name}' stands in instructions or in a message that is not a user's: it must be text."
+    message = f"The variable '{name}' is used in instructions or in a message that is not a user's: it must be text."
     raise invalid(message, f"prompt.variables.{name}", "invalid_type")

@@ -1,7 +1,7 @@
-"""References: items that a request names by id, and what items that are sent back as a whole once carried.
+"""References: items that a request names by id, and the upstream fields of items that a client sends back.
 
-It knows that each item stands in a context once. What an item carries for its upstream, no client ever saw; the store
-has it for an item that comes back by its id.
+Each item is in a context once. Some items have fields for their upstream that clients do not see; the store has them,
+and they are added again to an item with the same id.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ async def dereferenced(
     recovered_max: int,
     bytes_max: int,
 ) -> list[InputItem]:
-    """The items with every reference replaced. What the context has already adds nothing, whole or by reference.
+    """The items with every reference replaced, without items that the context already has.
 
-    The store is asked for what the last `recovered_max` items of the assistant's carried; what is whole already is not
-    refused for that. Raises `ApiError` 400 for a reference to what is not there, and `TooManyBytes`.
+    The store is asked for the upstream fields of the last `recovered_max` items of the assistant; too many bytes of
+    them are not an error. Raises `ApiError` 400 for a reference to an unknown item, and `TooManyBytes`.
     """
     if not any(getattr(item, "id", None) for item in own):
         return own
@@ -58,7 +58,7 @@ async def dereferenced(
 
 
 async def _find(store: Store, owner: str, wanted: set[str], sent_back: set[str], bytes_max: int) -> dict[str, bytes]:
-    """The items that are wanted, and those that were sent back, if they are not too many bytes."""
+    """The wanted items, and those that were sent back, unless these are too many bytes."""
     found = await store.find_items(owner, wanted, bytes_max=bytes_max) if wanted else {}
     if sent_back:
         with suppress(TooManyBytes):
@@ -67,18 +67,18 @@ async def _find(store: Store, owner: str, wanted: set[str], sent_back: set[str],
 
 
 def _sent_back(items: Sequence[InputItem], count: int) -> list[str]:
-    """The ids of the last items that may have carried something: thoughts, and what ended a turn of the assistant's."""
+    """The ids of the last items that may have upstream fields: reasoning, and the last item of an assistant's turn."""
     if not count or all(isinstance(item, Message) for item in items):
-        return []  # plain answers carry nothing that must come back
+        return []  # plain messages have no upstream fields
     ids: list[str] = []
     ends_turn = True
     for item in reversed(items):
-        is_said = type(item) in CALLS or isinstance(item, ReasoningItem) or _is_answer(item)
+        is_output = type(item) in CALLS or isinstance(item, ReasoningItem) or _is_answer(item)
         item_id = getattr(item, "id", None)
-        may_carry = is_said and (ends_turn or isinstance(item, ReasoningItem))
+        may_carry = is_output and (ends_turn or isinstance(item, ReasoningItem))
         if may_carry and item_id and may_be_id(item_id) and carried(item) is None:
             ids.append(item_id)
-        ends_turn = not is_said
+        ends_turn = not is_output
         if len(ids) == count:
             break
     return ids
@@ -89,6 +89,6 @@ def _is_answer(item: InputItem) -> bool:
 
 
 def _recovered(item: InputItem, stored: bytes | None) -> InputItem:
-    """The item with what it carried when it was stored."""
+    """The item with the upstream fields of its stored form."""
     returned = carried(_decode_item(stored)) if stored and carries(stored) else None
     return item if returned is None else carry(item, returned)

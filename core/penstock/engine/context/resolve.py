@@ -1,6 +1,6 @@
-"""Step 2: everything that a request refers to, as one plain list of items.
+"""Step 2: all items that a request refers to, as one list.
 
-It is the only step that reads the store. Instructions are never inherited, and each item stands in the context once.
+It is the only step that reads the store. Instructions are never inherited, and each item is in the context once.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from penstock.limits import Limits
 from penstock.ports import ENDED, ChainTooLong, Store, StoredItem, TooManyBytes
 from penstock.wire import CompactionItem, CompactionTrigger, CreateResponse, InputItem, ItemReference, Message
 
-from .chain_cache import ITEM_BYTES, ChainCache, Recalled, read_items
+from .chain_cache import ITEM_BYTES, ChainCache, SizedItems, read_items
 from .references import dereferenced
 
 _LIMITS = Limits()
 
-Recall: TypeAlias = Callable[[str], Recalled | None]
-"""All items up to the end of a response that is remembered though it is in no store; None for any other."""
+Recall: TypeAlias = Callable[[str], SizedItems | None]
+"""All items up to the end of a response that a connection has cached and no store has; None for any other."""
 
 
 class Context(msgspec.Struct):
-    """What the model is to see, oldest first, and where it comes from."""
+    """The items that the model reads, oldest first, and where they come from."""
 
     earlier: list[InputItem]
     """The items of the chain or conversation."""
@@ -35,15 +35,15 @@ class Context(msgspec.Struct):
     """The items that this turn adds, references resolved."""
     conversation_id: str | None = None
     compacts: bool = False
-    """Whether it shall be compacted, and nothing answered."""
+    """Whether the context is to be compacted, without an answer."""
     size: int = 0
-    """About how many bytes of JSON it is; one item costs more than its bytes tell."""
+    """The estimated size as JSON, in bytes, with an overhead for each item."""
     leading: list[InputItem] = []
-    """The items of a prompt template. They are instructions: never inherited, and not kept among the input."""
+    """The items of a prompt template. They are instructions: never inherited, and not stored with the input."""
 
     @property
     def items(self) -> list[InputItem]:
-        """All of them."""
+        """All items."""
         return [*self.leading, *self.earlier, *self.own] if self.leading or self.earlier else self.own
 
 
@@ -57,10 +57,10 @@ async def resolve(
     turns: ChainCache | None = None,
     compacts: bool = False,
 ) -> Context:
-    """The context of a request. Raises `ApiError` for what cannot be resolved, which without a store is much.
+    """The context of a request. Raises `ApiError` for what cannot be resolved, for instance without a store.
 
-    `recall` is asked before the store is, and `turns` hold what was read of chains before. With `compacts` the context
-    is compacted though the input has no trigger.
+    `recall` is called before the store is read, and `turns` caches decoded chains. With `compacts` the context is
+    compacted even if the input has no trigger.
     """
     request = decoded.request
     _check_background(request)
@@ -80,14 +80,14 @@ async def resolve(
     earlier = past.items
     if len(earlier) + len(own) > limits.context_items_max < _since_compaction(earlier) + len(own):
         raise invalid(f"The context has more than {limits.context_items_max} items.", "input", "context_too_long")
-    if recalled and request.store is not False:  # what is stored must not stand on what is not
+    if recalled and request.store is not False:  # a stored response cannot refer to one that is not stored
         earlier, own = [], [*earlier, *own]
     size = decoded.size + past.size + ITEM_BYTES * (len(earlier) + len(own))
     return Context(earlier, own, conversation_of(request), compacts or has_trigger, size, decoded.leading)
 
 
 def _since_compaction(items: list[InputItem]) -> int:
-    """How many of the items no compaction stands for."""
+    """The number of items after the last compaction."""
     for count, item in enumerate(reversed(items)):
         if isinstance(item, CompactionItem):
             return count
@@ -100,7 +100,7 @@ def _check_room(room: int) -> None:
 
 
 def _largest(request: CreateResponse) -> str:
-    """The parameter that a context with too many bytes comes from, as far as a request tells."""
+    """The parameter that most likely makes the context too large."""
     if request.previous_response_id is not None:
         return "previous_response_id"
     return "input" if request.conversation is None else "conversation"
@@ -108,15 +108,15 @@ def _largest(request: CreateResponse) -> str:
 
 async def _earlier(
     request: CreateResponse, store: Store | None, owner: str, limits: Limits, bytes_max: int, turns: ChainCache | None
-) -> Recalled:
-    """What the store has of the past of a request. Raises `TooManyBytes`."""
+) -> SizedItems:
+    """The stored items that come before those of the request. Raises `TooManyBytes`."""
     _check_room(bytes_max)
     conversation_id = conversation_of(request)
     if request.previous_response_id is not None:
         return await _chain(request.previous_response_id, store, owner, limits, bytes_max, turns or ChainCache(0))
     if conversation_id is not None and store is not None:
         return await read_items(await _conversation(conversation_id, store, owner, bytes_max))
-    return Recalled([], 0)
+    return SizedItems([], 0)
 
 
 def _check_background(request: CreateResponse) -> None:
@@ -135,7 +135,7 @@ def _own_items(request: CreateResponse) -> list[InputItem]:
 
 
 def _without_trigger(items: list[InputItem]) -> tuple[list[InputItem], bool]:
-    """The items, and whether a trigger stands behind them: it asks for something, and is no part of the context."""
+    """The items without the `compaction_trigger` at their end, and whether there was one; it is not an item."""
     if CompactionTrigger not in map(type, items):
         return items, False
     for index, item in enumerate(items[:-1]):
@@ -145,9 +145,9 @@ def _without_trigger(items: list[InputItem]) -> tuple[list[InputItem], bool]:
 
 
 def _refuse_memory(request: CreateResponse, own: list[InputItem], *, may_recall: bool) -> None:
-    """Without a store, what needs memory is refused with a clear error."""
-    needy = ("conversation",) if may_recall else ("previous_response_id", "conversation")
-    params = [param for param in needy if getattr(request, param) is not None]
+    """Raise `ApiError` 400 for parameters that need a store, where there is none."""
+    names = ("conversation",) if may_recall else ("previous_response_id", "conversation")
+    params = [param for param in names if getattr(request, param) is not None]
     params += ["background"] if request.background else []
     if not may_recall and ItemReference in map(type, own):
         params += [f"input[{index}]" for index, item in enumerate(own) if isinstance(item, ItemReference)]
@@ -157,7 +157,7 @@ def _refuse_memory(request: CreateResponse, own: list[InputItem], *, may_recall:
 
 
 def conversation_of(request: CreateResponse) -> str | None:
-    """The id of the conversation that a request names. Raises `ApiError` 404 for what cannot be one."""
+    """The id of the request's conversation. Raises `ApiError` 404 for an id that is not valid."""
     named = request.conversation
     if named is None:
         return None
@@ -169,7 +169,7 @@ def conversation_of(request: CreateResponse) -> str | None:
 
 async def _chain(
     response_id: str, store: Store | None, owner: str, limits: Limits, bytes_max: int, turns: ChainCache
-) -> Recalled:
+) -> SizedItems:
     """The items of every turn up to that response."""
     if store is None or not may_be_id(response_id):
         raise _no_previous(f"Previous response with id {quoted(response_id)} not found.")
@@ -199,5 +199,5 @@ async def _conversation(conversation_id: str, store: Store, owner: str, bytes_ma
 
 
 def unknown_conversation(conversation_id: str) -> ApiError:
-    """The conversation that a request names is not there."""
+    """The error for a conversation that does not exist: 404."""
     return not_found(f"Conversation with id '{conversation_id}' not found.")

@@ -1,6 +1,6 @@
-"""Sealing, for one owner: thoughts and compactions that the owner's clients keep for us, and requests in the store.
+"""Sealing for one owner: reasoning and compactions that clients store for the server, and requests in the store.
 
-It knows what is within such a text, and how long one may be. Which cipher seals it, the port's adapter knows.
+It knows the contents of a sealed text and its maximum length. The cipher is the business of the port's adapter.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ T = TypeVar("T")
 
 
 class Thoughts(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What a reasoning item said."""
+    """The texts of a reasoning item."""
 
     content: list[str] = []
     summary: list[str] = []
     returned: Returned | None = None
-    """What the upstream wants back with the turn that the item ends."""
+    """The fields that the upstream expects back with the turn that the item ends."""
 
 
 class Compaction(msgspec.Struct, kw_only=True):
-    """What stands in place of a context.
+    """The sealed contents of a compaction item, which replaces a context.
 
-    Such a text is kept by clients, which may or may not send what came before it along: one that was made in the
-    course of a turn has all that goes on in it, and one that a client asked for leaves the messages of users and
-    developers where the client put them.
+    Clients store it, and may or may not send the earlier items too. A compaction in the course of a turn contains
+    everything that stays in the context; one that a client asked for leaves out the messages of users and developers,
+    which the client sends itself.
     """
 
     summary: str
     before: list[InputItem] | None = None
-    """What stands as it was ahead of the summary; None for those messages ahead of the item that are still there."""
+    """Items before the summary; None where the client sends the earlier messages itself."""
     after: list[InputItem] = []
-    """What stands as it was behind the summary: what the model has not answered yet."""
+    """Items after the summary: messages that the model has not answered yet."""
 
 
 _SEALED = b"sealed "
-"""How a stored request begins that is sealed; JSON never does."""
+"""The prefix of a sealed request in the store; JSON never begins like this."""
 
 _decode_thoughts = msgspec.json.Decoder(Thoughts).decode
 _decode_compaction = json_codec.decoder(Compaction).decode
@@ -56,7 +56,7 @@ def is_sealed(stored: bytes) -> bool:
 
 
 class Seal:
-    """The sealer in the hand of one owner."""
+    """A sealer for one owner's texts."""
 
     def __init__(self, sealer: Sealer, owner: str, chars_max: int) -> None:
         self._sealer = sealer
@@ -64,33 +64,35 @@ class Seal:
         self.chars_max = chars_max
 
     def thoughts(self, item: ReasoningItem) -> str | None:
-        """The thoughts of an item, and what it carries, sealed; None where they would be too long."""
+        """The texts and upstream fields of a reasoning item, sealed; None where the result would be too long."""
         content = [part.text for part in item.content or () if isinstance(part, ReasoningText)]
         summary = [part.text for part in item.summary if isinstance(part, SummaryText)]
         return self._seal("reasoning", Thoughts(content=content, summary=summary, returned=carried(item)))
 
     def open_thoughts(self, blob: str) -> Thoughts | None:
-        """Thoughts that this owner has; None for anything else."""
+        """Open sealed reasoning of this owner; None for anything else."""
         return self._open("reasoning", blob, _decode_thoughts)
 
     def compaction(self, compaction: Compaction) -> str:
-        """A compaction, sealed. Raises `ApiError` where it would be too long."""
+        """Seal a compaction. Raises `ApiError` where the result would be too long."""
         blob = self._seal("compaction", compaction)
         if blob is None:
-            message = f"What is not compacted of the context is too long to be sealed in {self.chars_max} characters."
+            message = (
+                f"The rest of the context, not compacted, is too long to be sealed in {self.chars_max} characters."
+            )
             raise invalid(message, "input", "context_too_long")
         return blob
 
     def open_compaction(self, blob: str) -> Compaction | None:
-        """A compaction that this owner has; None for anything else."""
+        """Open a compaction of this owner; None for anything else."""
         return self._open("compaction", blob, _decode_compaction)
 
     def request(self, response_id: str, body: bytes) -> bytes:
-        """The body of a background request, for the store: it opens for this response of this owner alone."""
+        """Seal the body of a background request. Only the same owner can open it, and only for this response."""
         return _SEALED + self._sealer.seal(f"request of {response_id}", self._owner, body).encode()
 
     def open_request(self, response_id: str, stored: bytes) -> bytes | None:
-        """The body as it was; None where it was sealed with a key that is not here, or is not this response's."""
+        """The body; None where the key is not configured here, or the text belongs to another response."""
         blob = stored.removeprefix(_SEALED).decode("ascii", "replace")
         return self._sealer.open(f"request of {response_id}", self._owner, blob)
 

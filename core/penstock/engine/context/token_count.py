@@ -1,6 +1,6 @@
-"""How many tokens a turn's input has: by the upstream's own count, or else by the estimate.
+"""The token count of a turn's input: the upstream's own count, or else an estimate.
 
-It knows how long to wait for an upstream that is asked; how one counts, its dialect knows.
+It knows how long to wait for the upstream; how an upstream counts is decided by its dialect.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ from penstock.errors import upstream_failed
 from penstock.limits import Limits
 from penstock.ports import Turn, Upstream
 
-from .error_location import Placed
+from .error_location import LocatingErrors
 from .estimate import estimate_input
 
 T = TypeVar("T")
 
 
 class Count(NamedTuple):
-    """The tokens of an input, and whether they are an estimate."""
+    """The tokens of an input, and whether they are estimated."""
 
     tokens: int
     is_estimated: bool
 
 
 async def count_input(upstream: Upstream, turn: Turn, limits: Limits) -> Count:
-    """The tokens that `usage.input_tokens` of this turn will tell. Raises `ApiError`."""
-    with Placed(turn.items, turn.request):
+    """The input tokens of this turn, as its `usage.input_tokens` will report them. Raises `ApiError`."""
+    with LocatingErrors(turn.items, turn.request):
         counted = await within(limits.count_wait_s, upstream.count_tokens(turn))
     return Count(estimate_input(turn), True) if counted is None else Count(counted, False)
 
 
 async def within(wait_s: float, asked: Awaitable[T]) -> T:
-    """What an upstream answers in time. Raises `ApiError` 504."""
+    """The awaited answer of an upstream. Raises `ApiError` 504 after `wait_s` seconds."""
     try:
         async with asyncio.timeout(wait_s):
             return await asked

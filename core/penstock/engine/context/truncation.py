@@ -1,7 +1,7 @@
-"""What of a context is let go when it is too long for the model: its oldest items, and nothing by halves.
+"""Truncation: removes the oldest items of a context that is too long for the model.
 
-Pure. It knows which items belong together: a call with its output, and with the thoughts and the other calls of the
-assistant's turn that it was made in. It never lets go what tells the model how to behave or what to answer.
+Pure. It knows which items belong together and are removed together: a call with its output, and with the reasoning and
+the other calls of the same assistant's turn. It never removes instructions or the last user message.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from penstock.wire import CompactionItem, InputItem, Message, ReasoningItem
 
 
 def truncate(items: Sequence[InputItem], tokens: Sequence[int], budget: int, *, leading: int = 0) -> list[InputItem]:
-    """The items that are left when the oldest have gone, until the rest costs no more than `budget`.
+    """The items that remain after the oldest are removed, until the rest costs at most `budget` tokens.
 
-    `tokens` is what each item costs. The `leading` ones, system and developer messages, compactions (which stand for
-    all that was before them), the last user message and the last item stay, even where that is too much.
+    `tokens` has the cost of each item. The first `leading` items, system and developer messages, compactions (which
+    replace all earlier items), the last user message and the last item stay, even where that is too much.
     """
     staying = _staying(items, leading)
     total = sum(tokens)
@@ -42,7 +42,7 @@ def _staying(items: Sequence[InputItem], leading: int) -> set[int]:
 
 
 def _units(items: Sequence[InputItem]) -> list[list[int]]:
-    """The items' places by what belongs together, those that begin first at the front."""
+    """The indexes of the items, grouped by what belongs together; the group that begins first comes first."""
     grouping = _Grouping(pair(items))
     for index, item in enumerate(items):
         grouping.add(index, item)
@@ -50,27 +50,27 @@ def _units(items: Sequence[InputItem]) -> list[list[int]]:
 
 
 class _Grouping:
-    """Takes items one after the other, and knows the assistant's turn that is going on."""
+    """Groups items one by one, and tracks the current turn of the assistant."""
 
     def __init__(self, pairs: Pairs) -> None:
         self.units: list[list[int]] = []
         self._output_of, self._call_of = pairs.output_of, pairs.call_of()
         self._turn: list[int] | None = None
-        self._has_spoken = False
-        """Whether that turn has a text or a call already: thoughts, or another text, begin the next one."""
+        self._has_output = False
+        """Whether that turn has a text or a call already: further reasoning or text begins a new turn."""
         self._unit_of: dict[int, list[int]] = {}
-        """The unit of each call, and of each output that stands before its call, by its place."""
+        """The group of each call, and of each output before its call, by its index."""
 
     def add(self, index: int, item: InputItem) -> None:
-        """The next item, at its place."""
+        """Add the next item, which has this index."""
         if type(item) in CALLS:
-            self._join(self._speak(index, begins=False), index)
+            self._join(self._add_output(index, begins=False), index)
         elif type(item) in OUTPUTS:
-            self._answer(index)
+            self._add_result(index)
         elif isinstance(item, ReasoningItem):
-            self._think(index, says_something=bool(item.content or item.summary))
+            self._add_reasoning(index, has_text=bool(item.content or item.summary))
         elif isinstance(item, Message) and item.role == "assistant":
-            self._speak(index, begins=True)
+            self._add_output(index, begins=True)
         else:
             self._unit(index)
             if type(item) not in SILENT:
@@ -81,30 +81,30 @@ class _Grouping:
         self.units.append(unit)
         return unit
 
-    def _think(self, index: int, *, says_something: bool) -> None:
-        """A thought begins a turn; what only carries something for the upstream ends the one that goes on."""
-        if self._turn is None or (self._has_spoken and says_something):
-            self._turn, self._has_spoken = self._unit(index), False
+    def _add_reasoning(self, index: int, *, has_text: bool) -> None:
+        """Reasoning begins a turn; an item that has only upstream fields ends the current one."""
+        if self._turn is None or (self._has_output and has_text):
+            self._turn, self._has_output = self._unit(index), False
         else:
             self._turn.append(index)
 
-    def _speak(self, index: int, *, begins: bool) -> list[int]:
-        if self._turn is None or (begins and self._has_spoken):
+    def _add_output(self, index: int, *, begins: bool) -> list[int]:
+        if self._turn is None or (begins and self._has_output):
             self._turn = self._unit(index)
         else:
             self._turn.append(index)
-        self._has_spoken = True
+        self._has_output = True
         return self._turn
 
     def _join(self, turn: list[int], index: int) -> None:
-        """A call, and its output where that came before it."""
+        """Join a call with its output, where the output came before it."""
         early = self._unit_of.get(self._output_of.get(index, index))
         if early is not None and early is not turn:
             turn.extend(early)
             early.clear()
         self._unit_of[index] = turn
 
-    def _answer(self, index: int) -> None:
+    def _add_result(self, index: int) -> None:
         self._turn = None
         unit = self._unit_of.get(self._call_of.get(index, index))
         if unit is None:

@@ -1,6 +1,6 @@
-"""What the model is shown of a context: thoughts that were sealed, and in place of what was compacted, its summary.
+"""The items that the model sees: sealed reasoning is opened, and a summary replaces what was compacted.
 
-It is the one place that opens what clients kept for us. Pure: a context and a seal give a list of items.
+It is the only module that opens the sealed texts of clients. Pure: a context and a seal give a list of items.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _PREFACE = (
 _SEALED = frozenset({ReasoningItem, CompactionItem})
 
 
-def shown(context: Context, seal: Seal | None, *, relays: bool = False) -> list[InputItem]:
+def visible_items(context: Context, seal: Seal | None, *, relays: bool = False) -> list[InputItem]:
     """The items of the context as the model sees them.
 
-    Raises `ApiError` 400 for a compaction that does not open, by its place in the context. Thoughts that do not open,
-    such as those of another provider, stay shut: the model answers without them. An upstream that `relays` has its own
-    seal: it gets what does not open as it is.
+    Raises `ApiError` 400, with its index in the context, for a compaction that cannot be opened. Reasoning that cannot
+    be opened, for instance that of another provider, is left out: the model answers without it. An upstream that
+    `relays` has its own seal: it receives what cannot be opened as it is.
     """
     if _SEALED.isdisjoint(map(type, context.items)):
         return context.items
@@ -40,43 +40,43 @@ def shown(context: Context, seal: Seal | None, *, relays: bool = False) -> list[
             if compaction is not None:
                 items = [*expand_compaction(compaction, items[:index]), *items[index + 1 :]]
             elif not relays:
-                raise _shut(seal, f"input[{len(context.leading) + index}].encrypted_content")
+                raise _cannot_open(seal, f"input[{len(context.leading) + index}].encrypted_content")
             break
-    thinking = [_thinking(item, seal, relays=relays) if isinstance(item, ReasoningItem) else item for item in items]
-    return [*context.leading, *thinking]
+    opened = [_with_reasoning(item, seal, relays=relays) if isinstance(item, ReasoningItem) else item for item in items]
+    return [*context.leading, *opened]
 
 
 def expand_compaction(compaction: Compaction, past: Sequence[InputItem] = ()) -> list[InputItem]:
-    """What stands in place of the past. The summary is told by the user: every chat template takes it from there."""
+    """The items that replace a compacted past. The summary is a user message: every chat template accepts one."""
     before = instruction_messages(past, users=True) if compaction.before is None else compaction.before
     return [*before, Message(role="user", content=f"{_PREFACE}\n\n{compaction.summary}"), *compaction.after]
 
 
 def instruction_messages(items: Sequence[InputItem], *, users: bool) -> list[InputItem]:
-    """The messages to the model: those of systems and developers, and of users if so asked."""
+    """The messages of the system and of developers; with `users`, those of users too."""
     roles = ("system", "developer", "user") if users else ("system", "developer")
     return [item for item in items if isinstance(item, Message) and item.role in roles]
 
 
-def _shut(seal: Seal | None, place: str) -> ApiError:
-    """A compaction does not open."""
+def _cannot_open(seal: Seal | None, param: str) -> ApiError:
+    """The error for a compaction that cannot be opened: 400."""
     if seal is None:
-        return no_sealing(place)
+        return no_sealing(param)
     message = (
         "The compaction cannot be opened: it was made by another server or for another API key, under a key that is "
-        "no longer kept, or it is damaged."
+        "no longer configured, or it is damaged."
     )
-    return invalid(message, place, "invalid_encrypted_content")
+    return invalid(message, param, "invalid_encrypted_content")
 
 
 def no_sealing(param: str | None) -> ApiError:
-    """The server seals nothing."""
-    message = "Compaction is not available on this server: it has nothing to seal with ('penstock[server]' brings it)."
+    """The error where the server has no sealer: 400."""
+    message = "Compaction is not available on this server: sealing needs the extra 'penstock[server]'."
     return invalid(message, param, "unsupported_parameter")
 
 
-def _thinking(item: ReasoningItem, seal: Seal | None, *, relays: bool) -> ReasoningItem:
-    """The item with its thoughts, where it has them sealed and not in the open."""
+def _with_reasoning(item: ReasoningItem, seal: Seal | None, *, relays: bool) -> ReasoningItem:
+    """The item with its texts, where it has them only in sealed form."""
     thoughts = seal.open_thoughts(item.encrypted_content) if seal and item.encrypted_content else None
     if thoughts is None:
         return item if relays else replace(item, encrypted_content=UNSET)

@@ -10,10 +10,10 @@ from typing import Any, Literal
 import msgspec
 
 from penstock.engine.context.compaction import Compacting, compact_threshold, plan_compaction
-from penstock.engine.context.error_location import Placed
+from penstock.engine.context.error_location import LocatingErrors
 from penstock.engine.context.resolve import Context
 from penstock.engine.context.sealing import Seal
-from penstock.engine.context.visible_items import shown
+from penstock.engine.context.visible_items import visible_items
 from penstock.engine.request.decode import Decoded
 from penstock.engine.request.request_cache import CachedValue
 from penstock.engine.request.unknown_parameters import Extras, settle_unknown, settle_unknown_items
@@ -271,8 +271,8 @@ def _text(text: TextConfig | None) -> TextConfig:
 
 def _items(request: CreateResponse, context: Context, route: Route, seal: Seal | None) -> list[InputItem]:
     """What the upstream is shown. One that speaks Responses compacts by itself."""
-    with Placed(context.items, request):
-        items = shown(context, seal, relays=route.relays)
+    with LocatingErrors(context.items, request):
+        items = visible_items(context, seal, relays=route.relays)
     if not route.relays:
         return items if READ_AS.keys().isdisjoint(map(type, items)) else [_read_as(item) for item in items]
     return [*items, CompactionTrigger()] if context.compacts else items

@@ -6,7 +6,7 @@ no other one sees it.
 
 from __future__ import annotations
 
-from penstock.engine.context.chain_cache import Recalled
+from penstock.engine.context.chain_cache import SizedItems
 from penstock.engine.context.resolve import Context
 from penstock.json_codec import Decoder, encode
 from penstock.limits import Limits
@@ -51,10 +51,10 @@ class ConnectionCache:
     def __init__(self, limits: Limits, all_of_them: ConnectionCaches) -> None:
         self._limits = limits
         self._all = all_of_them
-        self._responses: dict[str, Recalled] = {}
+        self._responses: dict[str, SizedItems] = {}
         self.size = 0
 
-    def recall(self, response_id: str) -> Recalled | None:
+    def recall(self, response_id: str) -> SizedItems | None:
         """Everything up to the end of that response; None where it is not remembered."""
         return self._responses.get(response_id)
 
@@ -63,7 +63,7 @@ class ConnectionCache:
         said = [_decode_item(encode(item)) for item in ending.said()]
         items = [*context.earlier, *context.own, *said]  # a template is in no later turn
         size = sum(len(encode(item)) for item in items)
-        self._responses[ending.response.id] = Recalled(items, size)
+        self._responses[ending.response.id] = SizedItems(items, size)
         self._count(size)
         while self._is_too_much():
             self.forget_oldest()

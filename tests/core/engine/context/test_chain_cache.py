@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from penstock.engine.context.chain_cache import ChainCache, Recalled
+from penstock.engine.context.chain_cache import ChainCache, SizedItems
 from penstock.json_codec import encode
 from penstock.ports import StoredItem, StoredResponse, TooManyBytes
 from penstock.wire import Message
@@ -30,12 +30,12 @@ def without_known(chain: list[StoredResponse], known: Container[str]) -> list[St
     return [replace(each, input=[]) if each.id in known else each for each in chain]
 
 
-def read(turns: ChainCache, *chain: StoredResponse, bytes_max: int = ROOM) -> Recalled:
+def read(turns: ChainCache, *chain: StoredResponse, bytes_max: int = ROOM) -> SizedItems:
     known = turns.known()
     return asyncio.run(turns.read(without_known(list(chain), known), known, bytes_max))
 
 
-def texts(found: Recalled) -> list[Any]:
+def texts(found: SizedItems) -> list[Any]:
     return [item.content for item in found.items if isinstance(item, Message)]
 
 

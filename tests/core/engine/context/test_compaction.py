@@ -23,8 +23,7 @@ from penstock import json_codec
 from penstock.engine.context.compaction import PROMPT, open_turn, plan_compaction
 from penstock.engine.context.resolve import Context
 from penstock.engine.context.sealing import Compaction, Seal
-from penstock.engine.context.visible_items import expand_compaction
-from penstock.engine.context.visible_items import shown as shown_items
+from penstock.engine.context.visible_items import expand_compaction, visible_items
 from penstock.errors import ApiError, upstream_failed
 from penstock.limits import Limits
 from penstock.ports import Deltas, Turn
@@ -127,7 +126,7 @@ def test_what_leads_a_turn_is_in_no_other() -> None:
         made = plan(upstream, seal=SEAL, input=[*PAST, QUESTION], context_management=SMALL, stream=True)
         leads = Message(role="developer", content="By the template.")
         context = Context(earlier=[], own=list(made.turn.items), leading=[leads])
-        made.turn.items = shown_items(context, SEAL)
+        made.turn.items = visible_items(context, SEAL)
         made.compacting = plan_compaction(made.turn, context, SEAL)
         run = make_run(made)
         await run.open()
@@ -144,7 +143,7 @@ def test_what_leads_a_turn_is_in_no_other() -> None:
         own=[CompactionItem(encrypted_content=SEAL.compaction(opened))],
         leading=[Message(role="developer", content="Another one.")],
     )
-    assert [item.content for item in shown_items(later, SEAL) if isinstance(item, Message)][:2] == [
+    assert [item.content for item in visible_items(later, SEAL) if isinstance(item, Message)][:2] == [
         "Another one.",
         "Be brief.",
     ]
@@ -197,7 +196,7 @@ def test_a_summary_without_an_end_fails() -> None:
 
     response = asyncio.run(go())
     assert response.error is not None
-    assert "no end" in response.error.message
+    assert "too long" in response.error.message
 
 
 def test_what_is_too_long_to_be_sealed_is_refused() -> None:
