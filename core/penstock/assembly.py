@@ -159,7 +159,7 @@ def _route(upstream: UpstreamSettings, settings: Settings, connect: Connect) -> 
         models=upstream.models,
         aliases=upstream.aliases,
         relays=upstream.dialect == "responses",
-        keeps_state=upstream.state == "upstream",
+        stores_state=upstream.state == "upstream",
         priority=upstream.priority,
         weight=upstream.weight,
         takes_bearer=upstream.key is None and not settings.has_keys,  # a key of ours is nobody else's business

@@ -98,7 +98,7 @@ class Service:
         self._access = access
         self._decompress = decompress
         self._origins = origins
-        self._sockets = Sockets(self._engine) if websocket and routes.keeper is None else None
+        self._sockets = Sockets(self._engine) if websocket and routes.stateful_route is None else None
         self._table = _table(
             ResponseEndpoints(self._engine, done_marker=done_marker),
             Conversations(self._engine),
@@ -108,7 +108,7 @@ class Service:
             OpenApi(websocket=self._sockets is not None),
             About(),
         )
-        if routes.keeper is not None:
+        if routes.stateful_route is not None:
             self._table |= _relayed(self._table, Relays(self._engine))
 
     async def handle(self, request: Request) -> Reply:

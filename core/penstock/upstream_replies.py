@@ -16,7 +16,7 @@ from penstock.too_long import is_too_long
 from penstock.upstream_errors import UpstreamError, read_body
 from penstock.wire import Model, Unknown
 
-KeyShown: TypeAlias = Literal["client", "server", "none"]
+KeyOwner: TypeAlias = Literal["client", "server", "none"]
 """The API key that an upstream was shown: the client's own, one that is configured here, or none."""
 
 _RETRY_DEFAULT_S = 1.0
@@ -91,7 +91,7 @@ def _listed(body: bytes) -> list[tuple[_ReadModel, msgspec.Raw]]:
 
 
 def reply_error(
-    status: int, headers: Mapping[str, str], body: bytes, *, key: KeyShown, explains_500: bool = False
+    status: int, headers: Mapping[str, str], body: bytes, *, key: KeyOwner, explains_500: bool = False
 ) -> ApiError:
     """An error reply. `key` states which key the upstream got: the client gets the refusal of its own key.
 
@@ -137,7 +137,7 @@ def _refused_request(message: str, error: UpstreamError) -> ApiError:
     return ApiError(f"The upstream refused the request: {message}", param=error.param, code=error.code)
 
 
-def _refused_key(key: KeyShown) -> ApiError:
+def _refused_key(key: KeyOwner) -> ApiError:
     """The upstream wants another key: whose that was, and how one is configured."""
     if key == "client":
         message = f"The upstream refused the API key that was given, which is passed on since {_NO_KEY}."
@@ -148,7 +148,7 @@ def _refused_key(key: KeyShown) -> ApiError:
     return upstream_failed(message, retriable=False)
 
 
-def _forbidden(message: str, error: UpstreamError, key: KeyShown) -> ApiError:
+def _forbidden(message: str, error: UpstreamError, key: KeyOwner) -> ApiError:
     """The upstream does not allow this, for whatever reason it gives; to a key of ours, no client can change that."""
     message = f"The upstream refused the request: {message}"
     if key == "client":

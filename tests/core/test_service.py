@@ -330,7 +330,7 @@ def reply_to(
 
 
 def test_who_leaves_gets_nothing_and_the_upstream_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deadlines, "_LOOK_OUT_AFTER_S", 0.0)
+    monkeypatch.setattr(deadlines, "_WATCH_CLIENT_AFTER_S", 0.0)
 
     async def main() -> tuple[int, bytes]:
         reply = await reply_to(service(Spoken(opening=asyncio.Event())), False, lambda: asyncio.sleep(0.02))

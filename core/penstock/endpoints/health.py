@@ -42,4 +42,4 @@ class Health:
         return [] if await self._engine.store_check.works() else ["The store does not work; the log says why."]
 
     async def _upstreams(self) -> list[str]:
-        return [f"The upstream '{name}' does not answer." for name in await self._engine.catalog.dead()]
+        return [f"The upstream '{name}' does not answer." for name in await self._engine.catalog.unreachable()]

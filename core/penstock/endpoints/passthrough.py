@@ -55,7 +55,7 @@ class Relays:
 
     async def pass_on(self, call: Call) -> Reply:
         """The endpoint of requests about what the upstream keeps, which name no model."""
-        route = self._engine.routes.keeper
+        route = self._engine.routes.stateful_route
         assert route is not None
         request = call.request
         path = request.path.removeprefix("/v1").rstrip("/")

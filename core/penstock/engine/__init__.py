@@ -1,6 +1,6 @@
-"""The path of a request: decode, resolve, plan, run. Each step is one module and one function or class.
+"""The path of a request: decode, resolve, plan, run. Each step is a folder.
 
-It may use asyncio and the ports; it knows no HTTP server, no HTTP client and no engine of a store.
+It may use asyncio and the ports; it knows no HTTP server, no HTTP client and no database.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The engine: from the bytes of a request to a run that has begun, with everything that it is kept by.
+"""The engine: from the bytes of a request to a run that has begun.
 
-It puts the steps of the path in their order, and knows no HTTP. What each step does, the step's own module says.
+It calls the steps of the path in their order, and knows no HTTP.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from penstock.secrets import Secret
 from penstock.telemetry import Recorder, current
 from penstock.wire import CreateResponse, ItemReference
 
-from .background.runner import Background, BackgroundKeeper
+from .background.runner import Background, BackgroundSaver
 from .context.chain_cache import ChainCache
 from .context.fitting import fit
 from .context.prompts import apply_prompt
@@ -32,12 +32,12 @@ from .loops import LoopLock
 from .offload import offload
 from .planning.no_generate import without_generation
 from .planning.plan import Plan, Policies, make_plan
-from .planning.redaction import Held, secrets_of
+from .planning.redaction import RequestSecret, secrets_of
 from .request.decode import Decoded, decode, decode_compaction
 from .request.request_cache import RequestCache
-from .running.connection_cache import ConnectionCache, ConnectionCaches, RecentKeeper
+from .running.connection_cache import ConnectionCache, ConnectionCaches, ConnectionSaver
 from .running.drain import Drain
-from .running.persistence import ConversationWriter, Keeper, TurnKeeper, begun_turn
+from .running.persistence import ConversationWriter, ResponseSaver, TurnSaver, begun_turn
 from .running.run import Run
 from .store_check import StoreCheck
 from .store_clock import StoreClock
@@ -49,7 +49,7 @@ _log = logging.getLogger("penstock.engine")
 
 
 class Prepared(msgspec.Struct):
-    """A request that is decoded, resolved and planned, and holds its conversation if it has one."""
+    """A request that is decoded, resolved and planned, with the lock on its conversation if it has one."""
 
     body: bytes
     owner: str
@@ -57,18 +57,18 @@ class Prepared(msgspec.Struct):
     plan: Plan
     writer: ConversationWriter | None
     recent: ConnectionCache | None = None
-    """Where it is remembered if it is not to be stored."""
-    secrets: Sequence[Held] = ()
-    """What must not be stored in clear, if it is to run in the background."""
+    """The connection's cache, for a response that is not stored."""
+    secrets: Sequence[RequestSecret] = ()
+    """Secrets that a background request must not be stored with in clear text."""
 
     async def release(self) -> None:
-        """Let the conversation go."""
+        """Unlock the conversation."""
         if self.writer is not None:
             await self.writer.unlock()
 
 
 class Engine:
-    """Everything that requests are answered with: upstreams, a store or none, and what runs in the background."""
+    """Everything that requests need: upstreams, a store or none, and the background responses."""
 
     def __init__(
         self,
@@ -104,9 +104,9 @@ class Engine:
         self.drain = Drain()
 
     async def start(self) -> None:
-        """Begin to tend the background: at the first request, and at the first after `aclose`.
+        """Start the work on background responses: at the first request, and at the first after `aclose`.
 
-        It does not wait for the store: one that is down at the start is opened as soon as it is there.
+        It does not wait for the store: a store that is not available is opened as soon as it is.
         """
         if self._is_started:
             return
@@ -116,7 +116,7 @@ class Engine:
             self._is_started = True
 
     async def open_store(self) -> None:
-        """Make the store ready, where there is one and it is not. Raises `ApiError` while it cannot be used."""
+        """Open the store, if there is one. Raises `ApiError` while it is not available."""
         if self._is_store_open or self.store is None:
             return
         async with self._changing:
@@ -127,9 +127,9 @@ class Engine:
                 self._is_store_open = True
 
     async def _open_store_for(self, request: CreateResponse, *, is_stored: bool) -> None:
-        """Make the store ready for a request that is stored or refers to what is. Raises `ApiError`.
+        """Open the store for a request that is stored or refers to stored items. Raises `ApiError`.
 
-        Any other request works while the store is down.
+        All other requests work without the store.
         """
         if self._is_store_open or self.store is None:
             return
@@ -139,7 +139,7 @@ class Engine:
             await self.open_store()
 
     async def _ready(self) -> None:
-        """Before each round of the background: the store is open, and its clock is known anew. Raises `ApiError`."""
+        """Before each round of background work: open the store and read its clock. Raises `ApiError`."""
         await self.open_store()
         if self._store_clock is not None:
             await self._store_clock.ask()
@@ -157,8 +157,8 @@ class Engine:
     ) -> Prepared:
         """Decode, resolve and plan. Raises `ApiError`.
 
-        `recent` is what the caller's connection remembers; without `generate` the model is not asked. `compacts` takes
-        the body for that of a compaction.
+        `recent` is the cache of the caller's connection; without `generate` the model is not called. With `compacts`
+        the body is that of a compaction.
         """
         decoded = await self._decode_compaction(body) if compacts else await self._decode(body, owner)
         await self._open_store_for(decoded.request, is_stored=decoded.request.store is not False)
@@ -175,8 +175,8 @@ class Engine:
         return Prepared(body, owner, context, plan, writer, recent, secrets)
 
     async def plan(self, body: bytes, owner: str = "", key: Secret | None = None) -> Plan:
-        """The plan of a request that will not run, and holds nothing. Raises `ApiError`."""
-        # OpenAI's schema lets the model of `input_tokens` alone be null.
+        """The plan of a request that will not run; nothing is locked. Raises `ApiError`."""
+        # OpenAI's schema allows a null model for `input_tokens` only.
         decoded = await self._decode(body, owner, model_may_be_null=True)
         await self._open_store_for(decoded.request, is_stored=False)
         _, plan = await self._plan(decoded, owner, key, ids.new_id("resp_"))
@@ -191,7 +191,7 @@ class Engine:
                 new_id=ids.new_id,
                 now_s=ids.now_s,
                 disconnected=disconnected,
-                keeper=self._keeper(prepared),
+                saver=self._saver(prepared),
             )
         )
         try:
@@ -213,14 +213,14 @@ class Engine:
             await prepared.release()
             raise
         if prepared.writer is not None:
-            prepared.writer.leave()
+            prepared.writer.stop_renewing()
         record = current()
         record.response_id, record.response_status = row.id, row.status
         return row
 
     async def aclose(self) -> None:
-        """Stop the background, and release what upstreams and store hold. Whatever is used again opens again."""
-        async with self._changing, AsyncExitStack() as closing:  # the last of these is closed first, and all are
+        """Stop the background work, and close upstreams and store. All of them open again on their next use."""
+        async with self._changing, AsyncExitStack() as closing:  # closed in reverse order, all despite errors
             self._is_started = False
             self.drain = Drain()
             self._is_store_open = False
@@ -232,7 +232,7 @@ class Engine:
                 closing.push_async_callback(self.background.aclose)
 
     def _stored_request(self, prepared: Prepared) -> bytes:
-        """The body as it is stored: sealed where there are secrets in it. Raises `ApiError` 400 where it cannot be."""
+        """The body as it is stored: sealed if it contains secrets. Raises `ApiError` 400 if there is no sealer."""
         if not prepared.secrets:
             return prepared.body
         seal = self._seal(prepared.owner)
@@ -240,13 +240,13 @@ class Engine:
             param = prepared.secrets[0].param
             message = (
                 f"A background request is stored until it runs, and '{param}' is a secret, which this server can "
-                "store only sealed: it has nothing to seal with ('penstock[server]' brings it)."
+                "store only sealed: sealing needs the extra 'penstock[server]'."
             )
             raise invalid(message, param, "unsupported_parameter")
         return seal.request(prepared.plan.skeleton.id, prepared.body)
 
     def _opened_request(self, row: StoredResponse) -> bytes:
-        """The body of a stored request. Raises `ApiError` where it is sealed and does not open."""
+        """The body of a stored request. Raises `ApiError` if it is sealed and cannot be opened."""
         if not is_sealed(row.request):
             return row.request
         seal = self._seal(row.owner)
@@ -255,7 +255,7 @@ class Engine:
             _log.error(
                 "response %s cannot run: its request was sealed with a key that is not in seal_keys here", row.id
             )
-            message = "The request of this response was sealed with a key that the server which took it over has not."
+            message = "The request of this response was sealed with a key that this server does not have."
             raise upstream_failed(message, status=500, retriable=False)
         return body
 
@@ -263,7 +263,7 @@ class Engine:
         return None if self._sealer is None else Seal(self._sealer, owner, self.limits.sealed_chars_max)
 
     async def _decode(self, body: bytes, owner: str, *, model_may_be_null: bool = False) -> Decoded:
-        """The request, its prompt template filled in. Raises `ApiError`."""
+        """The request, with its prompt template filled in. Raises `ApiError`."""
         read = partial(decode, model_may_be_null=model_may_be_null, cached=self._request_cache, owner=owner)
         decoded = await offload(len(body), read, body, self.limits)
         prompt = decoded.request.prompt
@@ -282,7 +282,7 @@ class Engine:
         *,
         compacts: bool = False,
     ) -> tuple[Context, Plan]:
-        """Resolve, plan and, where that was asked, fit into the model's context. Raises `ApiError`."""
+        """Resolve, plan and, with `truncation: "auto"`, fit into the model's context. Raises `ApiError`."""
         decoded = await self._with_model(decoded, key)
         request = decoded.request
         record = current()
@@ -305,21 +305,21 @@ class Engine:
             seal=self._seal(owner),
         )
         record.model, record.ignored = plan.skeleton.model, plan.ignored
-        if request.truncation == "auto" and plan.compacting is None:  # what is summed up need not be cut
+        if request.truncation == "auto" and plan.compacting is None:  # a compacted context is not truncated
             await fit(plan, self.limits)
         return context, plan
 
     async def _with_model(self, decoded: Decoded, key: Secret | None) -> Decoded:
-        """The request with the one model of the upstream, where neither it nor the settings name any."""
+        """The request with the only model of the only upstream, if neither it nor the settings name a model."""
         if decoded.request.model is not None or self.routes.default_model is not None:
             return decoded
         model = await self.catalog.default_model(key)
         return replace(decoded, request=replace(decoded.request, model=model))
 
     async def _lock(self, request: CreateResponse, owner: str, response_id: str) -> ConversationWriter | None:
-        """The right to write to the request's conversation, which only its owner may hold. Raises `ApiError`.
+        """The lock on the request's conversation, which must belong to the owner. Raises `ApiError`.
 
-        A run that is not stored only reads it.
+        A response that is not stored needs no lock: it only reads the conversation.
         """
         conversation_id = conversation_of(request)
         if self.store is None or conversation_id is None or request.store is False:
@@ -332,15 +332,15 @@ class Engine:
         await writer.lock()
         return writer
 
-    def _keeper(self, prepared: Prepared) -> Keeper | None:
+    def _saver(self, prepared: Prepared) -> ResponseSaver | None:
         if self.store is None or not prepared.plan.skeleton.store:
-            return RecentKeeper(prepared.recent, prepared.context) if prepared.recent else None
-        return TurnKeeper(self.store, prepared.owner, prepared.context, self.limits, ids.new_id, writer=prepared.writer)
+            return ConnectionSaver(prepared.recent, prepared.context) if prepared.recent else None
+        return TurnSaver(self.store, prepared.owner, prepared.context, self.limits, ids.new_id, writer=prepared.writer)
 
-    async def _resume(self, row: StoredResponse, keeper: BackgroundKeeper, key: Secret | None) -> Run:
+    async def _resume(self, row: StoredResponse, saver: BackgroundSaver, key: Secret | None) -> Run:
         """The run of a stored request, in this process. Raises `ApiError`."""
         prepared = await self.prepare(self._opened_request(row), row.owner, key, response_id=row.id)
-        keeper.writer = prepared.writer
-        run = Run(prepared.plan, self.limits, new_id=ids.new_id, now_s=ids.now_s, keeper=keeper)
+        saver.writer = prepared.writer
+        run = Run(prepared.plan, self.limits, new_id=ids.new_id, now_s=ids.now_s, saver=saver)
         await run.open()
         return run

@@ -1,6 +1,6 @@
-"""Event loops: what outlives them. A service may be closed, and begin again in another loop.
+"""Locks for more than one event loop: a service may be closed, and started again in another loop.
 
-It knows that asyncio's locks belong to the loop in which they were first waited for.
+An asyncio lock belongs to the loop in which it was first waited for.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from types import TracebackType
 
 
 class LoopLock:
-    """A lock that may be used in one event loop after another, and in one at a time."""
+    """A lock that may be used in several event loops, one after the other."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None

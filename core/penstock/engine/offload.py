@@ -1,7 +1,7 @@
-"""Long work, in a thread of its own: meanwhile the event loop answers others.
+"""Long computations run in one thread, so that the event loop stays responsive.
 
-It knows from which size on a step is long, and does one such step at a time: more of them at once would only take the
-interpreter from the event loop. A step must be pure, since others run beside it.
+It knows from which size on a computation is long, and runs one at a time: several would only compete with the event
+loop for the interpreter. The function must be pure, since it runs beside other code.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 LARGE_BYTES = 256 * 2**10
-"""What is shorter is done in less time than a thread takes to begin."""
+"""Smaller input is processed faster than a thread starts."""
 
 
 async def offload(size: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """What the work gives, or raises; `size` is what it has to read, in bytes."""
+    """The result of `work`, or its exception; `size` is the size of its input in bytes."""
     if size < LARGE_BYTES:
         return work(*args, **kwargs)
     call = copy_context().run

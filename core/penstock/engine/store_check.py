@@ -1,4 +1,4 @@
-"""Whether the store works, for probes: asked of the store at most once in a while, and never waited for long."""
+"""The check of the store for health probes: at most one in a while, with a short timeout."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .loops import LoopLock
 
 
 class StoreCheck:
-    """The check of one store; `open_store` makes the store ready where it is not."""
+    """The check of one store; `open_store` opens it where necessary."""
 
     def __init__(
         self, store: Store | None, open_store: Callable[[], Awaitable[None]], limits: Limits, clock_s: Clock
@@ -31,7 +31,7 @@ class StoreCheck:
         self._works = True
 
     async def works(self) -> bool:
-        """Whether rows could be read and written a moment ago; True where there is no store."""
+        """Whether rows could be read and written in the last check; True without a store."""
         if self._store is None:
             return True
         async with self._checking:

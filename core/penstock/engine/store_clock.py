@@ -1,6 +1,6 @@
-"""The store's clock as this process sees it: replicas whose own clocks differ agree on leases and locks by it.
+"""The store's clock: replicas with different clocks use it for leases and locks.
 
-It asks the store for the time once in a while, and counts on from there by a clock that never jumps.
+It asks the store for the time once in a while, and continues from there by a monotonic clock.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from penstock.ports import Store
 _log = logging.getLogger("penstock.store")
 
 _SKEW_MAX_S = 5.0
-"""A difference that is worth a line in the log."""
+"""The difference in seconds from which on the log has a warning."""
 
 
 class StoreClock:
-    """The time in Unix seconds by the store's clock; by this machine's until `ask` has been called."""
+    """The time in Unix seconds by the store's clock; by this machine's before the first `ask`."""
 
     def __init__(
         self,
@@ -35,11 +35,11 @@ class StoreClock:
         self._is_skew_logged = False
 
     def __call__(self) -> float:
-        """The time now."""
+        """The current time."""
         return self._own_s() if self._offset_s is None else self._monotonic_s() + self._offset_s
 
     async def ask(self) -> None:
-        """Ask the store for its time; half of the way there and back is the answer's. Raises `ApiError`."""
+        """Ask the store for its time; half of the round trip is subtracted. Raises `ApiError`."""
         began = self._monotonic_s()
         store_s = await self._store.time_s()
         ended = self._monotonic_s()
@@ -52,4 +52,4 @@ class StoreClock:
         elif not self._is_skew_logged:
             self._is_skew_logged = True
             side = "ahead of" if skew_s > 0 else "behind"
-            _log.warning("the clock of this machine is %.0f s %s the store's, which leases go by", abs(skew_s), side)
+            _log.warning("the clock of this machine is %.0f s %s the store's, which leases use", abs(skew_s), side)

@@ -14,7 +14,7 @@ from penstock.errors import ApiError
 from penstock.secrets import Secret
 from penstock.tool_calls import FunctionDefinition
 from penstock.transcript.deltas import Delta
-from penstock.upstream_replies import KeyShown
+from penstock.upstream_replies import KeyOwner
 from penstock.wire import CreateResponse, InputItem, Model
 
 T = TypeVar("T")
@@ -257,7 +257,7 @@ class Dialect(Protocol):
     def decoder(self, turn: Turn) -> Decoder:
         """A decoder for the reply to this turn."""
 
-    def error(self, status: int, headers: Mapping[str, str], body: bytes, *, key: KeyShown) -> ApiError:
+    def error(self, status: int, headers: Mapping[str, str], body: bytes, *, key: KeyOwner) -> ApiError:
         """What an upstream's error reply means to the client, by the key that it was shown."""
 
     def models_request(self) -> HttpRequest:

@@ -29,14 +29,14 @@ def go(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
 
 class Kept:
-    """A keeper that notes what it is given; it may have no room."""
+    """A saver that notes what it is given; it may have no room."""
 
     def __init__(self, error: ApiError | None = None) -> None:
         self.error = error
         self.bodies: list[bytes] = []
         self.closed = 0
 
-    async def keep(self, ending: Ending) -> None:
+    async def save(self, ending: Ending) -> None:
         if self.error is not None:
             raise self.error
         self.bodies.append(encode(ending.response))
@@ -55,10 +55,10 @@ class Ended(NamedTuple):
 
 def ended(*said: Any, in_events: bool, limits: Limits = LIMITS, error: ApiError | None = None) -> Ended:
     """A run to its end, and the proof that everything is closed."""
-    upstream, keeper = Spoken(*said), Kept(error)
+    upstream, saver = Spoken(*said), Kept(error)
 
     async def main() -> Run:
-        run = make_run(plan(upstream), limits, keeper=keeper)
+        run = make_run(plan(upstream), limits, saver=saver)
         await run.open()
         if in_events:
             assert [batch async for batch in run.events()]
@@ -67,8 +67,8 @@ def ended(*said: Any, in_events: bool, limits: Limits = LIMITS, error: ApiError 
         return run
 
     run = go(main)
-    assert upstream.closed == keeper.closed == 1
-    return Ended(encode(run.response), run.error.message if run.error else None, keeper.bodies)
+    assert upstream.closed == saver.closed == 1
+    return Ended(encode(run.response), run.error.message if run.error else None, saver.bodies)
 
 
 LATE = msgspec.structs.replace(LIMITS, total_s=0.1)
@@ -110,19 +110,19 @@ def test_what_was_cut_by_a_stop_is_incomplete() -> None:
 
 
 def test_a_client_that_leaves_gets_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deadlines, "_LOOK_OUT_AFTER_S", 0.0)
-    upstream, keeper = Spoken(HI, None), Kept()
+    monkeypatch.setattr(deadlines, "_WATCH_CLIENT_AFTER_S", 0.0)
+    upstream, saver = Spoken(HI, None), Kept()
 
     async def main() -> Run:
-        run = make_run(plan(upstream), keeper=keeper, disconnected=lambda: asyncio.sleep(0.05))
+        run = make_run(plan(upstream), saver=saver, disconnected=lambda: asyncio.sleep(0.05))
         await run.open()
         await run.finish()
         return run
 
     run = go(main)
     assert not run.is_ended
-    assert keeper.bodies == []
-    assert upstream.closed == keeper.closed == 1
+    assert saver.bodies == []
+    assert upstream.closed == saver.closed == 1
 
 
 def test_a_bug_in_the_machine_ends_the_response_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from penstock.errors import ApiError
 from penstock.limits import Limits
 from penstock.ports import Exchange, HttpRequest, Turn
-from penstock.upstream_replies import KeyShown, read_context_sizes, read_models, reply_error
+from penstock.upstream_replies import KeyOwner, read_context_sizes, read_models, reply_error
 from penstock.wire import Model
 
 from .decode import ChatDecoder
@@ -57,7 +57,7 @@ class ChatCompletions:
             finish_reasons=self._finish_reasons,
         )
 
-    def error(self, status: int, headers: Mapping[str, str], body: bytes, *, key: KeyShown) -> ApiError:
+    def error(self, status: int, headers: Mapping[str, str], body: bytes, *, key: KeyOwner) -> ApiError:
         """What a reply with this status means to the client."""
         return reply_error(status, headers, body, key=key, explains_500=self._options.explains_500)
 

@@ -13,7 +13,7 @@ from typing import Any
 from penstock.errors import ApiError
 from penstock.limits import Limits
 from penstock.ports import Exchange, HttpRequest, Turn
-from penstock.upstream_replies import KeyShown, read_context_sizes, read_models, reply_error
+from penstock.upstream_replies import KeyOwner, read_context_sizes, read_models, reply_error
 from penstock.wire import Model
 
 from .decode import ResponsesDecoder, read_token_count
@@ -61,7 +61,7 @@ class ResponsesDialect:
         hidden = None if includes_sealed(turn) else Hidden(self._origin)
         return ResponsesDecoder(event_bytes_max=self._limits.upstream_event_bytes_max, hidden=hidden)
 
-    def error(self, status: int, headers: Mapping[str, str], body: bytes, *, key: KeyShown) -> ApiError:
+    def error(self, status: int, headers: Mapping[str, str], body: bytes, *, key: KeyOwner) -> ApiError:
         """What a reply with this status means to the client."""
         return reply_error(status, headers, body, key=key)
 

@@ -1,7 +1,7 @@
-"""The event log of a background response: written in batches off the run's way, read back as events or as bytes.
+"""The event log of a background response: written in batches beside the run, read back as events or as bytes.
 
-It knows that a log holds every event but the terminal one: how a response ended, its row says, and whoever reads the
-log to its end makes the terminal event of that. So one compare-and-set on the row decides what every reader sees.
+The log has every event but the terminal one: the row in the store has the response's end, and a reader of the log makes
+the terminal event from it. So one compare-and-set on the row decides what every reader sees.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ENDINGS: dict[str, type[LifecycleEvent]] = {
     "failed": Failed,
     "cancelled": Failed,
 }
-"""The terminal event of a response that has ended, by its status. OpenAI has none of its own for a cancelled one."""
+"""The terminal event of a response that has ended, by its status. OpenAI has no event for `cancelled`."""
 
 
 class ClaimLost(Exception):
@@ -34,7 +34,7 @@ class ClaimLost(Exception):
 
 
 class LogWriter:
-    """Writes one run's events: one append at a time, with everything that came while the last one ran."""
+    """Writes one run's events: one append at a time, with all events that arrived during the previous append."""
 
     def __init__(self, log: EventLog, claim: Claim, *, batch_bytes_max: int) -> None:
         self._log = log
@@ -46,17 +46,17 @@ class LogWriter:
         self._writing: asyncio.Task[None] | None = None
 
     async def add(self, events: Sequence[Event]) -> None:
-        """Take events to be written soon; waits only while too much is pending. Raises `ClaimLost`."""
+        """Queue events to be written soon; it waits only while too many bytes are pending. Raises `ClaimLost`."""
         self._take(events)
         if len(self._data) >= self._batch_bytes_max:
             await self.flush()
         elif self._writing is None or self._writing.done():
             self._check()
             self._writing = asyncio.ensure_future(self._write())
-            self._writing.add_done_callback(_seen)
+            self._writing.add_done_callback(_retrieve_exception)
 
     async def flush(self, events: Sequence[Event] = ()) -> None:
-        """Write these and whatever is pending; returns when it is durable. Raises `ClaimLost`."""
+        """Write these and all pending events; returns when they are durable. Raises `ClaimLost`."""
         self._take(events)
         if self._writing is not None:
             await asyncio.wait({self._writing})
@@ -64,7 +64,7 @@ class LogWriter:
         await self._write()
 
     def _take(self, events: Sequence[Event]) -> None:
-        """Events that were taken before are left out: an end that could not be stored is followed by another one."""
+        """Events that were queued before are skipped: an end that could not be stored is followed by another one."""
         if events and events[0].sequence_number <= self._last:
             events = [event for event in events if event.sequence_number > self._last]
         if not events:
@@ -75,7 +75,7 @@ class LogWriter:
         self._data += encode_events(events)
 
     def _check(self) -> None:
-        """Raise what the last append raised."""
+        """Raise the exception of the last append."""
         if self._writing is not None and self._writing.done():
             self._writing.result()
 
@@ -87,8 +87,8 @@ class LogWriter:
                 raise ClaimLost
 
 
-def _seen(writing: asyncio.Task[None]) -> None:
-    """A run that was stopped elsewhere asks no more how its last append ended; asyncio would log that as a fault."""
+def _retrieve_exception(writing: asyncio.Task[None]) -> None:
+    """Mark the append's exception as retrieved: a stopped run does not await it, and asyncio would log that."""
     if not writing.cancelled():
         writing.exception()
 
@@ -100,7 +100,7 @@ def events_after(batch: EventBatch, after: int) -> list[bytes]:
 
 
 async def read_log(log: EventLog, response_id: str) -> Transcript:
-    """The transcript that a log makes."""
+    """The transcript of the events in a log."""
     transcript = Transcript()
     last = -1
     while events := await next_events(log, response_id, after=last):
@@ -112,18 +112,18 @@ async def read_log(log: EventLog, response_id: str) -> Transcript:
 
 
 async def next_events(log: EventLog, response_id: str, *, after: int) -> list[bytes]:
-    """Some events with a number greater than `after`, each as it is sent; none where there are none yet."""
+    """Some events with a number greater than `after`, each as it is sent; none where the log has none yet."""
     return [event for batch in await log.events(response_id, after=after) for event in events_after(batch, after)]
 
 
 def decode_events(events: Iterable[bytes]) -> list[Event]:
-    """Events as structs again."""
+    """Decode events that were encoded for the log."""
     reader = SseReader(event_bytes_max=sys.maxsize)
     return [_decode_event(data) for event in events for data in reader.feed(event)]
 
 
 def close_log(transcript: Transcript, row: StoredResponse) -> list[Event]:
-    """The events between a log's end and the terminal event, which ends the response as the row says it ended."""
+    """The events that complete a log: open items are closed, and the terminal event has the row's status."""
     response = _decode_response(row.body)
     if transcript.state == "new":
         transcript.record(Created(response=response))

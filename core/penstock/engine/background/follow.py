@@ -1,7 +1,7 @@
-"""Following: the stream of a background response from its log, on any replica, from any event on.
+"""Following: the stream of a background response from its log, in any process and from any event.
 
-It reads the store alone: whether the run goes on in this process, in another one, or ended long ago, makes no
-difference to it. It never repeats an event and never leaves one out.
+It reads the store only, so it makes no difference where the run is, or whether it has ended. No event is repeated or
+left out.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .event_log import close_log, next_events, read_log
 
 
 class Follower:
-    """The events of one response behind number `after`, as they are sent."""
+    """The events of one response after number `after`, as they are sent."""
 
     def __init__(self, store: Store, row: StoredResponse, *, after: int, heartbeat_s: float) -> None:
         self._store = store
@@ -27,9 +27,9 @@ class Follower:
         self._heartbeat_s = heartbeat_s
 
     async def batches(self) -> AsyncGenerator[list[bytes]]:
-        """The events, and at last the terminal one; an empty list as heartbeat.
+        """The events, then the terminal one; an empty list is a heartbeat.
 
-        Where the response is deleted meanwhile, the last one is an error.
+        Where the response is deleted meanwhile, the last event is an error.
         """
         store, row = self._store, self._row
         while True:
@@ -49,16 +49,16 @@ class Follower:
             yield events
 
     def error(self, error: ApiError) -> bytes:
-        """The event that ends the stream by an error, and not the response.
+        """The event for an error that ends the stream, and not the response.
 
-        It has the number of the event before it: whoever goes on after that number misses nothing.
+        It has the number of the event before it: a client that continues after that number misses no event.
         """
         telemetry.current().failed(error)
         number = max(self._last, 0)
         return encode_event(Error(sequence_number=number, code=error.code, message=error.message, param=error.param))
 
     async def _ending(self, row: StoredResponse) -> list[bytes]:
-        """The last events, made of how the response ended. Its log may be deleted since the row was read."""
+        """The last events, made from the response's end. The log may have been deleted since the row was read."""
         record = telemetry.current()
         record.response_id, record.response_status = row.id, row.status
         transcript = await read_log(self._store, row.id)

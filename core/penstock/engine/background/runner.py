@@ -1,8 +1,8 @@
-"""The background: responses that run without a client, survive it, and survive the process that runs them.
+"""Background responses run without a client, and another process continues the work of one that has stopped.
 
-Each process works on the responses whose leases it holds, renews the leases while it lives, and takes over what
-another one's lease no longer covers: a run of which nothing was told starts again, any other ends `failed`. Every
-change is a compare-and-set in the store, so that none of it needs the processes to know of each other.
+Each process works on the responses whose leases it holds, renews the leases, and takes over responses whose lease has
+expired: a run without any event starts again, any other ends as `failed`. Every change is a compare-and-set in the
+store, so the processes need not know each other.
 """
 
 from __future__ import annotations
@@ -40,26 +40,26 @@ _SWEPT_AT_ONCE_MAX = 500
 _QUEUE_FULL_RETRY_S = 5.0
 """The `Retry-After` of a full queue."""
 _CANCEL_WAIT_S = 0.01
-"""The first wait of a cancellation for another one of the same response; each further one may be twice as long."""
-_WHEN_NO_LEASE_IS_IN_FORCE = 1e12
-"""A time by which every lease is over: who claims at it takes the lease from whoever has it."""
+"""The maximum first wait of a cancellation while another one is in progress, in seconds; it doubles each time."""
+_AFTER_EVERY_LEASE = 1e12
+"""A time after the end of every lease: a claim at this time takes the lease from any holder."""
 
-StartRun = Callable[[StoredResponse, "BackgroundKeeper", Secret | None], Awaitable[Run]]
-"""Makes the run of a stored request, with the client's own key where that is to be passed on. Raises `ApiError`."""
+StartRun = Callable[[StoredResponse, "BackgroundSaver", Secret | None], Awaitable[Run]]
+"""Makes the run of a stored request, with the client's own key where it is passed on. Raises `ApiError`."""
 
 
 class _Waiting(NamedTuple):
-    """A response that waits for its turn. Its key is in no store: who takes it over has none."""
+    """A response that waits to be run. Its key is not stored: a process that takes it over has none."""
 
     row: StoredResponse
     claim: Claim
     key: Secret | None
     asked: AccessRecord | None = None
-    """The record of the request that asked for it, where that came to this process."""
+    """The access record of the request that created it, where this process received that request."""
 
 
-class BackgroundKeeper:
-    """Keeps a background response: its events go to the log, its end into its row."""
+class BackgroundSaver:
+    """Saves a background response: its events in the log, its end in its row."""
 
     def __init__(self, store: Store, row: StoredResponse, claim: Claim, limits: Limits, clock_s: Clock) -> None:
         self._clock_s = clock_s
@@ -70,10 +70,10 @@ class BackgroundKeeper:
         self._log = LogWriter(store, claim, batch_bytes_max=limits.event_batch_bytes_max)
         self._begun = False
         self.writer: ConversationWriter | None = None
-        """The right to write to the response's conversation, if it has one."""
+        """The lock on the response's conversation, if it has one."""
 
-    async def tell(self, events: Sequence[Event]) -> None:
-        """Events have come. The first ones are written at once: from then on the run cannot start again."""
+    async def add(self, events: Sequence[Event]) -> None:
+        """Save events. The first ones are written at once: from then on the run cannot start again."""
         if self._begun:
             await self._log.add(events)
             return
@@ -83,25 +83,25 @@ class BackgroundKeeper:
         if not await self._store.settle(replace(self._row, status="in_progress", body=body), fence=self._claim.fence):
             raise ClaimLost
 
-    async def keep(self, ending: Ending) -> None:
-        """Write what is pending, then settle the row."""
+    async def save(self, ending: Ending) -> None:
+        """Write pending events, then settle the row."""
         try:
             await self._log.flush(ending.events)
         except ClaimLost:
             raise ClientLeft from None
         if not await self._store.settle(ended_row(self._row, ending), fence=self._claim.fence):
             if await self._store.renew([self._claim], until=self._clock_s() + self._lease_s):
-                raise ClientLeft  # it has ended, or is another process's by now
+                raise ClientLeft  # the response has ended, or another process has it
             raise await conversation_lost(self._store, self._row)
 
     async def close(self) -> None:
-        """Let the conversation go."""
+        """Unlock the conversation."""
         if self.writer is not None:
             await self.writer.unlock()
 
 
 class Background:
-    """The background responses of one process. Nothing is started before the first is submitted or looked for."""
+    """The background responses of one process. No task starts before `start`."""
 
     def __init__(
         self,
@@ -128,15 +128,15 @@ class Background:
 
     @property
     def is_started(self) -> bool:
-        """Whether it was started, and not closed since."""
+        """Whether it is started, and not closed since."""
         return self._tending is not None
 
     def start(self) -> None:
-        """Begin to renew leases and to take over what others left."""
+        """Begin to renew leases, and to take over responses of other processes."""
         self._tending = asyncio.ensure_future(self._tend())
 
     async def submit(self, row: StoredResponse, key: Secret | None = None) -> None:
-        """Store a queued response and work on it. Raises `ApiError` 429 where too many wait."""
+        """Store a queued response and run it soon. Raises `ApiError` 429 where too many wait."""
         if len(self._waiting) >= self._limits.background_queue_max:
             raise rate_limited("Too many background responses are waiting.", retry_after_s=_QUEUE_FULL_RETRY_S)
         await self._store.save(row)
@@ -145,9 +145,9 @@ class Background:
             self._enqueue(_Waiting(row, claim, key, current()))
 
     async def cancel(self, row: StoredResponse) -> StoredResponse | None:
-        """End a response that has not ended as `cancelled`; the row as it then is, None where it was deleted meanwhile.
+        """End an unfinished response as `cancelled`. Returns its row, or None where it was deleted meanwhile.
 
-        Of several cancellations at once the last to claim it ends it, and the others wait for that. Raises `ApiError`.
+        Of several cancellations at once, the last to claim the response ends it; the others wait. Raises `ApiError`.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._limits.cancel_wait_s
@@ -164,31 +164,31 @@ class Background:
         return current
 
     async def _cancel_once(self, row: StoredResponse) -> StoredResponse | None:
-        """The row as cancelled; None where somebody else was quicker.
+        """The row as cancelled; None where another process was faster.
 
-        Its lease is taken from whoever has it: no event comes to the log any more, so that what is kept is all of it.
+        The lease is taken from its holder, so no event is added to the log after that.
         """
         until = self._clock_s() + self._limits.lease_s
-        claim = await self._store.claim(row.id, now=_WHEN_NO_LEASE_IS_IN_FORCE, until=until)
+        claim = await self._store.claim(row.id, now=_AFTER_EVERY_LEASE, until=until)
         if claim is None:
             return None
-        cancelled = await self._wound_up(row, status="cancelled", error=None)
+        cancelled = await self._closed_row(row, status="cancelled", error=None)
         if not await self._store.settle(cancelled, fence=claim.fence):
             return None
         await self.stop(row.id)
-        await self._free(row)
+        await self._unlock_conversation(row)
         return cancelled
 
     async def stop(self, response_id: str) -> None:
-        """Stop a run that somebody else has ended, if it is in this process; one that waits here waits no longer."""
+        """Stop a run of this process that has ended elsewhere; a response that waits here is removed from the queue."""
         if run := self._runs.get(response_id):
             run.stop()
         for waiting in [waiting for waiting in self._waiting if waiting.row.id == response_id]:
             self._waiting.remove(waiting)
-            await self._free(waiting.row)
+            await self._unlock_conversation(waiting.row)
 
     async def aclose(self) -> None:
-        """Stop working: what runs or waits here is left to the others at once. `start` begins anew."""
+        """Stop working and release the leases, so that other processes can take over. `start` begins again."""
         self._waiting.clear()
         tasks = [*self._tasks, *([self._tending] if self._tending else [])]
         self._tending = None
@@ -200,7 +200,7 @@ class Background:
             for claim in claims.values():
                 await self._store.release(claim)
         except ApiError as error:
-            _log.warning("leases were not given up, and others wait until they are over: %s", error)
+            _log.warning("leases were not released; other processes wait until they expire: %s", error)
 
     async def _claim(self, row: StoredResponse) -> Claim | None:
         now = self._clock_s()
@@ -223,26 +223,26 @@ class Background:
         self._tasks.discard(task)
         if not task.cancelled():
             if task.exception() is not None:
-                _log.error("a background response was left by a fault of this server", exc_info=task.exception())
+                _log.error("a background response stopped because of an internal error", exc_info=task.exception())
             self._start_next()
 
     async def _work(self, waiting: _Waiting) -> None:
         """Run one response to its end."""
         row, claim, key, asked = waiting
         record = self._begin(row, asked)
-        keeper = BackgroundKeeper(self._store, row, claim, self._limits, self._clock_s)
+        saver = BackgroundSaver(self._store, row, claim, self._limits, self._clock_s)
         try:
-            run = self._runs[row.id] = await self._start_run(row, keeper, key)
+            run = self._runs[row.id] = await self._start_run(row, saver, key)
             async for events in run.events():
-                if events and not run.is_ended:  # how it ended, the log does not tell
-                    await keeper.tell(events)
+                if events and not run.is_ended:  # the log has no terminal event
+                    await saver.add(events)
         except ClaimLost as lost:
-            _log.info("response %s has ended, or is another process's by now", row.id)
+            _log.info("response %s has ended, or another process has its lease", row.id)
             untraced(lost)
         except ApiError as error:
             await self._give_up(row, claim, untraced(error))
         except Exception as error:
-            _log.exception("response %s failed by a fault of this server", row.id)
+            _log.exception("response %s failed because of an internal error", row.id)
             untraced(error)
             await self._give_up(row, claim, our_fault())
         finally:
@@ -254,19 +254,19 @@ class Background:
                 self._end(record)
 
     def _begin(self, row: StoredResponse, asked: AccessRecord | None = None) -> AccessRecord:
-        """The record of a run, under the id of the request that `asked` for it if that is known."""
+        """The access record of a run, with the request id of `asked` if that is known."""
         record = self._recorder.begin("BACKGROUND", "/v1/responses", asked.request_id if asked else "")
         record.key_name = asked.key_name if asked else ""
         record.response_id = row.id
         return record
 
     def _end(self, record: AccessRecord) -> None:
-        """The run is over. One that was stopped here has ended somewhere else: no client has left."""
+        """End the record. A run that was stopped here has ended elsewhere: no client has disconnected."""
         record.is_cut = False
         self._recorder.end(record, record.failure.status if record.failure else 200)
 
     async def _tend(self) -> None:
-        """Renew, take over, sweep: again and again, whatever fails."""
+        """Renew leases, take over responses and sweep the store, repeatedly and despite failures."""
         leave()
         while True:
             try:
@@ -276,7 +276,7 @@ class Background:
                 await self._store.sweep(now=self._clock_s(), limit=_SWEPT_AT_ONCE_MAX)
                 self._outage.worked()
             except ApiError as error:  # the store has logged why it cannot be used
-                _log.debug("the background responses are tended later: %s", error)
+                _log.debug("the work on background responses is delayed: %s", error)
             except Exception as error:
                 self._outage.failed(f"{type(error).__name__}: {error}; it is tried again", error)
             await asyncio.sleep(self._limits.lease_s * RENEWAL_SHARE)
@@ -291,16 +291,16 @@ class Background:
         for waiting in list(self._waiting):
             row = waiting.row
             if row.conversation_id is not None:
-                await self._hold(row, row.conversation_id)
+                await self._relock(row, row.conversation_id)
 
-    async def _hold(self, row: StoredResponse, conversation_id: str) -> None:
-        """Keep a conversation for a response that waits; once it runs, its own writer does."""
+    async def _relock(self, row: StoredResponse, conversation_id: str) -> None:
+        """Renew the lock of a waiting response's conversation; once it runs, its `ConversationWriter` does so."""
         now = self._clock_s()
         until = now + self._limits.writer_lock_s
         await self._store.lock_conversation(conversation_id, writer=row.id, now=now, until=until)
 
     async def _take_over(self) -> None:
-        """Claim what nobody works on, as far as there is room."""
+        """Claim responses without a valid lease, as many as the queue has room for."""
         for row in await self._store.unclaimed(now=self._clock_s(), limit=_TAKEN_OVER_AT_ONCE_MAX):
             if len(self._waiting) >= self._limits.background_queue_max:
                 return
@@ -321,16 +321,18 @@ class Background:
         record = current()
         record.failed(error)
         record.response_status = "failed"
-        await self._store.settle(await self._wound_up(row, status="failed", error=error), fence=claim.fence)
-        await self._free(row)
+        await self._store.settle(await self._closed_row(row, status="failed", error=error), fence=claim.fence)
+        await self._unlock_conversation(row)
 
-    async def _free(self, row: StoredResponse) -> None:
-        """Let the conversation of a response go that has ended: whoever held it for that may be dead."""
+    async def _unlock_conversation(self, row: StoredResponse) -> None:
+        """Unlock the conversation of a response that has ended: the process that locked it may have stopped."""
         if row.conversation_id is not None:
             await self._store.unlock_conversation(row.conversation_id, writer=row.id)
 
-    async def _wound_up(self, row: StoredResponse, *, status: ResponseStatus, error: ApiError | None) -> StoredResponse:
-        """The row of a response that ends where it is: what was told of it so far, and why it ended."""
+    async def _closed_row(
+        self, row: StoredResponse, *, status: ResponseStatus, error: ApiError | None
+    ) -> StoredResponse:
+        """The row of a response that ends now: what its log contains, and the error that ended it."""
         transcript = await read_log(self._store, row.id)
         response = _decode_response(row.body)
         if transcript.state != "new":

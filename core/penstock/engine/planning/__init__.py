@@ -1,1 +1,1 @@
-"""Step 3: the plan of a run: the upstream, the tools, and the Response before anything is known."""
+"""Step 3: the plan of a run: the upstream, the tools, and the initial Response."""

@@ -1,7 +1,7 @@
-"""The toolbox: every tool that a request and its context bring, by the name of the function that it may be offered as.
+"""The declared tools of a request and its context, by the names of the functions that are offered for them.
 
-It knows tool families through `penstock.tool_calls`: a tool without an entry there has no driver here, and is ignored
-and told of, or rejected, by setting. It does not know what the client chooses of them.
+It knows tool families through `penstock.tool_calls`: a tool without an entry there has no driver on this server, and is
+ignored and reported, or rejected, as `absent_tools` is set. It does not apply `tool_choice`.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ _ALSO = {
     "computer_use": ("computer", "computer_use_preview"),
     "computer_use_preview": ("computer",),
 }
-"""Tools that a choice of another type may mean as well."""
+"""The other tool types that a choice of a type may mean."""
 
 
 class Source(msgspec.Struct):
-    """A list of tools, and where it stands."""
+    """A list of tools, and the parameter that contains it."""
 
     tools: Sequence[Tool]
     param: str
     is_request: bool = False
     is_found: bool = False
-    """Whether deferred tools in it are offered, since a search has found them."""
+    """Whether the deferred tools in it are offered, because a search has found them."""
 
 
 class _Entry(msgspec.Struct):
-    """A function that may be offered, and what it was declared as."""
+    """A function that may be offered, and the tool that declared it."""
 
     offer: FunctionDefinition
     form: CallFormat
@@ -48,17 +48,17 @@ class _Entry(msgspec.Struct):
 
     @property
     def name(self) -> str:
-        """The name of the tool, where tools of its type have names."""
+        """The name of the tool; empty for types without names."""
         return getattr(self.declared.tool, "name", "")
 
     @property
     def is_deferred(self) -> bool:
-        """Whether it is to be searched for."""
+        """Whether the model finds the tool by a search only."""
         return getattr(self.declared.tool, "defer_loading", False) is True
 
 
-class Toolbox:
-    """Everything that may be offered, by the function's name; the last declaration of a tool counts."""
+class DeclaredTools:
+    """All functions that may be offered, by name; the last declaration of a tool counts."""
 
     def __init__(self, absent_tools: str, tools_max: int) -> None:
         self.ignored: list[str] = []
@@ -66,12 +66,12 @@ class Toolbox:
         self._tools_max = tools_max
         self._entries: dict[str, _Entry] = {}
         self._requested: dict[str, None] = {}
-        """The names in the request's own `tools`, which are offered first, so that the prompt begins as before."""
+        """The names in the request's own `tools`. They are offered first: the prompt's beginning stays."""
         self._found: dict[str, None] = {}
-        """The names that a search has found; they are offered last, for the same reason."""
+        """The names that a search has found. They are offered last, for the same reason."""
 
-    def take(self, source: Source) -> None:
-        """Add the tools of a list. Raises `ApiError` 400 for those that cannot be."""
+    def add(self, source: Source) -> None:
+        """Add the tools of a list. Raises `ApiError` 400 for tools that are not allowed."""
         for index, tool in enumerate(source.tools):
             for declared in GROUPS[type(tool)](tool) if type(tool) in GROUPS else (Declared(tool),):
                 self._declare(declared, source, f"{source.param}[{index}]{declared.place}")
@@ -93,7 +93,7 @@ class Toolbox:
                 self._found[offer.name] = None
 
     def _check_name(self, name: str, form: CallFormat, source: Source, param: str) -> None:
-        """A name is one tool's. An item may declare a tool again; `tools` says each once."""
+        """Raise `ApiError` 400 where two tools have one name. An item may declare a tool again; `tools` may not."""
         known = self._entries.get(name)
         if (source.is_request and name in self._requested) or (known and known.form != form):
             raise invalid(f"More than one tool is named '{name}'.", param)
@@ -107,15 +107,15 @@ class Toolbox:
         self.ignored.append(f"tools.{tool.type}")
 
     def offers(self) -> list[FunctionDefinition]:
-        """What the model sees: all but what is deferred and not found, where the client searches."""
+        """The functions that the model sees: all but deferred ones that were not found, if the client searches."""
         searches = any(isinstance(entry.form, SearchForm) for entry in self._entries.values())
         names = dict.fromkeys([*self._requested, *self._entries])
         hidden = {name for name in names if searches and self._entries[name].is_deferred}
-        shown = [name for name in names if name not in hidden] + [name for name in self._found if name in hidden]
-        return [self._entries[name].offer for name in shown]
+        visible = [name for name in names if name not in hidden] + [name for name in self._found if name in hidden]
+        return [self._entries[name].offer for name in visible]
 
     def forms(self) -> dict[str, CallFormat]:
-        """How calls come back, of what is deferred too. Some models leave the namespace out, where it needs none."""
+        """How calls are decoded, by function name. A name without its namespace is accepted where it is unique."""
         bare: dict[str, list[CallFormat]] = {}
         for entry in self._entries.values():
             bare.setdefault(entry.name, []).append(entry.form)
@@ -123,32 +123,32 @@ class Toolbox:
         return forms | {name: entry.form for name, entry in self._entries.items()}
 
     def names(self, type: str, name: str = "", space: str = "") -> list[str]:
-        """What a choice means: tools by their name, with or without that of their namespace, or all of a namespace."""
-        for one in (type, *_ALSO.get(type, ())):
-            same = {known: entry for known, entry in self._entries.items() if entry.type == one}
+        """The functions that a choice means: tools by name, with or without a namespace, or all of a namespace."""
+        for kind in (type, *_ALSO.get(type, ())):
+            same = {known: entry for known, entry in self._entries.items() if entry.type == kind}
             named = [known for known, entry in same.items() if _is_meant(known, entry, name, space)]
             if name in named and not space:
                 return [name]
             if named:
                 return named
         spaces = {known: entry.declared.namespace for known, entry in self._entries.items()}
-        return [known for known, one in spaces.items() if type == "namespace" and one == name]
+        return [known for known, each in spaces.items() if type == "namespace" and each == name]
 
     def introduced(self, offers: list[FunctionDefinition]) -> list[FunctionDefinition]:
-        """The offers, the first of each namespace with what is said of all in it."""
-        told: set[str] = set()
-        return [self._introduced(offer, told) for offer in offers]
+        """The offers; the first of each namespace has the namespace's description before its own."""
+        described: set[str] = set()
+        return [self._introduced(offer, described) for offer in offers]
 
-    def _introduced(self, offer: FunctionDefinition, told: set[str]) -> FunctionDefinition:
+    def _introduced(self, offer: FunctionDefinition, described: set[str]) -> FunctionDefinition:
         space = self._entries[offer.name].declared.space
-        if space is None or not space.description or space.name in told:
+        if space is None or not space.description or space.name in described:
             return offer
-        told.add(space.name)
+        described.add(space.name)
         return replace(offer, description=namespace.introduced(space, offer.description))
 
 
 def _offers(declared: Declared) -> Iterable[tuple[FunctionDefinition, CallFormat]] | None:
-    """What a tool is offered as; None for a tool that nobody here has."""
+    """The functions and call formats of a tool; None where this server has no driver for it."""
     make_offers = OFFERS.get(type(declared.tool))
     offers = make_offers(declared.tool) if make_offers else None
     if offers is None or declared.space is None:

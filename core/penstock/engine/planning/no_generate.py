@@ -1,7 +1,7 @@
-"""Warming up: a response that says nothing, for a later one to stand on.
+"""Requests with `generate: false`: a response without output, to which a later request can refer.
 
-A client sends what it knows already with `generate: false`. The request is decoded, resolved, planned and kept like
-any other; only the model is not asked.
+A client sends its instructions, tools or input in advance. The request is decoded, resolved, planned and stored like
+any other; only the model is not called.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from .plan import Plan
 
 
 def without_generation(plan: Plan) -> Plan:
-    """The plan, without asking the model."""
-    return replace(plan, route=replace(plan.route, upstream=_SILENCE), compacting=None)
+    """The plan with an upstream that generates nothing."""
+    return replace(plan, route=replace(plan.route, upstream=_NO_MODEL), compacting=None)
 
 
-def _say_nothing(turn: Turn) -> Iterator[list[Delta]]:
+def _no_output(turn: Turn) -> Iterator[list[Delta]]:
     yield [UsageDelta(Usage(input_tokens=0, output_tokens=0, total_tokens=0)), Finish()]
 
 
-_SILENCE = LocalUpstream(_say_nothing, models=())
+_NO_MODEL = LocalUpstream(_no_output, models=())

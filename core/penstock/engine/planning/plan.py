@@ -1,4 +1,4 @@
-"""Step 3: the plan of a run: which upstream, which tools, what the Response says before anything is known.
+"""Step 3: the plan of a run: the upstream, the tools, and the initial Response.
 
 It is pure: a plan can be printed, compared and tested.
 """
@@ -39,39 +39,39 @@ from penstock.wire import (
 )
 
 from .redaction import redacted
-from .tool_selection import ToolSelection, brings_tools, offer_nothing, offer_tools
+from .tool_selection import ToolSelection, contains_tools, offer_nothing, offer_tools
 
 _LIMITS = Limits()
 
 
 class Policies(msgspec.Struct, kw_only=True, frozen=True):
-    """What becomes of what cannot be honoured."""
+    """What happens to unknown parameters and unavailable tools."""
 
     unknown_parameters: Literal["ignore", "reject", "forward"] = "ignore"
     absent_tools: Literal["ignore", "reject"] = "ignore"
 
 
 class Plan(msgspec.Struct, kw_only=True):
-    """Everything that a run needs to know."""
+    """All decisions that are made before the upstream is called."""
 
     route: Route
     turn: Turn
     compacting: Compacting | None
-    """How the turn's context is compacted first, if it is."""
+    """The compaction of the turn's context, if there is one."""
     seal: Seal | None
-    """What seals the model's thoughts, where the client keeps them."""
+    """Seals the model's reasoning, where the client stores it."""
     extras_seal: Seal | None
-    """What seals the fields that the upstream wants back, where the client may be the only one to have them."""
+    """Seals the fields that the upstream expects back, where perhaps only the client stores them."""
     forms: dict[str, CallFormat]
-    """How calls of each offered function come back to the client."""
+    """How calls of each offered function are decoded."""
     skeleton: Response
-    """The Response as it begins."""
+    """The initial Response."""
     leading: int
-    """How many of the turn's items are a prompt template's, at its beginning."""
+    """How many items at the beginning of the turn belong to a prompt template."""
     ignored: list[str]
-    """What the request asked for and will not get; told in `x-penstock-ignored`."""
+    """The parameters and tools of the request that are ignored; `x-penstock-ignored` names them."""
     mapped: list[str]
-    """The content parts that were read as another type than they were sent with; named in `x-penstock-mapped`."""
+    """The content parts that are read as another type; `x-penstock-mapped` names them."""
     stream: bool
     summarize: bool
     report_usage: bool
@@ -92,20 +92,20 @@ def make_plan(
     limits: Limits = _LIMITS,
     seal: Seal | None = None,
 ) -> Plan:
-    """Decide everything that can be decided before the upstream is asked. Raises `ApiError`."""
+    """Make every decision that is possible before the upstream is called. Raises `ApiError`."""
     request = decoded.request
     model, route = routes.choose(request.model)
-    offering = _offering(decoded, context, route, policies, limits)
+    selection = _select_tools(decoded, context, route, policies, limits)
     extras = _settle(decoded, context, route, policies)
-    unhonoured = _unhonoured(request, context, route, is_stored=is_stored, seals=seal is not None)
+    unsupported = _unsupported(request, context, route, is_stored=is_stored, seals=seal is not None)
     turn = Turn(
         model=route.aliases.get(model, model),
         request=request,
         items=_items(request, context, route, seal),
         size=context.size,
         instructions=_encoded_instructions(decoded),
-        offers=offering.offers,
-        choice=offering.choice,
+        offers=selection.offers,
+        choice=selection.choice,
         relays=route.relays,
         stream=_streams(request),
         bearer=bearer if route.takes_bearer else None,
@@ -116,11 +116,11 @@ def make_plan(
         route=route,
         turn=turn,
         compacting=None if route.relays else plan_compaction(turn, context, seal),
-        seal=seal if _keeps_thoughts(request) else None,
-        extras_seal=seal if _keeps_thoughts(request) or not is_stored else None,
-        forms=offering.forms,
+        seal=seal if _wants_sealed_reasoning(request) else None,
+        extras_seal=seal if _wants_sealed_reasoning(request) or not is_stored else None,
+        forms=selection.forms,
         skeleton=_skeleton(decoded, context, model, response_id, created_at=created_at, is_stored=is_stored),
-        ignored=[*extras.ignored, *offering.ignored, *unhonoured],
+        ignored=[*extras.ignored, *selection.ignored, *unsupported],
         mapped=decoded.mapped,
         leading=len(context.leading),
         stream=_streams(request),
@@ -130,22 +130,24 @@ def make_plan(
     )
 
 
-def _offering(decoded: Decoded, context: Context, route: Route, policies: Policies, limits: Limits) -> ToolSelection:
-    """What the model is offered. Where cached tools alone decide it, they are planned once. Raises `ApiError`."""
+def _select_tools(
+    decoded: Decoded, context: Context, route: Route, policies: Policies, limits: Limits
+) -> ToolSelection:
+    """The tools that are offered. Those that depend on cached tools only are selected once. Raises `ApiError`."""
     request, cached = decoded.request, decoded.cached_value("tools")
     if route.relays:
         return offer_nothing()
-    if cached is None or request.tool_choice not in (None, "auto") or brings_tools(context):
+    if cached is None or request.tool_choice not in (None, "auto") or contains_tools(context):
         return offer_tools(request, context, policies.absent_tools, limits)
-    if cached.offering is None:
-        offering = offer_tools(request, context, policies.absent_tools, limits)
-        offering.offers = CachedOffers(offering.offers)
-        cached.offering = offering
-    return cached.offering
+    if cached.selection is None:
+        selection = offer_tools(request, context, policies.absent_tools, limits)
+        selection.offers = CachedOffers(selection.offers)
+        cached.selection = selection
+    return cached.selection
 
 
 def _settle(decoded: Decoded, context: Context, route: Route, policies: Policies) -> Extras:
-    """What becomes of what is unknown, in the request and in its context. Raises `ApiError`."""
+    """Apply the policy to unknown parameters, items and parts of the request and its context. Raises `ApiError`."""
     extras = settle_unknown(decoded.unknown, policies.unknown_parameters, relays=route.relays)
     if not route.relays:
         extras.ignored += settle_unknown_items(decoded.request, context.items, policies.unknown_parameters)
@@ -158,7 +160,7 @@ def _encoded_instructions(decoded: Decoded) -> EncodedText | None:
 
 
 def _cached_json(decoded: Decoded, name: str) -> Any:
-    """The JSON of a cached parameter, else None. It has no type: it stands in a Response, which is only encoded."""
+    """The JSON of a cached parameter, else None. It has no type: the Response that contains it is only encoded."""
     cached = decoded.cached_value(name)
     return _json_of(cached) if cached else None
 
@@ -171,10 +173,10 @@ def _json_of(cached: CachedValue) -> msgspec.Raw:
     return cached.json
 
 
-_IMAGES_AS_THEY_ARE = msgspec.Raw(b'{"context_compression":"disabled"}')
-"""What is in force for `image`, whatever was asked."""
-_OF_OPENAI = ("access_programs", "image", "moderation")
-"""Parameters of services that no chat model has."""
+_IMAGES_UNCHANGED = msgspec.Raw(b'{"context_compression":"disabled"}')
+"""The effective value of `image`: images are never compressed."""
+_OPENAI_ONLY = ("access_programs", "image", "moderation")
+"""Parameters of OpenAI's services that chat models do not have."""
 
 
 def _read_as(item: InputItem) -> InputItem:
@@ -185,7 +187,7 @@ def _read_as(item: InputItem) -> InputItem:
 def _skeleton(
     decoded: Decoded, context: Context, model: str, response_id: str, *, created_at: int, is_stored: bool
 ) -> Response:
-    """The Response with every parameter's effective value; what the client did not say has OpenAI's default."""
+    """The Response with every parameter's effective value; an absent parameter has OpenAI's default."""
     request = decoded.request
     return Response(
         id=response_id,
@@ -219,12 +221,12 @@ def _skeleton(
         truncation=request.truncation or "disabled",
         user=request.user,
         metadata=request.metadata or {},
-        image=msgspec.UNSET if request.image == NULL else _IMAGES_AS_THEY_ARE,
+        image=msgspec.UNSET if request.image == NULL else _IMAGES_UNCHANGED,
     )
 
 
 def _streams(request: CreateResponse) -> bool:
-    """Whether the upstream is asked for a stream; what runs in the background is kept event by event."""
+    """Whether the upstream is asked for a stream. The events of a background response are stored, so it streams."""
     return bool(request.stream or request.background)
 
 
@@ -246,19 +248,19 @@ def _summary(reasoning: Reasoning | None) -> Literal["auto", "concise", "detaile
 
 
 def _reasoning(reasoning: Reasoning | None) -> Reasoning:
-    """Effort and summary; the deprecated alias is told by its new name."""
+    """Effort and summary; the value of the deprecated `generate_summary` is in `summary`."""
     if reasoning is None:
         return Reasoning()
     return msgspec.structs.replace(reasoning, summary=_summary(reasoning), generate_summary=msgspec.UNSET)
 
 
 def _background_options(asked: BackgroundOptions | None) -> BackgroundOptions | msgspec.UnsetType:
-    """What is in force: every background response runs as soon as there is room for it."""
+    """The effective value: every background response runs as soon as possible."""
     return msgspec.structs.replace(asked, completion_window="soonest") if asked else msgspec.UNSET
 
 
 def _cache_options(asked: PromptCacheOptions | None) -> PromptCacheOptions | msgspec.UnsetType:
-    """What is in force, with OpenAI's defaults; nothing where nothing was asked. `prewarm` is asked and not told."""
+    """The effective value, with OpenAI's defaults; absent where the request has none. `prewarm` is not echoed."""
     if asked is None:
         return msgspec.UNSET
     return msgspec.structs.replace(asked, mode=asked.mode or "implicit", ttl=asked.ttl or "30m", prewarm=msgspec.UNSET)
@@ -270,7 +272,7 @@ def _text(text: TextConfig | None) -> TextConfig:
 
 
 def _items(request: CreateResponse, context: Context, route: Route, seal: Seal | None) -> list[InputItem]:
-    """What the upstream is shown. One that speaks Responses compacts by itself."""
+    """The items that the upstream receives. One that serves the Responses API does its own compaction."""
     with LocatingErrors(context.items, request):
         items = visible_items(context, seal, relays=route.relays)
     if not route.relays:
@@ -278,12 +280,12 @@ def _items(request: CreateResponse, context: Context, route: Route, seal: Seal |
     return [*items, CompactionTrigger()] if context.compacts else items
 
 
-def _keeps_thoughts(request: CreateResponse) -> bool:
+def _wants_sealed_reasoning(request: CreateResponse) -> bool:
     return "reasoning.encrypted_content" in (request.include or ())
 
 
-def _unhonoured(request: CreateResponse, context: Context, route: Route, *, is_stored: bool, seals: bool) -> list[str]:
-    """Parameters and items that are known, and do nothing here yet."""
+def _unsupported(request: CreateResponse, context: Context, route: Route, *, is_stored: bool, seals: bool) -> list[str]:
+    """Known parameters and items that have no effect on this server."""
     ignored = []
     if request.store and not is_stored:
         ignored.append("store")
@@ -291,14 +293,14 @@ def _unhonoured(request: CreateResponse, context: Context, route: Route, *, is_s
         return ignored
     if request.context_management and (not seals or compact_threshold(request) is None):
         ignored.append("context_management")
-    if _keeps_thoughts(request) and not seals:
+    if _wants_sealed_reasoning(request) and not seals:
         ignored.append("include[reasoning.encrypted_content]")
-    ignored += [name for name in _OF_OPENAI if getattr(request, name) != NULL]
-    return ignored + _wishes(context)
+    ignored += [name for name in _OPENAI_ONLY if getattr(request, name) != NULL]
+    return ignored + _unsupported_directives(context)
 
 
-def _wishes(context: Context) -> list[str]:
-    """Items of this turn that ask for what nobody here does."""
+def _unsupported_directives(context: Context) -> list[str]:
+    """The items of this turn that ask for something that this server does not do."""
     if UNSUPPORTED_DIRECTIVES.isdisjoint(map(type, context.own)):
         return []
     return list(dict.fromkeys(f"input.{item.type}" for item in context.own if type(item) in UNSUPPORTED_DIRECTIVES))

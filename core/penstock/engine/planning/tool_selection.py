@@ -1,7 +1,7 @@
-"""Which tools the model is offered, and what `tool_choice` makes of them.
+"""Selects the tools that the model is offered, and applies `tool_choice`.
 
-It knows where tools come from: the request, and the items of its context that bring some. What becomes of each, the
-toolbox says.
+It knows where tools come from: the request, and the items of its context that contain tools. How a tool is offered,
+`declared_tools` decides.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from penstock.wire import (
     ToolChoiceFunction,
 )
 
-from .declared_tools import Source, Toolbox
+from .declared_tools import DeclaredTools, Source
 
 
 class ToolSelection(msgspec.Struct):
-    """What the model is offered, how its calls come back, and what it must do with the offer."""
+    """The functions that the model is offered, how their calls are decoded, and which call is required."""
 
     offers: list[FunctionDefinition]
     forms: dict[str, CallFormat]
@@ -38,40 +38,40 @@ class ToolSelection(msgspec.Struct):
 
 
 def offer_nothing() -> ToolSelection:
-    """The offering where there are no tools, or to an upstream that takes the request's own as they are."""
+    """The selection without tools, or for an upstream that receives the request's own tools."""
     return ToolSelection([], {}, Choice(), [])
 
 
 def offer_tools(
     request: CreateResponse, context: Context, absent_tools: Literal["ignore", "reject"], limits: Limits
 ) -> ToolSelection:
-    """The offering of a request. Raises `ApiError` 400 for tools and choices that cannot be."""
-    if not request.tools and request.tool_choice in (None, "auto") and not brings_tools(context):
-        return offer_nothing()  # most requests are so
-    toolbox = Toolbox(absent_tools, limits.tools_max)
+    """The selection of a request. Raises `ApiError` 400 for invalid tools and choices."""
+    if not request.tools and request.tool_choice in (None, "auto") and not contains_tools(context):
+        return offer_nothing()  # the common case
+    declared = DeclaredTools(absent_tools, limits.tools_max)
     for source in _sources(request, context):
-        toolbox.take(source)
-    offering = ToolSelection(toolbox.offers(), toolbox.forms(), Choice(), list(dict.fromkeys(toolbox.ignored)))
-    _choose(offering, request.tool_choice, toolbox)
-    offering.offers = toolbox.introduced(offering.offers)
-    return offering
+        declared.add(source)
+    selection = ToolSelection(declared.offers(), declared.forms(), Choice(), list(dict.fromkeys(declared.ignored)))
+    _choose(selection, request.tool_choice, declared)
+    selection.offers = declared.introduced(selection.offers)
+    return selection
 
 
-def brings_tools(context: Context) -> bool:
-    """Whether items of the context bring tools."""
+def contains_tools(context: Context) -> bool:
+    """Whether items of the context contain tools."""
     return not TOOL_CARRYING_ITEMS.keys().isdisjoint(map(type, context.items))
 
 
 def _sources(request: CreateResponse, context: Context) -> Iterator[Source]:
-    """Everything that brings tools, oldest first."""
-    yield from _brought(context.leading, "prompt")
-    yield from _brought(context.earlier, "context")
+    """All lists of tools, oldest first."""
+    yield from _sources_in(context.leading, "prompt")
+    yield from _sources_in(context.earlier, "context")
     if request.tools:
         yield Source(request.tools, "tools", is_request=True)
-    yield from _brought(context.own, "input")
+    yield from _sources_in(context.own, "input")
 
 
-def _brought(items: Iterable[InputItem], param: str) -> Iterator[Source]:
+def _sources_in(items: Iterable[InputItem], param: str) -> Iterator[Source]:
     item: Any
     for index, item in enumerate(items):
         is_found = TOOL_CARRYING_ITEMS.get(type(item))
@@ -79,49 +79,49 @@ def _brought(items: Iterable[InputItem], param: str) -> Iterator[Source]:
             yield Source(item.tools, f"{param}[{index}].tools", is_found=is_found)
 
 
-def _choose(offering: ToolSelection, choice: ToolChoice | None, toolbox: Toolbox) -> None:
+def _choose(selection: ToolSelection, choice: ToolChoice | None, declared: DeclaredTools) -> None:
     if choice is None or choice == "auto":
         return
     if choice == "none":
-        offering.choice = Choice("none")
+        selection.choice = Choice("none")
     elif choice == "required":
-        _require_any(offering)
-        offering.choice = Choice("required")
+        _require_any(selection)
+        selection.choice = Choice("required")
     elif isinstance(choice, ToolChoiceAllowed):
-        _allow(offering, choice, toolbox)
+        _allow(selection, choice, declared)
     elif isinstance(choice, ToolChoiceFunction | ToolChoiceCustom):
-        names = toolbox.names(choice.type, choice.name)
-        _require(offering, names, f"{choice.type} tool '{choice.name}'", "tool_choice.name")
+        names = declared.names(choice.type, choice.name)
+        _require(selection, names, f"{choice.type} tool '{choice.name}'", "tool_choice.name")
     else:
-        _require(offering, toolbox.names(choice.type), f"tool '{choice.type}'", "tool_choice")
+        _require(selection, declared.names(choice.type), f"tool '{choice.type}'", "tool_choice")
 
 
-def _require(offering: ToolSelection, names: list[str], what: str, param: str) -> None:
-    """The model must call this tool, of which there is one and which it sees."""
+def _require(selection: ToolSelection, names: list[str], what: str, param: str) -> None:
+    """Require a call of this tool. It must be one tool, and visible to the model."""
     if len(names) > 1:
         raise invalid(f"The {what} of 'tool_choice' is one of several: {', '.join(names)}.", param)
-    if not names or names[0] not in {offer.name for offer in offering.offers}:
+    if not names or names[0] not in {offer.name for offer in selection.offers}:
         raise _not_offered(what, param)
-    offering.choice = Choice("required", names[0])
+    selection.choice = Choice("required", names[0])
 
 
-def _allow(offering: ToolSelection, choice: ToolChoiceAllowed, toolbox: Toolbox) -> None:
-    """Offer the allowed ones alone: few backends know of allowed tools, and all know of fewer tools."""
+def _allow(selection: ToolSelection, choice: ToolChoiceAllowed, declared: DeclaredTools) -> None:
+    """Offer the allowed tools only: most backends have no `allowed_tools`, and all accept a shorter list."""
     allowed: set[str] = set()
-    ignored = {name.removeprefix("tools.") for name in offering.ignored}
+    ignored = {name.removeprefix("tools.") for name in selection.ignored}
     for index, tool in enumerate(choice.tools):
-        names = toolbox.names(tool.type, tool.name or "", tool.namespace or "")
+        names = declared.names(tool.type, tool.name or "", tool.namespace or "")
         allowed.update(names)
         if not names and tool.type not in ignored:
             raise _not_offered(f"{tool.type} tool '{tool.name or ''}'", f"tool_choice.tools[{index}]")
-    offering.offers = [offer for offer in offering.offers if offer.name in allowed]
+    selection.offers = [offer for offer in selection.offers if offer.name in allowed]
     if choice.mode == "required":
-        _require_any(offering)
-    offering.choice = Choice(choice.mode)
+        _require_any(selection)
+    selection.choice = Choice(choice.mode)
 
 
-def _require_any(offering: ToolSelection) -> None:
-    if not offering.offers:
+def _require_any(selection: ToolSelection) -> None:
+    if not selection.offers:
         raise invalid("A tool call is required, but no tool is offered that this server has.", "tool_choice")
 
 

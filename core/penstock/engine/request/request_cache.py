@@ -62,7 +62,7 @@ class CachedValue(msgspec.Struct, eq=False):
     marks: Marks
     json: msgspec.Raw | None = None
     """The value as a Response shows it. The planning encodes it once."""
-    offering: ToolSelection | None = None
+    selection: ToolSelection | None = None
     """What the model is offered where these are the only tools and `tool_choice` is "auto"."""
 
 

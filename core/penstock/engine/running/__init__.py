@@ -1,1 +1,1 @@
-"""Step 4: one response while it is made: its deadlines, its end, and what of it is stored."""
+"""Step 4: running: the deadlines and the end of one response, and what of it is stored."""

@@ -1,7 +1,7 @@
-"""What connections remember: their last responses that were not to be stored, each with all that it stands on.
+"""The connection cache: a connection's last responses that are not stored, each with its whole context.
 
-It knows how many and how much, on each connection and on all of them. What a connection remembers is gone with it, and
-no other one sees it.
+It knows how many responses and bytes one connection and all connections may cache. The cache ends with its connection,
+and no other connection reads it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _decode_item = Decoder[InputItem](InputItem).decode
 
 
 class ConnectionCaches:
-    """What all connections of a process remember."""
+    """The caches of all connections of a process."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -26,27 +26,27 @@ class ConnectionCaches:
         self._size = 0
 
     def open(self) -> ConnectionCache:
-        """What one more connection remembers."""
+        """Make the cache of a new connection."""
         recent = ConnectionCache(self._limits, self)
         self._open.add(recent)
         return recent
 
     def close(self, recent: ConnectionCache) -> None:
-        """The connection has ended."""
+        """Remove the cache of a connection that has ended."""
         self._open.discard(recent)
 
     def count(self, size: int) -> None:
-        """So many bytes more are remembered, or fewer."""
+        """Add to the cached bytes; a negative size is subtracted."""
         self._size += size
 
     def make_room(self) -> None:
-        """Where all of them hold too much, whoever holds most forgets its oldest."""
+        """Evict the oldest responses of the largest caches, until all together are within the bound."""
         while self._size > self._limits.sockets_recent_bytes_max:
             max(self._open, key=lambda recent: recent.size).forget_oldest()
 
 
 class ConnectionCache:
-    """The last responses of a connection, by id. The oldest go first."""
+    """The last responses of a connection, by id. The oldest are evicted first."""
 
     def __init__(self, limits: Limits, all_of_them: ConnectionCaches) -> None:
         self._limits = limits
@@ -55,13 +55,13 @@ class ConnectionCache:
         self.size = 0
 
     def recall(self, response_id: str) -> SizedItems | None:
-        """Everything up to the end of that response; None where it is not remembered."""
+        """All items up to the end of that response; None where it is not cached."""
         return self._responses.get(response_id)
 
     def add(self, ending: Ending, context: Context) -> None:
-        """Remember a response, and forget the oldest for it; one that is too large by itself is not remembered."""
-        said = [_decode_item(encode(item)) for item in ending.said()]
-        items = [*context.earlier, *context.own, *said]  # a template is in no later turn
+        """Cache a response and evict older ones; a response that is too large by itself is not cached."""
+        output = [_decode_item(encode(item)) for item in ending.output()]
+        items = [*context.earlier, *context.own, *output]  # a template's items are in no later turn
         size = sum(len(encode(item)) for item in items)
         self._responses[ending.response.id] = SizedItems(items, size)
         self._count(size)
@@ -70,16 +70,16 @@ class ConnectionCache:
         self._all.make_room()
 
     def forget(self, response_id: str) -> None:
-        """Remember that response no longer."""
+        """Evict that response."""
         if found := self._responses.pop(response_id, None):
             self._count(-found.size)
 
     def forget_oldest(self) -> None:
-        """Remember one response less."""
+        """Evict the oldest response."""
         self.forget(next(iter(self._responses)))
 
     def close(self) -> None:
-        """Remember nothing any more: the connection has ended."""
+        """Evict everything: the connection has ended."""
         self._responses.clear()
         self._count(-self.size)
         self._all.close(self)
@@ -93,16 +93,16 @@ class ConnectionCache:
         return len(self._responses) > limits.socket_recent_max or self.size > limits.socket_recent_bytes_max
 
 
-class RecentKeeper:
-    """Keeps a response in its connection's memory."""
+class ConnectionSaver:
+    """Saves a response in its connection's cache."""
 
     def __init__(self, recent: ConnectionCache, context: Context) -> None:
         self._recent = recent
         self._context = context
 
-    async def keep(self, ending: Ending) -> None:
-        """Remember the turn."""
+    async def save(self, ending: Ending) -> None:
+        """Cache the turn."""
         self._recent.add(ending, self._context)
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """There is nothing to close."""

@@ -1,8 +1,8 @@
-"""The watch: what ends or interrupts a wait for the upstream.
+"""Deadlines: what ends or interrupts a run's wait for the upstream.
 
-The heartbeat, the idle and total deadlines and the look-out for a client that left are one place in the event loop's
-wheel, so that a run which ends soon costs no timer, and a chunk which comes in time two assignments. A wait is
-interrupted by cancelling it, as `asyncio.timeout` does; whatever is waited for must lose nothing by that.
+The heartbeat, the idle and total deadlines and the check for a disconnected client use one entry in the event loop's
+timer wheel: a short run needs no timer, and a chunk in time costs two assignments. A wait is interrupted by cancelling
+it, as `asyncio.timeout` does; the awaited operation must not lose data by that.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from .timer_wheel import wheel_of
 T = TypeVar("T")
 
 _STEP_MIN_S = 0.001
-"""A moving deadline is looked at again after this time at the soonest."""
-_LOOK_OUT_AFTER_S = 0.25
-"""How old a run is before it looks out for its client: most end sooner, and a look-out costs a task."""
+"""How many seconds pass at least before a deadline that moves is checked again."""
+_WATCH_CLIENT_AFTER_S = 0.25
+"""After how many seconds a run begins to wait for its client's disconnect: most end sooner, and it needs a task."""
 
 
 class ClientLeft(Exception):
-    """Nobody listens any more."""
+    """The client has disconnected."""
 
 
 class OutOfTime(Exception):
-    """The server has to stop before the upstream is done."""
+    """The server must stop before the upstream has finished."""
 
     def __str__(self) -> str:
         return "the server is stopping"
 
 
 class Deadlines:
-    """Guards the waits of one run. `disconnected` is awaited once; it returns when the client has left."""
+    """Ends or interrupts the waits of one run. `disconnected` is awaited once, and returns when the client has left."""
 
     def __init__(
         self,
@@ -56,22 +56,23 @@ class Deadlines:
         self._deadline = now + limits.total_s
         self._sent = self._waiting_since = now
         self._task: asyncio.Task[Any] | None = None
-        self._woken = False
-        self._beaten = False
+        self._was_interrupted = False
+        self._is_heartbeat = False
         self._end: Callable[[], Exception] | None = None
-        """Makes what is raised. An error that is stored here and raised here would be a cycle through its traceback."""
+        """Makes the exception to be raised. A stored exception would form a reference cycle through its traceback."""
         self._disconnected = disconnected
-        self._look_out: asyncio.Future[None] | None = None
+        self._watching_client: asyncio.Future[None] | None = None
         self._context = copy_context()
         self._wheel = wheel_of(self._loop)
-        self._tick = self._wheel.put(self, now + _LOOK_OUT_AFTER_S if disconnected else self._next_due(now), self._loop)
+        first_s = now + _WATCH_CLIENT_AFTER_S if disconnected else self._next_due(now)
+        self._tick = self._wheel.put(self, first_s, self._loop)
 
     async def wait(self, awaitable: Awaitable[T]) -> T | None:
         """The awaitable's result, or None when a heartbeat is due. Raises `ApiError` at a deadline, or `ClientLeft`."""
         try:
             self.begin()
         except BaseException:
-            _put_away(awaitable)
+            _close_unawaited(awaitable)
             raise
         try:
             return await awaitable
@@ -82,55 +83,55 @@ class Deadlines:
             self.end()
 
     def begin(self, *, sent: bool = False) -> None:
-        """A wait begins; something was `sent` to the client just before it. Raises what has ended the run.
+        """A wait begins; something was `sent` to the client just before it. Raises the exception that ends the run.
 
-        This is `wait` in steps, for the one that comes with every chunk: whoever begins a wait ends it, and calls
-        `interrupted` where it is cancelled.
+        `begin`, `interrupted` and `end` are the steps of `wait`, for the wait before every chunk. The caller calls
+        `interrupted` when the wait is cancelled, and `end` in any case.
         """
         if self._end is not None:
             raise self._end()
-        if self._beaten:  # a heartbeat does not end the upstream's silence
-            self._beaten = False
+        if self._is_heartbeat:  # a heartbeat does not restart the idle deadline
+            self._is_heartbeat = False
         else:
             self._waiting_since = now = self._loop.time()
             if sent:
                 self._sent = now
-        self._task = asyncio.current_task(self._loop)  # given the loop, it asks for a quarter of the time
+        self._task = asyncio.current_task(self._loop)  # faster with the loop as its argument
 
     def interrupted(self) -> None:
-        """A wait was cancelled: for a heartbeat, or else this raises why. It runs while `CancelledError` is handled."""
-        if not self._woken or (self._task is not None and self._task.uncancel()):
-            raise  # noqa: PLE0704 - it was not the watch that cancelled
+        """A wait was cancelled: return for a heartbeat, or raise the cause. Call it while handling `CancelledError`."""
+        if not self._was_interrupted or (self._task is not None and self._task.uncancel()):
+            raise  # noqa: PLE0704 - something else has cancelled the task
         if self._end is not None:
             raise self._end() from None
-        self._beaten = True
+        self._is_heartbeat = True
 
     def end(self) -> None:
-        """The wait is over."""
+        """The wait has ended."""
         self._task = None
-        self._woken = False
+        self._was_interrupted = False
 
     def sent(self) -> None:
-        """Something goes to the client now."""
+        """Something is sent to the client now."""
         self._sent = self._loop.time()
 
     def close(self) -> None:
-        """Stop watching."""
-        self._wheel.take_out(self, self._tick)
-        if self._look_out is not None:
-            self._look_out.cancel()
+        """Cancel all timers."""
+        self._wheel.remove(self, self._tick)
+        if self._watching_client is not None:
+            self._watching_client.cancel()
 
     def _next_due(self, now: float) -> float:
-        """When there is something to look at again; a moving deadline no sooner than it may come."""
+        """The next time to check; a deadline that moves is not checked before it can be due."""
         beat = max(self._sent + self._heartbeat_s, now + _STEP_MIN_S)
         silence = now if self._task is None else self._waiting_since
         return min(beat, max(silence + self._idle_s, now + _STEP_MIN_S), self._deadline)
 
     def on_due(self) -> None:
-        """Look at what may be due."""
-        if self._disconnected is not None and self._look_out is None:
-            self._look_out = self._context.run(asyncio.ensure_future, self._disconnected())
-            self._look_out.add_done_callback(self._on_left)
+        """Check what is due."""
+        if self._disconnected is not None and self._watching_client is None:
+            self._watching_client = self._context.run(asyncio.ensure_future, self._disconnected())
+            self._watching_client.add_done_callback(self._on_disconnect)
         now = self._loop.time()
         if now >= self._deadline:
             self.stop(partial(upstream_failed, f"The response took longer than {self._total_s:g} s.", status=504))
@@ -140,25 +141,25 @@ class Deadlines:
             return
         if now >= self._sent + self._heartbeat_s:
             self._sent = now
-            self._wake()
+            self._interrupt()
         self._tick = self._wheel.put(self, self._next_due(now), self._loop)
 
-    def _on_left(self, look_out: asyncio.Future[None]) -> None:
-        if not look_out.cancelled() and look_out.exception() is None:
+    def _on_disconnect(self, watching: asyncio.Future[None]) -> None:
+        if not watching.cancelled() and watching.exception() is None:
             self.stop(ClientLeft)
 
     def stop(self, end: Callable[[], Exception]) -> None:
-        """Raise what `end` makes from the present wait, or the next one."""
+        """Raise the exception that `end` makes from the current wait, or from the next one."""
         self._end = end
-        self._wake()
+        self._interrupt()
 
-    def _wake(self) -> None:
-        if self._task is not None and not self._woken:
-            self._woken = True
+    def _interrupt(self) -> None:
+        if self._task is not None and not self._was_interrupted:
+            self._was_interrupted = True
             self._task.cancel()
 
 
-def _put_away(awaitable: Awaitable[Any]) -> None:
-    """Close a coroutine that will not be awaited, so that Python does not complain of it."""
+def _close_unawaited(awaitable: Awaitable[Any]) -> None:
+    """Close a coroutine that will not be awaited, so that Python gives no warning."""
     if isinstance(awaitable, Coroutine):
         awaitable.close()

@@ -1,7 +1,7 @@
-"""The drain: how what still runs ends, once the server was asked to stop.
+"""Draining: how running requests end after the server was asked to stop.
 
-It knows who runs and how long they may go on: streams and runs then end by themselves with what there is, and at last
-every request that has no reply yet is answered with 503. What a run is, it does not know.
+It knows what runs and how long it may continue: then streams and runs end with the output so far, and at last every
+request without a reply is answered with 503. It does not know what a run is.
 """
 
 from __future__ import annotations
@@ -14,59 +14,59 @@ from weakref import WeakSet
 from penstock.errors import stopping
 
 _MARGIN_S = 1.0
-"""How long before the time is up runs end, so that their ends can be stored and sent; at most half of the time."""
+"""How many seconds before the limit runs end, so that their ends can be stored and sent; at most half of the time."""
 
 
 class EndsEarly(Protocol):
-    """Something that takes time and can end before it is done."""
+    """An operation that can end before it is complete."""
 
     def end_early(self) -> None:
-        """The server has to stop: end in order, with what there is."""
+        """The server must stop: end in order, with the output so far."""
 
 
 T = TypeVar("T", bound=EndsEarly)
 
 
 class Drain:
-    """Everything in this process that has to end before the server stops."""
+    """Everything in this process that must end before the server stops."""
 
     def __init__(self) -> None:
         self._running: WeakSet[EndsEarly] = WeakSet()
         self._unanswered: set[Answering] = set()
         self._is_over = False
         self.is_begun = False
-        """Whether the server was asked to stop, and takes no more than it has."""
+        """Whether the server was asked to stop, and accepts no new requests."""
 
     def begin(self, within_s: float) -> None:
-        """The server stops: what runs may go on until shortly before `within_s` are over."""
+        """Start the drain: running operations end shortly before `within_s` seconds have passed."""
         self.is_begun = True
         margin_s = min(_MARGIN_S, within_s / 2)
         asyncio.get_running_loop().call_later(within_s - margin_s, self._end, margin_s / 2)
 
     def watch(self, running: T) -> T:
-        """Something that runs from now on, and is ended if it still does when time is up."""
+        """Register an operation, which is ended if it still runs at the limit."""
         self._running.add(running)
         if self._is_over:
             running.end_early()
         return running
 
     def answering(self) -> Answering:
-        """`with drain.answering():` for what the current task does before it has a reply."""
+        """`with drain.answering():` around the work of the current task until it has a reply."""
         return Answering(self._unanswered)
 
     def _end(self, margin_s: float) -> None:
         self._is_over = True
         for running in list(self._running):
             running.end_early()
-        asyncio.get_running_loop().call_later(margin_s, self._give_up)
+        asyncio.get_running_loop().call_later(margin_s, self._interrupt_unanswered)
 
-    def _give_up(self) -> None:
+    def _interrupt_unanswered(self) -> None:
         for answering in list(self._unanswered):
             answering.end_early()
 
 
 class Answering:
-    """The making of one reply by the current task. It raises `ApiError` 503 where the drain's end interrupts it."""
+    """The work on one reply by the current task. It raises `ApiError` 503 where the drain interrupts it."""
 
     __slots__ = ("_cancelling", "_is_cut", "_task", "_unanswered")
 

@@ -1,6 +1,6 @@
-"""Keeping: what a run leaves in the store when it ends, before its client sees the end.
+"""Persistence: what a run stores when it ends, before its client sees the end.
 
-It knows rows and when they are written. What the words in them are, `penstock.wire` says; how they are written, stores.
+It knows rows and when they are written. The JSON in them is defined in `penstock.wire`; stores write them.
 """
 
 from __future__ import annotations
@@ -34,40 +34,40 @@ RENEWAL_SHARE = 1 / 3
 
 
 class Ending:
-    """How a response ends: the Response, and what belongs to it that no client has."""
+    """The end of a response: the Response, and data of its items that no client receives."""
 
     def __init__(self, response: Response, events: Sequence[Event], returned: Mapping[str, Returned]) -> None:
         self.response = response
         self.events = events
-        """The events that no reader has seen yet."""
+        """The events that no reader has received yet."""
         self.returned = returned
-        """What its items carry for the upstream beside what clients see, by their ids."""
+        """The upstream fields of its items, which clients do not see, by the items' ids."""
 
     @cached_property
     def body(self) -> bytes:
-        """The Response as JSON, which the store and the client get alike."""
+        """The Response as JSON; the store and the client receive the same bytes."""
         return encode(self.response)
 
-    def said(self) -> list[OutputItem]:
-        """The items of the output, each with what it carries for the upstream."""
+    def output(self) -> list[OutputItem]:
+        """The output items, with their upstream fields."""
         if not self.returned:
             return self.response.output
         wanted = [(item, self.returned.get(str(item.id))) for item in self.response.output]
         return [item if fields is None else carry(item, fields) for item, fields in wanted]
 
 
-class Keeper(Protocol):
-    """What a run tells of its end."""
+class ResponseSaver(Protocol):
+    """Saves the response of a run."""
 
-    async def keep(self, ending: Ending) -> None:
-        """The response ends so. Raises `ApiError` where that cannot be kept; then it has not ended so."""
+    async def save(self, ending: Ending) -> None:
+        """Save the response with this end. Raises `ApiError` where it cannot be saved; then it has not ended so."""
 
     async def close(self) -> None:
-        """The run is over, whether or not it ended well."""
+        """The run is over, successful or not."""
 
 
 class ConversationWriter:
-    """The right of one response to write to its conversation, renewed for as long as it runs."""
+    """The lock of one response on its conversation, renewed while the response runs."""
 
     def __init__(self, store: Store, conversation_id: str, response_id: str, limits: Limits, clock_s: Clock) -> None:
         self._store = store
@@ -78,22 +78,22 @@ class ConversationWriter:
         self._renewing: asyncio.Task[None] | None = None
 
     async def lock(self) -> None:
-        """Become the one writer. Raises `ApiError` 400 while another response is."""
+        """Lock the conversation. Raises `ApiError` 400 while another response has the lock."""
         if not await self._take():
             message = "Another response is being written to this conversation; it takes one at a time."
             raise invalid(message, "conversation", "conversation_locked")
         self._renewing = asyncio.ensure_future(self._renew())
 
-    def leave(self) -> None:
-        """Renew no more: whoever works on the response will."""
+    def stop_renewing(self) -> None:
+        """Stop renewing: the process that runs the response does that."""
         if self._renewing is not None:
             self._renewing.cancel()
             self._renewing = None
 
     async def unlock(self) -> None:
-        """Let others write."""
+        """Unlock the conversation."""
         if self._renewing is not None:
-            self.leave()
+            self.stop_renewing()
             await self._store.unlock_conversation(self._conversation_id, writer=self._response_id)
 
     async def _renew(self) -> None:
@@ -108,8 +108,8 @@ class ConversationWriter:
         )
 
 
-class TurnKeeper:
-    """Keeps a response that a client waits for: one row when it ends, and its items in its conversation."""
+class TurnSaver:
+    """Saves a response that a client waits for: one row when it ends, and its items in its conversation."""
 
     def __init__(
         self,
@@ -128,7 +128,7 @@ class TurnKeeper:
         self._new_id = new_id
         self._writer = writer
 
-    async def keep(self, ending: Ending) -> None:
+    async def save(self, ending: Ending) -> None:
         """Save the turn."""
         row = await offload(
             self._context.size, ended_turn, ending, self._owner, self._context, self._limits, self._new_id
@@ -137,18 +137,18 @@ class TurnKeeper:
             raise await conversation_lost(self._store, row)
 
     async def close(self) -> None:
-        """Let the conversation go."""
+        """Unlock the conversation."""
         if self._writer is not None:
             await self._writer.unlock()
 
 
 def begun_turn(response: Response, owner: str, context: Context, limits: Limits, new_id: NewId) -> StoredResponse:
-    """The row of a turn as it begins: what it adds, and what it stands on."""
+    """The row of a turn at its beginning: its input, and what it refers to."""
     return _turn(response, encode(response), owner, context, limits, new_id)
 
 
 def ended_turn(ending: Ending, owner: str, context: Context, limits: Limits, new_id: NewId) -> StoredResponse:
-    """The row of a turn that is stored when it ends, and not before."""
+    """The row of a turn that is stored only when it ends."""
     row = _turn(ending.response, ending.body, owner, context, limits, new_id)
     row.output = _stored_output(ending)
     return row
@@ -172,16 +172,16 @@ def _turn(
 
 
 def ended_row(row: StoredResponse, ending: Ending) -> StoredResponse:
-    """A row that is stored already, as its turn ends."""
+    """The row of a turn that was stored at its beginning, at its end."""
     return replace(row, status=ending.response.status, body=ending.body, output=_stored_output(ending), request=b"")
 
 
 def _stored_output(ending: Ending) -> list[StoredItem]:
-    return [StoredItem(str(item.id), encode(item)) for item in ending.said()]
+    return [StoredItem(str(item.id), encode(item)) for item in ending.output()]
 
 
 def stored_input(item: InputItem, new_id: NewId) -> StoredItem:
-    """An input item under an id of its own, in the long form in which items are listed."""
+    """An input item under a new id, in the long form in which items are listed."""
     item_id = new_id(item.id_prefix)
     item = redacted_item(item).long_form()
     if "status" in item.__struct_fields__ and not isinstance(item, UnknownItem):  # an unknown item may have none
@@ -192,7 +192,7 @@ def stored_input(item: InputItem, new_id: NewId) -> StoredItem:
 
 
 async def conversation_lost(store: Store, row: StoredResponse) -> ApiError:
-    """Why the store took no response for its conversation: that was deleted, or given to another writer, meanwhile."""
+    """The error for a response that its conversation did not accept: it was deleted, or another writer has the lock."""
     conversation_id = row.conversation_id
     if conversation_id is None or await store.conversation(row.owner, conversation_id) is None:
         message = f"The conversation '{conversation_id}' was deleted while the response was being written to it."

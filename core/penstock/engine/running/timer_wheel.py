@@ -1,7 +1,7 @@
-"""The wheel: one timer for everything in an event loop that waits for a time, in place of a timer for each.
+"""The timer wheel: one timer for all timeouts in an event loop, in place of a timer for each.
 
-It turns every `TICK_S` seconds while something waits, and calls what is due: never early, and at most two ticks late.
-What is taken out before its time has cost no timer; nearly every wait ends so.
+It turns every `TICK_S` seconds while there are entries, and calls what is due: never early, and at most two ticks late.
+An entry that is removed in time has cost no timer; that is nearly every entry.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ TICK_S = 0.02
 
 
 class Timed(Protocol):
-    """Something that waits for a time."""
+    """An entry of the wheel."""
 
     def on_due(self) -> None:
-        """The time has come. This is called without the context of any request."""
+        """The time has come. It is called outside the context of any request."""
 
 
 class TimerWheel:
-    """The wheel of one event loop. It does not hold the loop, so that it goes with it."""
+    """The wheel of one event loop. It has no reference to the loop, so that both can be freed."""
 
     def __init__(self) -> None:
         self._slots: dict[int, set[Timed]] = {}
-        """What waits, by the tick in which it is due. No set in it is empty."""
+        """The entries by the tick at which they are due. No set in it is empty."""
         self._due: list[Timed] = []
         self._tick = 0
-        """Whatever was due up to this tick was called."""
+        """All entries up to this tick were called."""
         self._is_turning = False
         self._context = Context()
 
     def put(self, timed: Timed, at_s: float, loop: asyncio.AbstractEventLoop) -> int:
-        """Call it at this time by the loop's clock. Gives the tick, by which it can be taken out."""
+        """Call `timed` at this time by the loop's clock. Returns the tick, with which it can be removed."""
         if not self._is_turning:
             self._tick = int(loop.time() / TICK_S)
             self._turn_later(loop)
@@ -46,8 +46,8 @@ class TimerWheel:
             slot.add(timed)
         return tick
 
-    def take_out(self, timed: Timed, tick: int) -> None:
-        """Do not call it, if it was not called yet."""
+    def remove(self, timed: Timed, tick: int) -> None:
+        """Remove an entry, if it was not called yet."""
         slot = self._slots.get(tick)
         if slot is not None:
             slot.discard(timed)
@@ -63,13 +63,13 @@ class TimerWheel:
         try:
             while self._due:
                 self._due.pop().on_due()
-        finally:  # after an error the next turn goes on
+        finally:  # after an exception the next turn continues
             self._is_turning = False
             if self._slots or self._due:
                 self._turn_later(loop)
 
     def _turn_later(self, loop: asyncio.AbstractEventLoop) -> None:
-        """A turn after this one. Its context is empty: that of whoever came first would live as long as the timer."""
+        """Schedule the next turn, with an empty context: a request's context would live as long as the timer."""
         self._is_turning = True
         loop.call_later(TICK_S, self._turn, context=self._context)
 

@@ -1,1 +1,1 @@
-"""Upstreams: which of them serve a model, in what order they are asked, and how one is asked."""
+"""Upstreams: which of them serve a model, their order, and how a request is sent to one."""

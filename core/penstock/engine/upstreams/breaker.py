@@ -1,9 +1,9 @@
-"""The circuit breaker of one upstream: what fails time after time is left alone for a while, then tried by one request.
+"""The circuit breaker of one upstream: after repeated failures no requests are sent for a while, then a single probe.
 
-It is a table and a clock. It knows of requests how they ended and whose they were, and lives as long as its process.
+It is a state table and a clock. It knows only how requests ended and which client sent them; its state is not stored.
 
-A request may be what makes an upstream fail. So it counts once, however often it is tried or sent again, and as long as
-the requests of one client alone have failed, only that client's are refused: another one's find out whether they do.
+A request may be the cause of a failure. So a request counts once, however often it is tried or sent again. While only
+one client's requests have failed, only that client's are rejected: other clients' requests show whether it works.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from penstock.limits import Limits
 _log = logging.getLogger("penstock.breaker")
 
 State: TypeAlias = Literal["closed", "open", "probing"]
-Happening: TypeAlias = Literal["answered", "failed", "tripped", "rested", "dropped"]
+Outcome: TypeAlias = Literal["answered", "failed", "tripped", "rested", "dropped"]
 
-_TABLE: dict[tuple[State, Happening], State] = {
+_TABLE: dict[tuple[State, Outcome], State] = {
     ("closed", "answered"): "closed",
     ("closed", "failed"): "closed",
     ("closed", "dropped"): "closed",
@@ -33,26 +33,26 @@ _TABLE: dict[tuple[State, Happening], State] = {
     ("probing", "failed"): "open",
     ("probing", "dropped"): "open",
 }
-"""Of what was asked before it opened an open one takes no notice: that tells of another time."""
+"""An open breaker ignores the outcome of requests that were sent before it opened."""
 
-_NEWS: dict[State, tuple[int, str]] = {
+_LOG_LINES: dict[State, tuple[int, str]] = {
     "closed": (logging.INFO, "upstream %s answers again"),
-    "open": (logging.WARNING, "upstream %s fails and is left alone"),
-    "probing": (logging.INFO, "upstream %s is asked by one request whether it is back"),
+    "open": (logging.WARNING, "upstream %s fails; no requests are sent to it for now"),
+    "probing": (logging.INFO, "upstream %s gets one request, to see whether it works again"),
 }
 _PROBE_WAIT_S = 1.0
-"""How long to wait for what a probe finds out."""
+"""How many seconds other requests wait for the result of a probe."""
 
 
 class Failure(NamedTuple):
-    """A request that failed: whose it was, and what tells it from others; the same one again is the same failure."""
+    """A failed request: its client, and its identity. The same request sent again is the same failure."""
 
     client: str
     request: Hashable
 
 
 class Breaker:
-    """Ask `admit` before each attempt, and tell how it ended by the ticket that was given."""
+    """Call `admit` before each attempt, and report its outcome with the returned ticket."""
 
     def __init__(self, name: str, limits: Limits, clock_s: Clock) -> None:
         self.name = name
@@ -60,54 +60,54 @@ class Breaker:
         self._rest_s = limits.breaker_rest_s
         self._clock_s = clock_s
         self._failures: set[Failure] = set()
-        """Those since the last sign of life."""
+        """Failures since the last success."""
         self._rests_until = 0.0
         self._changes = 0
         self.state: State = "closed"
 
     def wait_s(self, client: str) -> float:
-        """How long this client is not admitted from now on, as far as that is known; 0 where it would be."""
-        if self.state == "closed" or self._is_innocent(client):
+        """How many seconds this client will not be admitted, as far as that is known; 0 where it is admitted."""
+        if self.state == "closed" or self._is_unaffected(client):
             return 0.0
         return _PROBE_WAIT_S if self.state == "probing" else max(self._rests_until - self._clock_s(), 0.0)
 
     def admit(self, client: str) -> int | None:
-        """A ticket for one attempt, or None while the upstream is left alone."""
+        """A ticket for one attempt; None while no requests are sent to the upstream."""
         if self.wait_s(client) > 0:
             return None
         if self.state == "open" and self._clock_s() >= self._rests_until:
-            self._happen("rested")
+            self._apply("rested")
         return self._changes
 
     def answered(self, ticket: int) -> None:
-        """The upstream is well."""
+        """The upstream has answered."""
         if ticket == self._changes:
             self._failures.clear()
-            self._happen("answered")
+            self._apply("answered")
 
     def failed(self, ticket: int, failure: Failure) -> None:
-        """The upstream is not well, as far as this request tells."""
+        """The upstream has failed to answer this request."""
         if ticket == self._changes:
             self._failures.add(failure)
             self._rests_until = self._clock_s() + self._rest_s
             is_too_much = self.state == "closed" and len(self._failures) >= self._failures_max
-            self._happen("tripped" if is_too_much else "failed")
+            self._apply("tripped" if is_too_much else "failed")
 
     def dropped(self, ticket: int) -> None:
-        """The attempt ended without telling anything of the upstream; a probe is made by the next one."""
+        """The attempt ended without information about the upstream; after a probe, the next request is one."""
         if ticket == self._changes:
-            self._happen("dropped")
+            self._apply("dropped")
 
-    def _is_innocent(self, client: str) -> bool:
-        """Whether all that failed was another client's, of one and the same."""
+    def _is_unaffected(self, client: str) -> bool:
+        """Whether all failures are those of one other client."""
         clients = {failure.client for failure in self._failures}
         return len(clients) == 1 and client not in clients
 
-    def _happen(self, happening: Happening) -> None:
-        state = _TABLE[self.state, happening]
+    def _apply(self, outcome: Outcome) -> None:
+        state = _TABLE[self.state, outcome]
         if state == self.state:
             return
         self.state = state
         self._changes += 1
-        level, news = _NEWS[state]
-        _log.log(level, news, self.name)
+        level, line = _LOG_LINES[state]
+        _log.log(level, line, self.name)

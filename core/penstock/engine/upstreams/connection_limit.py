@@ -1,6 +1,6 @@
-"""The limit of connections to one upstream: who finds none free waits for a while, in order, and is then refused.
+"""The limit of connections to one upstream: a request without a free connection waits in order, and fails after a time.
 
-It knows numbers alone; every transport asks it before it takes a connection, and tells it when that is free again.
+It counts only; every transport calls it before it takes a connection, and after the connection is free again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _log = logging.getLogger("penstock.upstream")
 
 
 class ConnectionLimit:
-    """So many connections at a time. One event loop after another may use it."""
+    """A maximum number of connections at a time. It may be used in several event loops, one after the other."""
 
     def __init__(self, upstream: str, limits: Limits) -> None:
         self._upstream = upstream
@@ -23,17 +23,17 @@ class ConnectionLimit:
         self._wait_s = limits.upstream_connection_wait_s
         self._in_use = 0
         self._waiting: dict[asyncio.Future[None], None] = {}
-        """Those who wait, in order."""
+        """The requests that wait, in order."""
         self._is_reached = False
-        """Whether a request was refused, and none has found a free connection since."""
+        """Whether a request failed, and no other one has found a free connection since."""
 
     async def acquire(self) -> None:
-        """Count one more connection, once there may be one. Raises `NoFreeConnection`."""
+        """Count one more connection, after a wait if necessary. Raises `NoFreeConnection`."""
         if not self.acquire_now():
             await self._wait()
 
     def acquire_now(self) -> bool:
-        """Count one more connection, where there may be one now."""
+        """Count one more connection, if one is free now."""
         if self._in_use >= self._connections_max:
             return False
         self._in_use += 1
@@ -43,7 +43,7 @@ class ConnectionLimit:
         return True
 
     def release(self) -> None:
-        """A connection is free: whoever waits first has it."""
+        """A connection is free: the request that has waited longest takes it."""
         while self._waiting:
             waiter = next(iter(self._waiting))
             del self._waiting[waiter]
@@ -61,7 +61,7 @@ class ConnectionLimit:
         except BaseException as error:
             if waiter in self._waiting:
                 del self._waiting[waiter]
-            else:  # it was given a connection in the moment in which it gave up
+            else:  # it received a connection at the moment of its timeout
                 self.release()
             if isinstance(error, TimeoutError):
                 self._report()
@@ -69,7 +69,7 @@ class ConnectionLimit:
             raise
 
     def _report(self) -> None:
-        """Say so once, until there are free connections again."""
+        """Log the full pool once, until connections are free again."""
         if self._is_reached:
             return
         self._is_reached = True

@@ -1,6 +1,6 @@
-"""The sizes of an upstream's contexts: by the configuration, or by its refusals, or by its list of models.
+"""The context sizes of an upstream's models: from the configuration, its error messages, or its list of models.
 
-The list is read when somebody asks, and stored; a model that was not in it has it read again, but not all the time.
+The list is read on demand and cached. For a model that is not listed it is read again, but not too often.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from penstock.secrets import Secret
 ContextTokens: TypeAlias = int | Mapping[str, int]
 """One size for all models, or one for each name or pattern."""
 
-_KEPT_S = 60.0
+_FRESH_S = 60.0
 _LEARNED_MAX = 1_000
-"""How many models' sizes are known from refusals."""
+"""The maximum number of models whose sizes are known from error messages."""
 _NAME_CHARS_MAX = 200
 
 
 class ContextSizes:
-    """`configured` wins; `read` asks the upstream, as the client whose key it is, and raises `ApiError`."""
+    """`configured` wins; `read` asks the upstream with the client's key, and raises `ApiError`."""
 
     def __init__(
         self,
@@ -36,19 +36,19 @@ class ContextSizes:
         self._clock_s = clock_s
         self._asking = LoopLock()
         self._asked_at: float | None = None
-        self._told: dict[str, int] = {}
+        self._listed: dict[str, int] = {}
         self._learned: dict[str, int] = {}
 
     async def of(self, model: str, bearer: Secret | None = None) -> int | None:
-        """The tokens of a model's context; None where nobody knows. Raises `ApiError`."""
+        """The context size of a model in tokens; None where it is unknown. Raises `ApiError`."""
         size = configured_size(self._configured, model) or self._learned.get(model)
-        if size is None and self._told_size(model) is None:
+        if size is None and self._listed_size(model) is None:
             async with self._asking:
                 await self._ask_if_due(bearer)
-        return size or self._told_size(model)
+        return size or self._listed_size(model)
 
     def learn(self, model: str, tokens: int) -> None:
-        """A refusal has told the size. Clients may name as many models as they like: the oldest go."""
+        """Store a size from an error message. Clients may use any number of names: the oldest are removed."""
         if len(model) > _NAME_CHARS_MAX:
             return
         self._learned.pop(model, None)
@@ -57,13 +57,13 @@ class ContextSizes:
             del self._learned[next(iter(self._learned))]
 
     async def _ask_if_due(self, bearer: Secret | None) -> None:
-        if self._asked_at is None or self._clock_s() - self._asked_at >= _KEPT_S:
+        if self._asked_at is None or self._clock_s() - self._asked_at >= _FRESH_S:
             self._asked_at = self._clock_s()
-            self._told = await self._read(bearer)
+            self._listed = await self._read(bearer)
 
-    def _told_size(self, model: str) -> int | None:
-        """A server of one model answers to any name."""
-        return next(iter(self._told.values())) if len(self._told) == 1 else self._told.get(model)
+    def _listed_size(self, model: str) -> int | None:
+        """A server that lists one model serves it under any name."""
+        return next(iter(self._listed.values())) if len(self._listed) == 1 else self._listed.get(model)
 
 
 def configured_size(configured: ContextTokens | None, model: str) -> int | None:

@@ -1,4 +1,4 @@
-"""Local upstreams: models that live in this process, and turns that are here as a whole.
+"""Local upstreams: models in this process, and turns that are complete.
 
 A model is a function from a turn to its deltas. It knows no dialect and no transport.
 """
@@ -32,14 +32,14 @@ class WholeDeltas:
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
-        """Nothing is held."""
+        """There is nothing to close."""
 
 
 class LocalDeltas(WholeDeltas):
-    """A turn that is made while it is read, in batches."""
+    """A turn that is generated while it is read, in batches."""
 
     async def __anext__(self) -> list[Delta]:
-        """The next batch; others may run before it, as they would while a socket is read."""
+        """The next batch. It yields to the event loop first, like a read from a socket."""
         await asyncio.sleep(0)  # before the batch is taken: a cancelled wait must lose nothing
         return await super().__anext__()
 
@@ -49,34 +49,34 @@ class LocalUpstream:
 
     def __init__(
         self,
-        speak: Callable[[Turn], Iterator[list[Delta]]],
+        generate: Callable[[Turn], Iterator[list[Delta]]],
         models: Iterable[str],
         count: Callable[[Turn], int] | None = None,
     ) -> None:
-        self._speak = speak
+        self._generate = generate
         self._count = count
         self._models = [Model(id=name) for name in models]
 
     async def open(self, turn: Turn) -> Deltas:
-        """Begin to speak. Raises `ApiError` for what the model cannot do."""
-        return LocalDeltas(await offload(turn.size, self._speak, turn))
+        """Begin the turn. Raises `ApiError` for what the model cannot do."""
+        return LocalDeltas(await offload(turn.size, self._generate, turn))
 
     async def models(self, bearer: Secret | None) -> list[Model]:
-        """The models that the function knows."""
+        """The models of the function."""
         return self._models
 
     async def relay(self, request: PassthroughRequest) -> HttpReply:
-        """It speaks no language but our own. Raises `ApiError` 404."""
+        """It has no API besides Responses. Raises `ApiError` 404."""
         message = f"The built-in model '{request.model}' answers POST /responses only, not {request.path}."
         raise not_found(message, "unknown_url")
 
     async def count_tokens(self, turn: Turn) -> int | None:
-        """As the model itself counts. Raises `ApiError`."""
+        """The model's own count. Raises `ApiError`."""
         return await offload(turn.size, self._count, turn) if self._count else None
 
     async def context_tokens(self, model: str, bearer: Secret | None) -> int | None:
-        """It has no end."""
+        """Its context has no limit."""
         return None
 
     async def aclose(self) -> None:
-        """Nothing is held."""
+        """There is nothing to close."""

@@ -1,7 +1,7 @@
-"""Masking: the keys that an upstream was given, hidden in what it says.
+"""Masking: hides the keys that were sent to an upstream in its replies.
 
-An upstream that fails may repeat the request in its error, headers and all. It knows in which forms a key is written in
-JSON, URLs and pages; where what an upstream says is read, `upstream` says.
+An upstream's error may repeat the request with its headers. This module knows the forms of a key in JSON, URLs and HTML
+pages; `remote` decides which replies are masked.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from penstock.secrets import Secret
 from penstock.transcript.deltas import Delta, UpstreamFailed
 
 _CHARS_MIN = 8
-"""A shorter text is no key (`none`, `EMPTY`), and may stand anywhere."""
+"""Shorter texts are not keys (`none`, `EMPTY`), and may occur anywhere."""
 _GO = {"&": "\\u0026", "<": "\\u003c", ">": "\\u003e"}
-"""What Go's JSON does not write as it is."""
+"""Characters that Go's JSON encoder escapes."""
 
 
 class Mask:
-    """Puts asterisks in the place of some secrets, one for each byte, so that what is masked is as long as before."""
+    """Replaces secrets by asterisks, one for each byte, so that the length does not change."""
 
     def __init__(self, secrets: Iterable[Secret]) -> None:
         self._secrets = list(secrets)
@@ -33,7 +33,7 @@ class Mask:
         self._forms = [form.encode() for form in sorted(forms, key=len, reverse=True)]
 
     def also(self, secrets: Iterable[Secret]) -> Mask:
-        """One that hides these, too."""
+        """A mask that hides these secrets too."""
         return Mask([*self._secrets, *secrets])
 
     def data(self, data: bytes) -> bytes:
@@ -50,14 +50,14 @@ class Mask:
         return text if masked is data else masked.decode("utf-8", "surrogatepass")
 
     def error(self, error: ApiError) -> None:
-        """Mask whatever an error says."""
+        """Mask the texts of an error."""
         error.message = self.text(error.message)
         error.args = (error.message,)
         error.code = error.code and self.text(error.code)
         error.param = error.param and self.text(error.param)
 
-    def faults(self, deltas: Sequence[Delta]) -> list[Delta]:
-        """The deltas, with that one masked which says how the response failed."""
+    def failures(self, deltas: Sequence[Delta]) -> list[Delta]:
+        """The deltas, with the error of `UpstreamFailed` masked."""
         return [
             UpstreamFailed(replace(delta.error, message=self.text(delta.error.message)))
             if isinstance(delta, UpstreamFailed)
@@ -70,7 +70,7 @@ class Mask:
         return MaskedReply(reply, self) if self._forms else reply
 
     def unsure_from(self, data: bytes) -> int:
-        """From where on the end of these bytes may be the beginning of a secret; their length where it is none."""
+        """The index from which the end of the bytes may be the beginning of a secret; else their length."""
         first = len(data)
         for form in self._forms:
             start = data.find(form[:1], max(len(data) - len(form) + 1, 0))
@@ -82,7 +82,7 @@ class Mask:
 
 
 class MaskedReply:
-    """A reply as it is read, masked: a secret that is split over two reads, too."""
+    """A reply that is masked while it is read, including secrets that are split over two reads."""
 
     def __init__(self, reply: HttpReply, mask: Mask) -> None:
         self._reply = reply
@@ -96,7 +96,7 @@ class MaskedReply:
         return self
 
     async def __anext__(self) -> bytes:
-        """What has arrived, but for what may be the beginning of a secret. That comes with what follows it."""
+        """The next bytes, without an end that may be the beginning of a secret; that comes with the next bytes."""
         try:
             chunk = await anext(self._chunks)
         except StopAsyncIteration:
@@ -120,7 +120,7 @@ def _masked(headers: Mapping[str, str], mask: Mask) -> Mapping[str, str]:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """A secret as it may be written: each of its words (`Bearer sk-1` has two), plain and as others escape it."""
+    """A secret as it may be written: each of its words (`Bearer sk-1` has two), plain and with various escapes."""
     for word in secret.split():
         if len(word) >= _CHARS_MIN:
             written = json.dumps(word)[1:-1]

@@ -1,6 +1,6 @@
-"""Parcels: bodies that are passed on as they are, but for the name of their model.
+"""Passthrough bodies: request bodies that are passed on unchanged except for the name of the model.
 
-It knows where JSON's outermost object has its names, and nothing of what the body means.
+It knows where the outermost JSON object has its keys, and nothing about their meaning.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import msgspec
 
 from penstock.ports import HttpReply
 
-_STRING = rb'"(?:[^"\\]++|\\.)*+"'  # possessive: nothing is kept for each character that was read
+_STRING = rb'"(?:[^"\\]++|\\.)*+"'  # possessive: no memory per character
 _KEY = re.compile(rb"[ \t\r\n]*(%b)[ \t\r\n]*:[ \t\r\n]*" % _STRING, re.DOTALL)
 _EMPTY = re.compile(rb"[ \t\r\n]*\}")
 _COMMA = re.compile(rb"[ \t\r\n]*,")
@@ -27,7 +27,7 @@ _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def replace_model(body: bytes, model: str) -> bytes:
-    """The body of a JSON object with this model, every other byte as it was."""
+    """The body of a JSON object with this model; all other bytes are unchanged."""
     name = _encode(model)
     text = memoryview(body)
     pieces: list[memoryview | bytes] = []
@@ -43,7 +43,7 @@ def replace_model(body: bytes, model: str) -> bytes:
 
 
 def _models(body: bytes) -> Iterator[tuple[int, int]]:
-    """Where the outermost object has its `model`; legal JSON may say it twice."""
+    """The positions of the outermost object's `model`; legal JSON may have the key twice."""
     fields = _decode_fields(body)
     text = memoryview(body)
     at = body.index(b"{") + 1
@@ -51,7 +51,7 @@ def _models(body: bytes) -> Iterator[tuple[int, int]]:
         name, start = _decode(key[1]), key.end()
         value = memoryview(fields[name])
         end = start + value.nbytes
-        if text[start:end] != value:  # the key comes again, with another value
+        if text[start:end] != value:  # the key is there twice, with different values
             end = _end_of_value(body, start)
         if name == "model":
             yield start, end
@@ -61,7 +61,7 @@ def _models(body: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _end_of_value(body: bytes, start: int) -> int:
-    """Where the value ends that begins here."""
+    """The end of the value that begins at `start`."""
     if body[start] not in _OPENS:
         scalar = _SCALAR.match(body, start)
         assert scalar is not None
@@ -76,7 +76,7 @@ def _end_of_value(body: bytes, start: int) -> int:
 
 
 class BufferedReply:
-    """A reply that was read, with as much of its body as was kept."""
+    """A reply that was read, with the body up to the limit."""
 
     def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         self.status = status
@@ -86,17 +86,17 @@ class BufferedReply:
         self._body = body
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._told()
+        return self._read()
 
     async def aclose(self) -> None:
-        """Nothing is held."""
+        """There is nothing to close."""
 
-    async def _told(self) -> AsyncIterator[bytes]:
+    async def _read(self) -> AsyncIterator[bytes]:
         yield self._body
 
 
 class PeekedReply:
-    """A reply whose first bytes were read ahead of whoever reads it."""
+    """A reply whose first bytes were read in advance."""
 
     def __init__(self, reply: HttpReply, first: bytes) -> None:
         self.status = reply.status
@@ -109,7 +109,7 @@ class PeekedReply:
         return self
 
     async def __anext__(self) -> bytes:
-        """The first bytes, then those that follow."""
+        """The first bytes, then the following ones."""
         first, self._first = self._first, b""
         return first or await anext(self._chunks)
 

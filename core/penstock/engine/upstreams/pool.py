@@ -1,7 +1,7 @@
-"""The pool: all upstreams of one model as one upstream, which asks them in order until one takes the request.
+"""The pool: all upstreams of one model as one upstream. It tries them in order until one accepts the request.
 
-It knows who is asked first, how often, and when not to: never after the first byte, and never again what was refused
-for the request's own sake. It never reads a request or a reply.
+It knows the order, the number of attempts, and when not to retry: never after the first byte, and never a request that
+was rejected for its contents. It never reads a request or a reply.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ T = TypeVar("T")
 Asked = TypeVar("Asked", Turn, PassthroughRequest)
 
 
-_TELL: dict[Health, Callable[[Breaker, int, Failure], None]] = {
+_REPORT_HEALTH: dict[Health, Callable[[Breaker, int, Failure], None]] = {
     "well": lambda breaker, ticket, _: breaker.answered(ticket),
     "sick": Breaker.failed,
     "unknown": lambda breaker, ticket, _: breaker.dropped(ticket),
@@ -50,29 +50,29 @@ class Member(msgspec.Struct, kw_only=True, frozen=True):
     """Its own name for the pool's model."""
     takes_bearer: bool
     rank: tuple[int, int]
-    """Members of a lower rank are asked first; those of the same one share by weight."""
+    """Members of a lower rank are tried first; those of the same rank share the requests by weight."""
     weight: float
 
     def address(self, asked: Asked, head_s: float | None) -> Asked:
-        """The turn or request as this one is to have it. A key is for those only that it was given for."""
+        """The turn or request for this member. It gets the client's key only if no other key is configured for it."""
         bearer = asked.bearer if self.takes_bearer else None
         return msgspec.structs.replace(asked, model=self.model, bearer=bearer, head_s=head_s)
 
 
 Ask: TypeAlias = Callable[[Member, float | None], Awaitable[T]]
-"""Asks a member, who may take so long until the head of its reply. Raises `AttemptFailed`, or another `ApiError`."""
+"""Sends a request to a member, with the seconds until the head of its reply. Raises `AttemptFailed`, or `ApiError`."""
 
 
 class Pool:
     """The upstreams of one model, best first."""
 
-    def __init__(self, members: Sequence[Member], limits: Limits, chance: Random) -> None:
+    def __init__(self, members: Sequence[Member], limits: Limits, random: Random) -> None:
         self._members = members
         self._limits = limits
-        self._chance = chance
+        self._random = random
 
     async def open(self, turn: Turn) -> Deltas:
-        """Begin the turn where it is taken. Raises `ApiError`."""
+        """Begin the turn at the first member that accepts it. Raises `ApiError`."""
         return await self._persist(
             lambda member, head_s: member.upstream.open(member.address(turn, head_s)),
             stream=turn.stream,
@@ -80,7 +80,7 @@ class Pool:
         )
 
     async def relay(self, request: PassthroughRequest) -> HttpReply:
-        """The reply of who takes the request; where nobody does, what the last one said. Raises `ApiError`."""
+        """The reply of the first member that accepts the request, or else the last error reply. Raises `ApiError`."""
         try:
             return await self._persist(
                 lambda member, head_s: member.upstream.relay(member.address(request, head_s)),
@@ -93,13 +93,13 @@ class Pool:
             return refusal.reply
 
     async def models(self, bearer: Secret | None) -> list[Model]:
-        """What the members serve, by the first that tells. Raises `ApiError`."""
+        """The models, from the first member that lists them. Raises `ApiError`."""
         return await self._persist(
             lambda member, _: member.upstream.models(bearer if member.takes_bearer else None), stream=True
         )
 
     async def count_tokens(self, turn: Turn) -> int | None:
-        """The tokens of a turn's input, by the first that counts. Raises `ApiError`."""
+        """The tokens of a turn's input, from the first member that counts. Raises `ApiError`."""
         return await self._persist(
             lambda member, _: member.upstream.count_tokens(member.address(turn, None)),
             stream=True,
@@ -107,17 +107,17 @@ class Pool:
         )
 
     async def context_tokens(self, model: str, bearer: Secret | None) -> int | None:
-        """The smallest context among the members', as far as they are known: any of them may get the turn."""
+        """The smallest known context of the members: any of them may get the turn."""
         sizes = [await self._context_tokens(member, bearer) for member in self._members]
         return min((size for size in sizes if size is not None), default=None)
 
     async def aclose(self) -> None:
-        """Release what the members hold."""
+        """Close the members."""
         for member in self._members:
             await member.upstream.aclose()
 
     async def _persist(self, ask: Ask[T], *, stream: bool, client: str = "") -> T:
-        """What the first gives that takes it. Who may take it later is asked again, once all others were."""
+        """The result of the first member that accepts. One that may accept later is tried again after the others."""
         queue = deque((member, 0) for member in self._in_order())
         attempts = 0
         refusals: list[AttemptFailed] = []
@@ -135,10 +135,10 @@ class Pool:
                 refusals = [untraced(error)]
                 if error.again and tries < self._limits.retries_max:
                     queue.append((member, tries + 1))
-        raise refusals.pop() if refusals else self._at_rest(client)  # a frame that still has what it raises is a cycle
+        raise refusals.pop() if refusals else self._all_open(client)  # a frame that refers to its exception is a cycle
 
     def _has_others(self, queue: Collection[tuple[Member, int]], attempts: int, client: str) -> bool:
-        """Whether another one could be asked instead."""
+        """Whether another member could be tried instead."""
         if not queue or attempts >= self._limits.attempts_max:
             return False
         return any(member.breaker.wait_s(client) == 0 for member, _ in queue)
@@ -146,9 +146,9 @@ class Pool:
     async def _attempt(
         self, ask: Ask[T], member: Member, ticket: int, tries: int, head_s: float | None, failure: Failure
     ) -> T:
-        """Ask once, after a wait where it was asked before, and tell the breaker how that went.
+        """Try once, after a pause if it was tried before, and report the outcome to the breaker.
 
-        `failure` is what this would be if the upstream fails for a reason that is in no request.
+        `failure` is the failure to report if its cause is not the request.
         """
         record = current()
         record.upstream = member.breaker.name
@@ -160,7 +160,7 @@ class Pool:
         except RequestRejected as refusal:
             if refusal.provoked_by is not None:
                 failure = failure._replace(request=refusal.provoked_by)
-            _TELL[refusal.health](member.breaker, ticket, failure)
+            _REPORT_HEALTH[refusal.health](member.breaker, ticket, failure)
             raise
         except BaseException:
             member.breaker.dropped(ticket)
@@ -174,11 +174,11 @@ class Pool:
         except ApiError as error:
             if len(self._members) == 1:
                 raise
-            _log.info("upstream %s does not tell the size of its contexts: %s", member.breaker.name, error)
+            _log.info("upstream %s does not report the size of its contexts: %s", member.breaker.name, error)
             return None
 
     def _in_order(self) -> list[Member]:
-        """By rank; within one, whoever has twice the weight comes first twice as often."""
+        """By rank; within one rank, a member of twice the weight comes first twice as often."""
         if len(self._members) == 1:
             return [*self._members]
         ordered: list[Member] = []
@@ -187,16 +187,16 @@ class Pool:
         return ordered
 
     def _draw(self, member: Member) -> float:
-        """A random time of arrival, of one who arrives `weight` times a second."""
-        return self._chance.expovariate(member.weight)
+        """A random arrival time, for `weight` arrivals per second on average."""
+        return self._random.expovariate(member.weight)
 
     def _head_s(self, stream: bool) -> float:
         return self._limits.stream_head_s if stream else self._limits.whole_head_s
 
     def _backoff_s(self, tries: int) -> float:
-        """Twice as long each time, give or take half, so that many who failed at once do not return at once."""
-        return self._limits.retry_backoff_s * 2.0 ** (tries - 1) * self._chance.uniform(*_JITTER)
+        """It doubles each time, and varies by half, so that requests that failed together are not repeated together."""
+        return self._limits.retry_backoff_s * 2.0 ** (tries - 1) * self._random.uniform(*_JITTER)
 
-    def _at_rest(self, client: str) -> ApiError:
+    def _all_open(self, client: str) -> ApiError:
         wait_s = min(member.breaker.wait_s(client) for member in self._members)
-        return unavailable("The upstream has failed too often in a row, and is left alone for a moment.", wait_s)
+        return unavailable("The upstream has failed too often in a row; no requests are sent to it for now.", wait_s)

@@ -1,8 +1,8 @@
-"""Upstreams: a dialect and a transport made into one.
+"""Remote upstreams: a dialect and a transport together.
 
-It makes one attempt, and knows what a failure of it means: whether another attempt may do better. Whether there is one,
-the pool decides. It reads no delta but one that says how a response failed: whatever says that is masked here, before
-anybody reads or logs it, so that no key is repeated that was sent with the request.
+It makes one attempt, and knows from a failure whether another attempt may succeed; the pool decides whether there is
+one. It reads no delta but `UpstreamFailed`: errors are masked here, before they are read or logged, so that keys of the
+request are not repeated in them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from penstock.ports import (
 from penstock.secrets import Secret
 from penstock.too_long import context_tokens_in
 from penstock.transcript.deltas import Delta, UpstreamFailed
-from penstock.upstream_replies import KeyShown
+from penstock.upstream_replies import KeyOwner
 from penstock.wire import Model
 
 from .attempt_log import AttemptLog
@@ -51,17 +51,17 @@ MakeMask: TypeAlias = Callable[[], Mask]
 
 _TRY_AGAIN = frozenset({500, 502, 503, 504})
 _HEALTH: dict[int, Health] = {500: "unknown", 502: "sick", 503: "sick", 504: "sick"}
-"""What a status tells of the upstream; with any other it is well. A 500 may be the request's doing."""
+"""The upstream's health by status; any other status means that it works. A request may be the cause of a 500."""
 _KEY_REFUSED = frozenset({401, 403})
 _NO_ROUTE = frozenset({404, 405, 501})
 _BUSY_S = 1.0
-"""When a client may ask again that found no free connection."""
+"""After how many seconds a client without a free connection may retry."""
 _STATUS_MAX = 599
-"""The end of the classes of status codes (RFC 9110, section 15)."""
+"""The largest status code (RFC 9110, section 15)."""
 
 
 class RemoteUpstream:
-    """An upstream over a transport, spoken to in its dialect. `headers` are added to every request."""
+    """An upstream over a transport, in its dialect. `headers` are added to every request."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class RemoteUpstream:
         self._sizes = ContextSizes(context_tokens, self._read_sizes)
 
     async def open(self, turn: Turn) -> Deltas:
-        """Send the turn. Raises `ApiError`, and `AttemptFailed` where another attempt may do better."""
+        """Send the turn. Raises `ApiError`, and `AttemptFailed` where another attempt may succeed."""
         mask = partial(self._mask_for, turn.bearer, turn)
         try:
             reply = await self._send(
@@ -103,41 +103,41 @@ class RemoteUpstream:
         return await deltas.read_all()
 
     async def models(self, bearer: Secret | None) -> list[Model]:
-        """Ask the upstream what it serves. Raises `ApiError`."""
+        """Ask the upstream for its models. Raises `ApiError`."""
         return self._dialect.decode_models(await self._ask(self._dialect.models_request(), bearer))
 
     async def count_tokens(self, turn: Turn) -> int | None:
-        """Ask the upstream's tokenizer, if it has one and there is nothing but text to count. Raises `ApiError`.
+        """Ask the upstream's tokenizer, if it has one and the turn is text only. Raises `ApiError`.
 
-        A preset may promise routes that a server of its kind lacks, such as llama.cpp's behind `llama_cpp.server`.
+        A preset may have routes that a server of its kind lacks: `llama_cpp.server` has fewer than llama.cpp's own.
         """
         exchange = None if has_media(turn) else self._dialect.count(turn)
         try:
-            return None if exchange is None else await self._converse(exchange, turn.bearer)
+            return None if exchange is None else await self._run_exchange(exchange, turn.bearer)
         except RequestRejected as refusal:
             if refusal.upstream_status in _NO_ROUTE:
                 return None
             raise
 
     async def context_tokens(self, model: str, bearer: Secret | None) -> int | None:
-        """As configured, or as a refusal or the upstream's list of models told. Raises `ApiError`."""
+        """The configured size, or that of an error message or of the list of models. Raises `ApiError`."""
         return await self._sizes.of(model, bearer)
 
     async def relay(self, request: PassthroughRequest) -> HttpReply:
-        """Pass the request on. What the upstream says of our key stays here. Raises `ApiError` and `AttemptFailed`.
+        """Pass the request on; errors about the server's own key are not. Raises `ApiError` and `AttemptFailed`.
 
-        A good reply is masked too, but for the client's own key: it may be a stream with an error in it.
+        A successful reply is masked too, except for the client's own key: it may be a stream with an error in it.
         """
         http_request = HttpRequest(
             method=request.method,
             path=request.path,
             headers=[*([("content-type", "application/json")] if request.body else []), ("accept", request.accept)],
-            body=await _addressed(request),
+            body=await _with_upstream_model(request),
             head_s=request.head_s,
         )
         mask = partial(self._mask_for, request.bearer)
         reply = await self._exchange(http_request, request.bearer, mask)
-        is_about_us = reply.status in _KEY_REFUSED and self._key_shown(request.bearer) != "client"
+        is_about_us = reply.status in _KEY_REFUSED and self._key_owner(request.bearer) != "client"
         if reply.status >= 500 or reply.status == 429 or is_about_us:
             raise await self._refusal(http_request, reply, request.bearer, mask)
         if reply.status < 300:
@@ -149,15 +149,15 @@ class RemoteUpstream:
         await self._transport.aclose()
 
     def _learn(self, model: str, refusal: RequestRejected) -> None:
-        """A refusal of an input that is too long may tell how long it may be."""
+        """Store the context size, if the error message contains it."""
         if refusal.code == "context_length_exceeded" and (tokens := context_tokens_in(refusal.message)):
             self._sizes.learn(model, tokens)
 
     async def _read_sizes(self, bearer: Secret | None) -> dict[str, int]:
         return self._dialect.decode_context_sizes(await self._ask(self._dialect.models_request(), bearer))
 
-    async def _converse(self, exchange: Exchange[T], bearer: Secret | None) -> T:
-        """What comes of an exchange."""
+    async def _run_exchange(self, exchange: Exchange[T], bearer: Secret | None) -> T:
+        """The result of an exchange of several requests."""
         try:
             request = next(exchange)
             while True:
@@ -179,7 +179,7 @@ class RemoteUpstream:
     async def _send(
         self, request: HttpRequest, bearer: Secret | None, mask: MakeMask, head_s: float | None = None
     ) -> HttpReply:
-        """A good reply to one attempt. Raises `ApiError` and `AttemptFailed`."""
+        """A successful reply to one attempt. Raises `ApiError` and `AttemptFailed`."""
         request.head_s = head_s
         reply = await self._exchange(request, bearer, mask)
         if 200 <= reply.status < 300:
@@ -187,7 +187,7 @@ class RemoteUpstream:
         raise await self._refusal(request, reply, bearer, mask)
 
     async def _exchange(self, request: HttpRequest, bearer: Secret | None, mask: MakeMask) -> HttpReply:
-        """The reply to one attempt, whatever it says; masked where it is no good one. Raises `AttemptFailed`."""
+        """The reply to one attempt, with any status; masked if it is not successful. Raises `AttemptFailed`."""
         self._attempts.sent(request)
         request.headers += _credentials(self._key or bearer, self._headers)
         try:
@@ -210,16 +210,16 @@ class RemoteUpstream:
             raise _provoked(AttemptFailed(late, "sick", again=False), request) from None
 
     async def _answer(self, request: HttpRequest) -> HttpReply:
-        """Whatever the upstream answers that ends a request. Raises `TransportError`."""
+        """The final reply of the upstream. Raises `TransportError`."""
         reply = await self._transport.send(request)
         if not 200 <= reply.status <= _STATUS_MAX:
             await reply.aclose()
-            problem = f"it answered with status {reply.status}, which ends no request"
+            problem = f"it answered with status {reply.status}, which is not a final status"
             raise TransportError(problem, was_connected=True)
         return reply
 
     async def _peeked(self, request: HttpRequest, reply: HttpReply) -> HttpReply:
-        """A refusal that is passed on as it is, and logged by its beginning. Raises `AttemptFailed`."""
+        """An error reply that is passed on unchanged; its beginning is logged. Raises `AttemptFailed`."""
         try:
             first = await anext(aiter(reply), b"")
         except TransportError as error:
@@ -229,7 +229,7 @@ class RemoteUpstream:
         return PeekedReply(reply, first)
 
     async def _refusal(self, request: HttpRequest, reply: HttpReply, bearer: Secret | None, mask: MakeMask) -> ApiError:
-        """What a reply means that is not a good one; it is read and closed."""
+        """The error that a reply means; the reply is read and closed."""
         try:
             body = await _read(reply, self._limits.upstream_error_bytes_max)
         except TransportError:
@@ -237,23 +237,23 @@ class RemoteUpstream:
         finally:
             await reply.aclose()
         self._attempts.refused(request, reply.status, body)
-        error = self._dialect.error(reply.status, reply.headers, body, key=self._key_shown(bearer))
-        mask().error(error)  # what was written in another form in the body
+        error = self._dialect.error(reply.status, reply.headers, body, key=self._key_owner(bearer))
+        mask().error(error)  # the body may have had it in another form
         if error.status < 500 and error.status != 429:
             return RequestRejected(error, upstream_status=reply.status)
-        kept = None if reply.status in _KEY_REFUSED else BufferedReply(reply.status, reply.headers, body)
+        buffered = None if reply.status in _KEY_REFUSED else BufferedReply(reply.status, reply.headers, body)
         health = _HEALTH.get(reply.status, "well")
         again = reply.status in _TRY_AGAIN
-        refusal = AttemptFailed(error, health, again=again, reply=kept, upstream_status=reply.status)
+        refusal = AttemptFailed(error, health, again=again, reply=buffered, upstream_status=reply.status)
         return _provoked(refusal, request)
 
     def _mask_for(self, bearer: Secret | None, turn: Turn | None = None) -> Mask:
-        """What hides all that went with a request and is secret. It is made when there is something to be hidden."""
-        held = [each.secret for each in secrets_of(turn.request, turn.extras)] if turn else []
-        return self._mask.also([*([bearer] if bearer else []), *held])
+        """A mask for all secrets of a request. It is made only when there is something to mask."""
+        secrets = [each.secret for each in secrets_of(turn.request, turn.extras)] if turn else []
+        return self._mask.also([*([bearer] if bearer else []), *secrets])
 
-    def _key_shown(self, bearer: Secret | None) -> KeyShown:
-        """Which key the upstream sees."""
+    def _key_owner(self, bearer: Secret | None) -> KeyOwner:
+        """Whose key the upstream receives."""
         if self._key is None:
             return "none" if bearer is None else "client"
         return "server"
@@ -273,7 +273,7 @@ class RemoteDeltas:
         return self
 
     async def __anext__(self) -> list[Delta]:
-        """The deltas of the next chunk. After a `[DONE]` nothing more is waited for."""
+        """The deltas of the next chunk. Nothing is read after a `[DONE]`."""
         if self._ended:
             raise StopAsyncIteration
         if self._decoder.is_done:
@@ -290,7 +290,7 @@ class RemoteDeltas:
         return self._decoded(self._decoder.feed, chunk)
 
     async def read_all(self) -> Deltas:
-        """Read a reply that is no stream to its end, so that an error in it is still an HTTP status."""
+        """Read a reply that is not a stream to its end, so that an error in it is still an HTTP status."""
         deltas: list[Delta] = []
         try:
             while not self._ended:
@@ -300,7 +300,7 @@ class RemoteDeltas:
         return WholeDeltas([deltas])
 
     async def aclose(self) -> None:
-        """Give the connection back, or cut it."""
+        """Close the reply: the connection is reused if the body was read, and else closed."""
         await self._reply.aclose()
 
     def _close(self) -> list[Delta]:
@@ -314,11 +314,11 @@ class RemoteDeltas:
             self._mask().error(error)
             raise
         if self._decoder.is_done and any(isinstance(delta, UpstreamFailed) for delta in deltas):
-            return self._mask().faults(deltas)
+            return self._mask().failures(deltas)
         return deltas
 
 
-async def _addressed(request: PassthroughRequest) -> bytes:
+async def _with_upstream_model(request: PassthroughRequest) -> bytes:
     """The body with the upstream's own name for the model."""
     if request.named == request.model:
         return request.body
@@ -331,7 +331,7 @@ def _credentials(key: Secret | None, headers: list[tuple[str, Secret]]) -> Heade
 
 
 async def _read(reply: HttpReply, bytes_max: int) -> bytes:
-    """The body, or as much of it as may be read."""
+    """The body, up to the limit."""
     body = bytearray()
     async for chunk in reply:
         body += chunk
@@ -352,6 +352,6 @@ def _lost(error: TransportError, request: HttpRequest) -> AttemptFailed:
 
 
 def _provoked(refusal: AttemptFailed, request: HttpRequest) -> AttemptFailed:
-    """The refusal of a request that may be what made the upstream fail."""
+    """The failed attempt, with the request as its possible cause."""
     refusal.provoked_by = hash((request.method, request.path, request.body))
     return refusal

@@ -1,6 +1,6 @@
-"""The outline of a request to an upstream: its parameters, roles, kinds and lengths, and the names of tools; no texts.
+"""The outline of a request to an upstream: its parameters, roles, types and lengths, and the names of tools; no texts.
 
-It is for the detailed log. What is not known to be a name is shown by its kind and length. Pure: bytes give an outline.
+It is for the debug log. A value that is not a known name appears as its type and length. Pure: bytes give an outline.
 """
 
 from __future__ import annotations
@@ -12,41 +12,48 @@ from typing import Any, TypeAlias
 import msgspec
 
 Spec: TypeAlias = Mapping[str, Any]
-"""Which texts of an object are names, by key; of an object within it, again by key. `""` stands for a text instead."""
+"""The texts that are names, by the object's keys, recursively. `""` means the text itself."""
 
 _NAME = re.compile(r"[\w.:/@+\[\]-]{1,100}", re.ASCII)
 _ENTRIES_MAX = 50
-"""So many entries of a list or keys of an object are shown."""
+"""The maximum number of entries of a list, or keys of an object, in an outline."""
 
-_SHOWN: Spec = {"": True}
-_PART: Spec = {"type": _SHOWN}
-_FUNCTION: Spec = {"name": _SHOWN}
-_CALL: Spec = {"type": _SHOWN, "function": _FUNCTION}
-_MESSAGE: Spec = {"type": _SHOWN, "role": _SHOWN, "content": _PART, "tool_calls": _CALL}
-_ITEM: Spec = {**_MESSAGE, "name": _SHOWN, "status": _SHOWN, "summary": _PART, "output": _PART}
-_TOOL: Spec = {"type": _SHOWN, "name": _SHOWN, "function": _FUNCTION, "tools": {"type": _SHOWN, "name": _SHOWN}}
-_FORMAT: Spec = {"type": _SHOWN, "name": _SHOWN, "json_schema": _FUNCTION}
+_IS_NAME: Spec = {"": True}
+_PART: Spec = {"type": _IS_NAME}
+_FUNCTION: Spec = {"name": _IS_NAME}
+_CALL: Spec = {"type": _IS_NAME, "function": _FUNCTION}
+_MESSAGE: Spec = {"type": _IS_NAME, "role": _IS_NAME, "content": _PART, "tool_calls": _CALL}
+_ITEM: Spec = {**_MESSAGE, "name": _IS_NAME, "status": _IS_NAME, "summary": _PART, "output": _PART}
+_TOOL: Spec = {"type": _IS_NAME, "name": _IS_NAME, "function": _FUNCTION, "tools": {"type": _IS_NAME, "name": _IS_NAME}}
+_FORMAT: Spec = {"type": _IS_NAME, "name": _IS_NAME, "json_schema": _FUNCTION}
 _REQUEST: Spec = {
-    "model": _SHOWN,
+    "model": _IS_NAME,
     "messages": _MESSAGE,
     "input": _ITEM,
     "tools": _TOOL,
-    "tool_choice": {"": True, "type": _SHOWN, "name": _SHOWN, "mode": _SHOWN, "function": _FUNCTION, "tools": _TOOL},
+    "tool_choice": {
+        "": True,
+        "type": _IS_NAME,
+        "name": _IS_NAME,
+        "mode": _IS_NAME,
+        "function": _FUNCTION,
+        "tools": _TOOL,
+    },
     "response_format": _FORMAT,
-    "text": {"format": _FORMAT, "verbosity": _SHOWN},
-    "reasoning": {"effort": _SHOWN, "summary": _SHOWN},
-    "reasoning_effort": _SHOWN,
-    "verbosity": _SHOWN,
-    "service_tier": _SHOWN,
-    "truncation": _SHOWN,
-    "include": _SHOWN,
-    "modalities": _SHOWN,
+    "text": {"format": _FORMAT, "verbosity": _IS_NAME},
+    "reasoning": {"effort": _IS_NAME, "summary": _IS_NAME},
+    "reasoning_effort": _IS_NAME,
+    "verbosity": _IS_NAME,
+    "service_tier": _IS_NAME,
+    "truncation": _IS_NAME,
+    "include": _IS_NAME,
+    "modalities": _IS_NAME,
     "stream_options": {},
 }
 
 
 def outline(body: bytes) -> object:
-    """The outline of a JSON body; its length alone where it is no JSON."""
+    """The outline of a JSON body; its length only if it is not JSON."""
     try:
         return _outline(msgspec.json.decode(body), _REQUEST)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
@@ -54,7 +61,7 @@ def outline(body: bytes) -> object:
 
 
 def _outline(value: object, spec: Spec | None) -> object:
-    """A value by what is known of it; without a `spec` its contents are not shown."""
+    """The outline of a value; without a `spec` only its type and length."""
     if isinstance(value, str):
         return value if spec and "" in spec and _NAME.fullmatch(value) else f"<{len(value)} chars>"
     if isinstance(value, list):
@@ -65,13 +72,13 @@ def _outline(value: object, spec: Spec | None) -> object:
 
 
 def _entries(values: list[object], spec: Spec) -> list[object]:
-    shown = [_outline(value, spec) for value in values[:_ENTRIES_MAX]]
-    return shown if len(values) <= _ENTRIES_MAX else [*shown, f"<{len(values) - _ENTRIES_MAX} more>"]
+    entries = [_outline(value, spec) for value in values[:_ENTRIES_MAX]]
+    return entries if len(values) <= _ENTRIES_MAX else [*entries, f"<{len(values) - _ENTRIES_MAX} more>"]
 
 
 def _keys(values: dict[str, object], spec: Spec) -> dict[str, object]:
-    shown = {_key(name): _outline(value, spec.get(name)) for name, value in list(values.items())[:_ENTRIES_MAX]}
-    return shown if len(values) <= _ENTRIES_MAX else {**shown, "": f"<{len(values) - _ENTRIES_MAX} more>"}
+    entries = {_key(name): _outline(value, spec.get(name)) for name, value in list(values.items())[:_ENTRIES_MAX]}
+    return entries if len(values) <= _ENTRIES_MAX else {**entries, "": f"<{len(values) - _ENTRIES_MAX} more>"}
 
 
 def _key(name: str) -> str:

@@ -10,7 +10,7 @@ from msgspec import Raw
 from core.kit import LIMITS
 from penstock.dialects.chat_completions import PRESETS, ChatCompletions, Options
 from penstock.errors import ApiError
-from penstock.upstream_replies import KeyShown
+from penstock.upstream_replies import KeyOwner
 from penstock.wire import Model, Unknown
 from requirements import shows
 
@@ -22,7 +22,7 @@ def error(message: str = "boom", **fields: Any) -> bytes:
 
 
 def read(
-    status: int, body: bytes = b"", headers: dict[str, str] | None = None, *, key: KeyShown = "server"
+    status: int, body: bytes = b"", headers: dict[str, str] | None = None, *, key: KeyOwner = "server"
 ) -> ApiError:
     return DIALECT.error(status, headers or {}, body, key=key)
 

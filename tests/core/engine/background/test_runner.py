@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from penstock.engine.background.runner import Background, BackgroundKeeper
+from penstock.engine.background.runner import Background, BackgroundSaver
 from penstock.engine.running.run import Run
 from penstock.errors import ApiError, unavailable
 from penstock.ids import clock_s
@@ -31,7 +31,7 @@ def row(number: int, conversation_id: str | None = None) -> StoredResponse:
     )
 
 
-async def never(row: StoredResponse, keeper: BackgroundKeeper, key: Secret | None) -> Run:
+async def never(row: StoredResponse, saver: BackgroundSaver, key: Secret | None) -> Run:
     await asyncio.Event().wait()
     raise AssertionError
 
@@ -60,9 +60,9 @@ def test_what_waits_keeps_its_conversation() -> None:
 def test_a_clients_key_goes_with_its_run_and_nowhere_else() -> None:
     given: list[Secret | None] = []
 
-    async def told(row: StoredResponse, keeper: BackgroundKeeper, key: Secret | None) -> Run:
+    async def told(row: StoredResponse, saver: BackgroundSaver, key: Secret | None) -> Run:
         given.append(key)
-        return await never(row, keeper, key)
+        return await never(row, saver, key)
 
     async def submit() -> StoredResponse | None:
         store = MemoryStore()
@@ -111,5 +111,5 @@ def test_it_ends_though_its_store_is_away(caplog: pytest.LogCaptureFixture) -> N
 
     assert not asyncio.run(asyncio.wait_for(submit_and_close(), 10))
     assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
-        "leases were not given up, and others wait until they are over: The store is not available."
+        "leases were not released; other processes wait until they expire: The store is not available."
     ]

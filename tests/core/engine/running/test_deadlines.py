@@ -188,7 +188,7 @@ def test_a_body_that_is_not_streamed_may_take_as_long_as_the_whole() -> None:
 
 
 def test_a_client_that_leaves_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deadlines, "_LOOK_OUT_AFTER_S", 0.0)
+    monkeypatch.setattr(deadlines, "_WATCH_CLIENT_AFTER_S", 0.0)
 
     async def main() -> None:
         guard = make(disconnected=lambda: soon(None, QUICK_S))
@@ -201,7 +201,7 @@ def test_a_client_that_leaves_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_look_out_that_fails_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Some hosts cannot tell whether the client is there."""
-    monkeypatch.setattr(deadlines, "_LOOK_OUT_AFTER_S", 0.0)
+    monkeypatch.setattr(deadlines, "_WATCH_CLIENT_AFTER_S", 0.0)
 
     async def fail() -> None:
         raise RuntimeError("no idea")
@@ -216,7 +216,7 @@ def test_a_look_out_that_fails_tells_nothing(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_when_it_is_over_nobody_looks_out_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deadlines, "_LOOK_OUT_AFTER_S", 0.0)
+    monkeypatch.setattr(deadlines, "_WATCH_CLIENT_AFTER_S", 0.0)
 
     async def main() -> None:
         known = asyncio.all_tasks()
@@ -248,7 +248,7 @@ def test_who_cancels_at_the_same_time_as_a_heartbeat_is_obeyed_too() -> None:
         guard = make()
         task = asyncio.ensure_future(guard.wait(never()))
         await asyncio.sleep(0)
-        guard._wake()
+        guard._interrupt()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -312,7 +312,7 @@ def test_a_cancelled_reader_closes_the_upstream(stream: bool) -> None:
 
 
 def test_a_client_that_leaves_ends_the_run_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deadlines, "_LOOK_OUT_AFTER_S", 0.0)
+    monkeypatch.setattr(deadlines, "_WATCH_CLIENT_AFTER_S", 0.0)
 
     async def main() -> tuple[list[str], int]:
         upstream = Spoken(HI, None)
@@ -327,7 +327,7 @@ def test_a_client_that_leaves_ends_the_run_without_a_word(monkeypatch: pytest.Mo
 
 
 def test_a_client_that_leaves_before_it_begins_ends_the_question(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deadlines, "_LOOK_OUT_AFTER_S", 0.0)
+    monkeypatch.setattr(deadlines, "_WATCH_CLIENT_AFTER_S", 0.0)
 
     async def main() -> None:
         for stream in (True, False):

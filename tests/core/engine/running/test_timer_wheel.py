@@ -67,12 +67,12 @@ def test_what_is_taken_out_is_not_called_and_leaves_nothing() -> None:
         one, other = Noting(), Noting()
         at_s = loop.time() + TICK_S
         ticks = [wheel_of(loop).put(each, at_s, loop) for each in (one, other)]
-        wheel_of(loop).take_out(one, ticks[0])
+        wheel_of(loop).remove(one, ticks[0])
         await other.called.wait()
         assert one.called_at == []
         tick = wheel_of(loop).put(one, loop.time() + SLOW_S * 100, loop)
-        wheel_of(loop).take_out(one, tick)
-        wheel_of(loop).take_out(one, tick)
+        wheel_of(loop).remove(one, tick)
+        wheel_of(loop).remove(one, tick)
         assert wheel_of(loop)._slots == {}
         await still(loop).wait()
 
@@ -96,7 +96,7 @@ def test_a_thousand_that_wait_have_one_timer(monkeypatch: pytest.MonkeyPatch) ->
         waiting = [Noting() for _ in range(1_000)]
         ticks = [wheel_of(loop).put(each, at_s, loop) for each in waiting]
         for each, tick in zip(waiting, ticks, strict=True):
-            wheel_of(loop).take_out(each, tick)
+            wheel_of(loop).remove(each, tick)
         return timers
 
     assert asyncio.run(main()) == 1
@@ -158,7 +158,7 @@ def test_it_goes_with_its_loop(waits: bool) -> None:
         each = Noting()
         tick = wheel_of(loop).put(each, loop.time() + SLOW_S * 100, loop)
         if not waits:
-            wheel_of(loop).take_out(each, tick)
+            wheel_of(loop).remove(each, tick)
         return weakref.ref(wheel_of(loop))
 
     known = len(timer_wheel._WHEELS)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.engine.upstreams.breaker import _TABLE, Breaker, Failure, Happening, State
+from penstock.engine.upstreams.breaker import _TABLE, Breaker, Failure, Outcome, State
 from penstock.limits import Limits
 from requirements import shows
 
@@ -54,7 +54,7 @@ def test_every_state_is_left_and_reached() -> None:
     for state in get_args(State):
         assert {was for (was, _), then in _TABLE.items() if then == state and was != state}
         assert {then for (was, _), then in _TABLE.items() if was == state} - {state}
-    assert {happening for _, happening in _TABLE} == set(get_args(Happening))
+    assert {outcome for _, outcome in _TABLE} == set(get_args(Outcome))
 
 
 def test_it_opens_after_so_many_failures_in_a_row() -> None:
@@ -126,8 +126,8 @@ def test_every_change_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
         clock.now_s += 10
         breaker.answered(admitted(breaker))
     assert [record.getMessage() for record in caplog.records] == [
-        "upstream there fails and is left alone",
-        "upstream there is asked by one request whether it is back",
+        "upstream there fails; no requests are sent to it for now",
+        "upstream there gets one request, to see whether it works again",
         "upstream there answers again",
     ]
 
