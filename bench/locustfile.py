@@ -50,6 +50,7 @@ def choose_model(environment: Environment, **_: Any) -> None:
         listed = json.load(reply)["data"]
     if not listed:
         raise ValueError(f"{url} lists no model: name one with --model")
+    # spec: locust-as-it-comes
     options.model = listed[0]["id"]
 
 

@@ -153,6 +153,7 @@ def run(server: Soaked, options: argparse.Namespace) -> Iterator[str]:
     yield from work(1 - WARM_UP_SHARE)
     after = server.at_rest(before, options.settle_s)
     say(f"at the end: {after}")
+    # spec: soaked
     yield from after.faults(before)
 
 

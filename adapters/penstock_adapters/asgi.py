@@ -42,6 +42,7 @@ class AsgiApp:
             yield
         finally:
             self._lifetimes -= 1
+            # spec: starts-again
             if self._lifetimes == 0:
                 await self.service.aclose()
 
@@ -112,6 +113,7 @@ class AsgiChannel:
 
     async def send(self, messages: Sequence[bytes]) -> None:
         """Send text messages. Raises `ChannelClosed`."""
+        # spec: ws-one-write
         if self._sends_all:
             await self._say({"type": SEND_ALL, "texts": messages})
         else:

@@ -206,6 +206,7 @@ def _gzip() -> _Zlib:
     return _Zlib(31, FRAMES_MAX)
 
 
+# spec: encodings
 _STREAMS: dict[str, Callable[[], _Stream]] = {
     "gzip": _gzip,
     "x-gzip": _gzip,

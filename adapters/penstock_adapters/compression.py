@@ -31,6 +31,7 @@ def _undo(coding: str, body: bytes, bytes_max: int) -> bytes:
     unpacker = Unpacker(coding)
     try:
         for piece in unpacker.feed(body):
+            # spec: encodings
             if whole.tell() + len(piece) > bytes_max:
                 raise _too_large(bytes_max)
             whole.write(piece)

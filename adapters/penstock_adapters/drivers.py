@@ -39,6 +39,7 @@ class _Clients:
     def transport(self, destination: Destination, limits: Limits) -> Transport:
         """A transport to this upstream. Raises `SettingsError`."""
         if destination.proxy is None:
+            # spec: lean-imports
             from penstock_adapters.http_client import HttpTransport
 
             return HttpTransport(destination, limits)

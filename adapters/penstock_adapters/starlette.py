@@ -54,6 +54,7 @@ def app_from_environment() -> Starlette:
 
     It is a factory: `uvicorn --factory penstock_adapters.starlette:app_from_environment`. Raises `SettingsError`.
     """
+    # spec: any-host
     settings = with_seal_keys(with_store(read_settings()))
     configure_logging(settings.log_level, settings.log_format)
     if not settings.has_keys and not settings.allow_anonymous:

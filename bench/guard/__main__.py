@@ -88,6 +88,7 @@ def main(argv: Sequence[str]) -> int:
     print("\n".join(lines(counted, bounds.table)))
     if not options.no_cpu:
         print_cpu()
+    # spec: guarded-work
     found = sorted(faults(counted, bounds.table))
     for fault in found:
         print(f"bench-guard: {fault}", file=sys.stderr)

@@ -104,6 +104,7 @@ class Access:
 
     def _check_local(self, headers: Mapping[str, str]) -> None:
         host = headers.get("host", "")
+        # spec: no-host
         if not self._any_host and _host_name(f"//{host}") not in self._allowed_hosts:
             raise _foreign("with this 'Host'" if host else "without a 'Host'", "allowed_hosts")
         origin = headers.get("origin")
@@ -125,6 +126,7 @@ def bearer(headers: Mapping[str, str]) -> str | None:
 
 def _host_name(url: str) -> str | None:
     """The host of a URL without its port; None for what is no URL, such as the origin `null`, or has no good port."""
+    # spec: bounded-caches
     return _known_host_name(url) if len(url) <= _URL_CHARS_MAX else _read_host_name(url)
 
 

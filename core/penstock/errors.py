@@ -94,6 +94,7 @@ def untraced(error: E) -> E:
         link = links.pop()
         if link is not None:
             links += (link.__cause__, link.__context__)
+            # spec: freed-at-once
             link.__traceback__ = link.__cause__ = link.__context__ = None
     return error
 

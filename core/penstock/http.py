@@ -50,6 +50,7 @@ class Request(msgspec.Struct, kw_only=True):
     async def read(self, bytes_max: int) -> bytes:
         """The body, which is read now. Raises `ApiError` 413, of a known length before anything is read."""
         length = self.headers.get("content-length", "")
+        # spec: key-first
         if length.isdecimal() and (len(length) > _LENGTH_DIGITS_MAX or int(length) > bytes_max):
             raise body_too_long(bytes_max)
         return self.body if self.receive is None else await self.receive(bytes_max)

@@ -29,6 +29,7 @@ _DRAWN_AT_ONCE = 64
 _drawn: list[str] = []
 """Random digits that no id has yet."""
 if hasattr(os, "register_at_fork"):
+    # spec: random-after-fork
     os.register_at_fork(after_in_child=_drawn.clear)  # else parent and child would give the same ids
 
 
@@ -39,6 +40,7 @@ def may_be_id(text: str) -> bool:
 
 def new_id(prefix: str) -> str:
     """An id such as `resp_` and 48 hexadecimal digits: 8 of the second, 4 of its fraction, and 144 random bits."""
+    # spec: ordered-ids
     return f"{prefix}{int(clock_s() * _TICKS_PER_S) & _TICKS_MASK:012x}{random_digits()}"
 
 

@@ -101,6 +101,7 @@ class Decoder(Generic[T]):
     @cached_property
     def _strict(self) -> Read[T]:
         """It is made at the first use: for the union of all items that takes 10 ms, and few servers need each."""
+        # spec: lean-start
         return msgspec.json.Decoder(self._kind).decode
 
     @cached_property

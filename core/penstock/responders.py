@@ -94,6 +94,7 @@ class FollowStream:
         """The next batch, where the store can be read; else an error, with which the stream ends."""
         try:
             return await self._next_unless(look_out)
+        # spec: stored-streams
         except ApiError as error:
             return [self._follower.error(untraced(error))]
         except Exception as error:
@@ -145,6 +146,7 @@ async def read_response(run: Run) -> Response:
 
 def _buffer(batch: Sequence[Recorded]) -> bytes | bytearray:
     """A batch as a stream has it; a heartbeat in place of an empty one."""
+    # spec: heartbeats
     return encode_events(batch) if batch else HEARTBEAT
 
 
@@ -157,6 +159,7 @@ def _padded_buffer(batch: list[Recorded]) -> bytes | bytearray:
 
 def _last_buffer(view: View[bytes | bytearray], batch: list[Recorded]) -> bytes | bytearray:
     """The last batch as the view shows it, and the mark that ends the stream."""
+    # spec: framing
     return view(batch) + DONE
 
 

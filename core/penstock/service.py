@@ -117,6 +117,7 @@ class Service:
         reply = await self._answered(record, self._dispatch(request, record))
         if self._origins:
             reply.headers += self._origins.headers(request.headers)
+        # spec: head
         if request.method == "HEAD":
             reply = await without_body(reply)
             record.is_cut = False
@@ -225,12 +226,15 @@ class Service:
         endpoints = self._table.get(pattern)
         if request.method == "OPTIONS" and endpoints is not None:
             return self._options(request, _allowed(endpoints))
+        # spec: key-first
         owner = "" if path in _OPEN else self._access.check(request.headers)
         record.key_name = self._access.name_of(owner)
+        # spec: websocket
         if path == "/responses" and "websocket" in request.headers.get("upgrade", "").lower():
             return _upgrade_required()
         if endpoints is None:
             raise not_found(f"Unknown request URL: {request.method} {request.path}.", "unknown_url")
+        # spec: ids-in-paths
         if not all(map(ids.may_be_id, path_ids)) and pattern != "/models/*":
             raise not_found(f"Nothing has the id {quoted(path_ids[-1])}.")
         if request.method == "HEAD":

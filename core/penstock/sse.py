@@ -60,6 +60,7 @@ def _head(event: Event) -> bytes:
     cls = type(event)
     if cls is UnknownEvent:
         return _unknown_head(event.type)
+    # spec: framing
     head = _heads[cls] = f"event: {event.type}\ndata: ".encode()
     return head
 
@@ -103,6 +104,7 @@ class SseReader:
         if self._at_start and not (text := self._after_bom(text)):
             return []
         held = b""
+        # spec: quirk-framing
         if b"\r" in text:
             if text.endswith(b"\r"):  # its "\n" may come with the next read
                 text, held = text[:-1], b"\r"
@@ -188,6 +190,7 @@ class SseReader:
         if name == b"event":
             self._is_error = self._wraps_errors and value.strip() == b"error"
         elif name == b"error" and colon and self._wraps_errors:
+            # spec: error-shapes
             return [_wrapped(value)]
         elif line.startswith(b"{") and line.endswith(b"}") and self._wraps_errors:
             return [line]

@@ -76,6 +76,7 @@ def one_by_one(batch: list[Recorded]) -> list[Event]:
     events: list[Event] = []
     for recorded in batch:
         if isinstance(recorded, TextRun):
+            # spec: text-runs
             events += recorded.events()
         else:
             events.append(recorded)

@@ -89,6 +89,7 @@ def is_too_long(message: str, *names: str | None) -> bool:
     if any(name and name.lower() in _CODES for name in names):
         return True
     said = message[:_CHARS_MAX]
+    # spec: too-long-by-any-words
     return bool(_TOO_LONG.search(said)) and not (_OTHERWISE.search(said) or _is_output_alone(said))
 
 

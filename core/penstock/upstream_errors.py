@@ -117,6 +117,7 @@ def _read_list(raw: list[Any], depth: int) -> UpstreamError:
 
 def _read_object(raw: Object, depth: int) -> UpstreamError:
     """An error's own message, with those of the error in it and of the provider behind a gateway."""
+    # spec: error-shapes
     inner = [_read(raw[name], depth - 1) for name in _WRAPPERS if raw.get(name)]
     words = [_read(raw[name], depth - 1) for name in _WORDS if raw.get(name)][:1]
     behind = _read(_raw_of(raw), depth - 1)

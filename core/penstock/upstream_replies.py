@@ -105,12 +105,14 @@ def reply_error(
         return rate_limited(message, _retry_after_s(headers))
     if is_too_long(message, error.code, error.type) or (status == 413 and error.message is None):
         return _too_long(message)
+    # spec: format
     if 400 <= status < 500 and status not in (404, 405, 408):
         return _refused_request(message, error)
     if status == 404:
         message = f"The upstream does not know this: {message}"
         return ApiError(message, status=404, code=error.code or "model_not_found")
     # a server's message about its own failure is for its operator: stacks, paths
+    # spec: explained-500
     why = f": {' '.join(message.split())}" if status == 500 and explains_500 and error.message else "."
     return upstream_failed(
         f"The upstream failed with status {status}{why}", status=status if status in (503, 504) else 502

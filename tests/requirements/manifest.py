@@ -16,7 +16,6 @@ class Requirement(NamedTuple):
 
 
 _SEEN = "seen with real clients, November 2026"
-_ATTACKS = "attacks of our own, November 2026"
 _SUITE = "the Open Responses compliance suite"
 _UPSTREAMS = "seen with upstreams of Chat Completions"
 _ATTACKS = "attacks and trials of our own, November 2026"

@@ -52,12 +52,14 @@ class Acceptor:
 
     def _accept(self) -> None:
         """Take what waits, up to the bound: the connections that are there have their turn too."""
+        # spec: accepted-in-batches
         for _ in range(self._batch_max):
             try:
                 client, _address = self._listener.accept()
             except BlockingIOError:
                 return
             except OSError as error:
+                # spec: no-room-for-connections
                 if error.errno in _NO_ROOM:
                     self._wait(error)
                     return

@@ -26,10 +26,12 @@ def allow_open_files(settings: Settings) -> None:
     wanted = files_wanted(settings)
     unlimited = resource.RLIM_INFINITY
     allowed = wanted if hard == unlimited else min(wanted, hard)
+    # spec: open-files
     if soft != unlimited and soft < allowed:
         with suppress(OSError, ValueError):  # macOS has another limit, which nobody can ask for
             resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
             soft = allowed
+    # spec: open-files
     if soft != unlimited and soft < wanted:
         _log.warning(
             "the system allows %d open files, and the settings want %d: raise it by `ulimit -n`, "

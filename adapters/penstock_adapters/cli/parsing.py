@@ -18,6 +18,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Write the usage and the message to stderr, and exit with 2."""
+        # spec: mistaken-settings
         if flag := _UNKNOWN_FLAG.search(message):
             message += suggestion(flag[1], self._flags())
         elif word := _UNKNOWN_WORD.search(message):

@@ -109,6 +109,7 @@ class _Server(uvicorn.Server):
         await super().startup([])
         batch_max = self._service.limits.accept_batch_max
         self._acceptors = [Acceptor(each, self._connection, batch_max=batch_max) for each in sockets or []]
+        # spec: models-at-start
         self._looking = asyncio.ensure_future(self._look_around())
 
     def _connection(self) -> asyncio.Protocol:
@@ -125,10 +126,12 @@ class _Server(uvicorn.Server):
         try:
             yield
         finally:
+            # spec: stopped-is-stopped
             ignore_stop()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop in order; at once, where somebody is in a hurry who has asked for it before."""
+        # spec: interrupted-twice
         if self.should_exit and sig == signal.SIGINT:
             with suppress(Exception):  # nothing may be in the way of the end
                 _log.warning("interrupted again: the server ends at once, and cuts %s", _counted(self._cut()))
@@ -147,6 +150,7 @@ class _Server(uvicorn.Server):
         """uvicorn tells an app nothing of a signal until all its streams have ended, so the server does."""
         if self._looking is not None:
             self._looking.cancel()
+        # spec: drained-in-order
         self._service.drain(float(self.config.timeout_graceful_shutdown or 0))
         for acceptor in self._acceptors:
             await acceptor.close()
@@ -205,6 +209,7 @@ def _websocket(settings: Settings) -> dict[str, Any]:
 
 def _websocket_protocol(**arguments: Any) -> asyncio.Protocol:
     """The protocol of a WebSocket connection. It is imported with the first one: most servers have none."""
+    # spec: lean-start
     from .websocket import WebSocketProtocol
 
     return WebSocketProtocol(**arguments)

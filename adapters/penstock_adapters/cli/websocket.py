@@ -65,6 +65,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             await self.writable.wait()
         if self.disconnected or self.conn.state is not OPEN:
             raise ClientDisconnected
+        # spec: ws-one-write
         self.transport.write(framed(message["texts"]))
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -157,6 +158,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         close = self.conn.close_sent
         if self.close_sent or close is None:
             return
+        # spec: ws-frames
         _log.info("a WebSocket connection was closed with %d %s", close.code, close.reason)
         self.close_sent = True
         self.queue.put_nowait({"type": "websocket.disconnect", "code": close.code, "reason": close.reason})

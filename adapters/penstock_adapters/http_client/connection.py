@@ -80,6 +80,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """A part of the reply. Where none is expected, nothing that comes can be trusted."""
         reply = self._reply
+        # spec: upstream-framing
         if reply is None:
             self.drop()
             return
@@ -133,4 +134,5 @@ class Connection(asyncio.Protocol):
     def _is_stale(self) -> bool:
         """Whether the upstream closed the connection before it got the request, as far as can be told from here."""
         is_soon = self._loop.time() - self._asked_at < _STALE_S
+        # spec: stale-connections
         return self._was_used and not self._parser.has_begun and is_soon

@@ -49,6 +49,7 @@ def connection_lost(error: Exception | None) -> UpstreamFailed:
 
 
 def _why_unconnected(error: OSError) -> str:
+    # spec: plain-faults
     match error:
         case socket.gaierror():
             return words.NO_HOST

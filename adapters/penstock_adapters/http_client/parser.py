@@ -113,6 +113,7 @@ class ReplyParser:
             return
         headers = self._read_fields()
         coding = headers.get("transfer-encoding")
+        # spec: upstream-framing
         if coding is not None and coding.lower() != "chunked":
             self._refuse(UpstreamFailed(NO_HTTP, cause="a transfer-encoding that is not chunked"))
         if coding is not None and parser.get_http_version() == "1.0":

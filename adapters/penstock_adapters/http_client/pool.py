@@ -31,6 +31,7 @@ class Pool:
     def take_unused(self) -> Connection | None:
         """The connection that was used last, if there is one that may be used now."""
         loop = asyncio.get_running_loop()
+        # spec: starts-again
         if loop is not self._loop:
             self._begin(loop)
         if not self._idle or not self._limit.acquire_now():

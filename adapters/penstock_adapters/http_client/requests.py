@@ -42,9 +42,11 @@ class RequestWriter:
         values: list[str | int] = [value for _, value in request.headers]
         if has_length:
             values.append(len(body))
+        # spec: bounded-caches
         template_of = self._template if len(request.path) <= _PATH_CHARS_KEPT_MAX else self._write_template
         template, lines = template_of(request.method, request.path, request.beside_v1, names, has_length)
         head = template % tuple(values)
+        # spec: no-smuggling
         if head.count("\n") != lines or head.count("\r") != lines or "\0" in head:
             raise ValueError("a header of a request to an upstream has a line break or a NUL")
         encoded = head.encode()
@@ -56,11 +58,13 @@ def _write_template(
 ) -> tuple[str, int]:
     """The head with `%s` for the value of each field, and how many lines it has."""
     for name in names:
+        # spec: no-smuggling
         if not _TOKEN.fullmatch(name) or name.lower() in FRAMING_HEADERS:
             raise ValueError(f"{name!r} cannot be a header of a request to an upstream")
     given = {name.lower() for name in names}
     base = address.base_path.removesuffix("/v1") if beside_v1 else address.base_path
     ours = {"host": address.authority, "accept-encoding": _ACCEPTED}
+    # spec: no-smuggling
     fixed = [f"{method} {quote(base + path, safe=_LEGAL)} HTTP/1.1"]
     fixed += [f"{name}: {value}" for name, value in ours.items() if name not in given]
     variable = [*names, "content-length"] if has_length else names

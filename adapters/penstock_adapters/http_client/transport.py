@@ -37,6 +37,7 @@ class HttpTransport:
         """Send a request and wait for the reply's head. Raises `TransportError`."""
         pieces = self._writer.write(request)
         reply = await self._ask(pieces)
+        # spec: stale-connections
         if reply.is_stale:
             self._pool.drop_idle()
             reply = await self._ask(pieces)

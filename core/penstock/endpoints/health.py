@@ -23,6 +23,7 @@ class Health:
 
     def __init__(self, engine: Engine, *, needs_upstream: bool) -> None:
         self._engine = engine
+        # spec: readiness
         self._checks: list[Check] = [self._store, self._upstreams] if needs_upstream else [self._store]
 
     async def alive(self, call: Call) -> Reply:
@@ -39,6 +40,7 @@ class Health:
         return json_reply(_encode(ServerStatus(status="ready")))
 
     async def _store(self) -> list[str]:
+        # spec: failing-stores
         return [] if await self._engine.store_check.works() else ["The store does not work; the log says why."]
 
     async def _upstreams(self) -> list[str]:

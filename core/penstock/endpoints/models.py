@@ -26,6 +26,7 @@ class Models:
 
     async def list_all(self, call: Call) -> Reply:
         """`GET /models`."""
+        # spec: models
         return json_reply(encode(ModelList(data=list((await self._all(call)).values()))))
 
     async def retrieve(self, call: Call) -> Reply:

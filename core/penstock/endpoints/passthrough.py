@@ -104,6 +104,7 @@ class Relays:
             raise
         assert reply is not None  # that would be a heartbeat, and there are none
         headers = _told(reply)
+        # spec: hostile-upstreams
         if not all(_SENDABLE.fullmatch(value) for _, value in headers):
             watch.close()
             await reply.aclose()

@@ -83,6 +83,7 @@ class ResponseEndpoints:
         if not row.background:
             message = "Only a response that was created with 'background' can be streamed again."
             raise invalid(message, "stream")
+        # spec: cursors
         after = call.number("starting_after")
         return self._follow(row, call, [], after=-1 if after is None else after)
 
@@ -102,6 +103,7 @@ class ResponseEndpoints:
         if not row.background or self._engine.background is None:
             raise invalid("Only a response that was created with 'background' can be cancelled.", "response_id")
         cancelled = await self._engine.background.cancel(row)
+        # spec: cancels-together
         if cancelled is None:
             raise _unknown(row.id)
         return json_reply(cancelled.body)
@@ -127,6 +129,7 @@ class ResponseEndpoints:
         most = self._engine.limits.chain_responses_max
         after, limit, order = call.after(), call.limit(), call.order()
         try:
+            # spec: pages-cost-a-page
             return await self._store().page_input_items(
                 call.owner, call.ids[0], responses_max=most, after=after, limit=limit, order=order
             )
@@ -156,6 +159,7 @@ def _unknown(response_id: str) -> ApiError:
 
 def told(plan: Plan) -> Headers:
     """What the client asked for and does not get, and which content was read as another type than its own."""
+    # spec: chat-parts
     named = (("x-penstock-ignored", plan.ignored), ("x-penstock-mapped", plan.mapped))
     return [(header, _names(names)) for header, names in named if names]
 

@@ -189,6 +189,7 @@ class Socket:
 
     def _forget_past(self, turn: bytes) -> None:
         """A turn failed: what it went on from is not remembered any more (OpenAI's guide to WebSocket mode)."""
+        # spec: ws-eviction
         if response_id := previous_of(turn):
             self._recent.forget(response_id)
 

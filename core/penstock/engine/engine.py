@@ -135,6 +135,7 @@ class Engine:
             return
         refers = request.previous_response_id or request.conversation
         items = request.input if isinstance(request.input, list) else ()
+        # spec: failing-stores
         if is_stored or refers or any(isinstance(item, ItemReference) for item in items):
             await self.open_store()
 
@@ -221,6 +222,7 @@ class Engine:
     async def aclose(self) -> None:
         """Stop the background work, and close upstreams and store. All of them open again on their next use."""
         async with self._changing, AsyncExitStack() as closing:  # closed in reverse order, all despite errors
+            # spec: starts-again
             self._is_started = False
             self.drain = Drain()
             self._is_store_open = False
@@ -233,6 +235,7 @@ class Engine:
 
     def _stored_request(self, prepared: Prepared) -> bytes:
         """The body as it is stored: sealed if it contains secrets. Raises `ApiError` 400 if there is no sealer."""
+        # spec: stored-secrets
         if not prepared.secrets:
             return prepared.body
         seal = self._seal(prepared.owner)
@@ -333,6 +336,7 @@ class Engine:
         return writer
 
     def _saver(self, prepared: Prepared) -> ResponseSaver | None:
+        # spec: store-false
         if self.store is None or not prepared.plan.skeleton.store:
             return ConnectionSaver(prepared.recent, prepared.context) if prepared.recent else None
         return TurnSaver(self.store, prepared.owner, prepared.context, self.limits, ids.new_id, writer=prepared.writer)

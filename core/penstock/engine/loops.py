@@ -18,6 +18,7 @@ class LoopLock:
 
     async def __aenter__(self) -> None:
         loop = asyncio.get_running_loop()
+        # spec: starts-again
         if loop is not self._loop:
             self._loop, self._lock = loop, asyncio.Lock()
         await self._lock.acquire()

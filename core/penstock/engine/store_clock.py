@@ -36,6 +36,7 @@ class StoreClock:
 
     def __call__(self) -> float:
         """The current time."""
+        # spec: one-clock
         return self._own_s() if self._offset_s is None else self._monotonic_s() + self._offset_s
 
     async def ask(self) -> None:

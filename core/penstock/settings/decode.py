@@ -26,6 +26,7 @@ def decode_table(kind: type[_Struct], table: Table, where: str) -> _Struct:
     fields = {field.name: field for field in msgspec.structs.fields(kind)}
     for name, given in table.items():
         if name not in fields:
+            # spec: mistaken-settings
             raise SettingsError(given.where, f"there is no such setting{suggestion(name, fields)}")
     for name, field in fields.items():
         if field.required and name not in table:

@@ -49,6 +49,7 @@ def _with_line(mistake: SettingsError, file: ConfigFile | None) -> SettingsError
     """The mistake with its line, where it is one in the file."""
     name, found, path = mistake.where.partition(": ")
     line = line_of(file.text, path) if file and found and name == file.name else None
+    # spec: mistaken-settings
     return mistake if line is None else SettingsError(mistake.where, f"{mistake.problem} (line {line})")
 
 

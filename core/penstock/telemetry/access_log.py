@@ -28,11 +28,15 @@ _IN_THE_LINE = ("method", "path", "status")
 
 def log_access(record: AccessRecord) -> None:
     """Write the lines of a record: what was ignored, what failed, and at last the request itself."""
+    # spec: quiet-probes
     level = logging.DEBUG if record.path.removeprefix("/v1").rstrip("/") in _PROBES else logging.INFO
+    # spec: log-of-what-is-missing
     if record.ignored:
         _log_ignored(record)
+    # spec: log-of-what-is-missing
     if record.failure is not None:  # what the client has to mend is no warning
         _log_failure(record, record.failure, logging.WARNING if record.failure.status >= 500 else level)
+    # spec: access-lines
     if _log.isEnabledFor(level):
         line = (record.method, record.path[:_CHARS_MAX], record.status)
         _log.log(level, "%s %s %d", *line, extra={"fields": _facts(record), "in_the_line": _IN_THE_LINE})

@@ -75,6 +75,7 @@ class JsonFormat(logging.Formatter):
         return _json(line)
 
 
+# spec: json-logs
 _FORMATS: dict[LogFormat, type[logging.Formatter]] = {"text": TextFormat, "json": JsonFormat}
 
 
@@ -97,6 +98,7 @@ def escaped(text: str) -> str:
     """The text with whatever cannot be printed as Python writes it in a literal."""
     if text.isprintable():  # nearly always
         return text
+    # spec: log-injection
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 

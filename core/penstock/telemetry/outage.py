@@ -40,6 +40,7 @@ class OutageLog:
             if not self._failures:
                 self._began_at = self._failed_at
             self._failures += 1
+        # spec: one-line-an-outage
         if is_news:
             self._logger.error("%s fails: %s", self._name, reason, exc_info=error)
 
@@ -49,6 +50,7 @@ class OutageLog:
             return
         with self._lock:
             now = self._clock_s()
+            # spec: one-line-an-outage
             if not self._failures or now - self._failed_at < QUIET_S:
                 return
             failures, self._failures = self._failures, 0

@@ -72,6 +72,7 @@ Offers: TypeAlias = Iterator[tuple[FunctionDefinition, CallFormat]]
 
 OFFERS: dict[type[Any], Callable[[Any], Offers | None]] = {
     FunctionTool: function_call.offers,
+    # spec: custom-tools
     CustomTool: custom_tool.offers,
     LocalShellTool: local_shell.offers,
     ShellTool: shell.offers,
@@ -82,10 +83,12 @@ OFFERS: dict[type[Any], Callable[[Any], Offers | None]] = {
 }
 """What a tool is offered as; None where the tool's own settings say that the client does not run it."""
 GROUPS: dict[type[Any], Callable[[Any], Iterator[Declared]]] = {
+    # spec: namespaces
     NamespaceTool: namespace.members,
 }
 """What tools hold that are no tools themselves."""
 TOOL_CARRYING_ITEMS: dict[type[Item], bool] = {
+    # spec: namespaces
     AdditionalTools: False,
     ToolSearchOutput: True,
 }

@@ -32,6 +32,7 @@ def function_name(namespace: str | None | UnsetType, name: str) -> str:
     """
     if not namespace:
         return name
+    # spec: namespaces
     whole = f"{namespace}{_BETWEEN}{name}"
     safe = _not_in_names("_", whole)
     if safe == whole and len(whole) <= NAME_CHARS_MAX:

@@ -51,6 +51,7 @@ def pair(items: Sequence[InputItem]) -> Pairs:
             known = outputs.setdefault(read_output(item).call_id, place)
         else:
             continue
+        # spec: repeated-call-ids
         if known != place:
             return _pair_repeated(items)
     output_of = {place: outputs[call_id] for call_id, place in calls.items() if call_id in outputs}

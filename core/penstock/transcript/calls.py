@@ -50,6 +50,7 @@ class PendingCall:
             fragment = "".join(self._early)
         else:
             fragment = delta.arguments
+        # spec: arguments
         if fragment and not self.closed:
             self.writer.arguments(fragment)
 

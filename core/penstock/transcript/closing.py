@@ -92,6 +92,7 @@ _AS_THEY_ARE: frozenset[type[Item]] = frozenset({ApplyPatchCall, ApplyPatchCallO
 def close_open(transcript: Transcript, status: ItemStatus = "incomplete") -> None:
     """Record the events that end, with this status, every item that is still open."""
     for index in range(transcript.output_count):
+        # spec: pairs
         if transcript.item_state(index) != DONE:
             settle_item(transcript, index, transcript.item(index))
             item = _ended(transcript.item(index), status)

@@ -63,6 +63,7 @@ class ItemWriter:
 
     def _end(self, status: ItemStatus, seal: SealThoughts | None = None) -> None:
         item = replace(self._transcript.item(self.output_index), status=status)
+        # spec: sealed
         if seal is not None:
             item = replace(item, encrypted_content=seal(item))
         self._transcript.record(OutputItemDone(output_index=self.output_index, item=item))
@@ -118,6 +119,7 @@ _EMPTY: dict[type[Part], Any] = {
 _GROWS: dict[type[Part], Any] = {
     OutputText: OutputTextDelta,
     Refusal: RefusalDelta,
+    # spec: reasoning-events
     ReasoningText: ReasoningTextDelta,
 }
 """The events that make its text grow."""

@@ -104,6 +104,7 @@ class Reducer:
 
         Items are written event by event, or each in one step where the events will not be read.
         """
+        # spec: whole-replies
         items = EventItems if in_events else WholeItems
         self._items = items(self._transcript, self._new_id, summarize=self._summarize, seal=self._seal)
         self._transcript.record(Created(response=skeleton))
@@ -128,6 +129,7 @@ class Reducer:
         """
         if self._fault is not None:
             return self._failed(self._fault)
+        # spec: incomplete
         status: ItemStatus = "incomplete" if self._incomplete or is_cut else "completed"
         self._close(status)
         self._seal_extras()
@@ -281,6 +283,7 @@ class Reducer:
 
     def _relayed_run(self, delta: deltas.RelayedRun) -> None:
         for texts in self._affordable(delta.texts):
+            # spec: relayed-runs
             self._relay.grow(delta.event, texts)
 
     def _learn(self, delta: deltas.ResponseFields) -> None:
@@ -301,6 +304,7 @@ class Reducer:
         The client gets the upstream's id; one of ours where there is none, or another call of the turn has the same.
         """
         self._count_item()
+        # spec: call-ids-of-a-turn
         if call_id is None or call_id in self._indexes:
             call_id = self._new_id("call_")
         self._indexes[call_id] = index
@@ -355,6 +359,7 @@ class Reducer:
 
     def _spend(self, chars: int) -> None:
         self._budget -= chars
+        # spec: memory
         if self._budget < 0:
             raise upstream_failed(
                 f"The upstream wrote more than {self._limits.output_bytes_max} characters.", retriable=False

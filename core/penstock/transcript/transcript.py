@@ -91,6 +91,7 @@ def _replaced(value: Any, fields: dict[str, Any]) -> Any:
 
 def _append(node: _Node, event: Any, names: tuple[str, ...], _: str) -> None:
     field, source, *extend = names
+    # spec: memory
     node.pieces_of(field).append(getattr(event, source))
     for name in extend:
         if values := getattr(event, name):
@@ -216,6 +217,7 @@ class Transcript:
             _check_beginning(rule, node, event)
         node.state = state
         rule.apply(node, event, rule.names, rule.place)
+        # spec: numbers
         event.sequence_number = self._count
         self._count += 1
         self._fresh.append(event)
@@ -229,6 +231,7 @@ class Transcript:
         if to.node.state != to.state:
             raise _illegal(to.node, to.event)
         to.pieces += deltas
+        # spec: numbers, text-runs
         self._fresh.append(TextRun(to.text, self._count, deltas))
         self._count += len(deltas)
 
@@ -306,6 +309,7 @@ class Transcript:
         try:
             if rule.named:
                 node = node.by_id[event.item_id]
+                # spec: identity
                 if node.index != event.output_index:
                     raise LookupError(event.output_index)
             for place, index in rule.way:
@@ -321,6 +325,7 @@ class Transcript:
 def _next_state(node: _Node, event: Event) -> str:
     """The state of an object after an event. Raises `IllegalEvent` where the tables do not allow the event."""
     state = node.machine.get(node.state, _NOWHERE).get(type(event))
+    # spec: one-end
     if state is None:
         raise _illegal(node, event)
     return state
@@ -338,12 +343,14 @@ def _check_beginning(rule: _Rule, node: _Node, event: Event) -> None:
 
 
 def _check_id(node: _Node, value: Any, what: str) -> None:
+    # spec: identity
     if getattr(value, "id", None) in node.by_id:
         raise IllegalEvent(f"{what} with the id of another item")
 
 
 def _check_end(rule: _Rule, node: _Node, event: Event) -> None:
     """Everything within has ended, and what ends is what began."""
+    # spec: pairs
     if not node.is_settled():
         raise IllegalEvent(f"{event.type} while something within is still open")
     if any(getattr(getattr(event, name), "id", None) != getattr(node.value, "id", None) for name in rule.names):

@@ -87,6 +87,7 @@ class Unknown:
     __hash__ = None  # type: ignore[assignment]
 
 
+# spec: numbers
 class Wire(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A JSON object of the Responses API. A field whose value is `UNSET` is absent from the JSON."""
 

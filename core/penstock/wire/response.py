@@ -62,6 +62,7 @@ class IncompleteDetails(Wire, kw_only=True):
     reason: IncompleteReason | None
 
 
+# spec: every-key
 class Response(Wire, kw_only=True):
     """A model's response. Times are Unix seconds. What stands behind `metadata` is told of relayed ones alone."""
 

@@ -81,6 +81,7 @@ class ChunkedBody:
 
     def _size(self, line: bytes) -> None:
         size = _SIZE.match(line)
+        # spec: chunks
         if size is None or not _EXTENSION.fullmatch(line, size.end()):
             raise _malformed("the size of a chunk is no hexadecimal number")
         self._count(len(line) - size.end())
@@ -101,6 +102,7 @@ class ChunkedBody:
 
     def _count(self, size: int) -> None:
         self._extras_bytes += size
+        # spec: chunks
         if self._extras_bytes > self._extras_bytes_max:
             raise too_large("Trailers and chunk extensions", self._extras_bytes_max)
 

@@ -81,6 +81,7 @@ class Connection(HttpToolsProtocol):
         super().connection_made(transport)
         self.deadline = self.loop.time() + self._limits.request_head_s
         self._deadlines.add(self, self.loop)
+        # spec: connections
         if len(self.connections) > self._limits.connections_max:
             self._refuse(overloaded())
 
@@ -131,6 +132,7 @@ class Connection(HttpToolsProtocol):
         """What has come is for later, or for another protocol, or for nothing."""
         if self._phase is Phase.UPGRADED:
             cast("asyncio.Protocol", self.transport.get_protocol()).data_received(data[start:])
+        # spec: pipelined
         elif self._phase is Phase.ANSWERING:
             if self._waiting:
                 data, start = self._waiting[self._waiting_from :] + data[start:], 0
@@ -160,6 +162,7 @@ class Connection(HttpToolsProtocol):
         head = read_head(parser.fields, method, version, self._limits)
         target = read_target(parser.url, method)
         self.scope = self._scope(method, version, target)
+        # spec: upgrades
         if head.upgrades and self.ws_protocol_class is not None:
             self._upgrade()
             return
@@ -274,6 +277,7 @@ class Connection(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing() or self.cycle is None:
             return
+        # spec: unread-bodies
         if not self.cycle.keep_alive:
             self._close(lingers=self._body is not None or bool(self._waiting))
         elif self._body is None:
@@ -329,6 +333,7 @@ class Connection(HttpToolsProtocol):
         self._close(lingers=False)
 
     def _waited_for_head(self, now: float) -> None:
+        # spec: late-requests
         self._refuse(late("head", f"be whole within {self._limits.request_head_s:g} s"))
 
     def _waited_for_body(self, now: float) -> None:
@@ -336,6 +341,7 @@ class Connection(HttpToolsProtocol):
         if self.flow.read_paused:  # it was the app that did not read
             self._piece_at, self._counted_from, self._counted_bytes = now, now, 0
         counted_s = now - self._counted_from
+        # spec: late-requests
         if now - self._piece_at >= limits.request_body_wait_s:
             self._refuse(late("body", f"not pause for {limits.request_body_wait_s:g} s"))
         elif counted_s < limits.request_body_grace_s:
@@ -347,6 +353,7 @@ class Connection(HttpToolsProtocol):
             self._set_body_deadline()
 
     def _waited_for_reader(self, now: float) -> None:
+        # spec: slow-readers
         if self.flow.write_paused or self.transport.is_closing():
             _log.info("a client did not take its reply within %g s", self._limits.reply_stall_s)
             self.transport.abort()

@@ -76,6 +76,7 @@ def read_head(fields: Fields, method: bytes, version: str, limits: Limits) -> He
     """What the fields say. Raises `ApiError` 400, 431, 501 and 505."""
     if version not in _VERSIONS:
         raise malformed(f"HTTP/{version} is not served, but HTTP/1.1", 505)
+    # spec: heads
     if len(fields) > limits.request_headers_max:
         raise too_many_headers(limits.request_headers_max)
     found = dict(fields)

@@ -44,6 +44,7 @@ class HeadParser:
         room = self._limits.request_head_bytes_max - self._size
         self._size += stop - start
         self._parse(data[start : min(stop, start + room)])
+        # spec: heads
         if stop > start + room:
             raise too_large("The head", self._limits.request_head_bytes_max)
         if not self.is_whole:  # where this looked like the end, it was one of empty lines before the head
@@ -77,7 +78,9 @@ class HeadParser:
         except httptools.HttpParserUpgrade:
             """The head is whole, and asks for an upgrade, which may be declined."""
         except httptools.HttpParserError as error:
+            # spec: malformed
             raise malformed(str(error)) from None
+        # spec: heads
         if len(self.url) > self._limits.request_target_bytes_max:
             raise too_long(self._limits.request_target_bytes_max)
 

@@ -68,6 +68,7 @@ def _replace(path: Path, text: str) -> None:
     target = path.resolve()  # a link stays a link
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        # spec: init-merges
         backup = _back_up(target) if target.exists() else None
         handle, draft = tempfile.mkstemp(prefix=f"{target.name}.", dir=target.parent)
         with os.fdopen(handle, "w", encoding="utf-8") as file:

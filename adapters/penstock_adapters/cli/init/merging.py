@@ -35,6 +35,7 @@ def merged(text: str, path: Path, values: Values, defaults: Values) -> str:
         raise SettingsError(str(path), f"expected a file that ends in {', '.join(_FORMATS)}")
     try:
         return merge(text, values, defaults)
+    # spec: init-merges
     except _Mismatch as error:
         raise SettingsError(str(path), f"`{error}` is not what was expected there; change it by hand") from None
     except ValueError as error:
@@ -108,6 +109,7 @@ def _merge(into: MutableMapping[str, Any], values: Values, place: str = "") -> N
     for key, value in values.items():
         where = f"{place}{key}"
         here = into.get(key)
+        # spec: init-merges
         if isinstance(value, dict) and here is not None:
             if not isinstance(here, MutableMapping):
                 raise _Mismatch(where)

@@ -33,6 +33,7 @@ class CallReader:
         for read in pieces:
             known = self._by_index.get(read.index)
             function = read.function
+            # spec: arguments
             if known and function and not (read.id or function.name or known.is_named_again or are_whole):
                 self._last = known  # the way that nearly every piece goes
                 deltas.append(known.go_on(_text_of(function.arguments)))
@@ -60,6 +61,7 @@ class CallReader:
             call = self._by_id.get(piece.call_id, None if piece.name else call)
         if call is not None:
             return call if call.goes_on_with(piece) else None
+        # spec: quirk-calls
         has_no_mark = not (piece.call_id or piece.name) and (piece.index is None or None in self._by_index)
         return self._last if has_no_mark else None
 
@@ -121,6 +123,7 @@ class _Call:
         """Whether a piece belongs to it. Some backends repeat the name in every piece, and make ids anew."""
         if not piece.name or not self.name:
             return not (self.is_named_again and piece.arguments.strip())
+        # spec: odd-calls
         is_same_id = bool(piece.call_id) and piece.call_id == self._call_id
         is_other_id = bool(piece.call_id and self._call_id) and not is_same_id
         is_same_name = piece.name == self.name

@@ -72,6 +72,7 @@ class ChatDecoder:
     @property
     def has_finished(self) -> bool:
         """Whether the upstream reported an end, in either of the two ways."""
+        # spec: quirk-no-done
         return self._finish is not None or self.is_done
 
     def close(self) -> list[Delta]:
@@ -95,6 +96,7 @@ class ChatDecoder:
         finish = self._finish or Finish()
         if not self.has_finished:
             raise upstream_failed(f"The upstream ended its reply before it was finished{self._aside()}.")
+        # spec: nothing-is-failed
         if not (self._has_delta or self._has_message or finish.incomplete):
             raise upstream_failed(f"The upstream's reply is empty, without a message in it{self._aside()}.")
         return finish
@@ -114,6 +116,7 @@ class ChatDecoder:
         if first in (b"{", b"["):
             self._body = bytearray()
         elif first == b"<":
+            # spec: quirk-errors
             raise upstream_failed("The upstream answered with a page of HTML: is its URL right?", retriable=False)
         else:
             self._sse = SseReader(event_bytes_max=self._event_bytes_max, wraps_errors=True)
@@ -159,9 +162,11 @@ class ChatDecoder:
         choices = reply.choices
         if choices is None or reply.error:
             self._apart(data)
+        # spec: quirk-no-choices
         for choice in choices or ():
             if not choice.index:  # only one was asked for
                 self._choice(choice, out)
+        # spec: quirk-usage
         if reply.usage:
             self._cost(reply.usage, out)
 
@@ -173,6 +178,7 @@ class ChatDecoder:
             return
         if isinstance(value, dict):
             error = read_error(value)
+            # spec: quirk-errors
             if is_error(value):
                 raise reported_error(error)
             self._words = self._words or error.message
@@ -188,6 +194,7 @@ class ChatDecoder:
             (self._message.read_whole if is_whole else self._message.read)(message, choice.logprobs, out)
         if choice.error:
             raise reported_error(read_error(choice.error))
+        # spec: quirk-finish
         if choice.finish_reason or choice.native_finish_reason:
             self._cost(choice.usage, out)
             self._finished(self._finish_reasons.read(choice.finish_reason, choice.native_finish_reason))

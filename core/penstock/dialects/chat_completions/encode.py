@@ -31,6 +31,7 @@ def encode(turn: Turn, options: wire.Options, origin: str | None) -> wire.ChatRe
         model=turn.model,
         messages=_messages(turn, options, origin),
         stream=turn.stream,
+        # spec: late-errors
         stream_options=wire.StreamOptions(include_usage=True) if turn.stream else None,
         response_format=_response_format(request),
         verbosity=text.verbosity if text else None,
@@ -111,6 +112,7 @@ def _response_format(request: CreateResponse) -> wire.JsonSchemaFormat | wire.Js
     form = request.text.format if request.text else None
     if isinstance(form, AnyJson):
         return wire.JsonObjectFormat()
+    # spec: format
     if isinstance(form, SchemaJson):
         description = form.description or None
         schema = wire.JsonSchema(name=form.name, schema=form.schema, description=description, strict=form.strict)

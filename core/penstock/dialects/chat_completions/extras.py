@@ -43,6 +43,7 @@ class ExtrasReader:
 
     def message(self, read: wire.ReadMessage) -> None:
         """A message, or a piece of one."""
+        # spec: returned-fields
         if read.extras is not UNSET:
             self._add(self._turn, _fields_of(read.extras))
         if read.reasoning_details is not UNSET:

@@ -73,6 +73,7 @@ class FinishReasons:
 
     def _ending(self, reason: str) -> Ending:
         ending = self._meanings.get(reason) or self._meanings.get(_plain(reason))
+        # spec: odd-finishes
         if ending is None:
             self._unknown.log("finish reason", reason, "is not known: the answer counts as whole")
         return ending or "completed"

@@ -166,6 +166,7 @@ class _Writer:
         text = "".join(self._texts) if self._texts else None
         message = wire.ChatMessage(role="assistant", content=text)
         options = self._options
+        # spec: reasoning-required
         if (self._thoughts or options.reasoning_required) and options.reasoning_field != "none":
             setattr(message, options.reasoning_field, "\n".join(self._thoughts))
         if self._calls:
@@ -185,6 +186,7 @@ class _Writer:
             text, parts = tool_content(*given)
             self._messages.append(wire.ChatMessage(role="tool", content=text, tool_call_id=call.call_id))
             shown += parts
+        # spec: output-parts
         if shown:
             self._messages.append(wire.ChatMessage(role="user", content=shown))
 
@@ -200,6 +202,7 @@ def _tool_call(call: Call, fields: Fields | None) -> wire.ToolCall:
 
 def _merge_system(written: list[wire.ChatMessage], options: wire.Options) -> list[wire.ChatMessage]:
     """System messages as the backend's chat template allows them."""
+    # spec: system-order
     if options.system_messages == "keep":
         return written
     leading = 0

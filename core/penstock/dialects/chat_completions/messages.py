@@ -74,6 +74,7 @@ class MessageReader:
     def read_whole(self, message: wire.ReadMessage, logprobs: wire.ReadLogprobs | None, out: list[Delta]) -> None:
         """Read what a whole message holds and no piece before it held."""
         self._extras.message(message)
+        # spec: whole-message-last
         for thing in self._read_so_far():
             for field in _FIELDS[thing]:
                 setattr(message, field, UNSET if field in _RETURNED else None)
@@ -88,6 +89,7 @@ class MessageReader:
         is_whole: bool = False,
     ) -> None:
         """Read a message, or a piece of one."""
+        # spec: quirk-thoughts
         thought: wire.Words = message.reasoning_content or message.reasoning
         if message.reasoning_details is not UNSET or message.extras is not UNSET:
             thought = self._more(message, thought, is_whole=is_whole)
@@ -99,6 +101,7 @@ class MessageReader:
             if type(content) is str:
                 self._text(content, logprobs, out)
             else:
+                # spec: quirk-parts
                 self._parts(content if isinstance(content, list) else [content], logprobs, out)
         elif logprobs and not thought and not message.tool_calls:
             self._pending_logprobs += _logprobs(logprobs)
@@ -171,6 +174,7 @@ class MessageReader:
 
     def _add(self, shown: Delta | Unshown, out: list[Delta]) -> None:
         """Add a delta other than plain text."""
+        # spec: media-in-answers
         if isinstance(shown, Unshown):
             if len(self._unshown) < _UNSHOWN_MAX:
                 self._unshown[shown.kind[:_KIND_CHARS_MAX]] = None

@@ -82,6 +82,7 @@ def read_part(part: str | wire.ReadPart) -> list[Delta | Unshown]:
     """One content part."""
     if isinstance(part, str):
         return [TextDelta(part)] if part else []
+    # spec: thoughts-as-parts
     if is_thought(part):
         thought = words(part)
         return [ReasoningDelta(thought)] if thought else []
@@ -89,6 +90,7 @@ def read_part(part: str | wire.ReadPart) -> list[Delta | Unshown]:
     deltas: list[Delta | Unshown] = [TextDelta(text)] if text else []
     if part.refusal:
         deltas.append(RefusalDelta(part.refusal))
+    # spec: media-in-answers
     if part.type not in _TEXTS:
         deltas += read_image(part) or read_audio(part.audio or part.input_audio)
     return deltas or [Unshown(part.type or "unknown")] * (part.type not in _TEXTS)

@@ -65,6 +65,7 @@ class ThinkSplitter:
 
     def _leave_start(self) -> None:
         text = self._held.lstrip()
+        # spec: quirk-thoughts
         if text.startswith(_OPEN):
             self._where = "opened"
             self._held = text[len(_OPEN) :]

@@ -49,6 +49,7 @@ class ReadUsage(msgspec.Struct, kw_only=True):
 def read_usage(read: ReadUsage) -> Usage | None:
     """The cost of a turn; None where the input or the output was not counted, so that both are estimated."""
     details = read.prompt_tokens_details or read.input_tokens_details or ReadPromptDetails()
+    # spec: odd-usage
     cached = _first(
         details.cached_tokens,
         details.cached_content_token_count,
@@ -80,6 +81,7 @@ def _totals(read: ReadUsage) -> tuple[int | None, int | None]:
     before = _first(read.prompt_tokens, _anthropic_input(read))
     after = _first(read.completion_tokens, read.output_tokens)
     both = _count(read.total_tokens)
+    # spec: odd-usage
     if both is not None and after is not None and before is None:
         before = max(0, both - after)
     if both is not None and before is not None and after is None:

@@ -39,6 +39,7 @@ def find_wanted(items: Sequence[InputItem], origin: str | None) -> Wanted:
     if origin is None:
         return wanted
     for place, item in enumerate(items):
+        # spec: returned-fields
         if item.unknown and (returned := carried(item)) and returned.origin == origin:
             _find_turn(items, place, returned, wanted)
     return wanted

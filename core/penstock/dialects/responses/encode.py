@@ -49,7 +49,9 @@ def _fields(turn: Turn, origin: str, *, seals: bool = True) -> dict[str, msgspec
         turn.request,
         model=turn.model,
         input=[item for item in (_sent(item, origin) for item in turn.items) if not _is_empty_thought(item)],
+        # spec: sealed-behind
         include=[*(include or ()), SEALED] if seals and not includes_sealed(turn) else include,
+        # spec: relayed-whole
         stream=turn.stream,
         stream_options=StreamOptions(include_obfuscation=False) if turn.stream else None,  # the reader is ours
         store=False,

@@ -29,6 +29,7 @@ class Hidden:
             yield Relayed(event)
             return
         item = event.item
+        # spec: sealed-behind
         yield Relayed(replace(event, item=replace(item, encrypted_content=UNSET)))
         if item.id and item.encrypted_content and isinstance(event, OutputItemDone):
             sealed = {"encrypted_content": msgspec.Raw(_encode(item.encrypted_content))}

@@ -58,6 +58,7 @@ class PieceReader:
                 piece = _decode(events[at])
             except (msgspec.DecodeError, UnicodeError, RecursionError):
                 break
+            # spec: relayed-runs
             if piece.place != self._place:
                 if texts:
                     break

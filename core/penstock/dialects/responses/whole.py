@@ -40,6 +40,7 @@ def events_of(items: Iterable[Any]) -> Iterator[Event]:
     """Every item, from its beginning to its end; what is left open within, the relay ends."""
     for index, item in enumerate(items):
         empty, events = _EVENTS.get(type(item), ({}, _at_once))
+        # spec: relayed-whole
         yield OutputItemAdded(output_index=index, item=replace(item, **empty))
         yield from events(item, {"item_id": item.id, "output_index": index})
         yield OutputItemDone(output_index=index, item=item)

@@ -20,5 +20,6 @@ class WorkBudget:
     def spend(self, units: int) -> None:
         """Spend units of work. Raises `NoValue` when none are left."""
         self._left -= units
+        # spec: synthetic-work
         if self._left < 0:
             raise NoValue("it is too involved.")

@@ -96,6 +96,7 @@ def _retrieve_exception(writing: asyncio.Task[None]) -> None:
 def events_after(batch: EventBatch, after: int) -> list[bytes]:
     """The events of a batch with a number greater than `after`, each as it is sent."""
     events = [event + b"\n\n" for event in batch.data.split(b"\n\n") if event]
+    # spec: cursors
     return events[max(0, after + 1 - batch.first) :]
 
 

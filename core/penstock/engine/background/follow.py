@@ -34,10 +34,12 @@ class Follower:
         store, row = self._store, self._row
         while True:
             current = await store.response(row.owner, row.id)  # read before its events: what has ended adds none
+            # spec: resume
             if events := await next_events(store, row.id, after=self._last):
                 self._last += len(events)
                 yield events
                 continue
+            # spec: deleted-streams
             if current is None:
                 yield [self.error(_gone(row.id))]
                 return
@@ -67,6 +69,7 @@ class Follower:
         ]:
             return events
         is_there = await self._store.response(row.owner, row.id) is not None
+        # spec: deleted-streams
         return [] if is_there else [self.error(_gone(row.id))]
 
 

@@ -89,9 +89,11 @@ class BackgroundSaver:
             await self._log.flush(ending.events)
         except ClaimLost:
             raise ClientLeft from None
+        # spec: cancel
         if not await self._store.settle(ended_row(self._row, ending), fence=self._claim.fence):
             if await self._store.renew([self._claim], until=self._clock_s() + self._lease_s):
                 raise ClientLeft  # the response has ended, or another process has it
+            # spec: deleted-conversations
             raise await conversation_lost(self._store, self._row)
 
     async def close(self) -> None:
@@ -153,6 +155,7 @@ class Background:
         deadline = loop.time() + self._limits.cancel_wait_s
         wait_s = _CANCEL_WAIT_S
         current: StoredResponse | None = row
+        # spec: cancels-together
         while current is not None and current.status not in ENDED:
             if cancelled := await self._cancel_once(current):
                 return cancelled
@@ -173,6 +176,7 @@ class Background:
         if claim is None:
             return None
         cancelled = await self._closed_row(row, status="cancelled", error=None)
+        # spec: cancel
         if not await self._store.settle(cancelled, fence=claim.fence):
             return None
         await self.stop(row.id)
@@ -185,6 +189,7 @@ class Background:
             run.stop()
         for waiting in [waiting for waiting in self._waiting if waiting.row.id == response_id]:
             self._waiting.remove(waiting)
+            # spec: deleted-queued
             await self._unlock_conversation(waiting.row)
 
     async def aclose(self) -> None:
@@ -273,6 +278,7 @@ class Background:
                 await self._ready()
                 await self._renew()
                 await self._take_over()
+                # spec: bounded-stores
                 await self._store.sweep(now=self._clock_s(), limit=_SWEPT_AT_ONCE_MAX)
                 self._outage.worked()
             except ApiError as error:  # the store has logged why it cannot be used
@@ -307,6 +313,7 @@ class Background:
             claim = await self._claim(row)
             if claim is None:
                 continue
+            # spec: resume
             if row.request and not await self._store.events(row.id, after=-1):
                 self._enqueue(_Waiting(row, claim, None))
             else:

@@ -63,6 +63,7 @@ class Compacting(msgspec.Struct, kw_only=True):
 def plan_compaction(turn: Turn, context: Context, seal: Seal | None) -> Compacting | None:
     """The plan of this turn's compaction; None where there is none. Raises `ApiError` 400 where it is not possible."""
     if context.compacts:
+        # spec: compact
         return _requested(turn, context, seal)
     threshold = compact_threshold(turn.request)
     if seal is None or threshold is None or estimate_input(turn) <= threshold:

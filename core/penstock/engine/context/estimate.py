@@ -115,6 +115,7 @@ class _Reader(msgspec.Struct, frozen=True, kw_only=True):
 
     def written(self, item: Item) -> Iterable[Piece]:
         """The pieces that a user or a model wrote."""
+        # spec: estimate-of-text
         if isinstance(item, Message):
             return self._pieces(item.content)
         if isinstance(item, ReasoningItem):

@@ -38,6 +38,7 @@ async def open_fitted(plan: Plan, limits: Limits) -> Deltas:
         try:
             return await open_turn(plan.route.upstream, plan.turn, plan.compacting)
         except ApiError as error:
+            # spec: learned-contexts
             if not (_may_cut(plan, error) and await _cut(plan, limits)):
                 raise
     return await open_turn(plan.route.upstream, plan.turn, plan.compacting)

@@ -45,11 +45,13 @@ async def dereferenced(
     resolved: list[InputItem] = []
     for index, item in enumerate(own):
         item_id = getattr(item, "id", None)
+        # spec: chains
         if item_id in present:
             continue
         if not isinstance(item, ItemReference):
             resolved.append(_recovered(item, found.get(item_id) if item_id else None))
         elif item.id in found:
+            # spec: replayed-items
             resolved.append(_decode_item(found[item.id]))
             present.add(item.id)
         else:

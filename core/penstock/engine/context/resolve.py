@@ -76,10 +76,12 @@ async def resolve(
         own = await dereferenced(own, past.items, store, owner, recovered_max=recovered_max, bytes_max=room)
     except TooManyBytes:
         message = f"The context has more than {limits.context_bytes_max} bytes, as JSON."
+        # spec: bounded-contexts
         raise invalid(message, _largest(request), "context_too_long") from None
     earlier = past.items
     if len(earlier) + len(own) > limits.context_items_max < _since_compaction(earlier) + len(own):
         raise invalid(f"The context has more than {limits.context_items_max} items.", "input", "context_too_long")
+    # spec: store-false
     if recalled and request.store is not False:  # a stored response cannot refer to one that is not stored
         earlier, own = [], [*earlier, *own]
     size = decoded.size + past.size + ITEM_BYTES * (len(earlier) + len(own))
@@ -173,6 +175,7 @@ async def _chain(
     """The items of every turn up to that response."""
     if store is None or not may_be_id(response_id):
         raise _no_previous(f"Previous response with id {quoted(response_id)} not found.")
+    # spec: turns-read-once
     known = turns.known()
     most = limits.chain_responses_max
     try:
@@ -200,4 +203,5 @@ async def _conversation(conversation_id: str, store: Store, owner: str, bytes_ma
 
 def unknown_conversation(conversation_id: str) -> ApiError:
     """The error for a conversation that does not exist: 404."""
+    # spec: openai-errors
     return not_found(f"Conversation with id '{conversation_id}' not found.")

@@ -78,6 +78,7 @@ def no_sealing(param: str | None) -> ApiError:
 def _with_reasoning(item: ReasoningItem, seal: Seal | None, *, relays: bool) -> ReasoningItem:
     """The item with its texts, where it has them only in sealed form."""
     thoughts = seal.open_thoughts(item.encrypted_content) if seal and item.encrypted_content else None
+    # spec: sealed
     if thoughts is None:
         return item if relays else replace(item, encrypted_content=UNSET)
     opened = replace(

@@ -104,6 +104,7 @@ class DeclaredTools:
             if self._absent_tools == "reject":
                 message += ' The setting absent_tools = "ignore" lets requests go on without such tools.'
             raise invalid(message, f"{param}.type", "unsupported_tool")
+        # spec: codex
         self.ignored.append(f"tools.{tool.type}")
 
     def offers(self) -> list[FunctionDefinition]:

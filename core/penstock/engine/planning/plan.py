@@ -197,6 +197,7 @@ def _skeleton(
         background_options=_background_options(request.background_options),
         previous_response_id=request.previous_response_id,
         conversation=ConversationReference(id=context.conversation_id) if context.conversation_id else None,
+        # spec: chains
         instructions=_instructions(decoded, context),
         max_output_tokens=request.max_output_tokens,
         max_tool_calls=request.max_tool_calls,
@@ -213,6 +214,7 @@ def _skeleton(
         temperature=_or(request.temperature, 1.0),
         text=_text(request.text),
         tool_choice=request.tool_choice or "auto",
+        # spec: stored-secrets
         tools=_cached_json(decoded, "tools") or redacted(request.tools or []),
         top_logprobs=request.top_logprobs or 0,
         top_p=_or(request.top_p, 1.0),

@@ -89,6 +89,7 @@ def _choose(selection: ToolSelection, choice: ToolChoice | None, declared: Decla
         selection.choice = Choice("required")
     elif isinstance(choice, ToolChoiceAllowed):
         _allow(selection, choice, declared)
+    # spec: custom-tools
     elif isinstance(choice, ToolChoiceFunction | ToolChoiceCustom):
         names = declared.names(choice.type, choice.name)
         _require(selection, names, f"{choice.type} tool '{choice.name}'", "tool_choice.name")

@@ -77,6 +77,7 @@ _FIELDS: dict[type[InputItem], str] = {
 
 def _read_parts(parts: list[ContentPart], param: str, *, is_assistant: bool) -> Iterator[str]:
     for index, part in enumerate(parts):
+        # spec: chat-parts
         if isinstance(part, UnknownPart) and (read := _read_part(part.unknown.fields, part.type, is_assistant)):
             yield f"{param}[{index}].{part.type}={read.type}"
             parts[index] = read

@@ -51,6 +51,7 @@ _KNOWN = frozenset(field.encode_name for field in msgspec.structs.fields(CreateR
 @cache
 def _plain() -> msgspec.json.Decoder[_Plain]:
     """Return the decoder. It is made with the first request, since making it takes longer than a start may."""
+    # spec: lean-imports
     return msgspec.json.Decoder(_Plain)
 
 
@@ -83,6 +84,7 @@ def decode(
     """
     if cached is None:
         return _decode(body, limits, model_may_be_null)
+    # spec: read-once
     if shortened := cached.shorten(owner, body):
         decoded = _decode_shortened(shortened, limits, model_may_be_null, cached, owner)
         if decoded is not None:
@@ -165,6 +167,7 @@ def _check_chat_fields(request: CreateResponse, fields: Mapping[str, msgspec.Raw
 
 def _check_past(is_chained: bool, is_in_conversation: bool) -> None:
     """A request goes on from one past: that of a conversation, or that of a response."""
+    # spec: one-past
     if is_chained and is_in_conversation:
         message = "'previous_response_id' and 'conversation' cannot be used together: a conversation has its own past."
         raise invalid(message, code="mutually_exclusive_parameters")

@@ -54,6 +54,7 @@ def has_at_most(text: bytes, *, values: int, keys: int) -> bool:
 
 def check_json(text: bytes, limits: Limits) -> None:
     """Raises `ApiError` 400 for JSON that has more values or keys than it may."""
+    # spec: linear-work
     if not has_at_most(text, values=limits.json_values_max, keys=limits.json_keys_max):
         _check_structure(_structure(text, limits), limits, None)
 

@@ -42,6 +42,7 @@ def no_sizes(limits: Limits) -> Mapping[str, int]:
 
 def without_bom(body: bytes) -> bytes:
     """The body without a byte order mark, which some clients put before their JSON."""
+    # spec: busy-agents
     return body.removeprefix(_BOM)
 
 
@@ -59,6 +60,7 @@ def read_body(
     `items` is the field that holds a list of items, `sizes` has the most entries of such fields. Of what `whole` can
     decode no fields are given: all of them are in the struct. Raises `ApiError` 400 for what is not a legal body.
     """
+    # spec: bounded-bodies
     check_json(body, limits)
     try:
         return _read(body, struct, limits, items, sizes, whole)

@@ -53,6 +53,7 @@ def settle_unknown(unknown: dict[str, msgspec.Raw], policy: Policy, *, relays: b
         return Extras(forwarded=unknown, ignored=[])
     if policy == "reject" and names:
         raise invalid(f"Unknown parameter: '{names[0]}'.", names[0], "unknown_parameter")
+    # spec: codex
     return Extras(forwarded={}, ignored=names)
 
 
@@ -76,6 +77,7 @@ def settle_unknown_items(request: CreateResponse, items: Sequence[InputItem], po
     places = [place for index, item in enumerate(own) for place in _unknown_in(item, f"input[{index}]")]
     is_all = all(isinstance(item, UnknownItem) for item in items)
     for place in places:
+        # spec: unknown-content
         if policy == "reject" or place.is_content or is_all:
             raise unsupported_value(f"'{place.type}'", f"{place.param}.type", CreateResponse)
     said = {id(item) for item in own}

@@ -44,6 +44,7 @@ def validation_error(error: msgspec.ValidationError, struct: type[msgspec.Struct
         return invalid(f"The body of the request is not what was expected: {_plain(told)}.")
     if told.startswith(("Invalid enum value", "Invalid value")):
         return unsupported_value(told.split("value ", 1)[1], param, struct)
+    # spec: openai-errors
     if bound := _BOUND.match(told):
         return _out_of_bounds(param, *bound.groups())
     code = "invalid_type" if ", got " in told else "invalid_value"

@@ -41,6 +41,7 @@ class ConnectionCaches:
 
     def make_room(self) -> None:
         """Evict the oldest responses of the largest caches, until all together are within the bound."""
+        # spec: bounded-contexts
         while self._size > self._limits.sockets_recent_bytes_max:
             max(self._open, key=lambda recent: recent.size).forget_oldest()
 

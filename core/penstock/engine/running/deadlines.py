@@ -139,12 +139,14 @@ class Deadlines:
         if self._task is not None and now >= self._waiting_since + self._idle_s:
             self.stop(partial(upstream_failed, f"The upstream said nothing for {self._idle_s:g} s.", status=504))
             return
+        # spec: heartbeats
         if now >= self._sent + self._heartbeat_s:
             self._sent = now
             self._interrupt()
         self._tick = self._wheel.put(self, self._next_due(now), self._loop)
 
     def _on_disconnect(self, watching: asyncio.Future[None]) -> None:
+        # spec: leaving
         if not watching.cancelled() and watching.exception() is None:
             self.stop(ClientLeft)
 

@@ -57,6 +57,7 @@ class Drain:
     def _end(self, margin_s: float) -> None:
         self._is_over = True
         for running in list(self._running):
+            # spec: drained-in-order
             running.end_early()
         asyncio.get_running_loop().call_later(margin_s, self._interrupt_unanswered)
 
@@ -86,6 +87,7 @@ class Answering:
     ) -> None:
         self._unanswered.discard(self)
         if self._is_cut and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+            # spec: drained-in-order
             raise stopping() from None
 
     def end_early(self) -> None:

@@ -134,6 +134,7 @@ class TurnSaver:
             self._context.size, ended_turn, ending, self._owner, self._context, self._limits, self._new_id
         )
         if not await self._store.save(row):
+            # spec: deleted-conversations
             raise await conversation_lost(self._store, row)
 
     async def close(self) -> None:
@@ -183,6 +184,7 @@ def _stored_output(ending: Ending) -> list[StoredItem]:
 def stored_input(item: InputItem, new_id: NewId) -> StoredItem:
     """An input item under a new id, in the long form in which items are listed."""
     item_id = new_id(item.id_prefix)
+    # spec: stored-secrets
     item = redacted_item(item).long_form()
     if "status" in item.__struct_fields__ and not isinstance(item, UnknownItem):  # an unknown item may have none
         item = replace(item, id=item_id, status=item.status or "completed")  # type: ignore[union-attr]

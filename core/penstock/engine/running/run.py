@@ -153,6 +153,7 @@ class Run:
     async def finish(self) -> Response:
         """The final Response, of a run that is not a stream; if the client has disconnected, the Response so far."""
         try:
+            # spec: whole-replies
             self._reducer.begin(self.plan.skeleton, in_events=False)
             await self._deadlines.wait(self._receive_all())
             await self._save_end(self._reducer.ending(self._estimate))
@@ -185,6 +186,7 @@ class Run:
             self._deltas = opening.result()
         deltas, self._deltas = self._deltas, None
         if deltas is not None:
+            # spec: leaving
             await deltas.aclose()
         saver, self._saver = self._saver, None
         if saver is not None:
@@ -233,6 +235,7 @@ class Run:
         """End the response by an error. If the client has disconnected, the response has no end."""
         if isinstance(error, ClientLeft):
             return
+        # spec: one-end
         ending = self._failure(error)
         untraced(error)
         await self._save_end_if_possible(ending)
@@ -241,6 +244,7 @@ class Run:
         """Save the Response, then record its end: no client sees an end that is not saved. Raises `ApiError`."""
         if self._saver is not None:
             saved = Ending(ending.response, self._transcript.fresh, self._reducer.returned())
+            # spec: stored-before-told
             await self._saver.save(saved)
             self._saved = saved
         self._transcript.record(ending)
@@ -263,6 +267,7 @@ class Run:
     def _failure(self, error: Exception) -> LifecycleEvent:
         """The terminal event for an error. Another exception than `ApiError` is a bug; only the log has its details."""
         if isinstance(error, OutOfTime):
+            # spec: drained-in-order
             return self._reducer.ending(self._estimate, is_cut=True)
         if not isinstance(error, ApiError):
             _log.error("response %s failed because of an internal error", self.plan.skeleton.id, exc_info=error)
@@ -270,6 +275,7 @@ class Run:
         self.error = error
         self._record.failed(error, by_upstream=True)
         try:
+            # spec: late-errors
             return self._reducer.failure(error)
         except Exception:  # after a bug the transcript may be in any state
             _log.exception("response %s could not be closed in order", self.plan.skeleton.id)

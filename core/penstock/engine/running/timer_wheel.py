@@ -35,6 +35,7 @@ class TimerWheel:
 
     def put(self, timed: Timed, at_s: float, loop: asyncio.AbstractEventLoop) -> int:
         """Call `timed` at this time by the loop's clock. Returns the tick, with which it can be removed."""
+        # spec: one-timer
         if not self._is_turning:
             self._tick = int(loop.time() / TICK_S)
             self._turn_later(loop)

@@ -61,6 +61,7 @@ def _level(request: HttpRequest, level: int) -> int:
 def without_secrets(url: str) -> str:
     """A URL without user, password, query and fragment."""
     parts = urlsplit(url)
+    # spec: upstream-errors
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 

@@ -101,6 +101,7 @@ class Breaker:
     def _is_unaffected(self, client: str) -> bool:
         """Whether all failures are those of one other client."""
         clients = {failure.client for failure in self._failures}
+        # spec: blameless-upstreams
         return len(clients) == 1 and client not in clients
 
     def _apply(self, outcome: Outcome) -> None:

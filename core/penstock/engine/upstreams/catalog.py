@@ -75,10 +75,12 @@ class Catalog:
             if not report.models and bearer and route.takes_bearer:
                 report = await self._ask(route, bearer)
             models = list(dict.fromkeys([*models, *report.models]))
+        # spec: only-model
         return models[0] if len(models) == 1 else None
 
     async def explain(self, error: ApiError) -> ApiError:
         """An upstream's error; if the upstream does not know the model, the message lists the known models."""
+        # spec: unknown-model
         if error.status == 404 and error.code == _MODEL_UNKNOWN:
             await self.ask_all()
             error.message = f"{error.message.rstrip('.')}. {self._routes.served()}".strip()
@@ -100,6 +102,7 @@ class Catalog:
         leave()
         previous = self._reports.get(route.name)
         report = self._reports[route.name] = await self._ask(route, None)
+        # spec: models-at-start
         if report.problem != (previous.problem if previous else ""):
             level, text = (logging.WARNING, report.problem) if report.problem else (logging.INFO, _LISTS_AGAIN)
             _log.log(level, "upstream %s %s", route.name, text)

@@ -63,6 +63,7 @@ class ConnectionLimit:
                 del self._waiting[waiter]
             else:  # it received a connection at the moment of its timeout
                 self.release()
+            # spec: upstream-saturation
             if isinstance(error, TimeoutError):
                 self._report()
                 raise NoFreeConnection(f"none of its connections was free within {self._wait_s:g} s") from None

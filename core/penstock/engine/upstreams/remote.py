@@ -115,6 +115,7 @@ class RemoteUpstream:
         try:
             return None if exchange is None else await self._run_exchange(exchange, turn.bearer)
         except RequestRejected as refusal:
+            # spec: tokenizer-routes
             if refusal.upstream_status in _NO_ROUTE:
                 return None
             raise
@@ -150,6 +151,7 @@ class RemoteUpstream:
 
     def _learn(self, model: str, refusal: RequestRejected) -> None:
         """Store the context size, if the error message contains it."""
+        # spec: learned-contexts
         if refusal.code == "context_length_exceeded" and (tokens := context_tokens_in(refusal.message)):
             self._sizes.learn(model, tokens)
 
@@ -198,10 +200,12 @@ class RemoteUpstream:
                     reply = await self._answer(request)
             return reply if 200 <= reply.status < 300 else mask().reply(reply)
         except NoFreeConnection as error:
+            # spec: upstream-saturation
             raise AttemptFailed(
                 unavailable(f"The upstream is busy: {error}", _BUSY_S), "unknown", again=False
             ) from None
         except TransportError as error:
+            # spec: plain-faults
             self._attempts.lost(request, str(error), mask().text(error.cause))
             raise _lost(error, request) from None  # a local name of what is raised would be a cycle
         except TimeoutError:
@@ -212,6 +216,7 @@ class RemoteUpstream:
     async def _answer(self, request: HttpRequest) -> HttpReply:
         """The final reply of the upstream. Raises `TransportError`."""
         reply = await self._transport.send(request)
+        # spec: hostile-upstreams
         if not 200 <= reply.status <= _STATUS_MAX:
             await reply.aclose()
             problem = f"it answered with status {reply.status}, which is not a final status"
@@ -236,8 +241,10 @@ class RemoteUpstream:
             body = b""
         finally:
             await reply.aclose()
+        # spec: upstream-errors
         self._attempts.refused(request, reply.status, body)
         error = self._dialect.error(reply.status, reply.headers, body, key=self._key_owner(bearer))
+        # spec: masked-keys
         mask().error(error)  # the body may have had it in another form
         if error.status < 500 and error.status != 429:
             return RequestRejected(error, upstream_status=reply.status)
@@ -311,6 +318,7 @@ class RemoteDeltas:
         try:
             deltas = decode(*chunk)
         except ApiError as error:
+            # spec: masked-keys
             self._mask().error(error)
             raise
         if self._decoder.is_done and any(isinstance(delta, UpstreamFailed) for delta in deltas):
@@ -353,5 +361,6 @@ def _lost(error: TransportError, request: HttpRequest) -> AttemptFailed:
 
 def _provoked(refusal: AttemptFailed, request: HttpRequest) -> AttemptFailed:
     """The failed attempt, with the request as its possible cause."""
+    # spec: blameless-upstreams
     refusal.provoked_by = hash((request.method, request.path, request.body))
     return refusal

@@ -63,6 +63,7 @@ def outline(body: bytes) -> object:
 def _outline(value: object, spec: Spec | None) -> object:
     """The outline of a value; without a `spec` only its type and length."""
     if isinstance(value, str):
+        # spec: masked-turns
         return value if spec and "" in spec and _NAME.fullmatch(value) else f"<{len(value)} chars>"
     if isinstance(value, list):
         return f"<{len(value)} items>" if spec is None else _entries(value, spec)

@@ -114,6 +114,7 @@ class Routes:
             raise invalid("The model '' does not exist.", "model", "model_not_found")
         if name is None:
             raise invalid("Missing required parameter: 'model'.", "model", "missing_required_parameter")
+        # spec: bounded-caches
         find = self._route_of if len(name) <= _NAME_CHARS_MAX else self._find_route
         return name, find(name)
 
@@ -134,6 +135,7 @@ class Routes:
 
     def unknown_model(self, name: str) -> ApiError:
         """The error for a model that is not served here: 404."""
+        # spec: unknown-model
         message = f"The model '{name[:_NAME_CHARS_MAX]}' does not exist or is not served here. {self.served()}"
         return not_found(message, "model_not_found", "model")
 
@@ -177,6 +179,7 @@ class _Configured(msgspec.Struct, frozen=True):
         return Member(
             upstream=route.upstream,
             breaker=self.breaker,
+            # spec: aliases
             model=route.aliases.get(model, model),
             takes_bearer=route.takes_bearer,
             rank=self.rank(),

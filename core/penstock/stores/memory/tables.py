@@ -170,6 +170,7 @@ class Table:
 
     def make_room(self) -> None:
         """Remove what was least recently used and may go, until the rest fits."""
+        # spec: bounded-stores
         while len(self.entries) > self._entries_max or self.bytes > self._bytes_max:
             idle = next((entry for entry in self.entries.values() if not entry.is_busy), None)
             if idle is None:
@@ -179,6 +180,7 @@ class Table:
     def _entry(self, entry_id: str, owner: str | None) -> Entry | None:
         """What is there, is theirs and has not expired; it counts as used."""
         entry = self.entries.get(entry_id)
+        # spec: owners
         if entry is None or (owner is not None and entry.row.owner != owner) or has_expired(entry.row, now_s()):
             return None
         self.entries.move_to_end(entry_id)

@@ -46,6 +46,7 @@ def open_writer(path: str, synchronous: Synchronous) -> sqlite3.Connection:
             raise Unusable(f"its file system allows no write-ahead log (the journal's mode stays {mode!r})")
         db.execute(f"PRAGMA synchronous = {synchronous}")
         db.execute("PRAGMA foreign_keys = ON")
+        # spec: erased
         db.execute("PRAGMA secure_delete = ON")
         db.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES_MAX}")
     return db

@@ -33,6 +33,7 @@ class StoreFile:
 
         What was acknowledged is in the open file. Neither another file nor a new one may take its place unnoticed.
         """
+        # spec: failing-stores
         if self._identity is not None and self._identity_now() != self._identity:
             raise Replaced(
                 "the file was deleted or replaced while the server uses it; put the same file back, or restart the "

@@ -113,6 +113,7 @@ def settle(db: sqlite3.Connection, response: StoredResponse, fence: int | None, 
 
 def one(db: sqlite3.Connection, owner: str, response_id: str, now: int) -> StoredResponse | None:
     """One response."""
+    # spec: owners
     found = load(db, f"id = :id AND owner = :owner AND {ALIVE}", {"id": response_id, "owner": owner, "now": now})
     return found[0] if found else None
 
@@ -173,6 +174,7 @@ def page_input(
     if place is None:
         return None
     behind = dict(zip(("turn", "is_output", "position"), place, strict=True))
+    # spec: pages-cost-a-page
     rows = db.execute(_INPUT_PAGE[order], chain | behind | {"more": limit + 1}).fetchall()
     return ItemPage([StoredItem(*row) for row in rows[:limit]], has_more=len(rows) > limit)
 
@@ -220,6 +222,7 @@ def _add_items(db: sqlite3.Connection, number: int, given: Sequence[StoredItem],
     """Add items of input and output."""
     rows = [(number, False, n, item.id, item.body) for n, item in enumerate(given)]
     rows += [(number, True, n, item.id, item.body) for n, item in enumerate(said)]
+    # spec: few-bytes-written
     for start in range(0, len(rows), _ITEMS_MAX):
         some = rows[start : start + _ITEMS_MAX]
         places = ", ".join(["(?, ?, ?, ?, ?)"] * len(some))

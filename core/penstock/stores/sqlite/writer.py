@@ -167,6 +167,7 @@ class Writer:
         """Copy the log into the file and cut it to nothing, if that is due; whatever hinders it is met again later."""
         if self._log_is_stale and self._db is not None:
             with suppress(sqlite3.Error):
+                # spec: erased
                 [is_busy, *_] = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
                 self._log_is_stale = bool(is_busy)
 
