@@ -75,7 +75,7 @@ def _by_end(ways: dict[type[Event], str]) -> dict[str, list[type[Event]]]:
 
 def _openers(cls: type[Any]) -> list[type[Event]]:
     """The events that may begin an object of a class."""
-    return [event for event in get_args(StreamEvent) if event.fold.word == "open" and cls in _opened(event)]
+    return [event for event in get_args(StreamEvent) if event.fold.operation == "open" and cls in _opened(event)]
 
 
 def _opened(event: type[Any]) -> tuple[type[Any], ...]:

@@ -136,7 +136,7 @@ def _nothing(node: _Node, event: Any, names: tuple[str, ...], _: str) -> None:
     """Check nothing: the event only informs the client."""
 
 
-_WORDS: dict[str, Callable[[_Node, Any, tuple[str, ...], str], None]] = {
+_OPERATIONS: dict[str, Callable[[_Node, Any, tuple[str, ...], str], None]] = {
     "append": _append,
     "settle": _settle,
     "status": _status,
@@ -168,12 +168,12 @@ class _Rule(msgspec.Struct, frozen=True):
 def _rule(cls: type[Event], fold: Fold) -> _Rule:
     way = tuple((place, index) for index, place in _PLACES.items() if index in cls.__struct_fields__)
     place = index = ""
-    if fold.word == "open":  # addressed to the object that will hold the new one
+    if fold.operation == "open":  # addressed to the object that will hold the new one
         *outer, (place, index) = way
         way = tuple(outer)
     named = "item_id" in cls.__struct_fields__
-    ends = fold.word == "close" or (cls in RESPONSE["in_progress"] and RESPONSE["in_progress"][cls] in TERMINAL)
-    return _Rule(named, way[named:], _WORDS[fold.word], fold.names, ends, place, index)
+    ends = fold.operation == "close" or (cls in RESPONSE["in_progress"] and RESPONSE["in_progress"][cls] in TERMINAL)
+    return _Rule(named, way[named:], _OPERATIONS[fold.operation], fold.names, ends, place, index)
 
 
 _RULES: dict[type[Event], _Rule] = {cls: _rule(cls, cls.fold) for cls in get_args(StreamEvent)}

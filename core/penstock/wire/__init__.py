@@ -1,7 +1,7 @@
-"""The vocabulary of the Responses API: one family a file, and here the unions that say what may stand where.
+"""The wire format of the Responses API: one family of types a file, and here the unions of all families.
 
-It knows every word and no grammar: nothing in this package runs. A word that is missing from its union here does
-not exist for the rest of the house.
+The unions define which type is allowed where. A type that is missing from its union is unknown to all other packages.
+The types hold data only: nothing in this package acts on it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The ground of the vocabulary: what every struct on the wire is, and the fold words.
+"""The base classes of the wire format, and the fold rules of events.
 
-It knows msgspec and nothing else; it never runs or folds anything itself, and decodes no more than the `type` of what
-is unknown. A fold word is data: `penstock.transcript` is what reads it.
+It knows msgspec only. Of an unknown object it decodes the `type` and no more. A fold rule is data:
+`penstock.transcript` applies it.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ __all__ = [
 ]
 
 NULL = msgspec.Raw(b"null")
-"""JSON null where a field holds undecoded JSON (msgspec takes no union of `Raw` and None)."""
+"""JSON null in a field that holds undecoded JSON (msgspec has no union of `Raw` and None)."""
 
 
 UNKNOWN = "$unknown"
-"""The key, and the tag, of what nobody here knows. It stands in structs alone, never in JSON that is sent."""
+"""The key of unknown fields, and the tag of unknown types. Only structs have it, never JSON that is sent."""
 
 ItemStatus: TypeAlias = Literal["in_progress", "completed", "incomplete"]
 
 
 def null() -> msgspec.Raw:
-    """The default of a field that holds undecoded JSON; as a value, msgspec could not tell it in a schema."""
+    """A factory of `NULL`, for fields with undecoded JSON: as a plain default, msgspec's JSON schemas could not show it."""
     return NULL
 
 
@@ -55,27 +55,27 @@ _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class Unknown:
-    """The keys of an object that its struct has no field for, undecoded; never none.
+    """The fields of an object that its struct does not declare, undecoded. There is always at least one.
 
-    It is no struct and no dictionary on purpose: msgspec neither reads nor writes it by itself, so that no JSON can
-    bring one in, and an encoder which would lose or leak it fails. `penstock.json_codec` does both. It holds its JSON,
-    which takes less memory than a dictionary of a few keys.
+    It is neither a struct nor a dictionary, so that msgspec cannot decode or encode it: no JSON can create one, and an
+    encoder that would lose or leak it raises an error. `penstock.json_codec` does both. It stores its JSON, which takes
+    less memory than a dictionary of a few keys.
     """
 
     __slots__ = ("json",)
 
     def __init__(self, fields: dict[str, msgspec.Raw] | str) -> None:
-        """`fields` may be the JSON of them, an object without spaces around it."""
+        """`fields` may be their JSON: an object without spaces around it."""
         self.json = fields if isinstance(fields, str) else _encode(fields).decode()
 
     @property
     def fields(self) -> dict[str, msgspec.Raw]:
-        """The keys and their values; a dictionary of the caller's own."""
+        """The keys and their values, in a new dictionary."""
         return _decode_fields(self.json)
 
     @property
     def type(self) -> str:
-        """What an object of no known type calls itself."""
+        """The value of the `type` key of an object of an unknown type."""
         return msgspec.json.decode(self.fields["type"], type=str)
 
     def __repr__(self) -> str:
@@ -95,7 +95,7 @@ class Wire(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class _Typed(Wire, kw_only=True, tag_field="type", tag=""):
-    """An object that says what it is in its `type` key."""
+    """An object with a `type` key."""
 
     @property
     def type(self) -> str:
@@ -112,10 +112,10 @@ class Item(_Typed, kw_only=True, tag=""):
     """One entry of a request's `input` or a response's `output`."""
 
     id_prefix: ClassVar[str] = "item_"
-    """How an id begins that is made for an item of this family."""
+    """The prefix of ids that are generated for items of this family."""
 
     def long_form(self) -> Self:
-        """The form in which an item is listed: what a client may leave out is filled in."""
+        """The item as lists contain it: fields that a client may leave out are filled in."""
         return self
 
 
@@ -124,52 +124,52 @@ class Tool(_Typed, kw_only=True, tag=""):
 
 
 class Fold(NamedTuple):
-    """What an event does to the object that it addresses: one word, and the fields that the word is about."""
+    """How an event changes the object that it addresses: an operation, and the fields that it applies to."""
 
-    word: Literal["append", "settle", "status", "open", "close", "adopt", "nothing"]
+    operation: Literal["append", "settle", "status", "open", "close", "adopt", "nothing"]
     names: tuple[str, ...] = ()
 
 
 def append(field: str, *, source: str = "delta", extend: str | None = None) -> Fold:
-    """The event's `source` is one more piece of the object's `field`; its list `extend`, if any, grows that list.
+    """Append the event's `source` to the object's `field`, and the event's list `extend`, if any, to the object's.
 
-    A dot leads into a field: `action.commands`.
+    A dot separates nested fields: `action.commands`.
     """
     return Fold("append", (field, source) if extend is None else (field, source, extend))
 
 
 def settle(*fields: str) -> Fold:
-    """The event carries the final value of the object's `fields`."""
+    """Set the object's `fields` to the final values that the event contains."""
     return Fold("settle", fields)
 
 
 def status(value: str) -> Fold:
-    """The object's `status` becomes `value`."""
+    """Set the object's `status` to `value`."""
     return Fold("status", (value,))
 
 
 def open_(field: str) -> Fold:
-    """The event's `field` is a new object that stands at the index which the event names, and may grow."""
+    """Add the event's `field`, a new object, at the index in the event. Later events may change it."""
     return Fold("open", (field,))
 
 
 def close(field: str) -> Fold:
-    """The event's `field` is the object at that index in its final form."""
+    """Replace the object at the index in the event by the event's `field`, its final form."""
     return Fold("close", (field,))
 
 
 def adopt() -> Fold:
-    """The event carries the whole Response."""
+    """Take over the Response that the event contains."""
     return Fold("adopt")
 
 
 def nothing() -> Fold:
-    """The event changes no object: it only tells."""
+    """Change no object."""
     return Fold("nothing")
 
 
 class Event(_Typed, kw_only=True, tag=""):
-    """One server-sent event. `sequence_number` is -1 until `Transcript.record` gives it its number."""
+    """One streaming event. `sequence_number` is -1 until `Transcript.record` numbers the event."""
 
     fold: ClassVar[Fold]
 

@@ -1,6 +1,6 @@
-"""The family of tools that come with the context, as an item of it.
+"""The additional tools family: tools that an item of the context adds.
 
-It knows the item only: what the model is offered of it, `penstock.engine.planning.tool_selection` says.
+It knows the item only. `penstock.engine.planning.tool_selection` decides which of its tools the model gets.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ._base import UNSET, Item, UnsetType
 
 
 class AdditionalTools(Item, kw_only=True, tag="additional_tools"):
-    """Tools that the model may call from here on."""
+    """Tools that the model may call from this item on."""
 
     id_prefix: ClassVar[str] = "at_"
 

@@ -1,4 +1,4 @@
-"""The patch family: changes of one file each, which the client makes.
+"""The patch family: changes of one file each, which the client applies.
 
 It knows OpenAI's `ApplyPatchTool`, the call and its output; it never reads a diff.
 """
@@ -19,21 +19,21 @@ class ApplyPatchTool(Tool, kw_only=True, tag="apply_patch"):
 
 
 class CreateFile(Wire, kw_only=True, tag_field="type", tag="create_file"):
-    """A new file with what the diff adds."""
+    """Create a file with the lines that the diff adds."""
 
     path: str
     diff: str
 
 
 class UpdateFile(Wire, kw_only=True, tag_field="type", tag="update_file"):
-    """A file that the diff changes."""
+    """Change a file by the diff."""
 
     path: str
     diff: str
 
 
 class DeleteFile(Wire, kw_only=True, tag_field="type", tag="delete_file"):
-    """A file that goes."""
+    """Delete a file."""
 
     path: str
 
@@ -42,7 +42,7 @@ ApplyPatchOperation: TypeAlias = CreateFile | UpdateFile | DeleteFile
 
 
 class ApplyPatchCall(Item, kw_only=True, tag="apply_patch_call"):
-    """A change to make. OpenAI knows no `incomplete` one."""
+    """A change that the client is to apply. OpenAI's schema has no status `incomplete` for it."""
 
     id_prefix: ClassVar[str] = "apc_"
 
@@ -55,7 +55,7 @@ class ApplyPatchCall(Item, kw_only=True, tag="apply_patch_call"):
 
 
 class ApplyPatchCallOutput(Item, kw_only=True, tag="apply_patch_call_output"):
-    """Whether the change was made, and what there is to say of it."""
+    """Whether the client applied the change, and a text about it for the model."""
 
     id_prefix: ClassVar[str] = "apco_"
 

@@ -1,6 +1,6 @@
-"""The audio family: the events of a response that speaks.
+"""The audio family: the events of a response with audio output.
 
-They belong to no item and leave nothing in the Response: what was heard, only the stream tells.
+They belong to no item and change nothing in the Response: only the stream contains the audio.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from ._base import UNSET, Event, Fold, UnsetType, nothing
 
 
 class AudioDelta(Event, kw_only=True, tag="response.audio.delta"):
-    """A piece of the speech, in base64."""
+    """A piece of the audio, in base64."""
 
     fold: ClassVar[Fold] = nothing()
 
@@ -20,13 +20,13 @@ class AudioDelta(Event, kw_only=True, tag="response.audio.delta"):
 
 
 class AudioDone(Event, kw_only=True, tag="response.audio.done"):
-    """The speech is whole."""
+    """The audio is complete."""
 
     fold: ClassVar[Fold] = nothing()
 
 
 class AudioTranscriptDelta(Event, kw_only=True, tag="response.audio.transcript.delta"):
-    """A piece of what is spoken, in writing."""
+    """A piece of the transcript of the audio."""
 
     fold: ClassVar[Fold] = nothing()
 
@@ -35,6 +35,6 @@ class AudioTranscriptDelta(Event, kw_only=True, tag="response.audio.transcript.d
 
 
 class AudioTranscriptDone(Event, kw_only=True, tag="response.audio.transcript.done"):
-    """The writing is whole."""
+    """The transcript of the audio is complete."""
 
     fold: ClassVar[Fold] = nothing()

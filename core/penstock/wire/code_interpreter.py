@@ -1,6 +1,6 @@
 """The code interpreter family: the hosted tool, its call, and the events of the call and its code.
 
-The tool's settings, and what the code gave out, stay the bytes that were sent: nothing here reads them.
+The tool's settings and the outputs of the code stay undecoded.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class CodeInterpreterTool(Tool, kw_only=True, tag="code_interpreter"):
 
 
 class CodeInterpreterCall(Item, kw_only=True, tag="code_interpreter_call"):
-    """Code that a server ran in a container. `outputs` is null where they were not asked for."""
+    """Code that a server ran in a container. `outputs` is null where the request did not include them."""
 
     id_prefix: ClassVar[str] = "ci_"
 
@@ -47,7 +47,7 @@ class CodeInterpreterCallCodeDelta(ItemEvent, kw_only=True, tag="response.code_i
 
 
 class CodeInterpreterCallCodeDone(ItemEvent, kw_only=True, tag="response.code_interpreter_call_code.done"):
-    """The code is whole."""
+    """The code is complete."""
 
     fold: ClassVar[Fold] = settle("code")
 
@@ -55,12 +55,12 @@ class CodeInterpreterCallCodeDone(ItemEvent, kw_only=True, tag="response.code_in
 
 
 class CodeInterpreterCallInterpreting(ItemEvent, kw_only=True, tag="response.code_interpreter_call.interpreting"):
-    """The code runs."""
+    """The code is running."""
 
     fold: ClassVar[Fold] = status("interpreting")
 
 
 class CodeInterpreterCallCompleted(ItemEvent, kw_only=True, tag="response.code_interpreter_call.completed"):
-    """The code has run."""
+    """The call is complete."""
 
     fold: ClassVar[Fold] = status("completed")

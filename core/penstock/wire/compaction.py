@@ -1,6 +1,6 @@
-"""The compaction family: the item that stands for a context, how one is asked for, and what comes back.
+"""The compaction family: the item that replaces a context, the request for one, and its reply.
 
-It knows the JSON of OpenAI's compaction; it never opens `encrypted_content` and summarises nothing.
+It knows the JSON of OpenAI's compaction. It never decrypts `encrypted_content` and summarises nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .response import Usage
 
 
 class CompactionItem(Item, kw_only=True, tag="compaction"):
-    """A context, summed up and sealed: it stands for what came before it."""
+    """A summary of the context before it, encrypted. It replaces that context."""
 
     id_prefix: ClassVar[str] = "cmp_"
 
@@ -28,19 +28,19 @@ class CompactionItem(Item, kw_only=True, tag="compaction"):
 
 
 class CompactionTrigger(Item, kw_only=True, tag="compaction_trigger"):
-    """Asks, as the last item of an input, for a compaction of the context in place of an answer."""
+    """As the last item of an input, asks for a compaction of the context instead of an answer."""
 
     id: str | None | UnsetType = UNSET
 
 
 class CompactionCompacting(ItemEvent, kw_only=True, tag="response.compaction.compacting"):
-    """The summary of a compaction is being written. It tells nothing of it."""
+    """The summary of a compaction is being written. The event contains nothing of it."""
 
     fold: ClassVar[Fold] = nothing()
 
 
 class CompactResponse(Wire, kw_only=True):
-    """The body of `POST /responses/compact`. What agents send of a turn's form has no meaning for a summary."""
+    """The body of `POST /responses/compact`. Agents also send parameters of a turn, which are ignored for a summary."""
 
     model: str | None = None
     input: str | list[wire.InputItem] | None = None
@@ -57,7 +57,7 @@ class CompactResponse(Wire, kw_only=True):
 
 
 class CompactedResponse(Wire, kw_only=True):
-    """A compacted context: every user message, as it was, and one compaction item. Times are Unix seconds."""
+    """A compacted context: every user message, unchanged, and one compaction item. Times are Unix seconds."""
 
     id: str
     object: Literal["response.compaction"] = "response.compaction"

@@ -1,6 +1,6 @@
-"""The computer family: what a model does with a screen that the client drives, and the screenshots it gets.
+"""The computer family: actions on a screen that the client controls, and the screenshots that it returns.
 
-It knows OpenAI's `ComputerTool`, `ResponseComputerToolCall` and its output; coordinates and sizes are pixels.
+It knows OpenAI's `ComputerTool`, `ResponseComputerToolCall` and its output. Coordinates and sizes are in pixels.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from ._base import UNSET, Item, ItemStatus, Tool, UnsetType, Wire
 
 
 class ComputerTool(Tool, kw_only=True, tag="computer"):
-    """The client runs clicks and keys for the model, several at a time."""
+    """The client performs mouse and keyboard actions for the model, several in one call."""
 
 
 class ComputerUsePreviewTool(Tool, kw_only=True, tag="computer_use_preview"):
-    """The same by its older name, one action at a time, with the size of the screen."""
+    """The older computer tool, with one action in one call, and with the size of the screen."""
 
     display_width: int
     display_height: int
@@ -23,7 +23,7 @@ class ComputerUsePreviewTool(Tool, kw_only=True, tag="computer_use_preview"):
 
 
 class Click(Wire, kw_only=True, tag_field="type", tag="click"):
-    """A mouse button is pressed and let go."""
+    """Click a mouse button."""
 
     button: Literal["left", "right", "wheel", "back", "forward"]
     x: int
@@ -32,7 +32,7 @@ class Click(Wire, kw_only=True, tag_field="type", tag="click"):
 
 
 class DoubleClick(Wire, kw_only=True, tag_field="type", tag="double_click"):
-    """The left button, twice."""
+    """Double-click the left mouse button."""
 
     x: int
     y: int
@@ -40,27 +40,27 @@ class DoubleClick(Wire, kw_only=True, tag_field="type", tag="double_click"):
 
 
 class DragPoint(Wire, kw_only=True):
-    """A place on the way."""
+    """A point of the path."""
 
     x: int
     y: int
 
 
 class Drag(Wire, kw_only=True, tag_field="type", tag="drag"):
-    """The mouse moves along a path with its button pressed."""
+    """Move the mouse along a path with its button pressed."""
 
     path: list[DragPoint]
     keys: list[str] | None | UnsetType = UNSET
 
 
 class Keypress(Wire, kw_only=True, tag_field="type", tag="keypress"):
-    """Keys are pressed together."""
+    """Press keys together."""
 
     keys: list[str]
 
 
 class Move(Wire, kw_only=True, tag_field="type", tag="move"):
-    """The mouse moves."""
+    """Move the mouse."""
 
     x: int
     y: int
@@ -68,11 +68,11 @@ class Move(Wire, kw_only=True, tag_field="type", tag="move"):
 
 
 class Screenshot(Wire, kw_only=True, tag_field="type", tag="screenshot"):
-    """The model wants to see the screen."""
+    """Take a screenshot."""
 
 
 class Scroll(Wire, kw_only=True, tag_field="type", tag="scroll"):
-    """The wheel turns at a place."""
+    """Scroll at a position."""
 
     x: int
     y: int
@@ -82,20 +82,20 @@ class Scroll(Wire, kw_only=True, tag_field="type", tag="scroll"):
 
 
 class Type(Wire, kw_only=True, tag_field="type", tag="type"):
-    """A text is typed."""
+    """Type a text."""
 
     text: str
 
 
 class Wait(Wire, kw_only=True, tag_field="type", tag="wait"):
-    """Nothing is done for a while."""
+    """Wait for a while."""
 
 
 ComputerAction: TypeAlias = Click | DoubleClick | Drag | Keypress | Move | Screenshot | Scroll | Type | Wait
 
 
 class SafetyCheck(Wire, kw_only=True):
-    """A doubt that somebody must dispel before the client goes on."""
+    """A warning that the user must acknowledge before the client continues."""
 
     id: str
     code: str | None | UnsetType = UNSET
@@ -103,7 +103,7 @@ class SafetyCheck(Wire, kw_only=True):
 
 
 class ComputerCall(Item, kw_only=True, tag="computer_call"):
-    """What the client is to do: `actions`, or one `action` of the older tool."""
+    """Actions that the client is to perform: `actions`, or one `action` of the older tool."""
 
     id_prefix: ClassVar[str] = "cu_"
 
@@ -116,14 +116,14 @@ class ComputerCall(Item, kw_only=True, tag="computer_call"):
 
 
 class ComputerScreenshot(Wire, kw_only=True, tag_field="type", tag="computer_screenshot"):
-    """The screen as it is now, by a URL (a `data:` URL too) or an id."""
+    """A screenshot, by URL (also a `data:` URL) or by the id of a file."""
 
     image_url: str | None | UnsetType = UNSET
     file_id: str | None | UnsetType = UNSET
 
 
 class ComputerCallOutput(Item, kw_only=True, tag="computer_call_output"):
-    """The screen after a call's actions."""
+    """A screenshot after the actions of a call."""
 
     id_prefix: ClassVar[str] = "cuo_"
 

@@ -1,6 +1,6 @@
 """The configuration family: settings that change in the middle of a conversation.
 
-It knows the JSON of OpenAI's `configuration_update`; the settings stay the bytes that the client sent.
+It knows the JSON of OpenAI's `configuration_update`. The settings stay undecoded.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from ._base import UNSET, Item, UnsetType
 
 
 class ConfigurationUpdate(Item, kw_only=True, tag="configuration_update"):
-    """Settings of reasoning and text that hold from here on, until another update replaces them."""
+    """Settings of reasoning and text that apply from this item on, until another update replaces them."""
 
     id: str | None | UnsetType = UNSET
     reasoning: msgspec.Raw | UnsetType = UNSET

@@ -1,4 +1,4 @@
-"""The conversation family: conversations, how a request names one, and items by reference.
+"""The conversation family: conversations, references to them, and references to items.
 
 It knows the JSON of OpenAI's Conversations API. A conversation's items are the items of any family.
 """
@@ -14,12 +14,12 @@ from penstock import wire
 from ._base import Item, Wire
 
 CONVERSATION_ITEMS_MAX = 20
-"""The items that one request adds to a conversation; the number is OpenAI's."""
+"""The most items that one request may add to a conversation, as in OpenAI's reference."""
 Metadata: TypeAlias = Annotated[
     dict[Annotated[str, msgspec.Meta(max_length=64)], Annotated[str, msgspec.Meta(max_length=512)]],
     msgspec.Meta(max_length=16),
 ]
-"""Up to 16 pairs of the client's own; keys of up to 64 and values of up to 512 characters."""
+"""Up to 16 pairs that the client chose, with keys of up to 64 and values of up to 512 characters."""
 
 
 class ConversationReference(Wire, kw_only=True):
@@ -29,7 +29,7 @@ class ConversationReference(Wire, kw_only=True):
 
 
 class ItemReference(Item, kw_only=True, tag="item_reference"):
-    """An item that the server knows, by its id."""
+    """A stored item, by its id."""
 
     id: str
 
@@ -63,7 +63,7 @@ class Conversation(Wire, kw_only=True):
 
 
 class Deleted(Wire, kw_only=True):
-    """What was deleted. `object` is OpenAI's word for its kind."""
+    """The reply to a deletion. `object` is OpenAI's name for the kind of object."""
 
     id: str
     object: Literal["response", "conversation.deleted"]

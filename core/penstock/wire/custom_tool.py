@@ -1,6 +1,6 @@
-"""The custom tool family: a tool whose input is free text, by a grammar where the client gives one.
+"""The custom tool family: a tool whose input is free text, or text of a grammar that the client gives.
 
-It knows OpenAI's `CustomTool`, `ResponseCustomToolCall` and their events; it never checks an input against its grammar.
+It knows OpenAI's `CustomTool`, `ResponseCustomToolCall` and their events. It never validates an input by its grammar.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from .function_call import FunctionName
 
 
 class TextInput(Wire, kw_only=True, tag_field="type", tag="text"):
-    """Any text will do."""
+    """The input is any text."""
 
 
 class GrammarInput(Wire, kw_only=True, tag_field="type", tag="grammar"):
-    """The text follows a grammar."""
+    """The input is a text of a grammar."""
 
     syntax: Literal["lark", "regex"]
     definition: str
@@ -30,7 +30,7 @@ CustomToolInputFormat: TypeAlias = TextInput | GrammarInput
 
 
 class CustomTool(Tool, kw_only=True, tag="custom"):
-    """A tool that the client runs on a text."""
+    """A tool that the client runs, with a text as its input."""
 
     name: FunctionName
     description: str | None | UnsetType = UNSET
@@ -57,7 +57,7 @@ class CustomToolCall(Item, kw_only=True, tag="custom_tool_call"):
 
 
 class CustomToolCallOutput(Item, kw_only=True, tag="custom_tool_call_output"):
-    """What a call gave back: a string, or parts with images and files."""
+    """The output of a call: a string, or parts with images and files."""
 
     id_prefix: ClassVar[str] = "ctco_"
 
@@ -81,7 +81,7 @@ class CustomToolCallInputDelta(Event, kw_only=True, tag="response.custom_tool_ca
 
 
 class CustomToolCallInputDone(Event, kw_only=True, tag="response.custom_tool_call_input.done"):
-    """A call's input is whole."""
+    """A call's input is complete."""
 
     fold: ClassVar[Fold] = settle("input")
 

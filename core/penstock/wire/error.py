@@ -1,6 +1,6 @@
-"""Errors as clients see them: the body of a failed request, a response's `error`, and the `error` event.
+"""Errors on the wire: the body of a failed request, a response's `error`, and the `error` event.
 
-It knows the shapes; which failure is whose, `penstock.errors` says.
+It knows the JSON only. `penstock.errors` defines which failure has which type, code and status.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ._base import UNSET, Event, Fold, UnsetType, Wire, nothing
 
 
 class ErrorDetail(Wire, kw_only=True):
-    """What went wrong. `param` is a path such as `input[3].content`."""
+    """An error. `param` is a path such as `input[3].content`."""
 
     message: str
     type: str
@@ -28,7 +28,7 @@ class ErrorBody(Wire, kw_only=True):
 
 
 class ResponseError(Wire, kw_only=True):
-    """The `error` of a failed Response. The keys that may be absent come from relayed ones."""
+    """The `error` of a failed Response. Only relayed Responses have the keys that may be absent."""
 
     code: str
     message: str
@@ -38,7 +38,7 @@ class ResponseError(Wire, kw_only=True):
 
 
 class Error(Event, kw_only=True, tag="error"):
-    """The stream met an error; a terminal event follows."""
+    """An error of the stream. A terminal event follows."""
 
     fold: ClassVar[Fold] = nothing()
 

@@ -1,6 +1,6 @@
 """The file search family: the hosted tool, its call, and the call's events.
 
-The tool's settings, and what a search found, stay the bytes that were sent: nothing here reads them.
+The tool's settings and the results of a search stay undecoded.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class FileSearchTool(Tool, kw_only=True, tag="file_search"):
 
 
 class FileSearchCall(Item, kw_only=True, tag="file_search_call"):
-    """A search that a server made in files. `results` is null, or absent, where they were not asked for."""
+    """A search in files. `results` is null or absent where the request did not include them."""
 
     id_prefix: ClassVar[str] = "fs_"
 
@@ -39,12 +39,12 @@ class FileSearchCallInProgress(ItemEvent, kw_only=True, tag="response.file_searc
 
 
 class FileSearchCallSearching(ItemEvent, kw_only=True, tag="response.file_search_call.searching"):
-    """The search is under way."""
+    """The search is running."""
 
     fold: ClassVar[Fold] = status("searching")
 
 
 class FileSearchCallCompleted(ItemEvent, kw_only=True, tag="response.file_search_call.completed"):
-    """The search has ended."""
+    """The search is complete."""
 
     fold: ClassVar[Fold] = status("completed")

@@ -1,6 +1,6 @@
-"""The events that frame items and parts: added and done.
+"""The events that begin and end items and parts: added and done.
 
-It knows where an object stands (`output_index`, `content_index`); what the object is, its family says.
+It knows the index of an object (`output_index`, `content_index`). The object itself belongs to its family's module.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class OutputItemAdded(Event, kw_only=True, tag="response.output_item.added"):
 
 
 class OutputItemDone(Event, kw_only=True, tag="response.output_item.done"):
-    """An item is whole."""
+    """An item is complete."""
 
     fold: ClassVar[Fold] = close("item")
 
@@ -42,7 +42,7 @@ class ContentPartAdded(Event, kw_only=True, tag="response.content_part.added"):
 
 
 class ContentPartDone(Event, kw_only=True, tag="response.content_part.done"):
-    """A content part is whole."""
+    """A content part is complete."""
 
     fold: ClassVar[Fold] = close("part")
 

@@ -1,7 +1,7 @@
 """The function family: the tool, the call, its output, and the events of its arguments.
 
-It knows OpenAI's `FunctionTool`, `ResponseFunctionToolCall` and `FunctionCallOutput`; a function's JSON schema
-stays the bytes that the client sent.
+It knows OpenAI's `FunctionTool`, `ResponseFunctionToolCall` and `FunctionCallOutput`. A function's JSON schema stays
+undecoded.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class FunctionTool(Tool, kw_only=True, tag="function"):
 
 
 class FunctionCall(Item, kw_only=True, tag="function_call"):
-    """A call of a function. `arguments` is JSON as the model wrote it, which need not be valid."""
+    """A call of a function. `arguments` is the text that the model wrote, which may be invalid JSON."""
 
     id_prefix: ClassVar[str] = "fc_"
 
@@ -47,7 +47,7 @@ class FunctionCall(Item, kw_only=True, tag="function_call"):
 
 
 class FunctionCallOutput(Item, kw_only=True, tag="function_call_output"):
-    """What a call gave back: a string, or parts with images and files."""
+    """The output of a call: a string, or parts with images and files."""
 
     id_prefix: ClassVar[str] = "fco_"
 
@@ -73,7 +73,7 @@ class FunctionCallArgumentsDelta(Event, kw_only=True, tag="response.function_cal
 
 
 class FunctionCallArgumentsDone(Event, kw_only=True, tag="response.function_call_arguments.done"):
-    """A call's arguments are whole."""
+    """A call's arguments are complete."""
 
     fold: ClassVar[Fold] = settle("arguments")
 

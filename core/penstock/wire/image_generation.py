@@ -1,6 +1,6 @@
 """The image generation family: the hosted tool, its call, and the call's events.
 
-The tool's settings stay the bytes that were sent, and images base64: nothing here reads them.
+The tool's settings stay undecoded, and images stay base64.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class ImageGenerationTool(Tool, kw_only=True, tag="image_generation"):
 
 
 class ImageGenerationCall(Item, kw_only=True, tag="image_generation_call"):
-    """An image that a server made. `result` is its base64, null until it is there."""
+    """An image that a server generated. `result` is its base64, or null until it is complete."""
 
     id_prefix: ClassVar[str] = "ig_"
 
@@ -57,13 +57,13 @@ class ImageGenerationCallInProgress(ItemEvent, kw_only=True, tag="response.image
 
 
 class ImageGenerationCallGenerating(ItemEvent, kw_only=True, tag="response.image_generation_call.generating"):
-    """The image is being made."""
+    """The image is being generated."""
 
     fold: ClassVar[Fold] = status("generating")
 
 
 class ImageGenerationCallPartialImage(ItemEvent, kw_only=True, tag="response.image_generation_call.partial_image"):
-    """The image as far as it has come; it never becomes the call's `result`."""
+    """A preview of the image. It never becomes the call's `result`."""
 
     fold: ClassVar[Fold] = nothing()
 
@@ -76,6 +76,6 @@ class ImageGenerationCallPartialImage(ItemEvent, kw_only=True, tag="response.ima
 
 
 class ImageGenerationCallCompleted(ItemEvent, kw_only=True, tag="response.image_generation_call.completed"):
-    """The image is made."""
+    """The image is complete."""
 
     fold: ClassVar[Fold] = status("completed")

@@ -1,6 +1,6 @@
 """The local shell family: one command at a time, which the client runs on its own machine.
 
-It knows OpenAI's `LocalShellCall` and its output; which of an output's ids is its call's, `penstock.tool_calls` says.
+It knows OpenAI's `LocalShellCall` and its output.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class LocalShellTool(Tool, kw_only=True, tag="local_shell"):
 
 
 class LocalShellExec(Wire, kw_only=True, tag_field="type", tag="exec"):
-    """A command as a list of words, and where and how it runs."""
+    """A command as a list of arguments, with its directory, environment, user and time limit."""
 
     command: list[str]
     env: dict[str, str]
@@ -38,7 +38,7 @@ class LocalShellCall(Item, kw_only=True, tag="local_shell_call"):
 
 
 class LocalShellCallOutput(Item, kw_only=True, tag="local_shell_call_output"):
-    """What a command gave back. OpenAI's package knows its call by `id`, OpenAI's reference by `call_id` too."""
+    """The output of a command. Its call is in `id` (OpenAI's package), or in `call_id` (OpenAI's reference)."""
 
     id_prefix: ClassVar[str] = "lsho_"
 
@@ -48,5 +48,5 @@ class LocalShellCallOutput(Item, kw_only=True, tag="local_shell_call_output"):
     output: str
 
     def long_form(self) -> Self:
-        """The id of the call stands in `call_id`."""
+        """The item with the id of its call in `call_id`."""
         return replace(self, call_id=self.call_id or self.id)

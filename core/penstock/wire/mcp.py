@@ -1,7 +1,7 @@
-"""The MCP family: the hosted tool that reaches a remote MCP server, its calls, lists and approvals, and their events.
+"""The MCP family: the hosted tool for a remote MCP server, its calls, lists and approvals, and their events.
 
-It knows where the secrets of such a tool stand, so that `penstock.engine.planning.plan` keeps them out of every echo.
-What a server says of its tools and its errors stays the bytes that were sent.
+It knows which fields of such a tool are secret, so that `penstock.engine.planning.redaction` removes them. What an MCP
+server sends of its tools and its errors stays undecoded.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class McpTool(Tool, kw_only=True, tag="mcp"):
 
 
 class McpCall(Item, kw_only=True, tag="mcp_call"):
-    """A call of an MCP server's tool, and what it gave back. `arguments` is JSON as the model wrote it."""
+    """A call of an MCP server's tool, and its output. `arguments` is the text that the model wrote."""
 
     id_prefix: ClassVar[str] = "mcp_"
 
@@ -45,7 +45,7 @@ class McpCall(Item, kw_only=True, tag="mcp_call"):
 
 
 class McpListTools(Item, kw_only=True, tag="mcp_list_tools"):
-    """The tools that an MCP server has, or why it did not say."""
+    """The tools of an MCP server, or the error where it did not list them."""
 
     id_prefix: ClassVar[str] = "mcpl_"
 
@@ -56,7 +56,7 @@ class McpListTools(Item, kw_only=True, tag="mcp_list_tools"):
 
 
 class McpApprovalRequest(Item, kw_only=True, tag="mcp_approval_request"):
-    """A call that waits for the client's consent."""
+    """A call that waits for the client's approval."""
 
     id_prefix: ClassVar[str] = "mcpr_"
 
@@ -67,7 +67,7 @@ class McpApprovalRequest(Item, kw_only=True, tag="mcp_approval_request"):
 
 
 class McpApprovalResponse(Item, kw_only=True, tag="mcp_approval_response"):
-    """The client's answer to the request of that id."""
+    """The client's answer to an approval request."""
 
     id_prefix: ClassVar[str] = "mcpa_"
 
@@ -93,7 +93,7 @@ class McpCallArgumentsDelta(ItemEvent, kw_only=True, tag="response.mcp_call_argu
 
 
 class McpCallArgumentsDone(ItemEvent, kw_only=True, tag="response.mcp_call_arguments.done"):
-    """The call's arguments are whole."""
+    """The call's arguments are complete."""
 
     fold: ClassVar[Fold] = settle("arguments")
 
@@ -101,30 +101,30 @@ class McpCallArgumentsDone(ItemEvent, kw_only=True, tag="response.mcp_call_argum
 
 
 class McpCallCompleted(ItemEvent, kw_only=True, tag="response.mcp_call.completed"):
-    """The server has answered."""
+    """The MCP server has answered."""
 
     fold: ClassVar[Fold] = status("completed")
 
 
 class McpCallFailed(ItemEvent, kw_only=True, tag="response.mcp_call.failed"):
-    """The call came to nothing."""
+    """The call has failed."""
 
     fold: ClassVar[Fold] = status("failed")
 
 
 class McpListToolsInProgress(ItemEvent, kw_only=True, tag="response.mcp_list_tools.in_progress"):
-    """The server is being asked for its tools."""
+    """The list of the MCP server's tools was requested."""
 
     fold: ClassVar[Fold] = nothing()
 
 
 class McpListToolsCompleted(ItemEvent, kw_only=True, tag="response.mcp_list_tools.completed"):
-    """The server has told its tools."""
+    """The MCP server has listed its tools."""
 
     fold: ClassVar[Fold] = nothing()
 
 
 class McpListToolsFailed(ItemEvent, kw_only=True, tag="response.mcp_list_tools.failed"):
-    """The server did not tell its tools."""
+    """The MCP server did not list its tools."""
 
     fold: ClassVar[Fold] = nothing()

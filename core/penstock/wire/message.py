@@ -1,7 +1,7 @@
-"""The message family: messages both ways, their content parts, and the events of text and refusals.
+"""The message family: messages of input and output, their content parts, and the events of text and refusals.
 
-It knows the JSON of OpenAI's `Message`, `EasyInputMessage`, `ResponseOutputMessage` and their parts; one class
-serves input and output, since a client sends back what it was given. It never looks at what the texts say.
+It knows the JSON of OpenAI's `Message`, `EasyInputMessage`, `ResponseOutputMessage` and their parts. One class is for
+input and output, since a client sends output back as input.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ ImageDetail: TypeAlias = Literal["low", "high", "auto", "original"]
 
 
 class InputText(Part, kw_only=True, tag="input_text"):
-    """Text that the client says."""
+    """Text of the client."""
 
     text: str
     prompt_cache_breakpoint: msgspec.Raw | UnsetType = UNSET
 
 
 class InputImage(Part, kw_only=True, tag="input_image"):
-    """An image by URL (a `data:` URL too) or by the id of a file."""
+    """An image, by URL (also a `data:` URL) or by the id of a file."""
 
     detail: ImageDetail | None = "auto"
     image_url: str | None | UnsetType = UNSET
@@ -36,7 +36,7 @@ class InputImage(Part, kw_only=True, tag="input_image"):
 
 
 class InputFile(Part, kw_only=True, tag="input_file"):
-    """A file by its data (base64 or a `data:` URL), by URL or by id."""
+    """A file, by its data (base64 or a `data:` URL), by URL or by id."""
 
     filename: str | None | UnsetType = UNSET
     file_data: str | None | UnsetType = UNSET
@@ -54,13 +54,13 @@ class AudioData(Wire, kw_only=True):
 
 
 class InputAudio(Part, kw_only=True, tag="input_audio"):
-    """Audio that the client says."""
+    """Audio of the client."""
 
     input_audio: AudioData
 
 
 class FileCitation(Wire, kw_only=True, tag_field="type", tag="file_citation"):
-    """An annotation: this text cites a file."""
+    """An annotation: the text cites a file."""
 
     file_id: str
     filename: str = ""
@@ -87,7 +87,7 @@ class ContainerFileCitation(Wire, kw_only=True, tag_field="type", tag="container
 
 
 class FilePath(Wire, kw_only=True, tag_field="type", tag="file_path"):
-    """An annotation: a path to a file that was made."""
+    """An annotation: the path of a file that the model made."""
 
     file_id: str
     index: int = 0
@@ -97,7 +97,7 @@ Annotation: TypeAlias = FileCitation | UrlCitation | ContainerFileCitation | Fil
 
 
 class TopLogprob(Wire, kw_only=True):
-    """One of the likeliest tokens at a position; `logprob` is a natural logarithm."""
+    """One of the most likely tokens at a position. `logprob` is a natural logarithm."""
 
     token: str
     bytes: list[int] | None = []
@@ -105,13 +105,13 @@ class TopLogprob(Wire, kw_only=True):
 
 
 class Logprob(TopLogprob, kw_only=True):
-    """The token that was chosen at a position, and the likeliest ones beside it."""
+    """The chosen token at a position, and the most likely tokens there."""
 
     top_logprobs: list[TopLogprob] | None = []
 
 
 class OutputText(Part, kw_only=True, tag="output_text"):
-    """Text that the model says. The lists may be null where a client sends back what another server said."""
+    """Text of the model. The lists may be null where a client sends back the output of another server."""
 
     text: str
     annotations: list[Annotation] | None = []
@@ -119,13 +119,13 @@ class OutputText(Part, kw_only=True, tag="output_text"):
 
 
 class Refusal(Part, kw_only=True, tag="refusal"):
-    """The model's words for why it will not answer."""
+    """The model's explanation of why it does not answer."""
 
     refusal: str
 
 
 class Message(Item, kw_only=True, tag="message"):
-    """A message of any role. `content` is a plain string only where a client wrote it so."""
+    """A message of any role. `content` is a string only where a client sent a string."""
 
     id_prefix: ClassVar[str] = "msg_"
 
@@ -136,7 +136,7 @@ class Message(Item, kw_only=True, tag="message"):
     phase: Literal["commentary", "final_answer"] | None | UnsetType = UNSET
 
     def long_form(self) -> Self:
-        """A text that stands alone becomes a content part."""
+        """The message with its content as a list of parts."""
         if not isinstance(self.content, str):
             return self
         part = OutputText if self.role == "assistant" else InputText
@@ -152,7 +152,7 @@ class _PartEvent(Event, kw_only=True, tag=""):
 
 
 class OutputTextDelta(_PartEvent, kw_only=True, tag="response.output_text.delta"):
-    """A piece of text; `obfuscation` is padding that hides the piece's length from who watches the wire."""
+    """A piece of text. `obfuscation` is padding, so that the size of the event does not show the text's length."""
 
     fold: ClassVar[Fold] = append("text", extend="logprobs")
 
@@ -171,7 +171,7 @@ class OutputTextAnnotationAdded(_PartEvent, kw_only=True, tag="response.output_t
 
 
 class OutputTextDone(_PartEvent, kw_only=True, tag="response.output_text.done"):
-    """The text is whole."""
+    """The text is complete."""
 
     fold: ClassVar[Fold] = settle("text", "logprobs")
 
@@ -189,7 +189,7 @@ class RefusalDelta(_PartEvent, kw_only=True, tag="response.refusal.delta"):
 
 
 class RefusalDone(_PartEvent, kw_only=True, tag="response.refusal.done"):
-    """The refusal is whole."""
+    """The refusal is complete."""
 
     fold: ClassVar[Fold] = settle("refusal")
 

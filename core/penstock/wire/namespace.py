@@ -1,4 +1,4 @@
-"""The namespace family: tools that share a name in front of their own.
+"""The namespace family: tools that share a prefix of their names.
 
 It knows the grouping only.
 """
@@ -12,7 +12,7 @@ from .unknown import UnknownTool
 
 
 class NamespaceTool(Tool, kw_only=True, tag="namespace"):
-    """Functions and custom tools under one name."""
+    """Functions and custom tools of one namespace."""
 
     name: FunctionName
     description: str

@@ -1,6 +1,6 @@
-"""Pages: lists of things, a part at a time.
+"""Pages of lists.
 
-It knows OpenAI's list envelope; where a page begins and ends, stores say.
+It knows OpenAI's list object. Stores define where a page begins and ends.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ._base import Wire
 
 
 class ItemList(Wire, kw_only=True):
-    """A page of items; `first_id` and `last_id` are null where it is empty."""
+    """A page of items. `first_id` and `last_id` are null where it is empty."""
 
     object: Literal["list"] = "list"
     data: list[msgspec.Raw]

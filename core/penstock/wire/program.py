@@ -1,6 +1,6 @@
-"""The program family: programs that call tools, and what they gave out.
+"""The program family: programs that call tools, and their outputs.
 
-It knows the JSON of OpenAI's program items; it never runs or reads their code.
+It knows the JSON of OpenAI's program items. It never runs or reads their code.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from ._base import UNSET, Item, UnsetType
 
 
 class Program(Item, kw_only=True, tag="program"):
-    """A program that the model wrote to call tools; `fingerprint` is to be sent back as it came."""
+    """A program that the model wrote to call tools. Clients send `fingerprint` back unchanged."""
 
     id_prefix: ClassVar[str] = "prog_"
 
@@ -22,7 +22,7 @@ class Program(Item, kw_only=True, tag="program"):
 
 
 class ProgramOutput(Item, kw_only=True, tag="program_output"):
-    """What a program gave out."""
+    """The output of a program."""
 
     id_prefix: ClassVar[str] = "progo_"
 

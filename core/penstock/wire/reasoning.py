@@ -1,6 +1,6 @@
 """The reasoning family: the setting, the item, its texts and summaries, and their events.
 
-It knows the JSON of OpenAI's `Reasoning` and `ResponseReasoningItem`; it never opens `encrypted_content`.
+It knows the JSON of OpenAI's `Reasoning` and `ResponseReasoningItem`. It never decrypts `encrypted_content`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ SummaryStyle: TypeAlias = Literal["auto", "concise", "detailed"]
 
 
 class Reasoning(Wire, kw_only=True):
-    """How much the model should think, and whether it should tell. `generate_summary` is the old name of `summary`."""
+    """How much the model should reason, and whether it summarises that. `generate_summary` is `summary`'s old name."""
 
     effort: Effort | None = None
     summary: SummaryStyle | None = None
@@ -25,19 +25,19 @@ class Reasoning(Wire, kw_only=True):
 
 
 class ReasoningText(Part, kw_only=True, tag="reasoning_text"):
-    """The model's thoughts as it wrote them."""
+    """The model's reasoning, as it wrote it."""
 
     text: str
 
 
 class SummaryText(Part, kw_only=True, tag="summary_text"):
-    """A summary of the model's thoughts."""
+    """A summary of the model's reasoning."""
 
     text: str
 
 
 class ReasoningItem(Item, kw_only=True, tag="reasoning"):
-    """What the model thought before it answered or called."""
+    """The model's reasoning before an answer or a call."""
 
     id_prefix: ClassVar[str] = "rs_"
 
@@ -57,7 +57,7 @@ class _TextEvent(Event, kw_only=True, tag=""):
 
 
 class ReasoningTextDelta(_TextEvent, kw_only=True, tag="response.reasoning_text.delta"):
-    """A piece of a thought."""
+    """A piece of a reasoning text."""
 
     fold: ClassVar[Fold] = append("text")
 
@@ -66,7 +66,7 @@ class ReasoningTextDelta(_TextEvent, kw_only=True, tag="response.reasoning_text.
 
 
 class ReasoningTextDone(_TextEvent, kw_only=True, tag="response.reasoning_text.done"):
-    """The thought is whole."""
+    """The reasoning text is complete."""
 
     fold: ClassVar[Fold] = settle("text")
 
@@ -99,7 +99,7 @@ class ReasoningSummaryTextDelta(_SummaryEvent, kw_only=True, tag="response.reaso
 
 
 class ReasoningSummaryTextDone(_SummaryEvent, kw_only=True, tag="response.reasoning_summary_text.done"):
-    """The summary's text is whole."""
+    """The summary's text is complete."""
 
     fold: ClassVar[Fold] = settle("text")
 
@@ -107,7 +107,7 @@ class ReasoningSummaryTextDone(_SummaryEvent, kw_only=True, tag="response.reason
 
 
 class ReasoningSummaryPartDone(_SummaryEvent, kw_only=True, tag="response.reasoning_summary_part.done"):
-    """A summary ends; `status` is there only where it was cut short."""
+    """A summary ends. `status` is present only where it was cut short."""
 
     fold: ClassVar[Fold] = close("part")
 

@@ -1,7 +1,7 @@
 """The request: the body of `POST /responses`, its settings and their ranges.
 
 It knows every parameter of OpenAI's `ResponseCreateParams` and the sampling extensions of local backends. None means
-that the client did not say; what is then in force, `penstock.engine.planning.plan` decides.
+that the client did not send the parameter. `penstock.engine.planning.plan` then sets the default.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ class JsonSchemaFormat(Wire, kw_only=True, tag_field="type", tag="json_schema"):
 
 
 class TextConfig(Wire, kw_only=True):
-    """The form of the model's text."""
+    """The format and verbosity of the model's text."""
 
     format: TextFormat | JsonObjectFormat | JsonSchemaFormat | None = None
     verbosity: Literal["low", "medium", "high"] | None = None
 
 
 class StreamOptions(Wire, kw_only=True):
-    """How the stream is written."""
+    """Options of the stream."""
 
     include_obfuscation: bool | None | UnsetType = UNSET
     include_usage: bool | None | UnsetType = UNSET
@@ -71,14 +71,14 @@ class Prompt(Wire, kw_only=True):
 
 
 class ContextManagement(Wire, kw_only=True):
-    """When the context is compacted: before a turn that would hold more tokens than `compact_threshold`."""
+    """When the context is compacted: before a turn whose context has more tokens than `compact_threshold`."""
 
     type: str
     compact_threshold: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
 
 class BackgroundOptions(Wire, kw_only=True):
-    """How soon a background response is wanted; `continuation_id` relates several of them."""
+    """The urgency of a background response. `continuation_id` connects several of them."""
 
     completion_window: Literal["soonest", "2h", "8h"] | UnsetType = UNSET
     continuation_id: str | UnsetType = UNSET
@@ -94,7 +94,7 @@ class PromptCacheOptions(Wire, kw_only=True):
 
 
 class CreateResponse(Wire, kw_only=True, forbid_unknown_fields=False):
-    """What a client asks for. Token counts are tokens; penalties run from -2 to 2."""
+    """The parameters of a response. Token counts are in tokens; penalties are between -2 and 2."""
 
     model: str | None = None
     input: str | list[wire.InputItem] | None = None

@@ -1,7 +1,7 @@
-"""The Response: what every reader of a run sees, its usage, and the events of its life.
+"""The Response, its usage, and its lifecycle events.
 
-It knows OpenAI's `Response`; every key is always present, with null or the default where nothing was said. Nothing
-here builds one: `penstock.engine.planning.plan` makes the skeleton and `penstock.transcript` folds the rest.
+It knows OpenAI's `Response`. Every key is always present, with null or the default where the request has no value.
+`penstock.engine.planning.plan` makes the first form of a Response, and `penstock.transcript` folds its events.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ class InputTokensDetails(Wire, kw_only=True):
 
 
 class OutputTokensDetails(Wire, kw_only=True):
-    """Output tokens that were thoughts."""
+    """Output tokens of the reasoning."""
 
     reasoning_tokens: int = 0
 
 
 class Usage(Wire, kw_only=True):
-    """What a response cost, in tokens. `estimated` is there, and true, where the upstream did not say."""
+    """What a response cost, in tokens. `estimated` is present, and true, where the upstream reports no usage."""
 
     input_tokens: int
     input_tokens_details: InputTokensDetails = msgspec.field(default_factory=InputTokensDetails)
@@ -49,7 +49,7 @@ class Usage(Wire, kw_only=True):
 
 
 class InputTokens(Wire, kw_only=True):
-    """How many tokens a request's input has. `estimated` is there, and true, where the upstream does not count."""
+    """The tokens of a request's input. `estimated` is present, and true, where the upstream does not count them."""
 
     object: Literal["response.input_tokens"] = "response.input_tokens"
     input_tokens: int
@@ -57,14 +57,14 @@ class InputTokens(Wire, kw_only=True):
 
 
 class IncompleteDetails(Wire, kw_only=True):
-    """Why a response stopped early; null where OpenAI has no word for it, as when the server had to stop."""
+    """Why a response is incomplete. It is null where OpenAI has no value for it, such as when the server stops."""
 
     reason: IncompleteReason | None
 
 
 # spec: every-key
 class Response(Wire, kw_only=True):
-    """A model's response. Times are Unix seconds. What stands behind `metadata` is told of relayed ones alone."""
+    """A response. Times are Unix seconds. The fields after `metadata` are present only in relayed responses."""
 
     id: str
     object: Literal["response"] = "response"
@@ -113,7 +113,7 @@ class Response(Wire, kw_only=True):
 
 
 class LifecycleEvent(Event, kw_only=True, tag=""):
-    """An event that carries the Response as it is then."""
+    """An event with the Response at that time."""
 
     fold: ClassVar[Fold] = adopt()
 
@@ -125,27 +125,27 @@ class Created(LifecycleEvent, kw_only=True, tag="response.created"):
 
 
 class Queued(LifecycleEvent, kw_only=True, tag="response.queued"):
-    """The response waits for its turn."""
+    """The response waits until it can run."""
 
 
 class InProgress(LifecycleEvent, kw_only=True, tag="response.in_progress"):
-    """The model is at work."""
+    """The response runs."""
 
 
 class Completed(LifecycleEvent, kw_only=True, tag="response.completed"):
-    """The response is whole. Terminal."""
+    """The response is complete. Terminal."""
 
 
 class Incomplete(LifecycleEvent, kw_only=True, tag="response.incomplete"):
-    """The response stopped early, and `incomplete_details` says why. Terminal."""
+    """The response was cut short. `incomplete_details` has the reason. Terminal."""
 
 
 class Failed(LifecycleEvent, kw_only=True, tag="response.failed"):
-    """The response failed, and `error` says how. Terminal."""
+    """The response failed. `error` has the reason. Terminal."""
 
 
 class UsageReported(Event, kw_only=True, tag="response.usage"):
-    """The usage, once more before the end, for clients that asked with `stream_options.include_usage`."""
+    """The usage, before the terminal event, for requests with `stream_options.include_usage`."""
 
     fold: ClassVar[Fold] = settle("usage")
 

@@ -1,7 +1,7 @@
-"""The shell family: commands that run where the tool's environment says, at the client or in a container.
+"""The shell family: commands that run at the client or in a container, by the tool's environment.
 
-It knows OpenAI's `FunctionShellTool`, its environments, the call, its output and their events; what a container has
-in it stays the bytes that the client sent.
+It knows OpenAI's `FunctionShellTool`, its environments, the call, its output and their events. The contents of a
+container stay undecoded.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ._base import UNSET, Event, Fold, Item, ItemStatus, Tool, UnsetType, Wire, 
 
 
 class LocalSkill(Wire, kw_only=True):
-    """Something that the client's machine has instructions for, and where they are."""
+    """A skill of the client's machine, and the path of its instructions."""
 
     name: str
     description: str
@@ -22,19 +22,19 @@ class LocalSkill(Wire, kw_only=True):
 
 
 class LocalEnvironment(Wire, kw_only=True, tag_field="type", tag="local"):
-    """The client's own machine."""
+    """The client's machine."""
 
     skills: list[LocalSkill] | None | UnsetType = UNSET
 
 
 class ContainerReference(Wire, kw_only=True, tag_field="type", tag="container_reference"):
-    """A container that is there."""
+    """An existing container."""
 
     container_id: str
 
 
 class ContainerAuto(Wire, kw_only=True, tag_field="type", tag="container_auto"):
-    """A container that is made for the request."""
+    """A container that is created for the request."""
 
     file_ids: list[str] | None | UnsetType = UNSET
     memory_limit: Literal["1g", "4g", "16g", "64g"] | None | UnsetType = UNSET
@@ -43,14 +43,14 @@ class ContainerAuto(Wire, kw_only=True, tag_field="type", tag="container_auto"):
 
 
 class ShellTool(Tool, kw_only=True, tag="shell"):
-    """Commands run where `environment` says; without one, at the client."""
+    """The model runs commands in `environment`. Without one, they run at the client."""
 
     environment: LocalEnvironment | ContainerAuto | ContainerReference | None | UnsetType = UNSET
     allowed_callers: list[Literal["direct", "programmatic"]] | None | UnsetType = UNSET
 
 
 class ShellAction(Wire, kw_only=True):
-    """Commands for a shell, and their limits: in milliseconds, and in characters of each output."""
+    """Commands for a shell, their time limit in milliseconds, and the limit of each output in characters."""
 
     commands: list[str]
     timeout_ms: int | None | UnsetType = UNSET
@@ -72,20 +72,20 @@ class ShellCall(Item, kw_only=True, tag="shell_call"):
 
 
 class ExitOutcome(Wire, kw_only=True, tag_field="type", tag="exit"):
-    """The command ended by itself."""
+    """The command has ended."""
 
     exit_code: int
 
 
 class TimeoutOutcome(Wire, kw_only=True, tag_field="type", tag="timeout"):
-    """The command took too long."""
+    """The command exceeded its time limit."""
 
 
 ShellOutcome: TypeAlias = ExitOutcome | TimeoutOutcome
 
 
 class ShellOutput(Wire, kw_only=True):
-    """What one command wrote, and how it ended."""
+    """The output of one command, and how it ended."""
 
     stdout: str
     stderr: str
@@ -94,7 +94,7 @@ class ShellOutput(Wire, kw_only=True):
 
 
 class ShellCallOutput(Item, kw_only=True, tag="shell_call_output"):
-    """What the commands of a call gave back."""
+    """The outputs of a call's commands."""
 
     id_prefix: ClassVar[str] = "sho_"
 
@@ -108,7 +108,7 @@ class ShellCallOutput(Item, kw_only=True, tag="shell_call_output"):
 
 
 class ShellCallCommandAdded(Event, kw_only=True, tag="response.shell_call_command.added"):
-    """A command begins; it counts when it is whole."""
+    """A command begins. The item contains it when it is complete."""
 
     fold: ClassVar[Fold] = nothing()
 
@@ -129,7 +129,7 @@ class ShellCallCommandDelta(Event, kw_only=True, tag="response.shell_call_comman
 
 
 class ShellCallCommandDone(Event, kw_only=True, tag="response.shell_call_command.done"):
-    """One more command of the call is whole."""
+    """A command of the call is complete."""
 
     fold: ClassVar[Fold] = append("action.commands", source="command")
 
@@ -139,14 +139,14 @@ class ShellCallCommandDone(Event, kw_only=True, tag="response.shell_call_command
 
 
 class ShellOutputDelta(Wire, kw_only=True):
-    """A piece of what a command writes."""
+    """A piece of a command's output."""
 
     stdout: str | None | UnsetType = UNSET
     stderr: str | None | UnsetType = UNSET
 
 
 class ShellCallOutputContentDelta(Event, kw_only=True, tag="response.shell_call_output_content.delta"):
-    """A command writes; the item has it when it is done."""
+    """A piece of a command's output. The item contains the output when it is complete."""
 
     fold: ClassVar[Fold] = nothing()
 
@@ -157,7 +157,7 @@ class ShellCallOutputContentDelta(Event, kw_only=True, tag="response.shell_call_
 
 
 class ShellCallOutputContentDone(Event, kw_only=True, tag="response.shell_call_output_content.done"):
-    """A command has ended; the item has its output when all have."""
+    """A command has ended. The item contains its output when all commands have ended."""
 
     fold: ClassVar[Fold] = nothing()
 

@@ -1,6 +1,6 @@
-"""The state of the server, as `GET /healthz` and `GET /readyz` tell it.
+"""The state of the server, as `GET /healthz` and `GET /readyz` report it.
 
-It knows the words; which one is true, the engine knows.
+It knows the JSON only. The engine knows the state.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from ._base import UNSET, UnsetType, Wire
 
 
 class ServerStatus(Wire, kw_only=True):
-    """Whether the server is alive, takes requests, or is about to stop."""
+    """Whether the server is alive, accepts requests, or is stopping."""
 
     status: Literal["ok", "ready", "unready", "draining"]
     reasons: list[str] | UnsetType = UNSET
-    """Why it is unready."""
+    """The reason why the server is not ready."""

@@ -1,6 +1,6 @@
-"""The forms of `tool_choice`: how the client steers which tool the model calls.
+"""The forms of `tool_choice`: which tool the model may or must call.
 
-It knows the shapes only; that a choice names a tool which is offered, `penstock.engine.planning.plan` checks.
+It knows the JSON only. `penstock.engine.planning` checks that the chosen tool is in the request.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class ToolChoiceCustom(_Choice, kw_only=True, tag="custom"):
 
 
 class ToolChoiceMcp(_Choice, kw_only=True, tag="mcp"):
-    """The model must call a tool (this one, if named) of this MCP server."""
+    """The model must call a tool of this MCP server: the named tool, if there is a name."""
 
     server_label: str
     name: str | None | UnsetType = UNSET
@@ -53,7 +53,7 @@ class AllowedTool(Wire, kw_only=True):
 
 
 class ToolChoiceAllowed(_Choice, kw_only=True, tag="allowed_tools"):
-    """The model may (`auto`) or must (`required`) call one of these, though `tools` lists more."""
+    """The model may (`auto`) or must (`required`) call one of these tools, though `tools` lists more."""
 
     mode: Literal["auto", "required"]
     tools: list[AllowedTool]

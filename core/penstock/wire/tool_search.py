@@ -1,6 +1,6 @@
-"""The tool search family: finding deferred tools, what was found, and calling tools from a program.
+"""The tool search family: the search for deferred tools, its results, and calls of tools from a program.
 
-It knows the JSON of OpenAI's `ToolSearchTool`, `ResponseToolSearchCall` and `ResponseToolSearchOutputItem`; arguments
+It knows the JSON of OpenAI's `ToolSearchTool`, `ResponseToolSearchCall` and `ResponseToolSearchOutputItem`. Arguments
 stay undecoded. It never searches.
 """
 
@@ -19,7 +19,7 @@ Execution: TypeAlias = Literal["server", "client"]
 
 
 class ToolSearchTool(Tool, kw_only=True, tag="tool_search"):
-    """The model searches for tools that were not shown to it."""
+    """The model searches for deferred tools, which its prompt does not contain."""
 
     execution: Execution | None | UnsetType = UNSET
     description: str | None | UnsetType = UNSET
@@ -27,7 +27,7 @@ class ToolSearchTool(Tool, kw_only=True, tag="tool_search"):
 
 
 class ToolSearchCall(Item, kw_only=True, tag="tool_search_call"):
-    """A search. One that the client is to run has a `call_id`."""
+    """A search. It has a `call_id` where the client is to run it."""
 
     id_prefix: ClassVar[str] = "tsc_"
 
@@ -39,12 +39,12 @@ class ToolSearchCall(Item, kw_only=True, tag="tool_search_call"):
     created_by: str | None | UnsetType = UNSET
 
     def long_form(self) -> Self:
-        """`execution` is there: a search that has a `call_id` is the client's."""
+        """The item with `execution`: a search with a `call_id` is the client's."""
         return replace(self, execution=self.execution or _execution(self.call_id))
 
 
 class ToolSearchOutput(Item, kw_only=True, tag="tool_search_output"):
-    """What a search found: from here on the model may call it."""
+    """The tools that a search found. The model may call them from this item on."""
 
     id_prefix: ClassVar[str] = "tso_"
 
@@ -56,7 +56,7 @@ class ToolSearchOutput(Item, kw_only=True, tag="tool_search_output"):
     created_by: str | None | UnsetType = UNSET
 
     def long_form(self) -> Self:
-        """`execution` is there: the output of a search that has a `call_id` is the client's."""
+        """The item with `execution`: the output of a search with a `call_id` is the client's."""
         return replace(self, execution=self.execution or _execution(self.call_id))
 
 

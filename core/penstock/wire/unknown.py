@@ -1,7 +1,7 @@
-"""The unknown family: items, parts, tools, annotations and events of types that nobody here knows.
+"""The unknown family: items, parts, tools, annotations and events of unknown types.
 
-A newer client or upstream has words that came later. Such an object is kept whole, its own `type` with it, and says
-no more than where it stands. A family that comes to be known takes its words away from here.
+A newer client or upstream may send types that are newer than this server. Such an object keeps all its fields, with its
+`type`, and passes through unread.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ._base import UNKNOWN, UNSET, Event, Fold, Item, Part, Tool, Unknown, Unset
 
 
 class UnknownItem(Item, kw_only=True, tag=UNKNOWN):
-    """An item of no known type; its ids and its status stand apart, where it has them."""
+    """An item of an unknown type. Its ids and its status are fields of their own, where it has them."""
 
     unknown: Unknown = msgspec.field(name=UNKNOWN)
     id: str | None | UnsetType = UNSET
@@ -23,25 +23,25 @@ class UnknownItem(Item, kw_only=True, tag=UNKNOWN):
 
 
 class UnknownPart(Part, kw_only=True, tag=UNKNOWN):
-    """A content part of no known type."""
+    """A content part of an unknown type."""
 
     unknown: Unknown = msgspec.field(name=UNKNOWN)
 
 
 class UnknownTool(Tool, kw_only=True, tag=UNKNOWN):
-    """A tool of no known type."""
+    """A tool of an unknown type."""
 
     unknown: Unknown = msgspec.field(name=UNKNOWN)
 
 
 class UnknownAnnotation(Wire, kw_only=True, tag_field="type", tag=UNKNOWN):
-    """An annotation of no known type."""
+    """An annotation of an unknown type."""
 
     unknown: Unknown = msgspec.field(name=UNKNOWN)
 
 
 class UnknownEvent(Event, kw_only=True, tag=UNKNOWN):
-    """An event of no known type. It tells of nothing that anybody here could fold."""
+    """An event of an unknown type. It changes nothing in the Response."""
 
     fold: ClassVar[Fold] = nothing()
 

@@ -1,6 +1,6 @@
 """The web search family: the hosted tool under its four names, its call, and the call's events.
 
-The tool's settings, and what a search did and found, stay the bytes that were sent: nothing here reads them.
+The tool's settings, the action of a search and its results stay undecoded.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class WebSearchPreviewTool2025(WebSearchTool, kw_only=True, tag="web_search_prev
 
 
 class WebSearchCall(Item, kw_only=True, tag="web_search_call"):
-    """A search that a server made, a page that it opened, or a text that it looked for: `action` says which.
+    """A search, a page that the server opened, or a text that it looked for in a page: `action` has the kind.
 
     Agents send it back without `id`.
     """
@@ -56,12 +56,12 @@ class WebSearchCallInProgress(ItemEvent, kw_only=True, tag="response.web_search_
 
 
 class WebSearchCallSearching(ItemEvent, kw_only=True, tag="response.web_search_call.searching"):
-    """The search is under way."""
+    """The search is running."""
 
     fold: ClassVar[Fold] = status("searching")
 
 
 class WebSearchCallCompleted(ItemEvent, kw_only=True, tag="response.web_search_call.completed"):
-    """The search has ended."""
+    """The search is complete."""
 
     fold: ClassVar[Fold] = status("completed")

@@ -1,6 +1,6 @@
-"""WebSocket mode: what a client says, and how it is told that it said something wrong.
+"""WebSocket mode: the messages of a client, and the error messages that it gets.
 
-It knows the shapes. The body of a `response.create` is that of `POST /responses`, and is read as such.
+It knows the JSON only. The body of a `response.create` is that of `POST /responses`, and is decoded in the same way.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from .error import ErrorDetail
 
 
 class ClientEvent(Wire, kw_only=True):
-    """A message of a client, as far as it is no request. `stream_id` is read by whoever answers it."""
+    """The fields of a client's message that are not parameters of the request."""
 
     type: str
     stream_id: msgspec.Raw | UnsetType = UNSET
@@ -22,14 +22,14 @@ class ClientEvent(Wire, kw_only=True):
 
 
 class Steer(Wire, kw_only=True):
-    """What a client would have a response consider while it is being made."""
+    """Input that a client sends for a running response."""
 
     previous_response_id: str
     input: msgspec.Raw
 
 
 class SteerError(Wire, kw_only=True):
-    """Why it does not."""
+    """The reason why the input was not used."""
 
     type: str = "invalid_request_error"
     code: str
@@ -37,7 +37,7 @@ class SteerError(Wire, kw_only=True):
 
 
 class SteerFailed(Wire, kw_only=True, tag_field="type", tag="response.steer.failed"):
-    """The client has its input back, for its next request."""
+    """The input was not used. The event returns it, so that the client can send it with its next request."""
 
     sequence_number: int = 0
     error: SteerError
@@ -45,13 +45,13 @@ class SteerFailed(Wire, kw_only=True, tag_field="type", tag="response.steer.fail
 
 
 class WebSocketErrorDetail(ErrorDetail, kw_only=True):
-    """What went wrong, with the headers that an HTTP reply would have had."""
+    """An error, with the headers that an HTTP reply would have."""
 
     headers: dict[str, str] | UnsetType = UNSET
 
 
 class WebSocketError(Wire, kw_only=True, tag_field="type", tag="error"):
-    """The answer to a message from which no response was made, or word of the connection itself."""
+    """The error of a message that started no response, or an error of the connection."""
 
     status: int
     error: WebSocketErrorDetail

@@ -21,7 +21,7 @@ def events_of(machine: Machine) -> set[type[wire.Event]]:
 def opened() -> Iterator[type[Any]]:
     """Every class of object that an event may begin."""
     for event in EVENTS:
-        if event.fold.word == "open":
+        if event.fold.operation == "open":
             kind = next(field.type for field in msgspec.structs.fields(event) if field.name == event.fold.names[0])
             yield from get_args(kind) or (kind,)
 
@@ -64,10 +64,10 @@ def test_every_state_leads_to_an_end(cls: type[Any]) -> None:
 @each_machine
 def test_an_object_ends_by_an_event_that_carries_it_whole(cls: type[Any]) -> None:
     words = {
-        (event.fold.word, end in ends(cls))
+        (event.fold.operation, end in ends(cls))
         for ways in MACHINES[cls].values()
         for event, end in ways.items()
-        if event.fold.word in {"adopt", "close"}
+        if event.fold.operation in {"adopt", "close"}
     }
     assert words == ({("adopt", False), ("adopt", True)} if cls is wire.Response else {("close", True)})
 

@@ -100,7 +100,7 @@ def test_a_snapshot_does_not_change_afterwards() -> None:
 @pytest.mark.parametrize("place", range(len(samples.stream())))
 def test_no_event_may_be_missing_or_come_twice(place: int) -> None:
     events = stream()
-    word = events[place].fold.word
+    word = events[place].fold.operation
     only_tells = isinstance(events[place], ONLY_TELL)
     if word not in MAY_BE_MISSING and not only_tells:
         with pytest.raises(IllegalEvent):

@@ -16,7 +16,7 @@ from penstock.wire import Event, StreamEvent
 
 
 def _has_pieces(cls: type[Event]) -> bool:
-    return cls.fold.word == "append" and "item_id" in cls.__struct_fields__ and "delta" in cls.__struct_fields__
+    return cls.fold.operation == "append" and "item_id" in cls.__struct_fields__ and "delta" in cls.__struct_fields__
 
 
 def _plain(cls: type[Event]) -> Any:
