@@ -213,7 +213,7 @@ TROUBLE = {
     "store: redis is not installed: pip install 'penstock[redis]'": "redis://h",
     "sqlite:///none/x.db: The store FOLDER/none/x.db fails: the file cannot be opened or made; look at its": "sqlite:///none/x.db",
     "sqlite:///bad.db: The store FOLDER/bad.db fails: the file is not a SQLite database (SQLITE_NOTADB)": "sqlite:///bad.db",
-    "sqlite:///new.db: The store FOLDER/new.db fails: it was not made ready; run `penstock store migrate`": "sqlite:///new.db",
+    "sqlite:///new.db: The store FOLDER/new.db fails: the file has no schema; run `penstock store migrate`": "sqlite:///new.db",
     "postgresql://127.0.0.1:1/db: The store in PostgreSQL fails: the database is away or cannot do it now: [": "postgresql://me:sk-1@127.0.0.1:1/db",
     "postgresql://127.0.0.1/db: the URL cannot be used": "postgresql://me:sk-1/2@127.0.0.1/db",
 }

@@ -55,7 +55,7 @@ WHILE_THE_SERVER_RUNS = {
     "penstock.sse._heads": "the event classes of the code",
     "penstock.stores.memory.tables.Table._holders": "the items of the entries",
     "penstock.stores.memory.tables.Table.entries": "10,000 entries and 256 MiB",
-    "penstock.stores.sqlite.waiting.Waiting._waiting": "those who wait",
+    "penstock.stores.sqlite.event_waiters.EventWaiters._waiters": "the waiting tasks",
     "penstock_adapters.aiohttp.AiohttpTransport._url": "128 URLs of at most 500 characters",
     "penstock_adapters.cli.accepting.Acceptor._beginning": "accept_batch_max of each turn of the event loop",
     "penstock_adapters.cli.http1.deadlines.Deadlines._timed": "connections_max",

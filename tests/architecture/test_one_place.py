@@ -63,7 +63,7 @@ RULES = (
             "penstock.engine.upstreams.local": "other tasks run between the batches of the synthetic model",
             "penstock.engine.upstreams.pool": "the wait before another attempt",
             "penstock.stores.sqlite.connection": "another process has the lock; in a thread of its own",
-            "penstock.stores.sqlite.waiting": "another process may have let a conversation go",
+            "penstock.stores.sqlite.event_waiters": "another process may have let a conversation go",
             "penstock_adapters.cli.worker_processes": "a worker that died at once is not replaced at once",
             "penstock_adapters.http_client.pool": "asyncio's transports end in the next turn of the loop",
             "penstock_adapters.postgres.notifications": "the wait before another connection, and between notifications",

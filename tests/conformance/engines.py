@@ -68,11 +68,11 @@ class Memory(Engine):
         return self._stores[place]
 
     def rows(self, place: str) -> int:
-        shelf = self._stores[place]._shelf
-        return len(shelf.entries) + len(shelf._holders) + shelf.bytes
+        table = self._stores[place]._table
+        return len(table.entries) + len(table._holders) + table.bytes
 
     def contents(self, place: str) -> bytes:
-        return repr(self._stores[place]._shelf.entries).encode()
+        return repr(self._stores[place]._table.entries).encode()
 
 
 class Sqlite(Engine):

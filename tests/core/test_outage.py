@@ -23,15 +23,15 @@ def test_an_outage_is_two_lines_however_many_requests_it_meets(caplog: pytest.Lo
     caplog.set_level(logging.INFO)
     clock = Clock()
     outage = OutageLog(logging.getLogger("x"), "The store", clock)
-    outage.worked()
+    outage.succeeded()
     for second in range(10):
         clock.now_s = 100.0 + second
         for _ in range(100):
             outage.failed("the disk is full")
-            outage.worked()
+            outage.succeeded()
     clock.now_s = 109.0 + QUIET_S
-    outage.worked()
-    outage.worked()
+    outage.succeeded()
+    outage.succeeded()
     assert [record.getMessage() for record in caplog.records] == [
         "The store fails: the disk is full",
         f"The store works again after {9 + QUIET_S:.0f} s and 1000 failures",
@@ -45,7 +45,7 @@ def test_each_reason_is_a_line_and_the_next_outage_is_news_again(caplog: pytest.
     for reason in ("refused", "reset", "refused"):
         outage.failed(reason)
     clock.now_s += QUIET_S
-    outage.worked()
+    outage.succeeded()
     outage.failed("refused")
     said = [record.getMessage().partition(" after")[0] for record in caplog.records]
     assert said == [

@@ -102,7 +102,7 @@ class Database:
                 connection.terminate()
             raise
         else:
-            self._outage.worked()
+            self._outage.succeeded()
         finally:
             await pool.release(connection, timeout=GRACE_S)
         return rows

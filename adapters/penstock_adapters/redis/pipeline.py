@@ -151,7 +151,7 @@ class Link:
         if refusals:
             self._outage.failed(f"the server refuses: {refusals[0]}")
         else:
-            self._outage.worked()
+            self._outage.succeeded()
         unknown = {call.script for call, answer in zip(batch, answers, strict=True) if not _settle(call, answer)}
         if unknown:
             loaded = await self._exchange([("SCRIPT", "LOAD", each.text) for each in unknown if each])

@@ -50,5 +50,5 @@ class StoreCheck:
         except Exception as error:
             self._outage.failed(f"{type(error).__name__}: {error}", error)
             return False
-        self._outage.worked()
+        self._outage.succeeded()
         return True

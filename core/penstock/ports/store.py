@@ -1,16 +1,15 @@
-"""The port to a store: responses, their events, conversations, and the leases of who works on what.
+"""The port to a store: responses, their events, conversations, and leases of background responses.
 
-It knows rows and promises. Bodies are bytes of JSON that no store reads. Times are Unix seconds. Leases and sweeps go
-by the caller's clock, which it passes as `now`; only whether a row has expired, a store judges by its engine's own, and
-a row that has expired is as good as none, swept or not. Every row has an owner, and a row of another owner is as good
-as none.
+It knows rows and guarantees. Bodies are JSON that no store reads. Times are Unix seconds. Leases and sweeps use the
+caller's clock, which is passed as `now`. Only the expiry of a row is judged by the clock of the store's engine: an
+expired row is treated as missing, swept or not. Every row has an owner, and is missing for all other owners.
 
-The promises, which one suite of tests holds every store to:
+The guarantees, which `tests/conformance` checks for every store:
 
-* what a method has returned from is durable, as far as the engine's own setting promises, and every replica reads it;
-* `settle` changes a response that has not ended, once: of two callers one is told False;
-* a `fence` that is no longer the lease's is refused, so that a replica which was given up for dead changes nothing;
-* a turn costs what the turn adds, whatever stands before it.
+* when a method has returned, its change is durable, as the engine's settings define it, and every replica reads it;
+* `settle` ends a response once: of two callers, one gets False;
+* a `fence` that is no longer that of the lease is refused, so that a replica that lost its lease changes nothing;
+* the cost of a turn depends on what it adds, and not on the length of the history before it.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ class StoredItem(msgspec.Struct, frozen=True):
 
 
 class StoredResponse(msgspec.Struct, kw_only=True):
-    """A response as it stands in a store."""
+    """A response in a store."""
 
     id: str
     owner: str
@@ -45,13 +44,13 @@ class StoredResponse(msgspec.Struct, kw_only=True):
     conversation_id: str | None = None
     background: bool = False
     body: bytes
-    """The Response as JSON, `output` and all, as it is now."""
+    """The current Response as JSON, with `output`."""
     input: list[StoredItem] = []
-    """The items that this turn added, in order; not those before it."""
+    """The items that this turn added, in order, without those of earlier turns."""
     output: list[StoredItem] = []
-    """The items that the model said; set when the response ends."""
+    """The items that the model generated. They are set when the response ends."""
     request: bytes = b""
-    """The request, for as long as a background run may have to start again."""
+    """The request, while another process may have to run the background response again."""
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -62,14 +61,14 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 class EventBatch(msgspec.Struct, frozen=True):
-    """Events as they are sent, `first` being the sequence number of the first one of `data`."""
+    """Events as they are sent. `first` is the sequence number of the first event in `data`."""
 
     first: int
     data: bytes
 
 
 class StoredConversation(msgspec.Struct, kw_only=True):
-    """A conversation; its items stand apart."""
+    """A conversation, without its items."""
 
     id: str
     owner: str
@@ -80,7 +79,7 @@ class StoredConversation(msgspec.Struct, kw_only=True):
 
 
 class ItemPage(msgspec.Struct, frozen=True):
-    """Some items in the order asked for, and whether more follow."""
+    """Items in the requested order, and whether more follow."""
 
     items: list[StoredItem]
     has_more: bool
@@ -91,33 +90,33 @@ class ChainTooLong(Exception):
 
 
 class TooManyBytes(Exception):
-    """What is asked for has more bytes than the limit allows."""
+    """The items of an answer have more bytes than the limit allows."""
 
 
 class ResponseStore(Protocol):
     """Responses and the items in them."""
 
     async def save(self, response: StoredResponse) -> bool:
-        """Add a response with its items. Its id is new; ids of items may be met again, in other rows or its own.
+        """Add a response with its items. Its id is new. The ids of its items may exist already, in any row.
 
-        One that has `completed` in a conversation adds its items, input and output, at the conversation's end, in the
-        same step; False, and nothing is saved, where it is not the conversation's writer or the conversation is gone.
-        The writer is who locked it last and did not unlock it, however long ago.
+        If its status is `completed` and it has a conversation, the same transaction appends its items, input and
+        output, to the conversation. Returns False, and saves nothing, where the conversation does not exist or has
+        another writer. The writer is the last response that locked it and did not unlock it, however long ago.
         """
 
     async def settle(self, response: StoredResponse, *, fence: int | None = None) -> bool:
-        """Give a response that has not ended its status, body and output, and forget its `request`.
+        """Set the status, body and output of a response that has not ended, and remove its `request`.
 
-        False, and nothing is changed, where it had ended or is gone, where `fence` is given and no longer the
-        lease's, or where `save` would say so. The new status need not be one that has ended; all else about a
-        response, its input too, is what was saved. One that has ended has no lease any more.
+        Returns False, and changes nothing, where it has ended or does not exist, where `fence` is given and is no
+        longer that of the lease, or where `save` would return False. The new status may be one that has not ended. All
+        other fields, the input too, stay as they were saved. A response that has ended loses its lease.
         """
 
     async def response(self, owner: str, response_id: str) -> StoredResponse | None:
-        """One response; None where there is none, it is another's, or it has expired."""
+        """One response. None where it does not exist, has another owner, or has expired."""
 
     async def delete_response(self, owner: str, response_id: str) -> bool:
-        """Remove a response, its items, its events and its lease; a conversation's items stay. False where none was."""
+        """Remove a response, its items, events and lease. Items of conversations stay. False where there is none."""
 
     async def chain(
         self,
@@ -128,12 +127,12 @@ class ResponseStore(Protocol):
         bytes_max: int | None = None,
         known: Container[str] = (),
     ) -> list[StoredResponse]:
-        """The response and all before it, oldest first, in at most three round trips; empty where it is not there.
+        """The response and all before it, the oldest first, in at most three round trips. Empty where there is none.
 
-        Only `id`, `status`, `previous_response_id`, `conversation_id`, `input` and `output` need be filled, and the
-        last two only of those that are not `known`, which may be asked from any thread. Raises `ChainTooLong`, and
-        `TooManyBytes` for the bodies of all items that are read. A link of the chain that is gone (deleted, expired)
-        ends it there: what is left is the chain.
+        Only `id`, `status`, `previous_response_id`, `conversation_id`, `input` and `output` are filled in, and the last
+        two only for responses that are not in `known`, which the store may ask from any thread. Raises `ChainTooLong`,
+        and `TooManyBytes` for the bodies of all items that are read. Where a response of the chain was deleted or has
+        expired, the chain begins after it.
         """
 
     async def page_input_items(
@@ -155,9 +154,9 @@ class ResponseStore(Protocol):
     async def find_items(
         self, owner: str, item_ids: Collection[str], *, bytes_max: int | None = None
     ) -> dict[str, bytes]:
-        """The bodies of the items that there are, of responses and conversations alike; one of several of an id.
+        """The bodies of those items that exist, in responses and conversations. Of equal ids, one is returned.
 
-        Raises `TooManyBytes` for all of them together.
+        Raises `TooManyBytes` where all of them together have more bytes than `bytes_max`.
         """
 
 
@@ -165,62 +164,62 @@ class EventLog(Protocol):
     """The events of background responses."""
 
     async def append_events(self, claim: Claim, batch: EventBatch) -> bool:
-        """Add events at the end of the response's log.
+        """Append events to the log of a response.
 
-        False where the claim is no longer the lease's: a log is whole once its response has ended.
+        Returns False where the claim has lost the lease. So the log of an ended response is complete.
         """
 
     async def events(self, response_id: str, *, after: int) -> list[EventBatch]:
-        """The batches that hold an event with a number greater than `after`, in order; some at a time.
+        """The batches that contain an event with a number greater than `after`, in order, a limited number of them.
 
-        The first of them may begin before it. Since no store counts the events of a batch, the log's last batch may be
-        told again when there is nothing new.
+        The first batch may begin before that event. Since no store counts the events of a batch, the last batch may be
+        returned again where there is no newer event.
         """
 
     async def wait_for_events(self, response_id: str, *, after: int, timeout_s: float) -> None:
-        """Return when a batch begins after it, the response has ended or is gone, or time is up; sooner may happen."""
+        """Wait until a batch begins after `after`, the response has ended or is gone, or the time is up, or less."""
 
 
 class Leases(Protocol):
-    """Who works on which background response. One that has ended, or is gone, has no lease."""
+    """Which process runs which background response. A response that has ended has no lease."""
 
     async def claim(self, response_id: str, *, now: float, until: float) -> Claim | None:
-        """Take the lease of a response that has not ended, where nobody's is in force; fences count from 1.
+        """Take the lease of a response that has not ended, unless another lease is in force. Fences count from 1.
 
-        A lease is in force before its `until`, and not at it.
+        A lease is in force until just before `until`.
         """
 
     async def renew(self, claims: Collection[Claim], *, until: float) -> set[str]:
-        """Prolong these leases; the ids of those that are lost.
+        """Prolong these leases. Returns the ids of those that are lost.
 
-        One is lost when the response ended or is gone, when it was released, or when another claimed it, and not by
-        time alone.
+        A lease is lost when the response has ended or is gone, when it was released, or when another process claimed
+        it, but not by time alone.
         """
 
     async def release(self, claim: Claim) -> None:
-        """Give a lease up, so that another replica may take it at once."""
+        """Release a lease, so that another replica can take it at once."""
 
     async def unclaimed(self, *, now: float, limit: int) -> list[StoredResponse]:
-        """Background responses that have not ended and that nobody's lease in force covers, oldest first."""
+        """Background responses that have not ended and have no lease in force, the oldest first."""
 
 
 class ConversationStore(Protocol):
-    """Conversations and their items. A conversation has an item once: one that comes again stays where and as it is."""
+    """Conversations and their items. An item that a conversation contains already is not added again."""
 
     async def save_conversation(self, conversation: StoredConversation, items: Sequence[StoredItem]) -> None:
         """Add a conversation with its first items."""
 
     async def conversation(self, owner: str, conversation_id: str) -> StoredConversation | None:
-        """One conversation; None where there is none, it is another's, or it has expired."""
+        """One conversation. None where it does not exist, has another owner, or has expired."""
 
     async def update_conversation(self, owner: str, conversation_id: str, metadata: bytes) -> bool:
-        """Replace its metadata; False where it is not there."""
+        """Replace the metadata of a conversation. False where it does not exist."""
 
     async def delete_conversation(self, owner: str, conversation_id: str) -> bool:
-        """Remove it and its items; those of responses stay. False where it is not there."""
+        """Remove a conversation and its items, but no items of responses. False where it does not exist."""
 
     async def add_items(self, owner: str, conversation_id: str, items: Sequence[StoredItem]) -> bool:
-        """Add items at its end, in order; False where it is not there."""
+        """Append items to a conversation, in order. False where it does not exist."""
 
     async def page_items(
         self,
@@ -232,44 +231,44 @@ class ConversationStore(Protocol):
         order: Literal["asc", "desc"] = "asc",
         bytes_max: int | None = None,
     ) -> ItemPage | None:
-        """Its items behind `after`, all of them without a limit; None where it, or the item `after`, is not there.
+        """The items of a conversation after `after`. Without `limit`, it is all of them.
 
-        Raises `TooManyBytes` for the bodies of all of them together.
+        None where the conversation or the item `after` does not exist. Raises `TooManyBytes` for all bodies together.
         """
 
     async def item(self, owner: str, conversation_id: str, item_id: str) -> bytes | None:
-        """The body of one item of it, whatever else it holds; None where it, or the item, is not there."""
+        """The body of one item of a conversation. None where either does not exist."""
 
     async def delete_item(self, owner: str, conversation_id: str, item_id: str) -> bool:
-        """Remove one item of it; False where it is not there."""
+        """Remove one item of a conversation. False where either does not exist."""
 
     async def lock_conversation(self, conversation_id: str, *, writer: str, now: float, until: float) -> bool:
-        """Make `writer`, a response's id, the one that may complete in it, or prolong that; False while another is."""
+        """Make `writer`, the id of a response, the writer, or prolong that. False while another response is."""
 
     async def unlock_conversation(self, conversation_id: str, *, writer: str) -> None:
-        """Let others write, if `writer` was the one."""
+        """Remove the writer, if it is `writer`."""
 
 
 class Store(ResponseStore, EventLog, Leases, ConversationStore, Protocol):
-    """All of it, in one engine."""
+    """The whole store, in one engine."""
 
     async def migrate(self) -> None:
-        """Make the engine ready; safe to call on every start, of many replicas at once."""
+        """Create or update the schema. It may be called on every start, by many replicas at once."""
 
     async def check(self) -> None:
-        """Do nothing but what shows that rows can be read and written now. Raises `ApiError` where they cannot."""
+        """Check that rows can be read and written now. Raises `ApiError` where they cannot."""
 
     async def time_s(self) -> float:
-        """The time in Unix seconds by the clock that all replicas share: the engine's."""
+        """The time in Unix seconds, by the clock of the engine, which all replicas share."""
 
     async def sweep(self, *, now: float, limit: int) -> int:
-        """Remove up to `limit` expired responses and conversations, with all that is theirs; how many there were."""
+        """Remove up to `limit` expired responses and conversations, with their contents. Returns their number."""
 
     async def stats(self) -> dict[str, int]:
-        """How many rows of each kind there are, and `bytes` where the engine knows.
+        """The number of rows of each kind, and `bytes` where the engine knows it.
 
-        `responses` and `conversations` are always told, and every number but `bytes` is 0 where nothing is.
+        `responses` and `conversations` are always present. In an empty store, every number but `bytes` is 0.
         """
 
     async def aclose(self) -> None:
-        """Write what is pending and close."""
+        """Write pending changes and close the store."""

@@ -1,4 +1,4 @@
-"""The stores that need nothing but the standard library: one in memory, one in a SQLite file.
+"""The stores that need only the standard library: one in memory, one in a SQLite file.
 
-Each implements `penstock.ports.Store` and knows nothing of the other; `penstock.assembly` chooses by URL.
+Each implements `penstock.ports.Store`, independently of the other. `penstock.assembly` chooses one by its URL.
 """

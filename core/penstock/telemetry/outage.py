@@ -44,7 +44,7 @@ class OutageLog:
         if is_news:
             self._logger.error("%s fails: %s", self._name, reason, exc_info=error)
 
-    def worked(self) -> None:
+    def succeeded(self) -> None:
         """It has worked once."""
         if not self._failures:
             return

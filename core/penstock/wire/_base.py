@@ -46,7 +46,7 @@ ItemStatus: TypeAlias = Literal["in_progress", "completed", "incomplete"]
 
 
 def null() -> msgspec.Raw:
-    """A factory of `NULL`, for fields with undecoded JSON: as a plain default, msgspec's JSON schemas could not show it."""
+    """A factory of `NULL`, for fields with undecoded JSON: msgspec's JSON schemas cannot show it as a plain default."""
     return NULL
 
 

@@ -12,7 +12,7 @@ from requirements import shows
 
 def there(store: Store, rows: list[StoredResponse]) -> list[bool]:
     """Which of them are, without using any."""
-    return [row.id in store._shelf.entries for row in rows]  # type: ignore[attr-defined]
+    return [row.id in store._table.entries for row in rows]  # type: ignore[attr-defined]
 
 
 def saved(store: Store, number: int, **fields: object) -> list[StoredResponse]:

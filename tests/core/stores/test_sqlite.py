@@ -90,17 +90,17 @@ def test_who_stops_waiting_has_asked_all_the_same(at: Open) -> None:
     assert at.do(at.store.events(known.id, after=-1)) == [batch(0)]
 
 
-def test_nobody_looks_while_nobody_waits(at: Open) -> None:
+def test_nothing_polls_while_nothing_waits(at: Open) -> None:
     known = running()
     at.do(at.store.save(known))
 
     async def wait_twice() -> None:
         for _ in range(2):
             await at.store.wait_for_events(known.id, after=-1, timeout_s=0.05)
-        looking = at.store._waiting._looking
-        assert looking is not None
-        await asyncio.wait_for(looking, 1)
-        assert not at.store._waiting._waiting
+        polling = at.store._waiters._polling
+        assert polling is not None
+        await asyncio.wait_for(polling, 1)
+        assert not at.store._waiters._waiters
 
     at.do(wait_twice())
 
@@ -112,7 +112,7 @@ def test_looking_that_fails_wakes_who_waits(at: Open, caplog: pytest.LogCaptureF
     async def fail() -> int:
         raise RuntimeError("the disk is gone")
 
-    at.store._waiting._version = fail
+    at.store._waiters._version = fail
     at.do(asyncio.wait_for(at.store.wait_for_events(known.id, after=-1, timeout_s=60), 2))
     assert "the disk is gone" in caplog.text
 

@@ -147,7 +147,7 @@ def test_a_file_of_a_newer_server(path: Path, caplog: pytest.LogCaptureFixture) 
     open_and_close(path)
     with beside(path) as other:
         other.execute("PRAGMA user_version = 99")
-    with refused(caplog, 500, "a newer Penstock has written it (schema 99, this one knows"):
+    with refused(caplog, 500, "a newer Penstock has written it (schema 99, this server knows"):
         migrated(path)
     with beside(path) as other:
         assert other.execute("PRAGMA user_version").fetchall() == [(99,)]

@@ -280,7 +280,7 @@ class Background:
                 await self._take_over()
                 # spec: bounded-stores
                 await self._store.sweep(now=self._clock_s(), limit=_SWEPT_AT_ONCE_MAX)
-                self._outage.worked()
+                self._outage.succeeded()
             except ApiError as error:  # the store has logged why it cannot be used
                 _log.debug("the work on background responses is delayed: %s", error)
             except Exception as error:

@@ -1,6 +1,6 @@
-"""The shelf: all rows in memory, by id, by use and by the items in them; where it is full, something goes.
+"""The table of all rows in memory, with an index of their items. When it is full, it removes rows.
 
-It knows what may go, and what an entry weighs. It never waits and never fails.
+It knows which rows may be removed, and how much memory a row takes. It never waits and never fails.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from penstock.ids import now_s
 from penstock.ports import ENDED, Claim, EventBatch, StoredConversation, StoredItem, StoredResponse
 
 ROW_BYTES = 500
-"""About what a row costs beside its bodies."""
+"""The approximate memory of a row without its bodies."""
 
 
 class ResponseEntry(msgspec.Struct, eq=False):
@@ -30,25 +30,25 @@ class ResponseEntry(msgspec.Struct, eq=False):
 
     @property
     def is_busy(self) -> bool:
-        """Whether it runs."""
+        """Whether the response is queued or running."""
         return self.row.status not in ENDED
 
     @property
     def items(self) -> list[StoredItem]:
-        """Input and output."""
+        """The items of input and output."""
         return self.row.input + self.row.output
 
     def holds(self, claim: Claim) -> bool:
-        """Whether the lease is this claim's."""
+        """Whether this claim has the lease."""
         return self.is_busy and self.until is not None and self.fence == claim.fence
 
     def wake(self) -> None:
-        """Let whoever waits look again, and then wait for the next change."""
+        """Wake all tasks that wait for a change of the response."""
         self.changed.set()
         self.changed = asyncio.Event()
 
     def weight(self) -> int:
-        """About how many bytes it takes, without its events."""
+        """Its approximate size in bytes, without its events."""
         return len(self.row.body) + len(self.row.request) + ROW_BYTES + sum(map(item_weight, self.items))
 
 
@@ -62,16 +62,16 @@ class ConversationEntry(msgspec.Struct, eq=False):
 
     @property
     def is_busy(self) -> bool:
-        """Whether somebody writes it."""
+        """Whether it has a writer."""
         return self.writer is not None and self.until > now_s()
 
     @property
     def items(self) -> list[StoredItem]:
-        """All of them, oldest first."""
+        """All items, the oldest first."""
         return [StoredItem(*each) for each in self.bodies.items()]
 
     def weight(self) -> int:
-        """About how many bytes it takes."""
+        """Its approximate size in bytes."""
         return len(self.row.metadata) + ROW_BYTES + sum(map(item_weight, self.items))
 
 
@@ -79,19 +79,19 @@ Entry: TypeAlias = ResponseEntry | ConversationEntry
 
 
 def item_weight(item: StoredItem) -> int:
-    """About how many bytes an item takes."""
+    """The approximate size of an item in bytes."""
     return len(item.body) + ROW_BYTES
 
 
 class _Holder(NamedTuple):
-    """An entry that has an item. Nearly all items have one holder: a tuple of one takes less memory than a dict."""
+    """An entry that contains an item. Most items have one holder, and a tuple of one takes less memory than a dict."""
 
     entry_id: str
     body: bytes
 
 
 class Table:
-    """Entries by id, the least recently used first."""
+    """Entries by id, in the order of their last use."""
 
     def __init__(self, entries_max: int, bytes_max: int) -> None:
         self.bytes = 0
@@ -101,31 +101,31 @@ class Table:
         self._holders: dict[tuple[str, str], tuple[_Holder, ...]] = {}
 
     def response(self, response_id: str, owner: str | None = None) -> ResponseEntry | None:
-        """One response of that owner, or of anybody."""
+        """One response of that owner, or of any owner."""
         entry = self._entry(response_id, owner)
         return entry if isinstance(entry, ResponseEntry) else None
 
     def conversation(self, conversation_id: str, owner: str | None = None) -> ConversationEntry | None:
-        """One conversation of that owner, or of anybody."""
+        """One conversation of that owner, or of any owner."""
         entry = self._entry(conversation_id, owner)
         return entry if isinstance(entry, ConversationEntry) else None
 
     def body(self, owner: str, item_id: str) -> bytes | None:
-        """An item's body, wherever it is."""
+        """The body of an item, from any entry of that owner that contains it."""
         holders = self._holders.get((owner, item_id), ())
         return next((holder.body for holder in holders if self._entry(holder.entry_id, owner)), None)
 
     def add(self, entry: Entry) -> None:
-        """Put a new entry on it. Its id must be new: an id says whose a row is."""
+        """Add an entry. Raises `ValueError` where its id exists already, whoever the owner is."""
         if entry.row.id in self.entries:
-            raise ValueError("that id is there already")
+            raise ValueError("the id exists already")
         self.entries[entry.row.id] = entry
         self.bytes += entry.weight()
         self.index(entry, entry.items)
         self.make_room()
 
     def remove(self, entry: Entry) -> None:
-        """Take an entry off it, with all that is its own."""
+        """Remove an entry with its items and events."""
         del self.entries[entry.row.id]
         self.bytes -= entry.weight()
         self.forget(entry, entry.items)
@@ -134,7 +134,7 @@ class Table:
             entry.wake()
 
     def extend(self, entry: ConversationEntry, items: Iterable[StoredItem]) -> None:
-        """Add items at a conversation's end; an item that is there already stays where it is."""
+        """Append items to a conversation. An item that it contains already stays unchanged."""
         for item in items:
             if item.id not in entry.bodies:
                 entry.bodies[item.id] = item.body
@@ -143,33 +143,33 @@ class Table:
         self.make_room()
 
     def index(self, entry: Entry, items: Iterable[StoredItem]) -> None:
-        """Let these items be found in an entry."""
+        """Add these items of an entry to the index."""
         for item in items:
-            holders = self._holders_but(entry, item)
+            holders = self._other_holders(entry, item)
             self._holders[entry.row.owner, item.id] = (*holders, _Holder(entry.row.id, item.body))
 
     def wake_all(self) -> None:
-        """Let everybody who waits look again."""
+        """Wake all tasks that wait for a change of any response."""
         for entry in self.entries.values():
             if isinstance(entry, ResponseEntry):
                 entry.wake()
 
     def forget(self, entry: Entry, items: Iterable[StoredItem]) -> None:
-        """Let these items no longer be found in an entry."""
+        """Remove these items of an entry from the index."""
         for item in items:
             key = (entry.row.owner, item.id)
-            if holders := self._holders_but(entry, item):
+            if holders := self._other_holders(entry, item):
                 self._holders[key] = holders
             else:
                 self._holders.pop(key, None)
 
-    def _holders_but(self, entry: Entry, item: StoredItem) -> tuple[_Holder, ...]:
-        """Return the holders of an item without this entry."""
+    def _other_holders(self, entry: Entry, item: StoredItem) -> tuple[_Holder, ...]:
+        """The holders of an item other than this entry."""
         holders = self._holders.get((entry.row.owner, item.id), ())
         return tuple(holder for holder in holders if holder.entry_id != entry.row.id)
 
     def make_room(self) -> None:
-        """Remove what was least recently used and may go, until the rest fits."""
+        """Remove the least recently used entries that are not busy, until the rest fits."""
         # spec: bounded-stores
         while len(self.entries) > self._entries_max or self.bytes > self._bytes_max:
             idle = next((entry for entry in self.entries.values() if not entry.is_busy), None)
@@ -178,7 +178,7 @@ class Table:
             self.remove(idle)
 
     def _entry(self, entry_id: str, owner: str | None) -> Entry | None:
-        """What is there, is theirs and has not expired; it counts as used."""
+        """An entry that exists, belongs to that owner and has not expired. It becomes the most recently used."""
         entry = self.entries.get(entry_id)
         # spec: owners
         if entry is None or (owner is not None and entry.row.owner != owner) or has_expired(entry.row, now_s()):
@@ -188,10 +188,10 @@ class Table:
 
 
 def event_weight(batch: EventBatch) -> int:
-    """About how many bytes a batch of events takes."""
+    """The approximate size of a batch of events in bytes."""
     return len(batch.data) + ROW_BYTES
 
 
 def has_expired(row: StoredResponse | StoredConversation, now: float) -> bool:
-    """Whether its time is up."""
+    """Whether a row has expired."""
     return row.expires_at is not None and row.expires_at <= now

@@ -1,6 +1,7 @@
-"""The store in a SQLite file: durable, of one machine, and shared by as many processes as open it.
+"""The store in a SQLite file: durable, and shared by the processes of one machine that open it.
 
-It knows the standard library's sqlite3. One thread writes, a few read, and the event loop never waits for the disk.
+It uses the standard library's sqlite3. One thread writes, a few threads read, and the event loop never waits for the
+disk.
 """
 
 from .store import SqliteStore

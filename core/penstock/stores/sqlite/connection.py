@@ -1,4 +1,4 @@
-"""Connections to the file: how each is opened, and what every one of them is told first."""
+"""Connections to the file: how they are opened and configured."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar
 
-from .errors import Unusable
+from .errors import UnusableFile
 
 T = TypeVar("T")
 
 _OPENING = threading.Lock()
-"""POSIX takes all of a process's locks on a file away as soon as the process closes any descriptor of it, SQLite's too.
-So a new file is made and closed before any connection to it can be opened."""
+"""When a process closes any descriptor of a file, POSIX releases all locks of the process on that file, SQLite's too.
+So a new file is created and closed before any connection to it is opened."""
 
 Synchronous: TypeAlias = Literal["FULL", "NORMAL"]
 
 _BUSY_S = 10.0
-"""How long another process's lock is waited for."""
+"""How long a connection waits for a lock of another process."""
 _RETRY_S = 0.002
-"""How often. SQLite's own waiting looks every 100 ms in the end, and a busy writer hardly ever lets go just then."""
+"""How often it tries again. SQLite's own wait tries every 100 ms in the end, when a busy writer often has the lock."""
 _STATEMENTS_MAX = 256
 """How many prepared statements a connection holds."""
 _PRIMARY_CODE = 0xFF
@@ -32,18 +32,18 @@ _PRIMARY_CODE = 0xFF
 _OWNER_ONLY_FOLDER = 0o700
 _OWNER_ONLY_FILE = 0o600
 _WAL_BYTES_MAX = 64 * 2**20
-"""What the write-ahead log is cut back to after it was longer."""
+"""The size that a longer write-ahead log is truncated to."""
 
 
 def open_writer(path: str, synchronous: Synchronous) -> sqlite3.Connection:
-    """The connection that writes. The file is made if it is not there, for this user's eyes only."""
+    """The connection that writes. A missing file is created, readable by this user only."""
     with _OPENING:
-        _make(path)
+        _create(path)
         db = _connect(path)
     with _closed_on_error(db):
-        [mode] = patiently(lambda: db.execute("PRAGMA journal_mode = WAL").fetchone())
+        [mode] = retry_while_locked(lambda: db.execute("PRAGMA journal_mode = WAL").fetchone())
         if mode != "wal":
-            raise Unusable(f"its file system allows no write-ahead log (the journal's mode stays {mode!r})")
+            raise UnusableFile(f"its file system allows no write-ahead log (the journal's mode stays {mode!r})")
         db.execute(f"PRAGMA synchronous = {synchronous}")
         db.execute("PRAGMA foreign_keys = ON")
         # spec: erased
@@ -62,8 +62,8 @@ def open_reader(path: str) -> sqlite3.Connection:
     return db
 
 
-def patiently(attempt: Callable[[], T]) -> T:
-    """What `attempt` gives once nobody else has the lock that it needs."""
+def retry_while_locked(attempt: Callable[[], T]) -> T:
+    """The result of `attempt`, which is tried again while another connection has the lock that it needs."""
     end = time.monotonic() + _BUSY_S
     while True:
         try:
@@ -83,15 +83,15 @@ def _closed_on_error(db: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _make(path: str) -> None:
-    """An empty file, unless there is one: what is there must not even be opened (see `_OPENING`)."""
+def _create(path: str) -> None:
+    """Create an empty file. An existing file must not even be opened (see `_OPENING`)."""
     Path(path).parent.mkdir(mode=_OWNER_ONLY_FOLDER, parents=True, exist_ok=True)
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, _OWNER_ONLY_FILE))
 
 
 def _connect(path: str) -> sqlite3.Connection:
-    """Every transaction is begun and ended by our own words, and whoever closes may be another thread."""
+    """Transactions begin and end by explicit statements, and another thread may close the connection."""
     return sqlite3.connect(
         f"{Path(path).absolute().as_uri()}?mode=rw",
         uri=True,

@@ -1,4 +1,4 @@
-"""The SQL of conversations and their items: each function is one step of a transaction that others make."""
+"""The SQL of conversations and their items. Each function is a step of a transaction that its caller controls."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from msgspec.structs import asdict
 
 from penstock.ports import ItemPage, StoredConversation, StoredItem, TooManyBytes
 
-ALIVE = "(expires_at IS NULL OR expires_at > :now)"
-"""Of a conversation or a response."""
+UNEXPIRED = "(expires_at IS NULL OR expires_at > :now)"
+"""The condition that a conversation or a response has not expired."""
 
 _ITEMS_MAX = 200
-"""How many items one statement adds: with each statement the thread gives the interpreter away and wants it back."""
+"""How many items one statement adds: each statement releases the interpreter lock and takes it again."""
 
 _SAVE = """
 INSERT INTO conversations (id, owner, created_at, expires_at, metadata)
 VALUES (:id, :owner, :created_at, :expires_at, :metadata)
 """
 _ONE = f"""
-SELECT number, created_at, expires_at, metadata FROM conversations WHERE id = :id AND owner = :owner AND {ALIVE}
+SELECT number, created_at, expires_at, metadata FROM conversations WHERE id = :id AND owner = :owner AND {UNEXPIRED}
 """
-_WRITABLE = f"SELECT number FROM conversations WHERE id = :id AND owner = :owner AND writer = :writer AND {ALIVE}"
+_WRITABLE = f"SELECT number FROM conversations WHERE id = :id AND owner = :owner AND writer = :writer AND {UNEXPIRED}"
 
 _NEXT = "SELECT coalesce(max(position) + 1, 0) FROM conversation_items WHERE conversation = ?"
 _ONCE = "ON CONFLICT (id, conversation) DO NOTHING"
@@ -45,7 +45,7 @@ BEFORE_ALL = {"asc": -1, "desc": 2**62}
 
 _LOCK = f"""
 UPDATE conversations SET writer = :writer, writes_until = :until
-WHERE id = :id AND {ALIVE} AND (writer IS NULL OR writer = :writer OR writes_until <= :at)
+WHERE id = :id AND {UNEXPIRED} AND (writer IS NULL OR writer = :writer OR writes_until <= :at)
 """
 
 
@@ -55,7 +55,7 @@ def save(db: sqlite3.Connection, conversation: StoredConversation, items: Sequen
     _add_items(db, number, items)
 
 
-def one(db: sqlite3.Connection, owner: str, conversation_id: str, now: int) -> StoredConversation | None:
+def get(db: sqlite3.Connection, owner: str, conversation_id: str, now: int) -> StoredConversation | None:
     """One conversation."""
     row = db.execute(_ONE, {"id": conversation_id, "owner": owner, "now": now}).fetchone()
     if row is None:
@@ -67,21 +67,21 @@ def one(db: sqlite3.Connection, owner: str, conversation_id: str, now: int) -> S
 
 
 def update(db: sqlite3.Connection, owner: str, conversation_id: str, metadata: bytes, now: int) -> bool:
-    """Replace its metadata."""
+    """Replace the metadata of a conversation."""
     number = _number(db, owner, conversation_id, now)
     db.execute("UPDATE conversations SET metadata = ? WHERE number = ?", (metadata, number))
     return number is not None
 
 
 def delete(db: sqlite3.Connection, owner: str, conversation_id: str, now: int) -> bool:
-    """Remove it and its items."""
+    """Remove a conversation and its items."""
     number = _number(db, owner, conversation_id, now)
     db.execute("DELETE FROM conversations WHERE number = ?", (number,))
     return number is not None
 
 
 def add(db: sqlite3.Connection, owner: str, conversation_id: str, items: Sequence[StoredItem], now: int) -> bool:
-    """Add items at its end."""
+    """Append items to a conversation."""
     number = _number(db, owner, conversation_id, now)
     if number is not None:
         _add_items(db, number, items)
@@ -89,7 +89,7 @@ def add(db: sqlite3.Connection, owner: str, conversation_id: str, items: Sequenc
 
 
 def item(db: sqlite3.Connection, owner: str, conversation_id: str, item_id: str, now: int) -> bytes | None:
-    """The body of one item of it."""
+    """The body of one item of a conversation."""
     number = _number(db, owner, conversation_id, now)
     sql = "SELECT body FROM conversation_items WHERE id = ? AND conversation = ?"
     row = db.execute(sql, (item_id, number)).fetchone()
@@ -97,7 +97,7 @@ def item(db: sqlite3.Connection, owner: str, conversation_id: str, item_id: str,
 
 
 def delete_item(db: sqlite3.Connection, owner: str, conversation_id: str, item_id: str, now: int) -> bool:
-    """Remove one item of it."""
+    """Remove one item of a conversation."""
     number = _number(db, owner, conversation_id, now)
     sql = "DELETE FROM conversation_items WHERE id = ? AND conversation = ?"
     return db.execute(sql, (item_id, number)).rowcount == 1
@@ -114,19 +114,19 @@ def page(
     bytes_max: int | None,
     now: int,
 ) -> ItemPage | None:
-    """Some of its items, and one more to see whether there is one."""
+    """A page of a conversation's items. One more is read, to find out whether more follow."""
     number = _number(db, owner, conversation_id, now)
     row = (BEFORE_ALL[order],) if after is None else db.execute(_POSITION, (after, number)).fetchone()
     if number is None or row is None:
         return None
     found = db.execute(_PAGE[order], (number, row[0], -1 if limit is None else limit + 1))
-    rows = within(bytes_max, found)
+    rows = fetch_within(bytes_max, found)
     items = [StoredItem(*each) for each in rows[:limit]]
     return ItemPage(items, has_more=len(rows) > len(items))
 
 
-def within(bytes_max: int | None, found: sqlite3.Cursor) -> list[tuple[Any, ...]]:
-    """The rows, whose last column is an item's body. No more of them is read than may be: raises `TooManyBytes`."""
+def fetch_within(bytes_max: int | None, found: sqlite3.Cursor) -> list[tuple[Any, ...]]:
+    """The rows, whose last column is an item's body. Raises `TooManyBytes`, and reads no further than that."""
     if bytes_max is None:
         return found.fetchall()
     rows: list[tuple[Any, ...]] = []
@@ -139,26 +139,26 @@ def within(bytes_max: int | None, found: sqlite3.Cursor) -> list[tuple[Any, ...]
 
 
 def lock(db: sqlite3.Connection, conversation_id: str, *, writer: str, at: float, until: float, now: int) -> bool:
-    """Make somebody its writer, where nobody else is at that time."""
+    """Make a response the writer of a conversation, unless it has another writer at that time."""
     fields = {"id": conversation_id, "writer": writer, "at": at, "until": until, "now": now}
     return db.execute(_LOCK, fields).rowcount == 1
 
 
 def unlock(db: sqlite3.Connection, conversation_id: str, *, writer: str) -> None:
-    """Let others write."""
+    """Remove the writer of a conversation."""
     sql = "UPDATE conversations SET writer = NULL, writes_until = NULL WHERE id = ? AND writer = ?"
     db.execute(sql, (conversation_id, writer))
 
 
-def writable(db: sqlite3.Connection, owner: str, conversation_id: str, writer: str, now: int) -> int | None:
-    """The number of a conversation that this response may complete in."""
+def number_if_writer(db: sqlite3.Connection, owner: str, conversation_id: str, writer: str, now: int) -> int | None:
+    """The number of a conversation, if `writer` is its writer."""
     fields = {"id": conversation_id, "owner": owner, "writer": writer, "now": now}
     row = db.execute(_WRITABLE, fields).fetchone()
     return None if row is None else int(row[0])
 
 
 def add_turn(db: sqlite3.Connection, number: int, response: int) -> None:
-    """Add a response's items at the end."""
+    """Append a response's items to a conversation."""
     [following] = db.execute(_NEXT, (number,)).fetchone()
     db.execute(_ADD_TURN, {"conversation": number, "next": following - 1, "response": response})
 
@@ -171,7 +171,7 @@ def _number(db: sqlite3.Connection, owner: str, conversation_id: str, now: int) 
 def _add_items(db: sqlite3.Connection, number: int, items: Sequence[StoredItem]) -> None:
     [following] = db.execute(_NEXT, (number,)).fetchone()
     for start in range(0, len(items), _ITEMS_MAX):
-        some = items[start : start + _ITEMS_MAX]
-        row = ", ".join(["(?, ?, ?, ?)"] * len(some))
-        fields = [x for n, item in enumerate(some, following + start) for x in (number, n, item.id, item.body)]
+        batch = items[start : start + _ITEMS_MAX]
+        row = ", ".join(["(?, ?, ?, ?)"] * len(batch))
+        fields = [x for n, item in enumerate(batch, following + start) for x in (number, n, item.id, item.body)]
         db.execute(f"INSERT INTO conversation_items (conversation, position, id, body) VALUES {row} {_ONCE}", fields)

@@ -1,4 +1,4 @@
-"""The file itself: whether it is still the one that was opened, and what its failures mean to clients and operators."""
+"""The file: whether it is still the one that was opened, and its errors for clients and operators."""
 
 from __future__ import annotations
 
@@ -7,52 +7,52 @@ import os
 
 from penstock.telemetry import OutageLog
 
-from .errors import Unusable, advice_on, unavailable
+from .errors import UnusableFile, advice_on, unavailable
 
 _log = logging.getLogger("penstock.stores.sqlite")
 
 
-class Replaced(Unusable):
-    """The path leads to another file than the one that is open, or to none."""
+class FileReplaced(UnusableFile):
+    """The open file was deleted, or another file has its path."""
 
 
 class StoreFile:
-    """One file of the disk, as the threads that write and read share it."""
+    """The file, as the threads that write and read share it."""
 
     def __init__(self, path: str) -> None:
         self.path = path
         self._identity: tuple[int, int] | None = None
         self._outage = OutageLog(_log, f"The store {path}")
 
-    def opened(self) -> None:
-        """The file was opened for writing, for the first time or again."""
+    def note_opened(self) -> None:
+        """Remember which file was opened for writing."""
         self._identity = self._identity_now()
 
     def check(self) -> None:
-        """Raises `Replaced` where the path no longer leads to the file that was opened.
+        """Raises `FileReplaced` where the path is no longer that of the open file.
 
-        What was acknowledged is in the open file. Neither another file nor a new one may take its place unnoticed.
+        All acknowledged changes are in the open file. No other file may replace it unnoticed.
         """
         # spec: failing-stores
         if self._identity is not None and self._identity_now() != self._identity:
-            raise Replaced(
+            raise FileReplaced(
                 "the file was deleted or replaced while the server uses it; put the same file back, or restart the "
-                "server to use what is there now"
+                "server to use the file that is there now"
             )
 
-    def worked(self) -> None:
-        """An operation has succeeded."""
-        self._outage.worked()
+    def note_success(self) -> None:
+        """An operation has succeeded: an outage ends."""
+        self._outage.succeeded()
 
-    def blame(self, error: Exception) -> Exception:
-        """The error as the engine is to see it. What is an operator's business is logged, once."""
+    def translate(self, error: Exception) -> Exception:
+        """The error for the engine. Where an operator can solve the problem, it is logged, once."""
         known = advice_on(error)
         if known is None:
             return error
         status, advice = known
         name = getattr(error, "sqlite_errorname", type(error).__name__)
         self._outage.failed(f"{advice} ({name})")
-        return unavailable(503 if isinstance(error, Replaced) else status)
+        return unavailable(503 if isinstance(error, FileReplaced) else status)
 
     def _identity_now(self) -> tuple[int, int] | None:
         try:

@@ -1,4 +1,4 @@
-"""The few threads that read, each with a connection of its own: a snapshot for every operation."""
+"""The pool of threads that read, each with its own connection. Every operation reads one snapshot."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ T = TypeVar("T")
 
 _THREADS = 4
 _PENDING_MAX = 10_000
-"""How many operations may wait; more are refused, since they would wait too long."""
+"""How many operations may wait. More are refused, since they would wait too long."""
 
 
-class Readers:
-    """Does operations that change nothing, side by side. The threads begin as they are needed."""
+class ReadPool:
+    """Runs operations that only read, at the same time. The threads start when they are needed."""
 
     def __init__(self, file: StoreFile, open_: Callable[[], sqlite3.Connection]) -> None:
         self._file = file
         self._open = open_
         self._threads: ThreadPoolExecutor | None = None
-        self._mine = threading.local()
+        self._of_thread = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._pending = 0
         self._is_closing = False
 
     async def run(self, do: Callable[[sqlite3.Connection], T]) -> T:
-        """What `do` gives; all that it reads is of one moment."""
+        """The result of `do`, which reads one snapshot. Raises `ApiError` where the store is not available."""
         if self._is_closing or self._pending >= _PENDING_MAX:
             raise unavailable()
         if self._threads is None:
@@ -44,7 +44,7 @@ class Readers:
             self._pending -= 1
 
     async def aclose(self) -> None:
-        """Let what is pending end, and close the file. The next operation opens it again."""
+        """Finish pending operations and close the file. The next operation opens it again."""
         self._is_closing = True
         if self._threads is not None:
             await asyncio.to_thread(self._threads.shutdown)
@@ -52,10 +52,10 @@ class Readers:
             db.close()
         self._connections.clear()
         self._threads = None
-        self._mine = threading.local()
+        self._of_thread = threading.local()
         self._is_closing = False
 
-    # In a thread.
+    # These methods run in a thread of the pool.
 
     def _read(self, do: Callable[[sqlite3.Connection], T]) -> T:
         try:
@@ -66,12 +66,12 @@ class Readers:
             finally:
                 db.execute("COMMIT")
         except Exception as error:
-            raise self._file.blame(error) from None
+            raise self._file.translate(error) from None
 
     def _connection(self) -> sqlite3.Connection:
-        db: sqlite3.Connection | None = getattr(self._mine, "db", None)
+        db: sqlite3.Connection | None = getattr(self._of_thread, "db", None)
         if db is None:
             self._file.check()
-            db = self._mine.db = self._open()
+            db = self._of_thread.db = self._open()
             self._connections.append(db)
         return db

@@ -1,4 +1,4 @@
-"""The SQL of what is to go, and of how much there is."""
+"""The SQL that removes expired rows, and that counts rows."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _KINDS = {
 
 
 def sweep(db: sqlite3.Connection, at: float, limit: int) -> int:
-    """Remove what has expired at that time, with all that is its own."""
+    """Remove the responses and conversations that have expired at that time, with their items and events."""
     responses = db.execute(_SWEEP.format("responses"), (at, limit)).rowcount
     return responses + db.execute(_SWEEP.format("conversations"), (at, limit - responses)).rowcount
 
 
 def stats(db: sqlite3.Connection) -> dict[str, int]:
-    """How many rows of each kind there are, and the bytes that are in use for them."""
+    """The number of rows of each kind, and the bytes that they use."""
     counts = {kind: _number(db, f"SELECT count(*) FROM {table}") for kind, table in _KINDS.items()}
     pages = _number(db, "PRAGMA page_count") - _number(db, "PRAGMA freelist_count")
     return counts | {"bytes": pages * _number(db, "PRAGMA page_size")}

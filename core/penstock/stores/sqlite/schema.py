@@ -1,18 +1,18 @@
-"""The tables, as the migrations that make them, and how to bring a file up to date.
+"""The tables, as the migrations that create them, and how a file is migrated.
 
-A migration is never changed once it was released: a new one comes after it. What an older server can work with while a
-newer one runs beside it is added, not changed: columns with defaults, tables, indexes.
+A released migration is never changed: a new one is added after it. A migration only adds what older servers can ignore
+while they run beside newer ones: columns with defaults, tables, indexes.
 """
 
 from __future__ import annotations
 
 import sqlite3
 
-from .connection import patiently
-from .errors import Unusable
+from .connection import retry_while_locked
+from .errors import UnusableFile
 
 _APPLICATION_ID = 0x50454E53
-"""`PENS`, in the file's header: this file is ours."""
+"""`PENS`: it marks the file as ours, in its header."""
 
 _FIRST = """
 CREATE TABLE responses (
@@ -78,12 +78,12 @@ CREATE UNIQUE INDEX conversation_items_by_id ON conversation_items (id, conversa
 """
 
 MIGRATIONS = (_FIRST,)
-"""What has to be done to an empty file, in order; `PRAGMA user_version` tells how many of them were."""
+"""The migrations of an empty file, in order. `PRAGMA user_version` is the number of those that were applied."""
 
 
 def migrate(db: sqlite3.Connection) -> None:
-    """Bring the file up to date. Of several processes one does it, and the others wait for it."""
-    patiently(lambda: db.execute("BEGIN IMMEDIATE"))
+    """Migrate the file. Of several processes, one does it and the others wait for it."""
+    retry_while_locked(lambda: db.execute("BEGIN IMMEDIATE"))
     try:
         version = _version(db)
         for script in MIGRATIONS[version:]:
@@ -98,26 +98,26 @@ def migrate(db: sqlite3.Connection) -> None:
         raise
 
 
-def touch(db: sqlite3.Connection) -> None:
-    """Write one page of the file as it is."""
-    patiently(lambda: db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}"))
+def check_write(db: sqlite3.Connection) -> None:
+    """Write one page of the file, unchanged."""
+    retry_while_locked(lambda: db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}"))
 
 
-def touched(db: sqlite3.Connection) -> None:
-    """Read that page."""
+def check_read(db: sqlite3.Connection) -> None:
+    """Read the page that `check_write` writes."""
     db.execute("PRAGMA user_version").fetchone()
 
 
 def _version(db: sqlite3.Connection) -> int:
-    """How many migrations the file has seen. Raises `Unusable` for one that is not ours, or is ahead of us."""
+    """The number of applied migrations. Raises `UnusableFile` for a file of another application or a newer schema."""
     [version] = db.execute("PRAGMA user_version").fetchone()
     [application] = db.execute("PRAGMA application_id").fetchone()
     [objects] = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if objects and application != _APPLICATION_ID:
-        raise Unusable("it is a database of another application; give the store a file of its own")
+        raise UnusableFile("it is a database of another application; give the store a file of its own")
     if version > len(MIGRATIONS):
-        raise Unusable(
-            f"a newer Penstock has written it (schema {version}, this one knows {len(MIGRATIONS)}); "
+        raise UnusableFile(
+            f"a newer Penstock has written it (schema {version}, this server knows {len(MIGRATIONS)}); "
             "upgrade this server, or give it another file"
         )
     return int(version)

@@ -1,10 +1,10 @@
-"""The store itself: each method of the port, as an operation for the thread that writes or for those that read.
+"""The store: each method of the port is an operation of the thread that writes, or of the threads that read.
 
-What a method has returned from outlives this process, killed or not, and with `synchronous` FULL the power's failing
-too; NORMAL spares a wait for the disk at each commit, and a power failure may then take the last commits with it, never
-the file.
+When a method has returned, its change survives the end of this process, and with `synchronous` FULL also a power
+failure. NORMAL does not wait for the disk at each commit: a power failure may then lose the last commits, but never the
+file.
 
-What was deleted, or has expired and was swept, is in no byte of the file or of its log any more.
+Deleted and swept contents are in no byte of the file or its log.
 """
 
 from __future__ import annotations
@@ -19,45 +19,45 @@ from penstock.ports import Claim, EventBatch, ItemPage, StoredConversation, Stor
 
 from . import background, conversations, responses, retention, schema
 from .connection import Synchronous, open_reader, open_writer
+from .event_waiters import EventPosition, EventWaiters
 from .file import StoreFile
-from .read_pool import Readers
-from .waiting import Waiting, Wish
+from .read_pool import ReadPool
 from .writer import Writer
 
 
 class SqliteStore:
-    """A `Store` in one file. Nothing is opened or made before the first call, which should be `migrate`."""
+    """A `Store` in one file. Nothing is opened or created before the first call, which should be `migrate`."""
 
     def __init__(self, path: str | Path, *, synchronous: Synchronous = "FULL") -> None:
         name = str(Path(path).absolute())
         file = StoreFile(name)
         self._writer = Writer(file, lambda: open_writer(name, synchronous))
-        self._readers = Readers(file, lambda: open_reader(name))
-        self._waiting = Waiting(self._version, self._granted)
+        self._readers = ReadPool(file, lambda: open_reader(name))
+        self._waiters = EventWaiters(self._version, self._find_ready)
 
     # Responses.
 
     async def save(self, response: StoredResponse) -> bool:
-        """Add a response, and the items of one that has completed to its conversation."""
+        """Add a response. If it is completed, add its items to its conversation too."""
         return await self._writer.run(lambda db: responses.save(db, response, now_s()))
 
     async def settle(self, response: StoredResponse, *, fence: int | None = None) -> bool:
-        """Change a response that has not ended."""
+        """Update a response that has not ended."""
         return await self._writer.run(
             lambda db: responses.settle(db, response, fence, now_s()),
-            then=lambda settled: self._waiting.wake(response.id) if settled else None,
+            then=lambda settled: self._waiters.wake(response.id) if settled else None,
         )
 
     async def response(self, owner: str, response_id: str) -> StoredResponse | None:
         """One response."""
-        return await self._readers.run(lambda db: responses.one(db, owner, response_id, now_s()))
+        return await self._readers.run(lambda db: responses.get(db, owner, response_id, now_s()))
 
     async def delete_response(self, owner: str, response_id: str) -> bool:
-        """Remove a response and all that is its own."""
+        """Remove a response with its items, its events and its lease."""
         return await self._writer.run(
             lambda db: responses.delete(db, owner, response_id, now_s()),
             erases=True,
-            then=lambda _: self._waiting.wake(response_id),
+            then=lambda _: self._waiters.wake(response_id),
         )
 
     async def chain(
@@ -69,7 +69,7 @@ class SqliteStore:
         bytes_max: int | None = None,
         known: Container[str] = (),
     ) -> list[StoredResponse]:
-        """The response and all before it, oldest first."""
+        """The response and all before it, the oldest first."""
         return await self._readers.run(
             lambda db: responses.chain(db, owner, response_id, responses_max, bytes_max, known, now_s())
         )
@@ -101,49 +101,49 @@ class SqliteStore:
     async def find_items(
         self, owner: str, item_ids: Collection[str], *, bytes_max: int | None = None
     ) -> dict[str, bytes]:
-        """The bodies of the items that there are."""
+        """The bodies of those items that exist."""
         return await self._readers.run(lambda db: responses.find_items(db, owner, item_ids, bytes_max, now_s()))
 
     # Events.
 
     async def append_events(self, claim: Claim, batch: EventBatch) -> bool:
-        """Add events at the end of a log."""
+        """Append events to a log."""
         return await self._writer.run(
             lambda db: background.append(db, claim, batch, now_s()),
-            then=lambda _: self._waiting.wake(claim.response_id),
+            then=lambda _: self._waiters.wake(claim.response_id),
         )
 
     async def events(self, response_id: str, *, after: int) -> list[EventBatch]:
-        """The batches from the one with the next event on."""
+        """The batches from the one on that contains the event after `after`."""
         return await self._readers.run(lambda db: background.events(db, response_id, after, now_s()))
 
     async def wait_for_events(self, response_id: str, *, after: int, timeout_s: float) -> None:
-        """Wait for such a batch, or the response's end, in this process or another."""
-        await self._waiting.wait(response_id, after=after, timeout_s=timeout_s)
+        """Wait for a newer batch, or the response's end, in this process or another."""
+        await self._waiters.wait(response_id, after=after, timeout_s=timeout_s)
 
-    async def _granted(self, wishes: Sequence[Wish]) -> set[str]:
-        return await self._readers.run(lambda db: background.granted(db, wishes, now_s()))
+    async def _find_ready(self, positions: Sequence[EventPosition]) -> set[str]:
+        return await self._readers.run(lambda db: background.find_ready(db, positions, now_s()))
 
     async def _version(self) -> int:
-        """Asked of the connection that writes, it changes where others commit and nowhere else."""
+        """SQLite's `data_version` of the connection that writes, which changes only when another process commits."""
         return await self._writer.run(_data_version, alone=True)
 
     # Leases.
 
     async def claim(self, response_id: str, *, now: float, until: float) -> Claim | None:
-        """Take the lease where nobody's is in force."""
+        """Take the lease, unless another lease is in force."""
         return await self._writer.run(lambda db: background.claim(db, response_id, now, until, now_s()))
 
     async def renew(self, claims: Collection[Claim], *, until: float) -> set[str]:
-        """Prolong leases; the ids of those that are lost."""
+        """Prolong leases. Returns the ids of those that are lost."""
         return await self._writer.run(lambda db: background.renew(db, claims, until, now_s()))
 
     async def release(self, claim: Claim) -> None:
-        """Give a lease up."""
+        """Release a lease."""
         await self._writer.run(lambda db: background.renew(db, [claim], None, now_s()))
 
     async def unclaimed(self, *, now: float, limit: int) -> list[StoredResponse]:
-        """What waits for somebody to work on it, oldest first."""
+        """Background responses without a lease in force, the oldest first."""
         return await self._readers.run(lambda db: background.unclaimed(db, now, limit, now_s()))
 
     # Conversations.
@@ -154,20 +154,20 @@ class SqliteStore:
 
     async def conversation(self, owner: str, conversation_id: str) -> StoredConversation | None:
         """One conversation."""
-        return await self._readers.run(lambda db: conversations.one(db, owner, conversation_id, now_s()))
+        return await self._readers.run(lambda db: conversations.get(db, owner, conversation_id, now_s()))
 
     async def update_conversation(self, owner: str, conversation_id: str, metadata: bytes) -> bool:
-        """Replace its metadata."""
+        """Replace the metadata of a conversation."""
         return await self._writer.run(
             lambda db: conversations.update(db, owner, conversation_id, metadata, now_s()), erases=True
         )
 
     async def delete_conversation(self, owner: str, conversation_id: str) -> bool:
-        """Remove it and its items."""
+        """Remove a conversation and its items."""
         return await self._writer.run(lambda db: conversations.delete(db, owner, conversation_id, now_s()), erases=True)
 
     async def add_items(self, owner: str, conversation_id: str, items: Sequence[StoredItem]) -> bool:
-        """Add items at its end."""
+        """Append items to a conversation."""
         return await self._writer.run(lambda db: conversations.add(db, owner, conversation_id, items, now_s()))
 
     async def page_items(
@@ -180,7 +180,7 @@ class SqliteStore:
         order: Literal["asc", "desc"] = "asc",
         bytes_max: int | None = None,
     ) -> ItemPage | None:
-        """Some of its items."""
+        """A page of a conversation's items."""
         return await self._readers.run(
             lambda db: conversations.page(
                 db, owner, conversation_id, after=after, limit=limit, order=order, bytes_max=bytes_max, now=now_s()
@@ -188,51 +188,51 @@ class SqliteStore:
         )
 
     async def item(self, owner: str, conversation_id: str, item_id: str) -> bytes | None:
-        """One item of it."""
+        """One item of a conversation."""
         return await self._readers.run(lambda db: conversations.item(db, owner, conversation_id, item_id, now_s()))
 
     async def delete_item(self, owner: str, conversation_id: str, item_id: str) -> bool:
-        """Remove one item of it."""
+        """Remove one item of a conversation."""
         return await self._writer.run(
             lambda db: conversations.delete_item(db, owner, conversation_id, item_id, now_s()), erases=True
         )
 
     async def lock_conversation(self, conversation_id: str, *, writer: str, now: float, until: float) -> bool:
-        """Make somebody its writer, where nobody else is."""
+        """Make a response the writer of a conversation, unless it has another writer."""
         return await self._writer.run(
             lambda db: conversations.lock(db, conversation_id, writer=writer, at=now, until=until, now=now_s())
         )
 
     async def unlock_conversation(self, conversation_id: str, *, writer: str) -> None:
-        """Let others write."""
+        """Remove the writer of a conversation."""
         await self._writer.run(lambda db: conversations.unlock(db, conversation_id, writer=writer))
 
-    # All of it.
+    # The whole store.
 
     async def migrate(self) -> None:
-        """Make the file, or bring it up to date."""
+        """Create the file, or migrate it."""
         await self._writer.run(schema.migrate, alone=True)
 
     async def check(self) -> None:
-        """Write to the file, one page and nothing new, and read from it."""
-        await self._writer.run(schema.touch, alone=True)
-        await self._readers.run(schema.touched)
+        """Write one page of the file, unchanged, and read it."""
+        await self._writer.run(schema.check_write, alone=True)
+        await self._readers.run(schema.check_read)
 
     async def time_s(self) -> float:
-        """This machine's clock: all processes that share the file run on it."""
+        """This machine's clock, which all processes that share the file use."""
         return clock_s()
 
     async def sweep(self, *, now: float, limit: int) -> int:
-        """Remove what has expired."""
+        """Remove expired responses and conversations."""
         return await self._writer.run(lambda db: retention.sweep(db, now, limit), erases=True)
 
     async def stats(self) -> dict[str, int]:
-        """How much there is."""
+        """The number of rows of each kind, and their bytes."""
         return await self._readers.run(retention.stats)
 
     async def aclose(self) -> None:
-        """Write what is pending and close the file."""
-        await self._waiting.aclose()
+        """Finish pending operations and close the file."""
+        await self._waiters.aclose()
         await self._readers.aclose()
         await self._writer.aclose()
 

@@ -1,11 +1,11 @@
-"""The one thread that writes, with group commit.
+"""The thread that writes, with group commit.
 
-What is asked for while a commit runs waits together and becomes the next transaction: the disk is waited for once for
-all of it. Where one of them fails, the group is halved and done again, so that it fails alone. A caller hears of its
-operation after the commit, never before.
+The operations that arrive while a commit runs become the next transaction together, so that they wait for the disk
+once. Where one of them fails, the group is halved and run again, so that it fails alone. A caller gets its result after
+the commit, never before.
 
-What an operation erases is still in the write-ahead log, in the pages as they were before. So the log is copied into
-the file and cut to nothing right after such a commit, or as soon as no reader needs it any more.
+What an operation erases is still in the old pages of the write-ahead log. So the log is copied into the file and
+truncated right after such a commit, or as soon as no reader needs it.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from itertools import groupby
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from .connection import patiently
+from .connection import retry_while_locked
 from .errors import unavailable
-from .file import Replaced, StoreFile
+from .file import FileReplaced, StoreFile
 
 T = TypeVar("T")
 
 _GROUP_MAX = 256
-"""How many operations one transaction takes."""
+"""How many operations one transaction contains at most."""
 _PENDING_MAX = 10_000
-"""How many operations may wait; more are refused, since they would wait too long."""
+"""How many operations may wait. More are refused, since they would wait too long."""
 _ERASE_AGAIN_S = 0.1
-"""When the log is cut that could not be cut before, since a reader or another process was using it."""
+"""After how long the log is truncated, where a reader or another process prevented it before."""
 
 
 class _Operation:
-    """Something to do, and whom to tell."""
+    """A function to run, and the future that gets its result."""
 
     def __init__(
         self, do: Callable[[sqlite3.Connection], Any], *, alone: bool, erases: bool, then: Callable[[Any], None] | None
@@ -48,8 +48,8 @@ class _Operation:
         self.result: Any = None
         self.error: Exception | None = None
 
-    def tell(self) -> None:
-        """In the loop. Whoever asked may have gone; what was done is done all the same."""
+    def resolve(self) -> None:
+        """Set the result of the future, in its loop. The caller may be gone; `then` is called in any case."""
         if self.error is None and self.then is not None:
             self.then(self.result)
         if self.future.done():
@@ -61,7 +61,7 @@ class _Operation:
 
 
 class Writer:
-    """Does operations on the file, in groups, in the order in which they came. Its thread begins with the first."""
+    """Runs operations on the file, in groups and in their order. Its thread starts with the first operation."""
 
     def __init__(self, file: StoreFile, open_: Callable[[], sqlite3.Connection]) -> None:
         self._file = file
@@ -70,7 +70,7 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._db: sqlite3.Connection | None = None
         self._log_is_stale = False
-        """Whether the write-ahead log may have pages with what was erased."""
+        """Whether the write-ahead log may have pages with erased contents."""
         self._is_closing = False
 
     async def run(
@@ -81,18 +81,18 @@ class Writer:
         erases: bool = False,
         then: Callable[[T], None] | None = None,
     ) -> T:
-        """What `do` gives, once it is durable.
+        """The result of `do`, once it is durable. Raises `ApiError` where the store is not available.
 
-        `do` may run again where a transaction is lost. `alone`: it is in no transaction but its own. `erases`: where it
-        gives something that is true, contents were removed, which must not stay in the log. `then` is called with the
-        result in any case, also when the caller has been cancelled meanwhile.
+        `do` may run again where its transaction was rolled back. `alone`: it opens its own transaction. `erases`: if
+        its result is true, it removed contents, which must not stay in the log. `then` is called with the result, even
+        when the caller has been cancelled.
         """
         if self._is_closing or self._operations.qsize() >= _PENDING_MAX:
             raise unavailable()
         operation = _Operation(do, alone=alone, erases=erases, then=then)
         self._operations.put(operation)
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="penstock-sqlite-writer", daemon=True)
+            self._thread = threading.Thread(target=self._run, name="penstock-sqlite-writer", daemon=True)
             self._thread.start()
         try:
             result: T = await operation.future
@@ -101,7 +101,7 @@ class Writer:
         return result
 
     async def aclose(self) -> None:
-        """Do what is pending, and close the file. The next operation opens it again."""
+        """Finish pending operations and close the file. The next operation opens it again."""
         self._is_closing = True
         if self._thread is not None:
             self._operations.put(None)
@@ -109,25 +109,25 @@ class Writer:
         self._thread = None
         self._is_closing = False
 
-    # In the thread.
+    # These methods run in the thread.
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         is_open = True
         while is_open:
             group, is_open = self._take()
             try:
                 self._do(group)
-            except Exception as error:  # whatever it is, the thread lives on, and whoever asked is told
+            except Exception as error:  # the thread goes on after any error, and the callers get it
                 self._fail(group, error)
-                self._drop()
-            _tell([operation for operation in group if not operation.erases])
-            self._cut_log()
-            _tell([operation for operation in group if operation.erases])
-            group.clear()  # else what was written stays here until the next operation
-        self._drop()
+                self._close()
+            _resolve([operation for operation in group if not operation.erases])
+            self._truncate_log()
+            _resolve([operation for operation in group if operation.erases])
+            group.clear()  # the results would stay in memory until the next operation
+        self._close()
 
     def _take(self) -> tuple[list[_Operation], bool]:
-        """What waits, and whether more may come; nothing where it is time to cut the log."""
+        """The waiting operations, and whether more may come. Empty where it is time to truncate the log."""
         group: list[_Operation] = []
         try:
             operation = self._operations.get(timeout=_ERASE_AGAIN_S if self._log_is_stale else None)
@@ -146,11 +146,11 @@ class Writer:
     def _do(self, group: list[_Operation]) -> None:
         if self._db is None:
             self._db = self._open()
-            self._file.opened()
-            self._log_is_stale = True  # a process that was killed may not have cut it
+            self._file.note_opened()
+            self._log_is_stale = True  # a killed process may have left it
         try:
             self._file.check()
-        except Replaced as error:  # the connection stays open: it is all that is left of the file
+        except FileReplaced as error:  # the connection stays open: no other access to the old file exists
             self._fail(group, error)
             return
         together = [operation for operation in group if not operation.alone]
@@ -160,27 +160,27 @@ class Writer:
             if operation.alone:
                 self._do_alone(self._db, operation)
         if all(operation.error is None for operation in group):
-            self._file.worked()
+            self._file.note_success()
         self._log_is_stale |= any(operation.erases and operation.result for operation in group)
 
-    def _cut_log(self) -> None:
-        """Copy the log into the file and cut it to nothing, if that is due; whatever hinders it is met again later."""
+    def _truncate_log(self) -> None:
+        """Copy the log into the file and truncate it, if that is due. Where it fails, it is tried again later."""
         if self._log_is_stale and self._db is not None:
             with suppress(sqlite3.Error):
                 # spec: erased
                 [is_busy, *_] = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
                 self._log_is_stale = bool(is_busy)
 
-    def _drop(self) -> None:
-        """Close the connection; the next operation, if there is one, opens another."""
+    def _close(self) -> None:
+        """Close the connection. The next operation opens another."""
         if self._db is not None:
             self._db.close()
             self._db = None
 
     def _commit(self, db: sqlite3.Connection, group: list[_Operation]) -> None:
-        """One transaction for all; where that fails, one for each half."""
+        """Run the group in one transaction. Where that fails, run each half in its own."""
         try:
-            patiently(lambda: db.execute("BEGIN IMMEDIATE"))
+            retry_while_locked(lambda: db.execute("BEGIN IMMEDIATE"))
         except Exception as error:
             self._fail(group, error)
             return
@@ -205,18 +205,18 @@ class Writer:
             self._fail([operation], error)
 
     def _fail(self, group: Iterable[_Operation], error: Exception) -> None:
-        blamed = self._file.blame(error)
+        translated = self._file.translate(error)
         for operation in group:
-            operation.error = blamed
+            operation.error = translated
 
 
-def _tell(group: list[_Operation]) -> None:
-    """Once for each loop: waking one costs more than all the rest of it."""
+def _resolve(group: list[_Operation]) -> None:
+    """Set the results of a group, with one call for each loop: a call costs more than a result."""
     for loop, some in groupby(group, key=lambda operation: operation.loop):
-        with suppress(RuntimeError):  # a loop that has been closed has nobody to tell
-            loop.call_soon_threadsafe(_tell_each, list(some))
+        with suppress(RuntimeError):  # the loop was closed, and its callers are gone
+            loop.call_soon_threadsafe(_resolve_each, list(some))
 
 
-def _tell_each(group: list[_Operation]) -> None:
+def _resolve_each(group: list[_Operation]) -> None:
     for operation in group:
-        operation.tell()
+        operation.resolve()
