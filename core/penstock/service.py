@@ -23,8 +23,8 @@ from penstock.endpoints.conversations import Conversations
 from penstock.endpoints.health import Health
 from penstock.endpoints.models import Models
 from penstock.endpoints.openapi import OpenApi
-from penstock.endpoints.passthrough import RELAYED, Relays
-from penstock.endpoints.request_context import Call
+from penstock.endpoints.passthrough import RELAYED, PassthroughEndpoints
+from penstock.endpoints.request_context import RequestContext
 from penstock.endpoints.responses import ResponseEndpoints
 from penstock.endpoints.sockets import Sockets
 from penstock.engine import Engine, Policies, Routes, Run, UpstreamReport
@@ -63,7 +63,7 @@ _SWITCHED = Reply(101, [], b"")
 
 Decompress: TypeAlias = Callable[[bytes, str, int], bytes]
 """`decompress(body, content_encoding, bytes_max)`; raises `ApiError`."""
-Endpoint: TypeAlias = Callable[[Call], Awaitable[Reply]]
+Endpoint: TypeAlias = Callable[[RequestContext], Awaitable[Reply]]
 Table: TypeAlias = dict[str, dict[str, Endpoint]]
 
 
@@ -103,13 +103,13 @@ class Service:
             ResponseEndpoints(self._engine, done_marker=done_marker),
             Conversations(self._engine),
             Models(routes, limits),
-            Relays(self._engine),
+            PassthroughEndpoints(self._engine),
             Health(self._engine, needs_upstream=ready_needs_upstream),
             OpenApi(websocket=self._sockets is not None),
             About(),
         )
         if routes.stateful_route is not None:
-            self._table |= _relayed(self._table, Relays(self._engine))
+            self._table |= _relayed(self._table, PassthroughEndpoints(self._engine))
 
     async def handle(self, request: Request) -> Reply:
         """Answer a request. Never raises but for cancellation: an error is a reply too."""
@@ -242,8 +242,8 @@ class Service:
         endpoint = endpoints.get(request.method)
         if endpoint is None:
             return _method_not_allowed(request, _allowed(endpoints))
-        call = Call(
-            request=request,
+        context = RequestContext(
+            http=request,
             owner=owner,
             key=_key(request),
             ids=path_ids,
@@ -254,7 +254,7 @@ class Service:
             await self._engine.start()
             if pattern.startswith(_OF_THE_STORE):
                 await self._engine.open_store()
-            return await endpoint(call)
+            return await endpoint(context)
 
     def _options(self, request: Request, allowed: str) -> Reply:
         """What may be asked of a path. A browser that asks before a request has no key to show yet."""
@@ -287,7 +287,7 @@ def _table(
     responses: ResponseEndpoints,
     conversations: Conversations,
     models: Models,
-    relays: Relays,
+    passthrough: PassthroughEndpoints,
     health: Health,
     openapi: OpenApi,
     about: About,
@@ -310,7 +310,7 @@ def _table(
         "/conversations/*/items/*": {"GET": conversations.item, "DELETE": conversations.delete_item},
         "/models": {"GET": models.list_all},
         "/models/*": {"GET": models.retrieve},
-        **{path: {"POST": relays.to(path)} for path in RELAYED},
+        **{path: {"POST": passthrough.to(path)} for path in RELAYED},
         "/": {"GET": about.server},
         "/health": {"GET": health.alive},
         "/healthz": {"GET": health.alive},
@@ -319,14 +319,14 @@ def _table(
     }
 
 
-def _relayed(table: Table, relays: Relays) -> Table:
+def _relayed(table: Table, passthrough: PassthroughEndpoints) -> Table:
     """The routes of what an upstream keeps: to it, and back."""
     kept: Table = {}
     for path, methods in table.items():
         if path in _BY_MODEL:
-            kept[path] = {"POST": relays.to(path)}
+            kept[path] = {"POST": passthrough.to(path)}
         elif path.startswith(("/responses", "/conversations")):
-            kept[path] = dict.fromkeys(methods, relays.pass_on)
+            kept[path] = dict.fromkeys(methods, passthrough.pass_stored)
     return kept
 
 

@@ -84,7 +84,7 @@ WHILE_A_REQUEST_RUNS = {
     "penstock.dialects.synthetic.prompt_view._PromptReader",
     "penstock.dialects.synthetic.pattern.Patterns",
     "penstock.dialects.synthetic.schema_normalize.PlainSchemas",
-    "penstock.endpoints.stream_queues.Lanes",
+    "penstock.endpoints.stream_queues.StreamQueues",
     "penstock.engine.running.persistence.Ending",
     "penstock.engine.context.chain_cache.KnownTurns",
     "penstock.engine.running.connection_cache.ConnectionCache",

@@ -42,7 +42,7 @@ def check_what_needs_it(server: PenstockServer) -> None:
         assert (answer.status, answer.error["type"]) == (503, "server_error")
         assert int(answer.headers["retry-after"]) >= 1
     ready = raw.ask(server.base, "GET", "/readyz")
-    assert (ready.status, ready.json()["reasons"]) == (503, ["The store does not work; the log says why."])
+    assert (ready.status, ready.json()["reasons"]) == (503, ["The store does not work; the log has the reason."])
 
 
 @pytest.fixture

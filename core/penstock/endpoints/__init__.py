@@ -1,4 +1,4 @@
-"""The endpoints: one module a family of routes, each route one function from a `Call` to a `Reply`.
+"""The endpoints: one module for each family of routes. Each route is a function from a `RequestContext` to a `Reply`.
 
-They know parameters of paths and queries, and which words of HTTP say what the engine and the store answer.
+They know the parameters of paths and queries, and the status and headers for each result of the engine and the store.
 """

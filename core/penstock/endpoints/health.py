@@ -1,4 +1,4 @@
-"""The routes by which whoever runs the server asks how it is; they want no key."""
+"""The routes for health checks. They need no key."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from penstock.endpoints.request_context import Call
+from penstock.endpoints.request_context import RequestContext
 from penstock.engine import Engine
 from penstock.http import Reply, json_reply
 from penstock.wire import ServerStatus
@@ -15,7 +15,7 @@ from penstock.wire import ServerStatus
 _encode = msgspec.json.Encoder().encode
 
 Check: TypeAlias = Callable[[], Awaitable[list[str]]]
-"""Why the server cannot do its work, in short sentences; nothing where it can."""
+"""Returns why the server is not ready, in short sentences. It is empty where the server is ready."""
 
 
 class Health:
@@ -26,12 +26,12 @@ class Health:
         # spec: readiness
         self._checks: list[Check] = [self._store, self._upstreams] if needs_upstream else [self._store]
 
-    async def alive(self, call: Call) -> Reply:
+    async def alive(self, request: RequestContext) -> Reply:
         """`GET /healthz`: the process is alive."""
         return json_reply(_encode(ServerStatus(status="ok")))
 
-    async def ready(self, call: Call) -> Reply:
-        """`GET /readyz`: whether the server takes requests; 503 once it was asked to stop, or with reasons."""
+    async def ready(self, request: RequestContext) -> Reply:
+        """`GET /readyz`: whether the server accepts requests. 503 while it is stopping, and 503 with the reasons."""
         if self._engine.drain.is_begun:
             return json_reply(_encode(ServerStatus(status="draining")), 503)
         reasons = [reason for check in self._checks for reason in await check()]
@@ -41,7 +41,7 @@ class Health:
 
     async def _store(self) -> list[str]:
         # spec: failing-stores
-        return [] if await self._engine.store_check.works() else ["The store does not work; the log says why."]
+        return [] if await self._engine.store_check.works() else ["The store does not work; the log has the reason."]
 
     async def _upstreams(self) -> list[str]:
         return [f"The upstream '{name}' does not answer." for name in await self._engine.catalog.unreachable()]

@@ -1,7 +1,7 @@
-"""What `include` reveals: some fields of items are listed only when a client asks for them.
+"""The `include` parameter: some fields of items are listed only when a client asks for them.
 
-It knows each value of `include` by one entry in a table, and items as stored JSON. It is pure, and only listing goes
-through it: stores, chains and models always have the whole items.
+It knows each value of `include` by one entry in a table, and items as stored JSON. It is pure, and only lists use it:
+stores, chains and models always have all fields of items.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from penstock.returned import KEY, carries
 from penstock.wire import NULL, Include
 
 EACH = "*"
-"""In a way: every entry of a list."""
+"""In a path: every entry of a list."""
 
 _EMPTY = msgspec.Raw(b"[]")
 
@@ -26,11 +26,11 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Hidden(NamedTuple):
-    """A field that is not told unless it was asked for: whose, the way to it, and what stands there instead, if any."""
+    """A field that is listed on request only: the type of its item, its path, and its replacement, if any."""
 
     type: str
-    way: tuple[str, ...]
-    instead: msgspec.Raw | None = None
+    path: tuple[str, ...]
+    replacement: msgspec.Raw | None = None
 
 
 HIDDEN: dict[Include, Hidden] = {
@@ -47,11 +47,11 @@ ALWAYS: frozenset[Include] = frozenset(
         "reasoning.encrypted_content",
     }
 )
-"""What is told though nobody asked: without it a client could neither show an item nor send it back."""
+"""Values of `include` that always apply: a client needs these fields to show an item or to send it back."""
 
 
 class _Typed(msgspec.Struct):
-    """What an item is."""
+    """The type of an item."""
 
     type: str = ""
 
@@ -59,35 +59,35 @@ class _Typed(msgspec.Struct):
 _decode_type = msgspec.json.Decoder(_Typed).decode
 
 
-def shown(item: StoredItem, include: Collection[str]) -> msgspec.Raw:
-    """The item as it is listed for a client that asked to include these."""
-    told = msgspec.Raw(item.body)
+def listed(item: StoredItem, include: Collection[str]) -> msgspec.Raw:
+    """The JSON of an item in a list, for a request with these values of `include`."""
+    json = msgspec.Raw(item.body)
     if carries(item.body):
-        told = _without(told, (KEY,), None)
-    for hidden in _hidden(_decode_type(told).type, include):
-        told = _without(told, hidden.way, hidden.instead)
-    return told
+        json = _without(json, (KEY,), None)
+    for hidden in _hidden(_decode_type(json).type, include):
+        json = _without(json, hidden.path, hidden.replacement)
+    return json
 
 
 def _hidden(type: str, include: Collection[str]) -> Iterable[Hidden]:
     return (hidden for value, hidden in HIDDEN.items() if hidden.type == type and value not in include)
 
 
-def _without(told: msgspec.Raw, way: tuple[str, ...], instead: msgspec.Raw | None) -> msgspec.Raw:
-    """The JSON without the field at the end of the way; as it is where the way leads nowhere."""
-    step, *rest = way
+def _without(json: msgspec.Raw, path: tuple[str, ...], replacement: msgspec.Raw | None) -> msgspec.Raw:
+    """The JSON without the field at the path, or with its replacement. Unchanged where the path leads nowhere."""
+    step, *rest = path
     try:
         if step == EACH:
-            return msgspec.Raw(_encode([_without(entry, tuple(rest), instead) for entry in _decode_entries(told)]))
-        fields = _decode_fields(told)
-    except msgspec.ValidationError:  # plain text where there may be parts, null where there may be an action
-        return told
+            return msgspec.Raw(_encode([_without(entry, tuple(rest), replacement) for entry in _decode_entries(json)]))
+        fields = _decode_fields(json)
+    except msgspec.ValidationError:  # a string in the place of parts, or null in the place of an action
+        return json
     if step not in fields:
-        return told
+        return json
     if rest:
-        fields[step] = _without(fields[step], tuple(rest), instead)
-    elif instead is None:
+        fields[step] = _without(fields[step], tuple(rest), replacement)
+    elif replacement is None:
         del fields[step]
     else:
-        fields[step] = instead
+        fields[step] = replacement
     return msgspec.Raw(_encode(fields))

@@ -1,11 +1,11 @@
-"""The routes of models: what the configuration names, and what upstreams tell of."""
+"""The routes of models: the models that the configuration names, and those that upstreams list."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 
-from penstock.endpoints.request_context import Call
+from penstock.endpoints.request_context import RequestContext
 from penstock.engine import Route, Routes
 from penstock.errors import ApiError, upstream_failed
 from penstock.http import Reply, json_reply
@@ -24,28 +24,28 @@ class Models:
         self._routes = routes
         self._wait_s = limits.models_wait_s
 
-    async def list_all(self, call: Call) -> Reply:
+    async def list_all(self, request: RequestContext) -> Reply:
         """`GET /models`."""
         # spec: models
-        return json_reply(encode(ModelList(data=list((await self._all(call)).values()))))
+        return json_reply(encode(ModelList(data=list((await self._all(request)).values()))))
 
-    async def retrieve(self, call: Call) -> Reply:
-        """`GET /models/{id}`; an id may have slashes."""
-        name = call.ids[0]
-        model = (await self._all(call)).get(name)
+    async def retrieve(self, request: RequestContext) -> Reply:
+        """`GET /models/{id}`. An id may contain slashes."""
+        name = request.ids[0]
+        model = (await self._all(request)).get(name)
         if model is None:
             raise self._routes.unknown_model(name)
         return json_reply(encode(model))
 
-    async def _all(self, call: Call) -> dict[str, Model]:
-        """The models that the configuration names, and those that the upstreams of patterns tell of.
+    async def _all(self, request: RequestContext) -> dict[str, Model]:
+        """The models that the configuration names, and those that the upstreams with patterns list.
 
-        An upstream that does not answer hides its own models only, unless it is the only one that could tell of any.
+        Where an upstream does not answer, its models are missing. Where it is the only upstream, its error is raised.
         """
         models = {name: Model(id=name, owned_by=route.name) for name, route in self._routes.named_models().items()}
         asked = [route for route in self._routes.all if route.has_patterns]
-        told = await asyncio.gather(*(self._told(route, call.key) for route in asked), return_exceptions=True)
-        for route, listed in zip(asked, told, strict=True):
+        lists = await asyncio.gather(*(self._listed(route, request.key) for route in asked), return_exceptions=True)
+        for route, listed in zip(asked, lists, strict=True):
             if isinstance(listed, BaseException):
                 if not isinstance(listed, ApiError) or len(self._routes.all) == 1:
                     raise listed
@@ -56,8 +56,8 @@ class Models:
                     models.setdefault(model.id, model)
         return models
 
-    async def _told(self, route: Route, key: Secret | None) -> list[Model]:
-        """What an upstream serves. Raises `ApiError`."""
+    async def _listed(self, route: Route, key: Secret | None) -> list[Model]:
+        """The models that an upstream lists. Raises `ApiError`."""
         try:
             async with asyncio.timeout(self._wait_s):
                 return await route.upstream.models(key if route.takes_bearer else None)

@@ -1,7 +1,7 @@
-"""The OpenAPI document: the operations and the schemas of the wire as one page, for people and for generators.
+"""The OpenAPI document: the operations, and the schemas of the wire format, for people and for generators.
 
-It knows OpenAPI's words and what every reply has in common; what there is to tell, `operations` and the structs say.
-The document is made when it is first asked for.
+It knows OpenAPI and what all replies have in common. The contents come from `operations` and the structs. The document
+is made at the first request.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 
 from penstock import wire
 from penstock.endpoints.operations import OPERATIONS, PARAMETERS, Operation
-from penstock.endpoints.request_context import Call
+from penstock.endpoints.request_context import RequestContext
 from penstock.endpoints.schemas import Schema, Schemas, make_schemas, ref
 from penstock.http import Reply, json_reply
 from penstock.version import version
@@ -30,23 +30,23 @@ _DESCRIPTION = (
     "have types, that this document does not know."
 )
 _WEBSOCKET = (
-    "The same path takes WebSocket connections: `response.create` messages with this body in, "
-    "the events of its stream out, one JSON message each."
+    "The same path accepts WebSocket connections: clients send `response.create` messages with this body, "
+    "and get the events of the stream, one JSON message each."
 )
 
 _STATUSES: dict[int, str] = {
-    200: "As it was asked.",
-    400: "The request is wrong; `param` names the parameter at fault.",
-    401: "No key, or a wrong one.",
-    403: "Not from this page, host or key.",
-    404: "Nothing is there by this id, or it is not the caller's.",
+    200: "Success.",
+    400: "The request is invalid; `param` names the parameter.",
+    401: "The API key is missing or wrong.",
+    403: "The page, the host or the key is not allowed.",
+    404: "There is nothing with this id, or it belongs to another caller.",
     413: "The body is too long.",
-    415: "The body is not JSON, or in an encoding that is not taken.",
+    415: "The body is not JSON, or its encoding is not supported.",
     426: "WebSocket is not served by this handshake: use HTTP.",
-    429: "Too much at once: try again later.",
-    500: "The server has a fault.",
-    502: "The upstream has a fault, or cannot be reached.",
-    503: "Not now.",
+    429: "Too many requests: try again later.",
+    500: "The server has an error.",
+    502: "The upstream has an error, or cannot be reached.",
+    503: "Not available now: try again later.",
     504: "The upstream took too long.",
 }
 
@@ -60,12 +60,12 @@ class _Header(msgspec.Struct, frozen=True):
 
 
 _HEADERS: dict[str, _Header] = {
-    "x-request-id": _Header("string", "The request's own id, or one that was given to it.", required=True),
-    "x-should-retry": _Header("string", "`false` where there is no use in trying again."),
+    "x-request-id": _Header("string", "The request's own id, or a new one.", required=True),
+    "x-should-retry": _Header("string", "`false` where another try would fail too."),
     "retry-after": _Header("integer", "Seconds to wait before trying again."),
-    "retry-after-ms": _Header("integer", "The same in milliseconds."),
+    "retry-after-ms": _Header("integer", "Milliseconds to wait before trying again."),
     "www-authenticate": _Header("string", "`Bearer`."),
-    "x-penstock-ignored": _Header("string", "What the request asked for and does not get, by name."),
+    "x-penstock-ignored": _Header("string", "The names of parameters and tools of the request that are ignored."),
     "x-penstock-mapped": _Header("string", "Content parts that were read as another type, as `path.type=type`."),
 }
 _HEADERS_OF: dict[int, tuple[str, ...]] = {
@@ -82,7 +82,7 @@ class OpenApi:
         self._websocket = websocket
         self._document: bytes | None = None
 
-    async def document(self, call: Call) -> Reply:
+    async def document(self, request: RequestContext) -> Reply:
         """`GET /openapi.json`."""
         if self._document is None:
             self._document = _encode(make_document(version(), websocket=self._websocket))
@@ -132,7 +132,7 @@ def _operations() -> Iterator[Operation]:
 
 def _operation(path: str, operation: Operation, tag: str, schemas: Schemas) -> dict[str, Any]:
     names = _NAME.findall(path)
-    told: dict[str, Any] = {
+    described: dict[str, Any] = {
         "operationId": operation.id,
         "summary": operation.summary,
         "tags": [tag],
@@ -142,17 +142,17 @@ def _operation(path: str, operation: Operation, tag: str, schemas: Schemas) -> d
         },
     }
     if names or operation.query:
-        told["parameters"] = [
+        described["parameters"] = [
             *(_parameter(name, "path", schemas) for name in names),
             *(_parameter(name, "query", schemas) for name in operation.query),
         ]
     if operation.body is not None:
-        told["requestBody"] = {"required": True, "content": {_JSON: {"schema": schemas.roots[operation.body]}}}
+        described["requestBody"] = {"required": True, "content": {_JSON: {"schema": schemas.roots[operation.body]}}}
     if operation.relayed:
-        told["responses"]["default"] = {"description": "As the upstream says.", "content": {"*/*": {}}}
+        described["responses"]["default"] = {"description": "The upstream's reply.", "content": {"*/*": {}}}
     if operation.open:
-        told["security"] = []
-    return told
+        described["security"] = []
+    return described
 
 
 def _replies(operation: Operation, *, has_ids: bool) -> dict[int, Any]:
@@ -192,7 +192,7 @@ def _reply(status: int, kind: Any, operation: Operation, schemas: Schemas) -> di
 
 
 def _event() -> Schema:
-    """One event of a stream, as those who read server-sent events get it; the last may be a mark without a name."""
+    """One server-sent event. The last one may be `[DONE]`, which has no name."""
     data = {"type": "string", "contentMediaType": _JSON, "contentSchema": ref("StreamEvent")}
     return {
         "type": "object",
@@ -201,10 +201,15 @@ def _event() -> Schema:
     }
 
 
-def _parameter(name: str, place: str, schemas: Schemas) -> dict[str, Any]:
+def _parameter(name: str, location: str, schemas: Schemas) -> dict[str, Any]:
     parameter = PARAMETERS[name]
-    told = {"name": name, "in": place, "description": parameter.description, "schema": schemas.roots[parameter.kind]}
-    return told | {"required": True} if place == "path" else told
+    described = {
+        "name": name,
+        "in": location,
+        "description": parameter.description,
+        "schema": schemas.roots[parameter.kind],
+    }
+    return described | {"required": True} if location == "path" else described
 
 
 def _header(header: _Header) -> dict[str, Any]:

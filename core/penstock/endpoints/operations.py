@@ -1,7 +1,7 @@
-"""The operations: what a client may ask, route by route, as `GET /openapi.json` tells it.
+"""The operations of each route, for `GET /openapi.json`.
 
-It knows names, parameters and which struct stands where; the shapes are those of the structs. A test holds it against
-the service's own table of routes.
+It knows the names and parameters of operations, and the structs of their bodies and replies. A test compares it with
+the service's table of routes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from penstock import ids, wire
 from penstock.endpoints.request_context import PAGE_LIMIT_MAX
 
 FREE: TypeAlias = dict[str, msgspec.Raw]
-"""A JSON object that is nobody's business here."""
+"""A JSON object that this server does not read."""
 
 _NONE: Mapping[int, Any] = {}
 
@@ -28,34 +28,34 @@ class Parameter(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """What one method on one path does."""
+    """The operation of one method on one path."""
 
     id: str
     summary: str
     reply: Any
-    """The body of status 200."""
+    """The type of the body with status 200."""
     body: Any = None
     query: tuple[str, ...] = ()
     also: Mapping[int, Any] = _NONE
-    """The bodies of further statuses, beyond those that follow from the rest."""
+    """The types of the bodies with other statuses, beside those that the other fields imply."""
     streams: bool = False
-    """Events may come instead of the reply."""
+    """Whether the reply may be a stream of events instead."""
     relayed: bool = False
-    """Whatever the upstream replies is the reply."""
+    """Whether the reply is the upstream's reply."""
     ignores: bool = False
-    """What cannot be honoured is named in `x-penstock-ignored`."""
+    """Whether `x-penstock-ignored` names what is ignored."""
     upstream: bool = False
-    """An upstream may be asked."""
+    """Whether it may call an upstream."""
     stored: bool = False
-    """The store is asked."""
+    """Whether it uses the store."""
     open: bool = False
-    """No key is wanted."""
+    """Whether it needs no key."""
     media_type: str = "application/json"
-    """Of the reply with status 200."""
+    """The media type of the reply with status 200."""
 
 
 def _relay(id: str, *, streams: bool = False) -> Operation:
-    summary = "Pass a request on to the upstream, byte for byte; its `model` says which one that is."
+    summary = "Pass a request on to the upstream of its `model`, byte for byte."
     return Operation(id, summary, FREE, body=FREE, streams=streams, relayed=True, upstream=True)
 
 
@@ -67,14 +67,14 @@ PARAMETERS: dict[str, Parameter] = {
     "response_id": Parameter(_ID, "The id of a response."),
     "conversation_id": Parameter(_ID, "The id of a conversation."),
     "item_id": Parameter(_ID, "The id of an item."),
-    "model": Parameter(Annotated[str, msgspec.Meta(min_length=1)], "The name of a model; it may have slashes."),
-    "after": Parameter(str, "The id of the item behind which the page begins."),
-    "limit": Parameter(Annotated[int, msgspec.Meta(ge=1, le=PAGE_LIMIT_MAX)], "How many items the page has at most."),
-    "order": Parameter(Literal["asc", "desc"], "The order of the items; the newest come first unless it is `asc`."),
-    "include[]": Parameter(list[wire.Include], "What is listed beyond the rule."),
-    "stream": Parameter(bool, "Whether the events are sent instead; of background responses only."),
+    "model": Parameter(Annotated[str, msgspec.Meta(min_length=1)], "The name of a model; it may contain slashes."),
+    "after": Parameter(str, "The id of the item after which the page begins."),
+    "limit": Parameter(Annotated[int, msgspec.Meta(ge=1, le=PAGE_LIMIT_MAX)], "The most items that the page contains."),
+    "order": Parameter(Literal["asc", "desc"], "The order of the items; the default is `desc`, the newest first."),
+    "include[]": Parameter(list[wire.Include], "Fields of items that are listed on request only."),
+    "stream": Parameter(bool, "Whether to get the events instead; for background responses only."),
     "starting_after": Parameter(
-        Annotated[int, msgspec.Meta(ge=0, lt=10**18)], "The number of the event behind which the stream begins."
+        Annotated[int, msgspec.Meta(ge=0, lt=10**18)], "The number of the event after which the stream begins."
     ),
 }
 """The parameters of paths and queries, by name."""
@@ -84,7 +84,7 @@ OPERATIONS: dict[str, dict[str, dict[str, Operation]]] = {
         "/responses": {
             "POST": Operation(
                 "createResponse",
-                "Make a response.",
+                "Create a response.",
                 wire.Response,
                 body=wire.CreateResponse,
                 also={426: wire.ErrorBody},
@@ -97,7 +97,7 @@ OPERATIONS: dict[str, dict[str, dict[str, Operation]]] = {
         "/responses/input_tokens": {
             "POST": Operation(
                 "countInputTokens",
-                "Count what the input of a request would cost, without running it.",
+                "Count the input tokens of a request, without running it.",
                 wire.InputTokens,
                 body=wire.CreateResponse,
                 ignores=True,
@@ -108,7 +108,7 @@ OPERATIONS: dict[str, dict[str, dict[str, Operation]]] = {
         "/responses/compact": {
             "POST": Operation(
                 "compactResponse",
-                "Sum a context up, so that it can go on in few tokens.",
+                "Compact a context: summarise it, so that it has fewer tokens.",
                 wire.CompactedResponse,
                 body=wire.CompactResponse,
                 ignores=True,
@@ -119,7 +119,7 @@ OPERATIONS: dict[str, dict[str, dict[str, Operation]]] = {
         "/responses/{response_id}": {
             "GET": Operation(
                 "getResponse",
-                "Read a response, or its events from any one on.",
+                "Get a response, or its events from a given one on.",
                 wire.Response,
                 query=("include[]", "stream", "starting_after"),
                 streams=True,
@@ -134,7 +134,7 @@ OPERATIONS: dict[str, dict[str, dict[str, Operation]]] = {
         },
         "/responses/{response_id}/input_items": {
             "GET": Operation(
-                "listInputItems", "List what a response was made from.", wire.ItemList, query=_PAGE, stored=True
+                "listInputItems", "List the input items of a response.", wire.ItemList, query=_PAGE, stored=True
             ),
         },
     },
@@ -142,17 +142,17 @@ OPERATIONS: dict[str, dict[str, dict[str, Operation]]] = {
         "/conversations": {
             "POST": Operation(
                 "createConversation",
-                "Begin a conversation.",
+                "Create a conversation.",
                 wire.Conversation,
                 body=wire.CreateConversation,
                 stored=True,
             ),
         },
         "/conversations/{conversation_id}": {
-            "GET": Operation("getConversation", "Read a conversation.", wire.Conversation, stored=True),
+            "GET": Operation("getConversation", "Get a conversation.", wire.Conversation, stored=True),
             "POST": Operation(
                 "updateConversation",
-                "Change a conversation's metadata.",
+                "Update a conversation's metadata.",
                 wire.Conversation,
                 body=wire.UpdateConversation,
                 stored=True,
@@ -173,13 +173,13 @@ OPERATIONS: dict[str, dict[str, dict[str, Operation]]] = {
             ),
         },
         "/conversations/{conversation_id}/items/{item_id}": {
-            "GET": Operation("getConversationItem", "Read an item.", wire.InputItem, query=("include[]",), stored=True),
+            "GET": Operation("getConversationItem", "Get an item.", wire.InputItem, query=("include[]",), stored=True),
             "DELETE": Operation("deleteConversationItem", "Delete an item.", wire.Conversation, stored=True),
         },
     },
     "Models": {
         "/models": {"GET": Operation("listModels", "List the models.", wire.ModelList, upstream=True)},
-        "/models/{model}": {"GET": Operation("getModel", "Read a model.", wire.Model, upstream=True)},
+        "/models/{model}": {"GET": Operation("getModel", "Get a model.", wire.Model, upstream=True)},
     },
     "Relays": {
         "/chat/completions": {"POST": _relay("createChatCompletion", streams=True)},
@@ -190,21 +190,29 @@ OPERATIONS: dict[str, dict[str, dict[str, Operation]]] = {
     "Server": {
         "/": {
             "GET": Operation(
-                "getServer", "Ask what this server is.", str, open=True, media_type="text/plain; charset=utf-8"
+                "getServer",
+                "Get the name and version of this server.",
+                str,
+                open=True,
+                media_type="text/plain; charset=utf-8",
             ),
         },
-        "/health": {"GET": Operation("isHealthy", "The same as `/healthz`.", wire.ServerStatus, open=True)},
-        "/healthz": {"GET": Operation("isAlive", "Ask whether the process is alive.", wire.ServerStatus, open=True)},
+        "/health": {
+            "GET": Operation(
+                "isHealthy", "Check whether the process is alive; the same as `/healthz`.", wire.ServerStatus, open=True
+            )
+        },
+        "/healthz": {"GET": Operation("isAlive", "Check whether the process is alive.", wire.ServerStatus, open=True)},
         "/readyz": {
             "GET": Operation(
                 "isReady",
-                "Ask whether the server takes requests.",
+                "Check whether the server accepts requests.",
                 wire.ServerStatus,
                 also={503: wire.ServerStatus},
                 open=True,
             ),
         },
-        "/openapi.json": {"GET": Operation("getDocument", "Read this document.", FREE, open=True)},
+        "/openapi.json": {"GET": Operation("getDocument", "Get this document.", FREE, open=True)},
     },
 }
 """Every operation: by family, by path, by method."""

@@ -1,7 +1,7 @@
-"""The relays: routes whose requests go to the upstream as they are, and whose replies come back byte for byte.
+"""Passthrough: routes whose requests go to the upstream unchanged, and whose replies come back byte for byte.
 
-They know which upstream that is, by the body's `model`, and which headers are the client's business. They never look
-into what is said.
+They find the upstream by the body's `model`, and know which headers of the reply clients get. They never read the
+texts.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from penstock.endpoints.request_context import Call
+from penstock.endpoints.request_context import RequestContext
 from penstock.engine import Engine, Route
 from penstock.engine.offload import offload
 from penstock.engine.request.request_body import read_body
@@ -23,124 +23,124 @@ from penstock.ports import Headers, HttpReply, PassthroughRequest, TransportErro
 from penstock.telemetry import current
 
 RELAYED = ("/chat/completions", "/completions", "/embeddings", "/rerank")
-"""What upstreams have under the same path."""
-_TOLD = frozenset({"content-type", "cache-control", "retry-after", "retry-after-ms", "x-should-retry"})
-_TOLD_PREFIXES = ("openai-", "x-ratelimit-")
-"""The upstream's headers that clients read. Any other is about its connection to us, or none of their business."""
+"""The paths that are passed through. Upstreams have the same."""
+_FORWARDED = frozenset({"content-type", "cache-control", "retry-after", "retry-after-ms", "x-should-retry"})
+_FORWARDED_PREFIXES = ("openai-", "x-ratelimit-")
+"""The headers of the upstream's reply that clients get. All others are about its connection to us, or private."""
 
 _SENDABLE = re.compile(r"[\t\x20-\x7e]*")
 _METHODS: dict[str, Literal["GET", "POST", "DELETE"]] = {"GET": "GET", "POST": "POST", "DELETE": "DELETE"}
 
 
-class Asked(msgspec.Struct):
-    """What a relay reads of a body."""
+class PassthroughBody(msgspec.Struct):
+    """The fields that are read of a body."""
 
     model: str | None = None
     stream: bool | None = None
 
 
-class Relays:
-    """The routes of relays."""
+class PassthroughEndpoints:
+    """The routes that are passed through."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def to(self, path: str) -> Callable[[Call], Awaitable[Reply]]:
-        """The endpoint that passes requests on to the upstream's `path`."""
+    def to(self, path: str) -> Callable[[RequestContext], Awaitable[Reply]]:
+        """The endpoint that passes requests through to the upstream's `path`."""
 
-        async def relay(call: Call) -> Reply:
-            return await self._relay(call, path)
+        async def relay(request: RequestContext) -> Reply:
+            return await self._relay(request, path)
 
         return relay
 
-    async def pass_on(self, call: Call) -> Reply:
-        """The endpoint of requests about what the upstream keeps, which name no model."""
+    async def pass_stored(self, request: RequestContext) -> Reply:
+        """The endpoint of requests about objects that the upstream stores, which name no model."""
         route = self._engine.routes.stateful_route
         assert route is not None
-        request = call.request
-        path = request.path.removeprefix("/v1").rstrip("/")
+        http = request.http
+        path = http.path.removeprefix("/v1").rstrip("/")
         outbound = PassthroughRequest(
-            method=_METHODS[request.method],
-            path=f"{path}?{request.query}" if request.query else path,
-            body=await call.body() if request.has_body else b"",
+            method=_METHODS[http.method],
+            path=f"{path}?{http.query}" if http.query else path,
+            body=await request.body() if http.has_body else b"",
             model="",
             named="",
-            stream=call.flag("stream"),
-            accept=request.headers.get("accept", "*/*"),
-            bearer=call.key if route.takes_bearer else None,
-            client=call.owner,
+            stream=request.flag("stream"),
+            accept=http.headers.get("accept", "*/*"),
+            bearer=request.key if route.takes_bearer else None,
+            client=request.owner,
         )
-        return await self._send(call, route, outbound)
+        return await self._send(request, route, outbound)
 
-    async def _relay(self, call: Call, path: str) -> Reply:
-        body = await call.body()
-        asked, _ = await offload(len(body), read_body, body, Asked, self._engine.limits)
-        del _  # what was read of the body is not held while the upstream answers
-        named = asked.model
+    async def _relay(self, request: RequestContext, path: str) -> Reply:
+        body = await request.body()
+        parsed, _ = await offload(len(body), read_body, body, PassthroughBody, self._engine.limits)
+        del _  # the decoded fields are not held in memory while the upstream answers
+        named = parsed.model
         if named is None:
-            named = await self._engine.catalog.default_model(call.key)
+            named = await self._engine.catalog.default_model(request.key)
         model, route = self._engine.routes.choose(named)
         outbound = PassthroughRequest(
             path=path,
             body=body,
             model=model,
-            named=asked.model,
-            stream=bool(asked.stream),
-            accept=call.request.headers.get("accept", "*/*"),
-            bearer=call.key if route.takes_bearer else None,
-            client=call.owner,
+            named=parsed.model,
+            stream=bool(parsed.stream),
+            accept=request.http.headers.get("accept", "*/*"),
+            bearer=request.key if route.takes_bearer else None,
+            client=request.owner,
         )
-        return await self._send(call, route, outbound)
+        return await self._send(request, route, outbound)
 
-    async def _send(self, call: Call, route: Route, outbound: PassthroughRequest) -> Reply:
+    async def _send(self, request: RequestContext, route: Route, outbound: PassthroughRequest) -> Reply:
         current().model = outbound.named or outbound.model
-        watch = Deadlines(
-            self._engine.limits, heartbeats=False, idle=outbound.stream, disconnected=call.request.disconnected
+        deadlines = Deadlines(
+            self._engine.limits, heartbeats=False, idle=outbound.stream, disconnected=request.http.disconnected
         )
         try:
-            reply = await watch.wait(route.upstream.relay(outbound))
+            reply = await deadlines.wait(route.upstream.relay(outbound))
         except BaseException:
-            watch.close()
+            deadlines.close()
             raise
-        assert reply is not None  # that would be a heartbeat, and there are none
-        headers = _told(reply)
+        assert reply is not None  # None would be a heartbeat, and they are off
+        headers = _forwarded(reply)
         # spec: hostile-upstreams
         if not all(_SENDABLE.fullmatch(value) for _, value in headers):
-            watch.close()
+            deadlines.close()
             await reply.aclose()
             raise upstream_failed("The upstream's reply has a header with control characters.")
-        return Reply(reply.status, headers, self._engine.drain.watch(RelayedStream(reply, watch)))
+        return Reply(reply.status, headers, self._engine.drain.watch(RelayedStream(reply, deadlines)))
 
 
 class RelayedStream:
-    """The body of a reply as it comes: each read is one piece."""
+    """The body of a reply as it arrives: each read is one piece."""
 
-    def __init__(self, reply: HttpReply, watch: Deadlines) -> None:
+    def __init__(self, reply: HttpReply, deadlines: Deadlines) -> None:
         self._reply = reply
-        self._watch = watch
+        self._deadlines = deadlines
         self._record = current()
-        self._record.is_cut = True  # until it was read to its end
+        self._record.is_cut = True  # until it has been read to its end
         self._pieces = self._read()
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self._pieces
 
     async def aclose(self) -> None:
-        """End the call of the upstream, whether or not anything was read."""
-        self._watch.close()
+        """End the upstream's reply, whether or not anything was read."""
+        self._deadlines.close()
         await self._pieces.aclose()
         await self._reply.aclose()
 
     def end_early(self) -> None:
-        """The server has to stop: the body is cut where it is."""
-        self._watch.stop(OutOfTime)
+        """The server has to stop: cut the body here."""
+        self._deadlines.stop(OutOfTime)
 
     async def _read(self) -> AsyncGenerator[bytes]:
-        """Raises `ConnectionAbortedError` where the body is cut, so that the client's connection is cut too."""
+        """The pieces. Raises `ConnectionAbortedError` where the body is cut, to cut the client's connection too."""
         chunks = aiter(self._reply)
         while True:
             try:
-                piece = await self._watch.wait(anext(chunks))
+                piece = await self._deadlines.wait(anext(chunks))
             except StopAsyncIteration:
                 self._record.is_cut = False
                 return
@@ -154,12 +154,14 @@ class RelayedStream:
                 yield piece
 
 
-def _told(reply: HttpReply) -> Headers:
-    """What the client is told of the reply's headers; its length only where the bytes are as they were sent."""
+def _forwarded(reply: HttpReply) -> Headers:
+    """The headers of the reply for the client. The length is among them only where the body is not compressed."""
     headers = [(name.lower(), value) for name, value in reply.headers.items() if value.isascii()]
-    is_coded = any(name == "content-encoding" for name, _ in headers)
+    is_compressed = any(name == "content-encoding" for name, _ in headers)
     return [
         (name, value)
         for name, value in headers
-        if name in _TOLD or name.startswith(_TOLD_PREFIXES) or (name == "content-length" and not is_coded)
+        if name in _FORWARDED
+        or name.startswith(_FORWARDED_PREFIXES)
+        or (name == "content-length" and not is_compressed)
     ]

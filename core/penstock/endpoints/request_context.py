@@ -1,6 +1,6 @@
-"""A call: one request as an endpoint sees it, with its caller, the ids of its path, its query and its body.
+"""The context of a request, for its endpoint: its caller, the ids of its path, its query and its body.
 
-It knows how parameters are read and what is wrong with them; it never looks one up.
+It knows how parameters are read and validated. It never loads the object of an id.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ PAGE_LIMIT_MAX = 100
 _FALSE = frozenset({"", "0", "false", "no", "off"})
 
 
-class Call(msgspec.Struct, kw_only=True):
-    """A request, and who makes it. `owner` guards every row that is touched; `key` is the caller's own bearer."""
+class RequestContext(msgspec.Struct, kw_only=True):
+    """A request and its caller. `owner` owns all rows that it may use. `key` is the caller's bearer token."""
 
-    request: Request
+    http: Request
     owner: str
     key: Secret | None
     ids: list[str]
-    """The ids within the path, in order."""
+    """The ids in the path, in order."""
     limits: Limits
     read_body: Callable[[Request], Awaitable[bytes]]
-    """The body, read and decompressed. Raises `ApiError`."""
+    """Reads and decompresses the body. Raises `ApiError`."""
 
     async def body(self) -> bytes:
-        """The body as JSON text; it is read now, once. Raises `ApiError` where it is none."""
-        return await self.read_body(self.request)
+        """Read the body as JSON text. It may be called once. Raises `ApiError` where it is not JSON."""
+        return await self.read_body(self.http)
 
     async def struct(self, struct: type[T], items_max: int | None = None) -> T:
-        """The body as a struct, whose `items` has at most so many entries; an empty one where there is no body.
+        """Read the body as a struct. Its list `items` has at most `items_max` entries. Without a body, it is empty.
 
         Raises `ApiError` 400.
         """
@@ -55,11 +55,11 @@ class Call(msgspec.Struct, kw_only=True):
         return read
 
     def flag(self, name: str) -> bool:
-        """Whether a parameter of the query says yes, in any way of saying so."""
+        """Whether a parameter of the query is true, in any of the usual spellings."""
         return self._last(name, "").lower() not in _FALSE
 
     def number(self, name: str) -> int | None:
-        """A whole number of the query. Raises `ApiError` 400."""
+        """An integer parameter of the query. Raises `ApiError` 400."""
         text = self._last(name, "")
         if not text:
             return None
@@ -68,7 +68,7 @@ class Call(msgspec.Struct, kw_only=True):
         return int(text)
 
     def limit(self) -> int:
-        """How many entries a page has. Raises `ApiError` 400."""
+        """The `limit` of a page. Raises `ApiError` 400."""
         limit = self.number("limit")
         if limit is None:
             return _PAGE_LIMIT
@@ -77,18 +77,18 @@ class Call(msgspec.Struct, kw_only=True):
         return limit
 
     def order(self) -> Literal["asc", "desc"]:
-        """In which order a page is. Raises `ApiError` 400."""
+        """The `order` of a page. Raises `ApiError` 400."""
         order = self._last("order", "desc")
         if order not in ("asc", "desc"):
             raise invalid(f"Invalid value for 'order': expected 'asc' or 'desc', got {quoted(order)}.", "order")
         return "asc" if order == "asc" else "desc"
 
     def after(self) -> str | None:
-        """The id of the entry behind which a page begins."""
+        """The id of the item after which a page begins."""
         return self._last("after", "") or None
 
     def include(self) -> list[str]:
-        """The `include` values of the query. Raises `ApiError` 400 for one that there is not."""
+        """The `include` values of the query. Raises `ApiError` 400 for an unknown one."""
         values = [*self._query().get("include[]", []), *self._query().get("include", [])]
         for index, value in enumerate(values):
             if value not in get_args(Include):
@@ -101,4 +101,4 @@ class Call(msgspec.Struct, kw_only=True):
         return self._query().get(name, [default])[-1]
 
     def _query(self) -> dict[str, list[str]]:
-        return parse_qs(self.request.query, keep_blank_values=True) if self.request.query else {}
+        return parse_qs(self.http.query, keep_blank_values=True) if self.http.query else {}

@@ -1,7 +1,7 @@
-"""The structs of the wire as JSON Schemas, in the dialect of OpenAPI 3.1 (2020-12).
+"""The structs of the wire format as JSON Schemas, in the dialect of OpenAPI 3.1 (2020-12).
 
-It knows what msgspec tells of a struct, and where a client may say more or less than that: keys and types that came
-later, items in short forms. It is pure, and says nothing again that a struct says.
+It knows msgspec's schema of a struct, and where clients may send more or less: unknown keys and types, and items in
+short forms. It is pure, and repeats nothing that a struct defines.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from penstock import wire
 from penstock.wire import UNKNOWN, UNSET
 
 Schema: TypeAlias = dict[str, Any]
-"""A JSON schema, or a part of one. Its keywords are its own, so it is no struct."""
+"""A JSON schema, or a part of one. A schema may have any keywords, so it is no struct."""
 
 _REF = "#/components/schemas/{name}"
 
@@ -28,44 +28,44 @@ UNIONS: dict[str, Any] = {
     "OutputPart": wire.OutputPart,
     "StreamEvent": wire.StreamEvent,
 }
-"""Unions that have a name of their own in the document."""
+"""Unions that are components of the document."""
 
 
 class Schemas(NamedTuple):
-    """The schema of each type that was asked for, and the components that these refer to, by name."""
+    """The schema of each type, and the components that these refer to, by name."""
 
     roots: dict[Any, Schema]
     components: dict[str, Schema]
 
 
 def ref(name: str) -> Schema:
-    """Another component."""
+    """A reference to a component."""
     return {"$ref": _REF.format(name=name)}
 
 
-_READ_LATER: dict[str, dict[str, Schema]] = {
+_UNDECODED: dict[str, dict[str, Schema]] = {
     "FunctionTool": {"parameters": {"type": ["object", "null"], "default": None}},
     "JsonSchemaFormat": {"schema": {"type": "object"}},
     "CompactedResponse": {"output": {"type": "array", "items": ref("OutputItem")}},
     "ItemList": {"data": {"type": "array", "items": ref("InputItem")}},
 }
-"""What is known of fields that their structs leave undecoded."""
+"""The schemas of fields that their structs leave undecoded."""
 
 
 def make_schemas(bodies: Iterable[Any], others: Iterable[Any]) -> Schemas:
-    """The schemas of what clients send in bodies, and of other types: what they get, and what their queries hold."""
+    """The schemas of the bodies that clients send, and of other types: replies and parameters."""
     kinds = list(dict.fromkeys([*bodies, *others]))
-    told, components = msgspec.json.schema_components(
-        [*kinds, *UNIONS.values()], schema_hook=_strangers, ref_template=_REF
+    schemas, components = msgspec.json.schema_components(
+        [*kinds, *UNIONS.values()], schema_hook=_unknown_fields, ref_template=_REF
     )
-    roots = dict(zip([*kinds, *UNIONS], map(_opened, told), strict=True))
+    roots = dict(zip([*kinds, *UNIONS], map(_opened, schemas), strict=True))
     components = {name: _opened(schema) for name, schema in components.items()}
     unions = {name: roots.pop(name) for name in UNIONS}
     for name, union in unions.items():
         components = _replaced(components, union, ref(name))
         roots = {kind: _replaced(schema, union, ref(name)) for kind, schema in roots.items()}
     components |= unions
-    for name, fields in _READ_LATER.items():
+    for name, fields in _UNDECODED.items():
         components[name]["properties"] |= fields
     sent = _reached([roots[body] for body in bodies], components)
     for name in components.keys() - sent - UNIONS.keys():
@@ -74,13 +74,13 @@ def make_schemas(bodies: Iterable[Any], others: Iterable[Any]) -> Schemas:
     return Schemas(roots, components)
 
 
-def _strangers(_: type) -> Schema:
-    """What msgspec is told of a field that is no key of the JSON; `_opened` takes it away."""
+def _unknown_fields(_: type) -> Schema:
+    """The schema of the field `unknown` of structs, which is no key of the JSON. `_opened` removes it."""
     return {"type": "object"}
 
 
 def _opened(node: Any) -> Any:
-    """A schema that says nothing of the mark of strangers, and leaves room for the strangers themselves."""
+    """A schema without the key of unknown fields, which allows unknown keys and types."""
     if isinstance(node, list):
         return [_opened(entry) for entry in node]
     if not isinstance(node, dict):
@@ -98,21 +98,21 @@ def _open_object(schema: Schema) -> Schema:
     if properties.get("type") == {"enum": [UNKNOWN]}:
         properties["type"] = {"type": "string"}
     required = [name for name in schema["required"] if name != UNKNOWN]
-    kept = {key: value for key, value in schema.items() if key != "additionalProperties"}
-    return kept | {"properties": properties, "required": required}
+    others = {key: value for key, value in schema.items() if key != "additionalProperties"}
+    return others | {"properties": properties, "required": required}
 
 
 def _open_union(schema: Schema) -> Schema:
-    """A union in which the unknown is whatever has no type of the others; a discriminator could not say so."""
+    """A union whose unknown member is any type that no other member has. A discriminator could not express that."""
     mapping = schema["discriminator"]["mapping"]
     known = [kind for kind in mapping if kind != UNKNOWN]
-    stranger = {"$ref": mapping[UNKNOWN]}
-    told = {"allOf": [stranger, {"properties": {"type": {"not": {"enum": known}}}}]}
-    return {"anyOf": [told if option == stranger else option for option in schema["anyOf"]]}
+    unknown = {"$ref": mapping[UNKNOWN]}
+    restricted = {"allOf": [unknown, {"properties": {"type": {"not": {"enum": known}}}}]}
+    return {"anyOf": [restricted if option == unknown else option for option in schema["anyOf"]]}
 
 
 def _replaced(node: Any, old: Schema, new: Schema) -> Any:
-    """The schema with another one for each part of it that is this one."""
+    """The schema with each part that equals `old` replaced by `new`."""
     if node == old:
         return new
     if isinstance(node, dict):
@@ -121,18 +121,18 @@ def _replaced(node: Any, old: Schema, new: Schema) -> Any:
 
 
 def _complete(schema: Schema, struct: Any) -> Schema:
-    """A struct that clients only get: all keys are there always, but those that can be unset, and none is left out."""
+    """The schema of a struct that clients only get: all keys are required, but those that can be unset."""
     always = [field.encode_name for field in msgspec.structs.fields(struct) if field.default is not UNSET]
     required = [key for key in (struct.__struct_config__.tag_field, *always) if key not in (None, UNKNOWN)]
     properties = {
-        name: {key: value for key, value in told.items() if key != "default"}
-        for name, told in schema["properties"].items()
+        name: {key: value for key, value in property_.items() if key != "default"}
+        for name, property_ in schema["properties"].items()
     }
     return schema | {"properties": properties, "required": required}
 
 
 def _add_short_forms(components: dict[str, Schema], bodies: Iterable[str]) -> None:
-    """Let items in bodies go without a `type`, as `penstock.engine.request.request_body` does."""
+    """Allow items without a `type` in bodies, as `penstock.engine.request.request_body` does."""
     components["EasyInputMessage"] = _untyped(components["Message"])
     components["EasyItemReference"] = _untyped(components["ItemReference"]) | {"not": {"required": ["role"]}}
     forms = [ref("InputItem"), ref("EasyInputMessage"), ref("EasyItemReference")]
@@ -144,22 +144,22 @@ def _add_short_forms(components: dict[str, Schema], bodies: Iterable[str]) -> No
 def _untyped(schema: Schema) -> Schema:
     required = [name for name in schema["required"] if name != "type"]
     properties = schema["properties"] | {"type": {"type": "null"}}
-    kept = {key: value for key, value in schema.items() if key != "title"}
-    return kept | {"properties": properties, "required": required}
+    others = {key: value for key, value in schema.items() if key != "title"}
+    return others | {"properties": properties, "required": required}
 
 
 def _reached(schemas: list[Schema], components: dict[str, Schema]) -> set[str]:
-    """The components that some schemas refer to, and those that these do."""
+    """The components that these schemas refer to, directly and through other components."""
     reached: set[str] = set()
-    fresh = set(_names(schemas))
-    while fresh:
-        reached |= fresh
-        fresh = set(_names([components[name] for name in fresh])) - reached
+    new = set(_names(schemas))
+    while new:
+        reached |= new
+        new = set(_names([components[name] for name in new])) - reached
     return reached
 
 
 def _names(node: Any) -> Iterator[str]:
-    """The components that a schema names."""
+    """The names of the components that a schema refers to."""
     if isinstance(node, list):
         for entry in node:
             yield from _names(entry)

@@ -1,7 +1,7 @@
-"""A socket: one WebSocket connection, from its first message to its end.
+"""One WebSocket connection, from its first message to its end.
 
-It knows what a client may say and what it is told in return. A response is made by the engine as for any other client;
-what the connection has that a request has not is a memory, lanes, and an end of its own.
+It knows the messages of a client and their answers. The engine makes a response as for an HTTP request. Beyond that,
+the connection has a cache of its recent responses, queues for its streams, and reasons to end.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from penstock.endpoints.messages import (
     steer_failed,
     stream_id,
 )
-from penstock.endpoints.responses import told
-from penstock.endpoints.stream_queues import Lanes
+from penstock.endpoints.responses import ignored_headers
+from penstock.endpoints.stream_queues import StreamQueues
 from penstock.engine import Engine
 from penstock.engine.offload import offload
 from penstock.errors import ApiError, invalid, our_fault, quoted, stopping, untraced
@@ -34,22 +34,22 @@ from penstock.websocket import GOING_AWAY, Channel, ChannelClosed
 from penstock.wire import ClientEvent
 
 Admit: TypeAlias = Callable[[], str]
-"""The owner of the rows that the caller may touch. Raises `ApiError` for one whose key has expired."""
+"""Returns the owner of the rows that the caller may use. Raises `ApiError` where its key has expired."""
 
 _log = logging.getLogger("penstock.socket")
 
 
 class CloseReason(NamedTuple):
-    """Why a connection ends."""
+    """The reason why a connection ends."""
 
     reason: str
-    """For the close frame: at most 123 bytes."""
+    """The text of the close frame, of at most 123 bytes (RFC 6455, section 5.5.1)."""
     error: Callable[[], ApiError]
-    """What is told to those who ask for more; a new one each time, since one that is raised remembers where."""
-    is_told: bool = False
-    """Whether the error is told in any case, before the end."""
+    """Makes the error for requests that come later. It is new each time, since a raised error has a traceback."""
+    is_sent: bool = False
+    """Whether the error is always sent, before the close frame."""
     cuts: bool = False
-    """Whether what runs is cut, and not waited for."""
+    """Whether running responses are cut. Otherwise the connection ends after them."""
 
 
 STOPPING = CloseReason("The server is stopping.", stopping)
@@ -57,7 +57,7 @@ _IDLE = CloseReason("The connection was idle.", lambda: invalid("The connection 
 
 
 class Socket:
-    """One connection of one caller, who is admitted anew to each response. `key` is the caller's own bearer."""
+    """One connection of one caller, whose key is checked for each response. `key` is the caller's bearer token."""
 
     def __init__(self, engine: Engine, channel: Channel, admit: Admit, key: Secret | None) -> None:
         self._engine = engine
@@ -67,50 +67,50 @@ class Socket:
         self._key = key
         self._handshake = current()
         self._recent = engine.recents.open()
-        self._lanes = Lanes(engine.limits, self._on_rest)
+        self._queues = StreamQueues(engine.limits, self._on_idle)
         self._sending = asyncio.Lock()
-        self._ending: CloseReason | None = None
-        self._over = asyncio.Event()
-        self._spoke_at = asyncio.get_running_loop().time()
+        self._close_reason: CloseReason | None = None
+        self._ended = asyncio.Event()
+        self._active_at = asyncio.get_running_loop().time()
 
     async def serve(self) -> None:
-        """Answer the client until it leaves or the connection has to end."""
+        """Answer the client until it leaves, or the connection has to end."""
         loop = asyncio.get_running_loop()
-        self._idle = loop.call_later(self._limits.socket_idle_s, self._look)
+        self._idle = loop.call_later(self._limits.socket_idle_s, self._check_idle)
         age = loop.call_later(self._limits.socket_age_s, self.end, self._too_old())
         reading = asyncio.ensure_future(self._read())
-        over = asyncio.ensure_future(self._over.wait())
+        ended = asyncio.ensure_future(self._ended.wait())
         try:
-            await asyncio.wait({reading, over}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({reading, ended}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             age.cancel()
             self._idle.cancel()
-            over.cancel()
+            ended.cancel()
             has_left = reading.done()
             reading.cancel()
-            await self._lanes.aclose()
+            await self._queues.aclose()
             self._recent.close()
         await asyncio.wait({reading})
         if has_left:
-            reading.result()  # a bug is told to whoever called
-        elif self._ending is not None:
-            await self._take_leave(self._ending)
+            reading.result()  # raises the error of a bug
+        elif self._close_reason is not None:
+            await self._close(self._close_reason)
 
-    def end(self, ending: CloseReason) -> None:
-        """Begin nothing more; end when what runs has ended."""
-        self._ending = self._ending or ending
-        if ending.cuts or self._lanes.are_at_rest:
-            self._over.set()
+    def end(self, reason: CloseReason) -> None:
+        """Start no more responses, and end the connection when the running ones have ended."""
+        self._close_reason = self._close_reason or reason
+        if reason.cuts or self._queues.are_idle:
+            self._ended.set()
 
     async def _read(self) -> None:
-        """Take messages for as long as they come: a client that leaves is seen by nothing else."""
+        """Read messages until the client leaves. Nothing else shows that it has left."""
         with suppress(ChannelClosed):
             while (message := await self._channel.receive()) is not None:
-                self._spoke_at = asyncio.get_running_loop().time()
-                await self._take(message)
+                self._active_at = asyncio.get_running_loop().time()
+                await self._handle(message)
 
-    async def _take(self, message: bytes) -> None:
-        """Put a message to its lane, or tell what is wrong with it."""
+    async def _handle(self, message: bytes) -> None:
+        """Put a message into the queue of its stream, or send an error about it."""
         stream: str | None = None
         self._begin()
         try:
@@ -118,24 +118,24 @@ class Socket:
             stream = stream_id(event)
             await _answer(event.type)(self, event, fields, stream)
         except ApiError as error:
-            self._forget_past(message)
-            await self._refuse(error, stream)
+            self._forget_previous(message)
+            await self._send_error(error, stream)
             self._end(error.status)
 
     def _begin(self) -> None:
-        """A message has come: it has a record of its own, under the id of the connection's request."""
+        """Begin the access record of a message, with the request id of the connection."""
         record = self._engine.recorder.begin("WEBSOCKET", self._handshake.path, self._handshake.request_id)
         record.key_name = self._handshake.key_name
 
     def _end(self, status: int) -> None:
-        """The message that this task works for was answered."""
+        """End the access record of the message that this task handles."""
         self._engine.recorder.end(current(), status)
 
     async def _create(self, event: ClientEvent, fields: Fields, stream: str | None) -> None:
         body = request_body(event, fields)
-        if self._ending is not None:
-            raise self._ending.error()
-        self._lanes.put(stream, partial(self._respond, body, event, stream, current()), len(body))
+        if self._close_reason is not None:
+            raise self._close_reason.error()
+        self._queues.put(stream, partial(self._respond, body, event, stream, current()), len(body))
 
     async def _steer(self, event: ClientEvent, fields: Fields, stream: str | None) -> None:
         await self._send([steer_failed(fields, self._limits)])
@@ -148,29 +148,29 @@ class Socket:
         try:
             status = await self._attempt(body, event, stream)
         except ChannelClosed:
-            """There is no one to tell."""
+            """The client has left: nothing can be sent."""
         finally:
             self._end(status)
 
     async def _attempt(self, body: bytes, event: ClientEvent, stream: str | None) -> int:
-        """The status that the response would have by HTTP, its events or its error sent. Raises `ChannelClosed`."""
+        """Send the events or the error of a response. Returns its HTTP status. Raises `ChannelClosed`."""
         try:
-            await self._tell(body, event, stream)
+            await self._run_and_send(body, event, stream)
         except ApiError as error:
-            self._forget_past(body)
-            return await self._refuse(untraced(error), stream)
+            self._forget_previous(body)
+            return await self._send_error(untraced(error), stream)
         except ChannelClosed:
             raise
         except Exception as error:
             _log.exception("a response over WebSocket failed by a fault of this server")
             untraced(error)
-            self._forget_past(body)
-            return await self._refuse(our_fault(), stream)
+            self._forget_previous(body)
+            return await self._send_error(our_fault(), stream)
         return 200
 
-    async def _tell(self, body: bytes, event: ClientEvent, stream: str | None) -> None:
-        if self._ending is not None:
-            raise self._ending.error()
+    async def _run_and_send(self, body: bytes, event: ClientEvent, stream: str | None) -> None:
+        if self._close_reason is not None:
+            raise self._close_reason.error()
         with self._engine.drain.answering():
             prepared = await self._engine.prepare(
                 body, self._admit(), self._key, recent=self._recent, generate=event.generate is not False
@@ -178,70 +178,70 @@ class Socket:
             if event.stream is False:
                 prepared.plan.ignored.append("stream")
             run = await self._engine.run(prepared)
-        async with aclosing(read_messages(run, told(prepared.plan), stream)) as batches:
+        async with aclosing(read_messages(run, ignored_headers(prepared.plan), stream)) as batches:
             async for messages in batches:
                 if run.has_failed:
-                    self._forget_past(body)
+                    self._forget_previous(body)
                 if messages:
                     await self._send(messages)
                 else:
-                    self._spoke_at = asyncio.get_running_loop().time()
+                    self._active_at = asyncio.get_running_loop().time()
 
-    def _forget_past(self, turn: bytes) -> None:
-        """A turn failed: what it went on from is not remembered any more (OpenAI's guide to WebSocket mode)."""
+    def _forget_previous(self, turn: bytes) -> None:
+        """A turn failed: remove the response before it from the cache (OpenAI's guide to WebSocket mode)."""
         # spec: ws-eviction
         if response_id := previous_of(turn):
             self._recent.forget(response_id)
 
-    async def _refuse(self, error: ApiError, stream: str | None = None) -> int:
-        """Send an error; its status."""
+    async def _send_error(self, error: ApiError, stream: str | None = None) -> int:
+        """Send an error. Returns its status."""
         current().failed(error)
         await self._send([error_message(error, stream)])
         return error.status
 
     async def _send(self, messages: Sequence[bytes]) -> None:
-        """Send messages when the last ones were taken, so that a slow client slows its upstreams."""
+        """Send messages after the ones before were sent, so that a slow client slows its upstreams down."""
         async with self._sending:
             await self._channel.send(messages)
-        self._spoke_at = asyncio.get_running_loop().time()
+        self._active_at = asyncio.get_running_loop().time()
 
-    async def _take_leave(self, ending: CloseReason) -> None:
-        """Say why, and close; a client that does not listen is not waited for."""
+    async def _close(self, reason: CloseReason) -> None:
+        """Send the reason and close the connection. It does not wait long for a client that does not read."""
         with suppress(ChannelClosed, TimeoutError):
             async with asyncio.timeout(self._limits.socket_close_s):
-                if ending.is_told:
-                    await self._refuse(ending.error())
-                await self._channel.close(GOING_AWAY, ending.reason)
+                if reason.is_sent:
+                    await self._send_error(reason.error())
+                await self._channel.close(GOING_AWAY, reason.reason)
 
     def _too_old(self) -> CloseReason:
         age = f"{self._limits.socket_age_s / 60:g} minutes"
         message = f"This WebSocket connection has reached its limit of {age}: open another one to go on."
         error = partial(invalid, message, code="websocket_connection_limit_reached")
-        return CloseReason(f"A connection lasts {age}.", error, is_told=True)
+        return CloseReason(f"A connection lasts {age}.", error, is_sent=True)
 
-    def _look(self) -> None:
-        """End the connection if nobody has said anything; a run that waits for its upstream says so by heartbeats."""
+    def _check_idle(self) -> None:
+        """End the connection if it was idle for too long. A run that waits for its upstream sends heartbeats."""
         loop = asyncio.get_running_loop()
-        left_s = self._spoke_at + self._limits.socket_idle_s - loop.time()
+        left_s = self._active_at + self._limits.socket_idle_s - loop.time()
         if left_s > 0:
-            self._idle = loop.call_later(left_s, self._look)
+            self._idle = loop.call_later(left_s, self._check_idle)
         else:
             self.end(_IDLE)
 
-    def _on_rest(self) -> None:
-        if self._ending is not None:
-            self._over.set()
+    def _on_idle(self) -> None:
+        if self._close_reason is not None:
+            self._ended.set()
 
 
 _Answer: TypeAlias = Callable[[Socket, ClientEvent, Fields, str | None], Awaitable[None]]
 _ANSWERS: dict[str, _Answer] = {"response.create": Socket._create, "response.steer": Socket._steer}
-"""What each event of a client's does."""
+"""The method for each type of a client's event."""
 
 
 def _answer(event_type: str) -> _Answer:
     answer = _ANSWERS.get(event_type)
     if answer is None:
         known = " and ".join(f"'{name}'" for name in _ANSWERS)
-        message = f"Unknown event type: {quoted(event_type)}. Taken here are {known}."
+        message = f"Unknown event type: {quoted(event_type)}. Supported are {known}."
         raise invalid(message, "type", "unknown_event_type")
     return answer

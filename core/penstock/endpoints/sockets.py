@@ -1,6 +1,6 @@
-"""The sockets: every WebSocket connection of this process, how many there may be, and their end when it stops.
+"""All WebSocket connections of this process: their number, and their end when the server stops.
 
-They know when a handshake is taken. What is said afterwards, each socket knows.
+It decides whether a handshake is accepted. `socket` handles the connection after that.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ class Sockets:
         self._open: set[Socket] = set()
 
     def check(self) -> None:
-        """Raises `ApiError` where one more cannot be had."""
+        """Raises `ApiError` where no more connections are accepted."""
         if self._engine.drain.is_begun:
             raise stopping()
         if len(self._open) >= self._engine.limits.sockets_max:
-            raise rate_limited("This server has as many WebSocket connections as it may.", _TRY_AGAIN_S)
+            raise rate_limited("This server has reached its limit of WebSocket connections.", _TRY_AGAIN_S)
 
     async def serve(self, channel: Channel, headers: Headers, admit: Admit, key: Secret | None) -> None:
-        """Take the handshake, answered with `headers`, and serve the connection to its end."""
+        """Accept the handshake with `headers`, and serve the connection to its end."""
         socket = Socket(self._engine, channel, admit, key)
         self._open.add(socket)
         try:
@@ -45,6 +45,6 @@ class Sockets:
             self._open.discard(socket)
 
     def drain(self) -> None:
-        """The server will stop: those at rest end now, the others when they are."""
+        """The server is stopping: idle connections end now, and the others when their responses have ended."""
         for socket in list(self._open):
             socket.end(STOPPING)

@@ -1,6 +1,6 @@
-"""Lanes: work in order within a lane, side by side across lanes, and no more of it at a time than may be.
+"""Queues of a connection's streams: the requests of one stream run in order, those of several at the same time.
 
-They know names and how much waits. What the work is, who gives it knows; it never raises.
+They know the names of streams and the bounds of waiting and running requests. The work itself never raises.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ class _Waiting(NamedTuple):
     size: int
 
 
-class Lanes:
-    """The lanes of one connection: those with a name, and the one without.
+class StreamQueues:
+    """The queues of one connection: one for each stream id, and one for the stream without an id.
 
-    `at_rest` is called when nothing is left, until they are closed.
+    `on_idle` is called when nothing is left to do, until the queues are closed.
     """
 
-    def __init__(self, limits: Limits, at_rest: Callable[[], None]) -> None:
+    def __init__(self, limits: Limits, on_idle: Callable[[], None]) -> None:
         self._limits = limits
-        self._at_rest: Callable[[], None] | None = at_rest
+        self._on_idle: Callable[[], None] | None = on_idle
         self._slots = asyncio.Semaphore(limits.socket_runs_max)
         self._waiting: dict[str | None, deque[_Waiting]] = {None: deque()}
         self._workers: dict[str | None, asyncio.Task[None]] = {}
@@ -39,14 +39,14 @@ class Lanes:
         self._size = 0
 
     @property
-    def are_at_rest(self) -> bool:
-        """Whether there is nothing to do."""
+    def are_idle(self) -> bool:
+        """Whether nothing waits or runs."""
         return not self._workers
 
     def put(self, name: str | None, work: Work, size: int) -> None:
-        """Do the work when its lane comes to it; `size` is what it holds until then, in bytes.
+        """Add work to the queue of a stream. `size` is the memory that it takes while it waits, in bytes.
 
-        Raises `ApiError` where too much waits, or for one name too many.
+        Raises `ApiError` where too much waits, or where the connection has used too many stream ids.
         """
         if name not in self._waiting:
             self._open(name)
@@ -60,8 +60,8 @@ class Lanes:
             self._workers[name] = asyncio.ensure_future(self._work(name))
 
     async def aclose(self) -> None:
-        """Stop whatever is being done, and forget what waits and who was to be called: both may have these lanes."""
-        self._at_rest = None
+        """Stop all work, and drop waiting work and `on_idle`, which may refer to these queues."""
+        self._on_idle = None
         self._waiting.clear()
         workers = list(self._workers.values())
         for worker in workers:
@@ -69,10 +69,10 @@ class Lanes:
         await asyncio.gather(*workers, return_exceptions=True)
 
     def _open(self, name: str | None) -> None:
-        most = self._limits.socket_streams_max
-        if len(self._waiting) > most:
+        streams_max = self._limits.socket_streams_max
+        if len(self._waiting) > streams_max:
             message = (
-                f"This WebSocket connection has used {most} stream ids, which is the most. "
+                f"This WebSocket connection has used {streams_max} stream ids, which is the limit. "
                 "Use one of them again, or open another connection."
             )
             raise invalid(message, "stream_id", "websocket_stream_limit_reached")
@@ -89,5 +89,5 @@ class Lanes:
                     await work()
         finally:
             del self._workers[name]
-            if not self._workers and self._at_rest is not None:
-                self._at_rest()
+            if not self._workers and self._on_idle is not None:
+                self._on_idle()
