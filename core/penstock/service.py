@@ -39,7 +39,7 @@ from penstock.origins import NO_ORIGINS, Origins
 from penstock.ports import Prompts, Sealer, Store
 from penstock.responders import read_response
 from penstock.secrets import Secret
-from penstock.telemetry import CLIENT_LEFT, AccessRecord, Reader, Recorder, log_access
+from penstock.telemetry import CLIENT_LEFT, AccessRecord, Recorder, RecordSink, log_access
 from penstock.websocket import Channel
 from penstock.wire import NULL, CreateResponse, Event, Response
 
@@ -90,7 +90,7 @@ class Service:
         websocket: bool = True,
         origins: Origins = NO_ORIGINS,
         ready_needs_upstream: bool = True,
-        readers: Sequence[Reader] = (log_access,),
+        readers: Sequence[RecordSink] = (log_access,),
     ) -> None:
         self.limits = limits
         self._recorder = Recorder(*readers)

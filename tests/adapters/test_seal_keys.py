@@ -85,8 +85,8 @@ def test_who_comes_second_takes_the_first_ones_key(kept: Path, monkeypatch: pyte
 DAMAGED = {
     "there is no key in it": b"\n# nothing\n",
     "it is damaged": b"\xff\xfe",
-    "a key that seals is 32 bytes in URL-safe base64": b"sk-not-a-key\n",
-    "[1]: a key that seals is 32 bytes": f"{NEW}\nsk-half".encode(),
+    "a key for sealing is 32 bytes in URL-safe base64": b"sk-not-a-key\n",
+    "[1]: a key for sealing is 32 bytes": f"{NEW}\nsk-half".encode(),
 }
 
 
@@ -153,7 +153,7 @@ def test_a_name_is_for_those_that_have_an_owner(capsys: pytest.CaptureFixture[st
 def test_no_other_form_is_a_key(text: str) -> None:
     with pytest.raises(SettingsError) as caught:
         read_seal_keys([Secret(text)], "seal_keys")
-    assert str(caught.value).startswith("seal_keys: a key that seals is 32 bytes in URL-safe base64")
+    assert str(caught.value).startswith("seal_keys: a key for sealing is 32 bytes in URL-safe base64")
     assert not text or text not in str(caught.value)
 
 
@@ -173,5 +173,5 @@ def test_keys_without_the_package_are_a_mistake(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_wrong_key_in_code_is_told_as_one_in_a_file() -> None:
-    with pytest.raises(SettingsError, match="seal_keys: a key that seals"):
+    with pytest.raises(SettingsError, match="seal_keys: a key for sealing"):
         drivers.create_asgi_app(Settings(seal_keys=[Secret("sk-wrong")]))

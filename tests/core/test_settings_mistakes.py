@@ -21,13 +21,11 @@ FLAGS = {
     "--model: expected `str` of length >= 1, got ''": {"model": ""},
     "--model: not UTF-8": {"model": "\udcff"},
     "--host: other machines can reach 0.0.0.0, and there are no API keys: set PENSTOCK_API_KEYS "
-    "(or api_keys or keys in penstock.toml), or let everybody in with --allow-anonymous": {"host": "0.0.0.0"},
-    "--upstream-key-env: there is no upstream that this is the key of: give its URL by --upstream": {
-        "upstream_key_env": "KEY"
-    },
+    "(or api_keys or keys in penstock.toml), or allow access without a key with --allow-anonymous": {"host": "0.0.0.0"},
+    "--upstream-key-env: the upstream of this key is missing: give its URL by --upstream": {"upstream_key_env": "KEY"},
     "--store: 2 workers cannot share memory://: choose sqlite:///path, redis:// or postgresql://, or none://, or one "
     "worker": {"workers": "2", "store": "memory://"},
-    "--preset: there is no upstream that this is the preset of: give its URL by --upstream": {"preset": "vllm"},
+    "--preset: the upstream of this preset is missing: give its URL by --upstream": {"preset": "vllm"},
     "--preset: expected one of vllm, llama.cpp, ollama, openai, openrouter, deepseek, got 'vlm'; did you mean vllm?": {
         "upstream": "http://a",
         "preset": "vlm",
@@ -90,7 +88,7 @@ VARIABLES = {
             "https://",
         )
     },
-    "PENSTOCK_UPSTREAM_KEY_ENV: the variable KEY holds no key: a secret must not be empty": {
+    "PENSTOCK_UPSTREAM_KEY_ENV: the variable KEY contains no key: a secret must not be empty": {
         "PENSTOCK_UPSTREAM": "http://a",
         "PENSTOCK_UPSTREAM_KEY_ENV": "KEY",
         "KEY": "\n",
@@ -107,18 +105,18 @@ FILES = {
     "p.toml: limits.idle: there is no such setting; did you mean idle_s?": "limits.idle = 1",
     "p.toml: limits.idle_s: expected `float`, got `str`": "limits.idle_s = '1'",
     "p.toml: api_keys[1]: expected a `str`, got `int`": "api_keys = ['sk-secret', 1]",
-    "p.toml: api_keys: the key 'alice' of `keys` is here too: take it out of one of them": "api_keys = ['sk-secret']\n"
+    "p.toml: api_keys: the key 'alice' of `keys` is here too: remove it from one of them": "api_keys = ['sk-secret']\n"
     + KEY,
     "p.toml: keys: expected an array of tables": "[keys]\nalice = 'sk-secret'",
     "p.toml: keys[0]: `hash` is missing": "[[keys]]\nname = 'alice'",
     "p.toml: keys[0].key: there is no such setting": KEY + "key = 'sk-secret'",
     "p.toml: keys[0].name: the name of a key has 1 to 100 printable characters": KEY.replace("alice", " "),
-    "p.toml: keys[0].hash: expected sha256: and 64 digits, as `penstock keys new` tells them": KEY.replace(
+    "p.toml: keys[0].hash: expected sha256: and 64 digits, as `penstock keys new` prints them": KEY.replace(
         HASH, "sk-secret"
     ),
     "p.toml: keys[0].expires: expected a date or date-time without quotes, such as 2030-01-31": KEY
     + "expires = '2030-01-31'",
-    "p.toml: keys[1].hash: there is another entry for this very key": KEY + KEY.replace("alice", "bob"),
+    "p.toml: keys[1].hash: there is another entry for the same key": KEY + KEY.replace("alice", "bob"),
     "p.toml: upstream: give either this or `upstreams`": f"upstream = 'http://a'\n{CLOUD}",
     "p.toml: upstreams: expected an array of tables": "upstreams = 1",
     "p.toml: upstreams[0]: expected a table": "upstreams = ['http://a']",
@@ -130,7 +128,7 @@ FILES = {
     "p.toml: upstreams[0].key: a secret must not be empty": CLOUD + "key = ''",
     "p.toml: upstreams[0].key_env: give either this or `key`": CLOUD + "key = 'sk-secret'\nkey_env = 'KEY'",
     "p.toml: upstreams[0].headers: 'x y' cannot be the name of a header": CLOUD + "headers = {'x y' = 'sk-secret'}",
-    "p.toml: upstreams[0].headers: Content-Length says where a request ends": CLOUD
+    "p.toml: upstreams[0].headers: Content-Length is about the end of a request": CLOUD
     + "headers = {'Content-Length' = '0'}",
     "p.toml: upstreams[0].proxy: the upstream's URL names a Unix socket, which no proxy can reach": CLOUD.replace(
         "http://a", "http+unix://%2Fa"
@@ -143,7 +141,7 @@ FILES = {
     "p.toml: upstreams[0].weight: expected `float` > 0.0": CLOUD + "priority = 1\nweight = 0",
     "p.toml: upstreams[0].tls.cafile: there is no such setting; did you mean ca_file?": CLOUD + "tls.cafile = 'x'",
     "p.toml: upstreams[0].tls: the upstream's URL does not begin with https://": CLOUD + "tls.insecure = true",
-    "p.toml: upstreams[0].tls.key_file: there is no `cert_file` that this is the key of": CLOUD.replace("http", "https")
+    "p.toml: upstreams[0].tls.key_file: the `cert_file` of this key is missing": CLOUD.replace("http", "https")
     + "tls.key_file = 'x'",
     "p.toml: upstreams[0].tls.insecure: give either this or `ca_file`": CLOUD.replace("http", "https")
     + "tls = {insecure = true, ca_file = 'x'}",

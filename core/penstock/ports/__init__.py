@@ -1,6 +1,6 @@
-"""The ports: what the engine needs of the world, as protocols, and the plain structs that pass through them.
+"""The ports: protocols for everything that the engine needs from outside, and the structs that they use.
 
-Who implements a port is chosen in `penstock.assembly`; nothing here does anything.
+`penstock.assembly` chooses the implementations. Nothing here has any behaviour.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The port to prompt templates: which versions there are, and what one of them says.
+"""The port to prompt templates: the versions of a prompt, and the template of a version.
 
-It knows ids and versions; what a template means, `penstock.engine.context.prompts` knows.
+It knows ids and versions. `penstock.engine.context.prompts` reads templates.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ import msgspec
 
 
 class PromptTemplate(msgspec.Struct, frozen=True):
-    """One version of a template: the fields of a request as JSON, and where they stand, for the log."""
+    """One version of a template: the fields of a request as JSON, and their file, for the log."""
 
     where: str
     body: bytes
 
 
 class PromptBroken(Exception):
-    """A template that cannot be used: where it stands, and what is wrong with it, for who keeps it."""
+    """A template that cannot be used. The message has its file and the mistake, for the operator."""
 
     def __init__(self, where: str, mistake: str) -> None:
         super().__init__(f"{where}: {mistake}")
 
 
 class Prompts(Protocol):
-    """Where templates are kept. Ids and versions are a client's words, and may be anything."""
+    """A source of templates. Ids and versions come from clients, and may be any text."""
 
     async def versions(self, prompt_id: str) -> list[str]:
-        """The versions that there are of a prompt, in any order; none where there is no such prompt."""
+        """The versions of a prompt, in any order. Empty where there is no such prompt."""
 
     async def template(self, prompt_id: str, version: str) -> PromptTemplate:
-        """One of those versions as it is now. Raises `PromptBroken`."""
+        """The current template of one of those versions. Raises `PromptBroken`."""

@@ -1,6 +1,6 @@
-"""The port to sealing: texts that clients keep for us, and can neither read nor change.
+"""The port to sealing: texts that clients store for the server, and can neither read nor change.
 
-It knows the promise alone; which cipher keeps it, and which keys, an adapter says.
+It knows the guarantee only. An adapter chooses the cipher and has the keys.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from typing import Protocol
 
 
 class Sealer(Protocol):
-    """Seals under the newest of its keys, and opens what any of them has sealed.
+    """Seals with the newest of its keys, and opens what any of its keys has sealed.
 
-    `kind` says what the text is, `owner` whose it is: what was sealed as one kind or for one owner opens as no other.
+    `kind` is the kind of text, and `owner` its owner: a text opens only with the kind and the owner that it was sealed
+    with.
     """
 
     def seal(self, kind: str, owner: str, plaintext: bytes) -> str:
-        """The text as a blob of URL-safe ASCII; twice the same text makes two blobs."""
+        """The sealed text, in URL-safe ASCII. Sealing a text twice gives two different results."""
 
     def open(self, kind: str, owner: str, blob: str) -> bytes | None:
-        """The text; None for what is not ours, not whole, of another owner or kind, or under a key that is gone."""
+        """The text. None for a text that was not sealed here, is damaged, has another owner or kind, or an old key."""

@@ -1,6 +1,6 @@
-"""The ports to upstreams: a dialect speaks, a transport moves bytes, and an upstream is both.
+"""The ports to upstreams: a dialect encodes and decodes, a transport sends and receives, and an upstream does both.
 
-It knows shapes only: the structs that pass through, and the protocols of who gives and takes them.
+It has structs and protocols only.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from penstock.wire import CreateResponse, InputItem, Model
 T = TypeVar("T")
 
 Headers: TypeAlias = list[tuple[str, str]]
-"""Header fields in order; names in lower case."""
+"""Header fields in order. Names are in lower case."""
 
 
 FRAMING_HEADERS = frozenset({"content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "expect"})
-"""Fields that say where a message ends, or what its connection is for: a transport alone sends them."""
+"""Header fields about the end of a message or about its connection. Only transports send them."""
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """Whether the model may, must or must not call, and which function it must."""
+    """Whether the model may, must or must not call functions, and the one that it must call."""
 
     mode: Literal["auto", "none", "required"] = "auto"
     name: str | None = None
@@ -49,52 +49,52 @@ class CachedOffers(list[FunctionDefinition]):
 
 
 class Turn(msgspec.Struct, kw_only=True):
-    """One call of a model: everything that a dialect needs to put it into its own words."""
+    """One call of a model: everything that a dialect needs to encode it."""
 
     model: str
-    """The name by which the upstream knows the model."""
+    """The upstream's name of the model."""
     request: CreateResponse
-    """What the client asked for: sampling, format, reasoning."""
+    """The client's parameters: sampling, format, reasoning."""
     items: Sequence[InputItem]
-    """The whole context, oldest first; `instructions` are apart."""
+    """The whole context, the oldest first, without `instructions`."""
     size: int = 0
-    """About how many bytes of JSON the context is."""
+    """The approximate size of the context as JSON, in bytes."""
     instructions: EncodedText | None = None
     """The instructions of the request, where they were encoded before."""
     offers: Sequence[FunctionDefinition] = ()
     choice: Choice = Choice()
     relays: bool = False
-    """Whether the upstream speaks Responses, and gets tools and items as they are."""
+    """Whether the upstream has the Responses API, and gets tools and items unchanged."""
     stream: bool = True
     bearer: Secret | None = None
-    """The client's own key, where the upstream has none configured and it is to be passed on."""
+    """The client's key, if it is passed on because the upstream has no configured one."""
     extras: dict[str, msgspec.Raw] = {}
-    """Parameters that nobody here knows, to be forwarded as they are."""
+    """Unknown parameters, which are forwarded unchanged."""
     head_s: float | None = None
-    """How long the head of the reply may take, where another upstream could be asked instead."""
+    """How long the head of the reply may take, in seconds, where another upstream could be called instead."""
     client: str = ""
-    """Whose turn it is. No upstream gets it."""
+    """The owner of the turn. No upstream gets it."""
 
 
 class PassthroughRequest(msgspec.Struct, kw_only=True):
-    """A request that is passed on as it is, by the name of its model alone."""
+    """A request that is passed on unchanged. Only the name of its model is replaced."""
 
     method: Literal["GET", "POST", "DELETE"] = "POST"
     path: str
-    """With its query, if it has one."""
+    """The path, with its query if it has one."""
     body: bytes = b""
     model: str
-    """The name by which the upstream knows the model; it is put in the place of the client's."""
+    """The upstream's name of the model, which replaces the client's name."""
     named: str | None
-    """The model that the body names."""
+    """The client's name of the model, in the body."""
     stream: bool
     accept: str = "*/*"
     bearer: Secret | None = None
-    """As in a turn."""
+    """As in `Turn`."""
     head_s: float | None = None
-    """As in a turn."""
+    """As in `Turn`."""
     client: str = ""
-    """As in a turn."""
+    """As in `Turn`."""
 
 
 class HttpRequest(msgspec.Struct, kw_only=True):
@@ -103,50 +103,50 @@ class HttpRequest(msgspec.Struct, kw_only=True):
     method: Literal["GET", "POST", "DELETE"]
     path: str
     beside_v1: bool = False
-    """Whether the path stands beside the base URL's `/v1`, where servers have routes that are not OpenAI's."""
+    """Whether the path is relative to the parent of the base URL's `/v1`, where routes that are not OpenAI's are."""
     headers: Headers
     body: bytes = b""
     head_s: float | None = None
-    """How long the head of the reply may take at most."""
+    """How long the head of the reply may take, in seconds."""
 
 
 class HttpReply(Protocol):
-    """An upstream's reply, its head read and its body not yet."""
+    """An upstream's reply whose head was read, and whose body was not."""
 
     status: int
     headers: Mapping[str, str]
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        """The body as it arrives. A cancelled `__anext__` loses nothing and may be called again."""
+        """The body, in pieces as they arrive. A cancelled `__anext__` loses nothing and may be called again."""
 
     async def aclose(self) -> None:
-        """Give the connection back, or cut it where the body has not ended."""
+        """Return the connection to the pool, or close it where the body has not ended."""
 
 
 class TransportError(Exception):
-    """The bytes could not be had: no connection, a broken one, or none within the time allowed.
+    """No reply was received: no connection, a broken one, or a timeout.
 
-    The message is for clients: plain words without an address. `cause` is for the log.
+    The message is for clients, and has no address. `cause` is for the log.
     """
 
     def __init__(self, message: str, *, timed_out: bool = False, was_connected: bool = False, cause: str = "") -> None:
         super().__init__(message)
         self.timed_out = timed_out
         self.was_connected = was_connected
-        """Whether there was a connection, so that the request may be what has ended it."""
+        """Whether there was a connection. Then the request itself may have ended it."""
         self.cause = cause
 
 
 class NoFreeConnection(TransportError):
-    """All connections to the upstream were in use for as long as a request may wait. Nothing was sent."""
+    """All connections to the upstream were in use, for longer than a request may wait. Nothing was sent."""
 
 
 Health: TypeAlias = Literal["well", "sick", "unknown"]
-"""What a failure tells of the upstream's state, apart from the one request."""
+"""The state of an upstream, as far as a failure shows it."""
 
 
 class RequestRejected(ApiError):
-    """An upstream refused a request for the request's own sake, so that no other attempt would do better."""
+    """An upstream rejected a request because of the request: another attempt would fail too."""
 
     is_upstreams = True
 
@@ -162,15 +162,15 @@ class RequestRejected(ApiError):
         )
         self.health = health
         self.upstream_status = upstream_status
-        """The status with which the upstream answered, if it did."""
+        """The HTTP status of the upstream's reply, if there was one."""
         self.provoked_by: int | None = None
-        """What tells the request from others, where it may be what makes the upstream fail."""
+        """A hash of the request, where the request itself may make the upstream fail."""
 
 
 class AttemptFailed(RequestRejected):
-    """An upstream did not take a request, and no byte of an answer was told: another attempt may do better.
+    """An upstream failed before the client got any byte of an answer: another attempt may succeed.
 
-    The same upstream may be asked once more where `again` says so, any other in any case.
+    The same upstream may be called again if `again` is true. Another upstream may be called in any case.
     """
 
     def __init__(
@@ -185,34 +185,34 @@ class AttemptFailed(RequestRejected):
         super().__init__(error, health, upstream_status=upstream_status)
         self.again = again
         self.reply = reply
-        """What the upstream answered, for those who pass that on."""
+        """The upstream's reply, for requests that pass it on."""
 
 
 class Tls(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    """How an upstream's certificate is checked, and which one it is shown. Files are PEM."""
+    """How an upstream's certificate is checked, and the client certificate. Files are in PEM format."""
 
     ca_file: str | None = None
-    """The authorities that are trusted, instead of the system's."""
+    """The trusted authorities, instead of the system's."""
     cert_file: str | None = None
-    """The certificate that is shown to the upstream, with the key in it or in `key_file`."""
+    """The client certificate, with its key in the same file or in `key_file`."""
     key_file: str | None = None
-    """The key of that certificate."""
+    """The key of the client certificate."""
     insecure: bool = False
-    """Whether any certificate will do; whoever is between can then read and change everything."""
+    """Whether any certificate is accepted. An attacker on the network can then read and change everything."""
 
 
 class Destination(msgspec.Struct, kw_only=True, frozen=True):
-    """Where an upstream is, and how it is reached."""
+    """The address of an upstream, and how it is reached."""
 
     name: str
     url: str
     tls: Tls = Tls()
     proxy: Secret | None = None
-    """The URL of an HTTP proxy, which may have a password in it."""
+    """The URL of an HTTP proxy, which may contain a password."""
 
 
 class Transport(Protocol):
-    """Moves bytes to and from one upstream. Raises `TransportError`."""
+    """Sends requests to one upstream. Raises `TransportError`."""
 
     async def send(self, request: HttpRequest) -> HttpReply:
         """Send a request and wait for the reply's head."""
@@ -222,84 +222,84 @@ class Transport(Protocol):
 
 
 Exchange: TypeAlias = Generator[HttpRequest, bytes, T]
-"""Requests that follow from each other: each is answered with its reply's body, and the last answer gives a `T`.
+"""A generator of requests, which gets the body of each reply and returns a `T`.
 
 It raises `ApiError` for a body that it cannot read.
 """
 
 
 class Decoder(Protocol):
-    """Turns one reply's bytes into deltas, however they are split. Raises `ApiError` where they are an error."""
+    """Decodes the bytes of one reply to deltas, in any split. Raises `ApiError` where they are an error."""
 
     is_done: bool
-    """Whether the upstream has said that it is done, so that nothing more need be read."""
+    """Whether the upstream has sent the end of the reply. Then the rest is not read."""
 
     @property
     def has_finished(self) -> bool:
-        """Whether the answer is whole, so that a cut from now on loses nothing of it."""
+        """Whether the answer is complete. Then a cut connection is no error."""
 
     def feed(self, chunk: bytes) -> list[Delta]:
         """The deltas that this chunk completes."""
 
     def close(self) -> list[Delta]:
-        """The deltas that were waiting for the end."""
+        """The deltas that are known only at the end of the reply."""
 
 
 class Dialect(Protocol):
-    """An upstream's language. Pure: it never moves a byte."""
+    """The wire format of an upstream. It is pure, and does no I/O."""
 
     def encode(self, turn: Turn) -> HttpRequest:
-        """The turn as this upstream wants it. Raises `ApiError` for what it cannot say."""
+        """The request for a turn. Raises `ApiError` for a turn that the dialect cannot express."""
 
     def encode_again(self, turn: Turn, error: ApiError) -> HttpRequest | None:
-        """Another request for a turn that was refused with `error`; None where the client alone could mend that."""
+        """Another request for a turn that was rejected with `error`. None where only the client can correct it."""
 
     def decoder(self, turn: Turn) -> Decoder:
-        """A decoder for the reply to this turn."""
+        """A decoder of the reply to a turn."""
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes, *, key: KeyOwner) -> ApiError:
-        """What an upstream's error reply means to the client, by the key that it was shown."""
+        """The error for the client, from an upstream's error reply. `key` is the owner of the key that was sent."""
 
     def models_request(self) -> HttpRequest:
-        """How to ask for the list of models."""
+        """The request for the list of models."""
 
     def decode_models(self, body: bytes) -> list[Model]:
-        """The list of models in a reply."""
+        """The models in the reply to that request."""
 
     def decode_context_sizes(self, body: bytes) -> dict[str, int]:
-        """The tokens of the models' contexts, as far as a list of models tells them."""
+        """The sizes of the models' contexts in tokens, as far as a list of models contains them."""
 
     def count(self, turn: Turn) -> Exchange[int] | None:
-        """How to ask for the tokens of a turn's input; None where there is no way. Raises `ApiError` as `encode`."""
+        """The requests that count a turn's input tokens. None where there are none. Raises `ApiError` as `encode`."""
 
 
 class Deltas(Protocol):
-    """One turn as it is spoken: batches of deltas, each what one read brought; a batch may be empty."""
+    """The deltas of one turn, in batches. Each batch has the deltas of one read, and may be empty."""
 
     def __aiter__(self) -> AsyncIterator[list[Delta]]:
         """The batches. A cancelled `__anext__` loses nothing and may be called again. Raises `ApiError`."""
 
     async def aclose(self) -> None:
-        """End the call, at once: nobody listens any more."""
+        """End the turn at once."""
 
 
 class Upstream(Protocol):
-    """A place where models are."""
+    """A server with models."""
 
     async def open(self, turn: Turn) -> Deltas:
-        """Begin a turn; returns when the upstream has accepted it. Raises `ApiError`."""
+        """Begin a turn. It returns when the upstream has accepted it. Raises `ApiError`."""
 
     async def models(self, bearer: Secret | None) -> list[Model]:
-        """What it serves; `bearer` is the client's own key, where that is passed on. Raises `ApiError`."""
+        """The models that it serves. `bearer` is the client's key, where that is passed on. Raises `ApiError`."""
 
     async def relay(self, request: PassthroughRequest) -> HttpReply:
-        """The upstream's reply to a request that is passed on, whatever it says. Raises `ApiError`."""
+        """The upstream's reply to a request that is passed on, errors included. Raises `ApiError`."""
 
     async def count_tokens(self, turn: Turn) -> int | None:
-        """The tokens of a turn's input; None where the upstream does not count. Raises `ApiError`."""
+        """The tokens of a turn's input. None where the upstream does not count them. Raises `ApiError`."""
 
     async def context_tokens(self, model: str, bearer: Secret | None) -> int | None:
-        """The size of a model's context, by the upstream's name of it; None where unknown. Raises `ApiError`."""
+        """A model's context size in tokens. `model` is the upstream's name. None if unknown. Raises `ApiError`."""
 
     async def aclose(self) -> None:
-        """Release what is held."""
+        """Close all connections."""

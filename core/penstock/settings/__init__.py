@@ -1,8 +1,8 @@
-"""Settings: what the server is told by flags, by the environment and by `penstock.toml`.
+"""Settings: flags, environment variables and `penstock.toml`.
 
-`load` decodes all three into one frozen `Settings`, or says in one line what is wrong; `effective` writes them back as
-TOML with the secrets masked, and `make_key` makes the entry for a key. Nothing here reads a file or starts anything:
-that is for the adapters.
+`load` decodes all three into one frozen `Settings`, or raises an error of one line. `effective` writes settings as
+TOML, with masked secrets. `make_key` makes the entry for a key. Nothing here reads a file or starts anything: adapters
+do.
 """
 
 from penstock.dialects.chat_completions import PRESETS

@@ -1,6 +1,6 @@
-"""What no type can say about settings: URLs that can be called, headers that can be sent, and who is let in.
+"""Checks of settings that types cannot express: URLs, headers, hosts and access.
 
-Pure: nothing is looked up or called. Every check names the place that its value came from.
+Pure: nothing is resolved or called. Every error names the source of its value.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from .structs import Settings, SettingsError
 
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HOST = re.compile(r"[^/:\s\[\]A-Z]+|[0-9a-f:.]+")
-"""A name, or an address of either kind without brackets."""
+"""A host name, or an IPv4 or IPv6 address without brackets."""
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([^/:\s\[\]A-Z?#@,]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
-"""A scheme, a host and perhaps a port. Browser extensions and desktop apps have schemes of their own."""
+"""A scheme, a host and an optional port. Browser extensions and desktop apps have other schemes than http."""
 _UNIX = "http+unix://"
-"""How the URL of an upstream behind a Unix socket begins."""
+"""The prefix of the URL of an upstream behind a Unix socket."""
 _SOCKET_PATH_BYTES_MAX = 103
-"""What every system allows: 108 bytes on Linux and 104 on others, one of them for the end."""
+"""The length that every system allows: 108 bytes on Linux and 104 on others, with a zero byte at the end."""
 _ENDPOINTS = ("/chat/completions", "/completions", "/models", "/responses")
 
 
 def checked_url(url: str, where: str) -> str:
-    """The base URL of an upstream, without a slash at its end. It is not shown: it may hold a password."""
+    """The base URL of an upstream, without a slash at its end. No error contains it: it may contain a password."""
     problem = _url_problem(url, _parts_problem)
     if problem:
         raise SettingsError(where, problem)
@@ -36,7 +36,7 @@ def checked_url(url: str, where: str) -> str:
 
 
 def check_proxy(proxy: Secret, url: str, where: str) -> None:
-    """A proxy is reached by HTTP. Its URL is not shown either."""
+    """Check the URL of a proxy, which is reached by HTTP. No error contains it."""
     if url.startswith(_UNIX):
         raise SettingsError(where, "the upstream's URL names a Unix socket, which no proxy can reach")
     problem = _url_problem(proxy.reveal(), _host_problem)
@@ -45,16 +45,16 @@ def check_proxy(proxy: Secret, url: str, where: str) -> None:
 
 
 def check_tls(tls: Tls, url: str, where: str) -> None:
-    """What is said about certificates must be able to mean something."""
+    """Check that the options of TLS fit the URL and each other."""
     if tls != Tls() and not url.startswith("https:"):
         raise SettingsError(where, "the upstream's URL does not begin with https://, so there are no certificates")
     if tls.key_file and not tls.cert_file:
-        raise SettingsError(f"{where}.key_file", "there is no `cert_file` that this is the key of")
+        raise SettingsError(f"{where}.key_file", "the `cert_file` of this key is missing")
     if tls.ca_file and tls.insecure:
         raise SettingsError(f"{where}.insecure", "give either this or `ca_file`: with this, no certificate is checked")
 
 
-def _url_problem(url: str, look_at: Callable[[SplitResult], str | None]) -> str | None:
+def _url_problem(url: str, check: Callable[[SplitResult], str | None]) -> str | None:
     if not url.isprintable() or " " in url or "\\" in url:
         return "a URL has no spaces, backslashes or control characters"
     try:
@@ -62,7 +62,7 @@ def _url_problem(url: str, look_at: Callable[[SplitResult], str | None]) -> str 
         _ = parts.port
     except ValueError:
         return "not a URL: its host or port cannot be read"
-    return look_at(parts)
+    return check(parts)
 
 
 def _host_problem(parts: SplitResult) -> str | None:
@@ -72,7 +72,7 @@ def _host_problem(parts: SplitResult) -> str | None:
 
 
 def _socket_problem(parts: SplitResult) -> str | None:
-    """The path of a Unix socket stands in the place of the host."""
+    """Check the path of a Unix socket, which has the place of the host."""
     path = unquote(parts.netloc)
     if not path.startswith("/"):
         return f"after {_UNIX} comes the socket's path, with %2F for each slash: {_UNIX}%2Frun%2Fllama.sock/v1"
@@ -95,16 +95,16 @@ def _parts_problem(parts: SplitResult) -> str | None:
 
 
 def check_header_names(names: Iterable[str], where: str) -> None:
-    """Names of header fields have letters, digits and a few signs."""
+    """Check that these are names of headers (RFC 9110, section 5.1), and of none that only transports send."""
     for name in names:
         if not _TOKEN.fullmatch(name):
             raise SettingsError(where, f"{name!r} cannot be the name of a header")
         if name.lower() in FRAMING_HEADERS:
-            raise SettingsError(where, f"{name} says where a request ends or how it is sent, and is not for settings")
+            raise SettingsError(where, f"{name} is about the end of a request or its connection, and cannot be set")
 
 
 def check_host_names(hosts: Iterable[str], where: str) -> None:
-    """An allowed host is a bare name in lower case: the scheme and the port of an `Origin` do not matter."""
+    """Check that these are names of hosts in lower case, without a scheme and a port."""
     for host in hosts:
         if not _HOST.fullmatch(host):
             raise SettingsError(
@@ -113,7 +113,7 @@ def check_host_names(hosts: Iterable[str], where: str) -> None:
 
 
 def check_origins(origins: Iterable[str], where: str) -> None:
-    """An allowed origin is written as browsers send it, or it would never match; `*` stands for all."""
+    """Check that these are origins as browsers send them, or `*` for all origins."""
     for origin in origins:
         if origin != "*" and not _ORIGIN.fullmatch(origin):
             example = "give scheme and host in lower case without a path, such as https://chat.example.com, or *"
@@ -121,35 +121,35 @@ def check_origins(origins: Iterable[str], where: str) -> None:
 
 
 def check_exposure(settings: Settings, where: str) -> None:
-    """A server that other machines can reach asks them for a key, or says aloud that it does not."""
+    """Check that a server that other machines can reach needs keys, or has `allow_anonymous`."""
     if settings.has_keys or settings.allow_anonymous or is_loopback(settings.host):
         return
     raise SettingsError(
         where,
         f"other machines can reach {settings.host}, and there are no API keys: set PENSTOCK_API_KEYS "
-        "(or api_keys or keys in penstock.toml), or let everybody in with --allow-anonymous",
+        "(or api_keys or keys in penstock.toml), or allow access without a key with --allow-anonymous",
     )
 
 
 def check_state(settings: Settings, where: str) -> None:
-    """An upstream that keeps the state has all of it, and knows callers by their keys alone."""
+    """Check that an upstream that stores the state is the only upstream, and can distinguish the callers."""
     if all(upstream.state == "local" for upstream in settings.upstreams):
         return
     [first, *others] = settings.upstreams
     owners = {key.reveal() for key in settings.api_keys} | {key.name for key in settings.keys}
     problem = None
     if others:
-        problem = "an upstream that keeps the state is the only one"
+        problem = "an upstream that stores the state must be the only one"
     elif first.dialect != "responses":
-        problem = 'give the upstream dialect = "responses" too: no other keeps any'
+        problem = 'set dialect = "responses" too: upstreams of other dialects store no state'
     elif len(owners) > 1:
-        problem = "the upstream could not tell one of your keys from another: give one key, or none"
+        problem = "the upstream cannot distinguish your keys: set one key, or none"
     if problem:
         raise SettingsError(where, f'state = "upstream": {problem}')
 
 
 def check_workers(settings: Settings, where: str) -> None:
-    """Each process would have a memory of its own: what one stores, the others do not know."""
+    """Check that several processes share a store, and not a memory each."""
     if settings.workers > 1 and (settings.store or "").startswith("memory:"):
         raise SettingsError(
             where,
@@ -159,7 +159,7 @@ def check_workers(settings: Settings, where: str) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether this machine alone can reach the host. A name other than localhost might be anything."""
+    """Whether only this machine can reach the host. A name other than localhost may be any address."""
     if host.lower() == "localhost":
         return True
     try:

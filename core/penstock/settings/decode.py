@@ -1,6 +1,6 @@
-"""What was given becomes what was meant: tables to structs, texts to numbers and lists, keys to secrets.
+"""Decoding settings: tables become structs, texts become numbers and lists, keys become secrets.
 
-It knows types; a value that does not fit its type is told by where it came from, and shown unless it may be a secret.
+It knows types. The error of a wrong value names its source, and contains the value unless it may be a secret.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from .structs import SettingsError
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
 
 _VALUE_CHARS_MAX = 80
-"""How much of a wrong value a message shows."""
+"""How much of a wrong value a message contains."""
 
 
 def decode_table(kind: type[_Struct], table: Table, where: str) -> _Struct:
-    """A struct of the table at this place; what is absent has its default."""
+    """The struct of a table. A missing key has its default. `where` is the source of the table, for errors."""
     fields = {field.name: field for field in msgspec.structs.fields(kind)}
     for name, given in table.items():
         if name not in fields:
@@ -35,7 +35,7 @@ def decode_table(kind: type[_Struct], table: Table, where: str) -> _Struct:
 
 
 def decode_value(kind: Any, given: Given) -> Any:
-    """A value of a type that `msgspec` knows, with secrets in it."""
+    """The value of a type that `msgspec` knows, or that contains secrets."""
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return decode_table(kind, given.table(), given.where)
     try:
@@ -48,7 +48,7 @@ def decode_value(kind: Any, given: Given) -> Any:
 
 
 def _split(kind: Any, given: Given) -> Any:
-    """A list that is given as text has commas between its entries."""
+    """The value, where a text for a list is split at its commas."""
     if not given.is_text:
         return given.value
     try:
@@ -80,14 +80,14 @@ def _holds_secret(kind: Any) -> bool:
 
 
 def _secret(kind: type, value: object) -> Secret:
-    """The only type that `msgspec` asks about. The value is not told, right or wrong."""
+    """Decode `Secret`, the only type that `msgspec` does not know. No error contains the value."""
     if not isinstance(value, str):
         raise ValueError(f"Expected a `str`, got `{type(value).__name__}`")
     return secret(value)
 
 
 def secret(text: str) -> Secret:
-    """A secret that can stand in a header. Raises `ValueError`, which does not tell it."""
+    """A secret that a header can contain. Raises `ValueError`, whose message does not contain it."""
     if text == REDACTED:
         raise ValueError(f"{REDACTED} is the mask of a secret: put the secret itself here")
     if not text.strip():

@@ -1,6 +1,6 @@
-"""The effective settings as TOML, for people to read and for `load` to read back.
+"""The effective settings as TOML, for people, and for `load`.
 
-It knows how TOML is written. Secrets are masked, and a mask is refused where it is read as a secret.
+It knows how TOML is written. Secrets are masked, and `load` refuses a mask as a secret.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from penstock.secrets import REDACTED
 from .structs import Settings
 
 _USERINFO = re.compile(r"//.*@")
-"""User and password within a URL, whatever signs they should not have had."""
+"""The user and password in a URL, with any characters."""
 _PASSWORD = re.compile(r"([?&][a-z]*password=)[^&]*", re.IGNORECASE)
-"""One among a URL's options."""
+"""A password in the query of a URL."""
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def effective(settings: Settings) -> str:
-    """Every setting with its value, in the form of `penstock.toml`."""
+    """Every setting with its value, in the format of `penstock.toml`."""
     content = _builtins(settings)
     if content["store"]:
         content["store"] = without_credentials(content["store"], f"{REDACTED}@")
@@ -35,15 +35,15 @@ def effective(settings: Settings) -> str:
 
 
 def as_toml(content: Mapping[str, Any]) -> str:
-    """What the mapping holds, secrets masked."""
+    """The mapping as TOML, with masked secrets."""
     return "\n".join(_table("", _builtins(content))).strip() + "\n"
 
 
-def without_credentials(url: str, instead: str = "") -> str:
-    """A store's URL for people to read. That of a file has none, and may have any sign."""
+def without_credentials(url: str, replacement: str = "") -> str:
+    """A store's URL without credentials. The URL of a file has none, and may have any characters."""
     if url.startswith("sqlite:"):
         return url
-    return _USERINFO.sub(f"//{instead}", _PASSWORD.sub(rf"\g<1>{REDACTED}", url))
+    return _USERINFO.sub(f"//{replacement}", _PASSWORD.sub(rf"\g<1>{REDACTED}", url))
 
 
 def _builtins(content: object) -> Any:
@@ -51,7 +51,7 @@ def _builtins(content: object) -> Any:
 
 
 def _table(path: str, content: Mapping[str, Any]) -> Iterator[str]:
-    """The lines of a table: its own values first, then the tables within it."""
+    """The lines of a table: first its values, then its nested tables."""
     present = {key: value for key, value in content.items() if value is not None and value != {}}
     nested = {key: value for key, value in present.items() if _is_nested(value)}
     for key, value in present.items():
@@ -65,7 +65,7 @@ def _table(path: str, content: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _is_nested(value: object) -> bool:
-    """Whether it is a table or an array of them. The only arrays that hold anything but texts are those."""
+    """Whether it is a table or an array of tables. All other arrays contain texts."""
     return isinstance(value, dict) or (isinstance(value, list) and any(isinstance(entry, dict) for entry in value))
 
 
@@ -74,7 +74,7 @@ def _key(key: str) -> str:
 
 
 def _value(value: object) -> str:
-    """A value on one line: JSON writes nearly all as TOML does, but for times and one control character."""
+    """A value on one line. JSON and TOML differ only in times and in the control character U+007F."""
     if isinstance(value, datetime):
         return value.isoformat()
     return msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")

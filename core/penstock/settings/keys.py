@@ -1,6 +1,6 @@
-"""API keys by name: reading the entries of `[[keys]]`, and making one.
+"""Named API keys: reading the entries of `[[keys]]`, and making one.
 
-It knows hashes and times as they are written; who is let in, `access` decides.
+It knows the format of hashes and times. `penstock.access` checks keys.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ _NAME_CHARS_MAX = 100
 
 
 def read_keys(listed: Given | None) -> list[KeySettings]:
-    """The keys of the file. A name may come again, for the time in which one key takes the other's place."""
+    """The keys of the file. Several keys may have one name, while a new key replaces an old one."""
     keys: list[KeySettings] = []
     for given in listed.entries() if listed else []:
         key = _key(given)
         if key.hash in {other.hash for other in keys}:
-            raise SettingsError(f"{given.where}.hash", "there is another entry for this very key")
+            raise SettingsError(f"{given.where}.hash", "there is another entry for the same key")
         keys.append(key)
     return keys
 
 
 def check_once(keys: list[KeySettings], plain: list[Secret], where: str) -> None:
-    """A key that stood in both places would have two owners."""
+    """Check that no key is in both `keys` and `api_keys`: it would have two owners."""
     named = {key.hash: key.name for key in keys}
     for key in plain:
         if name := named.get(_hash(key.reveal())):
-            raise SettingsError(where, f"the key {name!r} of `keys` is here too: take it out of one of them")
+            raise SettingsError(where, f"the key {name!r} of `keys` is here too: remove it from one of them")
 
 
 def make_key(name: str, key: str, where: str) -> KeySettings:
-    """The entry for a key, which is not in it. Raises `SettingsError`."""
+    """The entry for a key, which contains its hash only. Raises `SettingsError`."""
     _check_name(name, where)
     return KeySettings(name=name, hash=_hash(key))
 
@@ -54,8 +54,8 @@ def _key(given: Given) -> KeySettings:
         table["expires"] = Given(_moment(expires), expires.where)
     key = decode_table(KeySettings, table, given.where)
     _check_name(key.name, f"{given.where}.name")
-    if not _HASH.fullmatch(key.hash):  # it is not shown: somebody may have put the key there
-        raise SettingsError(f"{given.where}.hash", "expected sha256: and 64 digits, as `penstock keys new` tells them")
+    if not _HASH.fullmatch(key.hash):  # the error does not contain it: it may be the key itself
+        raise SettingsError(f"{given.where}.hash", "expected sha256: and 64 digits, as `penstock keys new` prints them")
     return key
 
 
@@ -65,9 +65,9 @@ def _check_name(name: str, where: str) -> None:
 
 
 def _moment(given: Given) -> datetime:
-    """A TOML date or date-time as a moment."""
+    """A TOML date or date-time as a date-time with a time zone, which is UTC by default."""
     value = given.value
     if not isinstance(value, date):
         raise SettingsError(given.where, "expected a date or date-time without quotes, such as 2030-01-31")
-    moment = value if isinstance(value, datetime) else datetime.combine(value, time())
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    value_with_time = value if isinstance(value, datetime) else datetime.combine(value, time())
+    return value_with_time if value_with_time.tzinfo else value_with_time.replace(tzinfo=UTC)

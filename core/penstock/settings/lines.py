@@ -1,7 +1,6 @@
-"""The line of a TOML file on which a setting stands, for messages: the parser of the standard library tells no lines.
+"""The line number of a setting in a TOML file, for messages: the standard library's parser reports no lines.
 
-It knows headers and keys, each on a line of its own. A value within an inline table or an array has the line on which
-its outermost key stands.
+It knows headers and keys that begin a line. A value in an inline table or an array has the line of its outermost key.
 """
 
 from __future__ import annotations
@@ -18,21 +17,21 @@ _STEP = re.compile(r"[A-Za-z0-9_-]+|\[\d+\]")
 
 
 def line_of(text: str, path: str) -> int | None:
-    """The number of the line, from 1, of the setting at `path`, such as `upstreams[0].url`; None where none is found.
+    """The line number, from 1, of the setting at `path`, such as `upstreams[0].url`. None where none is found.
 
-    Where a path has no line of its own, such as a missing key, the line of what it should stand in is given.
+    A path without a line, such as that of a missing key, gets the line of its table.
     """
     wanted = _STEP.findall(path)
     best, depth = None, 0
-    for number, steps in _places(text):
+    for number, steps in _paths(text):
         common = min(len(steps), len(wanted))
         if common > depth and wanted[:common] == steps[:common]:
             best, depth = number, common
     return best
 
 
-def _places(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Each line that has a header or a key, with the path that it begins."""
+def _paths(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Each line with a header or a key, and its path."""
     table: list[str] = []
     arrays: Counter[str] = Counter()
     for number, line in enumerate(text.splitlines(), 1):

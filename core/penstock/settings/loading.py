@@ -1,6 +1,6 @@
-"""Loading the settings: collect, decode, resolve the keys that variables hold, and check the whole.
+"""Loading the settings: collect, decode, read keys from variables, and check.
 
-It knows the order of these steps. It is pure: whoever calls it hands over the environment and the file's text.
+It knows the order of these steps. It is pure: the caller passes the environment and the file's text.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from .seal_keys import read_seal_keys
 from .sources import ConfigFile, Given, Table, collect
 from .structs import Settings, SettingsError, UpstreamSettings
 
-_OF_THE_SHORT_FORM = {"upstream_key_env": "key_env", "preset": "preset"}
+_SHORT_FORM = {"upstream_key_env": "key_env", "preset": "preset"}
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
-"""What is surely a variable's name, and not the key that somebody put in its place."""
+"""A name of a variable. A text of another form may be the key itself, so no error contains it."""
 
 
 def load(flags: Mapping[str, str], env: Mapping[str, str], file: ConfigFile | None = None) -> Settings:
-    """The settings, by flags first, then `PENSTOCK_…` variables, then the file. Raises `SettingsError`."""
+    """The settings. Flags override `PENSTOCK_…` variables, and these override the file. Raises `SettingsError`."""
     try:
         return _load(flags, env, file)
     except SettingsError as mistake:
@@ -46,7 +46,7 @@ def load(flags: Mapping[str, str], env: Mapping[str, str], file: ConfigFile | No
 
 
 def _with_line(mistake: SettingsError, file: ConfigFile | None) -> SettingsError:
-    """The mistake with its line, where it is one in the file."""
+    """The mistake with its line number, if it is in the file."""
     name, found, path = mistake.where.partition(": ")
     line = line_of(file.text, path) if file and found and name == file.name else None
     # spec: mistaken-settings
@@ -80,7 +80,7 @@ def _take_limits(table: Table) -> Limits:
 
 
 def _upstreams(table: Table, env: Mapping[str, str]) -> list[UpstreamSettings]:
-    """The upstreams, taken out of the table: the one of the short form, or those of the file."""
+    """Remove the upstreams from the table and decode them: the upstream of the short form, or those of the file."""
     listed = table.pop("upstreams", None)
     short = _short_form(table)
     if short:
@@ -96,13 +96,11 @@ def _upstreams(table: Table, env: Mapping[str, str]) -> list[UpstreamSettings]:
 
 def _short_form(table: Table) -> Table | None:
     url = table.pop("upstream", None)
-    more = {name: table.pop(short) for short, name in _OF_THE_SHORT_FORM.items() if short in table}
+    more = {name: table.pop(short) for short, name in _SHORT_FORM.items() if short in table}
     if url is None:
         for name, given in more.items():
             what = name.removesuffix("_env")
-            raise SettingsError(
-                given.where, f"there is no upstream that this is the {what} of: give its URL by --upstream"
-            )
+            raise SettingsError(given.where, f"the upstream of this {what} is missing: give its URL by --upstream")
         return None
     return {"name": Given("default", url.where), "url": url} | more
 
@@ -124,7 +122,7 @@ def _upstream(table: Table, where: str, env: Mapping[str, str]) -> UpstreamSetti
 
 
 def _with_preset(table: Table, where: str) -> Table:
-    """The table with the preset's options in it, where it gives none of its own."""
+    """The table with the preset's options, which the options of the table override."""
     given = table.get("preset")
     if given is None:
         return table
@@ -136,14 +134,14 @@ def _with_preset(table: Table, where: str) -> Table:
 
 
 def _key(upstream: UpstreamSettings, where: str, env: Mapping[str, str]) -> Secret:
-    """The key that a variable holds; a line's end behind it, as files have it, is not part of it."""
+    """The key in a variable, without a line break at its end."""
     if upstream.key:
         raise SettingsError(where, "give either this or `key`")
     name = upstream.key_env or ""
-    shown = name if _VARIABLE.fullmatch(name) else "that it names"
+    which = name if _VARIABLE.fullmatch(name) else "that it names"
     if name not in env:
-        raise SettingsError(where, f"the variable {shown} is not set (give the name of a variable, not the key)")
+        raise SettingsError(where, f"the variable {which} is not set (give the name of a variable, not the key)")
     try:
         return secret(env[name].strip())
     except ValueError as error:
-        raise SettingsError(where, f"the variable {shown} holds no key: {error}") from None
+        raise SettingsError(where, f"the variable {which} contains no key: {error}") from None

@@ -1,7 +1,7 @@
-"""Keys that seal: their one form, and reading it.
+"""Keys for sealing: their format.
 
-It knows 32 bytes and how they are written; what they seal, and with which cipher, it never knows. Pure: whoever makes
-a key brings the chance.
+It knows 32 bytes and how they are written as text. It does not know the cipher. Pure: random bytes come from the
+caller.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from penstock.secrets import Secret
 from .structs import SettingsError
 
 SEAL_KEY_BYTES = 32
-_FORM = "a key that seals is 32 bytes in URL-safe base64 (43 characters), as `penstock keys seal` prints it"
+_FORM = "a key for sealing is 32 bytes in URL-safe base64 (43 characters), as `penstock keys seal` prints it"
 
 
 def read_seal_keys(keys: Sequence[Secret], where: str) -> list[bytes]:
-    """The keys as bytes. Raises `SettingsError`, which does not show them."""
+    """The keys as bytes. Raises `SettingsError`, whose message does not contain them."""
     return [_read(key.reveal(), where if len(keys) == 1 else f"{where}[{index}]") for index, key in enumerate(keys)]
 
 
 def written_seal_key(key: bytes) -> str:
-    """A key as it is written."""
+    """The text of a key."""
     return urlsafe_b64encode(key).rstrip(b"=").decode()
 
 
 def _read(text: str, where: str) -> bytes:
-    """A passphrase is no key: whoever has one blob could try words against it."""
+    """Decode a key. A passphrase is refused: with one sealed text, it could be guessed."""
     text = text.rstrip("=")
     try:
         key = b64decode(text + "=", altchars=b"-_", validate=True)

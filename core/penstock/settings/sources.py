@@ -1,6 +1,6 @@
-"""The three sources, flags, environment and file, as one mapping of settings that remember where they came from.
+"""The three sources, flags, environment and file, as one mapping of settings with their sources.
 
-It knows the names of flags, variables and keys, and their precedence; it decodes nothing.
+It knows the names of flags, variables and keys, and their precedence. It decodes nothing.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from .structs import Settings, SettingsError
 
 _PREFIX = "PENSTOCK_"
 _SHORT = ("upstream", "upstream_key_env", "preset")
-"""The short form of one upstream; not fields of `Settings`."""
-_FOR_THE_DOOR = "config"
-"""The variable that names the file: who reads the file, reads it."""
+"""The settings of the short form of one upstream, which are not fields of `Settings`."""
+_CONFIG_FILE = "config"
+"""The setting that names the file. The adapter that reads the file reads it."""
 CLIENT_KEY_VARIABLE = "PENSTOCK_KEY"
-"""The variable from which clients that `penstock init` has set up read their API key. It is no setting."""
+"""The variable with the API key of clients that `penstock init` configured. It is no setting."""
 _KUBERNETES = re.compile(r".+_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT_\d+_(TCP|UDP|SCTP)(_.+)?)")
-"""What Kubernetes sets in every pod beside a service that is called penstock; `PENSTOCK_PORT` is one of them."""
+"""Variables that Kubernetes sets in pods for a service with the name penstock, such as `PENSTOCK_PORT`."""
 
 
 class ConfigFile(msgspec.Struct, frozen=True):
-    """A file that was read: its name, for messages, and its text."""
+    """The configuration file: its name, for messages, and its text."""
 
     name: str
     text: str
 
 
 class Given(msgspec.Struct, frozen=True):
-    """A value, and where it was given. From a flag or a variable it is text, whatever it is to become."""
+    """A value and its source. The value of a flag or a variable is always text."""
 
     value: Any
     where: str
@@ -56,11 +56,11 @@ class Given(msgspec.Struct, frozen=True):
 
 
 Table: TypeAlias = dict[str, Given]
-"""Settings by name; a limit is called `limits.idle_s`."""
+"""Settings by name. The name of a limit is such as `limits.idle_s`."""
 
 
 def collect(flags: Mapping[str, str], env: Mapping[str, str], file: ConfigFile | None) -> Table:
-    """Everything that was given: a flag wins over a variable, and a variable over the file."""
+    """All settings. A flag overrides a variable, and a variable overrides the file."""
     below = _from_file(file) if file else {}
     above = dict(_from_env(env, _key_variables(flags, env, below))) | _from_flags(flags)
     if "upstream" in above:
@@ -73,7 +73,7 @@ def _from_flags(flags: Mapping[str, str]) -> Table:
 
 
 def _from_env(env: Mapping[str, str], exempt: Iterable[str]) -> Iterator[tuple[str, Given]]:
-    """An empty variable is one that is not set: compose files cannot leave one out."""
+    """The settings of variables. An empty variable counts as not set: compose files cannot leave one out."""
     names = {_variable(name): name for name in _names()}
     for variable, value in env.items():
         if not variable.startswith(_PREFIX) or not value or variable in exempt or _is_kubernetes(variable, value):
@@ -82,7 +82,7 @@ def _from_env(env: Mapping[str, str], exempt: Iterable[str]) -> Iterator[tuple[s
             continue
         if variable not in names:
             raise SettingsError(variable, f"there is no such setting{suggestion(variable, names)}")
-        if names[variable] != _FOR_THE_DOOR:
+        if names[variable] != _CONFIG_FILE:
             yield names[variable], Given(value, variable, is_text=True)
 
 
@@ -103,10 +103,10 @@ def _from_file(file: ConfigFile) -> Table:
 
 
 def _names() -> Iterator[str]:
-    """What a variable can set."""
+    """The names of settings that a variable can set."""
     yield from (name for name in Settings.__struct_fields__ if name not in ("upstreams", "keys", "limits"))
     yield from (f"limits.{name}" for name in Limits.__struct_fields__)
-    yield from (*_SHORT, _FOR_THE_DOOR)
+    yield from (*_SHORT, _CONFIG_FILE)
 
 
 def _variable(name: str) -> str:
@@ -114,7 +114,7 @@ def _variable(name: str) -> str:
 
 
 def _key_variables(flags: Mapping[str, str], env: Mapping[str, str], file: Table) -> set[str]:
-    """The variables that hold keys. They are called as their owner likes, PENSTOCK_ or not."""
+    """The names of variables with keys of upstreams. They may begin with PENSTOCK_ too."""
     listed = file["upstreams"].value if "upstreams" in file else []
     tables = [table for table in listed if isinstance(table, dict)] if isinstance(listed, list) else []
     short = file["upstream_key_env"].value if "upstream_key_env" in file else None
@@ -127,7 +127,7 @@ def _is_kubernetes(variable: str, value: str) -> bool:
 
 
 def suggestion(name: str, names: Iterable[str]) -> str:
-    """The name that was probably meant, as the end of a message."""
+    """A similar name, as the end of a message, or an empty text."""
     from difflib import get_close_matches
 
     close = get_close_matches(name, list(names), n=1)

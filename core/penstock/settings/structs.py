@@ -1,7 +1,7 @@
-"""The settings by name: what each one is, its type, its range and its default.
+"""All settings: name, meaning, type, range and default.
 
-It knows shapes only. A field is a key of `penstock.toml`, and but for the tables' also a variable: `drain_s` is
-`PENSTOCK_DRAIN_S`, and the limit `idle_s`, in the file's table `limits`, is `PENSTOCK_LIMITS_IDLE_S`.
+A field is a key of `penstock.toml`, and, except in tables, also a variable: `drain_s` is `PENSTOCK_DRAIN_S`, and the
+limit `idle_s`, in the file's table `limits`, is `PENSTOCK_LIMITS_IDLE_S`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Workers = Annotated[int, msgspec.Meta(ge=1, le=1_024)]
 
 
 class SettingsError(Exception):
-    """A mistake in the settings, in one line: which setting, where it came from, and how to mend it."""
+    """A mistake in the settings, in one line: the setting, its source, and how to correct it."""
 
     def __init__(self, where: str, problem: str) -> None:
         super().__init__(" ".join(f"{where}: {problem}".split()))
@@ -34,119 +34,117 @@ class SettingsError(Exception):
 
 
 class UpstreamSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    """One place where models are: where it is, how to be let in, and which names it serves."""
+    """One upstream: its address, its key and its models."""
 
     name: Name
-    """How it is called in logs and metrics."""
+    """The name in logs and metrics."""
     url: Name
-    """The base URL, such as `https://api.example.com/v1`; no slash at its end."""
+    """The base URL, such as `https://api.example.com/v1`, without a slash at its end."""
     key: Secret | None = None
-    """Sent as bearer. Without one, the client's own is passed on."""
+    """The key, sent as bearer token. Without one, the client's token is passed on."""
     key_env: Name | None = None
-    """The variable that holds the key, so that no file need hold it."""
+    """The environment variable that contains the key, so that no file has to contain it."""
     models: list[Name] = msgspec.field(default_factory=lambda: ["*"])
-    """The names that it serves: exact, or patterns with `*`, `?` and `[…]`."""
+    """The models that it serves: exact names, or patterns with `*`, `?` and `[…]`."""
     aliases: dict[Name, Name] = {}
-    """Further names that clients may use, each with the upstream's own name for it."""
+    """Further names that clients may use, each with the upstream's name of the model."""
     priority: int | None = None
-    """Of several upstreams that serve a model, lower ones are asked first and equal ones share; those without one are
-    asked last, in their order."""
+    """Of several upstreams that serve a model, those with a lower priority are called first, and those with the same
+    priority share the requests. Upstreams without a priority are called last, in their order."""
     weight: Weight = 1.0
-    """The share among upstreams of the same priority."""
+    """The share of requests among upstreams of the same priority."""
     headers: dict[Name, Secret] = {}
-    """Sent with every request to it; the values are kept as secrets."""
+    """Headers of every request to it. The values are treated as secrets."""
     tls: Tls = Tls()
-    """How its certificate is checked, and which one it is shown."""
+    """How its certificate is checked, and the client certificate."""
     proxy: Secret | None = None
-    """The URL of an HTTP proxy on the way to it, which may have a user and a password."""
+    """The URL of an HTTP proxy, which may contain a user and a password."""
     dialect: Literal["chat_completions", "responses"] = "chat_completions"
-    """The language that it speaks. Of `responses`, tools, items and events are relayed as they are."""
+    """The API that it has. With `responses`, tools, items and events are relayed unchanged."""
     state: Literal["local", "upstream"] = "local"
-    """Who keeps responses and conversations: this server, or one that speaks `responses` and is the only upstream."""
+    """Where responses and conversations are stored: here, or at the only upstream, whose dialect is `responses`."""
     context_tokens: Tokens | dict[Name, Tokens] | None = None
-    """The size of its models' contexts, for `truncation: auto`: one for all, or by name or pattern. Without it, what
-    its list of models tells."""
+    """The size of its models' contexts, for `truncation: auto`: one size, or sizes by name or pattern. Without it, the
+    sizes in its list of models are used."""
     options: Options = Options()
-    """What is particular about how it speaks it."""
+    """What differs from OpenAI's API at this upstream."""
 
 
 class KeySettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    """An API key that has a name. The key itself is nowhere."""
+    """An API key with a name. It contains the hash of the key only."""
 
     name: Name
-    """Whose it is. Two keys of one name have the same rows, so that one can take the other's place."""
+    """The owner. Two keys with the same name have the same rows, so that one can replace the other."""
     hash: Name
-    """`sha256:` and the key's SHA-256 in hexadecimal digits, as `penstock keys new` tells it."""
+    """`sha256:` and the key's SHA-256 in hexadecimal digits, as `penstock keys new` prints it."""
     expires: datetime | None = None
-    """From when on it lets nobody in. In the file a date is its first moment; both are UTC where they say nothing."""
+    """The time from which on it is refused. A date means its beginning. The time zone is UTC unless it is stated."""
 
     @property
     def digest(self) -> bytes:
-        """The hash as bytes. Raises `ValueError` for one that is none."""
+        """The hash as bytes. Raises `ValueError` for a wrong hash."""
         return bytes.fromhex(self.hash.removeprefix("sha256:"))
 
 
 class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    """Everything that can be set. As it stands: the synthetic model, for this machine only."""
+    """All settings. The defaults serve the synthetic model to this machine only."""
 
     host: Name = "127.0.0.1"
-    """The address to listen on. One that other machines can reach wants API keys."""
+    """The address to listen on. An address that other machines can reach needs API keys."""
     port: Port = 8080
-    """0 takes any free port."""
+    """The port to listen on. 0 is any free port."""
     workers: Workers = 1
-    """Processes that share the port."""
+    """The number of processes that share the port."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least that is logged; `debug` shows each turn as it is sent, with lengths in the place of texts."""
+    """The lowest level that is logged. `debug` logs each turn as it is sent, with lengths in place of texts."""
     log_format: LogFormat = "text"
-    """Lines for people, or `json`: one object a line, for machines."""
+    """The format of log lines: text for people, or `json`, one object a line, for machines."""
     drain_s: Seconds = 10.0
-    """How long open streams may go on after the server was asked to stop."""
+    """How long running requests may continue when the server stops."""
 
     model: Name | None = None
-    """The model of a request that names none."""
+    """The model of requests that name none."""
     upstreams: list[UpstreamSettings] = []
-    """With none, the built-in synthetic model answers."""
+    """The upstreams. Without any, the built-in synthetic model answers."""
 
     store: Name | None = None
-    """Where responses and conversations are kept: `memory://`, `sqlite:///path`, `redis://…`, `postgresql://…`, or
-    `none://`. The server's own default is a SQLite file in the user's state directory; an app that is mounted into
-    another one has memory."""
+    """Where responses and conversations are stored: `memory://`, `sqlite:///path`, `redis://…`, `postgresql://…`, or
+    `none://`. The default of the server is a SQLite file in the user's state directory. The default of an app that is
+    mounted into another one is memory."""
 
     prompts: Name | None = None
     """The folder of prompt templates, `<id>/<version>.toml`."""
 
     api_keys: list[Secret] = []
-    """What clients may show as bearer, in short. With neither these nor `keys`, nobody is asked for one."""
+    """The keys that clients send as bearer token. With neither these nor `keys`, no key is needed."""
     keys: list[KeySettings] = []
-    """The same by name and hash."""
+    """Further keys of clients, by name and hash."""
     allow_anonymous: bool = False
-    """Whether other machines may be let in without an API key."""
+    """Whether other machines need no API key."""
     allowed_hosts: list[Name] = []
-    """Hosts beside the local ones that `Host` and `Origin` may name while there are no API keys."""
+    """Hosts that `Host` and `Origin` may name, beside the local ones, while there are no API keys."""
     allowed_origins: list[Name] = []
-    """Pages that may read replies in a browser (CORS), by scheme, host and port, such as `https://chat.example.com`;
-    `*` allows all pages."""
+    """Origins whose pages may read replies in a browser (CORS), such as `https://chat.example.com`. `*` allows all."""
 
     seal_keys: list[Secret] = []
-    """What seals the thoughts and summaries that clients keep for us: the first key seals, all of them open. Replicas
-    need the same ones. The server's own default is kept in the user's state directory; an app that is mounted into
-    another one makes one up, which goes with its process."""
+    """The keys that seal the reasoning and summaries that clients store for the server. The first key seals, and all of
+    them open. Replicas need the same keys. The default of the server is a key in the user's state directory. The
+    default of an app that is mounted into another one is a new key for each process."""
 
     unknown_parameters: Literal["ignore", "reject", "forward"] = "ignore"
-    """What happens to request fields that nobody here knows."""
+    """What happens to unknown parameters of a request."""
     absent_tools: Literal["ignore", "reject"] = "ignore"
-    """What happens to hosted tools that are not configured."""
+    """What happens to hosted tools that are not available."""
     done_marker: bool = True
     """Whether a stream ends with `data: [DONE]`."""
     websocket: bool = True
-    """Whether `/v1/responses` takes WebSocket connections; otherwise it answers them with 426."""
+    """Whether `/v1/responses` accepts WebSocket connections. Otherwise they get status 426."""
     ready_needs_upstream: bool = True
-    """Whether `/readyz` is 503 while no upstream answers: no new response could be made then. Where stored ones are
-    to be had all the same, turn it off."""
+    """Whether `/readyz` is 503 while no upstream answers. Turn it off where stored responses should stay available."""
     limits: Limits = Limits()
-    """Every bound by name."""
+    """All limits, by name."""
 
     @property
     def has_keys(self) -> bool:
-        """Whether clients are asked for a key, of either form."""
+        """Whether clients need a key."""
         return bool(self.api_keys or self.keys)

@@ -1,7 +1,8 @@
-"""Telemetry: what is known of each request when it has ended, and those who read it.
+"""Telemetry: a record of each request, and the sinks that get it when the request has ended.
 
-`records` has the facts, `access_log` is a reader that writes lines, `formats` is the form of every line of the log.
-Metrics and traces are further readers. None of them sees what was said, and none of them runs while a request does.
+`records` has the record, `access_log` is a sink that writes log lines, and `formats` formats every line of the log.
+Metrics and traces can be further sinks. No sink sees texts of a request or response, or runs before the request has
+ended.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from .access_log import log_access
 from .formats import LogFormat, configure_logging, escaped
 from .outage import OutageLog
-from .records import CLIENT_LEFT, AccessRecord, Failure, Reader, Recorder, current, enter, leave
+from .records import CLIENT_LEFT, AccessRecord, Failure, Recorder, RecordSink, current, enter, leave
 
 __all__ = [
     "CLIENT_LEFT",
@@ -17,7 +18,7 @@ __all__ = [
     "Failure",
     "LogFormat",
     "OutageLog",
-    "Reader",
+    "RecordSink",
     "Recorder",
     "configure_logging",
     "current",

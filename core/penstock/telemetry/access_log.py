@@ -1,6 +1,6 @@
-"""The access log: a reader of records that writes one line for each request, and one for what was ignored or failed.
+"""The access log: a sink of records that writes a line for each request, and for what was ignored or failed.
 
-It knows which facts are told at which level. How a line looks, `formats` knows.
+It knows the fields and the level of each line. `formats` formats them.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ from .records import AccessRecord, Failure
 _log = logging.getLogger("penstock.access")
 
 _PROBES = frozenset({"/healthz", "/health", "/readyz", "/metrics"})
-"""What machines ask every few seconds. Their lines have the level `debug`."""
+"""Paths that machines request every few seconds. Their lines have the level `debug`."""
 _TOOL = "tools."
-"""How the name of a hosted tool begins that is not there."""
+"""The prefix of the names of ignored hosted tools."""
 _CHARS_MAX = 200
-"""How much of a name is told that a client made up."""
+"""How much of a name that a client chose is logged."""
 _MESSAGE_CHARS_MAX = 500
-"""How much is told of why a request failed."""
+"""How much of the message of a failed request is logged."""
 _NAMES_MAX = 32
-"""How many of them are told."""
+"""How many ignored names are logged."""
 _IN_THE_LINE = ("method", "path", "status")
-"""What the message says already, so that it is a field of JSON lines alone."""
+"""The fields that the message of a text line contains. Only JSON lines repeat them as fields."""
 
 
 def log_access(record: AccessRecord) -> None:
-    """Write the lines of a record: what was ignored, what failed, and at last the request itself."""
+    """Write the lines of a record: what was ignored, what failed, and then the request."""
     # spec: quiet-probes
     level = logging.DEBUG if record.path.removeprefix("/v1").rstrip("/") in _PROBES else logging.INFO
     # spec: log-of-what-is-missing
     if record.ignored:
         _log_ignored(record)
     # spec: log-of-what-is-missing
-    if record.failure is not None:  # what the client has to mend is no warning
+    if record.failure is not None:  # an error of the client is no warning
         _log_failure(record, record.failure, logging.WARNING if record.failure.status >= 500 else level)
     # spec: access-lines
     if _log.isEnabledFor(level):
@@ -43,7 +43,7 @@ def log_access(record: AccessRecord) -> None:
 
 
 def _facts(record: AccessRecord) -> dict[str, Any]:
-    """The facts that there are, in the order in which they are told."""
+    """The fields of a line, in order. Empty ones are left out."""
     facts: dict[str, Any] = {
         "method": record.method,
         "path": record.path[:_CHARS_MAX],
@@ -65,7 +65,7 @@ def _facts(record: AccessRecord) -> dict[str, Any]:
 
 
 def _log_ignored(record: AccessRecord) -> None:
-    """Absent tools have a line each, all other names one."""
+    """Write a line for each ignored hosted tool, and one line for all other ignored names."""
     if not _log.isEnabledFor(logging.INFO):
         return
     about = {"model": record.model[:_CHARS_MAX], "request_id": record.request_id}
@@ -78,7 +78,7 @@ def _log_ignored(record: AccessRecord) -> None:
 
 
 def _log_failure(record: AccessRecord, failure: Failure, level: int) -> None:
-    """A request that was refused before its response began, or a response that failed."""
+    """Write the line of a request that was rejected before its response began, or of a response that failed."""
     if not _log.isEnabledFor(level):
         return
     about = {

@@ -1,7 +1,7 @@
-"""The form of every line of the log: text for people, or one JSON object a line for machines.
+"""The formats of log lines: text for people, or one JSON object a line for machines.
 
-A line may hold what a client or an upstream made up. So all characters that cannot be printed are escaped: nothing that
-is sent can begin a line of its own, or steer a terminal.
+A line may contain texts of a client or an upstream. So all unprintable characters are escaped: no such text can start
+another line or control a terminal.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 _OURS = ("penstock", "penstock_adapters")
 _PLAIN = re.compile(r"[!#-<>-\[\]-~]+")
-"""A value that stands without quotes: letters, digits and signs, but no space, quote, backslash or equals sign."""
+"""A value without quotes: letters, digits and signs, but no space, quote, backslash or equals sign."""
 
 
-def configure_logging(level: str, form: LogFormat) -> None:
-    """Write all lines to stderr in this form.
+def configure_logging(level: str, format_: LogFormat) -> None:
+    """Write all lines to stderr, in this format.
 
-    Only our own loggers follow the level: what others log when they debug may hold secrets.
+    Only our own loggers use the level: the debug lines of other libraries may contain secrets.
     """
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # no line has them
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # no format uses them
     handler = logging.StreamHandler()
-    handler.setFormatter(_FORMATS[form]())
+    handler.setFormatter(_FORMATS[format_]())
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
     for name in _OURS:
         logging.getLogger(name).setLevel(level.upper())
 
 
 class TextFormat(logging.Formatter):
-    """A line for people: the message, and behind it the fields as `name=value`."""
+    """A line for people: the message, and after it the fields as `name=value`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,10 +47,12 @@ class TextFormat(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, with the lines of a traceback indented below it."""
-        said = getattr(record, "in_the_line", ())
-        fields = "".join(f" {name}={_value(value)}" for name, value in _fields(record).items() if name not in said)
-        moment = f"{self._seconds.written(record.created)},{int(record.msecs):03d}"
-        head = f"{moment} {record.levelname} {record.name}: "
+        in_message = getattr(record, "in_the_line", ())
+        fields = "".join(
+            f" {name}={_value(value)}" for name, value in _fields(record).items() if name not in in_message
+        )
+        time_text = f"{self._seconds.text(record.created)},{int(record.msecs):03d}"
+        head = f"{time_text} {record.levelname} {record.name}: "
         return "\n  ".join([f"{head}{escaped(record.getMessage())}{fields}", *_traceback(self, record)])
 
 
@@ -64,7 +66,7 @@ class JsonFormat(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The object, with the traceback in it."""
         line: dict[str, object] = {
-            "time": f"{self._seconds.written(record.created)}.{int(record.msecs):03d}Z",
+            "time": f"{self._seconds.text(record.created)}.{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": escaped(record.getMessage()),
@@ -80,48 +82,50 @@ _FORMATS: dict[LogFormat, type[logging.Formatter]] = {"text": TextFormat, "json"
 
 
 class _Seconds:
-    """Times to the second as text: each second is written once."""
+    """Times as text, to the second. The text of the last second is cached."""
 
-    def __init__(self, form: str, parts: Callable[[float], time.struct_time]) -> None:
-        self._form = form
+    def __init__(self, format_: str, parts: Callable[[float], time.struct_time]) -> None:
+        self._format = format_
         self._parts = parts
         self._last = (0, "")
 
-    def written(self, moment: float) -> str:
-        second = int(moment)
+    def text(self, time_s: float) -> str:
+        second = int(time_s)
         if second != self._last[0]:
-            self._last = (second, time.strftime(self._form, self._parts(second)))
+            self._last = (second, time.strftime(self._format, self._parts(second)))
         return self._last[1]
 
 
 def escaped(text: str) -> str:
-    """The text with whatever cannot be printed as Python writes it in a literal."""
-    if text.isprintable():  # nearly always
+    """The text with all unprintable characters escaped, as in a literal of Python."""
+    if text.isprintable():  # the fast path of nearly all texts
         return text
     # spec: log-injection
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+    )
 
 
 def _fields(record: logging.LogRecord) -> Mapping[str, Any]:
-    """What a line tells beside its message; the id of the request that is worked for is told in any case."""
+    """The fields of a line. The id of the current request is always among them."""
     fields: dict[str, Any] = getattr(record, "fields", {})
     if "request_id" not in fields and (request_id := current().request_id):
         return {**fields, "request_id": request_id}
     return fields
 
 
-def _traceback(form: logging.Formatter, record: logging.LogRecord) -> list[str]:
-    """The lines of the traceback, if there is one. The text of an exception may hold anything."""
+def _traceback(format_: logging.Formatter, record: logging.LogRecord) -> list[str]:
+    """The lines of the traceback, if there is one. They are escaped, since an exception may contain any text."""
     texts = []
     if record.exc_info and record.exc_info[0] is not None:
-        texts.append(form.formatException(record.exc_info))
+        texts.append(format_.formatException(record.exc_info))
     if record.stack_info:
-        texts.append(form.formatStack(record.stack_info))
+        texts.append(format_.formatStack(record.stack_info))
     return [escaped(line) for text in texts for line in text.split("\n")]
 
 
 def _value(value: object) -> str:
-    """A value as text: a JSON string where it would be mistaken for more than one, JSON where it is no text."""
+    """A value as text. A text that is not plain becomes a JSON string, and any other value becomes JSON."""
     if type(value) in (int, float):
         return str(value)
     if isinstance(value, str):
@@ -130,16 +134,16 @@ def _value(value: object) -> str:
 
 
 def _json(line: object) -> str:
-    """The line as JSON in which every character can be printed."""
+    """The line as JSON with printable characters only."""
     text = _encode(line).decode()
     if text.isprintable():
         return text
-    return "".join(sign if sign.isprintable() else _unicode_escape(sign) for sign in text)
+    return "".join(character if character.isprintable() else _unicode_escape(character) for character in text)
 
 
-def _unicode_escape(sign: str) -> str:
-    """The character as JSON escapes it, which is in units of UTF-16."""
-    units = sign.encode("utf-16-be").hex()
+def _unicode_escape(character: str) -> str:
+    """The JSON escape of a character, in UTF-16 code units (RFC 8259, section 7)."""
+    units = character.encode("utf-16-be").hex()
     return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
 
 

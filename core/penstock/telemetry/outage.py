@@ -1,6 +1,6 @@
-"""An outage in the log: a line for each reason when something begins to fail, and one when it is over.
+"""Outages in the log: a line for each reason when something begins to fail, and one line when it works again.
 
-It knows reasons and times; what fails, its owner says.
+It knows reasons and times. The caller names what fails.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from collections.abc import Callable
 
 _REASON_CHARS_MAX = 500
 _REASONS_MAX = 10
-"""How many reasons of one outage are logged; a further one is news to no one."""
+"""How many different reasons of one outage are logged."""
 QUIET_S = 5.0
-"""How long nothing must fail until an outage is over: a store that is full still reads, between refusals to write."""
+"""How long nothing may fail until an outage is over. A full store can still read between failed writes."""
 
 
 class OutageLog:
-    """Logs the outages of one thing, which `name` names in a sentence. Any thread may call it."""
+    """Logs the outages of one thing. `name` is its name in the log lines. Any thread may call it."""
 
     def __init__(self, logger: logging.Logger, name: str, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._logger = logger
@@ -31,21 +31,21 @@ class OutageLog:
         self._logged: set[str] = set()
 
     def failed(self, reason: str, error: BaseException | None = None) -> None:
-        """It has failed once. The first time of a reason is logged; `error` is logged with its traceback."""
+        """An operation has failed. A reason is logged once for each outage, with the traceback of `error`."""
         reason = reason[:_REASON_CHARS_MAX]
         with self._lock:
-            is_news = reason not in self._logged and len(self._logged) < _REASONS_MAX
-            self._logged |= {reason} if is_news else set()
+            is_new = reason not in self._logged and len(self._logged) < _REASONS_MAX
+            self._logged |= {reason} if is_new else set()
             self._failed_at = self._clock_s()
             if not self._failures:
                 self._began_at = self._failed_at
             self._failures += 1
         # spec: one-line-an-outage
-        if is_news:
+        if is_new:
             self._logger.error("%s fails: %s", self._name, reason, exc_info=error)
 
     def succeeded(self) -> None:
-        """It has worked once."""
+        """An operation has succeeded. This ends an outage after `QUIET_S` without a failure."""
         if not self._failures:
             return
         with self._lock:

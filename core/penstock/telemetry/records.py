@@ -1,7 +1,6 @@
-"""The record of a request: facts that are noted on its way, and read once when its reply has ended.
+"""The record of a request: fields that are set while it is processed, and passed to sinks when its reply has ended.
 
-It knows facts and the moment at which they are complete. What becomes of them, its readers know. It never holds a
-text of the client or of the model, or a secret.
+It knows the fields, and when they are complete. It never contains a text of the client or of the model, or a secret.
 """
 
 from __future__ import annotations
@@ -17,63 +16,63 @@ import msgspec
 from penstock.errors import ApiError
 
 CLIENT_LEFT = 499
-"""The status of a request whose client left before the reply had ended. It is nginx's number, and is sent to no one."""
+"""The status of a request whose client left before the reply had ended. The number is nginx's. It is never sent."""
 
 _log = logging.getLogger("penstock.telemetry")
 
 
 class Failure(msgspec.Struct, kw_only=True, frozen=True):
-    """Why a request failed."""
+    """The error of a failed request."""
 
     status: int
     code: str
-    """The error's code, or else its type."""
+    """The error's code, or its type where it has none."""
     param: str | None = None
     message: str = ""
-    """Empty where it may repeat what the client wrote."""
+    """Empty where the message may repeat texts of the client."""
 
 
 class AccessRecord(msgspec.Struct, kw_only=True):
-    """What is known of one request, of one turn over WebSocket, or of one background run."""
+    """The record of one request, of one message over WebSocket, or of one background run."""
 
     method: str
     """`WEBSOCKET` for a message over WebSocket, `BACKGROUND` for a background run, `LIBRARY` for a call by code."""
     path: str
     request_id: str
     begun_s: float
-    """By the monotonic clock."""
+    """The time of its beginning, by the monotonic clock, in seconds."""
     status: int = 0
-    """The status of the HTTP reply, or the one that it would have had."""
+    """The status of the HTTP reply, or the status that an HTTP reply would have had."""
     duration_s: float = 0.0
-    """Until the reply had ended."""
+    """The time until the reply had ended, in seconds."""
     first_event_s: float | None = None
-    """Until the first event of the model's answer, of a stream."""
+    """Of a stream, the time until the first event of the model's answer, in seconds."""
     key_name: str = ""
     model: str = ""
     upstream: str = ""
-    """The upstream that was asked last."""
+    """The upstream that was called last."""
     attempts: int = 0
-    """How often upstreams were asked."""
+    """The number of calls of upstreams."""
     response_id: str = ""
     response_status: str = ""
-    """How the response ended; a stream has status 200 also where it ends with `response.failed`."""
+    """The final status of the response. A stream that ends with `response.failed` has the HTTP status 200 too."""
     input_tokens: int | None = None
     output_tokens: int | None = None
     ignored: Sequence[str] = ()
-    """What the request asked for and did not get, by name."""
+    """The names of parameters and tools of the request that were ignored."""
     failure: Failure | None = None
     is_cut: bool = False
     """Whether the client left before the end."""
     is_ended: bool = False
 
     def first_event(self) -> None:
-        """The first event of the model's answer goes out now."""
+        """Note that the first event of the model's answer is sent now."""
         self.first_event_s = time.monotonic() - self.begun_s
 
     def failed(self, error: ApiError, *, by_upstream: bool = False) -> None:
-        """It failed so. The message is noted where it is the upstream's or ours, and cannot repeat the client's words.
+        """Note the error. Its message is stored only where it comes from the upstream or from us.
 
-        Only the first call counts: it knows most.
+        Only the first call has an effect: the first error is the most exact one.
         """
         if self.failure is None:
             is_noted = by_upstream or error.is_upstreams or error.status >= 500
@@ -82,14 +81,14 @@ class AccessRecord(msgspec.Struct, kw_only=True):
             self.failure = Failure(status=error.status, code=code, param=error.param, message=message)
 
 
-Reader: TypeAlias = Callable[[AccessRecord], None]
-"""Reads a record that is complete. It must be quick, and must not wait."""
+RecordSink: TypeAlias = Callable[[AccessRecord], None]
+"""Gets each complete record. It must be quick, and must not wait."""
 
 _CURRENT: ContextVar[AccessRecord | None] = ContextVar("penstock_record", default=None)
 
 
 def current() -> AccessRecord:
-    """The record of the request that the present task works for; one that is never read where there is none."""
+    """The record of the request that this task belongs to. Without a request, it is a record that no sink gets."""
     return _CURRENT.get() or AccessRecord(method="", path="", request_id="", begun_s=0.0)
 
 
@@ -99,31 +98,31 @@ def enter(record: AccessRecord) -> None:
 
 
 def leave() -> None:
-    """Let this task, and the tasks that it starts, work for no request: it outlives the one that started it."""
+    """Detach this task, and the tasks that it starts, from the request: it outlives the request that started it."""
     _CURRENT.set(None)
 
 
 class Recorder:
-    """Begins records, and hands each to its readers when it is complete."""
+    """Begins records, and passes each to the sinks when it is complete."""
 
-    def __init__(self, *readers: Reader) -> None:
-        self._readers = readers
+    def __init__(self, *sinks: RecordSink) -> None:
+        self._sinks = sinks
 
     def begin(self, method: str, path: str, request_id: str) -> AccessRecord:
-        """A new record, entered."""
+        """A new record, which becomes the `current` one."""
         record = AccessRecord(method=method, path=path, request_id=request_id, begun_s=time.monotonic())
         enter(record)
         return record
 
     def end(self, record: AccessRecord, status: int) -> None:
-        """The reply has ended. Only the first call counts."""
+        """The reply has ended: pass the record to the sinks. Only the first call has an effect."""
         if record.is_ended:
             return
         record.is_ended = True
         record.status = CLIENT_LEFT if record.is_cut else status
         record.duration_s = time.monotonic() - record.begun_s
-        for read in self._readers:
+        for sink in self._sinks:
             try:
-                read(record)
+                sink(record)
             except Exception:
-                _log.exception("a reader of records failed")
+                _log.exception("a sink of access records failed")

@@ -36,7 +36,7 @@ def test_a_reader_that_fails_hurts_no_one(caplog: pytest.LogCaptureFixture) -> N
     recorder = Recorder(fail, read.append)
     recorder.end(recorder.begin("GET", "/models", "req_1"), 200)
     assert len(read) == 1
-    assert "a reader of records failed" in caplog.text
+    assert "a sink of access records failed" in caplog.text
 
 
 def test_each_task_has_its_own() -> None:
