@@ -1,6 +1,6 @@
 """Penstock: the OpenAI Responses API in front of any model.
 
-The public names, and nothing else. Each is loaded when it is first asked for, so that `import penstock` costs nothing.
+It has the public names only. Each is loaded at its first use, so that `import penstock` is cheap.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     __version__: str
 
-_HOMES = {
+_MODULES = {
     "ApiError": "penstock.errors",
     "CreateResponse": "penstock.wire",
     "Event": "penstock.wire",
@@ -39,13 +39,13 @@ _HOMES = {
     "build": "penstock.assembly",
 }
 
-__all__ = [*_HOMES]  # noqa: PLE0604 - the keys are names
+__all__ = [*_MODULES]  # noqa: PLE0604 - the keys are names
 
 
 def __getattr__(name: str) -> Any:
-    """Load a public name from its home; `__version__` is asked of the installed package."""
+    """Load a public name from its module. `__version__` is that of the installed package."""
     if name == "__version__":
         return import_module("penstock.version").version()
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'penstock' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_MODULES[name]), name)

@@ -1,6 +1,6 @@
-"""The command line as `python -m penstock`; an installed package of adapters brings it.
+"""The command line as `python -m penstock`, from the installed package of adapters.
 
-It knows the name of the command, and imports no adapter by name.
+It knows the name of the command only, and imports no adapter by name.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Who may ask: API keys, and while there are none, only pages and programs of this machine.
+"""Access control: API keys. While there are none, only pages and programs of this machine have access.
 
-It knows headers and keys. A browser on this machine can be made to post to a local port by any page, or by a name that
-is made to point here (DNS rebinding); so without keys `Host` must be local or allowed by setting, and `Origin` too
-where there is one.
+It knows headers and keys. Any page can make a browser on this machine post to a local port, and a host name can be made
+to resolve to this machine (DNS rebinding). So without keys, `Host` must be local or allowed by a setting, and so must
+`Origin` if there is one.
 """
 
 from __future__ import annotations
@@ -22,41 +22,41 @@ from penstock.secrets import Secret
 
 ANONYMOUS = "anonymous"
 _OWNER_DIGITS = 32
-"""An owner is the beginning of a hash: 128 bits, so that no row tells the key or meets another owner's."""
+"""The digits of an owner: 128 bits of a hash, so that no row reveals the key and owners do not collide."""
 _NAMED = "name-"
-"""How the owner of a key with a name begins; that of a key without one is hexadecimal digits only."""
+"""The prefix of the owner of a named key. The owner of a key without a name is hexadecimal digits only."""
 _HOSTS_MAX = 256
-"""So many hosts and origins are read once; clients may send as many as they like."""
+"""The entries of the cache of parsed hosts and origins. It is bounded, since clients choose them."""
 _URL_CHARS_MAX = 300
-"""A longer one is read each time."""
+"""The longest URL in that cache."""
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class AccessKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A client's key, known by its hash, and its owner."""
+    """The hash of a client's key, and its owner."""
 
     digest: bytes
-    """SHA-256 of the key; a key is long and random, so that nothing slower is needed."""
+    """The SHA-256 of the key. A key is long and random, so that no slower hash is needed."""
     name: str
-    """How it is called in the log."""
+    """Its name in the log."""
     owner: str
     expires_at: float | None = None
-    """From this second on it lets nobody in."""
+    """The time from which on it is refused, in Unix seconds."""
 
 
 def named_key(name: str, digest: bytes, expires_at: float | None = None) -> AccessKey:
-    """A key with a name: its owner is the name, so that the next key of that name finds what this one stored."""
+    """A key with a name. Its owner is the name, so that a new key of that name has the same rows."""
     owner = _NAMED + hashlib.sha256(name.encode()).hexdigest()[:_OWNER_DIGITS]
     return AccessKey(digest=digest, name=name, owner=owner, expires_at=expires_at)
 
 
 def key_digest(key: str) -> bytes:
-    """What is kept of a key."""
+    """The hash of a key, which is stored in its place."""
     return hashlib.sha256(key.encode()).digest()
 
 
 class Access:
-    """The check of each request before its route is called. `any_host` lifts the check of `Host`, for open servers."""
+    """Checks each request before its route is called. `any_host` disables the check of `Host`, for open servers."""
 
     def __init__(
         self,
@@ -76,9 +76,9 @@ class Access:
         self._origins = origins
 
     def check(self, headers: Mapping[str, str]) -> str:
-        """The caller as the owner of rows; without keys everybody is the one anonymous owner.
+        """The caller as the owner of rows. Without keys, all callers are one anonymous owner.
 
-        Raises `ApiError`: 401 for a missing, wrong or expired key, 403 for a foreign page or host name.
+        Raises `ApiError`: 401 for a missing, wrong or expired key, and 403 for a page or host name that is not allowed.
         """
         if self._keys:
             return self._check_key(bearer(headers))
@@ -86,7 +86,7 @@ class Access:
         return ANONYMOUS
 
     def name_of(self, owner: str) -> str:
-        """The name of the key by which this owner was let in; empty where no key was asked for."""
+        """The name of the key of this owner. Empty where no key is needed."""
         return self._names.get(owner, "")
 
     def _check_key(self, given: str | None) -> str:
@@ -95,7 +95,7 @@ class Access:
             raise ApiError(message, status=401, code="invalid_api_key")
         digest = key_digest(given)
         matches = [key for key in self._keys if hmac.compare_digest(digest, key.digest)]
-        if not matches:  # every key was compared, so that the time tells nothing of which one it was
+        if not matches:  # all keys are compared, so that the time does not depend on the key
             raise ApiError("Incorrect API key provided.", status=401, code="invalid_api_key")
         key = matches[0]
         if key.expires_at is not None and self._now_s() >= key.expires_at:
@@ -113,19 +113,19 @@ class Access:
 
 
 def _plain_key(index: int, key: Secret) -> AccessKey:
-    """A key without a name: its owner is the key itself, and goes with it. It is called by its place in the setting."""
+    """A key without a name. Its owner is its hash. Its name in the log is its index in the setting."""
     digest = key_digest(key.reveal())
     return AccessKey(digest=digest, name=f"api_keys[{index}]", owner=digest.hex()[:_OWNER_DIGITS])
 
 
 def bearer(headers: Mapping[str, str]) -> str | None:
-    """The token of the `authorization` header, if it has one."""
+    """The bearer token of the `authorization` header, if there is one (RFC 6750)."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
 def _host_name(url: str) -> str | None:
-    """The host of a URL without its port; None for what is no URL, such as the origin `null`, or has no good port."""
+    """The host of a URL without its port. None for a text that is no URL, such as the origin `null`."""
     # spec: bounded-caches
     return _known_host_name(url) if len(url) <= _URL_CHARS_MAX else _read_host_name(url)
 
@@ -133,7 +133,7 @@ def _host_name(url: str) -> str | None:
 def _read_host_name(url: str) -> str | None:
     try:
         parts = urlsplit(url)
-        _ = parts.port  # in front of which anything might stand
+        _ = parts.port  # raises for a wrong port
         return parts.hostname
     except ValueError:
         return None

@@ -1,7 +1,7 @@
-"""The assembly: settings in, a service out. The only place that knows every driver by its name.
+"""The assembly: it makes the service that the settings describe. Only this module knows all drivers by name.
 
-It knows names and builds; what a driver does, it never looks at. Drivers that need more than the standard library
-come from the adapters, as arguments.
+It creates drivers and never uses them. Drivers that need more than the standard library come from the adapters, as
+arguments.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from penstock.service import Decompress, Service, no_encodings
 from penstock.settings import SEAL_KEY_BYTES, Settings, SettingsError, UpstreamSettings, read_seal_keys
 
 Connect = Callable[[Destination, Limits], Transport]
-"""`connect(destination, limits)`: a transport to an upstream, which is not called yet."""
+"""`connect(destination, limits)`: a transport to an upstream, which is not connected yet."""
 
 
 OpenStore = Callable[[str], Store | None]
@@ -32,7 +32,7 @@ OpenStore = Callable[[str], Store | None]
 
 
 MakeSealer = Callable[[Sequence[bytes]], Sealer]
-"""Makes the sealer over some keys, of which there is at least one."""
+"""Makes the sealer of some keys. There is at least one key."""
 
 
 def _sqlite(url: str) -> Store:
@@ -41,9 +41,9 @@ def _sqlite(url: str) -> Store:
     rest = url.removeprefix("sqlite://")
     forms = "sqlite:///relative/file or sqlite:////absolute/file"
     if rest and not rest.startswith("/"):
-        raise SettingsError("store", f"after sqlite:// comes a slash: {forms}; did you mean sqlite:///{rest}?")
+        raise SettingsError("store", f"sqlite:// is followed by a slash: {forms}; did you mean sqlite:///{rest}?")
     if rest in ("", "/"):
-        raise SettingsError("store", f"sqlite:// wants a path: {forms}")
+        raise SettingsError("store", f"sqlite:// needs a path: {forms}")
     return SqliteStore(rest.removeprefix("/"))
 
 
@@ -93,12 +93,12 @@ def build(
 
 
 def _seal_keys(settings: Settings) -> list[bytes]:
-    """The keys that are set, or one that is nobody else's and goes with this process."""
+    """The configured keys, or a new key of this process."""
     return read_seal_keys(settings.seal_keys, "seal_keys") or [os.urandom(SEAL_KEY_BYTES)]
 
 
 def _access(settings: Settings, origins: Origins) -> Access:
-    """The check of client keys, for keys of either form."""
+    """The access control, with the keys of `api_keys` and `keys`."""
     named = [
         named_key(key.name, key.digest, expires_at=key.expires.timestamp() if key.expires else None)
         for key in settings.keys
@@ -113,14 +113,14 @@ def _access(settings: Settings, origins: Origins) -> Access:
 
 
 def open_store(url: str, stores: Mapping[str, OpenStore] = _NO_STORES) -> Store | None:
-    """The store at a URL, by its scheme; None for `none://`. Raises `SettingsError` where that cannot be."""
+    """The store at a URL, by its scheme. None for `none://`. Raises `SettingsError` for a wrong URL."""
     scheme = url.partition("://")[0]
     known = _STORES | dict(stores)
     if scheme not in known:
         schemes = ", ".join(f"{name}://" for name in sorted(known))
         raise SettingsError("store", f"no store for '{scheme}://'; there are {schemes}")
     try:
-        urlsplit(url)  # what fails here would be told with the password in it
+        urlsplit(url)  # an error of the store would contain the URL and its password
     except ValueError:
         raise SettingsError("store", "not a URL: its host cannot be read") from None
     try:
@@ -130,7 +130,7 @@ def open_store(url: str, stores: Mapping[str, OpenStore] = _NO_STORES) -> Store 
 
 
 def build_routes(settings: Settings, connect: Connect) -> Routes:
-    """A route for each upstream; the synthetic model where there is none."""
+    """A route for each upstream. Without upstreams, the route of the synthetic model."""
     if not settings.upstreams:
         local = LocalUpstream(synthetic.generate, synthetic.MODELS, synthetic.count_input)
         route = Route(name="synthetic", upstream=local, models=synthetic.MODELS)
@@ -162,7 +162,7 @@ def _route(upstream: UpstreamSettings, settings: Settings, connect: Connect) -> 
         stores_state=upstream.state == "upstream",
         priority=upstream.priority,
         weight=upstream.weight,
-        takes_bearer=upstream.key is None and not settings.has_keys,  # a key of ours is nobody else's business
+        takes_bearer=upstream.key is None and not settings.has_keys,  # a key of this server is not sent to upstreams
     )
 
 
@@ -171,16 +171,17 @@ def _destination(upstream: UpstreamSettings) -> Destination:
 
 
 def _origin(upstream: UpstreamSettings) -> str:
-    """What marks the fields that an upstream wants back in later turns.
+    """A hash of an upstream, which marks the fields that it needs back in later turns.
 
-    Signatures hold for every account of a provider; sealed thoughts open for the account alone that they were made for.
+    Signatures are valid for every account of a provider. Encrypted reasoning is valid only for the account that made
+    it.
     """
     names = [upstream.url] if upstream.dialect == "chat_completions" else [upstream.url, upstream.name]
     return hashlib.sha256(" ".join(names).encode()).hexdigest()[:_ORIGIN_CHARS]
 
 
 _ORIGIN_CHARS = 12
-"""Enough to tell upstreams apart; the address itself is not stored."""
+"""The digits of that hash, which are enough to distinguish upstreams. The address is not stored."""
 
 _DIALECTS: dict[str, Callable[[Options, Limits, str], Dialect]] = {
     "chat_completions": ChatCompletions,

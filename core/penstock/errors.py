@@ -1,7 +1,7 @@
-"""Errors and their blame: the client's, the upstream's, or our own.
+"""Errors of the client, of upstreams, and of this server.
 
-An `ApiError` has two faces: the HTTP reply while nothing of a response was sent, and `response.failed` afterwards.
-It never holds a secret, a stack or another owner's data: its message is for the client's eyes.
+An `ApiError` becomes an HTTP reply while nothing of a response was sent, and `response.failed` afterwards. Its message
+is for the client: it never contains a secret, a stack trace or another owner's data.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ _MESSAGE_CHARS_MAX = 4_000
 _PARAM_CHARS_MAX = 500
 _VALUE_CHARS_MAX = 64
 _MS_DIGITS = 3
-"""Milliseconds are rounded to so many digits before they are rounded up: 0.1 s is 100 ms, not 101."""
+"""Milliseconds are rounded to this many digits before they are rounded up: 0.1 s is 100 ms, not 101."""
 _RETRIABLE = frozenset({408, 409, 429, 500, 502, 503, 504})
-"""Statuses that the SDKs try again by themselves, and may."""
+"""Statuses after which SDKs may try again."""
 
 
 class ApiError(Exception):
-    """What a client is told. `retry_after_s` is a wait in seconds; `param` a path such as `tools[1].name`."""
+    """An error for the client. `retry_after_s` is in seconds. `param` is a path such as `tools[1].name`."""
 
     is_upstreams = False
-    """Whether an upstream said so."""
+    """Whether an upstream sent the error."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class ApiError(Exception):
         return _encode(ErrorBody(error=detail))
 
     def headers(self) -> list[tuple[str, str]]:
-        """What the SDKs and agents read: when to try again, or that there is no use in it, or that a key is wanted."""
+        """Headers for SDKs and agents: when to try again, that it is useless to try again, or that a key is needed."""
         challenge = [("www-authenticate", "Bearer")] if self.status == 401 else []
         if not self.retriable:
             return [*challenge, ("x-should-retry", "false")]
@@ -71,12 +71,10 @@ class ApiError(Exception):
         ]
 
     def response_error(self) -> ResponseError:
-        """The `error` of a failed Response, by a code that the SDKs know."""
+        """The `error` of a failed Response, with a code that SDKs know."""
         if self.status == 429:
             return ResponseError(code="rate_limit_exceeded", message=self.message)
-        if (
-            self.code == "context_length_exceeded"
-        ):  # OpenAI's list of codes lacks it, its server sends it: agents compact
+        if self.code == "context_length_exceeded":  # no code of OpenAI's schema, but it sends it
             return ResponseError(code=self.code, message=self.message)
         code = "invalid_prompt" if 400 <= self.status < 500 else "server_error"
         return ResponseError(code=code, message=self.message)
@@ -85,9 +83,9 @@ class ApiError(Exception):
 def untraced(error: E) -> E:
     """The error without its traceback and its causes.
 
-    These hold the frames through which it came, and the frames hold the request's body and buffers. Where a frame or an
-    object of the request holds the error as well, that is a cycle, and the memory is not free before a collection. So
-    an error that is stored, and one that was answered, is stored and answered without them.
+    A traceback refers to frames, and these refer to the request's body and buffers. Where a frame or an object of the
+    request also refers to the error, that is a reference cycle, whose memory is freed only by the garbage collector. So
+    errors are stored and answered without them.
     """
     links: list[BaseException | None] = [error]
     while links:
@@ -100,27 +98,27 @@ def untraced(error: E) -> E:
 
 
 def quoted(value: str) -> str:
-    """A value in quotes, for a message. A client's value may be of any length, so a long one is cut."""
+    """A value in quotes, for a message. A long value is cut, since clients may send any length."""
     return f"'{shortened(value, _VALUE_CHARS_MAX)}'"
 
 
 def shortened(text: str, chars_max: int) -> str:
-    """The first characters of a text, with an ellipsis where it is longer."""
+    """The first characters of a text, with an ellipsis if it is longer."""
     return text if len(text) <= chars_max else f"{text[:chars_max]}…"
 
 
 def invalid(message: str, param: str | None = None, code: str | None = None) -> ApiError:
-    """The client's fault: 400."""
+    """An error of the client: 400."""
     return ApiError(message, param=param, code=code)
 
 
 def not_found(message: str, code: str | None = None, param: str | None = None) -> ApiError:
-    """The client asked for what is not there, or is not its own: 404."""
+    """The error where an object does not exist, or belongs to another owner: 404."""
     return ApiError(message, status=404, code=code, param=param)
 
 
 def rate_limited(message: str, retry_after_s: float) -> ApiError:
-    """Too much at once: 429. Agents read the wait from the end of the message."""
+    """The error of a limit of rate or number: 429. Agents read the wait from the end of the message."""
     wait = f"{retry_after_s:.3f}".rstrip("0").rstrip(".")
     message = message.rstrip()
     stop = "" if message.endswith((".", "!", "?")) else "."
@@ -134,23 +132,23 @@ def rate_limited(message: str, retry_after_s: float) -> ApiError:
 
 
 def upstream_failed(message: str, *, status: int = 502, retriable: bool | None = None) -> ApiError:
-    """The upstream's fault: 502, or 503 and 504 where those say more."""
+    """An error of the upstream: 502, or 503 and 504 where those are more exact."""
     return ApiError(message, status=status, type="server_error", code="server_error", retriable=retriable)
 
 
 def unavailable(message: str, retry_after_s: float) -> ApiError:
-    """The upstreams' fault, and known before they are asked: 503, and when there is use in asking again."""
+    """The error where no upstream can be called now: 503, with the time to try again."""
     return ApiError(message, status=503, type="server_error", code="server_error", retry_after_s=retry_after_s)
 
 
 def stopping() -> ApiError:
-    """The server takes nothing more, and ends what it has: 503."""
+    """The error while the server is stopping: 503."""
     message = "The server is stopping: send the request again."
     return ApiError(message, status=503, type="server_error", code="server_stopping", retry_after_s=1.0)
 
 
-def our_fault() -> ApiError:
-    """A bug: 500. What it was is in the log, under the request's id, and not in the reply."""
+def internal_error() -> ApiError:
+    """The error of a bug: 500. The log has the details under the request's id. The reply does not."""
     return ApiError(
         "The server had an error while processing your request.",
         status=500,

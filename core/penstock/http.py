@@ -1,6 +1,6 @@
-"""HTTP without a server: a request as every adapter gives it, a reply as every adapter sends it.
+"""HTTP without a server: the requests that adapters pass in, and the replies that they send.
 
-It knows status, headers and bytes. Who parsed the one and who writes the other, only the adapters know.
+It knows status, headers and bytes. Adapters parse requests and write replies.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SSE: Headers = [
 ]
 
 _LENGTH_DIGITS_MAX = 18
-"""A longer `content-length` is over any bound."""
+"""The digits of a `content-length`. A longer one is over any limit."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
@@ -34,21 +34,21 @@ class Request(msgspec.Struct, kw_only=True):
     path: str
     headers: Mapping[str, str]
     body: bytes = b""
-    """What a host has read already."""
+    """The body, as far as the adapter has read it already."""
     query: str = ""
     receive: Callable[[int], Awaitable[bytes]] | None = None
-    """Reads the body that a host has not read yet, at most so many bytes. Raises `ApiError`, and `ClientLeft`."""
+    """Reads the rest of the body, of at most this many bytes. Raises `ApiError`, and `ClientLeft`."""
     disconnected: Callable[[], Awaitable[None]] | None = None
-    """Awaited at most once; returns when the client has left. None where a host cannot tell."""
+    """Returns when the client has left. It is awaited at most once. None where the adapter cannot detect it."""
 
     @property
     def has_body(self) -> bool:
-        """Whether the head announces a body, or there is one."""
+        """Whether the request has a body, by its headers or in fact."""
         headers = self.headers
         return bool(self.body) or headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
 
     async def read(self, bytes_max: int) -> bytes:
-        """The body, which is read now. Raises `ApiError` 413, of a known length before anything is read."""
+        """Read the body. Raises `ApiError` 413, before anything is read where `content-length` shows it."""
         length = self.headers.get("content-length", "")
         # spec: key-first
         if length.isdecimal() and (len(length) > _LENGTH_DIGITS_MAX or int(length) > bytes_max):
@@ -57,24 +57,24 @@ class Request(msgspec.Struct, kw_only=True):
 
 
 class Stream(Protocol):
-    """A body that is made while it is sent. Whoever takes it calls `aclose` at the end, in any case."""
+    """A body that is made while it is sent. Its consumer always calls `aclose` at the end."""
 
     def __aiter__(self) -> AsyncIterator[bytes | bytearray]:
-        """The pieces, each to be sent at once and whole. Raises `OSError` where the client is to see the body cut."""
+        """The pieces, each of which is sent at once. Raises `OSError` where the client's connection has to be cut."""
 
     async def aclose(self) -> None:
-        """End the making of it."""
+        """End the stream, and release all that it uses."""
 
 
 class RecordedStream:
-    """A stream that tells when it has ended, however that was."""
+    """A stream that calls `end` when it has ended, for any reason."""
 
     def __init__(self, stream: Stream, end: Callable[[], None]) -> None:
         self._stream = stream
         self._end = end
 
     def __aiter__(self) -> AsyncIterator[bytes | bytearray]:
-        """The pieces, by nothing but the stream itself."""
+        """The pieces of the stream."""
         return aiter(self._stream)
 
     async def aclose(self) -> None:
@@ -86,7 +86,7 @@ class RecordedStream:
 
 
 class Reply(msgspec.Struct):
-    """A reply. A `bytes` body is sent with its length, a stream as it comes; None is no body."""
+    """A reply. A `bytes` body is sent with its length, and a stream piece by piece. None is no body."""
 
     status: int
     headers: Headers
@@ -94,8 +94,8 @@ class Reply(msgspec.Struct):
 
 
 def body_too_long(bytes_max: int) -> ApiError:
-    """The client sends more than is taken: 413."""
-    message = f"The body of the request is too long: at most {bytes_max} bytes are taken."
+    """The error for a body that is too long: 413."""
+    message = f"The body of the request is too long: at most {bytes_max} bytes are allowed."
     return ApiError(message, status=413, code="request_too_large")
 
 
@@ -105,12 +105,12 @@ def json_reply(body: bytes, status: int = 200) -> Reply:
 
 
 def error_reply(error: ApiError) -> Reply:
-    """An error as the client sees it."""
+    """The reply of an error."""
     return Reply(error.status, [JSON, *error.headers()], error.body())
 
 
 async def without_body(reply: Reply) -> Reply:
-    """The same reply to a `HEAD`: what makes its body is ended."""
+    """The reply to a `HEAD` request: without its body, whose stream is closed."""
     headers = reply.headers
     if isinstance(reply.body, bytes):
         headers = [*headers, ("content-length", str(len(reply.body)))]
@@ -120,11 +120,11 @@ async def without_body(reply: Reply) -> Reply:
 
 
 def identified(reply: Reply, request_id: str) -> Reply:
-    """The reply with the id of its request."""
+    """The reply with the id of its request in its headers."""
     return Reply(reply.status, [*reply.headers, ("x-request-id", request_id)], reply.body)
 
 
 def request_id(headers: Mapping[str, str]) -> str:
-    """The client's own id of its request, where that is a decent one, else a new one."""
+    """The client's id of the request, if it is valid, or a new one."""
     given = headers.get("x-request-id", "")
     return given if _REQUEST_ID.fullmatch(given) else ids.new_id("req_")

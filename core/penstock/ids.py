@@ -1,8 +1,8 @@
-"""Ids and the clock: the two things of a run that are not a function of its input.
+"""Ids and the clock: the two inputs of a run that are not part of its request.
 
-Ids cannot be guessed, since an id is half of what guards a stored response. They begin with the time at which they were
-made, so that new ones are neighbours in an index, and those of one request stand on few of its pages. Nothing else may
-use this order: clocks differ, and go backwards. Times are Unix seconds.
+Ids cannot be guessed, since a stored response is protected by its id and its owner. They begin with the time at which
+they were made, so that new ids are close to each other in a database index. Nothing else may rely on this order: clocks
+differ and can go backwards. Times are Unix seconds.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ Now: TypeAlias = Callable[[], int]
 Clock: TypeAlias = Callable[[], float]
 
 ID = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9_.:-]{1,256}")
-"""What an id may be, anybody's. It may become a step of a path, where `.` and `..` lead somewhere else."""
+"""All valid ids, also those of other servers. An id becomes a step of a path, where `.` and `..` have a meaning."""
 
 _TICKS_PER_S = 65_536
 _TICKS_MASK = 0xFFFF_FFFF_FFFF
 """The time in an id: ticks since 1970, in 12 hexadecimal digits."""
 _DIGITS = 36
 _DRAWN_AT_ONCE = 64
-"""To draw for so many ids at once costs hardly more than to draw for one: each time is a call of the system."""
+"""How many ids one call of the system draws random digits for: the call costs more than the digits."""
 _drawn: list[str] = []
-"""Random digits that no id has yet."""
+"""Random digits for further ids."""
 if hasattr(os, "register_at_fork"):
     # spec: random-after-fork
-    os.register_at_fork(after_in_child=_drawn.clear)  # else parent and child would give the same ids
+    os.register_at_fork(after_in_child=_drawn.clear)  # parent and child would make the same ids
 
 
 def may_be_id(text: str) -> bool:
-    """Whether a text can be the id of anything. What cannot is not there, and no store is asked for it."""
+    """Whether a text is a valid id. For others, the store is not called."""
     return ID.fullmatch(text) is not None
 
 
@@ -45,7 +45,7 @@ def new_id(prefix: str) -> str:
 
 
 def random_digits() -> str:
-    """36 hexadecimal digits of the system's randomness. Any thread may ask for them."""
+    """36 random hexadecimal digits of the system. Any thread may call it."""
     try:
         return _drawn.pop()
     except IndexError:
@@ -56,7 +56,7 @@ def random_digits() -> str:
 
 
 def clock_s() -> float:
-    """The time in Unix seconds and parts of one, for leases: all replicas go by the clocks of their machines."""
+    """The time in Unix seconds, with fractions, by this machine's clock."""
     return time.time()
 
 

@@ -1,12 +1,12 @@
-"""JSON in and out of structs without loss: what nobody here knows goes through unchanged.
+"""Decoding and encoding of structs without loss: unknown fields and types pass through unchanged.
 
-It knows the types of structs, and moves the keys that a struct has no field for into its `unknown`, and back. It never
-looks into what a client or upstream may write as it likes: a JSON schema, metadata, any field that stays undecoded.
+It knows the types of structs, and moves the keys that a struct does not declare into its field `unknown`, and back. It
+never looks into free JSON: a JSON schema, metadata, or any field that stays undecoded.
 
-Reading is msgspec's own strict decoding, and so is what it costs; only where that meets a stranger, the JSON is walked
-beside the types once. The strangers of each object then stand in it as one text, under a key that strict decoding
-takes from nobody. Writing is msgspec's own encoding. It puts the strangers behind a byte that is in no UTF-8, so that
-looking for this byte tells whether there are any, and taking out the mark makes them keys of their object again.
+Decoding is msgspec's strict decoding, at its cost. Only where that finds an unknown key or type, the JSON is walked
+once, along the types. The unknown fields of each object are then packed into one text, under a key that strict decoding
+accepts from no client. Encoding is msgspec's encoding. It writes the unknown fields after a byte that is not valid in
+UTF-8. A search for this byte shows whether there are any, and removing the mark makes them keys of their object again.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def _mark(value: Any) -> Raw:
-    """The strangers of an object as the encoder writes them. Raises `TypeError` for what is no JSON at all."""
+    """The unknown fields of an object, marked for `unmarked`. Raises `TypeError` for a value that is no JSON."""
     if not isinstance(value, Unknown):
         raise TypeError(f"{type(value).__name__} is not JSON")
     return Raw(b"%b,%b" % (_MARK, value.json[1:-1].encode()))
@@ -45,11 +45,11 @@ def _mark(value: Any) -> Raw:
 
 _encoder = msgspec.json.Encoder(enc_hook=_mark)
 encode_into = _encoder.encode_into
-"""Encode a value behind what is in a buffer already; `unmarked` ends it."""
+"""Append the JSON of a value to a buffer. `unmarked` completes it."""
 
 
 def encode(value: Any) -> bytes:
-    """The JSON of a struct, or of anything that holds structs; whatever they were read with is in it again."""
+    """The JSON of a struct, or of a value that contains structs, with all their unknown fields."""
     return unmarked(_encoder.encode(value))
 
 
@@ -59,20 +59,20 @@ def encoded(value: Any) -> Raw:
 
 
 def unmarked(text: B) -> B:
-    """Encoded JSON with every stranger in its place."""
+    """Encoded JSON with the unknown fields as keys of their objects."""
     return text if text.find(_MARK) < 0 else text.replace(_TAGGED, b"").replace(_MARKED, b"")
 
 
 def one_line(data: bytes) -> bytes:
-    """JSON without line breaks: what stays undecoded must fit on one line of an event."""
+    """JSON without line breaks: undecoded JSON must fit on one line of a server-sent event."""
     return msgspec.json.format(data, indent=-1) if b"\n" in data or b"\r" in data else data
 
 
 class Decoder(Generic[T]):
-    """Reads JSON as one type. Raises what msgspec raises, by the place in the JSON as it was sent.
+    """Decodes JSON as one type. Raises msgspec's errors, with the path in the original JSON.
 
-    `lenient` is for what an upstream sends: what is of a known type and yet not as that type should be, a newer value
-    of an enumeration say, is taken for unknown as well. A client is told of its mistakes instead.
+    `lenient` is for upstreams: an object of a known type that does not match it, such as one with a newer value of an
+    enumeration, is decoded as unknown. For clients, such an object is an error.
     """
 
     def __init__(self, kind: Any, *, lenient: bool = False) -> None:
@@ -80,7 +80,7 @@ class Decoder(Generic[T]):
         self._lenient = lenient
 
     def decode(self, data: bytes, before_walk: Callable[[], None] | None = None) -> T:
-        """The value; `before_walk` is called where the JSON is walked, which costs something for every value."""
+        """The value. `before_walk` is called before the JSON is walked, which has a cost for every value."""
         if self._lenient:
             data = one_line(data)
         try:
@@ -100,7 +100,7 @@ class Decoder(Generic[T]):
 
     @cached_property
     def _strict(self) -> Read[T]:
-        """It is made at the first use: for the union of all items that takes 10 ms, and few servers need each."""
+        """The strict decoder. It is made at its first use: it takes 10 ms for the union of all items."""
         # spec: lean-start
         return msgspec.json.Decoder(self._kind).decode
 
@@ -115,7 +115,7 @@ class Decoder(Generic[T]):
 
 @cache
 def decoder(kind: type[T]) -> Decoder[T]:
-    """The one decoder of a struct."""
+    """The decoder of a struct, which is made once."""
     return Decoder(kind)
 
 
@@ -124,7 +124,7 @@ def _unpacked(_: type, text: str) -> Unknown:
 
 
 class _Object:
-    """What may stand in an object of one struct: its keys, and the shape of their values where that matters."""
+    """The keys of an object of one struct, and the shapes of their values."""
 
     def __init__(self, info: inspect.StructType) -> None:
         self._info = info
@@ -133,19 +133,19 @@ class _Object:
 
     @cached_property
     def keys(self) -> dict[str, _Shape | None]:
-        """The shape of each key's value; None for a value without structs. The `type` of the unknown is a stranger."""
+        """The shape of each key's value. None for a value without structs. An unknown type's `type` is no key."""
         shapes = {field.encode_name: _shape([field.type]) for field in self._info.fields}
         keys = {name: shape if shape.matters else None for name, shape in shapes.items() if name != UNKNOWN}
         return keys if self.is_unknown or not self._info.tag_field else {self._info.tag_field: None, **keys}
 
     @cached_property
     def decoder(self) -> msgspec.json.Decoder[Any]:
-        """Tells whether an object is as its type should be."""
+        """The decoder that shows whether an object matches its struct."""
         return msgspec.json.Decoder(self._info.cls, dec_hook=_unpacked)
 
 
 class _Shape:
-    """The structs among the types that a value may have: as itself, by its `type`, or within a list or dictionary."""
+    """The structs that a value may be or contain: directly, by its `type`, or in a list or dictionary."""
 
     def __init__(self) -> None:
         self.entries: _Shape | None = None
@@ -156,11 +156,11 @@ class _Shape:
 
     @property
     def matters(self) -> bool:
-        """Whether there are any."""
+        """Whether there are any structs."""
         return bool(self.entries or self.values or self.plain or self.tagged)
 
     def add(self, info: inspect.StructType) -> None:
-        """One more struct."""
+        """Add a struct."""
         if info.tag == UNKNOWN:
             self.unknown = _Object(info)
         elif info.tag_field is None:
@@ -169,11 +169,11 @@ class _Shape:
             self.tagged[str(info.tag)] = _Object(info)
 
     def choose(self, fields: dict[str, Raw]) -> _Object | None:
-        """The struct of an object with these keys; None for none, or for a mistake, which the decoder will tell."""
+        """The struct of an object with these keys. None for an error, which the decoder will raise."""
         if self.plain is not None or "type" not in fields:
             return self.plain
-        said = fields["type"]
-        return self.tagged.get(_text_of(said), self.unknown) if bytes(memoryview(said)[:1]) == b'"' else None
+        tag = fields["type"]
+        return self.tagged.get(_text_of(tag), self.unknown) if bytes(memoryview(tag)[:1]) == b'"' else None
 
 
 def _shape(kinds: Iterable[inspect.Type]) -> _Shape:
@@ -189,7 +189,7 @@ def _shape(kinds: Iterable[inspect.Type]) -> _Shape:
 
 
 def _flat(kinds: Iterable[inspect.Type]) -> Iterator[inspect.Type]:
-    """The members of every union, instead of the unions."""
+    """The types, with the members of unions in place of the unions."""
     for kind in kinds:
         if isinstance(kind, inspect.UnionType):
             yield from _flat(kind.types)
@@ -198,7 +198,7 @@ def _flat(kinds: Iterable[inspect.Type]) -> Iterator[inspect.Type]:
 
 
 def _walked(raw: Raw, shape: _Shape, *, lenient: bool) -> Raw:
-    """The JSON with the strangers of each object packed up."""
+    """The JSON with the unknown fields of each object packed."""
     first = bytes(memoryview(raw)[:1])
     if first == b"[" and shape.entries is not None:
         return _raw([_walked(entry, shape.entries, lenient=lenient) for entry in _entries_of(raw)])
@@ -212,7 +212,7 @@ def _walked(raw: Raw, shape: _Shape, *, lenient: bool) -> Raw:
 
 
 def _object(fields: dict[str, Raw], shape: _Shape, found: _Object, *, lenient: bool) -> Raw:
-    """An object of a union, as the struct that was found for it; as unknown, where it is to be and does not fit."""
+    """An object as the struct that was found for it, or as unknown where lenient decoding needs it."""
     packed = _packed(fields, found, lenient=lenient)
     if not lenient or shape.unknown is None or _is_valid(packed, found):
         return packed
@@ -220,18 +220,18 @@ def _object(fields: dict[str, Raw], shape: _Shape, found: _Object, *, lenient: b
 
 
 def _packed(fields: dict[str, Raw], found: _Object, *, lenient: bool) -> Raw:
-    """An object with its strangers as one text under one key."""
+    """An object with its unknown fields as one text under one key."""
     known: dict[str, Raw] = {"type": _TAG} if found.is_unknown else {}
-    strangers: dict[str, Raw] = {}
+    unknown: dict[str, Raw] = {}
     for name, value in fields.items():
         if name not in found.keys:
-            strangers[name] = value
+            unknown[name] = value
         elif (shape := found.keys[name]) is None:
             known[name] = value
         else:
             known[name] = _walked(value, shape, lenient=lenient)
-    if strangers and found.forbids:
-        known[UNKNOWN] = _raw(_encode(strangers).decode())
+    if unknown and found.forbids:
+        known[UNKNOWN] = _raw(_encode(unknown).decode())
     return _raw(known)
 
 

@@ -1,7 +1,7 @@
-"""A struct out of JSON that does not fit it: what can be converted is converted, and what cannot is absent.
+"""Lenient decoding: a struct from JSON that does not match it. Values that cannot be converted are left out.
 
-It is for replies of backends, where one odd value should not cost the whole answer, and for nothing that a client
-sends. It is slow, so strict decoding comes first.
+It is for replies of backends only, where one wrong value should not lose the whole answer. It is slow, so strict
+decoding is tried first.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 _ABSENT: Any = object()
 _DIGITS_MAX = 100
-"""More digits are no number that anybody counts with."""
+"""The most digits of an integer. A longer one becomes a float."""
 
 
 def loads(data: bytes) -> Any:
-    """JSON as Python reads it: with NaN, bare control characters and half characters. Raises `ValueError`."""
+    """The value of JSON that may contain NaN, control characters and lone surrogates. Raises `ValueError`."""
     try:
         return json.loads(replace_lone_surrogates(data).decode(), strict=False, parse_int=_parse_int)
     except RecursionError:
@@ -32,12 +32,12 @@ def loads(data: bytes) -> Any:
 
 
 def _parse_int(digits: str) -> float:
-    """A whole number; one that no JSON reader has room for is about as great."""
+    """An integer, or a float where it is too long."""
     return int(digits) if len(digits) <= _DIGITS_MAX else float(digits)
 
 
 def fit(value: dict[str, Any], kind: type[T]) -> T:
-    """The struct of an object. Raises `ValueError` where a field that must be there cannot be had."""
+    """The struct of an object. Raises `ValueError` where a required field is missing or cannot be converted."""
     try:
         fitted = _fit(value, _type_of(kind))
     except RecursionError:
@@ -53,7 +53,7 @@ def _type_of(kind: type) -> inspect.Type:
 
 
 def _fit(value: Any, kind: inspect.Type) -> Any:
-    """The value as this type, or `_ABSENT`."""
+    """The value as this type, or `_ABSENT` where it cannot be converted."""
     if isinstance(kind, inspect.UnionType):
         return _fit_union(value, kind)
     if isinstance(kind, inspect.StructType):
@@ -88,7 +88,7 @@ def _fit_struct(value: dict[str, Any], kind: inspect.StructType) -> Any:
 
 
 def _fit_list(value: Any, kind: inspect.ListType) -> Any:
-    """The entries that fit; an object stands for a list of one."""
+    """The entries that can be converted. An object counts as a list of one."""
     if isinstance(value, dict):
         value = [value]
     if not isinstance(value, list):
@@ -98,7 +98,7 @@ def _fit_list(value: Any, kind: inspect.ListType) -> Any:
 
 
 def _fit_scalar(value: Any, kind: inspect.Type) -> Any:
-    """A text or a number. A truth value is neither."""
+    """A text or a number. A boolean is neither."""
     if isinstance(kind, inspect.BoolType):
         return value if isinstance(value, bool) else _ABSENT
     if isinstance(value, bool) or not isinstance(value, str | int | float):

@@ -1,6 +1,6 @@
-"""Padding against who watches the sizes of packets: each delta is filled up to a multiple of sixteen bytes.
+"""Padding against attackers who observe the sizes of packets: each delta is padded to a multiple of sixteen bytes.
 
-It knows lengths only. The characters are random, so that compression on the way does not give the length back.
+It knows lengths only. The padding is random, so that compression does not reveal the length.
 """
 
 from __future__ import annotations
@@ -15,6 +15,6 @@ _encode = msgspec.json.Encoder().encode
 
 
 def padding(text: str) -> str:
-    """Random characters, as many as bring the text's JSON to the next multiple of sixteen bytes; never none."""
+    """Random characters that fill the text's JSON up to the next multiple of sixteen bytes. There is at least one."""
     missing = _STEP_BYTES - (len(_encode(text)) - 2) % _STEP_BYTES
     return secrets.token_urlsafe(_STEP_BYTES)[:missing]

@@ -1,6 +1,6 @@
-"""Origins: which pages of other sites may read replies in a browser (CORS, as the Fetch standard has it).
+"""Origins: which pages of other sites may read replies in a browser (CORS, of the Fetch standard).
 
-It knows the headers of a reply and of a preflight. Who may ask at all is decided elsewhere, by keys.
+It knows the headers of a reply and of a preflight. `penstock.access` decides who has access.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ _EXPOSED = (
     "x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, "
     "x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens"
 )
-"""What a page may read beside the few headers that it always may."""
+"""The headers that a page may read, beside the few headers that it may always read."""
 _MAX_AGE_S = 7_200
-"""How long a browser may remember a preflight; Chrome takes no longer time."""
+"""How long a browser may cache the answer to a preflight. Chrome allows no longer time."""
 _NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,4096}")
 """A list of header names."""
 _NAMES_DEFAULT = "authorization, content-type"
 
 
 class Origins:
-    """The origins that are allowed, such as `https://chat.example.com`; `*` allows all of them."""
+    """The allowed origins, such as `https://chat.example.com`. `*` allows all origins."""
 
     def __init__(self, allowed: Iterable[str] = ()) -> None:
         self._allowed = frozenset(allowed)
 
     def __bool__(self) -> bool:
-        """Whether there are any."""
+        """Whether any origin is allowed."""
         return bool(self._allowed)
 
     def allow(self, origin: str) -> bool:
@@ -40,7 +40,7 @@ class Origins:
         return ANY in self._allowed or origin in self._allowed
 
     def headers(self, request: Mapping[str, str]) -> Headers:
-        """What a reply to this request says of who may read it."""
+        """The CORS headers of the reply to a request."""
         if not self._allowed:
             return []
         if ANY in self._allowed:
@@ -55,7 +55,7 @@ class Origins:
         ]
 
     def preflight(self, request: Mapping[str, str], methods: str) -> Headers:
-        """What a browser is answered that asks before it sends a request. Raises `ApiError` 403."""
+        """The CORS headers of the answer to a preflight. Raises `ApiError` 403."""
         if "origin" not in request or "access-control-request-method" not in request:
             return []
         if not self.allow(request["origin"]):
@@ -70,4 +70,4 @@ class Origins:
 
 
 NO_ORIGINS = Origins()
-"""No page of another site may read anything."""
+"""No page of another site may read replies."""

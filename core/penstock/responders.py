@@ -1,6 +1,6 @@
-"""The readers: ways of looking at one run. Events as they come, server-sent or by message, or the Response at its end.
+"""The responders: a run as a stream of server-sent events, as WebSocket messages, or as a JSON body.
 
-They know bytes and runs; they never make or change an event, but for the padding that a stream may ask for.
+They know bytes and runs. They never make or change an event, except for the padding of `obfuscation`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, get_args
 
 from penstock.engine import Follower, Run, View
-from penstock.errors import ApiError, our_fault, stopping, untraced
+from penstock.errors import ApiError, internal_error, stopping, untraced
 from penstock.json_codec import encode
 from penstock.obfuscation import padding
 from penstock.ports import Headers
@@ -30,7 +30,7 @@ _PADDED: frozenset[type[Any]] = frozenset(
 
 
 class SseStream:
-    """The stream: one buffer for each batch of events, a comment where a heartbeat is due. `aclose` ends the run."""
+    """The stream of a run: one buffer for each batch of events, and comments as heartbeats. `aclose` ends the run."""
 
     def __init__(self, run: Run, *, done_marker: bool) -> None:
         self._run = run
@@ -47,7 +47,7 @@ class SseStream:
 
 
 class FollowStream:
-    """The stream of a background response, from its log; ending it ends nothing but the following."""
+    """The stream of a background response, from its event log. The end of the stream does not end the response."""
 
     def __init__(
         self, follower: Follower, *, done_marker: bool, disconnected: Callable[[], Awaitable[None]] | None
@@ -55,7 +55,7 @@ class FollowStream:
         self._follower = follower
         self._batches = follower.batches()
         self._record = current()
-        self._record.is_cut = True  # until it was followed to its end
+        self._record.is_cut = True  # until it has been read to its end
         self._done_marker = done_marker
         self._disconnected = disconnected
         self._next: asyncio.Future[list[bytes] | None] | None = None
@@ -66,48 +66,48 @@ class FollowStream:
         return self._buffers
 
     async def aclose(self) -> None:
-        """Follow no more."""
+        """Stop reading the log."""
         await self._buffers.aclose()
         await self._batches.aclose()
 
     def end_early(self) -> None:
-        """The server has to stop: the stream ends by an error, and the response goes on elsewhere."""
+        """The server has to stop: end the stream with an error. The response continues in another process."""
         self._is_ended_early = True
         if self._next is not None:
             self._next.cancel()
 
     async def _write(self) -> AsyncGenerator[bytes | bytearray]:
-        look_out = asyncio.ensure_future(self._disconnected()) if self._disconnected else None
+        client_left = asyncio.ensure_future(self._disconnected()) if self._disconnected else None
         try:
-            while (events := await self._next_in_order(look_out)) is not None:
+            while (events := await self._next_in_order(client_left)) is not None:
                 yield b"".join(events) if events else HEARTBEAT
-            self._record.is_cut = look_out is not None and look_out.done()
+            self._record.is_cut = client_left is not None and client_left.done()
             if self._is_ended_early:
                 yield self._follower.error(stopping())
             if self._done_marker:
                 yield DONE
         finally:
-            if look_out is not None:
-                look_out.cancel()
+            if client_left is not None:
+                client_left.cancel()
 
-    async def _next_in_order(self, look_out: asyncio.Future[None] | None) -> list[bytes] | None:
-        """The next batch, where the store can be read; else an error, with which the stream ends."""
+    async def _next_in_order(self, client_left: asyncio.Future[None] | None) -> list[bytes] | None:
+        """The next batch, or an error as the last batch where the store cannot be read."""
         try:
-            return await self._next_unless(look_out)
+            return await self._next_unless(client_left)
         # spec: stored-streams
         except ApiError as error:
             return [self._follower.error(untraced(error))]
         except Exception as error:
             _log.exception("a response could not be followed by a fault of this server")
             untraced(error)
-            return [self._follower.error(our_fault())]
+            return [self._follower.error(internal_error())]
 
-    async def _next_unless(self, look_out: asyncio.Future[None] | None) -> list[bytes] | None:
-        """The next batch; None at the end, as soon as the client has left, or when the server has to stop."""
+    async def _next_unless(self, client_left: asyncio.Future[None] | None) -> list[bytes] | None:
+        """The next batch. None at the end, when the client has left, or when the server has to stop."""
         if self._is_ended_early:
             return None
         following = self._next = asyncio.ensure_future(anext(self._batches, None))
-        waited: set[asyncio.Future[Any]] = {following, look_out} if look_out else {following}
+        waited: set[asyncio.Future[Any]] = {following, client_left} if client_left else {following}
         await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         if not following.done():
             following.cancel()
@@ -115,13 +115,13 @@ class FollowStream:
         return None if following.cancelled() else following.result()
 
 
-async def read_messages(run: Run, told: Headers, stream_id: str | None) -> AsyncGenerator[list[bytes]]:
-    """The events as JSON messages, a batch at a time; an empty batch where a heartbeat is due.
+async def read_messages(run: Run, headers: Headers, stream_id: str | None) -> AsyncGenerator[list[bytes]]:
+    """The events as JSON messages, in batches. An empty batch is a heartbeat.
 
-    Each names its stream, if that has a name. What an HTTP reply tells in `headers` the first one tells.
+    Each message has the id of its stream, if there is one. The first has the headers of an HTTP reply in `headers`.
     """
     tail = b',"stream_id":%b}' % encode(stream_id) if stream_id else b"}"
-    more = b',"headers":%b' % encode(dict(told)) if told else b""
+    more = b',"headers":%b' % encode(dict(headers)) if headers else b""
     view = partial(_padded_messages if run.plan.obfuscate else _messages, tail)
     async with aclosing(run.batches(view, view)) as batches:
         async for messages in batches:
@@ -132,7 +132,7 @@ async def read_messages(run: Run, told: Headers, stream_id: str | None) -> Async
 
 
 async def read_json(run: Run) -> bytes:
-    """The Response at its end, as JSON. Raises `ApiError` for one that failed: nothing of it was sent."""
+    """The final Response as JSON. Raises `ApiError` for a failed one, of which nothing was sent."""
     await read_response(run)
     if run.error is not None:
         raise run.error
@@ -140,31 +140,31 @@ async def read_json(run: Run) -> bytes:
 
 
 async def read_response(run: Run) -> Response:
-    """The Response at its end."""
+    """The final Response."""
     return await run.finish()
 
 
 def _buffer(batch: Sequence[Recorded]) -> bytes | bytearray:
-    """A batch as a stream has it; a heartbeat in place of an empty one."""
+    """A batch as bytes of a stream. An empty batch is a heartbeat."""
     # spec: heartbeats
     return encode_events(batch) if batch else HEARTBEAT
 
 
 def _padded_buffer(batch: list[Recorded]) -> bytes | bytearray:
-    """The same, each delta padded."""
+    """A batch as bytes of a stream, with padded deltas."""
     events = one_by_one(batch)
     _obfuscate(events)
     return _buffer(events)
 
 
 def _last_buffer(view: View[bytes | bytearray], batch: list[Recorded]) -> bytes | bytearray:
-    """The last batch as the view shows it, and the mark that ends the stream."""
+    """The last batch, and `[DONE]` after it."""
     # spec: framing
     return view(batch) + DONE
 
 
 def _messages(tail: bytes, batch: Sequence[Recorded]) -> list[bytes]:
-    """The events of a batch as JSON, each with this end, which has no per cent sign in it."""
+    """The events of a batch as JSON. Each ends with `tail`, which contains no per cent sign."""
     messages: list[bytes] = []
     for recorded in batch:
         if isinstance(recorded, TextRun):
@@ -175,14 +175,14 @@ def _messages(tail: bytes, batch: Sequence[Recorded]) -> list[bytes]:
 
 
 def _padded_messages(tail: bytes, batch: list[Recorded]) -> list[bytes]:
-    """The same, each delta padded."""
+    """The events of a batch as JSON, with padded deltas."""
     events = one_by_one(batch)
     _obfuscate(events)
     return _messages(tail, events)
 
 
 def _obfuscate(events: list[Event]) -> None:
-    """Pad every delta, so that the size of what is sent tells nothing of what was said."""
+    """Pad every delta, so that the size of an event does not show the length of its text."""
     for event in events:
         if type(event) in _PADDED:
             event.obfuscation = padding(event.delta)  # type: ignore[attr-defined]

@@ -1,7 +1,7 @@
-"""What an upstream wants back in later turns, carried by an item of the turn: signatures, its own ids, sealed thoughts.
+"""Fields that an upstream needs back in later turns, such as signatures and encrypted reasoning. An item carries them.
 
-It knows the one key of an item that holds this, beside the fields that clients see. Which fields an upstream wants,
-and where they go, its dialect knows. Lists for clients leave the key out (`penstock.endpoints.included`).
+It knows the key of an item that contains them, beside the fields for clients. A dialect knows which fields its upstream
+needs, and where it sends them. Lists for clients leave the key out (`penstock.endpoints.included`).
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from .wire import UNSET, Unknown
 T = TypeVar("T", bound=msgspec.Struct)
 
 KEY = "penstock:returned"
-"""The key of an item's JSON. Open Responses wants a prefix for what a server adds to an item."""
+"""The key in an item's JSON. Open Responses requires a prefix for keys that a server adds to an item."""
 
 _KEY_BYTES = KEY.encode()
 
 Fields: TypeAlias = dict[str, msgspec.Raw]
-"""Fields as the upstream wrote them."""
+"""Fields in the upstream's JSON."""
 
 
 class Returned(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What one upstream wants back with a turn. No other upstream gets it."""
+    """The fields that one upstream needs back with a turn. No other upstream gets them."""
 
     origin: str
-    """Which upstream that is."""
+    """The hash of the upstream."""
     item: Fields = {}
-    """Fields of the item itself."""
+    """Fields of the item."""
     turn: Fields = {}
-    """Fields of the message that the turn came in."""
+    """Fields of the upstream's message."""
     calls: dict[str, Fields] = {}
-    """Fields of the turn's calls, by the `call_id` that the client knows."""
+    """Fields of the turn's calls, by the client's `call_id`."""
 
 
 _encode = msgspec.json.Encoder().encode
@@ -42,37 +42,37 @@ _decode = msgspec.json.Decoder(Returned).decode
 
 
 def carry(item: T, returned: Returned) -> T:
-    """The item with what is to be returned with it."""
-    beside = _beside(item)
-    return replace(item, unknown=Unknown({**beside, KEY: msgspec.Raw(_encode(returned))}))
+    """The item with these fields."""
+    unknown_fields = _unknown_fields(item)
+    return replace(item, unknown=Unknown({**unknown_fields, KEY: msgspec.Raw(_encode(returned))}))
 
 
 def carried(item: Any) -> Returned | None:
-    """What is to be returned with the item, if anything."""
-    raw = _beside(item).get(KEY)
+    """The fields that the item carries, if any."""
+    raw = _unknown_fields(item).get(KEY)
     if raw is None:
         return None
     try:
         return _decode(raw)
-    except msgspec.DecodeError:  # some client's own
+    except msgspec.DecodeError:  # a client wrote it
         return None
 
 
 def carries(body: bytes) -> bool:
-    """Whether the JSON of an item may have something to be returned in it."""
+    """Whether the JSON of an item may carry such fields."""
     return _KEY_BYTES in body
 
 
 def bare(item: T) -> T:
-    """The item without it."""
-    beside = _beside(item)
-    if KEY not in beside:
+    """The item without such fields."""
+    unknown_fields = _unknown_fields(item)
+    if KEY not in unknown_fields:
         return item
-    others = {name: value for name, value in beside.items() if name != KEY}
+    others = {name: value for name, value in unknown_fields.items() if name != KEY}
     return replace(item, unknown=Unknown(others) if others else UNSET)
 
 
-def _beside(item: Any) -> Fields:
-    """The keys of an item that its struct has no field for."""
+def _unknown_fields(item: Any) -> Fields:
+    """The unknown fields of an item."""
     unknown: Unknown | msgspec.UnsetType = item.unknown
     return unknown.fields if unknown else {}

@@ -1,6 +1,6 @@
-"""The type of a secret: a text that will not be shown.
+"""The type of a secret: a text that is never printed.
 
-It knows one value and gives it only to who asks for it by name; printing and formatting show `<redacted>`, JSON fails.
+Only `reveal` returns its value. Printing and formatting give `<redacted>`, and encoding it as JSON fails.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ REDACTED = "<redacted>"
 
 
 class Secret:
-    """A key or token. `reveal()` is the only way to its text, so that each use can be found."""
+    """A key or token. `reveal()` is the only access to its text, so that all uses can be found."""
 
     __slots__ = ("_text",)
 
@@ -17,7 +17,7 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """The text itself, for a header that is sent or a comparison."""
+        """The text, for a header that is sent or for a comparison."""
         return self._text
 
     def __repr__(self) -> str:
@@ -30,4 +30,4 @@ class Secret:
         return hash(self._text)
 
     def __reduce__(self) -> tuple[object, ...]:
-        raise TypeError("a secret is not written down")
+        raise TypeError("a secret cannot be pickled")

@@ -1,7 +1,7 @@
-"""The service: a request in, a reply out, and the table of routes between them.
+"""The service: the table of routes, and the way from a request to a reply.
 
-It is the whole API as one async function, `Service.handle`, which every adapter calls. It knows HTTP's words but no
-server; what a response is made of, the engine knows.
+It is the whole API as one async function, `Service.handle`, which every adapter calls. It knows HTTP but no server. The
+engine makes responses.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from penstock.engine import Engine, Policies, Routes, Run, UpstreamReport
 from penstock.engine.offload import offload
 from penstock.engine.request.request_body import without_bom
 from penstock.engine.running.deadlines import ClientLeft
-from penstock.errors import ApiError, not_found, our_fault, quoted, untraced
+from penstock.errors import ApiError, internal_error, not_found, quoted, untraced
 from penstock.http import RecordedStream, Reply, Request, error_reply, identified, request_id, without_body
 from penstock.json_codec import encode
 from penstock.limits import Limits
@@ -47,19 +47,19 @@ _log = logging.getLogger("penstock.service")
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 _EXPANSION = 20
-"""How many times as long a compressed body may well be."""
+"""How many times larger a body typically is after decompression."""
 _OPEN = ("/", "/health", "/healthz", "/readyz", "/openapi.json")
-"""What is answered without a key."""
-_OF_THE_STORE = ("/responses/*", "/conversations")
-"""How the patterns of paths begin that are answered from the store."""
+"""Paths that need no key."""
+_NEEDS_STORE = ("/responses/*", "/conversations")
+"""The prefixes of the patterns of paths that need the store."""
 _BY_MODEL = ("/responses", "/responses/compact", "/responses/input_tokens")
-"""Routes of responses whose bodies name a model."""
+"""Paths of responses whose bodies name a model."""
 _LIMITS = Limits()
 _POLICIES = Policies()
 _CLIENT_LEFT = Reply(CLIENT_LEFT, [], b"")
-"""It is sent to no one."""
+"""The reply for the log, where the client has left. It is never sent."""
 _SWITCHED = Reply(101, [], b"")
-"""For logs too: the handshake was taken long ago."""
+"""The reply for the log, after a WebSocket connection. It is never sent."""
 
 Decompress: TypeAlias = Callable[[bytes, str, int], bytes]
 """`decompress(body, content_encoding, bytes_max)`; raises `ApiError`."""
@@ -68,12 +68,12 @@ Table: TypeAlias = dict[str, dict[str, Endpoint]]
 
 
 def no_encodings(body: bytes, encoding: str, bytes_max: int) -> NoReturn:
-    """Takes plain bodies alone."""
+    """A `Decompress` that supports no encoding. Raises `ApiError` 415."""
     raise ApiError(f"Bodies with content-encoding '{encoding}' are not supported here.", status=415)
 
 
 class Service:
-    """The API over some upstreams and a store, or none. It holds no state of a request."""
+    """The API over some upstreams, with or without a store. It has no state of a request."""
 
     def __init__(
         self,
@@ -90,10 +90,10 @@ class Service:
         websocket: bool = True,
         origins: Origins = NO_ORIGINS,
         ready_needs_upstream: bool = True,
-        readers: Sequence[RecordSink] = (log_access,),
+        sinks: Sequence[RecordSink] = (log_access,),
     ) -> None:
         self.limits = limits
-        self._recorder = Recorder(*readers)
+        self._recorder = Recorder(*sinks)
         self._engine = Engine(routes, policies, limits, store, sealer, prompts, self._recorder)
         self._access = access
         self._decompress = decompress
@@ -112,7 +112,7 @@ class Service:
             self._table |= _relayed(self._table, PassthroughEndpoints(self._engine))
 
     async def handle(self, request: Request) -> Reply:
-        """Answer a request. Never raises but for cancellation: an error is a reply too."""
+        """Answer a request. It raises nothing but `CancelledError`: an error is a reply too."""
         record = self._begin(request)
         reply = await self._answered(record, self._dispatch(request, record))
         if self._origins:
@@ -124,7 +124,7 @@ class Service:
         return self._recorded(record, reply)
 
     async def connect(self, request: Request, channel: Channel) -> Reply | None:
-        """Serve a WebSocket connection to its end, or give the reply with which its handshake is refused.
+        """Serve a WebSocket connection to its end, or return the reply that refuses its handshake.
 
         `request` is the handshake.
         """
@@ -134,33 +134,33 @@ class Service:
         return None if reply.status == _SWITCHED.status else reply
 
     async def respond(self, request: CreateResponse) -> Response:
-        """The Response to a request, without any HTTP. Raises `ApiError`; a later failure is in its `status`."""
+        """The Response to a request, without HTTP. Raises `ApiError`. A later failure is in the Response's `status`."""
         with self._called():
             return await read_response(await self._run(request, stream=False))
 
     async def stream(self, request: CreateResponse) -> AsyncGenerator[Event]:
-        """The events of the response to a request, as they come, without any HTTP. Raises `ApiError`."""
+        """The events of the response to a request, as they are made, without HTTP. Raises `ApiError`."""
         with self._called():
             async with aclosing((await self._run(request, stream=True)).events()) as batches:
                 async for events in batches:
                     for event in events:
                         yield event
 
-    async def look_around(self) -> list[UpstreamReport]:
-        """Open the store, and ask the upstreams what they serve. The log names what does not answer."""
-        asked = asyncio.ensure_future(self._engine.catalog.ask_all())
+    async def check_connections(self) -> list[UpstreamReport]:
+        """Open the store, and list the models of the upstreams. The log names those that do not answer."""
+        models = asyncio.ensure_future(self._engine.catalog.ask_all())
         with suppress(ApiError):
             await self._engine.open_store()
-        return await asked
+        return await models
 
     def drain(self, within_s: float) -> None:
-        """Tell that the server will stop: `/readyz` says so, and after `within_s` seconds no request goes on."""
+        """Begin to stop: `/readyz` answers 503, and all requests end within `within_s` seconds."""
         self._engine.drain.begin(within_s)
         if self._sockets is not None:
             self._sockets.drain()
 
     async def aclose(self) -> None:
-        """Release what the upstreams and the store hold. The next request opens it again, in any event loop."""
+        """Close the upstreams and the store. The next request opens them again, in any event loop."""
         await self._engine.aclose()
 
     async def _run(self, request: CreateResponse, *, stream: bool) -> Run:
@@ -169,7 +169,7 @@ class Service:
 
     @contextmanager
     def _called(self) -> Iterator[None]:
-        """The record of a call by code, from its beginning to its end."""
+        """Record a call of the library, from its beginning to its end."""
         record = self._recorder.begin("LIBRARY", "/responses", ids.new_id("req_"))
         status = 200
         try:
@@ -185,7 +185,7 @@ class Service:
         return self._recorder.begin(request.method, request.path, request_id(request.headers))
 
     def _recorded(self, record: AccessRecord, reply: Reply) -> Reply:
-        """The reply, whose record is complete now or, of a stream, when it has ended."""
+        """End the record of the reply, now, or when its stream has ended."""
         if reply.body is None or isinstance(reply.body, bytes):
             self._recorder.end(record, reply.status)
             return reply
@@ -206,7 +206,7 @@ class Service:
         except Exception as error:
             _log.exception("%s %s failed by a fault of this server", record.method, record.path)
             untraced(error)
-            reply = _failed(record, our_fault())
+            reply = _failed(record, internal_error())
         return identified(reply, record.request_id)
 
     async def _connect(self, request: Request, channel: Channel, record: AccessRecord) -> Reply:
@@ -252,18 +252,18 @@ class Service:
         )
         with self._engine.drain.answering():
             await self._engine.start()
-            if pattern.startswith(_OF_THE_STORE):
+            if pattern.startswith(_NEEDS_STORE):
                 await self._engine.open_store()
             return await endpoint(context)
 
     def _options(self, request: Request, allowed: str) -> Reply:
-        """What may be asked of a path. A browser that asks before a request has no key to show yet."""
+        """The methods of a path, and the answer to a preflight, which browsers send without a key."""
         return Reply(204, [("allow", allowed), *self._origins.preflight(request.headers, allowed)], None)
 
     async def _json_body(self, request: Request) -> bytes:
-        """The body, read and decompressed, once its head is found good.
+        """Read and decompress the body, if its headers allow it.
 
-        A page can post `text/plain` anywhere without asking, so only JSON is taken.
+        Any page can post `text/plain` to any server without a preflight, so only JSON is accepted. Raises `ApiError`.
         """
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type != "application/json":
@@ -278,7 +278,7 @@ class Service:
 
 
 def _body(request: CreateResponse, *, stream: bool) -> bytes:
-    """The body of the request that a client would send: what is not set is not in it."""
+    """The JSON of a request, as a client sends it: without the parameters that are not set."""
     fields = _decode_fields(encode(replace(request, stream=stream)))
     return encode({name: value for name, value in fields.items() if value != NULL})
 
@@ -292,7 +292,7 @@ def _table(
     openapi: OpenApi,
     about: About,
 ) -> Table:
-    """Every route: the pattern of its path, in which `*` is an id, and its methods."""
+    """All routes: the pattern of a path, in which `*` is an id, and its methods."""
     return {
         "/responses": {"POST": responses.create},
         "/responses/compact": {"POST": responses.compact},
@@ -320,30 +320,30 @@ def _table(
 
 
 def _relayed(table: Table, passthrough: PassthroughEndpoints) -> Table:
-    """The routes of what an upstream keeps: to it, and back."""
-    kept: Table = {}
+    """The routes of objects that the upstream stores, which pass all requests through."""
+    stored: Table = {}
     for path, methods in table.items():
         if path in _BY_MODEL:
-            kept[path] = {"POST": passthrough.to(path)}
+            stored[path] = {"POST": passthrough.to(path)}
         elif path.startswith(("/responses", "/conversations")):
-            kept[path] = dict.fromkeys(methods, passthrough.pass_stored)
-    return kept
+            stored[path] = dict.fromkeys(methods, passthrough.pass_stored)
+    return stored
 
 
 def _failed(record: AccessRecord, error: ApiError) -> Reply:
-    """The reply to a request that failed, and a note of why."""
+    """The reply to a request that failed. The record gets the error."""
     record.failed(error)
     return error_reply(error)
 
 
 def _plain(path: str) -> str:
-    """The path as the table has it."""
+    """The path without `/v1` and without a slash at its end, as in the table."""
     path = path.removeprefix("/v1") or "/"
     return path.rstrip("/") or ("/" if path == "/" else path)
 
 
 def _key(request: Request) -> Secret | None:
-    """The caller's own bearer."""
+    """The caller's bearer token."""
     key = bearer(request.headers)
     return Secret(key) if key else None
 
@@ -351,7 +351,7 @@ def _key(request: Request) -> Secret | None:
 def _pattern(path: str, table: Table) -> tuple[str, list[str]]:
     """A path's pattern and the ids in it.
 
-    A path of words alone is its own pattern. Else every second step is an id, and all that follows `/models/` is one.
+    A path without ids is its own pattern. In others, every second step is an id. All after `/models/` is one id.
     """
     if path in table and "*" not in path:
         return path, []
@@ -364,7 +364,7 @@ def _pattern(path: str, table: Table) -> tuple[str, list[str]]:
 
 
 def _allowed(endpoints: dict[str, Endpoint]) -> str:
-    """The methods of a path: `HEAD` is wherever `GET` is, `OPTIONS` everywhere."""
+    """The methods of a path. `HEAD` is allowed where `GET` is, and `OPTIONS` everywhere."""
     return ", ".join([*endpoints, *(["HEAD"] if "GET" in endpoints else []), "OPTIONS"])
 
 
@@ -376,5 +376,5 @@ def _method_not_allowed(request: Request, allowed: str) -> Reply:
 
 
 def _upgrade_required() -> Reply:
-    """The exact answer after which agents that try WebSocket first fall back to HTTP."""
+    """Status 426, after which agents that try WebSocket first fall back to HTTP."""
     return error_reply(ApiError("WebSocket is not served here; use HTTP.", status=426, code="upgrade_required"))

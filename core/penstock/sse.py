@@ -1,8 +1,8 @@
-"""Server-sent events: a writer of our events, and a reader of anybody's bytes.
+"""Server-sent events: a writer of our events, and a reader of upstreams' streams.
 
 Both are incremental and do no I/O (HTML Living Standard, section 9.2, "Server-sent events"). The writer makes one
-buffer of a whole batch, since a send costs ten times what encoding an event does; it never splits an event. The
-reader takes any split of the bytes, any of the three line endings, comments, and `data:` with or without a space.
+buffer of a whole batch, since sending costs ten times as much as encoding an event. It never splits an event. The
+reader accepts any split of the bytes, all three line endings, comments, and `data:` with or without a space.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from penstock.text_runs import GrowingText, Recorded, TextRun
 from penstock.wire import Event, UnknownEvent
 
 _FIELDS = frozenset((b"", b"id", b"retry"))
-"""The names of lines that say nothing to us; that of a comment is empty."""
+"""The names of fields that are ignored. The name of a comment is empty."""
 _STRAY_BYTES_MAX = 2_000
 _DATA = b"data: "
 _HEAD_BYTES_MAX = 200
-"""A longer head is not expected again: a stream holds it to its end."""
+"""The longest head that is expected again. A stream holds the expected head in memory to its end."""
 
 DONE = b"data: [DONE]\n\n"
 HEARTBEAT = b": ping\n\n"
@@ -30,12 +30,12 @@ _heads: dict[type[Event], bytes] = {}
 
 
 def encode_event(event: Event) -> bytes:
-    """One event as it stands on the wire."""
+    """The bytes of one event."""
     return bytes(encode_events((event,)))
 
 
 def encode_events(events: Sequence[Recorded]) -> bytes | bytearray:
-    """A batch of events as one buffer, for one send."""
+    """The bytes of a batch of events, in one buffer."""
     if len(events) == 1 and isinstance(run := events[0], TextRun):
         return b"".join(run.write(run.text.frame or _frame(run.text)))
     buffer = bytearray()
@@ -50,13 +50,13 @@ def encode_events(events: Sequence[Recorded]) -> bytes | bytearray:
 
 
 def _frame(text: GrowingText) -> bytes:
-    """The form of each event of a text, as it stands on the wire."""
+    """The format of the bytes of each event of a text."""
     text.frame = _head(text.event(0, "")).replace(b"%", b"%%") + text.form + b"\n\n"
     return text.frame
 
 
 def _head(event: Event) -> bytes:
-    """What stands before the JSON of an event; `event:` equals the JSON's `type`, and a class has but one."""
+    """The bytes before the JSON of an event. `event:` equals the JSON's `type`, which a class has only one of."""
     cls = type(event)
     if cls is UnknownEvent:
         return _unknown_head(event.type)
@@ -66,20 +66,20 @@ def _head(event: Event) -> bytes:
 
 
 def _unknown_head(name: str) -> bytes:
-    """No upstream gets a line of its own into our stream by the name of its event."""
+    """The head of an unknown event. An unprintable name is left out: it could add lines to our stream."""
     return f"event: {name}\ndata: ".encode() if name.isprintable() else b"data: "
 
 
 class SseReader:
-    """Bytes in, the data of each event out. An event of over `event_bytes_max` bytes is the upstream's fault.
+    """Reads the data of each event. Raises `ApiError` for an event of over `event_bytes_max` bytes.
 
-    With `wraps_errors`, what is an error by its place, and maybe not by its data, is given as `{"error": …}`: the data
-    of an event named `error`, and a line that begins with `error:`. A line that is a JSON object is data by itself.
+    With `wraps_errors`, the data of an event with the name `error`, and a line that begins with `error:`, are returned
+    as `{"error": …}`, and a line that is a JSON object is returned as data.
     """
 
     def __init__(self, *, event_bytes_max: int, wraps_errors: bool = False) -> None:
         self.stray = b""
-        """The first line that is no field of an event, as far as it helps to tell what was sent instead of a stream."""
+        """The beginning of the first line that is no field of an event, for an error message."""
         self._wraps_errors = wraps_errors
         self._is_error = False
         self._event_bytes_max = event_bytes_max
@@ -96,21 +96,21 @@ class SseReader:
             head = self._head
             events = chunk[len(head) : -2].split(self._between)
             if chunk.startswith(head) and chunk.count(b"\n") == self._lines * len(events):
-                return events  # there is no line end but that of each head and the two of each event
+                return events  # there are no line ends but those of each head and the two of each event
             return self._take_whole(chunk)
-        if self._rest and self._goes_on_with(chunk):
+        if self._rest and self._extends_line(chunk):
             return []
         text = bytes(self._rest + chunk) if self._rest else chunk
         if self._at_start and not (text := self._after_bom(text)):
             return []
-        held = b""
+        carry = b""
         # spec: quirk-framing
         if b"\r" in text:
             if text.endswith(b"\r"):  # its "\n" may come with the next read
-                text, held = text[:-1], b"\r"
+                text, carry = text[:-1], b"\r"
             text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         *lines, rest = text.split(b"\n")
-        self._rest = bytearray(rest + held)
+        self._rest = bytearray(rest + carry)
         events = self._take(lines)
         self._is_clean = not (self._rest or self._data or self._is_error)
         self._check_size()
@@ -121,8 +121,8 @@ class SseReader:
         rest, self._rest = bytes(self._rest), bytearray()
         return self._take([rest.rstrip(b"\r"), b""])
 
-    def _goes_on_with(self, chunk: bytes) -> bool:
-        """Whether the chunk only lengthens a line. It is kept unread, since a line of megabytes comes in many reads."""
+    def _extends_line(self, chunk: bytes) -> bool:
+        """Whether the chunk only adds to a line. It is not parsed yet: a line of megabytes arrives in many reads."""
         if self._at_start or b"\n" in chunk or b"\r" in chunk or self._rest.endswith(b"\r"):
             return False
         self._rest += chunk
@@ -134,7 +134,7 @@ class SseReader:
             raise upstream_failed(f"The upstream sent an event of over {self._event_bytes_max} bytes.")
 
     def _after_bom(self, text: bytes) -> bytes:
-        """The text without a byte order mark; nothing while the first three bytes are not all there."""
+        """The text without a byte order mark. Empty until the first three bytes have arrived."""
         if len(text) < 3 and b"\xef\xbb\xbf".startswith(text):
             self._rest = bytearray(text)
             return b""
@@ -143,13 +143,13 @@ class SseReader:
         return text.removeprefix(b"\xef\xbb\xbf")
 
     def _expect(self, head: bytes) -> None:
-        """This stood before the data of an event. Most events have the same as the one before."""
+        """Expect the next events to have this head before their data, as most events do."""
         self._head = head
         self._between = b"\n\n" + head
         self._lines = head.count(b"\n") + 2
 
     def _take_whole(self, chunk: bytes) -> list[bytes]:
-        """Nothing is pending, and the chunk holds whole events."""
+        """Read a chunk of whole events, while nothing is pending."""
         events: list[bytes] = []
         for block in chunk.split(b"\n\n"):
             if block.startswith(_DATA) and block.find(b"\n") < 0:
@@ -160,7 +160,7 @@ class SseReader:
         return events
 
     def _take_lines(self, block: bytes) -> list[bytes]:
-        """An event of several lines: most have a name, which nobody needs unless it is that of an error."""
+        """Read an event of several lines. Most have a name, which matters only if it is `error`."""
         start = block.find(b"\n") + 1
         is_named = block.startswith(b"event: ") and block[7:start].strip() != b"error"
         if is_named and block.startswith(_DATA, start) and block.find(b"\n", start) < 0:
@@ -175,7 +175,7 @@ class SseReader:
             if line.startswith(b"data:"):
                 value = line[6:] if line.startswith(b"data: ") else line[5:]
                 self._data.append(value)
-                self._data_bytes += len(value) + 1  # lines without anything in them add up too
+                self._data_bytes += len(value) + 1  # empty lines count too
             elif line:
                 events += self._other_line(line)
             elif self._data or self._is_error:
@@ -185,7 +185,7 @@ class SseReader:
         return events
 
     def _other_line(self, line: bytes) -> list[bytes]:
-        """A line that is no data: the name of the event, or something that stands where none of its fields does."""
+        """Read a line that is no data: the name of the event, another field, or a text that is no field."""
         name, colon, value = line.partition(b":")
         if name == b"event":
             self._is_error = self._wraps_errors and value.strip() == b"error"
@@ -200,7 +200,7 @@ class SseReader:
 
 
 def _wrapped(data: bytes) -> bytes:
-    """An error as one object, whether its data is JSON or plain words."""
+    """The data of an error as one JSON object. The data may be JSON or a text."""
     data = data.strip() or b"{}"
     is_json = data.startswith((b"{", b"[", b'"'))
     return b'{"error":%b}' % (data if is_json else json.encode(data.decode(errors="replace")))

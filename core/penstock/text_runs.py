@@ -1,7 +1,6 @@
-"""Runs of text: delta events of one text that came in a row, as one object. Nearly all events of a stream are such.
+"""Runs of text: consecutive delta events of one text, as one object. Most events of a stream are such events.
 
-It knows which events a run stands for, and how their JSON is written at once. It never numbers an event: that is the
-transcript's work.
+It knows the events of a run, and encodes their JSON together. It never numbers an event: the transcript does.
 """
 
 from __future__ import annotations
@@ -21,20 +20,20 @@ _encode_lines = _encoder.encode_lines
 
 
 class GrowingText:
-    """A text of a Response that grows. Its delta events are equal but for their `sequence_number` and their `delta`."""
+    """A growing text of a Response. Its delta events differ only in their `sequence_number` and their `delta`."""
 
     __slots__ = ("_event", "_form", "frame")
 
     def __init__(self, event: Event) -> None:
-        """`event` is one of these events; its number and its delta do not matter."""
+        """`event` is any of these events. Its number and its delta are not used."""
         self._event: Any = event
         self._form = b""
         self.frame = b""
-        """The form of an event in a stream, once `penstock.sse` has made it."""
+        """The format of the bytes of an event, once `penstock.sse` has made it."""
 
     @property
     def form(self) -> bytes:
-        """The JSON of an event as a format: it takes a number, and the JSON of a delta."""
+        """The format of the JSON of an event, for a number and the JSON of a delta."""
         if not self._form:
             before, _, rest = encode(self.event(0, "")).replace(b"%", b"%%").partition(b'"sequence_number":0')
             between, _, after = rest.partition(b'"delta":""')
@@ -42,13 +41,13 @@ class GrowingText:
         return self._form
 
     def event(self, number: int, delta: str) -> Event:
-        """One of the events."""
+        """An event with this number and delta."""
         event: Event = replace(self._event, sequence_number=number, delta=delta)
         return event
 
 
 class TextRun(msgspec.Struct, frozen=True):
-    """Delta events of one text that follow each other."""
+    """Consecutive delta events of one text."""
 
     text: GrowingText
     first: int
@@ -60,15 +59,15 @@ class TextRun(msgspec.Struct, frozen=True):
         return map(self.text.event, range(self.first, self.first + len(self.deltas)), self.deltas)
 
     def write(self, form: bytes) -> list[bytes]:
-        """The form of each event, filled in."""
+        """Each event in this format, with its number and delta."""
         if len(self.deltas) == 1:
             return [form % (self.first, _encode_text(self.deltas[0]))]
-        lines = _encode_lines(self.deltas).splitlines()  # the JSON of a text has no line break in it
+        lines = _encode_lines(self.deltas).splitlines()  # the JSON of a text contains no line break
         return [form % numbered for numbered in enumerate(lines, self.first)]
 
 
 Recorded: TypeAlias = Event | TextRun
-"""What a transcript gives to its readers."""
+"""What a transcript records."""
 
 
 def one_by_one(batch: list[Recorded]) -> list[Event]:

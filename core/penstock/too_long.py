@@ -1,6 +1,6 @@
-"""How upstreams say that an input is too long for a model. Agents compact on it, so it must be recognised.
+"""Recognises the errors of upstreams for an input that is too long for a model. Agents compact after such an error.
 
-Every pattern has beside it who says so. What sounds alike and means a rate, a bill or a parameter is excluded by name.
+Beside every pattern are the upstreams that use it. Similar messages about a rate, a bill or a parameter are excluded.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _CODES = frozenset(
         "model_max_prompt_tokens_exceeded",  # GitHub Copilot
     )
 )
-"""Codes and types that mean it, in lower case."""
+"""Codes and types of such errors, in lower case."""
 
 _CONTEXT = r"context[ _]?(?:length|window|size|limit|buffer)"
 _INPUT = r"(?<![\w'])(?:prompt|input|conversation|context|messages?|query|request)(?:\(s\)|s)?(?!\w)"
@@ -61,7 +61,7 @@ _WORDINGS = (
 )
 _TOO_LONG = re.compile("|".join(f"(?:{wording})" for wording in _WORDINGS), re.IGNORECASE)
 
-_OTHERWISE = re.compile(
+_EXCLUDED = re.compile(
     r"\bper[ -]?(?:min|minute|hour|day|second)\b|\bTP[MD]\b|\bRPM\b|rate[ _-]?limit|throttl|too many requests"
     r"|\bquota\b|billing|\bcredits?\b|insufficient[ _]balance|wait before"  # a rate or a bill: no shorter input helps
     r"|\b(?:\w*name|\w*id|user|description|key)'?:? string too long",  # a parameter, by OpenAI's words
@@ -85,23 +85,23 @@ _CHARS_MAX = 4_000
 
 
 def is_too_long(message: str, *names: str | None) -> bool:
-    """Whether an error says that the input is too long; `names` are its code and its type."""
+    """Whether an error means that the input is too long. `names` are its code and its type."""
     if any(name and name.lower() in _CODES for name in names):
         return True
-    said = message[:_CHARS_MAX]
+    text = message[:_CHARS_MAX]
     # spec: too-long-by-any-words
-    return bool(_TOO_LONG.search(said)) and not (_OTHERWISE.search(said) or _is_output_alone(said))
+    return bool(_TOO_LONG.search(text)) and not (_EXCLUDED.search(text) or _is_output_too_long(text))
 
 
 def context_tokens_in(message: str) -> int | None:
-    """The size of the model's context in tokens, where such an error tells it."""
+    """The size of the model's context in tokens, if the message of such an error contains it."""
     found = _SIZE.search(message[:_CHARS_MAX])
     return _number(found) or None if found else None
 
 
-def _is_output_alone(said: str) -> bool:
-    """Whether the output that was asked for would be too long with any input, so that the parameter is at fault."""
-    limit, output = _LIMIT.search(said), _OUTPUT.search(said)
+def _is_output_too_long(text: str) -> bool:
+    """Whether the requested output is too long for any input. Then the parameter is the error."""
+    limit, output = _LIMIT.search(text), _OUTPUT.search(text)
     return limit is not None and output is not None and _number(output) >= _number(limit)
 
 

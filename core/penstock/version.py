@@ -1,13 +1,13 @@
-"""The version of Penstock, as the installed package has it: the only place where it is written is `pyproject.toml`.
+"""The version of Penstock, from the metadata of the installed package. `pyproject.toml` defines it.
 
-It knows where to ask, and does so no sooner than it is asked.
+The metadata is read when the version is used, and not at import.
 """
 
 from __future__ import annotations
 
 
 def version() -> str:
-    """The version; where Penstock runs without being installed, one that says so."""
+    """The version. Where Penstock is not installed, it is `0+not.installed`."""
     from importlib import metadata
 
     try:

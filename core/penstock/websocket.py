@@ -1,6 +1,6 @@
-"""A WebSocket connection without a server, as every adapter gives it.
+"""A WebSocket connection without a server: the protocol that adapters implement.
 
-It knows whole messages and how a connection begins and ends. Frames, pings and sizes are the adapter's.
+It knows whole messages, and how a connection begins and ends. Adapters handle frames, pings and sizes.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ from typing import Protocol
 from penstock.ports import Headers
 
 GOING_AWAY = 1001
-"""The close code of an end that is nobody's fault: come again (RFC 6455, section 7.4.1)."""
+"""The close code of a server that stops or ends an idle connection (RFC 6455, section 7.4.1)."""
 
 
 class ChannelClosed(Exception):
-    """The client has left: nothing can be said any more."""
+    """The client has left: nothing can be sent."""
 
 
 class Channel(Protocol):
-    """One connection. `send` may wait for a client that is slow; only one caller at a time may be in it."""
+    """One connection. `send` may wait for a slow client, and may have only one caller at a time."""
 
     async def accept(self, headers: Headers) -> None:
-        """Take the client's handshake, once, before all else."""
+        """Accept the client's handshake. It is called once, before all other methods."""
 
     async def receive(self) -> bytes | None:
-        """The next message as UTF-8, whole; None when the client has left."""
+        """The next whole message as UTF-8. None when the client has left."""
 
     async def send(self, messages: Sequence[bytes]) -> None:
-        """Send each of these, which are UTF-8, as a text message. Raises `ChannelClosed`."""
+        """Send each of these UTF-8 texts as a text message. Raises `ChannelClosed`."""
 
     async def close(self, code: int, reason: str) -> None:
-        """End the connection. Raises `ChannelClosed`."""
+        """Close the connection. Raises `ChannelClosed`."""

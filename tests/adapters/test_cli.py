@@ -205,8 +205,8 @@ def test_there_is_nothing_to_do_where_nothing_is_kept(
 
 TROUBLE = {
     "store: no store for 'foo://'; there are memory://": "foo://a",
-    "store: sqlite:// wants a path": "sqlite://",
-    "store: after sqlite:// comes a slash: sqlite:///relative/file or sqlite:////absolute/file; did you mean "
+    "store: sqlite:// needs a path": "sqlite://",
+    "store: sqlite:// is followed by a slash: sqlite:///relative/file or sqlite:////absolute/file; did you mean "
     "sqlite:///data/x.db?": "sqlite://data/x.db",
     "store: not a URL: its host cannot be read": "redis://:sk-1[@h",
     "store: the store's schema is a name": "postgresql://h/db?schema=A",

@@ -6,7 +6,7 @@ import pytest
 from openai.types.responses import ResponseError
 
 from core.kit import Json, to_json
-from penstock.errors import ApiError, invalid, not_found, our_fault, rate_limited, upstream_failed
+from penstock.errors import ApiError, internal_error, invalid, not_found, rate_limited, upstream_failed
 from penstock.http import error_reply
 from support import oracle
 
@@ -37,7 +37,7 @@ ERRORS: dict[str, tuple[ApiError, Json, str]] = {
         "server_error",
     ),
     "our fault": (
-        our_fault(),
+        internal_error(),
         {"status": 500, "type": "server_error", "param": None, "code": "server_error"},
         "server_error",
     ),
@@ -61,7 +61,7 @@ RETRY = {
     "a short wait": (rate_limited("No.", 0.0004), {"retry-after": "1", "retry-after-ms": "1"}),
     "no wait": (rate_limited("No.", 0), {"retry-after": "0", "retry-after-ms": "0"}),
     "it may pass": (upstream_failed("No."), {}),
-    "ours": (our_fault(), {}),
+    "ours": (internal_error(), {}),
     "it will not pass": (upstream_failed("No.", retriable=False), {"x-should-retry": "false"}),
     "the client's": (invalid("No."), {"x-should-retry": "false"}),
     "not there": (not_found("No."), {"x-should-retry": "false"}),

@@ -117,7 +117,7 @@ class _Server(uvicorn.Server):
         return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
     async def _look_around(self) -> None:
-        self._greet(await self._service.look_around())
+        self._greet(await self._service.check_connections())
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

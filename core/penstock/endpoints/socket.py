@@ -26,7 +26,7 @@ from penstock.endpoints.responses import ignored_headers
 from penstock.endpoints.stream_queues import StreamQueues
 from penstock.engine import Engine
 from penstock.engine.offload import offload
-from penstock.errors import ApiError, invalid, our_fault, quoted, stopping, untraced
+from penstock.errors import ApiError, internal_error, invalid, quoted, stopping, untraced
 from penstock.responders import read_messages
 from penstock.secrets import Secret
 from penstock.telemetry import CLIENT_LEFT, AccessRecord, current, enter
@@ -165,7 +165,7 @@ class Socket:
             _log.exception("a response over WebSocket failed by a fault of this server")
             untraced(error)
             self._forget_previous(body)
-            return await self._send_error(our_fault(), stream)
+            return await self._send_error(internal_error(), stream)
         return 200
 
     async def _run_and_send(self, body: bytes, event: ClientEvent, stream: str | None) -> None:

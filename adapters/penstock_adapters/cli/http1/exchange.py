@@ -10,7 +10,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from penstock.errors import our_fault
+from penstock.errors import internal_error
 from penstock.http import error_reply, identified, request_id
 
 _CONTROLS = bytes([*range(0x09), *range(0x0A, 0x20), 0x7F])
@@ -81,7 +81,7 @@ class Exchange(RequestResponseCycle):
 
     async def send_500_response(self) -> None:
         """The reply where the app fails without one."""
-        reply = identified(error_reply(our_fault()), request_id({}))
+        reply = identified(error_reply(internal_error()), request_id({}))
         assert isinstance(reply.body, bytes)
         headers = [(name.encode(), value.encode()) for name, value in reply.headers]
         headers.append((b"content-length", b"%d" % len(reply.body)))

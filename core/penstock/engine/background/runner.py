@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from penstock.engine.running.deadlines import ClientLeft
 from penstock.engine.running.persistence import RENEWAL_SHARE, ConversationWriter, Ending, conversation_lost, ended_row
 from penstock.engine.running.run import Run
-from penstock.errors import ApiError, our_fault, rate_limited, unavailable, untraced, upstream_failed
+from penstock.errors import ApiError, internal_error, rate_limited, unavailable, untraced, upstream_failed
 from penstock.ids import Clock
 from penstock.json_codec import Decoder, encode
 from penstock.limits import Limits
@@ -249,7 +249,7 @@ class Background:
         except Exception as error:
             _log.exception("response %s failed because of an internal error", row.id)
             untraced(error)
-            await self._give_up(row, claim, our_fault())
+            await self._give_up(row, claim, internal_error())
         finally:
             run_here = self._runs.pop(row.id, None)
             if run_here is not None:

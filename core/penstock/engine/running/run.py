@@ -14,7 +14,7 @@ from typing import TypeAlias, TypeVar
 from penstock.engine.context.compaction import estimate_turn
 from penstock.engine.context.fitting import open_fitted
 from penstock.engine.planning.plan import Plan
-from penstock.errors import ApiError, our_fault, stopping, untraced
+from penstock.errors import ApiError, internal_error, stopping, untraced
 from penstock.ids import NewId, Now
 from penstock.json_codec import encode
 from penstock.limits import Limits
@@ -271,7 +271,7 @@ class Run:
             return self._reducer.ending(self._estimate, is_cut=True)
         if not isinstance(error, ApiError):
             _log.error("response %s failed because of an internal error", self.plan.skeleton.id, exc_info=error)
-            error = our_fault()
+            error = internal_error()
         self.error = error
         self._record.failed(error, by_upstream=True)
         try:
