@@ -6,7 +6,8 @@ from typing import Any, get_args
 import pytest
 
 from core.kit import Json
-from penstock.endpoints.included import ALWAYS, HIDDEN, shown
+from penstock.endpoints import included
+from penstock.endpoints.included import ALWAYS, HIDDEN
 from penstock.ports import StoredItem
 from penstock.wire import Include
 from requirements import shows
@@ -19,7 +20,7 @@ TEXT = {"type": "output_text", "text": "Hi", "annotations": [], "logprobs": [sam
 
 
 def listed(item: Json, *include: str) -> Json:
-    told: Json = json.loads(bytes(shown(StoredItem("item_1", json.dumps(item).encode()), include)))
+    told: Json = json.loads(bytes(included.listed(StoredItem("item_1", json.dumps(item).encode()), include)))
     return told
 
 
@@ -100,5 +101,5 @@ def test_where_there_is_nothing_to_hide_nothing_changes(item: Json) -> None:
 
 def test_what_is_beside_a_hidden_field_stays_as_it_was_written() -> None:
     body = b'{"type":"file_search_call","new":{"a": 1e400,  "b":1.00},"results":[1]}'
-    told: Any = bytes(shown(StoredItem("fs_1", body), []))
+    told: Any = bytes(included.listed(StoredItem("fs_1", body), []))
     assert told == b'{"type":"file_search_call","new":{"a": 1e400,  "b":1.00},"results":null}'
