@@ -1,6 +1,6 @@
-"""The transport to upstreams over aiohttp: one session a process, made at the first request.
+"""The transport to upstreams over aiohttp: one session for the process, made at the first request.
 
-It moves bytes and knows their deadlines; it never looks into them. Every failure of the network is a `TransportError`.
+It moves bytes and knows their deadlines; it never reads them. Every failure of the network is a `TransportError`.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from penstock_adapters.faults import (
 from penstock_adapters.tls import client_context
 
 _URLS_KEPT_MAX = 128
-"""So many URLs are parsed once; clients may make up as many as they like."""
+"""How many parsed URLs are cached; clients may send any number of paths."""
 _URL_CHARS_KEPT_MAX = 500
-"""A longer URL is asked for once, most likely, and is not kept."""
+"""Longer URLs are not cached: most likely they are requested only once."""
 
 
 class AiohttpClient:
@@ -109,18 +109,18 @@ class AiohttpTransport:
             )
         except (aiohttp.ClientError, OSError) as error:
             raise _fault(error) from None
-        if response.status == 407:  # a proxy's word, and never an upstream's
+        if response.status == 407:  # sent by a proxy, never by an upstream
             response.close()
             raise TransportError("its proxy answered with status 407")
         return response
 
 
 class _Endless(aiohttp.ClientError):
-    """There is no end of informational replies."""
+    """There are too many informational replies."""
 
 
 class _Response(aiohttp.ClientResponse):
-    """aiohttp reads on for as long as replies of status 1xx come, and looks at this attribute after each."""
+    """aiohttp reads replies of status 1xx without a bound, and reads this attribute after each of them."""
 
     _informational = 0
 
@@ -132,7 +132,7 @@ class _Response(aiohttp.ClientResponse):
 
     @_continue.setter
     def _continue(self, value: object) -> None:
-        """Nothing here asks to be told to go on."""
+        """The attribute is not used here."""
 
 
 class AiohttpReply:
@@ -148,46 +148,46 @@ class AiohttpReply:
         return self
 
     async def __anext__(self) -> bytes:
-        """Whatever has arrived. Raises `TransportError` where the body is cut."""
+        """The bytes that have arrived. Raises `TransportError` where the body is cut."""
         try:
             chunk = await self._response.content.readany()
         except TimeoutError as error:
             raise _fault(error) from None
         except (aiohttp.ClientError, OSError) as error:
-            untraced(error)  # the body holds the error, whose traceback holds this frame, which holds the body
-            chunk = self._response.content._read_nowait(-1)  # what came before the cut, which aiohttp holds back
+            untraced(error)  # the body refers to the error, its traceback to this frame, and this frame to the body
+            chunk = self._response.content._read_nowait(-1)  # the bytes before the cut, which aiohttp does not return
             if not chunk:
                 raise _fault(error) from None
         if not chunk:
-            self._free()
+            self._release_connection()
             raise StopAsyncIteration
         return chunk
 
     async def aclose(self) -> None:
-        """Keep the connection where the body has ended; cut it where not, which tells the upstream to stop."""
-        self._free()
+        """Reuse the connection if the body has ended; else close it, which tells the upstream to stop."""
+        self._release_connection()
         if self._response.content.at_eof():
             self._response.release()
         else:
             self._response.close()
 
-    def _free(self) -> None:
-        """Another request may have the connection, or one in its place."""
+    def _release_connection(self) -> None:
+        """The connection, or a new one in its place, is free for another request."""
         release, self._release = self._release, None
         if release is not None:
             release()
 
 
 def _fault(error: BaseException) -> TransportError:
-    """What went wrong, in plain words without the address, which is no business of a client's."""
-    was_connected, say = next((how for kind, how in _FAULTS.items() if isinstance(error, kind)), _OTHER)
+    """The failure in plain words, without the address, which clients do not need."""
+    was_connected, describe = next((how for kind, how in _FAULTS.items() if isinstance(error, kind)), _OTHER)
     fault = TransportError(
-        say(error),
+        describe(error),
         timed_out=isinstance(error, TimeoutError),
         was_connected=was_connected,
         cause=f"{type(error).__name__}: {error}",
     )
-    untraced(error)  # aiohttp raises what its frames still have, which are a cycle
+    untraced(error)  # aiohttp's frames refer to the error that they raise, which is a cycle
     return fault
 
 
@@ -200,7 +200,7 @@ def _no_http(error: aiohttp.ClientResponseError) -> str:
 
 
 _TLS_ALERT = "\\x15\\x03"
-"""How an alert of TLS begins, as the parser shows it."""
+"""The beginning of a TLS alert, as the parser shows it."""
 
 _Say: TypeAlias = Callable[[Any], str]
 _FAULTS: dict[type[BaseException], tuple[bool, _Say]] = {
@@ -218,5 +218,5 @@ _FAULTS: dict[type[BaseException], tuple[bool, _Say]] = {
     TimeoutError: (True, lambda error: NO_ANSWER),
     OSError: (True, lost),
 }
-"""Whether there was a connection, and what is said. The first that fits: the later ones are what the others are too."""
+"""Whether there was a connection, and the text. The first match counts: later entries are base classes of others."""
 _OTHER: tuple[bool, _Say] = (False, lambda error: "the connection failed")

@@ -1,7 +1,7 @@
 """The ASGI adapter: the service as one ASGI callable (ASGI 3.0: HTTP, WebSocket, lifespan), in plain Python.
 
-It translates scopes and messages to `Request`, `Reply` and `Channel` and back. It tolerates odd hosts: no
-`scope["asgi"]`, no lifespan, a disconnect that never comes. It knows nothing of what the service does.
+It translates scopes and messages to `Request`, `Reply` and `Channel` and back. It tolerates unusual servers: without
+`scope["asgi"]`, without lifespan, without a disconnect message. It does not know what the service does.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 SEND_ALL = "penstock.websocket.send"
-"""The type of a message, and the extension of a server that takes it: `texts`, each UTF-8, and all in one write."""
+"""The type of a message, and the server's extension for it: `texts`, each in UTF-8, are sent in one write."""
 _OUR_FAULT = 1011
 _REFUSED = 1008
 
 
 class AsgiApp:
-    """The service as an ASGI application; it may be mounted at any path of another one."""
+    """The service as an ASGI application; it may be mounted at any path of another application."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
@@ -36,7 +36,7 @@ class AsgiApp:
 
     @asynccontextmanager
     async def lifetime(self) -> AsyncIterator[None]:
-        """From a host's start to its end, which may follow each other and overlap; the last end closes the service."""
+        """From a server's start to its end. Several may follow each other or overlap; the last closes the service."""
         self._lifetimes += 1
         try:
             yield
@@ -98,12 +98,12 @@ class AsgiChannel:
         self.is_accepted = False
 
     async def accept(self, headers: Headers) -> None:
-        """Take the handshake."""
+        """Accept the handshake."""
         self.is_accepted = True
-        await self._say({"type": "websocket.accept", "headers": _encoded(headers)})
+        await self._send_message({"type": "websocket.accept", "headers": _encoded(headers)})
 
     async def receive(self) -> bytes | None:
-        """The next message, text or binary; None when the client has left."""
+        """The next message, text or binary; None when the client has disconnected."""
         message = await self._receive()
         if message["type"] != "websocket.receive":
             return None
@@ -115,25 +115,25 @@ class AsgiChannel:
         """Send text messages. Raises `ChannelClosed`."""
         # spec: ws-one-write
         if self._sends_all:
-            await self._say({"type": SEND_ALL, "texts": messages})
+            await self._send_message({"type": SEND_ALL, "texts": messages})
         else:
             for message in messages:
-                await self._say({"type": "websocket.send", "text": message.decode()})
+                await self._send_message({"type": "websocket.send", "text": message.decode()})
 
     async def close(self, code: int, reason: str) -> None:
-        """End the connection, or refuse the handshake. Raises `ChannelClosed`."""
-        await self._say({"type": "websocket.close", "code": code, "reason": reason})
+        """End the connection, or reject the handshake. Raises `ChannelClosed`."""
+        await self._send_message({"type": "websocket.close", "code": code, "reason": reason})
 
     async def refuse(self, reply: Reply) -> None:
-        """Answer the handshake with a reply that is no stream. Raises `ChannelClosed`."""
+        """Answer the handshake with a reply that is not a stream. Raises `ChannelClosed`."""
         start = {"type": "websocket.http.response.start", "status": reply.status, "headers": _encoded(reply.headers)}
-        await self._say(start)
-        await self._say({"type": "websocket.http.response.body", "body": reply.body})
+        await self._send_message(start)
+        await self._send_message({"type": "websocket.http.response.body", "body": reply.body})
 
-    async def _say(self, message: MutableMapping[str, Any]) -> None:
+    async def _send_message(self, message: MutableMapping[str, Any]) -> None:
         try:
             await self._send(message)
-        except (OSError, RuntimeError) as error:  # hosts do not agree on what they raise once the client has left
+        except (OSError, RuntimeError) as error:  # servers raise different errors once the client has disconnected
             raise ChannelClosed from error
 
 
@@ -152,7 +152,7 @@ def _encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
 
 
 def _headers(scope: Scope) -> dict[str, str]:
-    """The headers by name; the values of one that comes twice are a list with commas (RFC 9110, section 5.3)."""
+    """The headers by name; the values of a repeated header are joined by commas (RFC 9110, section 5.3)."""
     fields: list[tuple[bytes, bytes]] = scope["headers"]
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in fields}
     if len(headers) < len(fields):
@@ -187,10 +187,10 @@ def _disconnected(receive: Receive) -> Callable[[], Awaitable[None]]:
 
 
 async def _send_reply(reply: Reply, send: Send) -> None:
-    """Send a reply; a stream piece by piece, each when the last was taken, so that a slow client slows its upstream."""
+    """Send a reply; a stream in pieces, each after the previous was taken, so that a slow client slows its upstream."""
     headers = _encoded(reply.headers)
     start = {"type": "http.response.start", "status": reply.status, "headers": headers}
-    with suppress(OSError):  # the client left, or what it is told was cut: either way the server closes its connection
+    with suppress(OSError):  # the client has disconnected, or the reply was cut: the server closes the connection
         if isinstance(reply.body, bytes):
             headers.append((b"content-length", str(len(reply.body)).encode()))
         if reply.body is None or isinstance(reply.body, bytes):

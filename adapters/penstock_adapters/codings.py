@@ -1,7 +1,7 @@
-"""Content codings: gzip, deflate, br and zstd, undone as the bytes come.
+"""Content codings: gzip, deflate, br and zstd, decoded as the bytes arrive.
 
-It imports a library when a coding is first needed. It unpacks by windows, so that a bomb costs a window, never what it
-claims to hold: how much is wanted of it, whoever reads the windows decides.
+It imports a library when a coding is first needed. It decompresses in windows, so that a decompression bomb costs one
+window of memory; the reader of the windows decides how many it takes.
 """
 
 from __future__ import annotations
@@ -14,34 +14,34 @@ from importlib import import_module
 from typing import Any, Protocol
 
 WINDOW_BYTES = 64 * 2**10
-"""How much goes into a decompressor, and about how much comes out of it, at a time."""
+"""About how many bytes go into a decompressor, and come out of it, at a time."""
 FRAMES_MAX = 10_000
-"""How many gzip members or zstd frames may follow each other: an empty one costs a few bytes, and takes its time."""
+"""How many gzip members or zstd frames a body may have: empty ones are small, but take time."""
 ZSTD_WINDOW_LOG_MAX = 23
-"""8 MiB, what RFC 9659 allows on the web: a frame could ask for gigabytes before its first byte."""
+"""8 MiB, which RFC 9659 allows on the web: a frame could ask for gigabytes before its first byte."""
 
 
 class Damaged(Exception):
-    """The bytes are not of the coding that they should be of. The message says how, after the coding's name."""
+    """The bytes are not valid in their coding. The message continues a sentence that begins with the coding's name."""
 
 
 def codings_of(field: str) -> list[str]:
-    """The codings that a `content-encoding` lists, in lower case."""
+    """The codings in a `content-encoding` field, in lower case."""
     return [coding for part in field.split(",") if (coding := part.strip().lower()) not in ("", "identity")]
 
 
 def is_supported(coding: str) -> bool:
-    """Whether it can be undone here."""
+    """Whether this coding can be decoded here."""
     return coding in _STREAMS and _has_library(coding)
 
 
 def supported() -> list[str]:
-    """The codings that can be undone here, by their usual names."""
+    """The codings that can be decoded here, by their usual names."""
     return [coding for coding in _STREAMS if coding != "x-gzip" and _has_library(coding)]
 
 
 class Unpacker:
-    """Undoes one coding. It raises `Damaged`."""
+    """Decodes one coding. It raises `Damaged`."""
 
     def __init__(self, coding: str) -> None:
         self._coding = coding
@@ -50,7 +50,7 @@ class Unpacker:
         self._frames = 1
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """What these bytes give, window by window; frame follows frame."""
+        """The decoded bytes, in windows; a frame may follow another."""
         for begin in range(0, len(data), WINDOW_BYTES):
             rest = data[begin : begin + WINDOW_BYTES]
             while rest or self._stream.is_full:
@@ -63,7 +63,7 @@ class Unpacker:
                 yield piece
 
     def close(self) -> None:
-        """There are no more bytes."""
+        """There are no more bytes. Raises `Damaged` if some are missing."""
         if not self._stream.is_done:
             raise Damaged(f"{self._coding}, but the body ends too early")
 
@@ -75,7 +75,7 @@ class Unpacker:
 
 
 def unpacked(unpackers: Sequence[Unpacker], data: bytes) -> Iterator[bytes]:
-    """What the bytes give when one coding after the other is undone."""
+    """The bytes with one coding after the other decoded."""
     if not unpackers:
         yield data
         return
@@ -84,11 +84,11 @@ def unpacked(unpackers: Sequence[Unpacker], data: bytes) -> Iterator[bytes]:
 
 
 class _Stream(Protocol):
-    """One frame being unpacked, by whichever library."""
+    """The decompressor of one frame, by any library."""
 
     @property
     def error(self) -> type[Exception]:
-        """What `feed` raises for broken data."""
+        """The exception of `feed` for broken data."""
 
     @property
     def frames_max(self) -> int:
@@ -96,14 +96,14 @@ class _Stream(Protocol):
 
     @property
     def is_done(self) -> bool:
-        """Whether the frame's end was seen."""
+        """Whether the frame has ended."""
 
     @property
     def is_full(self) -> bool:
-        """Whether more comes out before anything more goes in."""
+        """Whether there is output without further input."""
 
     def feed(self, data: bytes) -> tuple[bytes, bytes]:
-        """About a window of what comes out, and what of the data is still to be fed."""
+        """About a window of output, and the input that is left."""
 
 
 class _Zlib:
@@ -127,7 +127,7 @@ class _Zlib:
 
 
 class _Deflate:
-    """A deflate stream with zlib's frame, as the RFC has it, or bare, as some do: the first two bytes tell."""
+    """A deflate stream with zlib's frame, as RFC 9110 says, or bare, as some send it: the first two bytes decide."""
 
     error = zlib.error
     frames_max = 1
@@ -156,7 +156,7 @@ class _Deflate:
 
 
 class _Brotli:
-    """A brotli stream; the library refuses what follows its end."""
+    """A brotli stream; the library rejects bytes after its end."""
 
     frames_max = 1
 
@@ -171,7 +171,7 @@ class _Brotli:
         return bool(self._stream.is_finished())
 
     def feed(self, data: bytes) -> tuple[bytes, bytes]:
-        """It may say that it accepts more while it still has something to give: the size of the piece tells."""
+        """The library may accept input while it still has output: the size of the output shows it."""
         piece = self._stream.process(data, output_buffer_limit=WINDOW_BYTES)
         is_waiting = len(piece) >= WINDOW_BYTES or not self._stream.can_accept_more_data()
         self.is_full = is_waiting and not self.is_done

@@ -1,6 +1,6 @@
-"""Compressed request bodies, unpacked with a bound on what comes out.
+"""Compressed request bodies, decompressed with a bound on the size of the result.
 
-It knows the codings of `content-encoding` by name, and how many may lie over each other.
+It knows the codings of `content-encoding` by name, and how many may be combined.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from penstock.errors import ApiError
 from penstock_adapters.codings import Damaged, Unpacker, codings_of, is_supported, supported
 
 CODINGS_MAX = 4
-"""How many codings may lie over each other."""
+"""How many codings may be combined."""
 
 
 def decompress(body: bytes, encoding: str, bytes_max: int) -> bytes:
-    """The body without the codings that `content-encoding` lists, the last undone first. Raises `ApiError`."""
+    """The body without the codings that `content-encoding` lists, the last decoded first. Raises `ApiError`."""
     codings = codings_of(encoding)
     if len(codings) > CODINGS_MAX:
         raise _refusal(f"lists more than {CODINGS_MAX} codings")

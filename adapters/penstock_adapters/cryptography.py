@@ -1,13 +1,13 @@
-"""Sealing by the `cryptography` package: AES-256-GCM-SIV, in an envelope of our own.
+"""Sealing by the `cryptography` package: AES-256-GCM-SIV, in an envelope of this package.
 
-It knows the cipher, the envelope and keys by their ids; what is sealed, and how long it may be, it never looks at.
+It knows the cipher, the envelope and keys by their ids; it never reads what is sealed.
 
 Nonces are random, and the machines that draw them may be copies of one another (snapshots of functions and virtual
-machines): with GCM and ChaCha20-Poly1305 one nonce drawn twice gives the plaintexts away and lets others forge; with
-GCM-SIV it tells that two texts are the same, and nothing else. It seals 440 MB/s, which is 40 us for a long thought.
+machines). With GCM and ChaCha20-Poly1305 a repeated nonce reveals the plaintexts and allows forgeries; with GCM-SIV it
+reveals only that two texts are equal. It seals 440 MB/s, which is 40 us for a long reasoning text.
 
-Nothing is compressed: the length of a blob would then tell what the text repeats, to whoever can put words into the
-context and watches the wire. It would save about half of what a client sends back.
+Nothing is compressed: the length of a blob would then reveal repetitions in the text to an attacker who can add text to
+the context and observe the network. Compression would save about half of what a client sends back.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 
 PREFIX = "pnsk1"
-"""Whose blob it is, and of which version."""
+"""The prefix of a blob: its maker and version."""
 _NONCE_BYTES = 12
 _ID_DIGITS = 16
 
 
 class AeadSealer:
-    """The sealer over some keys of 32 bytes: the first seals, all of them open. The package is loaded when it does."""
+    """The sealer over keys of 32 bytes: the first seals, all of them open. The package is loaded at the first use."""
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         self._key_id = _key_id(keys[0])
@@ -50,7 +50,7 @@ class AeadSealer:
         return f"{PREFIX}.{self._key_id}.{_encode(sealed)}"
 
     def open(self, kind: str, owner: str, blob: str) -> bytes | None:
-        """The text; None for what is not ours, not whole, of another owner or kind, or under a key that is gone."""
+        """The text; None for a blob of another maker, owner or kind, a damaged one, or one under an unknown key."""
         prefix, _, rest = blob.partition(".")
         key_id, _, encoded = rest.partition(".")
         if prefix != PREFIX or key_id not in self._keys:
@@ -63,17 +63,17 @@ class AeadSealer:
 
         try:
             return self._ciphers[key_id].decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], bound)
-        except (InvalidTag, ValueError):  # too short to be anything is a ValueError
+        except (InvalidTag, ValueError):  # a blob that is too short raises ValueError
             return None
 
 
 def _key_id(key: bytes) -> str:
-    """By which key a blob was sealed. It tells nothing of the key."""
+    """The id of a key, which does not reveal the key."""
     return hashlib.sha256(b"penstock seal key id\0" + key).hexdigest()[:_ID_DIGITS]
 
 
 def _bound(kind: str, owner: str, key_id: str) -> bytes:
-    """What is not in a blob's ciphertext, and opens it only when it is the same."""
+    """The additional authenticated data of a blob: it opens only with the same values."""
     return "\0".join((PREFIX, key_id, kind, owner)).encode()
 
 
@@ -82,7 +82,7 @@ def _encode(sealed: bytes) -> str:
 
 
 def _decode(encoded: str) -> bytes | None:
-    """The bytes; None for what is no base64, or not written as we write it: a blob has one form."""
+    """The bytes; None for other text than ours in base64: every blob has exactly one form."""
     try:
         sealed = b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):

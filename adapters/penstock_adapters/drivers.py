@@ -1,7 +1,7 @@
-"""The drivers of this package by name, and the application over those that the settings ask for.
+"""The drivers of this package by name, and the application with the drivers of the settings.
 
-Each is imported when the settings name it: a server imports no HTTP client without upstreams, and no store's driver
-but its own.
+Each driver is imported when the settings name it: a server without upstreams imports no HTTP client, and of the
+stores' drivers only its own.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def create_asgi_app(settings: Settings) -> AsgiApp:
 
 
 class _Clients:
-    """The HTTP clients. aiohttp reaches upstreams through an HTTP proxy, and is made for the first of those."""
+    """The HTTP clients. aiohttp reaches upstreams through an HTTP proxy, and is created for the first of those."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -57,7 +57,7 @@ def _prompts(path: str) -> Prompts:
 
 
 def _sealing(settings: Settings) -> assembly.MakeSealer | None:
-    """How to seal, where that is installed; keys without it are a mistake."""
+    """How to make a sealer, if its package is installed; keys without it are an error."""
     if find_spec("cryptography") is not None:
         from penstock_adapters.cryptography import AeadSealer
 
@@ -82,7 +82,7 @@ def _postgres(url: str) -> Store:
 
 
 def _need(driver: str, extra: str) -> None:
-    """Say now that a driver is missing: a store imports it with its first connection."""
+    """Raise `SettingsError` for a missing driver now: a store imports it with its first connection."""
     if find_spec(driver) is None:
         raise SettingsError("store", f"{driver} is not installed: pip install 'penstock[{extra}]'")
 
@@ -94,4 +94,4 @@ STORES: dict[str, assembly.OpenStore] = {
     "postgres": _postgres,
     "postgresql": _postgres,
 }
-"""The stores beyond the core's own, by the scheme of their URL."""
+"""The stores besides the core's own, by the scheme of their URL."""

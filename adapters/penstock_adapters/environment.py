@@ -1,6 +1,6 @@
 """The settings of this process: flags, `PENSTOCK_…` variables, and the file `penstock.toml`.
 
-It reads the environment and the file. What they mean, `penstock.settings` says.
+It reads the environment and the file; `penstock.settings` knows their meaning.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ _FILE = "penstock.toml"
 
 
 def read_settings(flags: Mapping[str, str] = {}, config: str | None = None) -> Settings:
-    """The settings; `config` is the file that a flag named. Raises `SettingsError`."""
+    """The settings; `config` is the file that a flag names. Raises `SettingsError`."""
     return load(flags, os.environ, _config_file(config))
 
 
 def _config_file(flag: str | None) -> ConfigFile | None:
-    """The file that was named, or else `penstock.toml`, which need not be there."""
+    """The file that a flag or variable names, or else `penstock.toml`, which may be missing."""
     named = flag or os.environ.get("PENSTOCK_CONFIG")
     path = Path(named or _FILE)
     try:

@@ -1,7 +1,7 @@
 """Prompt templates in a folder: `<id>/<version>.toml`.
 
-It knows files and TOML. A file is read when it is asked for, and again when it has changed; no name that a client
-gives leads out of the folder.
+It knows files and TOML. A file is read on demand, and again when it has changed; no name from a client leads out of the
+folder.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ import msgspec
 from penstock.ports import PromptBroken, PromptTemplate
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-"""What an id or a version may look like; nothing that begins with a dot, and nothing with a slash."""
+"""The form of an id or version: it cannot begin with a dot, and has no slash."""
 _SUFFIX = ".toml"
 _FILES_KEPT_MAX = 1_000
-"""So many files are read once: where case does not matter to the file system, clients can make up names for them."""
+"""How many files are cached: where the file system ignores case, clients can invent names for them."""
 
 
 class _Read(NamedTuple):
-    """What a file said, and how the file was then."""
+    """The template of a file, and the file's state when it was read."""
 
     state: tuple[int, int, int]
     template: PromptTemplate
 
 
 class PromptFolder:
-    """`Prompts` that stand in files."""
+    """`Prompts` in files."""
 
     def __init__(self, path: str) -> None:
         self._path = Path(path)
@@ -50,7 +50,7 @@ class PromptFolder:
         return sorted(entry.name for entry in self._path.iterdir() if entry.is_dir() and _NAME.fullmatch(entry.name))
 
     def versions_now(self, prompt_id: str) -> list[str]:
-        """`versions`, for who may wait."""
+        """`versions`, for callers that may block."""
         if not _NAME.fullmatch(prompt_id):
             return []
         try:
@@ -60,7 +60,7 @@ class PromptFolder:
         return [version for name in names if _NAME.fullmatch(version := name.removesuffix(_SUFFIX))]
 
     def template_now(self, prompt_id: str, version: str) -> PromptTemplate:
-        """`template`, for who may wait."""
+        """`template`, for callers that may block."""
         if not (_NAME.fullmatch(prompt_id) and _NAME.fullmatch(version)):
             raise ValueError("no template has such a name")
         path = self._path / prompt_id / (version + _SUFFIX)
@@ -69,12 +69,12 @@ class PromptFolder:
             state = (status.st_mtime_ns, status.st_size, status.st_ino)
             known = self._known.get(path)
             if known is None or known.state != state:
-                known = self._keep(path, _Read(state, PromptTemplate(str(path), _as_json(path))))
+                known = self._cache(path, _Read(state, PromptTemplate(str(path), _as_json(path))))
         except OSError as error:
             raise PromptBroken(str(path), f"it cannot be read: {error.strerror}") from None
         return known.template
 
-    def _keep(self, path: Path, read: _Read) -> _Read:
+    def _cache(self, path: Path, read: _Read) -> _Read:
         if len(self._known) >= _FILES_KEPT_MAX:
             self._known.clear()
         self._known[path] = read

@@ -1,6 +1,6 @@
-"""The Starlette adapter: an app for any ASGI server, which also mounts into anybody's Starlette or FastAPI app.
+"""The Starlette adapter: an app for any ASGI server, which can be mounted in any Starlette or FastAPI app.
 
-Every request goes to the raw ASGI callable, since a Starlette request and response would cost more than the whole way
+Every request goes to the ASGI callable directly: a Starlette request and response would cost more than the whole path
 through the core. `penstock serve` runs that callable without Starlette.
 """
 
@@ -22,16 +22,16 @@ _log = logging.getLogger("penstock_adapters.starlette")
 
 
 class _Starlette(Starlette):
-    """A Starlette app with nothing in it but ours, to which requests go at once.
+    """A Starlette app that contains only this one, to which requests go directly.
 
-    The way through Starlette's own middleware and router is a tenth of what a small request costs. Requests take it
-    where middleware or routes were added.
+    Starlette's own middleware and router take a tenth of a small request's time. Requests go through them only where
+    middleware or routes were added.
     """
 
     def __init__(self, app: AsgiApp) -> None:
         super().__init__(lifespan=lambda _: app.lifetime())
         self.router.redirect_slashes = False
-        self.router.default = app  # a Mount lets no path with a line break through
+        self.router.default = app  # a Mount does not match a path with a line break
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -42,7 +42,7 @@ class _Starlette(Starlette):
 
 
 def create_app(settings: Settings | None = None) -> Starlette:
-    """The app that the settings describe; without any, the synthetic model. Nothing is opened before a request."""
+    """The app that the settings describe; without settings the synthetic model. Nothing is opened before a request."""
     app = create_asgi_app(settings or Settings())
     starlette = _Starlette(app)
     starlette.state.drain = app.service.drain
@@ -50,7 +50,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
 
 
 def app_from_environment() -> Starlette:
-    """The app of `PENSTOCK_…` variables and `penstock.toml`, for any ASGI server: as `penstock serve` makes it.
+    """The app of `PENSTOCK_…` variables and `penstock.toml`, for any ASGI server: the same that `penstock serve` runs.
 
     It is a factory: `uvicorn --factory penstock_adapters.starlette:app_from_environment`. Raises `SettingsError`.
     """

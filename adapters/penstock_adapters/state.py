@@ -1,6 +1,6 @@
-"""What the server keeps in the user's state directory by default: a SQLite file, and the key that seals.
+"""Files in the user's state directory, by default: the SQLite store, and the key for sealing.
 
-It knows the XDG Base Directory Specification, and that neither file is anybody else's to read.
+It knows the XDG Base Directory Specification, and that only the user may read the files.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SEAL_KEYS = "seal.keys"
 
 
 def with_store(settings: Settings) -> Settings:
-    """The settings with a store: the default one where none is set. Raises `SettingsError` where it cannot be."""
+    """The settings with a store: the default one if none is set. Raises `SettingsError` where it cannot be made."""
     if settings.store is not None:
         return settings
     folder = _folder()
@@ -35,22 +35,22 @@ def with_store(settings: Settings) -> Settings:
 
 
 def with_seal_keys(settings: Settings) -> Settings:
-    """The settings with keys that seal: where none are set, those of the state directory, made if they are not there.
+    """The settings with keys for sealing: if none are set, those of the state directory, made if they are missing.
 
-    A directory that cannot be written to is no reason not to serve: the key is then this server's, while it runs.
-    Raises `SettingsError` for a file that is there and cannot be used: a new key would open nothing of the old one.
+    If the directory cannot be written, the key exists only while this server runs. Raises `SettingsError` for an
+    existing file that cannot be used: a new key would not open what was sealed with the old one.
     """
     if settings.seal_keys or find_spec("cryptography") is None:
         return settings
     path = _folder() / _SEAL_KEYS
     keys = None
     if not path.exists():
-        keys = _keep(path, new_seal_key())
-    return replace(settings, seal_keys=keys or _kept(path))
+        keys = _save_key(path, new_seal_key())
+    return replace(settings, seal_keys=keys or _stored_keys(path))
 
 
 def new_seal_key() -> str:
-    """A key that nobody has."""
+    """A new random key."""
     return written_seal_key(os.urandom(SEAL_KEY_BYTES))
 
 
@@ -58,7 +58,7 @@ def _folder() -> Path:
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "penstock"
 
 
-def _kept(path: Path) -> list[Secret]:
+def _stored_keys(path: Path) -> list[Secret]:
     """The keys of the file, one a line; the first seals."""
     try:
         lines = path.read_text("ascii").split("\n")
@@ -74,26 +74,28 @@ def _kept(path: Path) -> list[Secret]:
 
 
 def _unusable(path: Path, problem: str) -> SettingsError:
-    message = f"{problem}. Mend it, or set PENSTOCK_SEAL_KEYS; without it nothing opens that was sealed with its keys"
+    message = (
+        f"{problem}. Correct it, or set PENSTOCK_SEAL_KEYS; without its keys nothing that they sealed can be opened"
+    )
     return SettingsError(str(path), message)
 
 
-def _keep(path: Path, key: str) -> list[Secret] | None:
-    """Write the key where no file is yet. None where it is written, by us or by whoever was first; else the key."""
+def _save_key(path: Path, key: str) -> list[Secret] | None:
+    """Write the key unless there is a file. None if this or another process has written it; else the key."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _written(path.parent, f"{key}\n") as draft, suppress(FileExistsError):
-            os.link(draft, path)  # whole or not at all, and never in place of another's
+            os.link(draft, path)  # complete or not at all, and never over an existing file
     except OSError as error:
-        problem = f"cannot keep a key in {path}: {error.strerror}"
-        sys.stderr.write(f"penstock: {problem}; what is sealed now will not open when the server starts again\n")
+        problem = f"cannot store a key in {path}: {error.strerror}"
+        sys.stderr.write(f"penstock: {problem}; what is sealed now cannot be opened after a restart of the server\n")
         return [Secret(key)]
     return None
 
 
 @contextmanager
 def _written(folder: Path, text: str) -> Iterator[Path]:
-    """A file of that text which nobody else can read, and which goes away."""
+    """A file with that text which only the user can read; it is removed afterwards."""
     handle, name = tempfile.mkstemp(prefix=f"{_SEAL_KEYS}.", dir=folder)
     try:
         with os.fdopen(handle, "w") as file:

@@ -1,4 +1,4 @@
-"""TLS to upstreams: what is asked of an upstream's certificate, and which one it is shown.
+"""TLS to upstreams: how an upstream's certificate is checked, and which certificate the client presents.
 
 It knows the settings `tls.*` and OpenSSL's context. Every transport takes its context from here.
 """
@@ -23,7 +23,7 @@ def client_context(destination: Destination) -> ssl.SSLContext:
     except OSError as error:
         raise SettingsError(f"{where}.ca_file", f"cannot use {tls.ca_file}: {_reason(error)}") from None
     if tls.insecure:
-        _log.warning("upstream %s: its certificate is not checked; anybody on the way could be it", destination.name)
+        _log.warning("upstream %s: its certificate is not checked, so that others can impersonate it", destination.name)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if tls.cert_file:
@@ -35,5 +35,5 @@ def client_context(destination: Destination) -> ssl.SSLContext:
 
 
 def _reason(error: OSError) -> str:
-    """Why a file is of no use: the system's words, or OpenSSL's."""
+    """Why a file cannot be used: the system's text, or OpenSSL's."""
     return "it is not PEM, or the key is another's" if isinstance(error, ssl.SSLError) else str(error.strerror).lower()

@@ -127,7 +127,7 @@ def test_what_finds_no_room_waits_for_it(
     with caplog.at_level(logging.WARNING):
         run(Listening(listener), take)
     assert len(caplog.messages) == listener.refused
-    assert "no new connection can be taken: too many open files" in caplog.messages[0]
+    assert "no new connection can be accepted: too many open files" in caplog.messages[0]
 
 
 class Full(socket.socket):

@@ -17,7 +17,7 @@ from conformance.kit import EXPIRED, LATER, conversation, response
 from penstock.settings import Settings, make_key
 from penstock.stores.sqlite import SqliteStore
 from penstock_adapters.cli import main, maintenance
-from penstock_adapters.cli.startup_banner import greeting
+from penstock_adapters.cli.startup_banner import startup_banner
 from requirements import shows
 
 Outcome = tuple[int, str, str]
@@ -153,8 +153,8 @@ def test_a_key_needs_a_name(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_request_to_paste_has_a_place_for_the_key() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        assert "Bearer YOUR_API_KEY" in greeting(Settings(keys=[make_key("alice", "sk-1", "NAME")]), listener)
-        assert "Bearer" not in greeting(Settings(), listener)
+        assert "Bearer YOUR_API_KEY" in startup_banner(Settings(keys=[make_key("alice", "sk-1", "NAME")]), listener)
+        assert "Bearer" not in startup_banner(Settings(), listener)
 
 
 def fill(path: Path, number: int) -> None:
@@ -199,7 +199,7 @@ def test_a_store_is_made_ready_counted_and_swept(
 def test_there_is_nothing_to_do_where_nothing_is_kept(
     capsys: pytest.CaptureFixture[str], action: str, url: str
 ) -> None:
-    message = f"penstock: {url} keeps nothing outside a server: there is nothing to do\n"
+    message = f"penstock: {url} stores nothing outside a server: there is nothing to do\n"
     assert run(capsys, "store", action, "--store", url) == (0, "", message)
 
 

@@ -356,7 +356,7 @@ def test_the_limit_of_open_files_is_raised_or_too_low() -> None:
     assert (soft, "open files" in said) == (1_200, False)
     soft, said = open_files("ulimit -Sn 256; ulimit -Hn 400", "1000")
     assert soft == 400
-    assert "the system allows 400 open files, and the settings want 1200" in said
+    assert "the system allows 400 open files, and the settings need 1200" in said
 
 
 if __name__ == "__main__":

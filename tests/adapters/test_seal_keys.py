@@ -118,7 +118,7 @@ def test_where_nothing_can_be_kept_the_server_has_a_key_all_the_same(
     [key] = keys()
     assert len(key) == 43
     told = capsys.readouterr().err
-    assert "cannot keep a key" in told
+    assert "cannot store a key" in told
     assert key not in told
     assert keys() != [key]
 

@@ -22,5 +22,5 @@ def test_clients_wait_for_a_file_descriptor() -> None:
         with ExitStack() as clients:
             for _ in range(FILES):
                 clients.enter_context(Connection(server.url))
-            until(lambda: "no new connection can be taken: too many open files" in server.log, 20)
+            until(lambda: "no new connection can be accepted: too many open files" in server.log, 20)
         assert ask(server.url, "GET", "/models").status == 200

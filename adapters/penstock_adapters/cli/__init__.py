@@ -1,7 +1,7 @@
 """The command line: `penstock serve`, `config`, `init`, `keys`, `store` and `prompts`, and `penstock --version`.
 
-It knows flags, the file and exit codes; what is wrong with a setting, the settings say. Whatever takes long to import
-is imported when it is needed, so that a mistake is told at once.
+It knows flags, the file and exit codes; the settings check values. Modules that take long to import are imported when
+they are needed, so that mistakes are reported at once.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ from .parsing import Parser
 from .signals import on_stop
 
 _FLAGS = {
-    "host": ("HOST", "address to listen on; one that others can reach wants API keys (127.0.0.1)"),
+    "host": ("HOST", "address to listen on; other addresses than loopback need API keys (127.0.0.1)"),
     "port": ("PORT", "port to listen on; 0 takes a free one (8080)"),
     "upstream": ("URL", "base URL of a Chat Completions server; without one, the synthetic model answers"),
-    "upstream_key_env": ("NAME", "name of the variable that holds the upstream's key"),
-    "preset": ("NAME", f"what the upstream is: {', '.join(PRESETS)}"),
-    "model": ("NAME", "model of requests that name none"),
-    "store": ("URL", "where responses are kept: memory://, sqlite:///path, redis://..., postgresql://..., none://"),
+    "upstream_key_env": ("NAME", "name of the variable with the upstream's key"),
+    "preset": ("NAME", f"the upstream's server: {', '.join(PRESETS)}"),
+    "model": ("NAME", "model of requests without one"),
+    "store": ("URL", "where responses are stored: memory://, sqlite:///path, redis://..., postgresql://..., none://"),
     "prompts": ("FOLDER", "prompt templates: <id>/<version>.toml"),
     "workers": ("N", "processes that share the port (1)"),
     "log_level": ("LEVEL", "debug, info, warning or error (info)"),
     "log_format": ("FORMAT", "text, or json: one object a line (text)"),
 }
 _ACTIONS = {
-    "stats": "count what there is",
+    "stats": "count the stored rows",
     "sweep": "remove what has expired, as servers do by themselves",
-    "migrate": "make the engine ready, as servers do at their first request",
+    "migrate": "bring the database up to date, as servers do at their first request",
 }
 _EXAMPLES = """examples:
   penstock serve                                          the built-in synthetic model
   penstock serve --upstream http://127.0.0.1:11434/v1     Ollama, llama.cpp, vLLM, ...
   penstock serve --upstream https://api.example.com/v1 --upstream-key-env EXAMPLE_KEY
   PENSTOCK_API_KEYS=secret penstock serve --host 0.0.0.0  for other machines
-  penstock config                                         every setting as it holds, as TOML
+  penstock config                                         every effective setting, as TOML
   penstock init codex                                     set up Codex; --print writes nothing
   penstock keys new alice                                 an API key, and its entry for the file
-  penstock keys seal                                      a key that seals what clients keep for us
-  penstock store stats                                    what is kept; also: sweep, migrate
+  penstock keys seal                                      a key to seal what clients store
+  penstock store stats                                    counts of rows; also: sweep, migrate
   penstock prompts check                                  whether every prompt template can be used
 
 Each flag is also a variable (PENSTOCK_PORT) and a key of penstock.toml (port).
@@ -59,7 +59,7 @@ A flag wins over a variable, and a variable over the file.
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command. The exit code is 2 for whatever the caller can mend."""
+    """Run a command. The exit code is 2 for errors that the caller can correct."""
     parser = _parser()
     options = parser.parse_args(argv)
     if options.version:
@@ -84,8 +84,8 @@ def _parser() -> Parser:
         ("serve", _serve, _add_flags, "run the server"),
         ("config", _config, _add_flags, "print the effective settings, secrets masked"),
         ("init", _init, _add_client, "set up a client to use this server"),
-        ("keys", _keys, _add_key, "make an API key, or one that seals"),
-        ("store", _store, _add_action, "count, sweep or migrate what is kept"),
+        ("keys", _keys, _add_key, "make an API key, or a key for sealing"),
+        ("store", _store, _add_action, "count, sweep or migrate the store"),
         ("prompts", _prompts, _add_folder, "check the prompt templates"),
     ):
         command = _with_examples(commands.add_parser(name, help=what), f"{what[0].upper()}{what[1:]}.")
@@ -102,7 +102,7 @@ def _with_examples(parser: Parser, description: str) -> Parser:
 
 
 def _add_flags(parser: argparse.ArgumentParser) -> None:
-    """All flags are texts here."""
+    """Add the flags of the settings; the values of all are texts here."""
     for name, (metavar, meaning) in _FLAGS.items():
         parser.add_argument("--" + name.replace("_", "-"), metavar=metavar, help=meaning)
     parser.add_argument("--allow-anonymous", action="store_const", const="true", help="let others in without API keys")
@@ -114,24 +114,24 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_client(parser: argparse.ArgumentParser) -> None:
-    """The flags say where the server is that the client is to use."""
+    """Add the flags about the server's address, which the client will use."""
     parser.add_argument("client", choices=CLIENTS)
     parser.add_argument("--print", dest="prints", action="store_true", help="print the files instead of writing them")
     _add_flags(parser)
 
 
 def _add_key(parser: argparse.ArgumentParser) -> None:
-    """Of a key that seals, nobody is the owner."""
-    parser.description = """Make a key, which is printed this once.
+    """Add the flags of keys. A key for sealing has no owner."""
+    parser.description = """Make a key, which is printed only once.
   new NAME  an API key; its entry for penstock.toml is on stderr
-  seal      a key that seals the thoughts and summaries that clients keep"""
+  seal      a key that seals the reasoning and summaries that clients store"""
     parser.add_argument("action", choices=["new", "seal"])
     parser.add_argument("name", metavar="NAME", nargs="?", help="whose it is; keys of one name have the same responses")
     parser.set_defaults(refuse=parser.error)
 
 
 def _add_action(parser: argparse.ArgumentParser) -> None:
-    """Other flags would mean nothing."""
+    """Add the actions of the store, and no flags but those of its address."""
     for action, meaning in _ACTIONS.items():
         parser.description = f"{parser.description}\n  {action:8} {meaning}"
     parser.add_argument("action", choices=_ACTIONS)
@@ -166,7 +166,7 @@ def _keys(options: argparse.Namespace) -> int:
     from .keys import new_key, seal_key
 
     if (options.action == "new") != (options.name is not None):
-        options.refuse("`new` wants a NAME" if options.action == "new" else "`seal` takes no NAME")
+        options.refuse("`new` needs a NAME" if options.action == "new" else "`seal` takes no NAME")
     return new_key(options.name) if options.action == "new" else seal_key()
 
 
@@ -175,10 +175,10 @@ def _store(options: argparse.Namespace) -> int:
     from penstock.assembly import open_store
     from penstock_adapters.drivers import STORES
 
-    from .maintenance import tend
+    from .maintenance import maintain
 
     url = settings.store or ""
-    return tend(options.action, url, open_store(url, STORES))
+    return maintain(options.action, url, open_store(url, STORES))
 
 
 def _prompts(options: argparse.Namespace) -> int:
@@ -194,27 +194,27 @@ def _prompts(options: argparse.Namespace) -> int:
 
 def _serve(options: argparse.Namespace) -> int:
     settings = _settings(options)
-    on_stop(_leave)
+    on_stop(_exit)
     with _server_extra("serve"):
         from .serving import serve
     from penstock.assembly import open_store
     from penstock_adapters.drivers import STORES, create_asgi_app
 
     settings = with_seal_keys(with_store(settings))
-    open_store(settings.store or "", STORES)  # a wrong URL is told now, and not at the first request
+    open_store(settings.store or "", STORES)  # a wrong URL is reported now, and not at the first request
     if settings.prompts and not Path(settings.prompts).is_dir():
         raise SettingsError("prompts", f"there is no folder {settings.prompts}")
     return serve(settings, create_asgi_app)
 
 
-def _leave(number: int, frame: FrameType | None) -> None:
-    """A signal that comes while the server starts is no failure. Nothing has begun, so that it ends at once."""
+def _exit(number: int, frame: FrameType | None) -> None:
+    """A signal during the start is no failure: nothing has begun, so the process ends at once."""
     os._exit(0)
 
 
 @contextmanager
 def _server_extra(command: str) -> Iterator[None]:
-    """Imports of what a bare install of the core does not bring."""
+    """Imports that need the extra `server`."""
     try:
         yield
     except ModuleNotFoundError as error:

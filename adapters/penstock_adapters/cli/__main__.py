@@ -1,4 +1,4 @@
-"""What `python -m penstock_adapters.cli` runs."""
+"""The entry point of `python -m penstock_adapters.cli`."""
 
 import sys
 

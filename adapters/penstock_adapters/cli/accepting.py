@@ -1,6 +1,6 @@
-"""Accepting: the connections that wait in a listening socket are taken in batches, also while the event loop is busy.
+"""Accepting: takes waiting connections from a listening socket in batches, also while the event loop is busy.
 
-It knows sockets and the event loop. What serves a connection, it is given.
+It knows sockets and the event loop. What serves a connection is an argument.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from collections.abc import Callable
 _log = logging.getLogger(__name__)
 
 _NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-"""The system has no file descriptor, or no memory, for one more connection."""
+"""Errors of a system without a free file descriptor, or without memory, for one more connection."""
 _PAUSE_S = 1.0
-"""How long connections wait then, before the next try."""
+"""How many seconds to wait then before the next attempt."""
 
 
 class Acceptor:
-    """Takes the connections of a listening socket until it is closed. It is made within the running event loop.
+    """Accepts the connections of a listening socket until it is closed. Create it within the running event loop.
 
     uvloop's own server takes one connection in a turn of the loop. A turn with a thousand busy streams takes tens of
     milliseconds, so that hundreds of clients that come together would wait for seconds.
@@ -40,7 +40,7 @@ class Acceptor:
         self._listen()
 
     async def close(self) -> None:
-        """Take no more connections, and close the socket. Those that were taken have their protocol then."""
+        """Stop accepting, and close the socket. Connections that were accepted have their protocol afterwards."""
         if self._pause is not None:
             self._pause.cancel()
         self._loop.remove_reader(self._listener)
@@ -51,7 +51,7 @@ class Acceptor:
         self._loop.add_reader(self._listener, self._accept)
 
     def _accept(self) -> None:
-        """Take what waits, up to the bound: the connections that are there have their turn too."""
+        """Accept waiting connections, up to the bound, so that open connections are served in between."""
         # spec: accepted-in-batches
         for _ in range(self._batch_max):
             try:
@@ -63,7 +63,7 @@ class Acceptor:
                 if error.errno in _NO_ROOM:
                     self._wait(error)
                     return
-                continue  # the client has left already
+                continue  # the client has disconnected already
             self._begin(client)
 
     def _begin(self, client: socket.socket) -> None:
@@ -79,8 +79,8 @@ class Acceptor:
             client.close()
 
     def _wait(self, error: OSError) -> None:
-        """The socket would be ready in every turn, and no connection could be taken."""
+        """Pause: the socket would be ready in every turn, and no connection could be accepted."""
         problem = os.strerror(error.errno or 0).lower()
-        _log.warning("no new connection can be taken: %s; the next try is in %g s", problem, _PAUSE_S)
+        _log.warning("no new connection can be accepted: %s; the next try is in %g s", problem, _PAUSE_S)
         self._loop.remove_reader(self._listener)
         self._pause = self._loop.call_later(_PAUSE_S, self._listen)

@@ -1,6 +1,6 @@
-"""Listening: the sockets that a server takes its connections from.
+"""Listening: the sockets from which a server accepts its connections.
 
-It knows addresses and what the system says of them. Connections wait in a socket from the moment it is there.
+It knows addresses and the system's errors for them. Connections wait in a socket as soon as it exists.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _BACKLOG = 2_048
 
 
 def listen(host: str, port: int, *, is_one_of_many: bool = False) -> socket.socket:
-    """A socket at this address. Raises `SettingsError` where it cannot be had."""
+    """A socket at this address. Raises `SettingsError` where there can be none."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, *_, address = min(found, key=lambda entry: entry[0] != socket.AF_INET)
@@ -32,11 +32,11 @@ def listen(host: str, port: int, *, is_one_of_many: bool = False) -> socket.sock
 
 
 def listen_together(host: str, port: int, count: int) -> list[socket.socket]:
-    """A socket for each worker where the system deals connections out among them, or else one for all.
+    """A socket for each worker where the system distributes connections among them, or else one for all.
 
-    Workers that share one leave nearly every connection to whoever wakes first: 58 of 64 to one of two, as measured.
+    Of workers that share a socket, the first to wake takes nearly every connection: 58 of 64, as measured for two.
     """
-    alone = listen(host, port)  # it finds out whether somebody else is there, as the others cannot
+    alone = listen(host, port)  # unlike the others, it fails if the port is in use
     if sys.platform != "linux":
         return [alone]
     port = alone.getsockname()[1]

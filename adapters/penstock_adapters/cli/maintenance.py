@@ -1,6 +1,6 @@
-"""Upkeep of a store from outside, by `penstock store`, also while servers use it.
+"""Maintenance of a store by `penstock store`, also while servers use it.
 
-It knows the store's port, and whose fault an error is; what an engine's own means, the stores have put in words.
+It knows the store's port, and whose fault an error is; the stores make the texts of a database's errors.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from penstock.ports import Store
 from penstock.settings import SettingsError, without_credentials
 
 _SWEPT_AT_ONCE_MAX = 500
-"""Between two batches, servers get their turn."""
+"""The pause between two batches, in which servers can use the store."""
 _LOGS = ("penstock", "penstock_adapters")
 _DRIVERS = ("asyncpg", "redis")
-"""Whose errors are the engine's words, and not bugs of ours."""
+"""The modules whose errors come from the database, and are not bugs of this package."""
 _LINES_MAX = 1_000
 
 
-def tend(action: str, url: str, store: Store | None) -> int:
-    """Do what was asked, and print what came of it. Raises `SettingsError` where the store cannot be used."""
-    shown = without_credentials(url)
+def maintain(action: str, url: str, store: Store | None) -> int:
+    """Run an action and print its result. Raises `SettingsError` where the store cannot be used."""
+    address = without_credentials(url)
     if store is None or url.startswith("memory:"):
-        sys.stderr.write(f"penstock: {shown} keeps nothing outside a server: there is nothing to do\n")
+        sys.stderr.write(f"penstock: {address} stores nothing outside a server: there is nothing to do\n")
         return 0
-    with _errors_in_one_line(shown):
-        said = asyncio.run(_act(_ACTIONS[action], store))
-    sys.stdout.write(f"{said or shown}\n")
+    with _errors_in_one_line(address):
+        result = asyncio.run(_act(_ACTIONS[action], store))
+    sys.stdout.write(f"{result or address}\n")
     return 0
 
 
@@ -59,7 +59,7 @@ async def _sweep(store: Store) -> str:
 
 
 async def _migrate(store: Store) -> str:
-    """It says nothing but where the store is."""
+    """It prints only where the store is."""
     await store.migrate()
     return ""
 
@@ -68,8 +68,8 @@ _ACTIONS: dict[str, Callable[[Store], Awaitable[str]]] = {"stats": _stats, "swee
 
 
 @contextmanager
-def _errors_in_one_line(shown: str) -> Iterator[None]:
-    """A store tells clients little and the log more: the last line of the log is the reason, where there is one."""
+def _errors_in_one_line(address: str) -> Iterator[None]:
+    """A store's error has few details, its log more: the last line of the log, if there is one, is the reason."""
     log = BufferingHandler(_LINES_MAX)
     for name in _LOGS:
         getLogger(name).addHandler(log)
@@ -78,8 +78,8 @@ def _errors_in_one_line(shown: str) -> Iterator[None]:
     except Exception as error:
         if not _is_known(error):
             raise
-        reason = log.buffer[-1].getMessage() if log.buffer else _words(error)
-        raise SettingsError(shown, reason) from None
+        reason = log.buffer[-1].getMessage() if log.buffer else _text(error)
+        raise SettingsError(address, reason) from None
     finally:
         for name in _LOGS:
             getLogger(name).removeHandler(log)
@@ -90,10 +90,10 @@ def _is_known(error: Exception) -> bool:
     return is_drivers or isinstance(error, ApiError | OSError | RuntimeError | ValueError)
 
 
-def _words(error: Exception) -> str:
-    """What to tell of an error. A driver's complaint about a URL may have a piece of the password in it."""
+def _text(error: Exception) -> str:
+    """The text of an error. That of a driver about a URL may contain a part of the password."""
     cause = error.__cause__ or error
     if isinstance(cause, ValueError):
         return "the URL cannot be used: look at its host, its port and its options"
-    words = str(cause) or type(cause).__name__
-    return words if cause is error else f"{error} ({words})"
+    text = str(cause) or type(cause).__name__
+    return text if cause is error else f"{error} ({text})"

@@ -1,4 +1,4 @@
-"""The parser of the command line: what argparse refuses, with the word that was probably meant."""
+"""The parser of the command line: argparse errors, with the word that was probably meant."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _UNKNOWN_WORD = re.compile(r"invalid choice: '([^']*)'")
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors say what was probably meant. Its subparsers are of the same class."""
+    """An argument parser whose errors suggest the word that was probably meant, as do those of its subparsers."""
 
     def error(self, message: str) -> NoReturn:
         """Write the usage and the message to stderr, and exit with 2."""
@@ -33,7 +33,7 @@ class Parser(argparse.ArgumentParser):
             yield from command._flags()
 
     def _words(self) -> Iterator[str]:
-        """Every word that may stand where this parser takes one of several."""
+        """Every word that this parser accepts in a choice."""
         for action in self._actions:
             yield from map(str, action.choices or ())
 

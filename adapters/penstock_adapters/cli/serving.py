@@ -31,54 +31,54 @@ from .http1 import http_protocol
 from .listening import listen, listen_together
 from .open_files import allow_open_files
 from .signals import ignore_stop, on_stop
-from .startup_banner import greeting, listening
+from .startup_banner import listening, startup_banner
 from .worker_processes import WorkerProcesses
 
 CreateApp: TypeAlias = Callable[[Settings], AsgiApp]
 """Makes the application of the settings."""
-Greet: TypeAlias = Callable[[Sequence[UpstreamReport]], None]
-"""Tells whoever started the server what its upstreams said."""
+PrintBanner: TypeAlias = Callable[[Sequence[UpstreamReport]], None]
+"""Prints the banner with the reports of the upstreams."""
 
 _log = logging.getLogger("penstock.serving")
 _banner = logging.getLogger("penstock.banner")
 
 
 def serve(settings: Settings, create_app: CreateApp) -> int:
-    """Serve until a signal comes; the exit code is 0 then. Raises `SettingsError` for a port that cannot be had."""
+    """Serve until a signal arrives; the exit code is 0 then. Raises `SettingsError` for a port that is not free."""
     if settings.workers > 1 and not hasattr(os, "fork"):
         raise SettingsError("workers", "more than one needs an operating system that can fork")
     _configure_logging(settings)
     allow_open_files(settings)
     if settings.workers > 1:
-        return _serve_by_crew(settings, create_app)
+        return _serve_with_workers(settings, create_app)
     listener = listen(settings.host, settings.port)
     server = _server(settings, create_app, listener)
     _announce(settings, listening(listener))
     return _run(server, listener)
 
 
-def _serve_by_crew(settings: Settings, create_app: CreateApp) -> int:
+def _serve_with_workers(settings: Settings, create_app: CreateApp) -> int:
     listeners = listen_together(settings.host, settings.port, settings.workers)
     leader = os.getpid()
 
     def work(listener: socket.socket) -> int:
-        server = _server(settings, create_app, listener, leader=leader, greets=listener is listeners[0])
+        server = _server(settings, create_app, listener, leader=leader, prints_banner=listener is listeners[0])
         return _run(server, listener)
 
     _announce(settings, listening(listeners[0]))
-    _calm_the_collector()
+    _tune_garbage_collection()
     return WorkerProcesses(settings.workers, listeners, work).work()
 
 
 def _configure_logging(settings: Settings) -> None:
-    """All lines, uvicorn's too, have one form. The banner is said at any level."""
+    """Give all lines, including uvicorn's, one form. The banner is logged at any level."""
     configure_logging(settings.log_level, settings.log_format)
     _banner.setLevel(logging.INFO)
-    logging.getLogger("uvicorn.error").addFilter(_is_news)
+    logging.getLogger("uvicorn.error").addFilter(_is_no_cut_stream)
 
 
 def _announce(settings: Settings, lines: str) -> None:
-    """Print lines of the banner: as they are for people, and as lines of the log for machines."""
+    """Print lines of the banner: as plain text for people, or as lines of the JSON log."""
     if settings.log_format == "text":
         sys.stderr.write(lines)
         return
@@ -86,38 +86,38 @@ def _announce(settings: Settings, lines: str) -> None:
         _banner.info("%s", line)
 
 
-def _is_news(record: logging.LogRecord) -> bool:
-    """Not the traceback of a stream that is cut since it outlived `drain_s`."""
+def _is_no_cut_stream(record: logging.LogRecord) -> bool:
+    """False for the traceback of a stream that was cancelled because it outlived `drain_s`."""
     return record.exc_info is None or not isinstance(record.exc_info[1], asyncio.CancelledError)
 
 
 class _Server(uvicorn.Server):
-    """Ends at once when it is interrupted twice; from Python 3.12 on, uvicorn may wait for its streams even then.
+    """Ends at once when it is interrupted twice; since Python 3.12 uvicorn may wait for its streams even then.
 
-    `greet` is told what the upstreams say of themselves, as soon as they have said it.
+    `print_banner` is called with the reports of the upstreams as soon as they are there.
     """
 
-    def __init__(self, config: uvicorn.Config, service: Service, greet: Greet) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service, print_banner: PrintBanner) -> None:
         super().__init__(config)
         self._service = service
         self._acceptors: list[Acceptor] = []
-        self._greet = greet
-        self._looking: asyncio.Task[None] | None = None
+        self._print_banner = print_banner
+        self._checking: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take connections, and only then look around: no upstream holds that up."""
+        """Accept connections first, and ask the upstreams then: no upstream delays the start."""
         await super().startup([])
         batch_max = self._service.limits.accept_batch_max
         self._acceptors = [Acceptor(each, self._connection, batch_max=batch_max) for each in sockets or []]
         # spec: models-at-start
-        self._looking = asyncio.ensure_future(self._look_around())
+        self._checking = asyncio.ensure_future(self._check_upstreams())
 
     def _connection(self) -> asyncio.Protocol:
         make: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
         return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
-    async def _look_around(self) -> None:
-        self._greet(await self._service.check_connections())
+    async def _check_upstreams(self) -> None:
+        self._print_banner(await self._service.check_connections())
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -130,16 +130,16 @@ class _Server(uvicorn.Server):
             ignore_stop()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop in order; at once, where somebody is in a hurry who has asked for it before."""
+        """Stop in order; at once, where the same was requested before."""
         # spec: interrupted-twice
         if self.should_exit and sig == signal.SIGINT:
-            with suppress(Exception):  # nothing may be in the way of the end
+            with suppress(Exception):  # nothing may prevent the end
                 _log.warning("interrupted again: the server ends at once, and cuts %s", _counted(self._cut()))
             os._exit(0)
         super().handle_exit(sig, frame)
 
     def _cut(self) -> dict[str, int]:
-        """How many of what would not have its end."""
+        """Count the requests, streams and connections that would not end in order."""
         cycles = [getattr(connection, "cycle", None) for connection in self.server_state.connections]
         open_cycles = [cycle for cycle in cycles if cycle is not None and not cycle.response_complete]
         begun = sum(cycle.response_started for cycle in open_cycles)
@@ -147,9 +147,9 @@ class _Server(uvicorn.Server):
         return {"request": len(open_cycles) - begun, "stream": begun, "WebSocket connection": sockets}
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """uvicorn tells an app nothing of a signal until all its streams have ended, so the server does."""
-        if self._looking is not None:
-            self._looking.cancel()
+        """Tell the service of the stop: uvicorn tells an app only after all its streams have ended."""
+        if self._checking is not None:
+            self._checking.cancel()
         # spec: drained-in-order
         self._service.drain(float(self.config.timeout_graceful_shutdown or 0))
         for acceptor in self._acceptors:
@@ -163,13 +163,13 @@ def _server(
     listener: socket.socket,
     *,
     leader: int | None = None,
-    greets: bool = True,
+    prints_banner: bool = True,
 ) -> _Server:
-    """A server with an app of its own. A worker looks every second whether it still has its leader."""
+    """A server with its own app. A worker checks every second whether its leader still runs."""
 
-    def greet(said: Sequence[UpstreamReport]) -> None:
-        if greets:
-            _announce(settings, greeting(settings, listener, said))
+    def print_banner(reports: Sequence[UpstreamReport]) -> None:
+        if prints_banner:
+            _announce(settings, startup_banner(settings, listener, reports))
 
     async def look() -> None:
         if os.getppid() != leader:
@@ -190,11 +190,11 @@ def _server(
         timeout_notify=1,
         callback_notify=look if leader else None,
     )
-    return _Server(config, app.service, greet)
+    return _Server(config, app.service, print_banner)
 
 
 def _websocket(settings: Settings) -> dict[str, Any]:
-    """uvicorn's settings of WebSocket. Deflating each message costs more than it saves, and its sizes tell secrets."""
+    """uvicorn's settings of WebSocket. Compressing messages costs more than it saves, and their sizes leak secrets."""
     if not settings.websocket:
         return {"ws": "none"}
     limits = settings.limits
@@ -215,11 +215,11 @@ def _websocket_protocol(**arguments: Any) -> asyncio.Protocol:
     return WebSocketProtocol(**arguments)
 
 
-def _calm_the_collector() -> None:
-    """Look for cycles seldom, and never in what was imported: requests make hardly any, and thousands of objects.
+def _tune_garbage_collection() -> None:
+    """Collect cycles seldom, and never among imported objects: requests make few cycles, and thousands of objects.
 
-    Measured: an eighth of a JSON request's CPU, a twelfth of a stream's. What is frozen before a fork stays shared: a
-    worker has 8 MB of its own instead of 15.
+    Measured: it saves an eighth of a JSON request's CPU, and a twelfth of a stream's. Frozen memory stays shared after
+    a fork: a worker has 8 MB of its own in place of 15.
     """
     gc.collect()
     gc.freeze()
@@ -227,13 +227,13 @@ def _calm_the_collector() -> None:
 
 
 def _counted(counts: Mapping[str, int]) -> str:
-    """Such as `1 request and 2 streams`."""
+    """For instance `1 request and 2 streams`."""
     return " and ".join(f"{n} {what}{'s' * (n != 1)}" for what, n in counts.items() if n) or "nothing"
 
 
 def _run(server: _Server, listener: socket.socket) -> int:
-    """Serve until told to stop. From here on that raises nothing, before uvicorn listens to signals and after."""
+    """Serve until a stop is requested. From here on a signal raises nothing, before and after uvicorn handles it."""
     on_stop(server.handle_exit)
-    _calm_the_collector()
+    _tune_garbage_collection()
     server.run([listener])
     return 0

@@ -1,7 +1,7 @@
 """The signals that ask a server to stop.
 
-It knows which they are, and that none of them means anything once the server has stopped: a process that ends by a
-signal then would look like one that crashed. What is done when one comes, others say.
+It knows which they are, and that they are ignored once the server has stopped: a process that ends by a signal would
+look like one that crashed. The handler is an argument.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Handle: TypeAlias = Callable[[int, FrameType | None], Any]
 
 
 def stop_signals() -> list[signal.Signals]:
-    """SIGINT, SIGTERM, and SIGHUP where there is one, unless `nohup` has the process ignore that."""
+    """SIGINT, SIGTERM, and SIGHUP where it exists, unless `nohup` has the process ignore it."""
     numbers = [signal.SIGINT, signal.SIGTERM]
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         numbers.append(signal.SIGHUP)
@@ -23,15 +23,15 @@ def stop_signals() -> list[signal.Signals]:
 
 
 def on_stop(handle: Handle) -> None:
-    """Call `handle` from now on when one of them comes."""
+    """Call `handle` from now on when one of them arrives."""
     for number in stop_signals():
         signal.signal(number, handle)
 
 
 def ignore_stop() -> None:
-    """Nothing is left to be stopped. While the interpreter ends, it would give up a handler, but it ignores on.
+    """Ignore them: there is nothing left to stop. While the interpreter ends, handlers are removed, but ignoring stays.
 
-    It is not for handlers: Python complains of a signal that has come with another one, and is then ignored.
+    Do not call it in a handler: Python reports an error for a signal that arrived with another one and is then ignored.
     """
     for number in stop_signals():
         signal.signal(number, signal.SIG_IGN)

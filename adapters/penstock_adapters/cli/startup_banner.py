@@ -1,6 +1,6 @@
-"""The greeting: what a server says when it is up: its models, its address, and a request to paste.
+"""The startup banner: the models and the address of a server, and a request to copy.
 
-It knows the settings and tells no secret of them.
+It knows the settings, and prints no secret of them.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from penstock.settings import Settings, UpstreamSettings, without_credentials
 from penstock.telemetry import escaped
 
 Listed: TypeAlias = Mapping[str, Sequence[str]]
-"""The models that upstreams say they serve, by the upstream's name."""
+"""The models that upstreams list, by the upstream's name."""
 
 _NOTHING: Listed = {}
 _NAMES_MAX = 10
 """How many models of an upstream are named."""
 
 HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
-"""By which address this machine reaches a server that listens on all."""
+"""The address by which this machine reaches a server that listens on all addresses."""
 
 
 def listening(listener: socket.socket) -> str:
@@ -33,10 +33,10 @@ def listening(listener: socket.socket) -> str:
     return f"listening on {http_url(host, port)}\n"
 
 
-def greeting(settings: Settings, listener: socket.socket, said: Sequence[UpstreamReport] = ()) -> str:
-    """What there is, as far as the upstreams have said it, and a request to paste."""
+def startup_banner(settings: Settings, listener: socket.socket, reports: Sequence[UpstreamReport] = ()) -> str:
+    """The models as far as the upstreams have listed them, the store, and a request to copy."""
     host, port = listener.getsockname()[:2]
-    listed = {one.route.name: one.models for one in said}
+    listed = {report.route.name: report.models for report in reports}
     lines = [
         *(f"models: {line}" for line in _models(settings, listed)),
         *(f"store: {line}" for line in _store(settings)),
@@ -46,7 +46,7 @@ def greeting(settings: Settings, listener: socket.socket, said: Sequence[Upstrea
 
 
 def http_url(host: str, port: int) -> str:
-    """The address of a server of ours."""
+    """The URL of a server at this address."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
@@ -60,7 +60,7 @@ def _models(settings: Settings, listed: Listed) -> Iterator[str]:
 
 
 def _store(settings: Settings) -> Iterator[str]:
-    """Where responses are stored; of a file, the absolute path that is meant."""
+    """Where responses are stored; for a file its absolute path."""
     url = settings.store
     if url and url.startswith("sqlite:///"):
         yield f"sqlite:///{Path(url.removeprefix('sqlite:///')).absolute()}"
@@ -69,7 +69,7 @@ def _store(settings: Settings) -> Iterator[str]:
 
 
 def _names(upstream: UpstreamSettings, listed: Listed) -> list[str]:
-    """What it serves: patterns where it does not say which models fit them."""
+    """The models of an upstream: patterns where it does not list the models that match."""
     models = listed.get(upstream.name)
     configured = [name for name in upstream.models if not models or _is_exact(name)]
     return [escaped(name) for name in dict.fromkeys([*configured, *upstream.aliases, *(models or ())])]
@@ -82,7 +82,7 @@ def _curl(settings: Settings, listed: Listed, url: str) -> list[str]:
 
 
 def example_model(settings: Settings, listed: Listed = _NOTHING) -> str:
-    """The default model, or else one whose name is known exactly."""
+    """The default model, or else a model whose exact name is known."""
     if settings.model or not settings.upstreams:
         return settings.model or "synthetic"
     names = [name for upstream in settings.upstreams for name in (*upstream.aliases, *upstream.models)]

@@ -1,6 +1,6 @@
 """The check of a folder of prompt templates, by `penstock prompts check`.
 
-It knows what to print; what is wrong with a template, the folder and the engine say.
+It knows what to print; the folder and the engine find what is wrong with a template.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from penstock_adapters.prompts import PromptFolder
 
 
 def check(path: str, limits: Limits) -> int:
-    """Read every template: those that are right with their variables, and on stderr those that are not."""
+    """Read every template: print the valid ones with their variables, and the invalid ones on stderr."""
     folder = PromptFolder(path)
     is_right = True
     for prompt_id, version in _all(folder, path):

@@ -1,7 +1,7 @@
-"""WebSocket by uvicorn, but for what it does with clients that break the rules, and for its end.
+"""WebSocket by uvicorn, except for clients that break the protocol, and for the end of a connection.
 
-It knows uvicorn's protocol over `websockets`, which waits for a slow client before it takes the next message. uvicorn
-cuts every connection when it stops; here the app ends them.
+It knows uvicorn's protocol over `websockets`, which waits for a slow client before it reads the next message. uvicorn
+closes every connection when it stops; here the app ends them.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from penstock_adapters.asgi import SEND_ALL
 _log = logging.getLogger(__name__)
 
 _SLICE_BYTES = 32 * 2**10
-"""Of frames without anything in them, so many bytes take about 50 ms."""
+"""The bytes of empty frames that take about 50 ms to parse."""
 
 _TEXT = 0x81
-"""How a frame begins that is a whole text message, not masked (RFC 6455, section 5.2)."""
+"""The first byte of a complete, unmasked text message (RFC 6455, section 5.2)."""
 _SHORT_HEAD, _HEAD, _LONG_HEAD = Struct("!BB").pack, Struct("!BBH").pack, Struct("!BBQ").pack
 
 
 def framed(texts: Iterable[bytes]) -> bytes:
-    """Each text as a message of its own, none compressed."""
+    """Each text as a message of its own, without compression."""
     return b"".join([piece for text in texts for piece in (_head(len(text)), text)])
 
 
@@ -45,19 +45,19 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     """A connection that the app ends when the server stops."""
 
     _pong = b""
-    """The last one that a client did not take yet."""
+    """The last pong that the client has not taken yet."""
 
     _unread = b""
-    """What was read and not looked at yet."""
+    """Bytes that were read and not parsed yet."""
 
     def handle_connect(self, event: Request) -> None:
-        """A handshake has come."""
+        """A handshake has arrived."""
         super().handle_connect(event)
         if self.response.status_code == 101:
             self.scope["extensions"][SEND_ALL] = {}
 
     async def send(self, message: Any) -> None:
-        """Send what the app says; many texts in one write. Raises `ClientDisconnected`."""
+        """Send the app's message; many texts in one write. Raises `ClientDisconnected`."""
         if message["type"] != SEND_ALL:
             await super().send(message)
             return
@@ -69,12 +69,12 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.transport.write(framed(message["texts"]))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client has left."""
+        """The client has disconnected."""
         self._unread = b""
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take what has come; of much, slice by slice, others between them: a read of tiny frames takes its time."""
+        """Take the bytes; many of them in slices, with other tasks in between: tiny frames take long to parse."""
         if len(data) <= _SLICE_BYTES and not self._unread:
             super().data_received(data)
             return
@@ -97,14 +97,14 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.transport.resume_reading()
 
     async def receive(self) -> ASGIReceiveEvent:
-        """The next message. Nothing more is read before what was read is taken."""
+        """The next message. Nothing more is read before the previous bytes are taken."""
         message = await super().receive()
         if self._unread:
             self.transport.pause_reading()
         return message
 
     def shutdown(self) -> None:
-        """The server stops: a connection that the app has taken, and not yet ended, is the app's to end."""
+        """The server stops: a connection that the app has accepted, and not ended yet, is ended by the app."""
         if not self.handshake_complete or self.close_sent:
             super().shutdown()
 
@@ -116,7 +116,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.transport.write(pong)
 
     def handle_ping(self) -> None:
-        """Answer. Of pongs that a client does not take, only the last wait for it (RFC 6455, section 5.5.3)."""
+        """Answer. Of pongs that a client does not take, only the last one waits (RFC 6455, section 5.5.3)."""
         pong = b"".join(self.conn.data_to_send())
         if self.writable.is_set():
             self.transport.write(pong)
@@ -124,7 +124,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self._pong = pong
 
     def handle_cont(self, event: Frame) -> None:
-        """Go on with a message, in one buffer: a client may send any number of fragments, and empty ones too."""
+        """Continue a message, in one buffer: a client may send any number of fragments, even empty ones."""
         begun: bytes | bytearray = self.frames[0]
         buffer = begun if isinstance(begun, bytearray) else bytearray(begun)
         buffer += event.data
@@ -133,7 +133,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.send_receive_event_to_app()
 
     def send_receive_event_to_app(self) -> None:
-        """Hand over a message that is whole. One of text that is no UTF-8 ends the connection (section 8.1)."""
+        """Pass on a complete message. A text that is not UTF-8 ends the connection (section 8.1)."""
         [data], self.frames = self.frames, []
         if self.close_sent:
             return
@@ -151,9 +151,9 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.transport.pause_reading()
 
     def handle_parser_exception(self) -> None:
-        """The client broke the rules: it gets the code and the reason, and the connection ends.
+        """The client broke the protocol: it receives the code and the reason, and the connection ends.
 
-        What it still sends is thrown away, or it would reset the connection before the client reads why.
+        Its further bytes are discarded, or they would reset the connection before the client reads the reason.
         """
         close = self.conn.close_sent
         if self.close_sent or close is None:
@@ -179,5 +179,5 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self._abort_later()
 
     def _abort_later(self) -> None:
-        """A client that takes nothing would hold its buffers for ever: a transport closes when they are empty."""
+        """Abort later: a transport closes only when its buffers are empty, and this client takes nothing."""
         self.loop.call_later(self.close_timeout, self.transport.abort)

@@ -1,6 +1,6 @@
-"""The crew: worker processes on one port, forked, replaced when they die, and stopped together.
+"""Worker processes on one port: forked, replaced when they die, and stopped together.
 
-It knows processes and signals; what a worker does, it is given.
+It knows processes and signals; the work of a worker is an argument.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from typing import Any
 from .signals import ignore_stop, stop_signals
 
 _REPLACE_S = 0.5
-"""The wait before a worker is replaced, so that one that always dies is not forked over and over."""
+"""The wait before a worker is replaced, so that a worker that always dies is not forked in a loop."""
 
 _log = logging.getLogger(__name__)
 
 
 class WorkerProcesses:
-    """`work()` keeps a worker at each place. One that fails ends them all, so that whoever watches us sees it.
+    """`work()` keeps a number of workers running. A worker that fails ends them all, so that a supervisor notices.
 
-    Where there are fewer listeners than places, they are shared. They stay open when a worker dies: its successor takes
-    over the connections that wait.
+    If there are fewer listeners than workers, they are shared. They stay open when a worker dies: its replacement
+    accepts the connections that wait.
     """
 
     def __init__(self, size: int, listeners: Sequence[socket.socket], serve: Callable[[socket.socket], int]) -> None:
@@ -39,19 +39,19 @@ class WorkerProcesses:
         self._code = 0
 
     def work(self) -> int:
-        """The exit code, of the crew in this process and of `serve` in each of its workers."""
+        """The exit code: of the leader in this process, and of `serve` in each of its workers."""
         outside = {number: signal.signal(number, self._stop) for number in stop_signals()}
         while self._places or not self._stopping:
             for place in set(range(self._size)) - set(self._places.values()):
                 if not self._stopping and self._fork(place, outside):
                     return self._serve(self._take(place))
             if self._places:
-                self._bury(*os.wait())
+                self._remove(*os.wait())
         ignore_stop()
         return self._code
 
     def _fork(self, place: int, outside: Mapping[signal.Signals, Any]) -> bool:
-        """Whether this is the new worker. No signal comes between the fork and what must know of it."""
+        """Whether this process is the new worker. No signal arrives between the fork and its registration."""
         signal.pthread_sigmask(signal.SIG_BLOCK, outside)
         pid = os.fork()
         if pid:
@@ -63,14 +63,14 @@ class WorkerProcesses:
         return pid == 0
 
     def _take(self, place: int) -> socket.socket:
-        """The listener of a place, all others closed: they must not stay open when their own workers close them."""
+        """The worker's listener. All others are closed: they must not stay open when their own workers close them."""
         mine = self._listeners[place % len(self._listeners)]
         for listener in self._listeners:
             if listener is not mine:
                 listener.close()
         return mine
 
-    def _bury(self, pid: int, status: int) -> None:
+    def _remove(self, pid: int, status: int) -> None:
         self._places.pop(pid, None)
         if self._stopping:
             return
@@ -83,7 +83,7 @@ class WorkerProcesses:
             time.sleep(_REPLACE_S)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        """Tell the workers. The terminal may have told them too, and two SIGINT mean haste: so the first is SIGTERM."""
+        """Stop the workers with SIGTERM: the terminal may have sent them SIGINT, and a second one means at once."""
         passed_on = signal.SIGINT if self._stopping else signal.SIGTERM
         self._stopping = True
         for listener in self._listeners:

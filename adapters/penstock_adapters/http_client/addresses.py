@@ -1,4 +1,4 @@
-"""Where an upstream is: the parts of its URL that a connection and a request need.
+"""The address of an upstream: the parts of its URL that a connection and a request need.
 
 A Unix socket's URL is `http+unix://` and the socket's path with `%2F` for each slash, then the base path as usual:
 `http+unix://%2Frun%2Fllama.sock/v1`.
@@ -22,9 +22,9 @@ class Address(NamedTuple):
     """The file of a Unix socket, or an empty string."""
     is_secure: bool
     authority: str
-    """What the `host` field of a request says."""
+    """The value of a request's `host` field."""
     base_path: str
-    """What every path begins with; no slash at its end."""
+    """The prefix of every path, without a slash at its end."""
 
 
 def address_of(url: str) -> Address:
@@ -41,5 +41,5 @@ def address_of(url: str) -> Address:
 
 
 def _ascii(host: str) -> str:
-    """A name as DNS has it."""
+    """A name as DNS has it, in ASCII."""
     return host if host.isascii() else host.encode("idna").decode()

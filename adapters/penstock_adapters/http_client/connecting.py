@@ -1,6 +1,6 @@
-"""Making connections: by address, by name, or to a Unix socket, with TLS where the URL says so.
+"""Making connections: by address, by name, or to a Unix socket, with TLS for https.
 
-It knows the deadline of that, and for how long the addresses of a name are good.
+It knows the time limit of a connection, and for how long the addresses of a name are used.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from penstock.engine.loops import LoopLock
 from .addresses import Address
 from .connection import Connection
 from .faults import connecting_failed
-from .happy_eyeballs import Place, first_connected, interleaved
+from .happy_eyeballs import Endpoint, first_connected, interleaved
 
 _LOOKUP_FRESH_S = 10.0
-"""How long the addresses of a name are used before they are looked up again."""
+"""How many seconds the addresses of a name are used before they are looked up again."""
 
 MakeConnection: TypeAlias = Callable[[], Connection]
 
@@ -33,8 +33,8 @@ class Connector:
         self._tls: dict[str, Any] = {"ssl": context, "server_hostname": address.host} if context else {}
         self._connect_s = connect_s
         self._lookups = LoopLock()
-        self._places: list[Place] = _literal(address)
-        self._is_literal = bool(self._places)
+        self._endpoints: list[Endpoint] = _literal(address)
+        self._is_literal = bool(self._endpoints)
         self._looked_up_at = float("-inf")
 
     async def connect(self, make: MakeConnection) -> Connection:
@@ -56,20 +56,20 @@ class Connector:
         _, connection = await loop.create_connection(make, sock=reached, **self._tls)
         return connection
 
-    async def _lookup(self, loop: asyncio.AbstractEventLoop) -> list[Place]:
-        """The addresses of the host. Of many who ask at a time, one looks them up."""
+    async def _lookup(self, loop: asyncio.AbstractEventLoop) -> list[Endpoint]:
+        """The addresses of the host. Of several callers at a time, one looks them up."""
         if self._is_literal:
-            return self._places
+            return self._endpoints
         async with self._lookups:
             if loop.time() - self._looked_up_at > _LOOKUP_FRESH_S:
                 found = await loop.getaddrinfo(self._address.host, self._address.port, type=socket.SOCK_STREAM)
-                self._places = interleaved([(family, place) for family, _, _, _, place in found])
+                self._endpoints = interleaved([(family, address) for family, _, _, _, address in found])
                 self._looked_up_at = loop.time()
-            return self._places
+            return self._endpoints
 
 
-def _literal(address: Address) -> list[Place]:
-    """The place of a host that is an IP address."""
+def _literal(address: Address) -> list[Endpoint]:
+    """The endpoint of a host that is an IP address."""
     try:
         version = ipaddress.ip_address(address.host).version
     except ValueError:

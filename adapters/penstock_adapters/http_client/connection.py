@@ -1,7 +1,7 @@
-"""One connection to an upstream: a request goes out, and its reply comes in; then the next one may go.
+"""One connection to an upstream: it sends a request and receives its reply, then the next one.
 
-It knows asyncio's transports, and when reading has to pause. It does not know where connections come from or go to: its
-owner does.
+It knows asyncio's transports, and when reading must pause. It does not know where connections come from; its owner
+does.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from .parser import ReplyParser
 from .replies import IncomingReply
 
 _STALE_S = 1.0
-"""How soon a kept connection ends after a request when its upstream had closed it before that came."""
+"""How many seconds after a request a reused connection ends if its upstream had closed it before the request."""
 
 
 class Owner(Protocol):
-    """Who has connections, and is to know what becomes of them."""
+    """The owner of connections, which is informed of their ends."""
 
     def take_back(self, connection: Connection) -> None:
         """The reply has ended, and another request may be sent."""
 
     def forget(self, connection: Connection) -> None:
-        """The connection has ended, or is about to. It may be said twice."""
+        """The connection has ended, or is about to. This may be called twice."""
 
 
 class Connection(asyncio.Protocol):
-    """A connection. While its reply has not ended, it belongs to whoever reads that."""
+    """A connection. Until its reply has ended, it belongs to the reader of the reply."""
 
     def __init__(self, owner: Owner, limits: Limits) -> None:
         self._loop = asyncio.get_running_loop()
@@ -44,11 +44,11 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_open(self) -> bool:
-        """Whether a request may be sent, as far as is known here."""
+        """Whether a request may be sent, as far as this side knows."""
         return not self._transport.is_closing()
 
     def ask(self, pieces: list[bytes]) -> IncomingReply:
-        """Send a request. Nothing has come of its reply yet."""
+        """Send a request. Its reply has no bytes yet."""
         reply = self._reply = IncomingReply(self, self._loop.create_future)
         self._asked_at = self._loop.time()
         self._parser.expect(reply)
@@ -57,28 +57,28 @@ class Connection(asyncio.Protocol):
         return reply
 
     def resume(self) -> None:
-        """Read on."""
+        """Continue to read."""
         if self._reply is not None:
             self._reply.is_paused = False
             self._transport.resume_reading()
 
     def drop(self) -> None:
-        """End it now, with whatever is under way."""
+        """Close it now, with a request that may be in progress."""
         self._fail(UpstreamFailed("the connection was given up"))
 
     def close(self) -> None:
-        """End it in peace: it is not used."""
+        """Close it; it is not in use."""
         self._owner.forget(self)
         self._transport.close()
 
-    # What the event loop calls.
+    # Called by the event loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The connection is there."""
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but its class
+        """The connection is made."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's has the methods, but not the base class
 
     def data_received(self, data: bytes) -> None:
-        """A part of the reply. Where none is expected, nothing that comes can be trusted."""
+        """A part of the reply. Bytes without a request cannot be trusted."""
         reply = self._reply
         # spec: upstream-framing
         if reply is None:
@@ -97,7 +97,7 @@ class Connection(asyncio.Protocol):
         reply.wake()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """The connection has ended; whatever the reply lacks will not come."""
+        """The connection has ended; the missing part of the reply will not come."""
         reply = self._reply
         if reply is not None:
             fault = connection_lost(error) if error else self._parser.end()
@@ -111,7 +111,7 @@ class Connection(asyncio.Protocol):
         self._parser.close()
 
     def _finish(self, reply: IncomingReply) -> None:
-        """The reply has ended: the connection is free, where it can have another one."""
+        """The reply has ended: the connection is free, if it can be reused."""
         self._reply = None
         self._was_used = True
         reply.release()
@@ -122,7 +122,7 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def _fail(self, fault: UpstreamFailed) -> None:
-        """There will be no more of the reply, nor another one."""
+        """There will be no more of this reply, and no other one."""
         reply, self._reply = self._reply, None
         if reply is not None:
             reply.fault = fault
@@ -132,7 +132,7 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     def _is_stale(self) -> bool:
-        """Whether the upstream closed the connection before it got the request, as far as can be told from here."""
+        """Whether the upstream probably closed the connection before it received the request."""
         is_soon = self._loop.time() - self._asked_at < _STALE_S
         # spec: stale-connections
         return self._was_used and not self._parser.has_begun and is_soon

@@ -1,4 +1,4 @@
-"""Replies with a content-encoding, undone as they are read: no window is made before its reader wants it."""
+"""Replies with a content-encoding, decoded as they are read: no window is decoded before its reader needs it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from penstock_adapters.codings import Damaged, Unpacker, codings_of, is_supporte
 from penstock_adapters.faults import WRONG_CODING
 
 _CODINGS_MAX = 4
-"""How many codings may lie over each other."""
+"""How many codings may be combined."""
 
 
 def decoded(reply: HttpReply, field: str) -> HttpReply:
-    """The reply without its codings; as it is, where one of them is unknown."""
+    """The reply without its codings; unchanged if one of them is unknown."""
     codings = codings_of(field)
     if not codings or len(codings) > _CODINGS_MAX or not all(map(is_supported, codings)):
         return reply
@@ -21,7 +21,7 @@ def decoded(reply: HttpReply, field: str) -> HttpReply:
 
 
 class DecodedReply:
-    """A reply whose body is unpacked window by window."""
+    """A reply whose body is decoded window by window."""
 
     def __init__(self, reply: HttpReply, unpackers: list[Unpacker]) -> None:
         self.status = reply.status
@@ -57,7 +57,7 @@ class DecodedReply:
             chunk = await anext(self._chunks)
         except StopAsyncIteration:
             self._has_ended = True
-            if self._has_begun:  # a reply that has no body may still name a coding
+            if self._has_begun:  # a reply without a body may have a coding
                 for unpacker in self._unpackers:
                     unpacker.close()
             return

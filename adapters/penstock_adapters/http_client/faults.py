@@ -1,6 +1,6 @@
-"""Faults: why a request has no reply, or no whole one, as a value that can be stored.
+"""Faults: the reason for a missing or incomplete reply, as a value that can be stored.
 
-A `TransportError` that is stored and raised would be a cycle through its traceback, so it is made when it is raised.
+A stored `TransportError` that is raised would form a cycle through its traceback, so it is made when it is raised.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from penstock_adapters import faults as words
 
 
 class UpstreamFailed(msgspec.Struct, frozen=True):
-    """What is raised as a `TransportError`, field by field."""
+    """The fields of a `TransportError`."""
 
     message: str
     was_connected: bool = True
@@ -30,7 +30,7 @@ class UpstreamFailed(msgspec.Struct, frozen=True):
 
 
 def connecting_failed(error: OSError) -> UpstreamFailed:
-    """There is no connection."""
+    """The fault of a connection that could not be made."""
     return UpstreamFailed(
         _why_unconnected(error),
         was_connected=False,
@@ -40,12 +40,12 @@ def connecting_failed(error: OSError) -> UpstreamFailed:
 
 
 def connection_lost(error: Exception | None) -> UpstreamFailed:
-    """The connection has ended before the reply."""
+    """The fault of a connection that has ended before the reply."""
     if error is None:
         return UpstreamFailed(words.CLOSED)
     timed_out = isinstance(error, TimeoutError)
-    said = words.lost(error) if isinstance(error, OSError) else words.CLOSED
-    return UpstreamFailed(words.NO_ANSWER if timed_out else said, timed_out=timed_out, cause=_described(error))
+    text = words.lost(error) if isinstance(error, OSError) else words.CLOSED
+    return UpstreamFailed(words.NO_ANSWER if timed_out else text, timed_out=timed_out, cause=_described(error))
 
 
 def _why_unconnected(error: OSError) -> str:
@@ -64,5 +64,5 @@ def _why_unconnected(error: OSError) -> str:
 
 
 def _described(error: Exception) -> str:
-    """For the log."""
+    """The text for the log."""
     return f"{type(error).__name__}: {error}"

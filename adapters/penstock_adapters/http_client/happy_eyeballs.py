@@ -1,7 +1,7 @@
-"""Connecting to a host that has several addresses, as RFC 8305 ("Happy Eyeballs") has it.
+"""Connecting to a host with several addresses by RFC 8305 ("Happy Eyeballs").
 
-All of them are tried, each a moment after the one before, and the first that answers is taken. asyncio could do this by
-itself, uvloop cannot.
+The addresses are tried one a moment after the other, and the first that answers is used. asyncio has this built in,
+uvloop does not.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ from itertools import chain, zip_longest
 from typing import Any, TypeAlias
 
 _NEXT_ATTEMPT_S = 0.25
-"""How long one address is tried before the next one is tried beside it; the RFC recommends it."""
+"""How many seconds pass before the next address is tried too, as the RFC recommends."""
 
-Place: TypeAlias = tuple[socket.AddressFamily, tuple[Any, ...]]
-"""A family, and an address of it."""
-
-
-def interleaved(places: list[Place]) -> list[Place]:
-    """One family and the other in turn, beginning with the one that is preferred."""
-    preferred = [place for place in places if place[0] == places[0][0]]
-    others = [place for place in places if place[0] != places[0][0]]
-    return [place for place in chain.from_iterable(zip_longest(preferred, others)) if place is not None]
+Endpoint: TypeAlias = tuple[socket.AddressFamily, tuple[Any, ...]]
+"""An address family, and an address of it."""
 
 
-async def first_connected(loop: asyncio.AbstractEventLoop, places: list[Place]) -> socket.socket:
-    """A socket that is connected to one of the places. Raises `OSError`."""
-    if len(places) == 1:
-        return await _connected(loop, places[0])
+def interleaved(endpoints: list[Endpoint]) -> list[Endpoint]:
+    """The two families in turn, beginning with the preferred one."""
+    preferred = [endpoint for endpoint in endpoints if endpoint[0] == endpoints[0][0]]
+    others = [endpoint for endpoint in endpoints if endpoint[0] != endpoints[0][0]]
+    return [each for each in chain.from_iterable(zip_longest(preferred, others)) if each is not None]
+
+
+async def first_connected(loop: asyncio.AbstractEventLoop, endpoints: list[Endpoint]) -> socket.socket:
+    """A socket that is connected to one of the endpoints. Raises `OSError`."""
+    if len(endpoints) == 1:
+        return await _connected(loop, endpoints[0])
     attempts: set[asyncio.Task[socket.socket]] = set()
     try:
-        return await _race(loop, places, attempts)
+        return await _race(loop, endpoints, attempts)
     finally:
         for attempt in attempts:
             attempt.cancel()
@@ -39,10 +39,10 @@ async def first_connected(loop: asyncio.AbstractEventLoop, places: list[Place]) 
 
 
 async def _race(
-    loop: asyncio.AbstractEventLoop, places: list[Place], attempts: set[asyncio.Task[socket.socket]]
+    loop: asyncio.AbstractEventLoop, endpoints: list[Endpoint], attempts: set[asyncio.Task[socket.socket]]
 ) -> socket.socket:
-    """The first of the attempts that succeeds; those that go on stay in the set."""
-    left = places[::-1]
+    """The first attempt that succeeds; the others stay in the set."""
+    left = endpoints[::-1]
     number, problem = 0, "the host has no address"
     while left or attempts:
         if left:
@@ -59,13 +59,13 @@ async def _race(
 
 
 def _close(attempt: asyncio.Task[socket.socket]) -> None:
-    """Close a connection that came too late."""
+    """Close a connection that was made too late."""
     if not attempt.cancelled() and attempt.exception() is None:
         attempt.result().close()
 
 
-async def _connected(loop: asyncio.AbstractEventLoop, place: Place) -> socket.socket:
-    family, address = place
+async def _connected(loop: asyncio.AbstractEventLoop, endpoint: Endpoint) -> socket.socket:
+    family, address = endpoint
     connected = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         connected.setblocking(False)

@@ -1,8 +1,8 @@
-"""The parser of replies on one connection: bytes go in, and the reply that is expected is filled. It does no I/O.
+"""The parser of replies on one connection: it fills the expected reply from bytes. It does no I/O.
 
-llhttp knows the grammar; what it leaves to its user is here: the bounds, informational replies, and where a body ends
-that has no length. It is strict where two readers could disagree on where a reply ends (RFC 9112, section 6.3): a
-reply with both a length and a transfer-encoding is refused, and so is any transfer-encoding but chunked.
+llhttp knows the grammar; here are the bounds, informational replies, and the end of a body without a length. It is
+strict where two readers could disagree on the end of a reply (RFC 9112, section 6.3): it rejects a reply with both a
+length and a transfer-encoding, and any transfer-encoding but chunked.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from .replies import IncomingReply
 
 _SWITCHING_PROTOCOLS = 101
 _TLS_ALERT = b"\x15\x03"
-"""How an alert of TLS begins."""
+"""The beginning of a TLS alert."""
 
 
 class ReplyParser:
-    """Parses one reply after the other. After a fault it is of no use."""
+    """Parses one reply after the other. It cannot be used after a fault."""
 
     def __init__(self, limits: Limits) -> None:
         self._framing_bytes_max = limits.upstream_framing_bytes_max
@@ -35,16 +35,16 @@ class ReplyParser:
         self._fields: list[tuple[bytes, bytes]] = []
         self._pieces: list[bytes] = []
         self._framing_bytes = 0
-        """The bytes since a read brought a piece of the body: of a head, trailers, or a line between chunks."""
+        """The bytes since the last piece of the body: of a head, trailers, or a line between chunks."""
         self._ends_with_connection = False
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self.can_be_reused = True
-        """Whether another reply may follow on the connection, once this one has ended."""
+        """Whether another reply may follow on the connection after this one."""
         self.has_begun = False
-        """Whether any byte of the reply has come."""
+        """Whether any byte of the reply has arrived."""
 
     def expect(self, reply: IncomingReply) -> None:
-        """This reply comes next."""
+        """Expect this reply next."""
         self._reply = reply
         self._pieces = reply.pieces
         self.has_begun = False
@@ -52,7 +52,7 @@ class ReplyParser:
         self._begin_head()
 
     def feed(self, data: bytes) -> UpstreamFailed | None:
-        """Take what a read has brought while a reply is expected. What follows the reply's end is not looked at."""
+        """Take the bytes of a read while a reply is expected. Bytes after the reply's end are not parsed."""
         reply, parser = self._reply, self._parser
         assert reply is not None
         assert parser is not None
@@ -77,7 +77,7 @@ class ReplyParser:
         return None
 
     def end(self) -> UpstreamFailed | None:
-        """The upstream has closed the connection. That may be the end of the reply, and is a fault where it is not."""
+        """The upstream has closed the connection. That may be the end of the reply, or else it is a fault."""
         reply = self._reply
         if reply is not None and reply.has_head and self._ends_with_connection:
             reply.has_ended = True
@@ -85,24 +85,24 @@ class ReplyParser:
         return UpstreamFailed(CLOSED)
 
     def close(self) -> None:
-        """Let go of llhttp's parser, which has hold of this one."""
+        """Release llhttp's parser, which refers to this one."""
         self._parser = self._reply = None
 
-    # What llhttp calls.
+    # Called by llhttp.
 
     def on_message_begin(self) -> None:
-        """Bytes of a reply; of one that nobody expects, they are an error."""
+        """A reply begins; if none is expected, it is an error."""
         if self._reply is None:
             self._refuse(UpstreamFailed(NO_HTTP, cause="bytes after the end of a reply"))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A field of the head, or of the trailers, which are left aside."""
+        """A field of the head, or of the trailers, which are ignored."""
         self._fields.append((name, value))
         if len(self._fields) > self._headers_max:
             self._refuse(self._too_much())
 
     def on_headers_complete(self) -> None:
-        """The head is there, or one of an informational reply, after which another comes."""
+        """The head is complete, or that of an informational reply, which another one follows."""
         reply, parser = self._reply, self._parser
         assert reply is not None
         assert parser is not None
@@ -139,7 +139,7 @@ class ReplyParser:
         self._framing_bytes = 0
 
     def _read_fields(self) -> dict[str, str]:
-        """The fields of the head by name; one that comes again has both values."""
+        """The fields of the head by name; the values of a repeated field are joined."""
         headers: dict[str, str] = {}
         size = 0
         for name, value in self._fields:
@@ -151,7 +151,7 @@ class ReplyParser:
         return headers
 
     def _skip(self) -> None:
-        """Forget an informational reply."""
+        """Discard an informational reply."""
         self._informational += 1
         if self._informational > INFORMATIONAL_MAX:
             self._refuse(UpstreamFailed(ENDLESS))
@@ -164,7 +164,7 @@ class ReplyParser:
         self._reply, self._pieces = None, []
 
     def _refuse(self, fault: UpstreamFailed) -> NoReturn:
-        """Stop llhttp, whose own error says nothing of why."""
+        """Stop llhttp, whose own error has no reason."""
         self._fault = fault
         raise ValueError
 

@@ -1,7 +1,7 @@
-"""The connections to one upstream: those in use, of which there is a limit, and those that wait for the next request.
+"""The connections to one upstream: those in use, whose number is limited, and idle ones for the next requests.
 
-It knows how long an unused connection is kept. Connections belong to the event loop in which they were made: after
-`aclose`, another loop may begin anew.
+It knows how long a connection may be idle. Connections belong to the event loop in which they were made: after
+`aclose`, another loop may use the pool.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .connection import Connection
 
 
 class Pool:
-    """Lends connections. Each comes back by itself when its reply has ended, or is forgotten when it breaks."""
+    """Lends connections. Each returns by itself when its reply has ended, or is removed when it breaks."""
 
     def __init__(self, connector: Connector, limit: ConnectionLimit, limits: Limits) -> None:
         self._connector = connector
@@ -24,12 +24,12 @@ class Pool:
         self._limits = limits
         self._busy: set[Connection] = set()
         self._idle: dict[Connection, float] = {}
-        """Since when each is not used, the longest first."""
+        """The idle connections with the time since when, the longest idle first."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def take_unused(self) -> Connection | None:
-        """The connection that was used last, if there is one that may be used now."""
+        """The last used idle connection, if one can be used now."""
         loop = asyncio.get_running_loop()
         # spec: starts-again
         if loop is not self._loop:
@@ -44,7 +44,7 @@ class Pool:
         return connection
 
     async def take(self) -> Connection:
-        """A connection, once there may be one. Raises `TransportError`."""
+        """A connection, after a wait if necessary. Raises `TransportError`."""
         await self._limit.acquire()
         try:
             connection = self._last_used() or await self._connector.connect(self._make)
@@ -55,7 +55,7 @@ class Pool:
         return connection
 
     def take_back(self, connection: Connection) -> None:
-        """Its reply has ended: the next request may have it."""
+        """Its reply has ended: the next request may use it."""
         self._release(connection)
         if len(self._idle) >= self._limits.upstream_idle_connections_max:
             connection.close()
@@ -71,22 +71,22 @@ class Pool:
         self._idle.pop(connection, None)
 
     def drop_idle(self) -> None:
-        """End all that are not in use."""
+        """Close all idle connections."""
         for connection in [*self._idle]:
             connection.drop()
 
     async def aclose(self) -> None:
-        """End every connection."""
+        """Close every connection."""
         for connection in [*self._busy, *self._idle]:
             connection.drop()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         self._loop = None
-        await asyncio.sleep(0)  # asyncio's transports end in the loop's next turn
+        await asyncio.sleep(0)  # asyncio's transports close in the loop's next iteration
 
     def _release(self, connection: Connection) -> None:
-        """It is not in use any more."""
+        """It is no longer in use."""
         if connection in self._busy:
             self._busy.remove(connection)
             self._limit.release()
@@ -102,7 +102,7 @@ class Pool:
         return Connection(self, self._limits)
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        """What belongs to another loop is of no use in this one."""
+        """Forget the connections of another event loop."""
         self._loop = loop
         self._timer = None
         self._idle.clear()
@@ -110,7 +110,7 @@ class Pool:
             self._release(connection)
 
     def _expire(self) -> None:
-        """End those that were not used for too long, and look again when the next one is due."""
+        """Close connections that were idle for too long, and check again when the next one is due."""
         assert self._loop is not None
         self._timer = None
         keep_alive_s = self._limits.upstream_keep_alive_s

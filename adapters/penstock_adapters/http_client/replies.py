@@ -1,6 +1,6 @@
-"""A reply as it comes in: what has arrived of it, and who waits for more.
+"""A reply in progress: the bytes that have arrived, and the reader that waits for more.
 
-It knows nothing of HTTP's framing: the parser fills it, and its connection says when there is news.
+It knows nothing of HTTP's framing: the parser fills it, and its connection reports changes.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from .faults import UpstreamFailed
 
 
 class Source(Protocol):
-    """What a reply comes from."""
+    """The source of a reply."""
 
     def resume(self) -> None:
-        """Read on: what was there has been taken."""
+        """Continue to read: the bytes so far were taken."""
 
     def drop(self) -> None:
-        """End the connection: nobody wants the rest."""
+        """Close the connection: the rest is not needed."""
 
 
 class IncomingReply:
-    """An upstream's reply. Its body is read by one reader, who may be cancelled and come again."""
+    """An upstream's reply. Its body has one reader, which may be cancelled and read again."""
 
     __slots__ = (
         "_make_future",
@@ -47,9 +47,9 @@ class IncomingReply:
         self.has_head = False
         self.has_ended = False
         self.fault: UpstreamFailed | None = None
-        """Why there is no more of it."""
+        """The reason why there is no more of it."""
         self.is_stale = False
-        """Whether it was asked for on a kept connection that the upstream was closing."""
+        """Whether it was requested on a reused connection that the upstream was closing."""
         self.pieces: list[bytes] = []
         self.buffered = 0
         """About how many bytes wait for the reader."""
@@ -63,14 +63,14 @@ class IncomingReply:
         return self
 
     async def __anext__(self) -> bytes:
-        """Whatever has arrived, in one piece. Raises `TransportError` where the body is cut."""
+        """The bytes that have arrived, in one piece. Raises `TransportError` where the body is cut."""
         pieces = self.pieces
         while not pieces:
             if self.has_ended:
                 raise StopAsyncIteration
             if self.fault is not None:
                 raise self.fault.error()
-            await self.news()
+            await self.change()
         chunk = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
         self.buffered = 0
@@ -79,34 +79,34 @@ class IncomingReply:
         return chunk
 
     async def head(self) -> None:
-        """Wait for the head, or for the fault in its place. Where that is cancelled, the reply is given up."""
+        """Wait for the head, or for a fault in its place. If the wait is cancelled, the reply is dropped."""
         try:
             while not self.has_head and self.fault is None:
-                await self.news()
+                await self.change()
         except BaseException:
             self.drop()
             raise
 
-    def news(self) -> asyncio.Future[None]:
-        """What ends as soon as something has come. A wait for it that is cancelled loses nothing."""
+    def change(self) -> asyncio.Future[None]:
+        """A future that ends with the next change. A cancelled wait for it loses nothing."""
         waiter = self._waiter = self._make_future()
         return waiter
 
     def wake(self) -> None:
-        """There is news."""
+        """There is a change."""
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
     def release(self) -> None:
-        """The connection has nothing more to do with it."""
+        """The connection has finished with it."""
         self._source = None
 
     def drop(self) -> None:
-        """Give up what has not come yet, which tells the upstream to stop."""
+        """Discard the rest, which tells the upstream to stop."""
         if self._source is not None:
             self._source.drop()
 
     async def aclose(self) -> None:
-        """The same."""
+        """The same as `drop`."""
         self.drop()

@@ -1,6 +1,6 @@
-"""The bytes of a request: its head from a template of the same method, path and names of fields, then its body.
+"""The bytes of a request: its head from a template of the same method, path and field names, then its body.
 
-It keeps requests apart from each other: no value can end its line, and the length is always ours to say.
+It prevents request smuggling: no value can end its line, and the length is always computed here.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from penstock.ports import FRAMING_HEADERS, HttpRequest
 from .addresses import Address
 
 _TEMPLATES_KEPT_MAX = 128
-"""So many templates are kept; clients may make up as many paths as they like."""
+"""How many templates are cached; clients may send any number of paths."""
 _PATH_CHARS_KEPT_MAX = 500
-"""A longer path is asked for once, most likely, and its template is not kept."""
+"""The templates of longer paths are not cached: most likely they are requested only once."""
 _COPIED_BYTES_MAX = 64 * 2**10
-"""A larger body is not copied to stand in one piece with its head."""
+"""A larger body is not copied into one piece with its head."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _LEGAL = "/?:@!$&'()*+,;=%-._~"
-"""What a path with its query may have beside letters and digits, RFC 3986; anything else is written as %XX."""
+"""The characters of a path with its query besides letters and digits (RFC 3986); others are written as %XX."""
 _ACCEPTED = "gzip, deflate"
-"""The content codings that are asked for: those of the standard library."""
+"""The content codings in `accept-encoding`: those of the standard library."""
 
 
 class RequestWriter:
@@ -35,7 +35,7 @@ class RequestWriter:
         self._template = lru_cache(_TEMPLATES_KEPT_MAX)(self._write_template)
 
     def write(self, request: HttpRequest) -> list[bytes]:
-        """The pieces to be sent. Raises `ValueError` for a header that could be taken for more than one."""
+        """The pieces to be sent. Raises `ValueError` for a header that could be read as more than one."""
         body = request.body
         has_length = bool(body) or request.method != "GET"
         names = tuple([name for name, _ in request.headers])
@@ -56,7 +56,7 @@ class RequestWriter:
 def _write_template(
     address: Address, method: str, path: str, beside_v1: bool, names: tuple[str, ...], has_length: bool
 ) -> tuple[str, int]:
-    """The head with `%s` for the value of each field, and how many lines it has."""
+    """The head with `%s` for the value of each field, and its number of lines."""
     for name in names:
         # spec: no-smuggling
         if not _TOKEN.fullmatch(name) or name.lower() in FRAMING_HEADERS:

@@ -1,11 +1,10 @@
-"""The transport to one upstream: requests are written, sent on a connection of the pool, and their replies given out.
+"""The transport to one upstream: it writes requests, sends them on a connection of the pool, and returns the replies.
 
-A request on a kept connection may meet an upstream that has just closed that connection, as servers do with those that
-are not used for a while. It is then sent once more, on a new connection. RFC 9112, section 9.3.1, and RFC 9110, section
-9.2.2, allow that for idempotent methods, and for others only where the client can tell that the request was not acted
-on. A POST to a model is not idempotent, but costs time and nothing else when it is answered twice; it is sent again
-only where the connection had served a request before, not one byte of a reply came, and the end of the connection came
-within a second. Whatever fails in any other way is not sent again here.
+A request on a reused connection may meet an upstream that has just closed the connection, as servers do with idle ones.
+It is then sent once more, on a new connection. RFC 9112, section 9.3.1, and RFC 9110, section 9.2.2, allow that for
+idempotent methods, and for others only if the client knows that the request was not processed. A POST to a model is not
+idempotent, but being processed twice only costs time; it is sent again only if the connection had served a request
+before, no byte of a reply arrived, and the connection ended within a second. No other failure is repeated here.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ class HttpTransport:
         return reply if coding is None else decoded(reply, coding)
 
     async def aclose(self) -> None:
-        """End every connection."""
+        """Close every connection."""
         await self._pool.aclose()
 
     async def _ask(self, pieces: list[bytes]) -> IncomingReply:

@@ -1,7 +1,7 @@
-"""HTTP/1.1 by uvicorn over httptools, with a bound on whatever a client can make the server hold or wait for.
+"""HTTP/1.1 by uvicorn over httptools, with a bound on everything that a client can make the server store or wait for.
 
-httptools reads heads, one at a time; where a body ends, `bodies` knows; what comes after it waits in the socket.
-Nothing of it knows what is asked.
+httptools parses heads, one at a time; `bodies` finds the end of a body; the bytes after it wait in the socket.
+The package does not know what is requested.
 """
 
 from .connection import http_protocol

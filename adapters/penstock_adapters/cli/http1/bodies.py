@@ -1,6 +1,6 @@
-"""The bodies of requests: where each ends, and what of its bytes is the body (RFC 9112, sections 6 and 7).
+"""The bodies of requests: where each ends, and which of its bytes are the body (RFC 9112, sections 6 and 7).
 
-Pure: bytes in, bytes out. Of two ways to read a message it takes neither: such a message is refused.
+Pure: bytes in, bytes out. A message that can be read in two ways is rejected.
 """
 
 from __future__ import annotations
@@ -19,37 +19,37 @@ _TRAILER = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~-]+:[\t\x20-\x7e\x80-\xff]*")
 
 
 class SizedBody:
-    """A body whose length was said."""
+    """A body with a content-length."""
 
     def __init__(self, length: int) -> None:
         self.left = length
         self.is_done = False
 
     def feed(self, data: bytes, start: int) -> tuple[bytes, int]:
-        """What of the data is the body, and where the rest begins."""
+        """The part of the data that is the body, and the index of the rest."""
         end = min(start + self.left, len(data))
         self.left -= end - start
         self.is_done = not self.left
         return data[start:end], end
 
     def is_shorter_than(self, bytes_max: int) -> bool:
-        """Whether no more than so much is still to come."""
+        """Whether at most `bytes_max` bytes are missing."""
         return self.left <= bytes_max
 
 
 class ChunkedBody:
-    """A body in chunks. What is no part of it, extensions and trailers, is bounded together and thrown away."""
+    """A chunked body. Its extensions and trailers are bounded together and discarded."""
 
     def __init__(self, extras_bytes_max: int) -> None:
         self._extras_bytes_max = extras_bytes_max
         self._extras_bytes = 0
         self._line = b""
         self._left = 0
-        self._take: _Take = ChunkedBody._size  # no method of this one, which would be a reference cycle
+        self._take: _Take = ChunkedBody._size  # not a bound method, which would be a reference cycle
         self.is_done = False
 
     def feed(self, data: bytes, start: int) -> tuple[bytes, int]:
-        """What of the data is the body, and where the rest begins. Raises `ApiError` 400 and 431."""
+        """The part of the data that is the body, and the index of the rest. Raises `ApiError` 400 and 431."""
         pieces = []
         while start < len(data) and not self.is_done:
             if self._left:
@@ -62,11 +62,11 @@ class ChunkedBody:
         return b"".join(pieces), start
 
     def is_shorter_than(self, bytes_max: int) -> bool:
-        """Whether no more than so much is still to come: that is never known."""
+        """Whether at most `bytes_max` bytes are missing; for a chunked body that is not known before its end."""
         return self.is_done
 
     def _read_line(self, data: bytes, start: int) -> int:
-        """Take a line once it is whole; where the rest begins."""
+        """Read a line when it is complete; the index of the rest."""
         end = data.find(b"\n", start) + 1
         stop = end or len(data)
         if len(self._line) + stop - start > self._extras_bytes_max:
@@ -83,7 +83,7 @@ class ChunkedBody:
         size = _SIZE.match(line)
         # spec: chunks
         if size is None or not _EXTENSION.fullmatch(line, size.end()):
-            raise _malformed("the size of a chunk is no hexadecimal number")
+            raise _malformed("the size of a chunk is not a hexadecimal number")
         self._count(len(line) - size.end())
         self._left = int(size[0], 16)
         self._take = ChunkedBody._end_of_chunk if self._left else ChunkedBody._trailer
@@ -108,7 +108,7 @@ class ChunkedBody:
 
 
 _Take: TypeAlias = Callable[[ChunkedBody, bytes], None]
-"""What the next line means."""
+"""Reads the next line."""
 
 
 def _malformed(problem: str) -> ApiError:

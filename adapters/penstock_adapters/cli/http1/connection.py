@@ -1,7 +1,7 @@
 """A connection: its requests one after the other, each answered before the next one is read.
 
-It knows when to read, when to wait and when to end. While a request is answered, what follows it stays in the socket,
-but for one read; so a connection holds a bounded number of bytes, and the app sees one request of it at a time.
+It knows when to read, when to wait and when to end. During a request the bytes after it stay in the socket, except for
+one read; so a connection buffers a bounded number of bytes, and the app receives one request of it at a time.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from .refusals import late, malformed, overloaded, refusal
 _log = logging.getLogger(__name__)
 
 _BETWEEN = (Phase.RESTING, Phase.HEAD)
-"""What comes now is, or goes on with, a head."""
+"""The phases in which the next bytes belong to a head."""
 
 
 def http_protocol(limits: Limits) -> type[asyncio.Protocol]:
@@ -55,7 +55,7 @@ class Connection(HttpToolsProtocol):
         deadlines: Deadlines,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        del self.parser  # uvicorn's own, which would hold this connection
+        del self.parser  # uvicorn's own, which would refer to this connection
         self.deadline = NEVER
         self._limits = limits
         self._deadlines = deadlines
@@ -68,16 +68,16 @@ class Connection(HttpToolsProtocol):
         self._counted_from = 0.0
         self._counted_bytes = 0
         self._waiting = b""
-        """What was read behind the request that is being answered."""
+        """Bytes that were read after the current request."""
         self._waiting_from = 0
-        """Where in it the next request begins."""
+        """The index in them at which the next request begins."""
         self._unsent: float = NEVER
-        """How many bytes of the last reply still waited for the client when that was looked at."""
+        """How many bytes of the last reply waited for the client at the last check."""
 
-    # What the event loop tells.
+    # Called by the event loop.
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A client is there."""
+        """A client has connected."""
         super().connection_made(transport)
         self.deadline = self.loop.time() + self._limits.request_head_s
         self._deadlines.add(self, self.loop)
@@ -86,24 +86,24 @@ class Connection(HttpToolsProtocol):
             self._refuse(overloaded())
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client has left, or the connection was closed."""
+        """The client has disconnected, or the connection was closed."""
         super().connection_lost(exc)
         self._parser.release()
         self._deadlines.discard(self)
         self._waiting = b""
 
     def data_received(self, data: bytes) -> None:
-        """Something has come."""
+        """Bytes have arrived."""
         self._read(data, 0)
 
     def pause_writing(self) -> None:
-        """The client is slow: a reply waits for it."""
+        """The client is slow: the reply waits for it."""
         super().pause_writing()
         if self._phase is Phase.ANSWERING:
             self.deadline = self.loop.time() + self._limits.reply_stall_s
 
     def shutdown(self) -> None:
-        """The server stops: after the reply that is on its way, the connection ends."""
+        """The server stops: the connection ends after its current reply."""
         if self.cycle is None or self.cycle.response_complete:
             self.transport.close()
         else:
@@ -112,7 +112,7 @@ class Connection(HttpToolsProtocol):
     # Reading.
 
     def _read(self, data: bytes, start: int) -> None:
-        """Take what has come from `start` on, as far as it can be taken now."""
+        """Take the bytes from `start` on, as far as possible now."""
         size = len(data) - start
         try:
             while start < len(data):
@@ -129,7 +129,7 @@ class Connection(HttpToolsProtocol):
             self._refuse(error)
 
     def _pass_on(self, data: bytes, start: int) -> None:
-        """What has come is for later, or for another protocol, or for nothing."""
+        """Store the bytes for later, pass them to another protocol, or discard them."""
         if self._phase is Phase.UPGRADED:
             cast("asyncio.Protocol", self.transport.get_protocol()).data_received(data[start:])
         # spec: pipelined
@@ -140,7 +140,7 @@ class Connection(HttpToolsProtocol):
             self.flow.pause_reading()
 
     def _read_head(self, data: bytes, start: int) -> int:
-        """Take the head up to its end; where that is."""
+        """Take the head up to its end; the index of its end."""
         if self._phase is Phase.RESTING:
             self._phase = Phase.HEAD
             self._head_from = 0.0
@@ -178,7 +178,7 @@ class Connection(HttpToolsProtocol):
 
     def _scope(self, method: bytes, version: str, target: Target) -> HTTPScope:
         fields = self._parser.fields
-        if target.host is not None:  # it stands above the header (RFC 9112, section 3.2.2)
+        if target.host is not None:  # it overrides the header (RFC 9112, section 3.2.2)
             fields = [(b"host", target.host), *(field for field in fields if field[0] != b"host")]
         return {
             "type": "http",
@@ -212,12 +212,12 @@ class Connection(HttpToolsProtocol):
         )
 
     def _may_go_on(self) -> bool:
-        """Whether the connection can be used again if the reply came now: the rest of the body is worth the wait."""
+        """Whether the connection can be reused if the reply came now: the missing rest of the body is small."""
         body = self._body
         return self._is_reusable and (body is None or body.is_shorter_than(self._limits.unread_body_bytes_max))
 
     def _answer(self, exchange: Exchange) -> None:
-        """The request is whole."""
+        """The request is complete."""
         self._phase = Phase.ANSWERING
         self.deadline = self.loop.time() + self._limits.reply_stall_s
         exchange.end_body()
@@ -227,7 +227,7 @@ class Connection(HttpToolsProtocol):
         self._deadlines.discard(self)
         self.url = self._parser.url
         self.handle_websocket_upgrade()
-        if not getattr(self.transport.get_protocol(), "handshake_initiated", True):  # it said nothing, and would not
+        if not getattr(self.transport.get_protocol(), "handshake_initiated", True):  # it has not answered
             self._send_refusal(malformed("its WebSocket handshake cannot be read"))
             self.transport.close()
         self._parser.release()
@@ -235,7 +235,7 @@ class Connection(HttpToolsProtocol):
     # Bodies.
 
     def _read_body(self, data: bytes, start: int) -> int:
-        """Take what belongs to the body; where the rest begins."""
+        """Take the bytes of the body; the index of the rest."""
         body, exchange = self._body, self.cycle
         assert body is not None
         assert exchange is not None
@@ -256,7 +256,7 @@ class Connection(HttpToolsProtocol):
         return start
 
     def _time_body(self, size: int) -> None:
-        """So many bytes have come, and the body is not whole."""
+        """Count the bytes of an incomplete body."""
         self._piece_at = self.loop.time()
         if self._counted_from:
             self._counted_bytes += size
@@ -283,7 +283,7 @@ class Connection(HttpToolsProtocol):
         elif self._body is None:
             self._rest()
             self._read_on()
-        else:  # little of the body is still to come, and is thrown away
+        else:  # a small rest of the body is missing, and will be discarded
             self.flow.resume_reading()
 
     def _rest(self) -> None:
@@ -291,7 +291,7 @@ class Connection(HttpToolsProtocol):
         self.deadline = self.loop.time() + self._limits.keep_alive_s
 
     def _read_on(self) -> None:
-        """Read what has waited for the end of the request."""
+        """Read the bytes that waited for the end of the request."""
         waiting, start = self._waiting, self._waiting_from
         self._waiting = b""
         if waiting:
@@ -300,7 +300,7 @@ class Connection(HttpToolsProtocol):
             self.flow.resume_reading()
 
     def _close(self, *, lingers: bool) -> None:
-        """Close, at once or once the client did: what it still sends would reset the connection before it reads."""
+        """Close, at once or after the client: a reset by its further bytes could destroy the reply."""
         self._phase = Phase.CLOSING
         self.deadline = self.loop.time() + self._limits.linger_s
         self._waiting = b""
@@ -311,11 +311,11 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse(self, error: ApiError) -> None:
-        """Answer in the place of the app, unless that does already, and close."""
+        """Answer in place of the app, unless the app has begun to, and close."""
         exchange, self.cycle = self.cycle, None
         is_answered = self._phase is Phase.BODY and exchange is not None and exchange.response_started
         if self._phase is Phase.BODY and exchange is not None:
-            exchange.leave()
+            exchange.disconnect()
         if not is_answered:
             self._send_refusal(error)
         self._close(lingers=True)
@@ -326,7 +326,7 @@ class Connection(HttpToolsProtocol):
     # Deadlines.
 
     def expire(self, now: float) -> None:
-        """The deadline is over."""
+        """The deadline has passed."""
         _EXPIRATIONS[self._phase](self, now)
 
     def _rested(self, now: float) -> None:
@@ -338,7 +338,7 @@ class Connection(HttpToolsProtocol):
 
     def _waited_for_body(self, now: float) -> None:
         limits = self._limits
-        if self.flow.read_paused:  # it was the app that did not read
+        if self.flow.read_paused:  # the app did not read
             self._piece_at, self._counted_from, self._counted_bytes = now, now, 0
         counted_s = now - self._counted_from
         # spec: late-requests
@@ -360,7 +360,7 @@ class Connection(HttpToolsProtocol):
         self.deadline = now + self._limits.reply_stall_s
 
     def _lingered(self, now: float) -> None:
-        """The client may still be reading a long reply, which must not be cut while that goes on."""
+        """Wait on while the client is still reading a long reply."""
         unsent = self.transport.get_write_buffer_size()
         if 0 < unsent < self._unsent:
             self._unsent = unsent

@@ -1,6 +1,6 @@
-"""Deadlines: one timer for all connections of a process, which looks at them now and then.
+"""Deadlines: one timer for all connections of a process, which checks them at intervals.
 
-A connection says until when it may stay as it is by an assignment, as often as it likes; that costs no timer.
+A connection sets its deadline by an assignment, as often as necessary; that costs no timer.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from penstock.limits import Limits
 
 NEVER = float("inf")
 _TICKS = 4
-"""How often deadlines are looked at before the shortest one is over."""
+"""How many checks there are during the shortest deadline."""
 _TICK_S_MAX = 1.0
 
 
 class Timed(Protocol):
-    """What has a deadline."""
+    """An object with a deadline."""
 
     deadline: float
     """By the event loop's clock."""
 
     def expire(self, now: float) -> None:
-        """The deadline is over."""
+        """The deadline has passed."""
 
 
 class Deadlines:
-    """All that have a deadline. One is noticed at most `tick_s` late. With nothing to look at, there is no timer."""
+    """All objects with a deadline. A deadline is noticed at most `tick_s` late. Without objects there is no timer."""
 
     def __init__(self, tick_s: float) -> None:
         self._tick_s = tick_s
@@ -35,13 +35,13 @@ class Deadlines:
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, timed: Timed, loop: asyncio.AbstractEventLoop) -> None:
-        """Look at it from now on."""
+        """Check the object from now on."""
         self._timed.add(timed)
         if self._timer is None:
             self._timer = loop.call_later(self._tick_s, self._look, loop)
 
     def discard(self, timed: Timed) -> None:
-        """Look at it no more."""
+        """Stop checking the object."""
         self._timed.discard(timed)
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -52,7 +52,7 @@ class Deadlines:
 
 
 def tick_s(limits: Limits) -> float:
-    """How often deadlines are looked at."""
+    """The interval of the checks, in seconds."""
     waits = (
         limits.keep_alive_s,
         limits.request_head_s,

@@ -1,7 +1,7 @@
-"""An exchange: one request of a connection and the reply to it, as an ASGI app takes the one and gives the other.
+"""An exchange: one request of a connection and its reply, as an ASGI app receives the one and sends the other.
 
-It knows uvicorn's cycle, which runs the app. How a reply is framed is decided here; when a connection ends is the
-connection's business.
+It knows uvicorn's cycle, which runs the app. It decides how a reply is framed; `connection` decides when the
+connection ends.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from penstock.errors import internal_error
 from penstock.http import error_reply, identified, request_id
 
 _CONTROLS = bytes([*range(0x09), *range(0x0A, 0x20), 0x7F])
-"""What no header may have in it: it would be the end of the header, or something else to somebody on the way."""
+"""Characters that no header may contain: they could end the header, or be read differently by a proxy."""
 _UNKNOWN = float("inf")
 _NO_BODY = frozenset({204, 304})
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Exchange(RequestResponseCycle):
-    """One request and its reply. `body` is what has come of the body and was not taken yet."""
+    """One request and its reply. `body` is the part of the body that arrived and was not taken yet."""
 
     body: bytes | bytearray = b""  # type: ignore[assignment]
     _sends_body = True
     _is_chunked = False
     _left: float = 0
-    """What of the announced body is still to be sent; of one whose end is the connection's, no number."""
+    """How many bytes of the announced body are missing; None for a body that ends with the connection."""
 
     def take(self, piece: bytes) -> None:
-        """Some more of the body has come."""
+        """A piece of the body has arrived."""
         if not self.body:
             self.body = piece
         elif isinstance(self.body, bytearray):
@@ -42,22 +42,22 @@ class Exchange(RequestResponseCycle):
             self.message_event.set()
 
     def end_body(self) -> None:
-        """The body is whole."""
+        """The body is complete."""
         self.more_body = False
         self.message_event.set()
 
-    def leave(self) -> None:
-        """The client gets nothing of what is sent from now on."""
+    def disconnect(self) -> None:
+        """Send nothing to the client from now on."""
         self.disconnected = True
         self.message_event.set()
 
     async def receive(self) -> Any:
-        """The next piece of the body, or that the client has left."""
+        """The next piece of the body, or the client's disconnect."""
         if self.waiting_for_100_continue and self.more_body and not self.transport.is_closing():
             self.transport.write(_CONTINUE)
             self.waiting_for_100_continue = False
         if not self.disconnected and not self.response_complete:
-            if self.more_body:  # else what comes belongs to the next request, and waits in the socket
+            if self.more_body:  # else the next bytes belong to the next request, and wait in the socket
                 self.flow.resume_reading()
             await self.message_event.wait()
             self.message_event.clear()
@@ -67,7 +67,7 @@ class Exchange(RequestResponseCycle):
         return {"type": "http.request", "body": bytes(body), "more_body": self.more_body}
 
     async def send(self, message: Any) -> None:
-        """Send a piece of the reply, once the client has taken enough of those before."""
+        """Send a piece of the reply, after the client has taken enough of the previous ones."""
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
         if self.disconnected:
@@ -80,7 +80,7 @@ class Exchange(RequestResponseCycle):
             raise RuntimeError("the reply was complete")
 
     async def send_500_response(self) -> None:
-        """The reply where the app fails without one."""
+        """The reply if the app fails without one."""
         reply = identified(error_reply(internal_error()), request_id({}))
         assert isinstance(reply.body, bytes)
         headers = [(name.encode(), value.encode()) for name, value in reply.headers]
@@ -100,7 +100,7 @@ class Exchange(RequestResponseCycle):
         self.transport.write(STATUS_LINE[status] + block)
 
     def _framing(self, status: int, headers: dict[bytes, bytes]) -> bytes:
-        """How the client sees where the body ends: it knows the length, it gets chunks, or the connection closes."""
+        """How the client finds the end of the body: by its length, by chunks, or by the end of the connection."""
         self._sends_body = self.scope["method"] != "HEAD" and status not in _NO_BODY
         framing = b""
         if (length := headers.get(b"content-length")) is not None:
@@ -120,7 +120,7 @@ class Exchange(RequestResponseCycle):
         elif self._sends_body:
             self._left -= len(body)
             if self._left < 0 or (is_last and 0 < self._left < _UNKNOWN):
-                raise RuntimeError("the body of the reply is not as long as was said")
+                raise RuntimeError("the body of the reply does not have the announced length")
             self.transport.write(body)
         if is_last:
             self.response_complete = True

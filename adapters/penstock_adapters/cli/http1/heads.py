@@ -1,6 +1,6 @@
-"""The heads of requests: what of them is refused, and what they say of the connection and the body (RFC 9112).
+"""The heads of requests: which are rejected, and what they mean for the connection and the body (RFC 9112).
 
-It knows header fields that httptools has read. What is asked for is none of its business.
+It knows header fields that httptools has parsed. It does not know what is requested.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _HOST = re.compile(rb"[^\x00-\x20/@?#\\,\x7f-\xff]*")
 
 
 class Target(NamedTuple):
-    """What a request is for: its path as it was sent and decoded, its query, and the host that it names, if any."""
+    """The target of a request: its path as sent and decoded, its query, and the host that it names, if any."""
 
     raw_path: bytes
     path: str
@@ -36,18 +36,18 @@ class Target(NamedTuple):
 
 
 class Head(NamedTuple):
-    """What a head says beside what it asks for."""
+    """What a head contains besides the target."""
 
     body: Body | None = None
-    """None where no body comes."""
+    """None where there is no body."""
     expects_continue: bool = False
     upgrades: bool = False
-    """Whether it asks for WebSocket."""
+    """Whether it requests WebSocket."""
 
 
 _PLAIN = Head()
 _UNUSUAL = frozenset({b"content-length", b"transfer-encoding", b"upgrade"})
-"""Without these there is no body and no upgrade."""
+"""A request without any of these fields has no body and no upgrade."""
 
 
 def read_target(url: bytes, method: bytes) -> Target:
@@ -55,7 +55,7 @@ def read_target(url: bytes, method: bytes) -> Target:
     if url.startswith(b"/"):
         raw_path, _, query = url.partition(b"#")[0].partition(b"?")
         return _target(raw_path, query, None)
-    if url == b"*" and method == b"OPTIONS":  # of the whole server
+    if url == b"*" and method == b"OPTIONS":  # the whole server
         return _target(b"/", b"", None)
     try:
         parsed = httptools.parse_url(url)
@@ -73,7 +73,7 @@ def _target(raw_path: bytes, query: bytes, host: bytes | None) -> Target:
 
 
 def read_head(fields: Fields, method: bytes, version: str, limits: Limits) -> Head:
-    """What the fields say. Raises `ApiError` 400, 431, 501 and 505."""
+    """Read the fields. Raises `ApiError` 400, 431, 501 and 505."""
     if version not in _VERSIONS:
         raise malformed(f"HTTP/{version} is not served, but HTTP/1.1", 505)
     # spec: heads
@@ -95,7 +95,7 @@ def read_head(fields: Fields, method: bytes, version: str, limits: Limits) -> He
 
 
 def _combined(fields: Fields) -> dict[bytes, bytes]:
-    """The values of a header that comes several times are a list with commas (RFC 9110, section 5.3)."""
+    """The values of a header that occurs several times are a list with commas (RFC 9110, section 5.3)."""
     found: dict[bytes, bytes] = {}
     for name, value in fields:
         found[name] = value if name not in found else found[name] + b"," + value
@@ -103,7 +103,7 @@ def _combined(fields: Fields) -> dict[bytes, bytes]:
 
 
 def _has(found: dict[bytes, bytes], name: bytes, token: bytes) -> bool:
-    """Whether a header's list has this token, in any case."""
+    """Whether a header's list contains this token, in any case."""
     value = found.get(name)
     return value is not None and any(each.strip() == token for each in value.lower().split(b","))
 
@@ -113,7 +113,7 @@ def _asks_for_websocket(found: dict[bytes, bytes]) -> bool:
 
 
 def _check_host(host: bytes | None, version: str) -> None:
-    """HTTP/1.0 alone knows requests without a host."""
+    """Only HTTP/1.0 allows requests without a host."""
     if host is not None:
         raise malformed("its Host header is none, or there are several")
     if version != "1.0":
@@ -123,7 +123,7 @@ def _check_host(host: bytes | None, version: str) -> None:
 def _body(found: dict[bytes, bytes], version: str, limits: Limits) -> Body | None:
     coding = found.get(b"transfer-encoding")
     if coding is None:
-        length = int(found.get(b"content-length", b"0"))  # httptools lets one number through, and no other
+        length = int(found.get(b"content-length", b"0"))  # httptools has checked that it is one number
         return SizedBody(length) if length else None
     if b"content-length" in found or version == "1.0":
         raise malformed("it has a Transfer-Encoding where none may be")

@@ -1,6 +1,6 @@
-"""The parser: the bytes of a head, however they come, to its method, target and fields, within bounds.
+"""The parser: makes the method, target and fields of a head from its bytes, in any chunks, within bounds.
 
-It knows httptools, which reads one head and nothing behind it. What the fields mean, `heads` knows.
+It knows httptools, which parses one head and nothing after it. `heads` knows the meaning of the fields.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _HEAD_END = b"\r\n\r\n"
 
 
 class HeadParser:
-    """One head after the other, each from `begin` until `is_whole`."""
+    """Parses one head after the other, each from `begin` until `is_whole`."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -27,18 +27,18 @@ class HeadParser:
         self._parser = httptools.HttpRequestParser(self)
         self._size = 0
         self._tail = b""
-        """The end of what has come, in which the end of the head may begin."""
+        """The last bytes, in which the end of the head may begin."""
         self.url = b""
         self.fields: Fields = []
         self.is_whole = False
         self.is_reusable = False
 
     def release(self) -> None:
-        """Expect nothing more: a parser and what it calls hold each other."""
+        """Expect nothing more: a parser and its callbacks refer to each other."""
         del self._parser
 
     def feed(self, data: bytes, start: int) -> int:
-        """Take what belongs to the head; where the rest begins. Raises `ApiError` 400, 414 and 431."""
+        """Take the bytes of the head; the index of the rest. Raises `ApiError` 400, 414 and 431."""
         end = self._end(data, start)
         stop = len(data) if end < 0 else end
         room = self._limits.request_head_bytes_max - self._size
@@ -47,24 +47,24 @@ class HeadParser:
         # spec: heads
         if stop > start + room:
             raise too_large("The head", self._limits.request_head_bytes_max)
-        if not self.is_whole:  # where this looked like the end, it was one of empty lines before the head
+        if not self.is_whole:  # these were empty lines before the head
             self._tail = (self._tail + data[max(start, stop - 3) : stop])[-3:] if end < 0 else b""
         elif self._size > self._limits.request_header_bytes_max:
             self._check_fields()
         return stop
 
     def method(self) -> bytes:
-        """The method, once the head is whole."""
+        """The method, once the head is complete."""
         method: bytes = self._parser.get_method()
         return method
 
     def version(self) -> str:
-        """The version, once the head is whole."""
+        """The version, once the head is complete."""
         version: str = self._parser.get_http_version()
         return version
 
     def _end(self, data: bytes, start: int) -> int:
-        """Where the head ends, though the end may have begun in an earlier read; -1 where that is not in sight."""
+        """The end of the head, which may have begun in an earlier read; -1 if it has not arrived."""
         if self._tail:
             seam = (self._tail + data[start : start + 3]).find(_HEAD_END)
             if seam >= 0:
@@ -76,7 +76,7 @@ class HeadParser:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            """The head is whole, and asks for an upgrade, which may be declined."""
+            """The head is complete and requests an upgrade, which may be declined."""
         except httptools.HttpParserError as error:
             # spec: malformed
             raise malformed(str(error)) from None
@@ -89,17 +89,17 @@ class HeadParser:
             if len(name) + len(value) > self._limits.request_header_bytes_max:
                 raise too_large("A header", self._limits.request_header_bytes_max)
 
-    # What httptools calls. It takes no exceptions, so that nothing else happens here.
+    # Called by httptools, which cannot handle exceptions.
 
     def on_url(self, url: bytes) -> None:
-        """A piece of the target was read."""
+        """A piece of the target was parsed."""
         self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header was read."""
+        """A header was parsed."""
         self.fields.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        """The head was read. Whether the connection may go on, the parser forgets when the message is over."""
+        """The head was parsed. The parser forgets at the end of the message whether the connection can be reused."""
         self.is_whole = True
         self.is_reusable = self._parser.should_keep_alive()

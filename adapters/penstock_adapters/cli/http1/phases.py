@@ -6,17 +6,17 @@ from enum import Enum, auto
 
 
 class Phase(Enum):
-    """What a connection is at."""
+    """The state of a connection."""
 
     RESTING = auto()
     """Between two requests."""
     HEAD = auto()
     """A head has begun."""
     BODY = auto()
-    """A body is coming, whether or not it is still of use."""
+    """A body is being read, even if it is no longer needed."""
     ANSWERING = auto()
-    """The request is whole, and its reply is not."""
+    """The request is complete, and its reply is not."""
     CLOSING = auto()
-    """The last reply is on its way; what still comes is thrown away."""
+    """The last reply is being sent; further bytes are discarded."""
     UPGRADED = auto()
-    """The connection is another protocol's."""
+    """The connection belongs to another protocol."""

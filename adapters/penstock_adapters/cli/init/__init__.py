@@ -1,7 +1,7 @@
-"""Setting up clients: `penstock init CLIENT` writes what a client's configuration needs to use this server.
+"""Setting up clients: `penstock init CLIENT` writes the configuration that a client needs to use this server.
 
-It knows how files are read, written and backed up. What each client needs, `clients` says; how a file's text is merged,
-`merging` does.
+It knows how files are read, written and backed up. `clients` has the values for each client; `merging` merges them into
+a file.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _explain(client: Client, settings: Settings) -> None:
 
 
 def _texts(file: ClientFile) -> tuple[str | None, str]:
-    """The file's text as it is, None where there is no file, and as it will be."""
+    """The current text of the file, or None, and its new text."""
     before = None
     with suppress(FileNotFoundError):
         try:
@@ -64,8 +64,8 @@ def _texts(file: ClientFile) -> tuple[str | None, str]:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Write a file whole or not at all, with a backup of what was there before."""
-    target = path.resolve()  # a link stays a link
+    """Write a file completely or not at all, with a backup of its previous text."""
+    target = path.resolve()  # the target of a symbolic link is replaced, not the link
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         # spec: init-merges
@@ -82,7 +82,7 @@ def _replace(path: Path, text: str) -> None:
 
 
 def _back_up(path: Path) -> Path:
-    """A copy beside the file, whose name is not taken."""
+    """Copy the file to an unused name beside it."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
     names = (path.with_name(f"{path.name}.{stamp}{count}.bak") for count in ("", *(f"-{n}" for n in range(1, 100))))
     backup = next(name for name in names if not name.exists())

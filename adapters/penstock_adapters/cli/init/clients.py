@@ -1,6 +1,6 @@
-"""The clients that `penstock init` can set up: one function each, from our settings to the client's own.
+"""The clients that `penstock init` can set up: one function each, from the server's settings to the client's.
 
-It knows each client's file and format. It reads and writes nothing.
+It knows each client's file and format. It reads and writes no file.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from penstock.settings import CLIENT_KEY_VARIABLE, Settings
 from penstock_adapters.cli.startup_banner import HERE, example_model, http_url
 
 _NO_KEY = "unused"
-"""What clients send that must send a key, to a server without keys."""
+"""The key that clients send to a server without keys, if they must send one."""
 
 Values: TypeAlias = dict[str, object]
 
 
 class ClientFile(msgspec.Struct, frozen=True):
-    """A configuration file of a client, and the values that belong in it. The file's suffix says its format."""
+    """A configuration file of a client, and the values for it. The file's suffix is its format."""
 
     path: Path
     values: Values
     defaults: Values = {}
-    """Values for a file that does not have them yet; others stay."""
+    """Values that are added only where the file has none."""
 
 
 class Client(msgspec.Struct, frozen=True):
-    """What a client needs: values in files, or lines for a shell, and how it is then started."""
+    """What a client needs: values in files, or lines for a shell, and how to start it."""
 
     files: Sequence[ClientFile] = ()
     lines: Sequence[str] = ()
@@ -59,7 +59,7 @@ def codex(settings: Settings) -> Client:
 
 
 def opencode(settings: Settings) -> Client:
-    """OpenCode: a provider that speaks Responses, through the AI SDK's package for OpenAI."""
+    """OpenCode: a provider of the Responses API, through the AI SDK's package for OpenAI."""
     model = example_model(settings)
     options = {"baseURL": _base_url(settings), "apiKey": _key(settings, f"{{env:{CLIENT_KEY_VARIABLE}}}")}
     provider = {"npm": "@ai-sdk/openai", "name": "Penstock", "options": options, "models": {model: {"name": model}}}
@@ -78,7 +78,7 @@ def opencode(settings: Settings) -> Client:
 
 
 def continue_dev(settings: Settings) -> Client:
-    """Continue: a model of the OpenAI provider. It asks `/chat/completions`, which is relayed."""
+    """Continue: a model of the OpenAI provider. It uses `/chat/completions`, which is relayed."""
     model = {
         "name": "Penstock",
         "provider": "openai",
@@ -101,7 +101,7 @@ def continue_dev(settings: Settings) -> Client:
 
 
 def litellm(settings: Settings) -> Client:
-    """LiteLLM's proxy: a model that it asks by the Responses API, or by Chat Completions where it is asked so."""
+    """LiteLLM's proxy: a model that it calls by the Responses API, or by Chat Completions where a client does."""
     model = example_model(settings)
     parameters = {
         "model": f"openai/{model}",
@@ -128,7 +128,7 @@ CLIENTS: dict[str, Callable[[Settings], Client]] = {
     "litellm": litellm,
     "env": environment,
 }
-"""Each client by the name that the command line takes."""
+"""Each client by its name on the command line."""
 
 
 def _base_url(settings: Settings) -> str:

@@ -1,4 +1,4 @@
-"""Merging values into the text of a TOML, JSON or YAML file; comments, order and layout of TOML and YAML stay.
+"""Merges values into the text of a TOML, JSON or YAML file; comments, order and layout of TOML and YAML stay.
 
 It knows the three formats by the suffix of the file's name. It reads and writes no file.
 """
@@ -20,15 +20,15 @@ _INDENTED_LIST = re.compile(r"^\S+:[ \t]*\n[ ]+- ", re.MULTILINE)
 """A list whose entries are indented further than its key."""
 
 _NAMES = ("name", "model_name")
-"""The keys by which the entries of a list are told apart."""
+"""The keys that identify the entries of a list."""
 
 
 def merged(text: str, path: Path, values: Values, defaults: Values) -> str:
-    """The text with the values in it, and with those defaults that it lacks.
+    """The text with the values, and with those defaults that it does not have.
 
     Tables are merged key by key; entries of lists by their name.
 
-    Raises `SettingsError` for a text that is not of its format, or has another kind of value where a table belongs.
+    Raises `SettingsError` for a text that is not of its format, or has a value of another type in place of a table.
     """
     merge = _FORMATS.get(path.suffix)
     if merge is None:
@@ -43,7 +43,7 @@ def merged(text: str, path: Path, values: Values, defaults: Values) -> str:
 
 
 class _Mismatch(Exception):
-    """A value of another kind stands where a table or a list belongs. Its text is the key."""
+    """A value of another type is in place of a table or a list. Its text is the key."""
 
 
 def _merge_toml(text: str, values: Values, defaults: Values) -> str:
@@ -56,7 +56,7 @@ def _merge_toml(text: str, values: Values, defaults: Values) -> str:
     document = tomlkit.parse(text)
     _fill(document, values, defaults)
     written = tomlkit.dumps(document)
-    if tomllib.loads(written) != plain:  # a file that is written in a way that the editing library does not master
+    if tomllib.loads(written) != plain:  # the editing library cannot extend this file
         raise ValueError("its tables cannot be extended; add the values by hand")
     return written
 
@@ -105,9 +105,9 @@ def _fill(document: MutableMapping[str, Any], values: Values, defaults: Values) 
     _merge(document, values)
 
 
-def _merge(into: MutableMapping[str, Any], values: Values, place: str = "") -> None:
+def _merge(into: MutableMapping[str, Any], values: Values, path: str = "") -> None:
     for key, value in values.items():
-        where = f"{place}{key}"
+        where = f"{path}{key}"
         here = into.get(key)
         # spec: init-merges
         if isinstance(value, dict) and here is not None:
@@ -122,12 +122,12 @@ def _merge(into: MutableMapping[str, Any], values: Values, place: str = "") -> N
             into[key] = value
 
 
-def _merge_entries(into: MutableSequence[Any], entries: list[dict[str, Any]], place: str) -> None:
-    """Each entry takes the place of the one of its name, or comes last."""
+def _merge_entries(into: MutableSequence[Any], entries: list[dict[str, Any]], path: str) -> None:
+    """Replace each entry by the one of the same name, or append it."""
     for entry in entries:
         same = [here for here in into if isinstance(here, MutableMapping) and _name(here) == _name(entry)]
         if same:
-            _merge(same[0], entry, f"{place}[].")
+            _merge(same[0], entry, f"{path}[].")
         else:
             into.append(entry)
 
