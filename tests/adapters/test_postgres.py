@@ -78,7 +78,7 @@ def test_the_migrations_are_numbered() -> None:
     ],
 )
 def test_a_connection_that_is_gone_is_an_outage(words: str) -> None:
-    error = database.told(asyncpg.InterfaceError(words))
+    error = database.api_error(asyncpg.InterfaceError(words))
     assert isinstance(error, ApiError)
     assert error.status == 503
 
@@ -92,7 +92,7 @@ def test_a_connection_that_is_gone_is_an_outage(words: str) -> None:
 )
 def test_misuse_of_the_driver_is_a_bug(words: str) -> None:
     error = asyncpg.InterfaceError(words)
-    assert database.told(error) is error
+    assert database.api_error(error) is error
 
 
 def test_no_server() -> None:

@@ -346,7 +346,7 @@ def test_a_bug_is_not_told_as_the_stores_absence(server: Server) -> None:
     run(save_twice)
 
 
-# News.
+# Notifications.
 
 
 async def append_and_wait(writer: PostgresStore, reader: PostgresStore, first: int, claim: Claim) -> float:
@@ -398,7 +398,7 @@ def test_a_hundred_readers_share_a_connection(server: Server) -> None:
             for row in rows:
                 await writer.settle(ended(row))
             await asyncio.gather(*waiting)
-            assert not reader._news._readers
+            assert not reader._notifications._readers
             return int(connected["count"])
 
     assert run(read) <= 2 + 2 + 1

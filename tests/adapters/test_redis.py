@@ -72,20 +72,20 @@ def store(engine: Redis, runner: asyncio.Runner) -> Iterator[RedisStore]:
 def trips(store: RedisStore, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many commands each round trip carries."""
     carried: list[int] = []
-    exchange = pipeline.Link._exchange
+    exchange = pipeline.Pipeline._exchange
 
-    async def counted(self: pipeline.Link, commands: Any) -> list[Any]:
+    async def counted(self: pipeline.Pipeline, commands: Any) -> list[Any]:
         carried.append(len(commands))
         return await exchange(self, commands)
 
-    monkeypatch.setattr(pipeline.Link, "_exchange", counted)
+    monkeypatch.setattr(pipeline.Pipeline, "_exchange", counted)
     return carried
 
 
 async def keys(store: RedisStore) -> dict[str, int]:
     """Every key, without its beginning, and the time when it expires; -1 means never."""
-    names = await store._link.command("KEYS", "*")
-    times = await asyncio.gather(*(store._link.command("EXPIRETIME", name) for name in names))
+    names = await store._pipeline.command("KEYS", "*")
+    times = await asyncio.gather(*(store._pipeline.command("EXPIRETIME", name) for name in names))
     assert all(name.startswith(PREFIX.encode()) for name in names)
     return {name.decode().removeprefix(PREFIX): time for name, time in zip(names, times, strict=True)}
 
@@ -152,7 +152,7 @@ def test_homes_that_expired_by_themselves_do_not_heap_up(store: RedisStore, runn
         await store.save(response(input=[item("shared")]))
         for _ in range(20):
             await store.save(response(input=[item("shared")], expires_at=int(NOW) - 5))
-        assert await store._link.command("ZCARD", key) <= 2
+        assert await store._pipeline.command("ZCARD", key) <= 2
         assert set(await store.find_items(ME, ["shared"])) == {"shared"}
 
     runner.run(scenario())
@@ -180,7 +180,7 @@ def test_a_turn_costs_what_it_adds(store: RedisStore, runner: asyncio.Runner) ->
             assert await store.save(turn)
             await store.unlock_conversation(talk.id, writer=turn.id)
             previous = turn.id
-            sizes.append(await store._link.command("MEMORY", "USAGE", f"{PREFIX}r:{turn.id}"))
+            sizes.append(await store._pipeline.command("MEMORY", "USAGE", f"{PREFIX}r:{turn.id}"))
         assert max(sizes) - min(sizes) < 100
         assert len(await keys(store)) == 500 * 3 + 4
 
@@ -289,7 +289,7 @@ def test_a_removal_that_a_crash_cut_short_is_ended_by_a_sweep(store: RedisStore,
         before = await keys(store)
         talk, some = conversation(), items(1_200)
         await store.save_conversation(talk, some)
-        assert await store._link.run("delete_conversation", talk.id, ME) == 2
+        assert await store._pipeline.run("delete_conversation", talk.id, ME) == 2
         assert await store.conversation(ME, talk.id) is None
         assert await store.page_items(ME, talk.id) is None
         assert await store.add_items(ME, talk.id, items(1)) is False
@@ -370,7 +370,7 @@ def test_there_is_an_end_to_waiting_calls(
 def test_a_server_that_forgot_the_scripts_learns_them_again(store: RedisStore, runner: asyncio.Runner) -> None:
     async def scenario() -> None:
         for _ in range(3):
-            await store._link.command("SCRIPT", "FLUSH")
+            await store._pipeline.command("SCRIPT", "FLUSH")
             row = response()
             assert all(await asyncio.gather(store.save(row), *(store.save(response()) for _ in range(20))))
             assert ids(await store.chain(ME, row.id, responses_max=1)) == [row.id]
@@ -440,7 +440,7 @@ def test_items_are_packed_without_loss() -> None:
 def test_the_schema_of_a_newer_one_is_refused(store: RedisStore, runner: asyncio.Runner) -> None:
     async def scenario() -> None:
         await asyncio.gather(*(store.migrate() for _ in range(5)))
-        await store._link.command("SET", f"{PREFIX}schema", "2")
+        await store._pipeline.command("SET", f"{PREFIX}schema", "2")
         with pytest.raises(RuntimeError, match="newer Penstock"):
             await store.migrate()
 
@@ -459,7 +459,7 @@ def test_stats_walk_over_many_keys(store: RedisStore, runner: asyncio.Runner, mo
     async def scenario() -> None:
         await asyncio.gather(*(store.save(response()) for _ in range(60)))
         await store.save_conversation(conversation(), items(3))
-        await store._link.command("SET", "r:somebody-elses", "key")
+        await store._pipeline.command("SET", "r:somebody-elses", "key")
         stats = await store.stats()
         assert stats.pop("bytes") > 10_000
         assert stats == {"responses": 60, "conversations": 1, "items": 123, "event_logs": 0}
@@ -483,7 +483,7 @@ def test_urls(engine: Redis, runner: asyncio.Runner, url: str) -> None:
 @pytest.mark.parametrize("url", ["redis://me:s3cr/et@127.0.0.1:1/0", "http://me:s3cr@127.0.0.1/"])
 def test_a_url_stays_secret(url: str) -> None:
     store = RedisStore(url)
-    assert "s3cr" not in repr(vars(store)) + repr(vars(store._link))
+    assert "s3cr" not in repr(vars(store)) + repr(vars(store._pipeline))
     with pytest.raises((ValueError, ApiError)) as caught:
         asyncio.run(store.response(ME, fresh("resp")))
     assert "s3" not in str(caught.value)

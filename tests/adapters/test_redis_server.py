@@ -458,7 +458,7 @@ def test_nobody_listens_to_what_nobody_waits_for(server: Server, monkeypatch: py
             assert channels() == 15
             await asyncio.sleep(1)
             assert channels() == 0
-            assert not store._wakeups._followed
+            assert not store._pubsub._subscriptions
 
     asyncio.run(scenario())
 

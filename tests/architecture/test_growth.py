@@ -65,13 +65,13 @@ WHILE_THE_SERVER_RUNS = {
     "penstock_adapters.http_client.pool.Pool._busy": "upstream_connections_max",
     "penstock_adapters.http_client.pool.Pool._idle": "upstream_idle_connections_max",
     "penstock_adapters.http_client.requests.RequestWriter._template": "128 paths of at most 500 characters",
-    "penstock_adapters.postgres.notifications.News._readers": "those who wait",
-    "penstock_adapters.postgres.notifications.News._untold": "UNTOLD_MAX",
+    "penstock_adapters.postgres.notifications.Notifications._readers": "those who wait",
+    "penstock_adapters.postgres.notifications.Notifications._pending": "PENDING_MAX",
     "penstock_adapters.prompts.PromptFolder._known": "1,000 files",
-    "penstock_adapters.redis.pipeline.Link._connections": "the connections",
-    "penstock_adapters.redis.pipeline.Link._waiting": "the calls that go on",
+    "penstock_adapters.redis.pipeline.Pipeline._connections": "the connections",
+    "penstock_adapters.redis.pipeline.Pipeline._waiting": "the calls that go on",
     "penstock_adapters.redis.scripts.script": "the scripts of the package",
-    "penstock_adapters.redis.pubsub.Wakeups._followed": "those who wait, and who did a moment ago",
+    "penstock_adapters.redis.pubsub.PubSub._subscriptions": "those who wait, and who did a moment ago",
 }
 """What lives as long as the process, and what bounds it."""
 

@@ -1,15 +1,15 @@
-"""The store in PostgreSQL: for many replicas, and for memory that outlives every machine but the database's.
+"""The store in PostgreSQL: for several replicas, and for data that outlives every machine but the database's.
 
-What a method has returned from is committed. What that promises is the server's `synchronous_commit`, which this store
-leaves as it is: with `on`, the default, it outlives a crash of the database; with synchronous standbys, the loss of its
-machine; with `off`, a crash may take the last fraction of a second, though never a part of a transaction. The server's
-`fsync = off` promises nothing.
+A method returns after its change is committed. How durable that is depends on the server's `synchronous_commit`, which
+this store does not change: with `on`, the default, a change outlives a crash of the database; with synchronous
+standbys, the loss of its machine; with `off`, a crash may lose the last fraction of a second, but never a part of a
+transaction. A server with `fsync = off` guarantees nothing.
 
-Everything stands in a schema of its own, and every change is one statement: what it compares and what it sets are one
-step, whatever other replicas do. A change that fails with 503 may have been made; whoever has to know reads.
+All tables are in one schema, and every change is one statement: its comparison and its change are atomic, whatever
+other replicas do. A change that fails with 503 may have been made; a caller that must know reads again.
 
-It needs PostgreSQL 14, and asyncpg, which is imported when a store first connects. Between the two there may be a
-pooler by sessions; one by transactions would lose the search path, and the news of other replicas.
+It needs PostgreSQL 14, and asyncpg, which is imported when a store first connects. A connection pooler may be in
+between if it pools sessions; one that pools transactions would lose the search path and the notifications.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from .conversations import Conversations
 from .database import Database
 from .events import Events
 from .leases import Leases
-from .maintenance import Upkeep
-from .notifications import News
+from .maintenance import Maintenance
+from .notifications import Notifications
 from .responses import PostgresResponses
 
 __all__ = ["PostgresStore"]
 
 
-class PostgresStore(PostgresResponses, Events, Leases, Conversations, Upkeep):
+class PostgresStore(PostgresResponses, Events, Leases, Conversations, Maintenance):
     """A `Store` behind a URL such as `postgresql://penstock:secret@db.example.com/penstock`.
 
     Its query takes what libpq's does, and `schema`, `connections_max` and `statement_timeout_s`. It belongs to the
@@ -35,9 +35,9 @@ class PostgresStore(PostgresResponses, Events, Leases, Conversations, Upkeep):
 
     def __init__(self, url: str) -> None:
         address = read_address(url)
-        super().__init__(Database(address), News(address))
+        super().__init__(Database(address), Notifications(address))
 
     async def aclose(self) -> None:
-        """Tell what is still to be told, and close every connection."""
-        await self._news.aclose()
+        """Send pending notifications, and close every connection."""
+        await self._notifications.aclose()
         await self._database.aclose()

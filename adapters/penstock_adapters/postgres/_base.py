@@ -1,14 +1,14 @@
-"""What every part of the store stands on: the database, and the news between replicas."""
+"""The base of every part of the store: the database, and the notifications between replicas."""
 
 from __future__ import annotations
 
 from .database import Database
-from .notifications import News
+from .notifications import Notifications
 
 
-class Part:
-    """One part of the store, in front of the same database as the others."""
+class StorePart:
+    """One part of the store. All parts share one database."""
 
-    def __init__(self, database: Database, news: News) -> None:
+    def __init__(self, database: Database, notifications: Notifications) -> None:
         self._database = database
-        self._news = news
+        self._notifications = notifications

@@ -1,6 +1,6 @@
-"""The store's URL: where the database is, and the few settings of our own in its query.
+"""The store's URL: the address of the database, and the store's settings in its query.
 
-It knows text only, and never repeats the URL in an error: there is a password in it.
+It knows text only, and never repeats the URL in an error, because it contains a password.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import msgspec
 
 CONNECTIONS_MAX = 10
-"""More would not commit faster: a server's work is its cores' and its disk's."""
+"""More would not commit faster: the server is limited by its cores and its disk."""
 STATEMENT_TIMEOUT_S = 10.0
-"""How long the server may work on one statement; the longest of ours removes a batch of what expired."""
+"""How many seconds the server may take for a statement; the longest is a sweep of expired rows."""
 CONNECT_S = 5.0
-"""Connecting, and waiting for a connection that is free."""
+"""How many seconds a connection, or the wait for a free one, may take."""
 GRACE_S = 2.0
-"""How much later than the server's own timeout a connection is given up."""
+"""How many seconds after the server's own timeout a connection is closed."""
 
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,47}")
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the database is, and how it is used."""
+    """The address of the database, and how it is used."""
 
     url: str
     schema: str = "penstock"
@@ -33,9 +33,9 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     statement_timeout_s: float = STATEMENT_TIMEOUT_S
 
     def connection_settings(self, **more: str) -> dict[str, Any]:
-        """What every connection is opened with.
+        """The settings with which every connection is opened.
 
-        `jit` is off because it costs tens of milliseconds where a recursive query's rows are guessed too high.
+        `jit` is off: it costs tens of milliseconds where the planner overestimates the rows of a recursive query.
         """
         settings = {
             "application_name": "penstock",

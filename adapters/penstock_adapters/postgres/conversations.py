@@ -1,7 +1,7 @@
-"""Conversations: their items by place, and their one writer at a time.
+"""Conversations: their items by position, and one writer at a time.
 
-A place is taken from the conversation's row under its lock, which is held until the items are committed. So places
-become visible in their order, and a page that was read is never changed by what is added later.
+A position (the column `place`) is taken from the conversation's row under its lock, which lasts until the items are
+committed. So positions become visible in order, and later items never change a page that was read.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from typing import Literal
 
 from penstock.ports import ItemPage, StoredConversation, StoredItem
 
-from ._base import Part
+from ._base import StorePart
 from .rows import ALIVE, arrays, check_bytes
 
 SAVE = """
-    WITH room AS (
+    WITH target AS (
         INSERT INTO conversations (id, owner, created_at, expires_at, metadata, next_place)
         VALUES ($1, $2, $3, $4, $5, 1 + cardinality($6::text[]))
         RETURNING id
     )
     INSERT INTO conversation_items (conversation_id, place, owner, id, body)
-    SELECT room.id, said.place, $2, said.id, said.body
-    FROM room, unnest($6::text[], $7::bytea[]) WITH ORDINALITY AS said (id, body, place)
+    SELECT target.id, entry.place, $2, entry.id, entry.body
+    FROM target, unnest($6::text[], $7::bytea[]) WITH ORDINALITY AS entry (id, body, place)
     ON CONFLICT (conversation_id, id) DO NOTHING
 """
 READ = f"""
@@ -31,19 +31,19 @@ READ = f"""
 UPDATE = f"UPDATE conversations SET metadata = $3 WHERE id = $2 AND owner = $1 AND {ALIVE} RETURNING 1"
 DELETE = f"DELETE FROM conversations WHERE id = $2 AND owner = $1 AND {ALIVE} RETURNING 1"
 
-# An item whose id is there already stays where it is.
+# An item whose id exists already keeps its position.
 ADD = f"""
-    WITH room AS (
+    WITH target AS (
         UPDATE conversations SET next_place = next_place + cardinality($3::text[])
         WHERE id = $2 AND owner = $1 AND {ALIVE}
         RETURNING id, next_place - cardinality($3::text[]) AS first
     ), added AS (
         INSERT INTO conversation_items (conversation_id, place, owner, id, body)
-        SELECT room.id, room.first + said.place - 1, $1, said.id, said.body
-        FROM room, unnest($3::text[], $4::bytea[]) WITH ORDINALITY AS said (id, body, place)
+        SELECT target.id, target.first + entry.place - 1, $1, entry.id, entry.body
+        FROM target, unnest($3::text[], $4::bytea[]) WITH ORDINALITY AS entry (id, body, place)
         ON CONFLICT (conversation_id, id) DO NOTHING
     )
-    SELECT FROM room
+    SELECT FROM target
 """
 ITEM = f"""
     SELECT item.body FROM conversation_items item JOIN conversations holder ON holder.id = item.conversation_id
@@ -55,8 +55,8 @@ DELETE_ITEM = f"""
     RETURNING 1
 """
 
-# No row says that the conversation, or the item that the page is to follow, is not there; an item of NULL, that the
-# page is empty.
+# No row means that the conversation does not exist, or the item before the page; an item of NULL means that the page is
+# empty.
 _PAGE = f"""
     WITH start AS (
         SELECT holder.id, (SELECT place FROM conversation_items WHERE conversation_id = $2 AND id = $3) AS place
@@ -83,7 +83,7 @@ LOCK = f"""
 UNLOCK = "UPDATE conversations SET writer = NULL WHERE id = $1 AND writer = $2"
 
 
-class Conversations(Part):
+class Conversations(StorePart):
     """Conversations and their items."""
 
     async def save_conversation(self, conversation: StoredConversation, items: Sequence[StoredItem]) -> None:
@@ -108,7 +108,7 @@ class Conversations(Part):
         return bool(await self._database.change(UPDATE, owner, conversation_id, metadata))
 
     async def delete_conversation(self, owner: str, conversation_id: str) -> bool:
-        """Remove it; its items go by the schema's own rules."""
+        """Delete it; the schema's cascades delete its items."""
         return bool(await self._database.change(DELETE, owner, conversation_id))
 
     async def add_items(self, owner: str, conversation_id: str, items: Sequence[StoredItem]) -> bool:
@@ -125,7 +125,7 @@ class Conversations(Part):
         order: Literal["asc", "desc"] = "asc",
         bytes_max: int | None = None,
     ) -> ItemPage | None:
-        """Some of its items; one more than asked for is read, to know whether there are more."""
+        """Some of its items. One more than requested is read, to know whether there are more."""
         more = None if limit is None else limit + 1
         rows = await self._database.read(PAGE[order], owner, conversation_id, after, more, bytes_max)
         if not rows:
@@ -135,18 +135,18 @@ class Conversations(Part):
         return ItemPage(items[:limit], has_more=limit is not None and len(items) > limit)
 
     async def item(self, owner: str, conversation_id: str, item_id: str) -> bytes | None:
-        """The body of one item of it."""
+        """The body of one of its items."""
         rows = await self._database.read(ITEM, owner, conversation_id, item_id)
         return rows[0]["body"] if rows else None
 
     async def delete_item(self, owner: str, conversation_id: str, item_id: str) -> bool:
-        """Remove one item of it."""
+        """Delete one of its items."""
         return bool(await self._database.change(DELETE_ITEM, owner, conversation_id, item_id))
 
     async def lock_conversation(self, conversation_id: str, *, writer: str, now: float, until: float) -> bool:
-        """Make somebody its writer, where nobody else is."""
+        """Lock it for a writer, if it is not locked for another one."""
         return bool(await self._database.change(LOCK, conversation_id, writer, now, until))
 
     async def unlock_conversation(self, conversation_id: str, *, writer: str) -> None:
-        """Let others write."""
+        """Unlock it."""
         await self._database.change(UNLOCK, conversation_id, writer)

@@ -1,7 +1,7 @@
-"""The connections to the database: a bounded pool, made at the first use, that finds its way back after a restart.
+"""The connections to the database: a bounded pool, made at the first use, which reconnects after a restart.
 
-It knows asyncpg and how its failures are told: where the database is away, an `ApiError` of status 503, which clients
-try again. A change whose connection was lost is not repeated, since nobody knows whether it was made; a reading is.
+It knows asyncpg and its errors: if the database is not available, it raises an `ApiError` 503, after which clients try
+again. A change whose connection was lost is not repeated, since it may have been made; a read is.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ _log = logging.getLogger("penstock.postgres")
 Row: TypeAlias = Mapping[str, Any]
 
 REST_S = 0.5
-"""How long nobody connects after an attempt that failed: a server that stops or starts is not helped by a crowd."""
+"""How many seconds no connection is attempted after a failed attempt, so that a starting server is not overloaded."""
 
 UNAVAILABLE = 503
 _STANDBY = "25006"
-"""The SQLSTATE of a server that only reads: after a failover an old connection may lead there."""
+"""The SQLSTATE of a read-only server: after a failover an old connection may lead to one."""
 _AWAY = (_STANDBY, "08", "53", "57", "58", "40001", "40P01")
-"""The beginnings of those that pass: connection, resources, shutdown and time, I/O, conflicts."""
+"""The classes of temporary errors: connection, resources, shutdown and time, I/O, conflicts."""
 _LOST = ("08", "57P")
-"""Those after which a new connection may do better."""
+"""The classes after which a new connection may succeed."""
 _CLOSED = ("connection is closed", "pool is clos", "is cancelling", "released back to the pool")
-"""What the driver says of a connection that is gone. Any other misuse is a bug: a wrong number of values, say."""
+"""The driver's messages for a lost connection. Other misuse is a bug, for instance a wrong number of values."""
 _UNSPEAKABLE = ("22021", "54000")
-"""A text with a NUL byte, an id longer than an index takes."""
+"""The SQLSTATEs for a text with a NUL byte, and an id that is too long for an index."""
 
 
 class _Resting(ConnectionError):
-    """Nothing was attempted: the last attempt failed a moment ago, and the log has its reason."""
+    """There was no attempt: the last one failed a moment ago, and the log has its reason."""
 
 
 class Database:
-    """A pool of connections that is shared by everything in the process."""
+    """A pool of connections that the whole process shares."""
 
     def __init__(self, address: Address) -> None:
         self.address = address
@@ -52,35 +52,35 @@ class Database:
         self._outage = OutageLog(_log, "The store in PostgreSQL")
 
     async def read(self, sql: str, *values: object) -> list[Row]:
-        """The rows of a statement that changes nothing; none where a value is such that no row can have it."""
+        """The rows of a statement that changes nothing; none if a value cannot be in any row."""
         try:
             return await self._fetch(sql, values)
         except Exception as error:
-            if _is_unspeakable(error):
+            if _is_unstorable(error):
                 return []
             if not is_lost(error):
-                raise self._blame(error) from error
+                raise self._translate(error) from error
         return await self.change(sql, *values)
 
     async def change(self, sql: str, *values: object) -> list[Row]:
-        """The rows of a statement that runs once, or may have run once where it fails."""
+        """The rows of a statement that is sent once; if it fails, it may have been executed."""
         try:
             return await self._fetch(sql, values)
         except Exception as error:
-            raise self._blame(error) from error
+            raise self._translate(error) from error
 
-    def _blame(self, error: Exception) -> Exception:
-        """The error as it is for those above. That the database is away is logged once."""
-        blamed = told(error)
-        if isinstance(blamed, ApiError) and blamed.status == UNAVAILABLE and not isinstance(error, _Resting):
+    def _translate(self, error: Exception) -> Exception:
+        """The error for the caller. An unavailable database is logged once."""
+        translated = api_error(error)
+        if isinstance(translated, ApiError) and translated.status == UNAVAILABLE and not isinstance(error, _Resting):
             self._fails(error)
-        return blamed
+        return translated
 
     def _fails(self, error: Exception) -> None:
-        self._outage.failed(f"the database is away or cannot do it now: {str(error) or type(error).__name__}")
+        self._outage.failed(f"the database is not available: {str(error) or type(error).__name__}")
 
     async def aclose(self) -> None:
-        """Let what runs end, for a moment, and close. The next statement connects again, in any event loop."""
+        """Wait a moment for running statements, and close. The next statement connects again, in any event loop."""
         pool, self._pool = self._pool, None
         self._opening, self._resting_until = asyncio.Lock(), 0.0
         if pool is None:
@@ -108,7 +108,7 @@ class Database:
         return rows
 
     async def _open(self) -> Any:
-        """The pool. It connects when somebody asks, and does without the driver's reset: nothing of ours lasts."""
+        """The pool. It connects on demand, without the driver's reset: this store leaves no state in a session."""
         async with self._opening:
             if self._pool is None:
                 self._pool = await import_module("asyncpg").create_pool(
@@ -116,7 +116,7 @@ class Database:
                     min_size=0,
                     max_size=self.address.connections_max,
                     connect=self._connect,
-                    reset=_leave_as_it_is,
+                    reset=_no_reset,
                 )
         return self._pool
 
@@ -128,12 +128,12 @@ class Database:
             return await import_module("asyncpg").connect(*where, **settings)
         except Exception as error:
             self._resting_until = now() + REST_S
-            self._blame(error)
+            self._translate(error)
             raise
 
 
-def told(error: Exception) -> Exception:
-    """An error as it is for those above: the database is away, a client's id is none, or it is a bug."""
+def api_error(error: Exception) -> Exception:
+    """The error for the caller: an unavailable database, an invalid id of a client, or a bug."""
     if is_lost(error) or isinstance(error, TimeoutError) or _state(error).startswith(_AWAY):
         return ApiError(
             "The store is not available at the moment. Please try again.",
@@ -142,13 +142,13 @@ def told(error: Exception) -> Exception:
             code="server_error",
             retry_after_s=1.0,
         )
-    if _is_unspeakable(error):
+    if _is_unstorable(error):
         return invalid("The request has an id that cannot be stored.")
     return error
 
 
 def is_lost(error: Exception) -> bool:
-    """Whether the connection is gone, or was never made."""
+    """Whether the connection is lost, or was never made."""
     if isinstance(error, OSError) and not isinstance(error, TimeoutError):
         return True
     if _state(error):
@@ -157,19 +157,19 @@ def is_lost(error: Exception) -> bool:
     if isinstance(error, driver.InternalClientError):
         return True  # the server has ended the connection between two messages
     if not isinstance(error, driver.InterfaceError) or isinstance(error, ValueError):
-        return False  # a ValueError is about what the driver was given, and repeats it
-    return any(words in str(error) for words in _CLOSED)
+        return False  # a ValueError is about the driver's arguments, and repeats them
+    return any(text in str(error) for text in _CLOSED)
 
 
-def _is_unspeakable(error: Exception) -> bool:
-    """Whether a value is such that no row can have it; the driver wraps what it cannot encode."""
+def _is_unstorable(error: Exception) -> bool:
+    """Whether a value cannot be in any row; the driver wraps errors of its encoding."""
     return _state(error).startswith(_UNSPEAKABLE) or isinstance(error.__cause__, UnicodeEncodeError)
 
 
 def _state(error: Exception) -> str:
-    """PostgreSQL's five letters for what happened, where it was PostgreSQL."""
+    """The SQLSTATE, if the error is PostgreSQL's."""
     return getattr(error, "sqlstate", None) or ""
 
 
-async def _leave_as_it_is(connection: object) -> None:
-    """The driver's own would be a round trip after every statement."""
+async def _no_reset(connection: object) -> None:
+    """Replaces the driver's reset, which costs a round trip after every statement."""

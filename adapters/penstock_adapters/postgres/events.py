@@ -1,7 +1,7 @@
-"""The events of background responses: one row a batch, and readers that wake when another is there.
+"""The events of background responses: one row for each batch, and readers that are notified of the next one.
 
-It knows a batch by its first number. How many events are in the last one only its reader can say, so that one is told
-again to whoever may lack a part of it.
+It knows a batch by its first number. Only a reader can count the events of the last batch, so that batch is returned
+again to a reader that may not have all of it.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from contextlib import suppress
 
 from penstock.ports import Claim, EventBatch
 
-from ._base import Part
+from ._base import StorePart
 from .rows import ALIVE, RUNS
 
 BATCHES_MAX = 256
-"""How many are told at a time."""
+"""How many batches are returned at a time."""
 LOOK_S = 2.0
-"""How often a reader looks by itself: news may be lost."""
+"""After how many seconds a reader looks without a notification: notifications may be lost."""
 
-# The lock keeps the lease as it is until the batch is committed: a claim, an end or a deletion waits for it.
+# The lock protects the lease until the batch is committed: a claim, an end or a deletion waits for it.
 APPEND = f"""
     INSERT INTO events (response_id, first, data)
     SELECT id, $3, $4 FROM responses
@@ -27,7 +27,7 @@ APPEND = f"""
     RETURNING 1
 """
 
-# From the batch on that holds the next event, or would.
+# From the batch with the next event on, if there is one.
 EVENTS = f"""
     SELECT first, data FROM events
     WHERE response_id = $1
@@ -42,14 +42,14 @@ IS_QUIET = f"""
 """
 
 
-class Events(Part):
+class Events(StorePart):
     """The events of background responses."""
 
     async def append_events(self, claim: Claim, batch: EventBatch) -> bool:
-        """Add a batch, where the lease is this claim's."""
+        """Add a batch, if this claim has the lease."""
         added = await self._database.change(APPEND, claim.response_id, claim.fence, batch.first, batch.data)
         if added:
-            self._news.tell(claim.response_id)
+            self._notifications.send(claim.response_id)
         return bool(added)
 
     async def events(self, response_id: str, *, after: int) -> list[EventBatch]:
@@ -58,22 +58,22 @@ class Events(Part):
         return [EventBatch(row["first"], row["data"]) for row in rows]
 
     async def wait_for_events(self, response_id: str, *, after: int, timeout_s: float) -> None:
-        """Wait until a batch begins behind `after` or the response no longer runs; it looks, then waits for news."""
+        """Wait until a batch begins after `after` or the response has ended; it looks first, then waits for changes."""
         after = _within(after)
         end = _now() + timeout_s
-        with self._news.of(response_id) as news:
+        with self._notifications.of(response_id) as change:
             while await self._database.read(IS_QUIET, response_id, after):
                 left_s = end - _now()
                 if left_s <= 0:
                     return
                 with suppress(TimeoutError):
                     async with asyncio.timeout(min(left_s, LOOK_S)):
-                        await news.wait()
-                news.clear()
+                        await change.wait()
+                change.clear()
 
 
 def _within(number: int) -> int:
-    """A sequence number that PostgreSQL can add one to; it may be a client's."""
+    """A sequence number to which PostgreSQL can add one; a client may have sent it."""
     return max(-1, min(number, 2**53))
 
 

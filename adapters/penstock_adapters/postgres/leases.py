@@ -1,7 +1,7 @@
-"""Leases: who works on which background response.
+"""Leases: which process works on which background response.
 
-A lease is two columns of the response's own row, so that to claim, prolong or end it is one UPDATE, which compares and
-sets under the row's lock. Nothing here asks a clock: whether a lease is in force is told by the caller's.
+A lease is two columns of the response's own row, so that claiming, renewing or releasing it is one UPDATE, which
+compares and sets under the row's lock. No clock is read here: the caller gives the time.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Collection
 
 from penstock.ports import Claim, StoredResponse
 
-from ._base import Part
+from ._base import StorePart
 from .rows import ALIVE, RESPONSE, RUNS, response_of
 
 CLAIM = f"""
@@ -31,24 +31,24 @@ UNCLAIMED = f"""
 """
 
 
-class Leases(Part):
-    """Who works on which background response."""
+class Leases(StorePart):
+    """The leases of background responses."""
 
     async def claim(self, response_id: str, *, now: float, until: float) -> Claim | None:
-        """Take the lease, where nobody's is in force."""
+        """Take the lease, if no other lease is valid."""
         rows = await self._database.change(CLAIM, response_id, now, until)
         return Claim(response_id, rows[0]["fence"]) if rows else None
 
     async def renew(self, claims: Collection[Claim], *, until: float) -> set[str]:
-        """Prolong leases; the ids of those that are lost."""
+        """Renew leases; returns the ids of those that are lost."""
         ids = [claim.response_id for claim in claims]
         rows = await self._database.change(RENEW, ids, [claim.fence for claim in claims], until)
         return set(ids) - {row["id"] for row in rows}
 
     async def release(self, claim: Claim) -> None:
-        """Give a lease up."""
+        """Release a lease."""
         await self._database.change(RELEASE, claim.response_id, claim.fence)
 
     async def unclaimed(self, *, now: float, limit: int) -> list[StoredResponse]:
-        """What waits for somebody to work on it, oldest first."""
+        """Responses without a valid lease, oldest first."""
         return [response_of(row) for row in await self._database.read(UNCLAIMED, now, limit)]

@@ -1,15 +1,15 @@
-"""Upkeep: the schema brought up to date, what expired swept away, and what there is counted."""
+"""Maintenance: migrates the schema, deletes expired rows, and counts rows."""
 
 from __future__ import annotations
 
-from ._base import Part
+from ._base import StorePart
 from .migrations import migrate
 from .rows import RUNS
 
 SWEEP_BATCH = 50
-"""How many one statement removes, each with thousands of items perhaps: it has to end long before its time is up."""
+"""How many rows one statement deletes; each may have thousands of items, and the statement has a timeout."""
 
-# A row that another replica is sweeping, or somebody is writing, is left for the next time.
+# A row that another replica is deleting or writing is skipped until the next sweep.
 _SWEEP = """
     DELETE FROM {table} WHERE id = ANY(ARRAY(
         SELECT id FROM {table} WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
@@ -31,15 +31,15 @@ STATS = f"""
 """
 
 
-class Upkeep(Part):
-    """What is done to the engine as a whole."""
+class Maintenance(StorePart):
+    """Operations on the whole database."""
 
     async def migrate(self) -> None:
-        """Make the schema what this version needs."""
+        """Migrate the schema to this version."""
         await migrate(self._database.address)
 
     async def check(self) -> None:
-        """See `Store`. A standby cannot write, and a transaction id is only given to those who may."""
+        """See `Store`. A standby cannot write, so it gives no transaction id."""
         await self._database.change("SELECT pg_current_xact_id()")
 
     async def time_s(self) -> float:
@@ -48,7 +48,7 @@ class Upkeep(Part):
         return float(row["time_s"])
 
     async def sweep(self, *, now: float, limit: int) -> int:
-        """Remove expired responses and conversations, in batches."""
+        """Delete expired responses and conversations, in batches."""
         removed = 0
         for sql in SWEEPS:
             while removed < limit:
@@ -60,6 +60,6 @@ class Upkeep(Part):
         return removed
 
     async def stats(self) -> dict[str, int]:
-        """How many rows there are, counted one by one, and the bytes of tables and indexes."""
+        """The number of rows of each kind, and the bytes of tables and indexes."""
         [row] = await self._database.read(STATS)
         return dict(row)

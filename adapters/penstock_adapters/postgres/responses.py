@@ -1,7 +1,7 @@
 """Responses and their items: saved, settled, read, chained and found, each by one statement.
 
-A response's own items stand in `response_items`. Where it completes in a conversation they are copied to the
-conversation's end, since either may be deleted before the other.
+A response's own items are in `response_items`. When it completes in a conversation they are copied to the end of the
+conversation, since either may be deleted before the other.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Literal
 
 from penstock.ports import ChainTooLong, ItemPage, StoredItem, StoredResponse
 
-from ._base import Part
+from ._base import StorePart
 from .database import Row
 from .rows import ALIVE, ITEMS, RESPONSE, RUNS, arrays, check_bytes, items_of, response_of
 
@@ -24,26 +24,26 @@ _ADD_RESPONSE = """
 """
 _ADD_ITEMS = """
     INSERT INTO response_items (response_id, is_output, place, owner, id, body)
-    SELECT saved.id, place > $13, CASE WHEN place > $13 THEN place - $13 ELSE place END, $2, said.id, said.body
-    FROM saved, unnest($11::text[], $12::bytea[]) WITH ORDINALITY AS said (id, body, place)
+    SELECT saved.id, place > $13, CASE WHEN place > $13 THEN place - $13 ELSE place END, $2, entry.id, entry.body
+    FROM saved, unnest($11::text[], $12::bytea[]) WITH ORDINALITY AS entry (id, body, place)
 """
 SAVE = f"""
-    WITH saved AS ({_ADD_RESPONSE} RETURNING id), kept AS ({_ADD_ITEMS})
+    WITH saved AS ({_ADD_RESPONSE} RETURNING id), stored AS ({_ADD_ITEMS})
     SELECT FROM saved
 """
 SAVE_IN_CONVERSATION = f"""
-    WITH room AS (
+    WITH target AS (
         UPDATE conversations SET next_place = next_place + cardinality($11::text[])
         WHERE id = $7 AND owner = $2 AND writer = $1 AND {ALIVE}
         RETURNING id, next_place - cardinality($11::text[]) AS first
     ), saved AS (
-        {_ADD_RESPONSE} FROM room RETURNING id
-    ), kept AS (
+        {_ADD_RESPONSE} FROM target RETURNING id
+    ), stored AS (
         {_ADD_ITEMS}
-    ), told AS (
+    ), copied AS (
         INSERT INTO conversation_items (conversation_id, place, owner, id, body)
-        SELECT room.id, room.first + said.place - 1, $2, said.id, said.body
-        FROM room, unnest($11::text[], $12::bytea[]) WITH ORDINALITY AS said (id, body, place)
+        SELECT target.id, target.first + entry.place - 1, $2, entry.id, entry.body
+        FROM target, unnest($11::text[], $12::bytea[]) WITH ORDINALITY AS entry (id, body, place)
         ON CONFLICT (conversation_id, id) DO NOTHING
     )
     SELECT FROM saved
@@ -56,8 +56,8 @@ _MAY_SETTLE = f"""
 """
 _NEW_OUTPUT = """
     INSERT INTO response_items (response_id, is_output, place, owner, id, body)
-    SELECT settled.id, true, said.place, $2, said.id, said.body
-    FROM settled, unnest($6::text[], $7::bytea[]) WITH ORDINALITY AS said (id, body, place)
+    SELECT settled.id, true, entry.place, $2, entry.id, entry.body
+    FROM settled, unnest($6::text[], $7::bytea[]) WITH ORDINALITY AS entry (id, body, place)
     ON CONFLICT (response_id, is_output, place) DO UPDATE SET id = excluded.id, body = excluded.body
 """
 _OLD_OUTPUT = """
@@ -74,22 +74,22 @@ SETTLE = f"""
 SETTLE_IN_CONVERSATION = f"""
     WITH known AS MATERIALIZED (
         SELECT id, conversation_id FROM responses WHERE {_MAY_SETTLE} FOR UPDATE
-    ), said AS MATERIALIZED (
+    ), entry AS MATERIALIZED (
         SELECT item.id, item.body, false AS is_output, item.place
         FROM known JOIN response_items item ON item.response_id = known.id AND NOT item.is_output
         UNION ALL
         SELECT id, body, true, place FROM unnest($6::text[], $7::bytea[]) WITH ORDINALITY AS output (id, body, place)
-    ), room AS (
-        UPDATE conversations SET next_place = next_place + (SELECT count(*) FROM said)
+    ), target AS (
+        UPDATE conversations SET next_place = next_place + (SELECT count(*) FROM entry)
         FROM known WHERE conversations.id = known.conversation_id AND owner = $2 AND writer = $1 AND {ALIVE}
-        RETURNING conversations.id, next_place - (SELECT count(*) FROM said) AS first
+        RETURNING conversations.id, next_place - (SELECT count(*) FROM entry) AS first
     ), settled AS (
-        UPDATE responses SET status = $3, body = $4, request = '' FROM room WHERE responses.id = $1
+        UPDATE responses SET status = $3, body = $4, request = '' FROM target WHERE responses.id = $1
         RETURNING responses.id, background
-    ), added AS ({_NEW_OUTPUT}), removed AS ({_OLD_OUTPUT}), told AS (
+    ), added AS ({_NEW_OUTPUT}), removed AS ({_OLD_OUTPUT}), copied AS (
         INSERT INTO conversation_items (conversation_id, place, owner, id, body)
-        SELECT room.id, room.first - 1 + row_number() OVER (ORDER BY is_output, place), $2, said.id, said.body
-        FROM room, said ON CONFLICT (conversation_id, id) DO NOTHING
+        SELECT target.id, target.first - 1 + row_number() OVER (ORDER BY is_output, place), $2, entry.id, entry.body
+        FROM target, entry ON CONFLICT (conversation_id, id) DO NOTHING
     )
     SELECT background FROM settled
 """
@@ -97,7 +97,7 @@ SETTLE_IN_CONVERSATION = f"""
 READ = f"{RESPONSE} WHERE id = $2 AND owner = $1 AND {ALIVE}"
 DELETE = f"DELETE FROM responses WHERE id = $2 AND owner = $1 AND {ALIVE} RETURNING background"
 
-# One link more than is allowed says that there are too many.
+# One response more than allowed shows that there are too many.
 _KNOWN = f"""
     known AS (
         SELECT id, status, created_at, previous_response_id, conversation_id, 1 AS length
@@ -117,8 +117,8 @@ CHAIN = f"""
 """
 
 # The items that the response was made from, without their bodies, by turns that count from the newest; `start` is the
-# place of the item that the page is to follow. No row says that the response, or that item, is not there; an item of
-# NULL, that the page is empty.
+# position of the item before the page. No row means that the response does not exist, or that item; an item of NULL
+# means that the page is empty.
 _INPUT_PAGE = f"""
     WITH RECURSIVE {_KNOWN}, listed AS (
         SELECT -length AS turn, item.*
@@ -147,7 +147,7 @@ INPUT_PAGE = {
     "desc": _INPUT_PAGE.format(behind="<", order="DESC"),
 }
 
-# One look-up per id and table: clients choose ids too, and an owner may have thousands of one.
+# One look-up for each id and table: clients choose ids too, and an owner may have thousands of items with one id.
 FIND_ITEMS = f"""
     SELECT wanted.id, (sum(octet_length(found.body)) OVER ())::bigint AS bytes,
         CASE WHEN $3::bigint IS NULL OR sum(octet_length(found.body)) OVER () <= $3 THEN found.body END AS body
@@ -163,11 +163,11 @@ FIND_ITEMS = f"""
 """
 
 
-class PostgresResponses(Part):
-    """Responses and the items in them."""
+class PostgresResponses(StorePart):
+    """Responses and their items."""
 
     async def save(self, response: StoredResponse) -> bool:
-        """Add a response; one that has completed in a conversation, to that too."""
+        """Add a response; if it has completed in a conversation, to that too."""
         ids, bodies = arrays(response.input + response.output)
         saved = await self._database.change(
             SAVE_IN_CONVERSATION if _completes_in_conversation(response) else SAVE,
@@ -190,8 +190,8 @@ class PostgresResponses(Part):
     async def settle(self, response: StoredResponse, *, fence: int | None = None) -> bool:
         """Change a response that has not ended.
 
-        Each of the two statements changes only responses that are saved as it expects, in a conversation or in none.
-        The one that fits the given response runs first; the other runs only where the first changes nothing.
+        Each of the two statements changes only a response that is stored with a conversation, or without. The one that
+        fits the given response runs first, the other one only if the first changes nothing.
         """
         statements = [SETTLE, SETTLE_IN_CONVERSATION] if response.status == "completed" else [SETTLE]
         if response.conversation_id is not None:
@@ -202,7 +202,7 @@ class PostgresResponses(Part):
             settled = await self._database.change(statement, response.id, response.owner, *arguments)
             if settled:
                 break
-        return self._tell(response.id, settled)
+        return self._notify(response.id, settled)
 
     async def response(self, owner: str, response_id: str) -> StoredResponse | None:
         """One response."""
@@ -210,8 +210,8 @@ class PostgresResponses(Part):
         return response_of(rows[0]) if rows else None
 
     async def delete_response(self, owner: str, response_id: str) -> bool:
-        """Remove a response; what refers to it goes by the schema's own rules."""
-        return self._tell(response_id, await self._database.change(DELETE, owner, response_id))
+        """Delete a response; the schema's cascades delete its rows."""
+        return self._notify(response_id, await self._database.change(DELETE, owner, response_id))
 
     async def chain(
         self,
@@ -227,7 +227,7 @@ class PostgresResponses(Part):
         if len(rows) > responses_max:
             raise ChainTooLong
         check_bytes(rows, bytes_max)
-        return [_link(owner, row) for row in rows]
+        return [_chain_response(owner, row) for row in rows]
 
     async def page_input_items(
         self,
@@ -239,7 +239,7 @@ class PostgresResponses(Part):
         after: str | None = None,
         order: Literal["asc", "desc"] = "asc",
     ) -> ItemPage | None:
-        """Some of the items that the response was made from; one more is read, to know whether there are more."""
+        """Some of the items that the response was made from. One more is read, to know whether there are more."""
         rows = await self._database.read(INPUT_PAGE[order], owner, response_id, responses_max, after, limit + 1)
         if not rows:
             return None
@@ -251,15 +251,15 @@ class PostgresResponses(Part):
     async def find_items(
         self, owner: str, item_ids: Collection[str], *, bytes_max: int | None = None
     ) -> dict[str, bytes]:
-        """The bodies of the items that there are."""
+        """The bodies of the items that exist."""
         rows = await self._database.read(FIND_ITEMS, owner, list(item_ids), bytes_max)
         check_bytes(rows, bytes_max)
         return {row["id"]: row["body"] for row in rows}
 
-    def _tell(self, response_id: str, changed: list[Row]) -> bool:
-        """Only the events of a background response have readers."""
+    def _notify(self, response_id: str, changed: list[Row]) -> bool:
+        """Notify of a change, if there was one: only background responses have readers of their events."""
         if changed and changed[0]["background"]:
-            self._news.tell(response_id)
+            self._notifications.send(response_id)
         return bool(changed)
 
 
@@ -267,9 +267,9 @@ def _completes_in_conversation(response: StoredResponse) -> bool:
     return response.status == "completed" and response.conversation_id is not None
 
 
-def _link(owner: str, row: Row) -> StoredResponse:
-    """A link of a chain: without its body, which nobody asked for."""
-    heard, said = items_of(row)
+def _chain_response(owner: str, row: Row) -> StoredResponse:
+    """A response of a chain, without its body."""
+    input_items, output_items = items_of(row)
     return StoredResponse(
         id=row["id"],
         owner=owner,
@@ -278,6 +278,6 @@ def _link(owner: str, row: Row) -> StoredResponse:
         previous_response_id=row["previous_response_id"],
         conversation_id=row["conversation_id"],
         body=b"",
-        input=heard,
-        output=said,
+        input=input_items,
+        output=output_items,
     )

@@ -1,6 +1,6 @@
-"""Rows as structs, structs as values, and the SQL that more than one part of the store says.
+"""Rows as structs, structs as values, and SQL that several parts of the store use.
 
-It knows the columns by name, and asks for nothing itself.
+It knows the columns by name, and executes nothing.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from penstock.ports import StoredItem, StoredResponse, TooManyBytes
 from .database import Row
 
 ALIVE = "(expires_at IS NULL OR expires_at > extract(epoch FROM now()))"
-"""Not expired, by the database's clock: it is one for all replicas."""
+"""Not expired, by the database's clock, which all replicas share."""
 RUNS = "status IN ('queued', 'in_progress')"
-"""Not ended, in the words of the index over what is to run."""
+"""Not ended; the same condition as that of the index of running responses."""
 
 ITEMS = """
     CROSS JOIN LATERAL (
@@ -27,8 +27,8 @@ ITEMS = """
         ) AS ordered
     ) AS items
 """
-"""Joined to the response `known`: its items, input first. The driver would have to ask the server what an array of rows
-is, and an array of booleans, on each connection."""
+"""Joined to the response `known`: its items, input first. The driver would have to ask the server for the type of an
+array of rows, and of an array of booleans, on each connection."""
 RESPONSE = f"""
     SELECT id, owner, status, created_at, expires_at, previous_response_id, conversation_id, background, body, request,
         item_ids, item_bodies, input_count
@@ -37,8 +37,8 @@ RESPONSE = f"""
 
 
 def response_of(row: Row) -> StoredResponse:
-    """A whole response."""
-    heard, said = items_of(row)
+    """A complete response."""
+    input_items, output_items = items_of(row)
     return StoredResponse(
         id=row["id"],
         owner=row["owner"],
@@ -50,24 +50,24 @@ def response_of(row: Row) -> StoredResponse:
         background=row["background"],
         body=row["body"],
         request=row["request"],
-        input=heard,
-        output=said,
+        input=input_items,
+        output=output_items,
     )
 
 
 def items_of(row: Row) -> tuple[list[StoredItem], list[StoredItem]]:
-    """A response's input and output; the arrays of no items are NULL."""
+    """A response's input and output; arrays without items are NULL."""
     items = [StoredItem(*each) for each in zip(row["item_ids"] or (), row["item_bodies"] or (), strict=True)]
     return items[: row["input_count"]], items[row["input_count"] :]
 
 
 def check_bytes(rows: Sequence[Row], bytes_max: int | None) -> None:
-    """Raises `TooManyBytes` where the rows, each of which has the sum of all in `bytes`, came without their bodies."""
+    """Raises `TooManyBytes` if the rows, each with the sum of all in `bytes`, have no bodies."""
     if bytes_max is not None and rows and rows[0]["bytes"] > bytes_max:
         raise TooManyBytes
 
 
 def arrays(items: Iterable[StoredItem]) -> tuple[list[str], list[bytes]]:
-    """Items as two arrays, which a statement unnests."""
+    """Items as two arrays, for `unnest`."""
     listed = list(items)
     return [item.id for item in listed], [item.body for item in listed]

@@ -1,8 +1,8 @@
-"""The link to the server: whatever is asked at the same time goes there together, over a few connections.
+"""The pipeline to the server: simultaneous commands are sent together, over a few connections.
 
-It knows redis-py and failures, and nothing of what is stored. A command waits only while all connections are busy,
-and then travels with every other that waits: one write and one read for the lot, which costs a fifth of sending each
-alone. What the server's restart cut off is sent again, for a while; so every script must bear being run twice.
+It knows redis-py and its errors, not what is stored. A command waits only while all connections are busy, and
+is then sent with all others that wait: one write and one read for all of them, which costs a fifth of single commands.
+Commands that a restart of the server interrupted are sent again, for a while; so every script must be repeatable.
 """
 
 from __future__ import annotations
@@ -22,38 +22,38 @@ from penstock.telemetry import OutageLog, leave
 from .scripts import PREFIX, Script, script
 
 CONNECTIONS_MAX = 4
-"""How many batches are on their way at a time, each over a connection of its own."""
+"""How many batches are in progress at a time, each over its own connection."""
 CONNECTIONS_MAX = CONNECTIONS_MAX + 2
-"""One for the wake-ups, and one more while theirs is replaced."""
+"""One for the subscriptions, and one more while that one is replaced."""
 BATCH_CALLS_MAX = 128
 BATCH_BYTES_MAX = 2**20
-"""A batch ends with the call that reaches this."""
+"""A batch ends with the call that reaches this size."""
 WAITING_MAX = 10_000
-"""How many calls may wait for a connection; one more is refused."""
+"""How many calls may wait for a connection; one more is rejected."""
 TIMEOUT_S = 10.0
 """How long the server may take to take a connection, or a batch, or to answer one."""
 RETRY_S = 3.0
-"""How long is tried again what a lost connection cut off."""
+"""How many seconds interrupted calls are repeated."""
 BACKOFF_S = 0.05
-"""The wait before the first further attempt; it doubles."""
+"""The wait before the first repetition, in seconds; it doubles."""
 
-Word: TypeAlias = bytes | str | int | float
+Argument: TypeAlias = bytes | str | int | float
 
 _log = logging.getLogger("penstock.redis")
 
 
 class _Call(msgspec.Struct, eq=False):
-    """A command on its way, or a script with its arguments."""
+    """A command in progress, or a script with its arguments."""
 
-    words: tuple[Word, ...]
+    arguments: tuple[Argument, ...]
     answer: asyncio.Future[Any]
     script: Script | None = None
 
     def size(self) -> int:
-        return sum(len(word) for word in self.words if isinstance(word, bytes | str))
+        return sum(len(word) for word in self.arguments if isinstance(word, bytes | str))
 
 
-class Link:
+class Pipeline:
     """The connections of one store. They are made at the first call, in the running loop."""
 
     def __init__(self, url: str) -> None:
@@ -63,14 +63,14 @@ class Link:
         self._connections: set[asyncio.Task[None]] = set()
         self._outage = OutageLog(_log, "The store in Redis")
 
-    async def run(self, name: str, *words: Word) -> Any:
+    async def run(self, name: str, *arguments: Argument) -> Any:
         """Run a script. Raises `ApiError` where the server cannot be reached."""
         known = script(name)
-        return await self._send(("EVALSHA", known.digest, 1, PREFIX, *words), known)
+        return await self._send(("EVALSHA", known.digest, 1, PREFIX, *arguments), known)
 
-    async def command(self, *words: Word) -> Any:
+    async def command(self, *arguments: Argument) -> Any:
         """Run one command. Raises as `run` does."""
-        return await self._send(words, None)
+        return await self._send(arguments, None)
 
     def client(self) -> Any:
         """The client of redis-py."""
@@ -79,28 +79,28 @@ class Link:
         return self._redis
 
     async def aclose(self) -> None:
-        """Let what is on its way arrive, then close every connection."""
+        """Wait for the calls in progress, then close every connection."""
         while self._connections:
             await asyncio.wait(self._connections)
         if self._redis is not None:
             await self._redis.aclose(close_connection_pool=True)
             self._redis = None
 
-    async def _send(self, words: tuple[Word, ...], known: Script | None) -> Any:
+    async def _send(self, arguments: tuple[Argument, ...], known: Script | None) -> Any:
         if len(self._waiting) >= WAITING_MAX:
             raise unavailable()
-        call = _Call(words, asyncio.get_running_loop().create_future(), known)
+        call = _Call(arguments, asyncio.get_running_loop().create_future(), known)
         self._waiting.append(call)
         if len(self._connections) < CONNECTIONS_MAX:
             self._connections.add(asyncio.create_task(self._drive()))
         return await call.answer
 
     async def _drive(self) -> None:
-        """Carry batches on one connection for as long as calls wait."""
+        """Send batches on one connection for as long as calls wait."""
         leave()
         try:
             while self._waiting:
-                await self._carry(self._batch())
+                await self._answer(self._batch())
         finally:
             self._connections.discard(asyncio.current_task())  # at once: nobody counts on it more
 
@@ -114,8 +114,8 @@ class Link:
                 size += call.size()
         return batch
 
-    async def _carry(self, batch: list[_Call]) -> None:
-        """See to it that every call of a batch is answered, one way or another."""
+    async def _answer(self, batch: list[_Call]) -> None:
+        """Answer every call of a batch, with a result or an error."""
         try:
             await self._persist(batch)
         except Exception as error:
@@ -126,7 +126,7 @@ class Link:
             raise
 
     async def _persist(self, batch: list[_Call]) -> None:
-        """Send a batch until it is answered, or time is up."""
+        """Send a batch until it is answered, or the time is over."""
         from redis.exceptions import ConnectionError, ReadOnlyError, TimeoutError
 
         loop = asyncio.get_running_loop()
@@ -145,8 +145,8 @@ class Link:
             batch = [call for call in batch if not call.answer.done()]
 
     async def _attempt(self, batch: list[_Call]) -> None:
-        """Send a batch once. Not answered is what the server lacked the script for; it has that afterwards."""
-        answers = await self._exchange([call.words for call in batch])
+        """Send a batch once. Calls whose script the server did not have stay unanswered; it is loaded then."""
+        answers = await self._exchange([call.arguments for call in batch])
         refusals = [answer for answer in answers if _is_for_now(answer)]
         if refusals:
             self._outage.failed(f"the server refuses: {refusals[0]}")
@@ -159,22 +159,22 @@ class Link:
                 if isinstance(refusal, Exception):
                     raise refusal
 
-    async def _exchange(self, commands: Sequence[tuple[Word, ...]]) -> list[Any]:
+    async def _exchange(self, commands: Sequence[tuple[Argument, ...]]) -> list[Any]:
         async with self.client().pipeline(transaction=False) as pipeline:
-            for words in commands:
-                pipeline.execute_command(*words)
+            for arguments in commands:
+                pipeline.execute_command(*arguments)
             answers: list[Any] = await pipeline.execute(raise_on_error=False)
         return answers
 
 
 def unavailable() -> ApiError:
-    """What is told where the server cannot be reached, or cannot take any more."""
+    """The error where the server cannot be reached, or accepts no more: 503."""
     message = "The store is not available."
     return ApiError(message, status=503, type="server_error", code="server_error", retry_after_s=1.0)
 
 
 def _settle(call: _Call, answer: Any) -> bool:
-    """Give a call its answer; False where it has to be sent again. A failover is not an answer."""
+    """Set the result of a call; False if it must be sent again. A failover is not a result."""
     from redis.exceptions import NoScriptError, ReadOnlyError
 
     if isinstance(answer, NoScriptError):
@@ -193,7 +193,7 @@ def _settle(call: _Call, answer: Any) -> bool:
 
 
 def _is_for_now(answer: Any) -> bool:
-    """Whether the server says that it cannot at this time: it is full, busy, or without its disk or its replicas."""
+    """Whether the server reports a temporary problem: it is full, busy, or without its disk or its replicas."""
     if not isinstance(answer, Exception):
         return False
     from redis.exceptions import ClusterDownError, MasterDownError, OutOfMemoryError, TryAgainError
@@ -203,14 +203,14 @@ def _is_for_now(answer: Any) -> bool:
 
 
 def _fail(batch: list[_Call], error: Exception) -> None:
-    """Tell the calls of a batch; of ours each gets its own, since a traceback grows where an error is raised."""
+    """Set the error of all calls of a batch; each gets its own copy, since raising adds to a traceback."""
     for call in batch:
         if not call.answer.done():
             call.answer.set_exception(unavailable() if isinstance(error, ApiError) else error)
 
 
 def _client(url: str) -> Any:
-    """A client whose own retries are off: it would not know what may be sent twice. The URL may have options too."""
+    """A client without its own retries, which would repeat unsafe commands. The URL may have options too."""
     from redis.asyncio import BlockingConnectionPool, Redis
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff

@@ -1,4 +1,4 @@
-"""Responses and the items in them, in Redis."""
+"""Responses and their items, in Redis."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Literal
 
 from penstock.ports import ChainTooLong, ItemPage, StoredItem, StoredResponse
 
-from .pipeline import Link
+from .pipeline import Pipeline
 from .rows import (
     RESPONSE_FIELDS,
-    Room,
+    ByteBudget,
     items_from,
     new_token,
     pack,
+    response_arguments,
     response_from,
-    response_words,
     status_from,
     text,
     unpack,
@@ -23,26 +23,26 @@ from .rows import (
 from .scripts import PREFIX
 
 REPLY_BYTES_MAX = 4 * 2**20
-"""A reply ends with the row that reaches this: while one is made, the server does nothing else."""
+"""A reply ends with the row that reaches this number of bytes: the server does nothing else meanwhile."""
 ITEM_IDS_MAX = 500
-"""How many items are looked for at a time."""
+"""How many items are looked up at a time."""
 
 
 class RedisResponses:
     """A `ResponseStore`."""
 
-    _link: Link
+    _pipeline: Pipeline
 
     async def save(self, response: StoredResponse) -> bool:
         """See `ResponseStore`. Raises `ValueError` where the id is taken."""
-        done = await self._link.run("save", *response_words(response), new_token())
+        done = await self._pipeline.run("save", *response_arguments(response), new_token())
         if done == 2:
             raise ValueError("a response has that id already")
         return bool(done)
 
     async def settle(self, response: StoredResponse, *, fence: int | None = None) -> bool:
         """See `ResponseStore`."""
-        done = await self._link.run(
+        done = await self._pipeline.run(
             "settle",
             response.id,
             response.owner,
@@ -56,14 +56,14 @@ class RedisResponses:
 
     async def response(self, owner: str, response_id: str) -> StoredResponse | None:
         """See `ResponseStore`."""
-        values = await self._link.command("HMGET", f"{PREFIX}r:{response_id}", *RESPONSE_FIELDS)
+        values = await self._pipeline.command("HMGET", f"{PREFIX}r:{response_id}", *RESPONSE_FIELDS)
         if values[0] != owner.encode():
             return None
         return response_from(response_id, values)
 
     async def delete_response(self, owner: str, response_id: str) -> bool:
         """See `ResponseStore`."""
-        return bool(await self._link.run("delete_response", response_id, owner))
+        return bool(await self._pipeline.run("delete_response", response_id, owner))
 
     async def chain(
         self,
@@ -76,16 +76,16 @@ class RedisResponses:
     ) -> list[StoredResponse]:
         """See `ResponseStore`. A chain of many megabytes takes a round trip for every four of them."""
         links: list[StoredResponse] = []
-        room = Room(bytes_max)
+        budget = ByteBudget(bytes_max)
         following: str | None = response_id
         while following is not None:
             left = responses_max - len(links)
-            more, *rest = await self._link.run("chain", owner, following, left, REPLY_BYTES_MAX)
+            more, *rest = await self._pipeline.run("chain", owner, following, left, REPLY_BYTES_MAX)
             if more == 2:
                 raise ChainTooLong
             following = rest[0].decode() if more else None
-            fresh = [_link_from(owner, rest[i : i + 6]) for i in range(1, len(rest), 6)]
-            room.take(item.body for link in fresh for item in (*link.input, *link.output))
+            fresh = [_chain_response(owner, rest[i : i + 6]) for i in range(1, len(rest), 6)]
+            budget.take(item.body for turn in fresh for item in (*turn.input, *turn.output))
             links += fresh
         return links[::-1]
 
@@ -104,7 +104,7 @@ class RedisResponses:
         behind: tuple[str, str | bytes] = ("place", "") if after is None else ("item", after)
         while True:
             asked = (response_id, owner, responses_max, *behind, limit - len(items), REPLY_BYTES_MAX, order)
-            page = await self._link.run("page_input_items", *asked)
+            page = await self._pipeline.run("page_input_items", *asked)
             if page is None:
                 return None
             more, *rest = page
@@ -120,17 +120,17 @@ class RedisResponses:
     ) -> dict[str, bytes]:
         """See `ResponseStore`."""
         found: dict[str, bytes] = {}
-        room = Room(bytes_max)
+        budget = ByteBudget(bytes_max)
         wanted = list(item_ids)
         while wanted:
-            seen, *rest = await self._link.run("find_items", owner, REPLY_BYTES_MAX, *wanted[:ITEM_IDS_MAX])
-            room.take(rest[1::2])
+            seen, *rest = await self._pipeline.run("find_items", owner, REPLY_BYTES_MAX, *wanted[:ITEM_IDS_MAX])
+            budget.take(rest[1::2])
             found.update(zip((item_id.decode() for item_id in rest[::2]), rest[1::2], strict=True))
             wanted = wanted[seen:]
         return found
 
 
-def _link_from(owner: str, values: Sequence[bytes]) -> StoredResponse:
+def _chain_response(owner: str, values: Sequence[bytes]) -> StoredResponse:
     response_id, status, previous, conversation, given, output = values
     return StoredResponse(
         id=response_id.decode(),

@@ -1,7 +1,7 @@
-"""Rows as they stand in Redis, and as the port has them.
+"""Rows as Redis stores them, and as the port has them.
 
-A response's items stand packed in one field, id and body behind the length of each: what is read and removed together
-costs one entry, not one for each. (Redis' own msgpack for Lua does not know binaries.)
+A response's items are packed in one field, the id and body each behind its length: items that are read and deleted
+together cost one entry. (Redis' own msgpack for Lua does not support binary data.)
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from typing import cast
 from penstock.ports import StoredConversation, StoredItem, StoredResponse, TooManyBytes
 from penstock.wire import ResponseStatus
 
-from .pipeline import Word
+from .pipeline import Argument
 
 RESPONSE = ("owner", "status", "created", "expires", "previous", "conversation", "background", "body", "input")
 RESPONSE_FIELDS = (*RESPONSE, "output", "request")
-"""The fields that make a `StoredResponse`, as `response_from` takes them."""
+"""The fields of a `StoredResponse`, in the order of `response_from`."""
 CONVERSATION_FIELDS = ("owner", "created", "expires", "metadata")
-"""The fields that make a `StoredConversation`, as `conversation_from` takes them."""
+"""The fields of a `StoredConversation`, in the order of `conversation_from`."""
 
 _LENGTH = Struct("<I")
 
 
-class Room:
+class ByteBudget:
     """How many bytes of items may still be read."""
 
     def __init__(self, bytes_max: int | None) -> None:
@@ -49,7 +49,7 @@ def pack(items: Sequence[StoredItem]) -> bytes:
 
 
 def unpack(value: bytes) -> list[StoredItem]:
-    """The items of such a value."""
+    """The items of a packed value."""
     items: list[StoredItem] = []
     at = 0
     while at < len(value):
@@ -66,16 +66,16 @@ def _piece(value: bytes, at: int) -> tuple[bytes, int]:
 
 
 def items_from(flat: Sequence[bytes]) -> list[StoredItem]:
-    """Items that are given as id, body, id, body."""
+    """Items that are listed as id, body, id, body."""
     return [StoredItem(flat[i].decode(), flat[i + 1]) for i in range(0, len(flat), 2)]
 
 
 def new_token() -> bytes:
-    """What tells a call's second attempt from another call."""
+    """A token that identifies a call and its repetitions."""
     return os.urandom(8)
 
 
-def response_words(response: StoredResponse) -> list[Word]:
+def response_arguments(response: StoredResponse) -> list[Argument]:
     """A response as the arguments of `save`."""
     return [
         response.id,
@@ -94,7 +94,7 @@ def response_words(response: StoredResponse) -> list[Word]:
 
 
 def response_from(response_id: str, values: Sequence[bytes | None]) -> StoredResponse | None:
-    """A response of the values of `RESPONSE_FIELDS`; None where there are none."""
+    """A response from the values of `RESPONSE_FIELDS`; None where there are none."""
     owner, status, created, expires, previous, conversation, background, body, given, output, request = values
     if owner is None or status is None or created is None or body is None or given is None or output is None:
         return None
@@ -114,7 +114,7 @@ def response_from(response_id: str, values: Sequence[bytes | None]) -> StoredRes
     )
 
 
-def conversation_words(conversation: StoredConversation) -> list[Word]:
+def conversation_arguments(conversation: StoredConversation) -> list[Argument]:
     """A conversation as the arguments of `save_conversation`."""
     return [
         conversation.id,
@@ -126,7 +126,7 @@ def conversation_words(conversation: StoredConversation) -> list[Word]:
 
 
 def conversation_from(conversation_id: str, values: Sequence[bytes | None]) -> StoredConversation | None:
-    """A conversation of the values of `CONVERSATION_FIELDS`; None where there are none."""
+    """A conversation from the values of `CONVERSATION_FIELDS`; None where there are none."""
     owner, created, expires, metadata = values
     if owner is None or created is None or metadata is None:
         return None
@@ -140,7 +140,7 @@ def conversation_from(conversation_id: str, values: Sequence[bytes | None]) -> S
 
 
 def status_from(value: bytes) -> ResponseStatus:
-    """A status that we wrote."""
+    """A status from a stored row."""
     return cast(ResponseStatus, value.decode())
 
 
@@ -149,5 +149,5 @@ def text(value: bytes | None) -> str | None:
     return value.decode() if value else None
 
 
-def _optional(value: int | None) -> Word:
+def _optional(value: int | None) -> Argument:
     return "" if value is None else value

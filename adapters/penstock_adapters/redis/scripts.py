@@ -1,7 +1,7 @@
-"""The Lua scripts: each a file beside this one, behind the library that they share, and what it is called in Redis.
+"""The Lua scripts: each is a file, after the library that they share, with its digest in Redis.
 
-A script is one step: nobody sees a half of what it does. It is read when it is first used, and loaded into the server
-when that says that it does not know it.
+A script is atomic: no other client sees a part of its changes. It is read at its first use, and loaded into the server
+when the server does not know it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from importlib.resources import files
 import msgspec
 
 PREFIX = "{penstock}:"
-"""What every key begins with. It is a hash tag: all keys share one slot, so that a script may touch any of them."""
+"""The prefix of every key. It is a hash tag: all keys share one slot, so that a script may use any of them."""
 
 
 class Script(msgspec.Struct, frozen=True):

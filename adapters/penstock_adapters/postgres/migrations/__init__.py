@@ -1,7 +1,7 @@
-"""Migrations: the schema as numbered files of SQL beside this one, each applied once, in order.
+"""Migrations: the schema as numbered SQL files, each applied once, in order.
 
-A file that was released is never changed; the next one mends it. They may be applied while replicas of the version
-before still run, so a column goes only after the version that no longer uses it.
+A file that was released is never changed; the next file corrects it. Migrations may run while replicas of the previous
+version are running, so a column is dropped only after the version that no longer uses it.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from importlib.resources import files
 from typing import Any
 
 from penstock_adapters.postgres.address import Address
-from penstock_adapters.postgres.database import told
+from penstock_adapters.postgres.database import api_error
 
 MIGRATION_S = 600.0
-"""How long all migrations together may take, with the wait for another replica's."""
+"""How many seconds all migrations together may take, including the wait for another replica's."""
 
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('penstock.migrations.' || $1, 0))"
 HAS_SCHEMA = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)"
@@ -27,21 +27,21 @@ APPLIED = "INSERT INTO migrations (number) VALUES ($1)"
 
 
 async def migrate(address: Address) -> None:
-    """Bring the schema up to date. Raises `RuntimeError` where it is of a newer Penstock."""
+    """Migrate the schema to this version. Raises `RuntimeError` if it is of a newer Penstock."""
     driver = import_module("asyncpg")
     try:
         settings = address.connection_settings(statement_timeout="0", idle_in_transaction_session_timeout="0")
         connection = await driver.connect(**settings | {"command_timeout": MIGRATION_S})
         try:
-            await _bring_up_to_date(connection, address.schema)
+            await _apply_missing(connection, address.schema)
         finally:
             await connection.close()
     except Exception as error:
-        raise told(error) from error
+        raise api_error(error) from error
 
 
-async def _bring_up_to_date(connection: Any, schema: str) -> None:
-    """Where nothing is to be done, nothing is locked, and no right to change the schema is needed."""
+async def _apply_missing(connection: Any, schema: str) -> None:
+    """If there is nothing to apply, nothing is locked, and no right to change the schema is needed."""
     scripts = read_scripts()
     if await _version(connection, schema, len(scripts)) == len(scripts):
         return
@@ -56,7 +56,7 @@ async def _bring_up_to_date(connection: Any, schema: str) -> None:
 
 
 async def _version(connection: Any, schema: str, known: int) -> int:
-    """The number of the last migration that was applied, 0 where none was."""
+    """The number of the last applied migration, or 0."""
     if not await connection.fetchval(HAS_SCHEMA, schema) or not await connection.fetchval(HAS_VERSION):
         return 0
     version: int = await connection.fetchval(VERSION)
@@ -74,7 +74,7 @@ async def _begin(connection: Any, schema: str) -> None:
 
 
 def read_scripts() -> list[str]:
-    """The migrations in their order; the first four letters of a file's name are its number."""
+    """The migrations in order; the first four characters of a file's name are its number."""
     found = sorted(
         (file for file in files(__package__).iterdir() if file.name.endswith(".sql")), key=lambda file: file.name
     )

@@ -7,7 +7,7 @@ end
 local key, number = P .. 'e:' .. id, (first + 1) .. '-0'
 local added = redis.pcall('XADD', key, number, 'd', data)
 if type(added) == 'table' then
-  -- This call's first attempt may have added it, and only the answer was lost.
+  -- The first attempt of this call may have added it, and only its answer was lost.
   return #call('XRANGE', key, number, number) == 1 and 1 or added
 end
 if known[4] then

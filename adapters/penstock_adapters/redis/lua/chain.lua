@@ -1,5 +1,5 @@
--- The chain that ends with a response, newest first, as one flat list of rows behind 0: all of it, 1 and an id: go on
--- there. 2: it is too long.
+-- The chain that ends with a response, newest first, as a flat list of rows after a status: 0: complete; 1 and an id:
+-- continue with that id; 2: it is too long.
 local owner, id, responses_max, bytes_max = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local rows, count, bytes = {0, ''}, 0, 0
 while id do

@@ -1,4 +1,4 @@
--- Take a lease. Its fence, or 0.
+-- Take a lease. Returns its fence, or 0.
 local id, now, until_time = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local key = P .. 'r:' .. id
 local known = call('HMGET', key, 'status', 'until', 'background')

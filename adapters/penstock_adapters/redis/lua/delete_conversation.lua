@@ -1,4 +1,4 @@
--- Remove a conversation. 0: it is not there, 1: done, 2: gone for everybody, but `purge` has more to do.
+-- Delete a conversation. 0: it does not exist, 1: done, 2: hidden from all clients, but `purge` has more to delete.
 local id, owner = unpack(ARGV)
 if call('HGET', P .. 'c:' .. id, 'owner') ~= owner then
   return 0

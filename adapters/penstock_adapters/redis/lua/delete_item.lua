@@ -3,5 +3,5 @@ if call('HGET', P .. 'c:' .. id, 'owner') ~= owner or call('ZREM', P .. 'o:' .. 
   return 0
 end
 call('HDEL', P .. 'b:' .. id, item)
-move_out(owner, {item}, 'c:' .. id)
+remove_home(owner, {item}, 'c:' .. id)
 return 1

@@ -1,4 +1,4 @@
--- Batches of events, id and fields of each, from the one that holds the next number wanted on.
+-- Batches of events, id and fields of each, from the batch with the next requested number on.
 local id, after, batches_max, bytes_max = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local key = P .. 'e:' .. id
 local start = call('XREVRANGE', key, (after + 2) .. '-0', '-', 'COUNT', 1)[1]

@@ -1,8 +1,8 @@
--- The bodies of items: how many ids were looked at, then id and body of each that is there.
+-- The bodies of items: the number of ids that were looked up, then id and body of each item that exists.
 local owner, bytes_max = ARGV[1], tonumber(ARGV[2])
 local found, bytes, rows = {0}, 0, {}
 
--- Where in a response which item stands; a response is read once, however many items it is asked for.
+-- The position of each item in a response; a response is read once for all of its items.
 local function row_of(home)
   if not rows[home] then
     local values, where = call('HMGET', P .. home, 'owner', 'input', 'output'), {}

@@ -1,5 +1,5 @@
--- What several scripts use; it stands in front of each of them. KEYS[1] is the beginning of every key.
---   r:<id> a response   e:<id> its events   i:<owner>:<item> where an item is found
+-- Functions of several scripts; they are prepended to each of them. KEYS[1] is the prefix of every key.
+--   r:<id> a response   e:<id> its events   i:<owner>:<item> the rows that contain an item
 --   c:<id> a conversation   o:<id> the order of its items   b:<id> their bodies
 --   expiry, free, held: sorted sets of what expires when, and of background work without and with a lease
 local P, call = KEYS[1], redis.call
@@ -7,7 +7,7 @@ local EXPIRY, FREE, HELD = P .. 'expiry', P .. 'free', P .. 'held'
 local ENDED = {completed = true, incomplete = true, failed = true, cancelled = true}
 local PURGED_AT_A_TIME = 500
 
--- The ids of the items in a packed list, with the place and length of each body, which is not touched.
+-- The ids of the items in a packed list, with the position and length of each body, which is not copied.
 local function ids_in(packed)
   local ids, places, at, id, length = {}, {}, 1, nil, nil
   while at <= #packed do
@@ -19,13 +19,13 @@ local function ids_in(packed)
   return ids, places
 end
 
--- Whether a lease is this one: `fence` is never given twice, and no lease outlives its response's end.
+-- Whether a lease has this fence: a fence is never used twice, and no lease outlives its response's end.
 local function holds(status, held_fence, held_until, fence)
   return status and not ENDED[status] and held_until and held_fence == fence
 end
 
--- A set of homes is kept for as long as the home that lives longest.
-local function keep(key)
+-- A set of homes (the rows that contain an item) expires with the last of them.
+local function extend(key)
   local last = call('ZREVRANGE', key, 0, 0, 'WITHSCORES')[2]
   if last == 'inf' then
     call('PERSIST', key)
@@ -34,29 +34,29 @@ local function keep(key)
   end
 end
 
--- Items can be found in this home, until it expires. Homes that have expired go when a new one comes.
-local function move_in(owner, ids, home, expires)
+-- Add a home of items. Homes that have expired are removed when a new one is added.
+local function add_home(owner, ids, home, expires)
   for _, id in ipairs(ids) do
     local key = P .. 'i:' .. owner .. ':' .. id
     call('ZADD', key, expires or 'inf', home)
     if call('ZCARD', key) > 1 then
       call('ZREMRANGEBYSCORE', key, '-inf', '(' .. call('TIME')[1])
-      keep(key)
+      extend(key)
     elseif expires then
       call('EXPIREAT', key, expires)
     end
   end
 end
 
-local function move_out(owner, ids, home)
+local function remove_home(owner, ids, home)
   for _, id in ipairs(ids) do
     local key = P .. 'i:' .. owner .. ':' .. id
     call('ZREM', key, home)
-    keep(key)
+    extend(key)
   end
 end
 
--- Add packed items at a conversation's end; one that it has already stays where it is.
+-- Add packed items at a conversation's end; an item that it has already keeps its position.
 local function extend(id, owner, expires, packed)
   local order, bodies, fresh = P .. 'o:' .. id, P .. 'b:' .. id, {}
   local ids, places = ids_in(packed)
@@ -71,10 +71,10 @@ local function extend(id, owner, expires, packed)
     call('EXPIREAT', order, expires)
     call('EXPIREAT', bodies, expires)
   end
-  move_in(owner, fresh, 'c:' .. id, expires)
+  add_home(owner, fresh, 'c:' .. id, expires)
 end
 
--- Add a completed turn to its conversation; false where that is gone, or the response is not its writer.
+-- Add a completed turn to its conversation; false if that was deleted, or the response is not its writer.
 local function add_turn(id, owner, writer, input, output)
   local known = call('HMGET', P .. 'c:' .. id, 'owner', 'writer', 'expires')
   if known[1] ~= owner or known[2] ~= writer then
@@ -88,8 +88,8 @@ end
 local function drop_response(id)
   local known = call('HMGET', P .. 'r:' .. id, 'owner', 'input', 'output')
   if known[1] then
-    move_out(known[1], ids_in(known[2]), 'r:' .. id)
-    move_out(known[1], ids_in(known[3]), 'r:' .. id)
+    remove_home(known[1], ids_in(known[2]), 'r:' .. id)
+    remove_home(known[1], ids_in(known[3]), 'r:' .. id)
   end
   call('UNLINK', P .. 'r:' .. id, P .. 'e:' .. id)
   call('ZREM', EXPIRY, 'r:' .. id)
@@ -98,8 +98,8 @@ local function drop_response(id)
   call('PUBLISH', P .. 'w:' .. id, 'end')
 end
 
--- Remove a slice of a conversation that is gone for everybody. True once nothing is left; `sweep` ends what a crash
--- has interrupted.
+-- Delete a slice of a conversation that is hidden from all clients. True once nothing is left; `sweep` continues what a
+-- crash has interrupted.
 local function purge(id)
   local key, order = P .. 'c:' .. id, P .. 'o:' .. id
   local owner = call('HGET', key, 'gone') or call('HGET', key, 'owner')
@@ -109,7 +109,7 @@ local function purge(id)
     call('HDEL', P .. 'b:' .. id, popped[i])
   end
   if owner then
-    move_out(owner, ids, 'c:' .. id)
+    remove_home(owner, ids, 'c:' .. id)
   end
   if call('EXISTS', order) == 1 then
     if owner then

@@ -1,4 +1,4 @@
--- Items behind an item or a place, '' being the beginning: whether more follow, the last place, id and body of each.
+-- Items after an item or a position, '' being the beginning: whether more follow, the last position, id and body of each.
 local id, owner, kind, position, limit, bytes_max, is_ascending =
   ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7] == 'asc'
 local order, bodies = P .. 'o:' .. id, P .. 'b:' .. id

@@ -1,4 +1,4 @@
--- Prolong leases, given as id and fence of each; the ids of those that are lost.
+-- Renew leases, given as id and fence of each; returns the ids of lost leases.
 local until_time, lost = ARGV[1], {}
 for i = 2, #ARGV, 2 do
   local id, key = ARGV[i], P .. 'r:' .. ARGV[i]

@@ -1,4 +1,4 @@
--- Add a response. 1: added, 0: the conversation says no, 2: the id is taken, though not by this very call.
+-- Add a response. 1: added, 0: its conversation does not accept it, 2: the id is in use, and not by this same call.
 local id, owner, status, created, expires, previous, conversation, background, body, input, output, request, token =
   unpack(ARGV)
 local key = P .. 'r:' .. id
@@ -24,8 +24,8 @@ if expires ~= '' then
   call('EXPIREAT', key, expires)
   call('ZADD', EXPIRY, expires, 'r:' .. id)
 end
-move_in(owner, ids_in(input), 'r:' .. id, expires ~= '' and expires)
-move_in(owner, ids_in(output), 'r:' .. id, expires ~= '' and expires)
+add_home(owner, ids_in(input), 'r:' .. id, expires ~= '' and expires)
+add_home(owner, ids_in(output), 'r:' .. id, expires ~= '' and expires)
 if background ~= '' and not ENDED[status] then
   call('ZADD', FREE, created, id)
 end

@@ -1,4 +1,4 @@
--- Add a conversation. 1: added, 2: the id is taken, though not by this very call.
+-- Add a conversation. 1: added, 2: the id is in use, and not by this same call.
 local id, owner, created, expires, metadata, items, token = unpack(ARGV)
 local key = P .. 'c:' .. id
 local known = call('HGET', key, 'token')

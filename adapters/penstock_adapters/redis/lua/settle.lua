@@ -16,10 +16,10 @@ if status == 'completed' and known[6] and not add_turn(known[6], owner, id, know
   return 0
 end
 if known[9] ~= '' then
-  move_out(owner, ids_in(known[9]), home)
-  move_in(owner, ids_in(known[8]), home, known[7])
+  remove_home(owner, ids_in(known[9]), home)
+  add_home(owner, ids_in(known[8]), home, known[7])
 end
-move_in(owner, ids_in(output), home, known[7])
+add_home(owner, ids_in(output), home, known[7])
 call('HSET', key, 'status', status, 'body', body, 'output', output, 'token', token)
 call('HDEL', key, 'request')
 if ENDED[status] then

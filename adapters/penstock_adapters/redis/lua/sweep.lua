@@ -1,4 +1,4 @@
--- Remove some of what has expired: how many rows went, and whether there is more to do.
+-- Delete some expired rows. Returns how many, and whether there are more.
 local now, limit = ARGV[1], tonumber(ARGV[2])
 local homes, removed = call('ZRANGEBYSCORE', EXPIRY, '-inf', now, 'LIMIT', 0, limit), 0
 for _, home in ipairs(homes) do

@@ -1,8 +1,8 @@
--- Background responses without a lease in force, oldest first: the id of each, and its fields as ARGV names them.
+-- Background responses without a valid lease, oldest first: the id of each, and its fields as ARGV names them.
 local now, limit, bytes_max = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local fields, rows, bytes = {unpack(ARGV, 4)}, {}, 0
 
--- Whether it is free; it is put where it belongs, since another replica's clock may have judged otherwise.
+-- Whether it is free. Its set is corrected, since another replica's clock may have decided otherwise.
 local function is_free(id)
   local known = call('HMGET', P .. 'r:' .. id, 'status', 'until', 'created')
   call('ZREM', HELD, id)
