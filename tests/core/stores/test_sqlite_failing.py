@@ -153,6 +153,15 @@ def test_a_file_of_a_newer_server(path: Path, caplog: pytest.LogCaptureFixture) 
         assert other.execute("PRAGMA user_version").fetchall() == [(99,)]
 
 
+def test_the_check_of_a_file_leaves_its_version(path: Path) -> None:
+    """A newer server may have upgraded the file while this one has it open."""
+    with Open(path) as at:
+        with beside(path) as newer:
+            newer.execute("PRAGMA user_version = 99")
+        at.do(at.store.check())
+        assert at.inside("PRAGMA user_version") == [(99,)]
+
+
 def test_a_file_that_was_not_made_ready(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def save() -> None:
         store = SqliteStore(path)

@@ -99,8 +99,9 @@ def migrate(db: sqlite3.Connection) -> None:
 
 
 def check_write(db: sqlite3.Connection) -> None:
-    """Write one page of the file, unchanged."""
-    retry_while_locked(lambda: db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}"))
+    """Write one page of the file, unchanged, in a transaction: a newer server beside this one may have upgraded it."""
+    [version] = db.execute("PRAGMA user_version").fetchone()
+    db.execute(f"PRAGMA user_version = {version}")
 
 
 def check_read(db: sqlite3.Connection) -> None:

@@ -215,7 +215,7 @@ class SqliteStore:
 
     async def check(self) -> None:
         """Write one page of the file, unchanged, and read it."""
-        await self._writer.run(schema.check_write, alone=True)
+        await self._writer.run(schema.check_write)
         await self._readers.run(schema.check_read)
 
     async def time_s(self) -> float:
