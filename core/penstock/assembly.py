@@ -53,7 +53,8 @@ def _memory(url: str) -> Store:
     return MemoryStore()
 
 
-_STORES: dict[str, OpenStore] = {"memory": _memory, "sqlite": _sqlite, "none": lambda url: None}
+STORES: dict[str, OpenStore] = {"memory": _memory, "sqlite": _sqlite, "none": lambda url: None}
+"""The stores of the core, by the scheme of their URL."""
 _NO_STORES: Mapping[str, OpenStore] = {}
 
 
@@ -115,7 +116,7 @@ def _access(settings: Settings, origins: Origins) -> Access:
 def open_store(url: str, stores: Mapping[str, OpenStore] = _NO_STORES) -> Store | None:
     """The store at a URL, by its scheme. None for `none://`. Raises `SettingsError` for a wrong URL."""
     scheme = url.partition("://")[0]
-    known = _STORES | dict(stores)
+    known = STORES | dict(stores)
     if scheme not in known:
         schemes = ", ".join(f"{name}://" for name in sorted(known))
         raise SettingsError("store", f"no store for '{scheme}://'; there are {schemes}")

@@ -27,6 +27,8 @@ class Engine:
     """How to start it, to get an empty place, to open stores there, and to count what is left."""
 
     name: ClassVar[str]
+    schemes: ClassVar[frozenset[str]]
+    """The schemes of the URLs that open such a store."""
     is_durable: ClassVar[bool] = True
     """Whether a store that is opened again has what was there."""
 
@@ -57,6 +59,7 @@ class Engine:
 
 class Memory(Engine):
     name = "memory"
+    schemes = frozenset({"memory"})
     is_durable = False
 
     def place(self) -> str:
@@ -77,6 +80,7 @@ class Memory(Engine):
 
 class Sqlite(Engine):
     name = "sqlite"
+    schemes = frozenset({"sqlite"})
 
     def start(self) -> None:
         super().start()
@@ -100,6 +104,7 @@ class Sqlite(Engine):
 
 class Redis(Engine):
     name = "redis"
+    schemes = frozenset({"redis", "rediss", "valkey"})
 
     def start(self) -> None:
         self._store = adapter("penstock_adapters.redis", "RedisStore")
@@ -144,6 +149,7 @@ class Redis(Engine):
 
 class Postgres(Engine):
     name = "postgres"
+    schemes = frozenset({"postgres", "postgresql"})
 
     def start(self) -> None:
         self._store = adapter("penstock_adapters.postgres", "PostgresStore")
