@@ -24,6 +24,8 @@ from penstock.wire import (
 
 from . import wire
 
+_TEXTS = (InputText, OutputText)
+
 
 def _text(part: InputText | OutputText, param: str) -> wire.TextPart:
     return wire.TextPart(text=part.text)
@@ -66,6 +68,7 @@ _PARTS: dict[type[Part], Callable[[Any, str], wire.MessagePart]] = {
 
 def message_content(content: str | Sequence[ContentPart], param: str) -> str | list[wire.MessagePart]:
     """A message's content: a plain string where it is but one text, since some templates take nothing else."""
+    content = _short(content)
     if isinstance(content, str):
         return content
     parts = [part for _, part in _parts(content, f"{param}.content")]
@@ -76,6 +79,7 @@ def message_content(content: str | Sequence[ContentPart], param: str) -> str | l
 
 def plain_text(content: str | Sequence[ContentPart], param: str) -> str:
     """The content of a message that is text alone: the assistant's, the system's and the developer's."""
+    content = _short(content)
     if isinstance(content, str):
         return content
     texts: list[str] = []
@@ -88,14 +92,20 @@ def plain_text(content: str | Sequence[ContentPart], param: str) -> str:
 
 def tool_content(output: Output, param: str) -> tuple[str, list[wire.MessagePart]]:
     """What a call gave back: its text, and the parts that are none."""
-    if isinstance(output.content, str):
-        return output.content, []
-    parts = [part for _, part in _parts(output.content, f"{param}.output", is_object=output.is_object)]
+    content = _short(output.content)
+    if isinstance(content, str):
+        return content, []
+    parts = [part for _, part in _parts(content, f"{param}.output", is_object=output.is_object)]
     texts = [part.text for part in parts if isinstance(part, wire.TextPart)]
     others: list[wire.MessagePart] = [part for part in parts if not isinstance(part, wire.TextPart)]
     if others:
         texts.append(f"[{len(others)} attachment(s) of this result follow in the next user message]")
     return "\n".join(texts), others
+
+
+def _short(content: str | Sequence[ContentPart]) -> str | Sequence[ContentPart]:
+    """The content in its short form: a list of one text, as most content is, is that text."""
+    return content[0].text if len(content) == 1 and isinstance(content[0], _TEXTS) else content
 
 
 def _parts(
