@@ -46,7 +46,7 @@ class ChainCache:
     async def read(self, chain: Sequence[StoredResponse], known: KnownTurns, bytes_max: int) -> SizedItems:
         """All items of a chain that was read without the items of the known turns. Raises `TooManyBytes`."""
         # spec: turns-read-once
-        fresh = {turn.id: [*turn.input, *turn.output] for turn in chain if turn.id not in known}
+        fresh = {turn.id: [*turn.input, *turn.output] for turn in chain if turn.id not in known.held}
         sizes = [sum(len(item.body) for item in items) for items in fresh.values()]
         size = sum(turn.size for turn in known.held.values()) + sum(sizes)
         if size > bytes_max:

@@ -41,9 +41,9 @@ WITH RECURSIVE chain (depth, number, id, status, previous_response_id, conversat
     FROM chain JOIN responses AS link ON link.id = chain.previous_response_id
     WHERE owner = :owner AND {UNEXPIRED} AND depth <= :responses_max
 )
-SELECT number, id, status, previous_response_id, conversation_id FROM chain ORDER BY depth DESC
+SELECT number, id, status, previous_response_id, conversation_id FROM chain
 """
-"""It returns one response more than the limit, where there are more."""
+"""It returns one response more than the limit, where there are more. Each leads to the next: the newest comes first."""
 
 _ITEMS = """
 SELECT response, is_output, id, body FROM response_items
@@ -205,7 +205,7 @@ def _links(
     rows = db.execute(_CHAIN, fields).fetchall()
     if len(rows) > responses_max:
         raise ChainTooLong
-    return rows
+    return rows[::-1]
 
 
 def _may_complete(
