@@ -1,7 +1,7 @@
-"""Tool families as function calls: what a chat model is offered, what its calls become, how history reads.
+"""Tool families as function calls: the functions that a chat model gets, its calls, and the calls of the history.
 
-One file a family, and here the explicit register by the family's classes. A family without an entry is not for chat
-models to call. Everything here is pure.
+There is one file for each family, and here are the tables by the families' classes. Chat models cannot call a family
+without an entry. Everything here is pure.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ from . import (
     tool_search,
     web_search,
 )
-from ._base import ActionForm, Call, CallForm, CallFormat, Declared, FunctionDefinition, Output, is_json
+from ._base import ActionCallFormat, Call, CallFormat, Declared, FunctionDefinition, Output, TextCallFormat, is_json
 
 Offers: TypeAlias = Iterator[tuple[FunctionDefinition, CallFormat]]
 
@@ -81,18 +81,18 @@ OFFERS: dict[type[Any], Callable[[Any], Offers | None]] = {
     ComputerUsePreviewTool: computer.preview_offers,
     ToolSearchTool: tool_search.offers,
 }
-"""What a tool is offered as; None where the tool's own settings say that the client does not run it."""
+"""The functions that a tool becomes. None where, by the tool's settings, the client does not run it."""
 GROUPS: dict[type[Any], Callable[[Any], Iterator[Declared]]] = {
     # spec: namespaces
     NamespaceTool: namespace.members,
 }
-"""What tools hold that are no tools themselves."""
+"""The tools in a group, which is no tool itself."""
 TOOL_CARRYING_ITEMS: dict[type[Item], bool] = {
     # spec: namespaces
     AdditionalTools: False,
     ToolSearchOutput: True,
 }
-"""Items whose `tools` are offered from there on, and whether deferred ones are among those."""
+"""Items whose `tools` the model may call from there on, and whether deferred tools are among those."""
 CALLS: dict[type[Item], Callable[[Any], Call]] = {
     FunctionCall: function_call.call,
     CustomToolCall: custom_tool.call,
@@ -108,7 +108,7 @@ CALLS: dict[type[Item], Callable[[Any], Call]] = {
     McpCall: mcp.call,
     Program: program.call,
 }
-"""How calls of the history read. An item whose class stands in `OUTPUTS` too is a call and its own output."""
+"""Reads a call of the history. An item whose class is in `OUTPUTS` too is a call with its output."""
 OUTPUTS: dict[type[Item], Callable[[Any], Output]] = {
     FunctionCallOutput: function_call.output,
     CustomToolCallOutput: custom_tool.output,
@@ -125,19 +125,19 @@ OUTPUTS: dict[type[Item], Callable[[Any], Output]] = {
     ProgramOutput: program.output,
 }
 UNSUPPORTED_DIRECTIVES: frozenset[type[Item]] = frozenset({ConfigurationUpdate, McpApprovalResponse})
-"""Items that ask the server for something, and say nothing to a model."""
+"""Items that are instructions for the server, and not for a model."""
 SILENT: frozenset[type[Item]] = UNSUPPORTED_DIRECTIVES | {
     AdditionalTools,
     McpListTools,
     McpApprovalRequest,
     UnknownItem,
 }
-"""Items that say nothing to a model: no message is written for them. What that loses, the client was told."""
+"""Items that a chat model gets no message for. A header names those that are ignored."""
 READ_AS: dict[type[Item], Callable[[Any], InputItem]] = {
-    ToolSearchCall: tool_search.heard,
-    ToolSearchOutput: tool_search.heard,
+    ToolSearchCall: tool_search.readable,
+    ToolSearchOutput: tool_search.readable,
 }
-"""Items that may be of the kind that says nothing: what a model is to read in place of each."""
+"""For items that may have to be left out: the item that a model gets in place of each."""
 
 __all__ = [
     "CALLS",
@@ -148,13 +148,13 @@ __all__ = [
     "SILENT",
     "TOOL_CARRYING_ITEMS",
     "UNSUPPORTED_DIRECTIVES",
-    "ActionForm",
+    "ActionCallFormat",
     "Call",
-    "CallForm",
     "CallFormat",
     "Declared",
     "FunctionDefinition",
     "Offers",
     "Output",
+    "TextCallFormat",
     "is_json",
 ]

@@ -1,6 +1,6 @@
-"""The common form of tool use: functions, calls of them, and what the calls gave back.
+"""The common form of tool use: functions, calls and outputs.
 
-It knows what every chat model understands. What a tool family makes of it stands in the family's own file here.
+It knows what every chat model supports. Each tool family has a file of its own here.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ T = TypeVar("T")
 
 
 class Declared(NamedTuple):
-    """A tool that may be offered: one that stands by itself, or one within a namespace."""
+    """A tool of the request: by itself, or in a namespace."""
 
     tool: Any
-    place: str = ""
-    """Where it stands within what declares it, such as `.tools[0]`."""
-    space: NamespaceTool | None = None
+    path: str = ""
+    """Its path in the group that contains it, such as `.tools[0]`."""
+    namespace_tool: NamespaceTool | None = None
 
     @property
     def namespace(self) -> str:
-        """The name of its namespace; empty without one."""
-        return self.space.name if self.space else ""
+        """The name of its namespace. Empty without one."""
+        return self.namespace_tool.name if self.namespace_tool else ""
 
 
 class FunctionDefinition(msgspec.Struct, kw_only=True):
-    """A function as the model is offered it. `parameters` is a JSON schema, or null."""
+    """A function that the model may call. `parameters` is a JSON schema, or null."""
 
     name: str
     description: str | None = None
@@ -40,9 +40,9 @@ class FunctionDefinition(msgspec.Struct, kw_only=True):
 
 
 class Call(msgspec.Struct, kw_only=True):
-    """A call that stands in the history. `arguments` is JSON as some model wrote it.
+    """A call of the history. `arguments` is the text that a model wrote.
 
-    `call_id` is empty where a call that has its output within was sent back without its id.
+    `call_id` is empty where a client sent back a call with its output without an id.
     """
 
     call_id: str
@@ -51,35 +51,35 @@ class Call(msgspec.Struct, kw_only=True):
 
 
 class Output(msgspec.Struct, kw_only=True):
-    """What a call gave back: a text, or parts."""
+    """The output of a call: a text, or parts."""
 
     call_id: str
     content: str | list[ContentPart]
     is_object: bool = False
-    """Whether the item's `output` is an object, and no list in which the parts stand."""
+    """Whether the item's `output` is an object, and not a list of parts."""
 
 
 class ArgumentsReader(Protocol):
-    """Takes a call's arguments as they arrive and gives the text that the client sees of them."""
+    """Reads a call's arguments while they arrive, and returns the text that the client gets."""
 
     def feed(self, fragment: str) -> str:
-        """The text that `fragment` adds, which may be none yet."""
+        """The text that `fragment` adds. It may be empty."""
 
     def close(self) -> str:
-        """The text that was held back until the arguments ended."""
+        """The text that is known only at the end of the arguments."""
 
     def is_whole(self) -> bool:
-        """Whether the arguments so far are a whole JSON value, so that nothing can follow."""
+        """Whether the arguments are a complete JSON value."""
 
 
-class CallForm(Protocol):
-    """How the model's call of one offered function is told to the client: as which item, by which events."""
+class TextCallFormat(Protocol):
+    """How the client gets the model's calls of a function, as items whose text grows: the item and its events."""
 
     id_prefix: ClassVar[str]
-    """How the ids of such items begin."""
+    """The prefix of the ids of such items."""
 
     def item(self, *, id: str, call_id: str, text: str = "") -> OutputItem:
-        """The item with the text that was read from the call's arguments; it begins without any."""
+        """The item with the text that was read from the call's arguments. It begins with an empty text."""
 
     def reader(self) -> ArgumentsReader:
         """A reader for one call's arguments."""
@@ -88,46 +88,46 @@ class CallForm(Protocol):
         """The event of a piece of text."""
 
     def done(self, *, item: Any, output_index: int) -> Event:
-        """The event that settles the item's text."""
+        """The event with the item's complete text."""
 
 
-class ActionForm(msgspec.Struct, frozen=True):
-    """How the model's call of one offered function is told where the client sees an action, and no text that grows.
+class ActionCallFormat(msgspec.Struct, frozen=True):
+    """How the client gets the model's calls of a function, as items with an action.
 
-    Nothing of such a call is told before its arguments are whole. Arguments that are none for the tool come back as a
-    `function_call` of that name, so that the client can tell the model of its mistake.
+    The client gets nothing of such a call before its arguments are complete. Invalid arguments become a `function_call`
+    of that name, so that the client can report the error to the model.
     """
 
     id_prefix: ClassVar[str]
-    """How the ids of such items begin."""
+    """The prefix of the ids of such items."""
 
     def read(self, arguments: str) -> Any:
-        """The action that the arguments say. Raises `ValueError` where the tool does not take them."""
+        """The action of these arguments. Raises `ValueError` for arguments that are invalid for the tool."""
         raise NotImplementedError
 
     def item(self, *, id: str, call_id: str, action: Any) -> OutputItem:
-        """The item with the whole action."""
+        """The item with the action."""
         raise NotImplementedError
 
     def begun(self, item: Any) -> Any:
-        """The item as it begins: without what `events` tells of it."""
+        """The item at its beginning, without the contents of `events`."""
         return item
 
     def events(self, *, item_id: str, output_index: int, action: Any) -> Iterable[Event]:
-        """What is told between the item's added and done; most families tell nothing."""
+        """The events between the item's added and done. Most families have none."""
         return ()
 
 
-CallFormat: TypeAlias = CallForm | ActionForm
-"""How calls of one offered function come back to the client."""
+CallFormat: TypeAlias = TextCallFormat | ActionCallFormat
+"""How the client gets the model's calls of a function."""
 
 
 def read_arguments(arguments: str, kind: type[T]) -> T:
-    """The arguments as a struct; a number may be written as a string. Raises `ValueError` where they are none."""
+    """The arguments as a struct. A number may be a string. Raises `ValueError` for invalid arguments."""
     try:
         return msgspec.json.decode(arguments, type=kind, strict=False)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise ValueError(f"The arguments are not what the tool takes: {error}") from None
+        raise ValueError(f"The arguments are invalid for the tool: {error}") from None
 
 
 def write_arguments(value: Any) -> str:
@@ -136,7 +136,7 @@ def write_arguments(value: Any) -> str:
 
 
 def is_json(text: str) -> bool:
-    """Whether a text is one whole JSON value to which nothing can be added; a number may go on."""
+    """Whether a text is one complete JSON value. A number is not, since more digits may follow."""
     if not text.lstrip().startswith(("{", "[", '"')):
         return False
     try:
@@ -146,31 +146,31 @@ def is_json(text: str) -> bool:
     return True
 
 
-def is_there(told: msgspec.Raw | UnsetType) -> TypeGuard[msgspec.Raw]:
-    """Whether undecoded JSON says anything but null."""
-    return told is not UNSET and told != NULL
+def is_present(raw: msgspec.Raw | UnsetType) -> TypeGuard[msgspec.Raw]:
+    """Whether undecoded JSON is present, and not null."""
+    return raw is not UNSET and raw != NULL
 
 
-def decoded(told: msgspec.Raw | UnsetType, kind: type[T]) -> T | None:
-    """What of undecoded JSON is known; None where there is none, or none of that kind, as from some other server."""
+def decoded(raw: msgspec.Raw | UnsetType, kind: type[T]) -> T | None:
+    """Undecoded JSON as a type. None where it is absent, or of another form, as from some servers."""
     try:
-        return msgspec.json.decode(told, type=kind) if is_there(told) else None
+        return msgspec.json.decode(raw, type=kind) if is_present(raw) else None
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
 
 
 __all__ = [
-    "ActionForm",
+    "ActionCallFormat",
     "ArgumentsReader",
     "Call",
-    "CallForm",
     "CallFormat",
     "Declared",
     "FunctionDefinition",
     "Output",
+    "TextCallFormat",
     "decoded",
     "is_json",
-    "is_there",
+    "is_present",
     "read_arguments",
     "write_arguments",
 ]

@@ -1,6 +1,6 @@
-"""Patches: a chat model is offered a function of one file's change, and the client sees the operation to carry out.
+"""Patches: a chat model gets a function that changes one file, and the client gets the operation.
 
-It knows the patch family both ways, and how to explain a V4A diff; it never reads one.
+It knows the calls of the model and of the history, and describes V4A diffs for the model. It never reads a diff.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from penstock.wire import (
     UpdateFile,
 )
 
-from ._base import ActionForm, Call, FunctionDefinition, Output, read_arguments, write_arguments
+from ._base import ActionCallFormat, Call, FunctionDefinition, Output, read_arguments, write_arguments
 
 NAME = "apply_patch"
 DESCRIPTION = """\
@@ -44,7 +44,7 @@ PARAMETERS = msgspec.Raw(
 
 
 class _Flat(msgspec.Struct, kw_only=True):
-    """The arguments of a call of the offered function."""
+    """The arguments of a call."""
 
     type: Literal["create_file", "update_file", "delete_file"]
     path: str
@@ -52,7 +52,7 @@ class _Flat(msgspec.Struct, kw_only=True):
 
 
 class _Nested(msgspec.Struct, kw_only=True):
-    """The same as OpenAI's models write it."""
+    """The arguments of a call, as OpenAI's models write them."""
 
     operation: _Flat
 
@@ -64,13 +64,13 @@ _OPERATIONS: dict[str, Callable[[_Flat], ApplyPatchOperation]] = {
 }
 
 
-class ApplyPatchForm(ActionForm, frozen=True):
-    """Calls of the patch tool, told as `apply_patch_call` items."""
+class ApplyPatchCallFormat(ActionCallFormat, frozen=True):
+    """Calls of the patch tool, as `apply_patch_call` items."""
 
     id_prefix: ClassVar[str] = ApplyPatchCall.id_prefix
 
     def read(self, arguments: str) -> ApplyPatchOperation:
-        """The operation; one that changes a file says how."""
+        """The operation. One that changes a file has a diff."""
         try:
             flat = read_arguments(arguments, _Flat)
         except ValueError:
@@ -84,9 +84,9 @@ class ApplyPatchForm(ActionForm, frozen=True):
         return ApplyPatchCall(id=id, status="in_progress", call_id=call_id, operation=action)
 
 
-def offers(tool: ApplyPatchTool) -> Iterator[tuple[FunctionDefinition, ApplyPatchForm]]:
-    """A function of an operation."""
-    yield FunctionDefinition(name=NAME, description=DESCRIPTION, parameters=PARAMETERS), ApplyPatchForm()
+def offers(tool: ApplyPatchTool) -> Iterator[tuple[FunctionDefinition, ApplyPatchCallFormat]]:
+    """The function for an operation."""
+    yield FunctionDefinition(name=NAME, description=DESCRIPTION, parameters=PARAMETERS), ApplyPatchCallFormat()
 
 
 def call(item: ApplyPatchCall) -> Call:
@@ -96,6 +96,6 @@ def call(item: ApplyPatchCall) -> Call:
 
 
 def output(item: ApplyPatchCallOutput) -> Output:
-    """An output of the history: whether it was done, and what was said."""
-    told = "The patch was applied." if item.status == "completed" else "The patch could not be applied."
-    return Output(call_id=item.call_id, content=f"{told}\n{item.output}" if item.output else told)
+    """An output of the history: whether the patch was applied, and the client's text."""
+    text = "The patch was applied." if item.status == "completed" else "The patch could not be applied."
+    return Output(call_id=item.call_id, content=f"{text}\n{item.output}" if item.output else text)

@@ -1,6 +1,6 @@
-"""The computer: a chat model is offered a function of clicks and keys, and the client sees the actions to perform.
+"""The computer: a chat model gets a function of mouse and keyboard actions, and the client gets the actions.
 
-It knows the computer family both ways, by its newer and its older name; it never looks at a screen.
+It knows the calls of the model and of the history, of the newer and the older tool. It never sees a screen.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from penstock.wire import (
     InputText,
 )
 
-from ._base import ActionForm, Call, FunctionDefinition, Output, read_arguments, write_arguments
+from ._base import ActionCallFormat, Call, FunctionDefinition, Output, read_arguments, write_arguments
 
 NAME = "computer"
 PREVIEW_NAME = "computer_use_preview"
@@ -35,8 +35,8 @@ _Schema: TypeAlias = dict[str, object]
 
 _PIXEL: _Schema = {"type": "integer"}
 _KEYS: _Schema = {"type": "array", "items": {"type": "string"}}
-_PLACE: _Schema = {"x": _PIXEL, "y": _PIXEL}
-_POINT: _Schema = {"type": "object", "properties": _PLACE, "required": ["x", "y"], "additionalProperties": False}
+_POSITION: _Schema = {"x": _PIXEL, "y": _PIXEL}
+_POINT: _Schema = {"type": "object", "properties": _POSITION, "required": ["x", "y"], "additionalProperties": False}
 _HELD: _Schema = {"keys": {**_KEYS, "description": "Keys to hold meanwhile."}}
 _BUTTONS: _Schema = {"type": "string", "enum": ["left", "right", "wheel", "back", "forward"]}
 
@@ -54,12 +54,12 @@ def _action(kind: str, required: _Schema, optional: _Schema | None = None) -> _S
 _ACTION: _Schema = {
     "anyOf": [
         _action("screenshot", {}),
-        _action("click", {"button": _BUTTONS, **_PLACE}, _HELD),
-        _action("double_click", _PLACE, _HELD),
+        _action("click", {"button": _BUTTONS, **_POSITION}, _HELD),
+        _action("double_click", _POSITION, _HELD),
         _action("drag", {"path": {"type": "array", "items": _POINT, "minItems": 2}}, _HELD),
         _action("keypress", {"keys": {**_KEYS, "minItems": 1, "description": "Keys to press together."}}),
-        _action("move", _PLACE, _HELD),
-        _action("scroll", {**_PLACE, "scroll_x": _PIXEL, "scroll_y": _PIXEL}, _HELD),
+        _action("move", _POSITION, _HELD),
+        _action("scroll", {**_POSITION, "scroll_x": _PIXEL, "scroll_y": _PIXEL}, _HELD),
         _action("type", {"text": {"type": "string"}}),
         _action("wait", {}),
     ]
@@ -91,7 +91,7 @@ class _Single(msgspec.Struct, kw_only=True):
 
 
 def _read(arguments: str) -> list[ComputerAction]:
-    """The actions in arguments of either form."""
+    """The actions in the arguments of either tool."""
     try:
         actions = read_arguments(arguments, _Several).actions
     except ValueError:
@@ -101,8 +101,8 @@ def _read(arguments: str) -> list[ComputerAction]:
     return actions
 
 
-class ComputerForm(ActionForm, frozen=True):
-    """Calls of the newer tool, told as `computer_call` items with `actions`."""
+class ComputerCallFormat(ActionCallFormat, frozen=True):
+    """Calls of the newer tool, as `computer_call` items with `actions`."""
 
     id_prefix: ClassVar[str] = ComputerCall.id_prefix
 
@@ -111,17 +111,17 @@ class ComputerForm(ActionForm, frozen=True):
         return _read(arguments)
 
     def item(self, *, id: str, call_id: str, action: list[ComputerAction]) -> ComputerCall:
-        """The call with its actions. Nobody here has doubts about their safety."""
+        """The call with its actions. It has no safety checks."""
         return ComputerCall(id=id, status="in_progress", call_id=call_id, actions=action, pending_safety_checks=[])
 
 
-class PreviewForm(ActionForm, frozen=True):
-    """Calls of the older tool, told as `computer_call` items with one `action`."""
+class ComputerPreviewCallFormat(ActionCallFormat, frozen=True):
+    """Calls of the older tool, as `computer_call` items with one `action`."""
 
     id_prefix: ClassVar[str] = ComputerCall.id_prefix
 
     def read(self, arguments: str) -> ComputerAction:
-        """The one action; its clients take no more."""
+        """The action. Clients of the older tool support only one."""
         actions = _read(arguments)
         if len(actions) > 1:
             raise ValueError("There is more than one action.")
@@ -132,33 +132,33 @@ class PreviewForm(ActionForm, frozen=True):
         return ComputerCall(id=id, status="in_progress", call_id=call_id, action=action, pending_safety_checks=[])
 
 
-def offers(tool: ComputerTool) -> Iterator[tuple[FunctionDefinition, ComputerForm]]:
-    """A function of several actions."""
-    yield FunctionDefinition(name=NAME, description=DESCRIPTION, parameters=PARAMETERS), ComputerForm()
+def offers(tool: ComputerTool) -> Iterator[tuple[FunctionDefinition, ComputerCallFormat]]:
+    """The function for several actions."""
+    yield FunctionDefinition(name=NAME, description=DESCRIPTION, parameters=PARAMETERS), ComputerCallFormat()
 
 
-def preview_offers(tool: ComputerUsePreviewTool) -> Iterator[tuple[FunctionDefinition, PreviewForm]]:
-    """A function of one action; chat models are told of the screen in the description."""
+def preview_offers(tool: ComputerUsePreviewTool) -> Iterator[tuple[FunctionDefinition, ComputerPreviewCallFormat]]:
+    """The function for one action. Its description contains the size of the screen."""
     screen = f" The screen is {tool.display_width} pixels wide and {tool.display_height} high ({tool.environment})."
     yield (
         FunctionDefinition(name=PREVIEW_NAME, description=DESCRIPTION + screen, parameters=PREVIEW_PARAMETERS),
-        PreviewForm(),
+        ComputerPreviewCallFormat(),
     )
 
 
 def call(item: ComputerCall) -> Call:
-    """A call of the history, by the tool that it is of."""
+    """A call of the history, of either tool."""
     if item.action:
         return Call(call_id=item.call_id, name=PREVIEW_NAME, arguments=write_arguments(_Single(action=item.action)))
     return Call(call_id=item.call_id, name=NAME, arguments=write_arguments(_Several(actions=item.actions or [])))
 
 
 def output(item: ComputerCallOutput) -> Output:
-    """An output of the history: the screen, after what its user has said of doubts."""
-    seen = item.output
-    said: list[ContentPart] = [
+    """An output of the history: the safety checks that the user has acknowledged, and the screenshot."""
+    screenshot = item.output
+    acknowledged: list[ContentPart] = [
         InputText(text=f"The user has dispelled a doubt: {check.message or check.code or check.id}")
         for check in item.acknowledged_safety_checks or ()
     ]
-    screen = InputImage(image_url=seen.image_url, file_id=seen.file_id)
-    return Output(call_id=item.call_id, content=[*said, screen], is_object=True)
+    screen = InputImage(image_url=screenshot.image_url, file_id=screenshot.file_id)
+    return Output(call_id=item.call_id, content=[*acknowledged, screen], is_object=True)

@@ -1,6 +1,6 @@
-"""Custom tools: a chat model is offered a function with one string, `input`, and the client sees the text in it.
+"""Custom tools: a chat model gets a function with one string, `input`, and the client gets the text in it.
 
-It knows the custom family both ways, and how to read a JSON string while it is still being written.
+It knows the calls of the model and of the history, and reads a JSON string while it arrives.
 """
 
 from __future__ import annotations
@@ -37,68 +37,68 @@ _UNITS = re.compile(
     [^"\\]+
     | \\ ["\\/bfnrt]
     | \\u (?![dD][89abAB]) [0-9a-fA-F]{4}
-    | \\u [0-9a-fA-F]{4} (?= [^\\] | \\[^u] | \\u[0-9a-fA-F]{4} )  # half of a pair, and what follows is there
-    | \\ [^"\\/bfnrtu]                                           # no escape of JSON's: it stands for itself
+    | \\u [0-9a-fA-F]{4} (?= [^\\] | \\[^u] | \\u[0-9a-fA-F]{4} )  # a lone surrogate, and the next characters are there
+    | \\ [^"\\/bfnrtu]                                           # no escape of JSON: it is taken literally
     | \\u (?= [0-9a-fA-F]{0,3} [^0-9a-fA-F] )
     )*"""
 )
-"""As many whole characters of a JSON string as there are."""
+"""All complete characters of a JSON string that have arrived."""
 _ESCAPE = re.compile(r'\\(?:u([0-9a-fA-F]{4})|(["\\/bfnrt]))')
 _CONTROLS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
-class _Envelope(msgspec.Struct):
-    """The arguments of a call of the offered function."""
+class _Arguments(msgspec.Struct):
+    """The arguments of a call."""
 
     input: str
 
 
 class InputReader:
-    """The text within `{"input": "…"}`, piece by piece; arguments of any other form are the input themselves."""
+    """Reads the text in `{"input": "…"}`, piece by piece. Arguments of any other form are the input themselves."""
 
     def __init__(self) -> None:
         self._pieces: list[str] = []
-        self._held = ""
-        self._where = "head"
+        self._rest = ""
+        self._state = "head"
 
     def feed(self, fragment: str) -> str:
         """The characters of the string that `fragment` completes."""
         self._pieces.append(fragment)
-        if self._where in ("tail", "loose"):
+        if self._state in ("tail", "loose"):
             return ""
-        self._held += fragment
-        if self._where == "head":
-            head = _HEAD.match(self._held)
+        self._rest += fragment
+        if self._state == "head":
+            head = _HEAD.match(self._rest)
             if head is None:
-                if len(self._held) > _HEAD_CHARS_MAX:
-                    self._where, self._held = "loose", ""
+                if len(self._rest) > _HEAD_CHARS_MAX:
+                    self._state, self._rest = "loose", ""
                 return ""
-            self._held = self._held[head.end() :]
-            self._where = "string"
+            self._rest = self._rest[head.end() :]
+            self._state = "string"
         return self._read()
 
     def close(self) -> str:
-        """What is left of a string that was cut, or the input by another form."""
-        if self._where == "string":
-            return self._held
-        return "" if self._where == "tail" else _loose_input("".join(self._pieces))
+        """The rest of a string that was cut short, or the input in another form."""
+        if self._state == "string":
+            return self._rest
+        return "" if self._state == "tail" else _input_in_other_form("".join(self._pieces))
 
     def is_whole(self) -> bool:
-        """Whether the arguments so far are a whole JSON value."""
+        """Whether the arguments are a complete JSON value."""
         return is_json("".join(self._pieces))
 
     def _read(self) -> str:
-        """Decode every whole character that is held, and keep an escape that is not all there."""
-        units = _UNITS.match(self._held)
+        """Decode all complete characters, and wait for the rest of an incomplete escape."""
+        units = _UNITS.match(self._rest)
         end = units.end() if units else 0
-        if self._held[end : end + 1] == '"':
-            self._where = "tail"
-        text, self._held = self._held[:end], self._held[end:]
+        if self._rest[end : end + 1] == '"':
+            self._state = "tail"
+        text, self._rest = self._rest[:end], self._rest[end:]
         return _unescape(text) if "\\" in text else text
 
 
 def _unescape(text: str) -> str:
-    """The characters of a JSON string's inside; half a surrogate pair is replaced, since UTF-8 cannot say it."""
+    """The characters of a JSON string. A lone surrogate is replaced, since UTF-8 cannot encode it."""
     characters = _ESCAPE.sub(_character, text)
     return characters.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
@@ -107,17 +107,17 @@ def _character(escape: re.Match[str]) -> str:
     return chr(int(escape[1], 16)) if escape[1] else _CONTROLS.get(escape[2], escape[2])
 
 
-def _loose_input(arguments: str) -> str:
-    """The input in arguments that do not begin as they were asked to: any order of keys, a bare string, plain text."""
+def _input_in_other_form(arguments: str) -> str:
+    """The input in arguments of another form: other keys before `input`, a string, or a text that is no JSON."""
     try:
-        read = msgspec.json.decode(arguments, type=_Envelope | str)
+        read = msgspec.json.decode(arguments, type=_Arguments | str)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return arguments
     return read if isinstance(read, str) else read.input
 
 
-class CustomForm(msgspec.Struct, frozen=True):
-    """Calls of one custom tool, told as `custom_tool_call` items."""
+class CustomToolCallFormat(msgspec.Struct, frozen=True):
+    """Calls of one custom tool, as `custom_tool_call` items."""
 
     id_prefix: ClassVar[str] = CustomToolCall.id_prefix
 
@@ -131,7 +131,7 @@ class CustomForm(msgspec.Struct, frozen=True):
         )
 
     def reader(self) -> InputReader:
-        """The input is taken out of its envelope."""
+        """A reader that extracts the input from the arguments."""
         return InputReader()
 
     def delta(self, *, item_id: str, output_index: int, delta: str) -> CustomToolCallInputDelta:
@@ -139,21 +139,24 @@ class CustomForm(msgspec.Struct, frozen=True):
         return CustomToolCallInputDelta(item_id=item_id, output_index=output_index, delta=delta)
 
     def done(self, *, item: CustomToolCall, output_index: int) -> CustomToolCallInputDone:
-        """The input, whole."""
+        """The event with the complete input."""
         return CustomToolCallInputDone(item_id=str(item.id), output_index=output_index, input=item.input)
 
 
-def offers(tool: CustomTool) -> Iterator[tuple[FunctionDefinition, CustomForm]]:
-    """A function of one string; a grammar is told in the description, as chat models have no other place for it."""
+def offers(tool: CustomTool) -> Iterator[tuple[FunctionDefinition, CustomToolCallFormat]]:
+    """The function with one string. Its description contains the grammar, since chat models support none."""
     description = tool.description or f"The {tool.name} tool. It takes free text."
     if isinstance(tool.format, GrammarInput):
         description += f"\n\nThe input must follow this {tool.format.syntax} grammar:\n{tool.format.definition}"
-    yield FunctionDefinition(name=tool.name, description=description, parameters=PARAMETERS), CustomForm(tool.name)
+    yield (
+        FunctionDefinition(name=tool.name, description=description, parameters=PARAMETERS),
+        CustomToolCallFormat(tool.name),
+    )
 
 
 def call(item: CustomToolCall) -> Call:
-    """A call of the history, in its envelope again."""
-    arguments = msgspec.json.encode(_Envelope(input=item.input)).decode()
+    """A call of the history, with the input in its arguments."""
+    arguments = msgspec.json.encode(_Arguments(input=item.input)).decode()
     return Call(call_id=item.call_id, name=function_name(item.namespace, item.name), arguments=arguments)
 
 

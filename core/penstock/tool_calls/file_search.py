@@ -1,6 +1,6 @@
-"""File searches: how one that another server made reads for a chat model.
+"""File searches of the history, as function calls for a chat model.
 
-It knows the call of the history alone; a search to come is a hosted tool's.
+It knows searches that another server made. New searches belong to a hosted tool.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ NAME = "file_search"
 
 
 class _Arguments(msgspec.Struct):
-    """What the function was called with."""
+    """The arguments of a call."""
 
     queries: list[str]
 
 
 class _Result(msgspec.Struct):
-    """A passage that was found."""
+    """A passage of a file."""
 
     file_id: str | None = None
     filename: str | None = None
@@ -29,19 +29,19 @@ class _Result(msgspec.Struct):
 
 
 def call(item: FileSearchCall) -> Call:
-    """The queries."""
+    """The call, with the queries as its arguments."""
     arguments = msgspec.json.encode(_Arguments(item.queries)).decode()
     return Call(call_id=item.id or "", name=NAME, arguments=arguments)
 
 
 def output(item: FileSearchCall) -> Output:
-    """The passages, each under the name of its file, or that there is no more to tell."""
+    """The passages, each with the name of its file, or a text that there are none."""
     results = decoded(item.results, list[_Result])
     if results is None:
-        told = f"The search is {item.status or 'completed'}; what it found is not kept in this conversation."
+        text = f"The search is {item.status or 'completed'}; what it found is not kept in this conversation."
     else:
-        told = "\n\n".join(map(_passage, results)) or "Nothing was found."
-    return Output(call_id=item.id or "", content=told)
+        text = "\n\n".join(map(_passage, results)) or "Nothing was found."
+    return Output(call_id=item.id or "", content=text)
 
 
 def _passage(result: _Result) -> str:

@@ -1,6 +1,6 @@
-"""Functions: what the client declares is what the model is offered, and a call comes back as it was made.
+"""Functions: the model gets the functions of the client, and the client gets the calls unchanged.
 
-It knows the function family both ways; it never reads a schema or checks arguments.
+It knows the calls of the model and of the history. It never reads a schema or validates arguments.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ from .namespace import function_name
 
 
 class PlainReader:
-    """Arguments that the client sees just as they arrive; a call without any has `{}`."""
+    """Passes the arguments on unchanged. A call without arguments gets `{}`."""
 
     def __init__(self) -> None:
         self._pieces: list[str] = []
 
     def feed(self, fragment: str) -> str:
-        """All of it."""
+        """The fragment."""
         self._pieces.append(fragment)
         return fragment
 
     def close(self) -> str:
-        """An empty object where nothing came, so that every client can parse what it gets."""
+        """An empty object where there were no arguments, so that every client can parse them."""
         return "" if any(self._pieces) else "{}"
 
     def is_whole(self) -> bool:
-        """Whether the pieces make a whole JSON value."""
+        """Whether the arguments are a complete JSON value."""
         return is_json("".join(self._pieces))
 
 
 class FunctionCallFormat(msgspec.Struct, frozen=True):
-    """Calls of one function, told as `function_call` items."""
+    """Calls of one function, as `function_call` items."""
 
     id_prefix: ClassVar[str] = FunctionCall.id_prefix
 
@@ -59,7 +59,7 @@ class FunctionCallFormat(msgspec.Struct, frozen=True):
         )
 
     def reader(self) -> PlainReader:
-        """Arguments pass through."""
+        """A reader that passes the arguments on."""
         return PlainReader()
 
     def delta(self, *, item_id: str, output_index: int, delta: str) -> FunctionCallArgumentsDelta:
@@ -67,7 +67,7 @@ class FunctionCallFormat(msgspec.Struct, frozen=True):
         return FunctionCallArgumentsDelta(item_id=item_id, output_index=output_index, delta=delta)
 
     def done(self, *, item: FunctionCall, output_index: int) -> FunctionCallArgumentsDone:
-        """The arguments, whole."""
+        """The event with the complete arguments."""
         return FunctionCallArgumentsDone(
             item_id=str(item.id), output_index=output_index, name=item.name, arguments=item.arguments
         )

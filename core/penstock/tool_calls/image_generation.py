@@ -1,6 +1,6 @@
-"""Images that were made: how one that another server made reads for a chat model.
+"""Image generation calls of the history, as function calls for a chat model.
 
-It knows the call of the history alone; an image to come is a hosted tool's.
+It knows images that another server made. New images belong to a hosted tool.
 """
 
 from __future__ import annotations
@@ -13,32 +13,32 @@ from ._base import Call, Output
 
 NAME = "image_generation"
 
-_SHOWN = frozenset({"png", "jpeg", "webp", "gif"})
-"""The formats that a model can be shown."""
+_SUPPORTED = frozenset({"png", "jpeg", "webp", "gif"})
+"""The image formats that models support."""
 
 
 class _Arguments(msgspec.Struct):
-    """What the function was called with."""
+    """The arguments of a call."""
 
     prompt: str
 
 
 def call(item: ImageGenerationCall) -> Call:
-    """The prompt, as far as it was told."""
+    """The call, with the revised prompt as its arguments."""
     arguments = msgspec.json.encode(_Arguments(item.revised_prompt or "")).decode()
     return Call(call_id=item.id or "", name=NAME, arguments=arguments)
 
 
 def output(item: ImageGenerationCall) -> Output:
-    """The image itself, or why there is none to show."""
-    return Output(call_id=item.id or "", content=_told(item))
+    """The image, or the reason why there is none."""
+    return Output(call_id=item.id or "", content=_content(item))
 
 
-def _told(item: ImageGenerationCall) -> str | list[ContentPart]:
-    form = item.output_format or "png"
+def _content(item: ImageGenerationCall) -> str | list[ContentPart]:
+    output_format = item.output_format or "png"
     if not item.result:
         return f"The image is {item.status or 'failed'}; there is nothing to show."
-    if form not in _SHOWN:
-        return f"An image was made; its format, {form}, cannot be shown."
-    image = InputImage(image_url=f"data:image/{form};base64,{item.result}")
+    if output_format not in _SUPPORTED:
+        return f"An image was made; its format, {output_format}, cannot be shown."
+    image = InputImage(image_url=f"data:image/{output_format};base64,{item.result}")
     return [InputText(text="The image was made."), image]

@@ -1,6 +1,6 @@
-"""The local shell: a chat model is offered a function of one command, and the client sees the command to run.
+"""The local shell: a chat model gets a function that runs a command, and the client gets the command.
 
-It knows the local shell family both ways; it never runs anything.
+It knows the calls of the model and of the history. It never runs anything.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import msgspec
 
 from penstock.wire import UNSET, LocalShellCall, LocalShellCallOutput, LocalShellExec, LocalShellTool, UnsetType
 
-from ._base import ActionForm, Call, FunctionDefinition, Output, read_arguments, write_arguments
+from ._base import ActionCallFormat, Call, FunctionDefinition, Output, read_arguments, write_arguments
 
 NAME = "local_shell"
 DESCRIPTION = (
@@ -31,7 +31,7 @@ PARAMETERS = msgspec.Raw(
 
 
 class _Arguments(msgspec.Struct, kw_only=True):
-    """The arguments of a call of the offered function."""
+    """The arguments of a call."""
 
     command: list[str] | str
     env: dict[str, str] | None | UnsetType = UNSET
@@ -40,13 +40,13 @@ class _Arguments(msgspec.Struct, kw_only=True):
     working_directory: str | None | UnsetType = UNSET
 
 
-class LocalShellForm(ActionForm, frozen=True):
-    """Calls of the local shell, told as `local_shell_call` items."""
+class LocalShellCallFormat(ActionCallFormat, frozen=True):
+    """Calls of the local shell, as `local_shell_call` items."""
 
     id_prefix: ClassVar[str] = LocalShellCall.id_prefix
 
     def read(self, arguments: str) -> LocalShellExec:
-        """The command. Many models write it as one text, which a shell then reads."""
+        """The command. Many models write it as one text, which is then run by a shell."""
         read = read_arguments(arguments, _Arguments)
         if not read.command:
             raise ValueError("There is no command.")
@@ -63,9 +63,9 @@ class LocalShellForm(ActionForm, frozen=True):
         return LocalShellCall(id=id, status="in_progress", call_id=call_id, action=action)
 
 
-def offers(tool: LocalShellTool) -> Iterator[tuple[FunctionDefinition, LocalShellForm]]:
-    """A function of a command."""
-    yield FunctionDefinition(name=NAME, description=DESCRIPTION, parameters=PARAMETERS), LocalShellForm()
+def offers(tool: LocalShellTool) -> Iterator[tuple[FunctionDefinition, LocalShellCallFormat]]:
+    """The function for a command."""
+    yield FunctionDefinition(name=NAME, description=DESCRIPTION, parameters=PARAMETERS), LocalShellCallFormat()
 
 
 def call(item: LocalShellCall) -> Call:
@@ -82,5 +82,5 @@ def call(item: LocalShellCall) -> Call:
 
 
 def output(item: LocalShellCallOutput) -> Output:
-    """An output of the history; some clients name its call by `id`, others by `call_id`."""
+    """An output of the history. The id of its call is in `id` or in `call_id`, depending on the client."""
     return Output(call_id=item.call_id or item.id or "", content=item.output)

@@ -1,6 +1,6 @@
-"""Calls of MCP servers' tools: how those of the history read for a chat model.
+"""MCP calls of the history, as function calls for a chat model.
 
-It knows how such a tool is named as a function, so that a call to come and one of the past have the same name.
+It knows the function name of such a tool, which is the same for calls of the history and new calls.
 """
 
 from __future__ import annotations
@@ -9,29 +9,29 @@ import re
 
 from penstock.wire import McpCall
 
-from ._base import Call, Output, is_there
+from ._base import Call, Output, is_present
 
 _NAME_CHARS_MAX = 64
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
 
 
 def function_name(server_label: str, name: str) -> str:
-    """A server's tool as the name of a function, in the characters that every backend takes."""
+    """The function name of a server's tool, in characters that every backend supports."""
     return _NOT_IN_NAMES.sub("_", f"{server_label}__{name}")[:_NAME_CHARS_MAX]
 
 
 def call(item: McpCall) -> Call:
-    """The call as it was made."""
+    """The call."""
     name = function_name(item.server_label, item.name)
     return Call(call_id=item.id or "", name=name, arguments=item.arguments or "{}")
 
 
 def output(item: McpCall) -> Output:
-    """What the server gave back, else its error, else that there is neither."""
+    """The server's output, or its error, or a text that there is neither."""
     if isinstance(item.output, str):
-        told = item.output
-    elif is_there(item.error):
-        told = f"Error: {bytes(item.error).decode()}"
+        text = item.output
+    elif is_present(item.error):
+        text = f"Error: {bytes(item.error).decode()}"
     else:
-        told = f"The call is {item.status or 'completed'}; it gave nothing back."
-    return Output(call_id=item.id or "", content=told)
+        text = f"The call is {item.status or 'completed'}; it gave nothing back."
+    return Output(call_id=item.id or "", content=text)

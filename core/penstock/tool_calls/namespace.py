@@ -1,7 +1,6 @@
-"""Namespaces: a chat model is offered the tools in them as functions with both names in one.
+"""Namespaces: a chat model gets the tools in them as functions, with the namespace in the function name.
 
-It knows how two names become one, the same for a call to come and for one of the past. The tools within are their own
-families' business.
+It knows how two names become one, for new calls and for calls of the history. The tools belong to their own families.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from penstock.wire import NamespaceTool, UnsetType
 from ._base import CallFormat, Declared, FunctionDefinition
 
 NAME_CHARS_MAX = 64
-"""What every backend takes as the name of a function."""
+"""The longest function name that every backend supports."""
 
 _DIGEST_CHARS = 8
 _BETWEEN = "__"
@@ -26,9 +25,9 @@ _not_in_names = re.compile(r"[^A-Za-z0-9_-]").sub
 
 
 def function_name(namespace: str | None | UnsetType, name: str) -> str:
-    """`ns__name`; the name alone without a namespace.
+    """`namespace__name`, or the name alone without a namespace.
 
-    What backends do not take is shortened, the namespace first, and told apart by a digest of both names.
+    A name that backends do not support is shortened, the namespace first, and made unique by a hash of both names.
     """
     if not namespace:
         return name
@@ -38,23 +37,26 @@ def function_name(namespace: str | None | UnsetType, name: str) -> str:
     if safe == whole and len(whole) <= NAME_CHARS_MAX:
         return whole
     digest = "_" + sha256(f"{namespace}\0{name}".encode()).hexdigest()[:_DIGEST_CHARS]
-    space, own = safe[: len(namespace)], safe[len(namespace) :]
+    prefix, tool_name = safe[: len(namespace)], safe[len(namespace) :]
     chars_max = NAME_CHARS_MAX - len(digest)
-    return (space[: max(chars_max - len(own), 0)] + own)[:chars_max] + digest
+    return (prefix[: max(chars_max - len(tool_name), 0)] + tool_name)[:chars_max] + digest
 
 
-def members(space: NamespaceTool) -> Iterator[Declared]:
-    """The tools within."""
-    for index, tool in enumerate(space.tools):
-        yield Declared(tool, f".tools[{index}]", space)
+def members(namespace_tool: NamespaceTool) -> Iterator[Declared]:
+    """The tools in a namespace."""
+    for index, tool in enumerate(namespace_tool.tools):
+        yield Declared(tool, f".tools[{index}]", namespace_tool)
 
 
-def within(space: NamespaceTool, offer: FunctionDefinition, form: Any) -> tuple[FunctionDefinition, CallFormat]:
-    """What a member is offered as, and how its calls come back: with the namespace in a place of its own."""
-    return replace(offer, name=function_name(space.name, offer.name)), replace(form, namespace=space.name)
+def in_namespace(
+    namespace_tool: NamespaceTool, offer: FunctionDefinition, form: Any
+) -> tuple[FunctionDefinition, CallFormat]:
+    """The function of a tool in a namespace, and the format of its calls, in which the namespace is a field."""
+    name = namespace_tool.name
+    return replace(offer, name=function_name(name, offer.name)), replace(form, namespace=name)
 
 
-def introduced(space: NamespaceTool, description: str | None) -> str:
-    """A member's description, and what is said of all members."""
-    about = f"About the tools of {space.name}: {space.description}"
+def with_namespace_description(namespace_tool: NamespaceTool, description: str | None) -> str:
+    """The description of a tool, with that of its namespace."""
+    about = f"About the tools of {namespace_tool.name}: {namespace_tool.description}"
     return f"{description}\n\n{about}" if description else about

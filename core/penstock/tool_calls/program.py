@@ -1,6 +1,6 @@
-"""Programs that called tools: how those of the history read for a chat model.
+"""Programs of the history that called tools, as function calls for a chat model.
 
-It knows both items; the calls that a program made stand in the history as calls of their own.
+It knows both items. The calls of a program are separate calls of the history.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ NAME = "programmatic_tool_calling"
 
 
 class _Arguments(msgspec.Struct):
-    """What the function was called with."""
+    """The arguments of a call."""
 
     code: str
 
 
 def call(item: Program) -> Call:
-    """The program's code."""
+    """The call, with the program's code as its arguments."""
     arguments = msgspec.json.encode(_Arguments(item.code)).decode()
     return Call(call_id=item.call_id, name=NAME, arguments=arguments)
 

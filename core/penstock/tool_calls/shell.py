@@ -1,6 +1,6 @@
-"""The shell: a chat model is offered a function of commands, and the client sees the commands to run.
+"""The shell: a chat model gets a function that runs commands, and the client gets the commands.
 
-It knows the shell family both ways, where the environment is the client's own; it never runs anything.
+It knows the calls of the model and of the history, in the client's own environment. It never runs anything.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from penstock.wire import (
     ShellTool,
 )
 
-from ._base import ActionForm, Call, FunctionDefinition, Output, read_arguments, write_arguments
+from ._base import ActionCallFormat, Call, FunctionDefinition, Output, read_arguments, write_arguments
 
 NAME = "shell"
 DESCRIPTION = (
@@ -43,20 +43,20 @@ PARAMETERS = msgspec.Raw(
 
 
 class _Arguments(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """The arguments of a call of the offered function."""
+    """The arguments of a call."""
 
     commands: list[str] | str
     timeout_ms: int | None = None
     max_output_length: int | None = None
 
 
-class ShellForm(ActionForm, frozen=True):
-    """Calls of the shell, told as `shell_call` items, a command after the other."""
+class ShellCallFormat(ActionCallFormat, frozen=True):
+    """Calls of the shell, as `shell_call` items. The events contain one command after the other."""
 
     id_prefix: ClassVar[str] = ShellCall.id_prefix
 
     def read(self, arguments: str) -> ShellAction:
-        """The commands; a single one may stand without its list."""
+        """The commands. A single command may be a string instead of a list."""
         read = read_arguments(arguments, _Arguments)
         commands = [read.commands] if isinstance(read.commands, str) else read.commands
         if not any(commands):
@@ -68,11 +68,11 @@ class ShellForm(ActionForm, frozen=True):
         return ShellCall(id=id, status="in_progress", call_id=call_id, action=action, environment=LocalEnvironment())
 
     def begun(self, item: ShellCall) -> ShellCall:
-        """The call without a command yet."""
+        """The call without commands."""
         return replace(item, action=replace(item.action, commands=[]))
 
     def events(self, *, item_id: str, output_index: int, action: ShellAction) -> Iterable[Event]:
-        """Each command: that it begins, all of it, that it is whole."""
+        """The events of each command: added, delta and done."""
         for index, command in enumerate(action.commands):
             yield ShellCallCommandAdded(output_index=output_index, command_index=index, command="")
             if command:
@@ -80,19 +80,19 @@ class ShellForm(ActionForm, frozen=True):
             yield ShellCallCommandDone(output_index=output_index, command_index=index, command=command)
 
 
-def offers(tool: ShellTool) -> Iterator[tuple[FunctionDefinition, ShellForm]] | None:
-    """A function of commands; none for an environment that is not the client's."""
+def offers(tool: ShellTool) -> Iterator[tuple[FunctionDefinition, ShellCallFormat]] | None:
+    """The function for commands. None for an environment that is not the client's."""
     environment = tool.environment or LocalEnvironment()
     if not isinstance(environment, LocalEnvironment):
         return None
     offer = FunctionDefinition(
-        name=NAME, description=DESCRIPTION + _told(environment.skills or []), parameters=PARAMETERS
+        name=NAME, description=DESCRIPTION + _skills(environment.skills or []), parameters=PARAMETERS
     )
-    return iter([(offer, ShellForm())])
+    return iter([(offer, ShellCallFormat())])
 
 
-def _told(skills: list[LocalSkill]) -> str:
-    """What the machine has instructions for: chat models have no other place to be told."""
+def _skills(skills: list[LocalSkill]) -> str:
+    """The skills of the machine, as a part of the function's description."""
     if not skills:
         return ""
     lines = ["Skills: before a task that one of these is for, read the instructions in its folder."]
@@ -112,11 +112,11 @@ def call(item: ShellCall) -> Call:
 
 
 def output(item: ShellCallOutput) -> Output:
-    """An output of the history: command by command, how it ended and what it wrote."""
-    return Output(call_id=item.call_id, content="\n\n".join(map(_written, item.output)))
+    """An output of the history: how each command ended, and its output."""
+    return Output(call_id=item.call_id, content="\n\n".join(map(_command_output, item.output)))
 
 
-def _written(output: ShellOutput) -> str:
+def _command_output(output: ShellOutput) -> str:
     outcome = output.outcome
     lines = [f"exit code: {outcome.exit_code}" if isinstance(outcome, ExitOutcome) else "timed out"]
     streams = {"stdout": output.stdout.removesuffix("\n"), "stderr": output.stderr.removesuffix("\n")}

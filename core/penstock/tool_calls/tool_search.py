@@ -1,7 +1,7 @@
-"""Tool search: a chat model is offered a function that searches, and the client sees what it searches for.
+"""Tool search: a chat model gets a function that searches for tools, and the client gets the search.
 
-It knows the search family both ways, where the client searches; it never searches. What is found is offered by
-`penstock.engine.planning.tool_selection`.
+It knows the calls of the model and of the history, where the client searches. `penstock.engine.planning.tool_selection`
+adds the tools that are found. It never searches.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from penstock.wire import (
     ToolSearchTool,
 )
 
-from ._base import ActionForm, Call, Declared, FunctionDefinition, Output, read_arguments
+from ._base import ActionCallFormat, Call, Declared, FunctionDefinition, Output, read_arguments
 from .namespace import function_name, members
 
 NAME = "tool_search"
@@ -37,13 +37,13 @@ PARAMETERS = msgspec.Raw(
 )
 
 
-class SearchForm(ActionForm, frozen=True):
-    """Calls of the search, told as `tool_search_call` items."""
+class ToolSearchCallFormat(ActionCallFormat, frozen=True):
+    """Calls of the search, as `tool_search_call` items."""
 
     id_prefix: ClassVar[str] = ToolSearchCall.id_prefix
 
     def read(self, arguments: str) -> msgspec.Raw:
-        """The arguments, which are an object, on one line."""
+        """The arguments, an object, on one line."""
         read_arguments(arguments, dict[str, msgspec.Raw])
         return msgspec.Raw(msgspec.json.format(arguments.encode(), indent=-1))
 
@@ -52,13 +52,13 @@ class SearchForm(ActionForm, frozen=True):
         return ToolSearchCall(id=id, status="in_progress", call_id=call_id, execution="client", arguments=action)
 
 
-def offers(tool: ToolSearchTool) -> Iterator[tuple[FunctionDefinition, SearchForm]]:
-    """A function as the client describes it; none where the server is to search, since nothing is then deferred."""
+def offers(tool: ToolSearchTool) -> Iterator[tuple[FunctionDefinition, ToolSearchCallFormat]]:
+    """The function with the client's description. None where the server searches: then no tool is deferred."""
     if tool.execution == "client":
         parameters = PARAMETERS if tool.parameters in (UNSET, NULL) else tool.parameters
         yield (
             FunctionDefinition(name=NAME, description=tool.description or DESCRIPTION, parameters=parameters),
-            SearchForm(),
+            ToolSearchCallFormat(),
         )
 
 
@@ -68,19 +68,19 @@ def call(item: ToolSearchCall) -> Call:
 
 
 def output(item: ToolSearchOutput) -> Output:
-    """What was found, by the names under which the model can call it."""
-    told = [line for tool in item.tools for line in _told(tool)]
-    return Output(call_id=item.call_id or "", content="\n".join(told) or "No tools were found.")
+    """The tools that were found, by the names that the model can call."""
+    lines = [line for tool in item.tools for line in _tool_lines(tool)]
+    return Output(call_id=item.call_id or "", content="\n".join(lines) or "No tools were found.")
 
 
-def _told(tool: Tool) -> Iterator[str]:
-    """A line for each tool that is, or is within, what was found."""
+def _tool_lines(tool: Tool) -> Iterator[str]:
+    """A line for each tool that was found, also for each tool of a namespace."""
     for declared in members(tool) if isinstance(tool, NamespaceTool) else (Declared(tool),):
         name = function_name(declared.namespace, getattr(declared.tool, "name", declared.tool.type))
         description = getattr(declared.tool, "description", None)
         yield f"- {name}: {description}" if description else f"- {name}"
 
 
-def heard(item: ToolSearchCall | ToolSearchOutput) -> InputItem:
-    """The item itself, or one that says nothing where another server searched: its model made no call."""
+def readable(item: ToolSearchCall | ToolSearchOutput) -> InputItem:
+    """The item, or an item that is left out where another server searched: its model made no call."""
     return item if item.call_id else AdditionalTools(role="developer", tools=[])

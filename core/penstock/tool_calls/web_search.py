@@ -1,6 +1,6 @@
-"""Web searches: how one that another server made reads for a chat model.
+"""Web searches of the history, as function calls for a chat model.
 
-It knows the call of the history alone; a search to come is a hosted tool's.
+It knows searches that another server made. New searches belong to a hosted tool.
 """
 
 from __future__ import annotations
@@ -9,39 +9,39 @@ import msgspec
 
 from penstock.wire import WebSearchCall
 
-from ._base import Call, Output, decoded, is_there
+from ._base import Call, Output, decoded, is_present
 
 NAME = "web_search"
 
 
 class _Source(msgspec.Struct):
-    """A page that a search found."""
+    """A page."""
 
     url: str = ""
 
 
-class _Found(msgspec.Struct):
-    """What of an action tells what was found."""
+class _Action(msgspec.Struct):
+    """The field of an action that contains the pages."""
 
     sources: list[_Source] | None = None
 
 
 def call(item: WebSearchCall) -> Call:
-    """The action is what the function was called with; where it was found stands in the output."""
+    """The call, with the action as its arguments, without its sources."""
     action = decoded(item.action, dict[str, msgspec.Raw]) or {}
     action.pop("sources", None)
     return Call(call_id=item.id or "", name=NAME, arguments=msgspec.json.encode(action).decode())
 
 
 def output(item: WebSearchCall) -> Output:
-    """The results, else the pages that they came from, else that there is no more to tell."""
-    return Output(call_id=item.id or "", content=_told(item))
+    """The results, or the pages that they came from, or a text that there are none."""
+    return Output(call_id=item.id or "", content=_result_text(item))
 
 
-def _told(item: WebSearchCall) -> str:
-    if is_there(item.results):
+def _result_text(item: WebSearchCall) -> str:
+    if is_present(item.results):
         return bytes(item.results).decode()
-    found = decoded(item.action, _Found)
+    found = decoded(item.action, _Action)
     urls = [source.url for source in (found.sources if found else None) or () if source.url]
     if urls:
         return "Sources:\n" + "\n".join(urls)

@@ -1,7 +1,6 @@
-"""The machines of a stream: deltas to events, events to the Response. No I/O and no async.
+"""The state machines of a stream: from deltas to events, and from events to the Response. No I/O and no async.
 
-`Reducer` turns deltas into events, `Transcript` numbers, checks and folds them, `lifecycle` holds the
-tables that both obey.
+`Reducer` turns deltas into events. `Transcript` numbers, checks and folds them, by the tables of `lifecycle`.
 """
 
 from __future__ import annotations

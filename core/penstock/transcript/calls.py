@@ -1,6 +1,6 @@
-"""The calls of a turn while the upstream writes them: before they have a name, and those that are actions.
+"""The calls of a turn while the upstream writes them: calls without a name yet, and calls with an action.
 
-It knows nothing of events: a `CallItems` writes the items.
+It knows no events: a `CallItems` writes the items.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from penstock.errors import upstream_failed
 from penstock.ids import NewId
-from penstock.tool_calls import ActionForm, CallFormat, is_json
+from penstock.tool_calls import ActionCallFormat, CallFormat, is_json
 from penstock.tool_calls.function_call import FunctionCallFormat
 from penstock.wire import ItemStatus
 
@@ -24,7 +24,7 @@ class OpenCall(Protocol):
         """A piece of the arguments."""
 
     def is_whole(self) -> bool:
-        """Whether the arguments are a whole JSON value, so that the call may end."""
+        """Whether the arguments are a complete JSON value, so that the call may end."""
 
     def close(self, status: ItemStatus) -> None:
         """The call has ended."""
@@ -40,7 +40,7 @@ class PendingCall:
         self._call_id: str | None = None
 
     def receive(self, delta: deltas.ToolCallDelta, open_call: Callable[[int, str, str | None], OpenCall]) -> None:
-        """Take a piece of the call, beginning its item if this one names it."""
+        """Add a piece of the call. Its item begins with the piece that has its name."""
         self._call_id = self._call_id or delta.call_id
         if self.writer is None:
             self._early.append(delta.arguments)
@@ -55,7 +55,7 @@ class PendingCall:
             self.writer.arguments(fragment)
 
     def close(self, status: ItemStatus) -> None:
-        """End the item. A call that was never named has none, and a turn cannot end well with it."""
+        """End the item. A call without a name has no item, and is an error in a completed turn."""
         if self.writer is None:
             if status == "completed":
                 raise upstream_failed("The upstream called a tool without naming it.", retriable=False)
@@ -72,17 +72,17 @@ class CallItems(Protocol):
     def call(self, form: CallFormat, name: str, call_id: str) -> OpenCall:
         """A call begins."""
 
-    def action(self, form: ActionForm, item: Any, action: Any) -> None:
-        """The call of an action, which begins and ends at once."""
+    def action(self, form: ActionCallFormat, item: Any, action: Any) -> None:
+        """A call with an action begins and ends at once."""
 
 
 class ActionCall:
-    """The call of a tool whose calls are actions: its item comes and goes when its arguments are whole.
+    """The call of a tool whose calls are actions: its item begins and ends when its arguments are complete.
 
-    A call that was cut short gets no item: a client must not run half of an action.
+    A call that was cut short gets no item: a client must not run an incomplete action.
     """
 
-    def __init__(self, items: CallItems, form: ActionForm, name: str, call_id: str) -> None:
+    def __init__(self, items: CallItems, form: ActionCallFormat, name: str, call_id: str) -> None:
         self._items = items
         self._form = form
         self._name = name
@@ -94,11 +94,11 @@ class ActionCall:
         self._pieces.append(fragment)
 
     def is_whole(self) -> bool:
-        """Whether the arguments are a whole JSON value, so that the call may end."""
+        """Whether the arguments are a complete JSON value, so that the call may end."""
         return is_json("".join(self._pieces))
 
     def close(self, status: ItemStatus) -> None:
-        """Write the whole call."""
+        """Write the call."""
         if status == "completed":
             self._write("".join(self._pieces) or "{}")
 
@@ -112,7 +112,7 @@ class ActionCall:
         self._items.action(self._form, item, action)
 
     def _write_as_function_call(self, arguments: str) -> None:
-        """The tool does not take these arguments: the client sees them as the model wrote them."""
+        """Write a `function_call` with the model's arguments, which are invalid for the tool."""
         call = self._items.call(FunctionCallFormat(self._name), self._name, self._call_id)
         call.arguments(arguments)
         call.close("completed")

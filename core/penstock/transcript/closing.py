@@ -1,4 +1,4 @@
-"""Ends the items that a run has left open, in order, from the events alone.
+"""Ends the items that a run has left open, in order, from its events.
 
 A run whose process died, or that was cancelled by another process, cannot close its items itself. The process that ends
 the run folds the stored events and closes the open items, so that the stream of a follower ends as every stream does.
@@ -44,24 +44,24 @@ from penstock.wire import (
 from .lifecycle import DONE, OPEN
 from .transcript import Transcript
 
-Place = dict[str, Any]
-"""Where a part stands: `item_id`, `output_index` and the index within the item."""
+Position = dict[str, Any]
+"""The position of a part: `item_id`, `output_index` and the index in the item."""
 
-SETTLE_PART: dict[type[Part], Callable[[Any, Place], Event]] = {
+SETTLE_PART: dict[type[Part], Callable[[Any, Position], Event]] = {
     OutputText: lambda part, at: OutputTextDone(**at, text=part.text, logprobs=part.logprobs),
     Refusal: lambda part, at: RefusalDone(**at, refusal=part.refusal),
     ReasoningText: lambda part, at: ReasoningTextDone(**at, text=part.text),
     SummaryText: lambda part, at: ReasoningSummaryTextDone(**at, text=part.text),
 }
-"""The event that settles a part, by the part's class; a part of no known type has none."""
+"""The event with the complete text of a part, by the part's class. An unknown part has none."""
 
 
-def _end_unknown(part: UnknownPart, at: Place) -> Event:
-    """It may stand in a content and in a summary."""
+def _end_unknown(part: UnknownPart, at: Position) -> Event:
+    """The event that ends an unknown part, which may be in a content or in a summary."""
     return ReasoningSummaryPartDone(**at, part=part) if "summary_index" in at else ContentPartDone(**at, part=part)
 
 
-END_PART: dict[type[Part], Callable[[Any, Place], Event]] = {
+END_PART: dict[type[Part], Callable[[Any, Position], Event]] = {
     OutputText: lambda part, at: ContentPartDone(**at, part=part),
     Refusal: lambda part, at: ContentPartDone(**at, part=part),
     ReasoningText: lambda part, at: ContentPartDone(**at, part=part),
@@ -81,16 +81,16 @@ _SETTLE_ITEM: dict[type[Any], Callable[[Any, int], Event]] = {
         item_id=item.id, output_index=index, code=item.code or ""
     ),
 }
-"""The event that settles an item's own text, by the item's class; other items have none."""
+"""The event with the complete text of an item, by the item's class. Other items have none."""
 
 _CUT: dict[type[Item], str] = {ImageGenerationCall: "failed"}
 """The status of an item that was cut short, where its family has no `incomplete`."""
-_AS_THEY_ARE: frozenset[type[Item]] = frozenset({ApplyPatchCall, ApplyPatchCallOutput})
-"""Families that have no status for it: a call stays in progress, an output what it was."""
+_UNCHANGED: frozenset[type[Item]] = frozenset({ApplyPatchCall, ApplyPatchCallOutput})
+"""Families without a status for this: their items end with the status that they have."""
 
 
 def close_open(transcript: Transcript, status: ItemStatus = "incomplete") -> None:
-    """Record the events that end, with this status, every item that is still open."""
+    """Record the events that end all open items, with this status."""
     for index in range(transcript.output_count):
         # spec: pairs
         if transcript.item_state(index) != DONE:
@@ -100,7 +100,7 @@ def close_open(transcript: Transcript, status: ItemStatus = "incomplete") -> Non
 
 
 def settle_item(transcript: Transcript, output_index: int, item: Item) -> None:
-    """Record the events that end whatever is open within an item, so that it may end as `item`."""
+    """Record the events that end all that is open in an item, so that it can end as `item`."""
     if output_index not in range(transcript.output_count) or transcript.item_state(output_index) == DONE:
         return
     _close_parts(transcript, output_index)
@@ -110,16 +110,16 @@ def settle_item(transcript: Transcript, output_index: int, item: Item) -> None:
 
 
 def _ended(item: Any, status: ItemStatus) -> Any:
-    """The item in its final form; some families have no status, or none for this."""
-    if "status" not in item.__struct_fields__ or (status == "incomplete" and type(item) in _AS_THEY_ARE):
+    """The final form of an item. Some families have no status, or none for this."""
+    if "status" not in item.__struct_fields__ or (status == "incomplete" and type(item) in _UNCHANGED):
         return item
     return replace(item, status=_CUT.get(type(item), status) if status == "incomplete" else status)
 
 
 def _close_parts(transcript: Transcript, output_index: int) -> None:
     item_id = transcript.item(output_index).id
-    for place, number, part, state in transcript.open_parts(output_index):
-        at = {"item_id": item_id, "output_index": output_index, place: number}
+    for index_name, number, part, state in transcript.open_parts(output_index):
+        at = {"item_id": item_id, "output_index": output_index, index_name: number}
         settle = SETTLE_PART.get(type(part))
         if settle is not None and state == OPEN:
             transcript.record(settle(part, at))

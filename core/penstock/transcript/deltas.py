@@ -1,7 +1,7 @@
-"""The deltas: what any upstream can send, in one form for every dialect.
+"""The deltas: the output of an upstream, in one form for all dialects.
 
-A delta is one small piece of output: of text, of a thought, of a call. It knows nothing of items, indexes
-or ids of ours: `penstock.transcript.reducer` makes events of it.
+A delta is a small piece of output: of text, of reasoning, of a call. It has no items, output indexes or ids of ours:
+`penstock.transcript.reducer` turns deltas into events.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class TextDelta(msgspec.Struct):
 
 
 class TextRun(msgspec.Struct):
-    """Pieces of the answer's text that came in a row: none is empty, and none has logprobs."""
+    """Consecutive pieces of the answer's text. None is empty, and none has logprobs."""
 
     texts: list[str]
 
@@ -40,19 +40,19 @@ class RefusalDelta(msgspec.Struct):
 
 
 class ReasoningDelta(msgspec.Struct):
-    """A piece of a thought."""
+    """A piece of reasoning."""
 
     text: str
 
 
 class ReasoningRun(msgspec.Struct):
-    """Pieces of a thought that came in a row: none is empty."""
+    """Consecutive pieces of reasoning. None is empty."""
 
     texts: list[str]
 
 
 class ToolCallDelta(msgspec.Struct, kw_only=True):
-    """A piece of a tool call. `index` identifies the call within its turn; id and name come once, not always first."""
+    """A piece of a tool call. `index` identifies the call in its turn. Id and name come once, not always first."""
 
     index: int
     call_id: str | None = None
@@ -61,26 +61,26 @@ class ToolCallDelta(msgspec.Struct, kw_only=True):
 
 
 class Extras(msgspec.Struct, kw_only=True):
-    """What the upstream wants back in later turns: with the message of the turn, with its calls, with items."""
+    """The fields that the upstream needs back in later turns: with the turn's message, its calls, or items."""
 
     origin: str
-    """Which upstream that is."""
+    """The hash of the upstream."""
     turn: Fields = {}
     calls: dict[int, Fields] = {}
-    """By the index of each call."""
+    """The fields of each call, by its index."""
     items: dict[str, Fields] = {}
-    """By the id of each item, as the upstream gave it."""
+    """The fields of each item, by the upstream's id."""
 
 
 class ImageDelta(msgspec.Struct):
-    """A whole image, as base64; `output_format` such as `png`, where the upstream states it."""
+    """A complete image, in base64. `output_format` is such as `png`, where the upstream states it."""
 
     result: str
     output_format: str | None = None
 
 
 class AudioDelta(msgspec.Struct):
-    """A piece of speech, as base64."""
+    """A piece of audio, in base64."""
 
     data: str
 
@@ -92,13 +92,13 @@ class Compacted(msgspec.Struct):
 
 
 class UsageDelta(msgspec.Struct):
-    """What the turn cost; the last one counts."""
+    """The usage of the turn. The last one counts."""
 
     usage: Usage
 
 
 class Finish(msgspec.Struct):
-    """The model has ended its turn: because it was done, or for the reason given."""
+    """The model has ended its turn. `incomplete` is the reason where the answer is not complete."""
 
     incomplete: IncompleteReason | None = None
 
@@ -110,24 +110,24 @@ class UpstreamFailed(msgspec.Struct):
 
 
 class Relayed(msgspec.Struct):
-    """An event of an upstream that serves the Responses API: it is passed on as it came, with a new number."""
+    """An event of an upstream with the Responses API. It is passed on with a new number."""
 
     event: Event
 
 
 class RelayedRun(msgspec.Struct):
-    """Pieces of one text that such an upstream sent in a row."""
+    """Consecutive pieces of one text of such an upstream."""
 
     event: Event
-    """The event that represents them: their events differ only in their number and their delta.
+    """One of their events, which differ only in their number and their delta.
 
-    It is the same object as long as the text is the same one.
+    It is the same object for all runs of one text.
     """
     texts: list[str]
 
 
 class ResponseFields(msgspec.Struct):
-    """What such an upstream states about the response as a whole: values of fields of the Response."""
+    """Values of fields of the Response, from such an upstream."""
 
     fields: dict[str, Any]
 

@@ -1,6 +1,6 @@
-"""The tables of states as Mermaid's `stateDiagram-v2`: one of the response, and one of all items and parts.
+"""The state tables as Mermaid's `stateDiagram-v2`: one of the response, and one of all items and parts.
 
-It knows how to draw and nothing of what the tables say, so that the diagrams in the documents cannot be out of date.
+It draws any table, so that the diagrams in the documents cannot be out of date.
 `python -m penstock.transcript.diagram` prints both.
 """
 
@@ -40,15 +40,15 @@ def _diagram(classes: Iterable[type[Any]]) -> str:
 
 
 def _box(cls: type[Any], machine: Machine) -> Iterator[str]:
-    """One machine. Mermaid knows one space of names for all boxes, so a state is named after its machine too."""
-    box = _word(cls)
+    """One state machine. State names are global in Mermaid, so they have the name of the machine as prefix."""
+    box = _label_of(cls)
     yield f"state {box} {{"
     for state in _states(machine):
         yield f'{_INDENT}state "{state}" as {_name(box, state)}'
     if cls is not Response:
         yield f"{_INDENT}[*] --> {_name(box, OPEN)} : {_label(_openers(cls))}"
-    for start, ways in machine.items():
-        for end, events in _by_end(ways).items():
+    for start, transitions in machine.items():
+        for end, events in _by_end(transitions).items():
             yield f"{_INDENT}{_name(box, start)} --> {_name(box, end)} : {_label(events)}"
     for end in (state for state in _states(machine) if state in TERMINAL):
         yield f"{_INDENT}{_name(box, end)} --> [*]"
@@ -56,8 +56,8 @@ def _box(cls: type[Any], machine: Machine) -> Iterator[str]:
 
 
 def _states(machine: Machine) -> list[str]:
-    """Every state but those before the beginning and after the end, in the order of the table."""
-    states = dict.fromkeys([*machine, *(end for ways in machine.values() for end in ways.values())])
+    """All states in the order of the table, without those before the beginning and after the end."""
+    states = dict.fromkeys([*machine, *(end for transitions in machine.values() for end in transitions.values())])
     return [state for state in states if state not in _OUTSIDE]
 
 
@@ -65,32 +65,32 @@ def _name(box: str, state: str) -> str:
     return "[*]" if state in _OUTSIDE else f"{box}_{state}"
 
 
-def _by_end(ways: dict[type[Event], str]) -> dict[str, list[type[Event]]]:
-    """The events of each way from a state, by where they lead."""
+def _by_end(transitions: dict[type[Event], str]) -> dict[str, list[type[Event]]]:
+    """The events that lead from a state, by the next state."""
     ends: dict[str, list[type[Event]]] = {}
-    for event, end in ways.items():
+    for event, end in transitions.items():
         ends.setdefault(end, []).append(event)
     return ends
 
 
 def _openers(cls: type[Any]) -> list[type[Event]]:
-    """The events that may begin an object of a class."""
+    """The events that can begin an object of a class."""
     return [event for event in get_args(StreamEvent) if event.fold.operation == "open" and cls in _opened(event)]
 
 
 def _opened(event: type[Any]) -> tuple[type[Any], ...]:
-    """What an event of a class may begin, by the type of the field that carries it."""
+    """The classes of the objects that an event can begin, from the type of its field."""
     kinds = {field.name: field.type for field in msgspec.structs.fields(event)}
     kind = kinds[event.fold.names[0]]
     return get_args(kind) or (kind,)
 
 
 def _label(events: list[type[Event]]) -> str:
-    return ", ".join(_word(event).removeprefix("response.") for event in events)
+    return ", ".join(_label_of(event).removeprefix("response.") for event in events)
 
 
-def _word(cls: type[Any]) -> str:
-    """What a class is called: by its type, or, where it has none or stands for any, by its name."""
+def _label_of(cls: type[Any]) -> str:
+    """The label of a class: its `type`, or the name of the class where it has none or is for unknown types."""
     tag = cls.__struct_config__.tag
     return str(tag) if tag not in (None, UNKNOWN) else "_".join(_CAPITALS.findall(cls.__name__)).lower()
 

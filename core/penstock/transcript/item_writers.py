@@ -1,7 +1,7 @@
-"""The writers: one open output item each, from its first event to its last.
+"""The item writers: each writes the events of one open output item.
 
-A writer is created when its item begins and closed when it ends; what a writer is, says which item is open, so that no
-state exists in which a text is added to a call. Every final text is read back from the transcript, never kept twice.
+A writer is created when its item begins, and closed when the item ends. Each kind of item has its class of writers, so
+that no text can be added to a call. Every final text is read from the transcript, and never stored twice.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from msgspec.structs import replace
 
 from penstock.ids import NewId
-from penstock.tool_calls import ActionForm, CallForm, CallFormat
+from penstock.tool_calls import ActionCallFormat, CallFormat, TextCallFormat
 from penstock.wire import (
     UNSET,
     ContentPartAdded,
@@ -44,8 +44,8 @@ from .calls import ActionCall
 from .closing import END_PART, SETTLE_PART
 from .transcript import OpenText, Transcript
 
-SealThoughts: TypeAlias = Callable[[ReasoningItem], str | None]
-"""Seals what a reasoning item says and carries, for the client to send back; None where that would be too long."""
+SealReasoning: TypeAlias = Callable[[ReasoningItem], str | None]
+"""Seals the text and the carried fields of a reasoning item, for the client to send back. None if it is too long."""
 
 
 class ItemWriter:
@@ -58,10 +58,10 @@ class ItemWriter:
         transcript.record(OutputItemAdded(output_index=self.output_index, item=item))
 
     def close(self, status: ItemStatus) -> None:
-        """End whatever is open within, then the item."""
+        """End all that is open in the item, and then the item."""
         self._end(status)
 
-    def _end(self, status: ItemStatus, seal: SealThoughts | None = None) -> None:
+    def _end(self, status: ItemStatus, seal: SealReasoning | None = None) -> None:
         item = replace(self._transcript.item(self.output_index), status=status)
         # spec: sealed
         if seal is not None:
@@ -69,7 +69,7 @@ class ItemWriter:
         self._transcript.record(OutputItemDone(output_index=self.output_index, item=item))
 
 
-class _PartLane(ItemWriter):
+class _PartWriter(ItemWriter):
     """An item with content parts, of which at most the last one is open."""
 
     _text: OpenText
@@ -87,13 +87,13 @@ class _PartLane(ItemWriter):
             "content_index": self._content_index,
         }
 
-    def _turn_to(self, part_class: type[Part]) -> None:
+    def _open_part(self, part_class: type[Part]) -> None:
         """Close the open part and open an empty one of this class."""
         self._close_part()
         self._part_class = part_class
         self._content_index += 1
         self._transcript.record(ContentPartAdded(**self._at(), part=_EMPTY[part_class]))
-        self._text = self._transcript.open_text(_GROWS[part_class](**self._at(), delta=""))
+        self._text = self._transcript.open_text(_APPEND[part_class](**self._at(), delta=""))
 
     def _close_part(self) -> None:
         if self._part_class is None:
@@ -114,18 +114,18 @@ _EMPTY: dict[type[Part], Any] = {
     Refusal: Refusal(refusal=""),
     ReasoningText: ReasoningText(text=""),
 }
-"""A part of each class without text. The transcript never changes what an event carries."""
+"""An empty part of each class. It can be shared, since the transcript never changes an object of an event."""
 
-_GROWS: dict[type[Part], Any] = {
+_APPEND: dict[type[Part], Any] = {
     OutputText: OutputTextDelta,
     Refusal: RefusalDelta,
     # spec: reasoning-events
     ReasoningText: ReasoningTextDelta,
 }
-"""The events that make its text grow."""
+"""The events that append to the text of a part, by its class."""
 
 
-class MessageWriter(_PartLane):
+class MessageWriter(_PartWriter):
     """The open message: text, annotations and refusals."""
 
     def __init__(self, transcript: Transcript, new_id: NewId) -> None:
@@ -136,20 +136,20 @@ class MessageWriter(_PartLane):
     def texts(self, texts: list[str]) -> None:
         """Pieces of text."""
         if self._part_class is not OutputText:
-            self._turn_to(OutputText)
+            self._open_part(OutputText)
         self._transcript.record_run(self._text, texts)
 
     def text(self, delta: deltas.TextDelta) -> None:
         """A piece of text, with its logprobs."""
         if self._part_class is not OutputText:
-            self._turn_to(OutputText)
+            self._open_part(OutputText)
         self._transcript.record(OutputTextDelta(**self._at(), delta=delta.text, logprobs=delta.logprobs))
 
     def annotation(self, delta: deltas.AnnotationDelta) -> None:
         """An annotation of the text."""
         if self._part_class is not OutputText:
             self._annotations = 0
-            self._turn_to(OutputText)
+            self._open_part(OutputText)
         event = OutputTextAnnotationAdded(**self._at(), annotation_index=self._annotations, annotation=delta.annotation)
         self._annotations += 1
         self._transcript.record(event)
@@ -158,15 +158,15 @@ class MessageWriter(_PartLane):
         """A piece of a refusal."""
         self._annotations = 0
         if self._part_class is not Refusal:
-            self._turn_to(Refusal)
+            self._open_part(Refusal)
         self._transcript.record_run(self._text, [delta.text])
 
 
-class ReasoningWriter(_PartLane):
-    """The open reasoning item: the thought and, where it was asked for, the same as its summary while it comes."""
+class ReasoningWriter(_PartWriter):
+    """The open reasoning item. Where a summary was asked for, it is the text again, at the same time."""
 
     def __init__(
-        self, transcript: Transcript, new_id: NewId, *, summarize: bool, seal: SealThoughts | None = None
+        self, transcript: Transcript, new_id: NewId, *, summarize: bool, seal: SealReasoning | None = None
     ) -> None:
         item = ReasoningItem(id=new_id(ReasoningItem.id_prefix), status="in_progress", summary=[], content=[])
         super().__init__(transcript, item)
@@ -182,9 +182,9 @@ class ReasoningWriter(_PartLane):
             self._summary = transcript.open_text(ReasoningSummaryTextDelta(**self._at_summary, delta=""))
 
     def texts(self, texts: list[str]) -> None:
-        """Pieces of the thought; each stands in the summary at once, too."""
+        """Pieces of the text. Each is appended to the summary at once, if there is one."""
         if self._part_class is not ReasoningText:
-            self._turn_to(ReasoningText)
+            self._open_part(ReasoningText)
         if not self._summarize:
             self._transcript.record_run(self._text, texts)
             return
@@ -193,7 +193,7 @@ class ReasoningWriter(_PartLane):
             self._transcript.record_run(self._summary, [text])
 
     def close(self, status: ItemStatus) -> None:
-        """End the thought, its summary, then the item."""
+        """End the text, the summary, and then the item."""
         self._close_part()
         if self._summarize:
             part = self._transcript.item(self.output_index).summary[0]
@@ -203,9 +203,9 @@ class ReasoningWriter(_PartLane):
 
 
 class CallWriter(ItemWriter):
-    """The open call of an offered function, written in the form of its tool family."""
+    """The open call of a function, in the call format of its tool family."""
 
-    def __init__(self, transcript: Transcript, new_id: NewId, form: CallForm, call_id: str) -> None:
+    def __init__(self, transcript: Transcript, new_id: NewId, form: TextCallFormat, call_id: str) -> None:
         self._form = form
         self._reader = form.reader()
         super().__init__(transcript, form.item(id=new_id(form.id_prefix), call_id=call_id))
@@ -220,7 +220,7 @@ class CallWriter(ItemWriter):
         return self._reader.is_whole()
 
     def close(self, status: ItemStatus) -> None:
-        """Write what was held back, settle the text, then end the item."""
+        """Write the rest of the text, end the text, and then the item."""
         if status == "completed":
             self._write(self._reader.close())
         item = self._transcript.item(self.output_index)
@@ -236,7 +236,7 @@ class EventItems:
     """Writes the items of one response as events, while they grow."""
 
     def __init__(
-        self, transcript: Transcript, new_id: NewId, *, summarize: bool = False, seal: SealThoughts | None = None
+        self, transcript: Transcript, new_id: NewId, *, summarize: bool = False, seal: SealReasoning | None = None
     ) -> None:
         self.new_id = new_id
         self._transcript = transcript
@@ -248,24 +248,24 @@ class EventItems:
         return MessageWriter(self._transcript, self.new_id)
 
     def reasoning(self) -> ReasoningWriter:
-        """A thought begins."""
+        """A reasoning item begins."""
         return ReasoningWriter(self._transcript, self.new_id, summarize=self._summarize, seal=self._seal)
 
     def call(self, form: CallFormat, name: str, call_id: str) -> CallWriter | ActionCall:
         """A call begins."""
-        if isinstance(form, ActionForm):
+        if isinstance(form, ActionCallFormat):
             return ActionCall(self, form, name, call_id)
         return CallWriter(self._transcript, self.new_id, form, call_id)
 
-    def action(self, form: ActionForm, item: Any, action: Any) -> None:
-        """The call of an action, from its item's first event to its last."""
+    def action(self, form: ActionCallFormat, item: Any, action: Any) -> None:
+        """Record all events of a call with an action."""
         writer = ItemWriter(self._transcript, form.begun(item))
         for event in form.events(item_id=writer.item_id, output_index=writer.output_index, action=action):
             self._transcript.record(event)
         writer.close("completed")
 
     def image(self, delta: deltas.ImageDelta) -> None:
-        """The item of an image that came whole, from its first event to its last."""
+        """Record all events of an image that is complete."""
         output_format = delta.output_format or UNSET
         index, item_id = self._transcript.output_count, self.new_id(ImageGenerationCall.id_prefix)
         item = ImageGenerationCall(id=item_id, status="in_progress", output_format=output_format)
@@ -276,7 +276,7 @@ class EventItems:
         self._transcript.record(OutputItemDone(output_index=index, item=item))
 
     def item(self, item: OutputItem) -> None:
-        """An item that is whole when it begins."""
+        """Record an item that is complete when it begins."""
         index = self._transcript.output_count
         self._transcript.record(OutputItemAdded(output_index=index, item=item))
         self._transcript.record(OutputItemDone(output_index=index, item=item))

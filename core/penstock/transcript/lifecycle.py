@@ -1,7 +1,7 @@
-"""The grammar of a stream as tables: which event may follow in which state, for the response, its items and parts.
+"""The state tables of a stream: which events are allowed in which state, for the response, its items and parts.
 
-It knows states and event classes, and nothing of what events do. An object may end only when everything within it
-has ended; that one rule is not in the tables but in `penstock.transcript.transcript`.
+It knows states and event classes, and not the effects of events. One rule is not in the tables but in
+`penstock.transcript.transcript`: an object may end only when all objects in it have ended.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from penstock import wire
 
 Machine: TypeAlias = dict[str, dict[type[wire.Event], str]]
-"""`machine[state][event class]` is the next state; an event without an entry is illegal."""
+"""`machine[state][event class]` is the next state. An event without an entry is illegal."""
 
 OPEN = "open"
 DONE = "done"
@@ -69,7 +69,7 @@ _SHELL_CALL: Machine = {
     "command": {
         wire.ShellCallCommandDelta: "command",
         wire.ShellCallCommandDone: OPEN,
-        wire.OutputItemDone: DONE,  # of a call that was cut short: part of a command is not a command
+        wire.OutputItemDone: DONE,  # of a call that was cut short: an incomplete command is dropped
     },
 }
 _SHELL_CALL_OUTPUT: Machine = {
@@ -79,8 +79,8 @@ _SHELL_CALL_OUTPUT: Machine = {
         wire.OutputItemDone: DONE,
     },
 }
-# Calls that a server runs itself. Upstreams differ in which of the steps they report, so each but the last may be
-# missing; those that are reported come in order.
+# Calls that a server runs itself. Upstreams report different steps, so each but the last may be missing. Those that are
+# reported are in order.
 _WEB_SEARCH_CALL: Machine = {
     OPEN: {
         wire.WebSearchCallInProgress: OPEN,
@@ -166,7 +166,7 @@ _COMPACTION: Machine = {
 _AT_ONCE: Machine = {
     OPEN: {wire.OutputItemDone: DONE},
 }
-"""Of items that have no events of their own: they are whole when they are added."""
+"""For items without events of their own, which are complete when they are added."""
 
 _OUTPUT_TEXT: Machine = {
     OPEN: {
@@ -229,4 +229,4 @@ MACHINES: dict[type[Any], Machine] = {
     wire.SummaryText: _SUMMARY_TEXT,
     wire.UnknownPart: _UNKNOWN_PART,
 }
-"""The machine of every object that a stream may open."""
+"""The state machine of every class of objects in a stream."""

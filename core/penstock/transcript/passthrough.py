@@ -1,7 +1,7 @@
-"""The relay: it records the events of an upstream that serves the Responses API, as they came.
+"""The relay: it records the events of an upstream with the Responses API, unchanged.
 
-It knows one repair: where the upstream ends an object without ending its parts, the parts are ended first.
-Any other event that the tables forbid is an error of the upstream, and ends the response as failed.
+It makes one correction: where the upstream ends an object without ending its parts, the parts are ended first. Any
+other event that the tables forbid is an error of the upstream, and the response fails.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Relay:
         """The text that grew last."""
 
     def record(self, event: Event) -> None:
-        """Record the event. Raises `ApiError` where it cannot stand here."""
+        """Record the event. Raises `ApiError` where the tables forbid it."""
         try:
             if isinstance(event, OutputItemDone):
                 settle_item(self._transcript, event.output_index, event.item)
@@ -31,7 +31,7 @@ class Relay:
             raise _out_of_order(error) from None
 
     def grow(self, event: Event, texts: list[str]) -> None:
-        """Record an event like this one for each of the texts. Raises `ApiError` where they cannot stand here."""
+        """Record an event like this one for each of the texts. Raises `ApiError` where the tables forbid it."""
         try:
             if self._text is None or self._text.event is not event:
                 self._text = self._transcript.open_text(event)
@@ -41,4 +41,4 @@ class Relay:
 
 
 def _out_of_order(error: IllegalEvent) -> ApiError:
-    return upstream_failed(f"The upstream's events do not follow each other as they must: {error}.", retriable=False)
+    return upstream_failed(f"The upstream's events are in a wrong order: {error}.", retriable=False)

@@ -1,8 +1,7 @@
-"""The reducer: deltas of any upstream in, events of one response into its transcript.
+"""The reducer: it turns the deltas of any upstream into events, and records them in the transcript of one response.
 
-It knows which item is open and when to open another; the tables say whether it is right. The model writes one item
-(a message or its thoughts), and each of its calls has a writer of its own, since some upstreams write several at once.
-It never numbers an event and never keeps a text.
+It knows which item is open, and when the next one begins. A message or a reasoning item is open at a time, beside any
+number of calls, since some upstreams write several calls at once. It never numbers an event and never stores a text.
 """
 
 from __future__ import annotations
@@ -46,20 +45,20 @@ from penstock.wire import (
 from . import deltas
 from .calls import OpenCall, PendingCall
 from .closing import close_open
-from .item_writers import EventItems, MessageWriter, ReasoningWriter, SealThoughts
+from .item_writers import EventItems, MessageWriter, ReasoningWriter, SealReasoning
 from .passthrough import Relay
 from .transcript import Transcript
 from .whole import WholeItems, WholeMessage, WholeReasoning
 
 _MESSAGES = (MessageWriter, WholeMessage)
-_THOUGHTS = (ReasoningWriter, WholeReasoning)
+_REASONING = (ReasoningWriter, WholeReasoning)
 
 
 class Reducer:
-    """Records one response. `forms` says how calls of each offered function come back to the client.
+    """Records one response. `forms` has the call format of each function.
 
-    `seal` seals the thoughts of each reasoning item, where the client asked for that; `seal_extras` seals what the
-    upstream wants back, in an item of its own.
+    `seal` seals the text of each reasoning item, where the client asked for that. `seal_extras` seals the fields that
+    the upstream needs back, in an item of its own.
     """
 
     def __init__(
@@ -72,8 +71,8 @@ class Reducer:
         now_s: Now,
         summarize: bool = False,
         report_usage: bool = False,
-        seal: SealThoughts | None = None,
-        seal_extras: SealThoughts | None = None,
+        seal: SealReasoning | None = None,
+        seal_extras: SealReasoning | None = None,
     ) -> None:
         self._transcript = transcript
         self._forms = forms
@@ -83,26 +82,26 @@ class Reducer:
         self._summarize = summarize
         self._report_usage = report_usage
         self._seal = seal
-        self._seal_carried = seal_extras
+        self._seal_with_fields = seal_extras
         self._items: EventItems | WholeItems
         self._open_item: MessageWriter | WholeMessage | ReasoningWriter | WholeReasoning | None = None
         self._calls: dict[int, PendingCall] = {}
         self._indexes: dict[str, int] = {}
-        """The index of each call, by the id that the client knows."""
+        """The index of each call, by the client's id."""
         self._extras: list[deltas.Extras] = []
         self._usage: Usage | None = None
         self._incomplete: IncompleteReason | None = None
-        self._fault: ResponseError | None = None
-        self._facts: dict[str, Any] = {}
+        self._upstream_error: ResponseError | None = None
+        self._response_fields: dict[str, Any] = {}
         self._relay = Relay(transcript)
         self._budget = limits.output_bytes_max
         self._begun = 0
         self._has_audio = False
 
     def begin(self, skeleton: Response, *, in_events: bool = True) -> None:
-        """The first events of the stream: two, or three of a response that was queued.
+        """Record the first events of the stream: two, or three for a response that was queued.
 
-        Items are written event by event, or each in one step where the events will not be read.
+        Items are recorded event by event, or in one step where no events are read (`in_events` is false).
         """
         # spec: whole-replies
         items = EventItems if in_events else WholeItems
@@ -118,17 +117,17 @@ class Reducer:
         _RECEIVE[type(delta)](self, delta)
 
     def receive_all(self, batch: Iterable[deltas.Delta]) -> None:
-        """The same for each delta of a batch."""
+        """Record each delta of a batch. Raises `ApiError` as `receive`."""
         for delta in batch:
             _RECEIVE[type(delta)](self, delta)
 
     def ending(self, estimate: Callable[[Response], Usage], *, is_cut: bool = False) -> LifecycleEvent:
-        """The upstream has ended its turn, or is cut short: close what is open, and give the terminal event.
+        """The upstream has ended its turn, or was cut short: close open items, and return the terminal event.
 
-        It is not recorded yet, so that its Response can be kept before anybody sees it.
+        The event is not recorded yet, so that its Response can be stored before a client gets it.
         """
-        if self._fault is not None:
-            return self._failed(self._fault)
+        if self._upstream_error is not None:
+            return self._failed(self._upstream_error)
         # spec: incomplete
         status: ItemStatus = "incomplete" if self._incomplete or is_cut else "completed"
         self._close(status)
@@ -136,33 +135,33 @@ class Reducer:
         usage = self._usage or estimate(self._transcript.snapshot())
         if self._report_usage:
             self._transcript.record(UsageReported(usage=usage))
-        fields = {"status": status, "usage": usage, **self._facts}
+        fields = {"status": status, "usage": usage, **self._response_fields}
         if status == "incomplete":
             details = IncompleteDetails(reason=self._incomplete)
             return Incomplete(response=self._transcript.snapshot(incomplete_details=details, **fields))
         return Completed(response=self._transcript.snapshot(completed_at=self._now_s(), **fields))
 
     def returned(self) -> dict[str, Returned]:
-        """What the upstream wants back in later turns, by the id of the item that carries it; for the end of a turn."""
+        """The fields that the upstream needs back, by the id of the item that carries them. For the end of a turn."""
         carriers: dict[str, Returned] = {}
         for extras in self._extras:
             for item_id, fields in extras.items.items():
                 carriers[item_id] = Returned(origin=extras.origin, item=fields)
-            if (turn := self._of_turn(extras)) and (count := self._transcript.output_count):
+            if (turn := self._returned_with_turn(extras)) and (count := self._transcript.output_count):
                 carriers[self._transcript.item(count - 1).id] = turn
         return carriers
 
     def failure(self, error: ApiError) -> LifecycleEvent:
-        """The response cannot go on: close what is open as incomplete. The terminal event is given, as by `ending`."""
+        """The response has failed: close open items as incomplete, and return the terminal event, as `ending` does."""
         return self._failed(error.response_error())
 
     def _failed(self, error: ResponseError) -> Failed:
         self._close("incomplete")
-        response = self._transcript.snapshot(status="failed", usage=self._usage, error=error, **self._facts)
+        response = self._transcript.snapshot(status="failed", usage=self._usage, error=error, **self._response_fields)
         return Failed(response=response)
 
     def abandon(self) -> None:
-        """Forget what is open, so that a response which a bug of ours has left in disorder can still end."""
+        """Treat open items as ended, so that a response can end after a bug."""
         self._open_item = None
         self._calls.clear()
         self._transcript.abandon()
@@ -178,7 +177,7 @@ class Reducer:
             self._message().texts([delta.text])
 
     def _text_run(self, delta: deltas.TextRun) -> None:
-        for texts in self._affordable(delta.texts):
+        for texts in self._within_budget(delta.texts):
             item = self._open_item
             (item if type(item) is MessageWriter else self._message()).texts(texts)
 
@@ -194,17 +193,17 @@ class Reducer:
     def _reasoning(self, delta: deltas.ReasoningDelta) -> None:
         if delta.text:
             self._spend(len(delta.text))
-            self._thoughts().texts([delta.text])
+            self._reasoning_item().texts([delta.text])
 
     def _reasoning_run(self, delta: deltas.ReasoningRun) -> None:
-        for texts in self._affordable(delta.texts):
-            self._thoughts().texts(texts)
+        for texts in self._within_budget(delta.texts):
+            self._reasoning_item().texts(texts)
 
-    def _thoughts(self) -> ReasoningWriter | WholeReasoning:
-        """The open reasoning item, or a new one after the open item has ended."""
+    def _reasoning_item(self) -> ReasoningWriter | WholeReasoning:
+        """The open reasoning item. If there is none, the open item ends and a new one begins."""
         item = self._open_item
-        if not isinstance(item, _THOUGHTS):
-            self._turn()
+        if not isinstance(item, _REASONING):
+            self._end_complete()
             self._count_item()
             item = self._open_item = self._items.reasoning()
         return item
@@ -213,47 +212,47 @@ class Reducer:
         self._spend(len(delta.arguments))
         call = self._calls.get(delta.index)
         if call is None:
-            self._turn()
+            self._end_complete()
             call = self._calls[delta.index] = PendingCall()
         call.receive(delta, self._open_call)
 
-    def _want_back(self, delta: deltas.Extras) -> None:
+    def _collect_extras(self, delta: deltas.Extras) -> None:
         groups = (delta.turn, *delta.calls.values(), *delta.items.values())
         self._spend(sum(len(memoryview(value)) for fields in groups for value in fields.values()))
         self._extras.append(delta)
 
-    def _of_turn(self, extras: deltas.Extras) -> Returned | None:
-        """What is to be returned with the turn as a whole, its calls by the ids that the client knows."""
+    def _returned_with_turn(self, extras: deltas.Extras) -> Returned | None:
+        """The fields to return with the turn, with those of its calls by the client's ids."""
         calls = {call_id: extras.calls[index] for call_id, index in self._indexes.items() if index in extras.calls}
         return Returned(origin=extras.origin, turn=extras.turn, calls=calls) if extras.turn or calls else None
 
     def _seal_extras(self) -> None:
-        """For a client that stores its turns itself: a reasoning item at the end, with nothing to read in it.
+        """Record an empty reasoning item with the sealed fields, for a client that stores its turns itself.
 
-        One that did not ask for sealed thoughts gets it where the turn called: the next request must have it.
+        A client that did not ask for sealed reasoning gets it only if the turn has calls: the next request needs it.
         """
-        if self._seal_carried is None or not (self._seal or self._indexes):
+        if self._seal_with_fields is None or not (self._seal or self._indexes):
             return
         for extras in self._extras:
             item = ReasoningItem(id=self._new_id(ReasoningItem.id_prefix), status="completed", summary=[], content=[])
-            if (turn := self._of_turn(extras)) and (sealed := self._seal_carried(carry(item, turn))):
-                self._whole(replace(item, encrypted_content=sealed))
+            if (turn := self._returned_with_turn(extras)) and (sealed := self._seal_with_fields(carry(item, turn))):
+                self._record_complete(replace(item, encrypted_content=sealed))
 
     def _compacted(self, delta: deltas.Compacted) -> None:
-        self._turn()
-        self._whole(
+        self._end_complete()
+        self._record_complete(
             CompactionItem(id=self._new_id(CompactionItem.id_prefix), encrypted_content=delta.encrypted_content)
         )
 
-    def _whole(self, item: CompactionItem | ReasoningItem) -> None:
-        """An item that is whole when it begins."""
+    def _record_complete(self, item: CompactionItem | ReasoningItem) -> None:
+        """Record an item that is complete when it begins."""
         self._count_item()
         self._items.item(item)
 
     def _image(self, delta: deltas.ImageDelta) -> None:
-        """An image that is whole when its item begins."""
+        """Record an image, which is complete when its item begins."""
         self._spend(len(delta.result))
-        self._turn()
+        self._end_complete()
         self._count_item()
         self._items.image(delta)
 
@@ -268,8 +267,8 @@ class Reducer:
     def _finish(self, delta: deltas.Finish) -> None:
         self._incomplete = delta.incomplete
 
-    def _break(self, delta: deltas.UpstreamFailed) -> None:
-        self._fault = delta.error
+    def _set_error(self, delta: deltas.UpstreamFailed) -> None:
+        self._upstream_error = delta.error
 
     def _relayed(self, delta: deltas.Relayed) -> None:
         event = delta.event
@@ -282,26 +281,26 @@ class Reducer:
         self._relay.record(event)
 
     def _relayed_run(self, delta: deltas.RelayedRun) -> None:
-        for texts in self._affordable(delta.texts):
+        for texts in self._within_budget(delta.texts):
             # spec: relayed-runs
             self._relay.grow(delta.event, texts)
 
-    def _learn(self, delta: deltas.ResponseFields) -> None:
-        self._facts |= delta.fields
+    def _set_fields(self, delta: deltas.ResponseFields) -> None:
+        self._response_fields |= delta.fields
 
     def _message(self) -> MessageWriter | WholeMessage:
-        """The open message, or a new one after the open item has ended."""
+        """The open message. If there is none, the open item ends and a new message begins."""
         item = self._open_item
         if not isinstance(item, _MESSAGES):
-            self._turn()
+            self._end_complete()
             self._count_item()
             item = self._open_item = self._items.message()
         return item
 
     def _open_call(self, index: int, name: str, call_id: str | None) -> OpenCall:
-        """A call begins. A function that was never offered comes back as it was called: the client may know it.
+        """A call begins. A call of an unknown function becomes a `function_call`: the client may know it.
 
-        The client gets the upstream's id; one of ours where there is none, or another call of the turn has the same.
+        It has the upstream's id, or a new id where there is none or another call of the turn has the same id.
         """
         self._count_item()
         # spec: call-ids-of-a-turn
@@ -311,10 +310,10 @@ class Reducer:
         form = self._forms.get(name) or FunctionCallFormat(name)
         return self._items.call(form, name, call_id)
 
-    def _turn(self) -> None:
-        """The model turns to something else: a call that is whole ends, so that a client may run it meanwhile.
+    def _end_complete(self) -> None:
+        """Another item begins: the open item and all complete calls end, so that a client can run these calls.
 
-        Any other call may still grow, since some upstreams say things between its pieces.
+        An incomplete call stays open, since some upstreams send other output between its pieces.
         """
         self._close_output("completed")
         for call in self._calls.values():
@@ -334,18 +333,18 @@ class Reducer:
         if self._has_audio:
             self._has_audio = False
             self._transcript.record(AudioDone())
-        close_open(self._transcript, status)  # what was relayed has no writer
+        close_open(self._transcript, status)  # relayed items have no writer
 
     def _count_item(self) -> None:
-        """Count an item when it begins; the item of an action is written later."""
+        """Count an item when it begins. The item of an action is recorded later."""
         self._begun += 1
         if self._begun > self._limits.output_items_max:
             raise upstream_failed(
                 f"The upstream wrote more than {self._limits.output_items_max} output items.", retriable=False
             )
 
-    def _affordable(self, texts: list[str]) -> Iterable[list[str]]:
-        """All the texts at once; one by one where they are too many, so that the response ends at the same text."""
+    def _within_budget(self, texts: list[str]) -> Iterable[list[str]]:
+        """All the texts at once, or one by one near the limit, so that the response ends at the same text."""
         chars = sum(map(len, texts))
         if chars > self._budget:
             return self._one_by_one(texts)
@@ -374,21 +373,21 @@ _RECEIVE: dict[type[Any], Callable[[Reducer, Any], None]] = {
     deltas.ReasoningDelta: Reducer._reasoning,
     deltas.ReasoningRun: Reducer._reasoning_run,
     deltas.ToolCallDelta: Reducer._tool_call,
-    deltas.Extras: Reducer._want_back,
+    deltas.Extras: Reducer._collect_extras,
     deltas.ImageDelta: Reducer._image,
     deltas.AudioDelta: Reducer._audio,
     deltas.Compacted: Reducer._compacted,
     deltas.UsageDelta: Reducer._set_usage,
     deltas.Finish: Reducer._finish,
-    deltas.UpstreamFailed: Reducer._break,
+    deltas.UpstreamFailed: Reducer._set_error,
     deltas.Relayed: Reducer._relayed,
     deltas.RelayedRun: Reducer._relayed_run,
-    deltas.ResponseFields: Reducer._learn,
+    deltas.ResponseFields: Reducer._set_fields,
 }
-"""What each delta does. A table of bound methods in the reducer would be a cycle, which outlives its request."""
+"""The method of each delta. A table of bound methods in the reducer would be a reference cycle."""
 
 
 def _size(logprobs: list[Logprob]) -> int:
-    """About how many characters they hold."""
-    tokens = [token for one in logprobs for token in (one, *(one.top_logprobs or ()))]
+    """The approximate number of characters in them."""
+    tokens = [token for logprob in logprobs for token in (logprob, *(logprob.top_logprobs or ()))]
     return sum(len(token.token) + len(token.bytes or ()) for token in tokens)

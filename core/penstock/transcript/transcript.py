@@ -1,8 +1,8 @@
-"""The transcript: the one place that numbers, checks and folds events.
+"""The transcript: it alone numbers, checks and folds events.
 
-It owns the snapshot. Events, or runs of events of one text, go in, and whole items where no event is read. The tree of
-the Response is folded from them as they come, and is read at any time. It never does I/O, never makes an event of its
-own, and never changes an object that an event carries: what grows, grows here in lists of pieces.
+It records events, runs of events of one text, and complete items where no event is read. It folds them into the tree of
+the Response, whose snapshot can be read at any time. It never does I/O, never makes an event, and never changes an
+object of an event: growing fields are lists of pieces here.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from .lifecycle import DONE, MACHINES, OPEN, RESPONSE, TERMINAL, Machine
 
 
 class IllegalEvent(Exception):
-    """An event that the tables do not allow. It is a bug of who made the event, never of a client."""
+    """An event that the tables do not allow. It is a bug of the code that made it, never an error of a client."""
 
 
 class _Node:
-    """An object of the Response under construction: its value so far, its state, and what grows within it."""
+    """An object of the growing Response: its value so far, its state, its growing fields, and the objects in it."""
 
     __slots__ = ("by_id", "children", "index", "machine", "pieces", "state", "value")
 
@@ -39,7 +39,7 @@ class _Node:
         self.by_id: dict[str, _Node] = {}
 
     def frozen(self, **fields: Any) -> Any:
-        """The object as it is now, with these fields, as a struct of its own."""
+        """A copy of the current object, with these fields."""
         for name, nodes in self.children.items():
             fields[name] = [node.frozen() for node in nodes]
         if self.pieces:
@@ -48,40 +48,40 @@ class _Node:
         return replace(self.value, **fields) if fields else self.value
 
     def settle(self, value: Any) -> None:
-        """The value is final; what had grown is forgotten."""
+        """Set the final value, and drop the pieces of its fields."""
         self.value = value
         self.pieces.clear()
         self.children.clear()
         self.by_id.clear()
 
     def abandon(self) -> None:
-        """Take it, and everything within it, for ended."""
+        """Treat the object, and all objects in it, as ended."""
         self.state = DONE
         for nodes in self.children.values():
             for node in nodes:
                 node.abandon()
 
     def pieces_of(self, field: str) -> list[Any]:
-        """The pieces of a field that grows."""
+        """The pieces of a growing field."""
         pieces = self.pieces.get(field)
         if pieces is None:
-            begun = attrgetter(field)(self.value)
-            pieces = self.pieces[field] = [begun] if isinstance(begun, str) else list(begun or ())
+            initial = attrgetter(field)(self.value)
+            pieces = self.pieces[field] = [initial] if isinstance(initial, str) else list(initial or ())
         return pieces
 
     def is_settled(self) -> bool:
-        """Whether everything within has ended."""
+        """Whether all objects in it have ended."""
         return all(node.state == DONE for nodes in self.children.values() for node in nodes)
 
 
 def _joined(value: Any, name: str, pieces: list[Any]) -> Any:
-    """A growing field's value: pieces of text make a text, and anything else a list."""
+    """The value of a growing field: pieces of text make a text, and all others a list."""
     is_text = isinstance(pieces[0], str) and not isinstance(attrgetter(name)(value), list)
     return "".join(pieces) if is_text else list(pieces)
 
 
 def _replaced(value: Any, fields: dict[str, Any]) -> Any:
-    """The object with these fields; `action.commands` is a field within a field."""
+    """The object with these fields. `action.commands` is a nested field."""
     own: dict[str, Any] = {}
     for name, new in fields.items():
         field, _, inner = name.partition(".")
@@ -108,13 +108,13 @@ def _status(node: _Node, event: Any, names: tuple[str, ...], _: str) -> None:
     node.value = replace(node.value, status=names[0])
 
 
-def _open(node: _Node, event: Any, names: tuple[str, ...], place: str) -> None:
-    _add(node, place, getattr(event, names[0]), OPEN)
+def _open(node: _Node, event: Any, names: tuple[str, ...], list_name: str) -> None:
+    _add(node, list_name, getattr(event, names[0]), OPEN)
 
 
-def _add(node: _Node, place: str, value: Any, state: str) -> None:
-    """One more object at the end of a list."""
-    siblings = node.children.setdefault(place, [])
+def _add(node: _Node, list_name: str, value: Any, state: str) -> None:
+    """Append an object to a list."""
+    siblings = node.children.setdefault(list_name, [])
     child = _Node(value, MACHINES[type(value)], state, len(siblings))
     siblings.append(child)
     if item_id := getattr(value, "id", None):
@@ -133,7 +133,7 @@ def _adopt(node: _Node, event: Any, names: tuple[str, ...], _: str) -> None:
 
 
 def _nothing(node: _Node, event: Any, names: tuple[str, ...], _: str) -> None:
-    """Check nothing: the event only informs the client."""
+    """Do nothing: the event only informs the client."""
 
 
 _OPERATIONS: dict[str, Callable[[_Node, Any, tuple[str, ...], str], None]] = {
@@ -146,59 +146,59 @@ _OPERATIONS: dict[str, Callable[[_Node, Any, tuple[str, ...], str], None]] = {
     "nothing": _nothing,
 }
 
-_PLACES = {"output_index": "output", "content_index": "content", "summary_index": "summary"}
-"""Which list of the Response an event's index is an index of, outermost first."""
+_LISTS = {"output_index": "output", "content_index": "content", "summary_index": "summary"}
+"""The list that each index of an event belongs to, the outermost first."""
 
 
 class _Rule(msgspec.Struct, frozen=True):
-    """How events of one class are folded: the way to the object, the word, and for `open` the list and its index.
+    """How events of one class are folded: the path to the object, the operation, and for `open` the list and its index.
 
-    An event that names its item is led to it by that name, and its `output_index` must be the item's; the way leads on.
+    An event with an `item_id` finds its item by that id, and its `output_index` must be the item's.
     """
 
     named: bool
-    way: tuple[tuple[str, str], ...]
+    path: tuple[tuple[str, str], ...]
     apply: Callable[[_Node, Any, tuple[str, ...], str], None]
     names: tuple[str, ...]
     ends: bool
-    place: str
+    list_name: str
     index: str
 
 
 def _rule(cls: type[Event], fold: Fold) -> _Rule:
-    way = tuple((place, index) for index, place in _PLACES.items() if index in cls.__struct_fields__)
-    place = index = ""
-    if fold.operation == "open":  # addressed to the object that will hold the new one
-        *outer, (place, index) = way
-        way = tuple(outer)
+    path = tuple((list_name, index) for index, list_name in _LISTS.items() if index in cls.__struct_fields__)
+    list_name = index = ""
+    if fold.operation == "open":  # the path leads to the object that will contain the new one
+        *outer, (list_name, index) = path
+        path = tuple(outer)
     named = "item_id" in cls.__struct_fields__
     ends = fold.operation == "close" or (cls in RESPONSE["in_progress"] and RESPONSE["in_progress"][cls] in TERMINAL)
-    return _Rule(named, way[named:], _OPERATIONS[fold.operation], fold.names, ends, place, index)
+    return _Rule(named, path[named:], _OPERATIONS[fold.operation], fold.names, ends, list_name, index)
 
 
 _RULES: dict[type[Event], _Rule] = {cls: _rule(cls, cls.fold) for cls in get_args(StreamEvent)}
 
 
-_NOWHERE: dict[type[Event], str] = {}
-"""Where an object that has ended may still go."""
+_NO_TRANSITIONS: dict[type[Event], str] = {}
+"""The transitions of an object that has ended: none."""
 
 
 class OpenText:
-    """A text that grows, and the object that it is a field of."""
+    """A growing text, and the object that it is a field of."""
 
     __slots__ = ("event", "node", "pieces", "state", "text")
 
     def __init__(self, node: _Node, event: Event) -> None:
         self.node = node
         self.state = _next_state(node, event)
-        """The state of the object for as long as the text grows."""
+        """The state of the object while the text grows."""
         self.pieces = node.pieces_of(event.fold.names[0])
         self.event = event
         self.text = GrowingText(event)
 
 
 class Transcript:
-    """The events of one response, from the first to the one terminal event, and the Response that they make."""
+    """The events of one response, from the first to the terminal event, and the Response that they make."""
 
     def __init__(self) -> None:
         self._root = _Node(None, RESPONSE, "new")
@@ -206,28 +206,28 @@ class Transcript:
         self._fresh: list[Recorded] = []
 
     def record(self, event: Event) -> None:
-        """Give the event its number and fold it in. Raises `IllegalEvent` where the tables do not allow it."""
+        """Number the event and fold it. Raises `IllegalEvent` where the tables do not allow it."""
         cls = type(event)
         rule = _RULES[cls]
         node = self._find(rule, event)
         state = _next_state(node, event)
         if rule.ends:
             _check_end(rule, node, event)
-        if rule.place:
+        if rule.list_name:
             _check_beginning(rule, node, event)
         node.state = state
-        rule.apply(node, event, rule.names, rule.place)
+        rule.apply(node, event, rule.names, rule.list_name)
         # spec: numbers
         event.sequence_number = self._count
         self._count += 1
         self._fresh.append(event)
 
     def open_text(self, event: Event) -> OpenText:
-        """The text that delta events like this one make grow. Raises `IllegalEvent` where there is none now."""
+        """The text that delta events like this one append to. Raises `IllegalEvent` where there is none now."""
         return OpenText(self._find(_RULES[type(event)], event), event)
 
     def record_run(self, to: OpenText, deltas: list[str]) -> None:
-        """Record an event for each of the deltas, all in one step. Raises `IllegalEvent` as `record` does."""
+        """Record an event for each of the deltas in one step. Raises `IllegalEvent` as `record` does."""
         if to.node.state != to.state:
             raise _illegal(to.node, to.event)
         to.pieces += deltas
@@ -236,12 +236,12 @@ class Transcript:
         self._count += len(deltas)
 
     def record_item(self, item: Item) -> None:
-        """Take a whole item in one step, in place of its events, where no client reads them.
+        """Record a complete item in one step, in place of its events, where no client reads them.
 
-        It may stand wherever an item may be added. Raises `IllegalEvent` where the tables do not allow it.
+        Raises `IllegalEvent` where the tables do not allow that an item is added.
         """
         root = self._root
-        if OutputItemAdded not in root.machine.get(root.state, _NOWHERE):
+        if OutputItemAdded not in root.machine.get(root.state, _NO_TRANSITIONS):
             raise IllegalEvent(f"an item in state {root.state!r}")
         _check_id(root, item, "an item")
         _add(root, "output", item, DONE)
@@ -256,22 +256,22 @@ class Transcript:
         return one_by_one(self.take_runs())
 
     def take_runs(self) -> list[Recorded]:
-        """The same, for readers that know runs."""
+        """The events recorded since the last call, where runs of one text are one object."""
         fresh, self._fresh = self._fresh, []
         return fresh
 
     def snapshot(self, **fields: Any) -> Response:
-        """The Response as the events so far make it, with these fields. Events that follow do not change it."""
+        """The current Response, with these fields. Later events do not change it."""
         response: Response = self._root.frozen(**fields)
         return response
 
     def item(self, output_index: int) -> Any:
-        """One output item as it is now."""
+        """The current form of one output item."""
         item: Item = self._root.children["output"][output_index].frozen()
         return item
 
     def item_state(self, output_index: int) -> str:
-        """The state of one output item, by its table."""
+        """The state of one output item, from its table."""
         return self._root.children["output"][output_index].state
 
     def open_parts(self, output_index: int) -> list[tuple[str, int, Any, str]]:
@@ -279,19 +279,19 @@ class Transcript:
         children = self._root.children["output"][output_index].children
         return [
             (index, number, node.frozen(), node.state)
-            for index, place in _PLACES.items()
-            for number, node in enumerate(children.get(place, ()))
+            for index, list_name in _LISTS.items()
+            for number, node in enumerate(children.get(list_name, ()))
             if node.state != DONE
         ]
 
     @property
     def output_count(self) -> int:
-        """How many output items there are: the index of the next one."""
+        """The number of output items, which is the index of the next one."""
         return len(self._root.children.get("output", ()))
 
     @property
     def state(self) -> str:
-        """The response's state, by the table."""
+        """The response's state, from its table."""
         return self._root.state
 
     @property
@@ -300,7 +300,7 @@ class Transcript:
         return self._root.state in TERMINAL
 
     def abandon(self) -> None:
-        """Take what is open for ended, so that the response can end after a bug of ours."""
+        """Treat open items as ended, so that the response can end after a bug."""
         for node in self._root.children.get("output", ()):
             node.abandon()
 
@@ -312,19 +312,19 @@ class Transcript:
                 # spec: identity
                 if node.index != event.output_index:
                     raise LookupError(event.output_index)
-            for place, index in rule.way:
+            for list_name, index in rule.path:
                 at = getattr(event, index)
-                if at < 0:  # it would count from the end
+                if at < 0:  # Python would count from the end
                     raise IndexError(at)
-                node = node.children[place][at]
+                node = node.children[list_name][at]
         except LookupError:
-            raise IllegalEvent(f"{event.type} about what was never added") from None
+            raise IllegalEvent(f"{event.type} about an object that was never added") from None
         return node
 
 
 def _next_state(node: _Node, event: Event) -> str:
     """The state of an object after an event. Raises `IllegalEvent` where the tables do not allow the event."""
-    state = node.machine.get(node.state, _NOWHERE).get(type(event))
+    state = node.machine.get(node.state, _NO_TRANSITIONS).get(type(event))
     # spec: one-end
     if state is None:
         raise _illegal(node, event)
@@ -336,8 +336,8 @@ def _illegal(node: _Node, event: Event) -> IllegalEvent:
 
 
 def _check_beginning(rule: _Rule, node: _Node, event: Event) -> None:
-    """What begins is the next of its kind, by an id that no other has."""
-    if getattr(event, rule.index) != len(node.children.get(rule.place, ())):
+    """Check that a new object has the next index, and an id that no other object has."""
+    if getattr(event, rule.index) != len(node.children.get(rule.list_name, ())):
         raise IllegalEvent(f"{event.type} at {rule.index} {getattr(event, rule.index)}, which is not the next")
     _check_id(node, getattr(event, rule.names[0]), event.type)
 
@@ -349,7 +349,7 @@ def _check_id(node: _Node, value: Any, what: str) -> None:
 
 
 def _check_end(rule: _Rule, node: _Node, event: Event) -> None:
-    """Everything within has ended, and what ends is what began."""
+    """Check that all objects in an ending object have ended, and that it has the id that it began with."""
     # spec: pairs
     if not node.is_settled():
         raise IllegalEvent(f"{event.type} while something within is still open")
@@ -358,7 +358,7 @@ def _check_end(rule: _Rule, node: _Node, event: Event) -> None:
 
 
 def fold(events: Iterable[Event]) -> Response:
-    """The Response that a sequence of events makes. Raises `IllegalEvent` where the sequence is not a legal one."""
+    """The Response that a sequence of events makes. Raises `IllegalEvent` where the sequence is not legal."""
     transcript = Transcript()
     for event in events:
         transcript.record(event)

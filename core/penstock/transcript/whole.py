@@ -1,7 +1,7 @@
-"""Whole items: the output of a response of which no event is read.
+"""Complete items: the output of a response whose events are not read.
 
-An item is collected while the upstream writes it, and recorded in one step when it has ended. It is the item that its
-events would have made. Items are recorded in the order in which they began.
+An item is collected while the upstream writes it, and recorded in one step when it has ended. It equals the item that
+its events would make. Items are recorded in the order in which they began.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from penstock.ids import NewId
-from penstock.tool_calls import ActionForm, CallForm, CallFormat
+from penstock.tool_calls import ActionCallFormat, CallFormat, TextCallFormat
 from penstock.wire import (
     UNSET,
     Annotation,
@@ -29,22 +29,22 @@ from penstock.wire import (
 
 from . import deltas
 from .calls import ActionCall
-from .item_writers import SealThoughts
+from .item_writers import SealReasoning
 from .transcript import Transcript
 
 
 class WholeItems:
-    """Writes the items of one response, each when it and all before it have ended."""
+    """Records the items of one response, each when it and all items before it have ended."""
 
     def __init__(
-        self, transcript: Transcript, new_id: NewId, *, summarize: bool = False, seal: SealThoughts | None = None
+        self, transcript: Transcript, new_id: NewId, *, summarize: bool = False, seal: SealReasoning | None = None
     ) -> None:
         self.new_id = new_id
         self._transcript = transcript
         self._summarize = summarize
         self._seal = seal
         self._items: list[OutputItem | None] = []
-        """What has begun, in order; None for what has not ended."""
+        """The items that have begun, in order. None for an item that has not ended."""
         self._recorded = 0
 
     def message(self) -> WholeMessage:
@@ -52,45 +52,45 @@ class WholeItems:
         return WholeMessage(self)
 
     def reasoning(self) -> WholeReasoning:
-        """A thought begins."""
+        """A reasoning item begins."""
         return WholeReasoning(self, summarize=self._summarize, seal=self._seal)
 
     def call(self, form: CallFormat, name: str, call_id: str) -> WholeCall | ActionCall:
         """A call begins."""
-        if isinstance(form, ActionForm):
+        if isinstance(form, ActionCallFormat):
             return ActionCall(self, form, name, call_id)
         return WholeCall(self, form, call_id)
 
-    def action(self, form: ActionForm, item: Any, action: Any) -> None:
-        """The call of an action, which begins and ends at once."""
+    def action(self, form: ActionCallFormat, item: Any, action: Any) -> None:
+        """A call with an action begins and ends at once."""
         self.item(replace(item, status="completed"))
 
     def image(self, delta: deltas.ImageDelta) -> None:
-        """An image, which begins and ends at once."""
+        """An image begins and ends at once."""
         output_format = delta.output_format or UNSET
         item_id = self.new_id(ImageGenerationCall.id_prefix)
         self.item(ImageGenerationCall(id=item_id, status="completed", result=delta.result, output_format=output_format))
 
     def item(self, item: OutputItem) -> None:
-        """An item that is whole when it begins."""
+        """Record an item that is complete when it begins."""
         self.end(self.begin(), item)
 
     def begin(self) -> int:
-        """The place of an item that begins."""
+        """The index of an item that begins."""
         self._items.append(None)
         return len(self._items) - 1
 
-    def end(self, place: int, item: OutputItem) -> None:
-        """An item has ended: record it, and those behind it which only waited for it."""
+    def end(self, index: int, item: OutputItem) -> None:
+        """An item has ended: record it, and the ended items that waited for it."""
         items = self._items
-        items[place] = item
+        items[index] = item
         while self._recorded < len(items) and (ended := items[self._recorded]) is not None:
             self._transcript.record_item(ended)
             self._recorded += 1
 
 
 class _Part:
-    """A content part as it is written: its text in pieces, and what stands beside the text."""
+    """A content part while it is written: the pieces of its text, its logprobs and its annotations."""
 
     __slots__ = ("annotations", "kind", "logprobs", "pieces")
 
@@ -100,8 +100,8 @@ class _Part:
         self.logprobs: list[Logprob] = []
         self.annotations: list[Annotation] = []
 
-    def whole(self) -> OutputText | Refusal:
-        """The part as it is now."""
+    def complete(self) -> OutputText | Refusal:
+        """The current part."""
         text = "".join(self.pieces)
         if self.kind is Refusal:
             return Refusal(refusal=text)
@@ -109,11 +109,11 @@ class _Part:
 
 
 class WholeMessage:
-    """A message: text, annotations and refusals. What is of the same kind as what came before it adds to that part."""
+    """A message: text, annotations and refusals. Consecutive pieces of one kind make one part."""
 
     def __init__(self, items: WholeItems) -> None:
         self._items = items
-        self._place = items.begin()
+        self._index = items.begin()
         self._item_id = items.new_id(Message.id_prefix)
         self._parts: list[_Part] = []
 
@@ -137,8 +137,8 @@ class WholeMessage:
 
     def close(self, status: ItemStatus) -> None:
         """The message has ended."""
-        content: list[Any] = [part.whole() for part in self._parts]
-        self._items.end(self._place, Message(id=self._item_id, status=status, role="assistant", content=content))
+        content: list[Any] = [part.complete() for part in self._parts]
+        self._items.end(self._index, Message(id=self._item_id, status=status, role="assistant", content=content))
 
     def _part(self, kind: type[OutputText | Refusal]) -> _Part:
         if not self._parts or self._parts[-1].kind is not kind:
@@ -147,22 +147,22 @@ class WholeMessage:
 
 
 class WholeReasoning:
-    """A thought and, where it was asked for, the same as its summary."""
+    """A reasoning item. Where a summary was asked for, it is the text again."""
 
-    def __init__(self, items: WholeItems, *, summarize: bool, seal: SealThoughts | None) -> None:
+    def __init__(self, items: WholeItems, *, summarize: bool, seal: SealReasoning | None) -> None:
         self._items = items
-        self._place = items.begin()
+        self._index = items.begin()
         self._item_id = items.new_id(ReasoningItem.id_prefix)
         self._summarize = summarize
         self._seal = seal
         self._pieces: list[str] = []
 
     def texts(self, texts: list[str]) -> None:
-        """Pieces of the thought."""
+        """Pieces of the text."""
         self._pieces += texts
 
     def close(self, status: ItemStatus) -> None:
-        """The thought has ended; it is sealed where that was asked for."""
+        """The item has ended. It is sealed where that was asked for."""
         text = "".join(self._pieces)
         item = ReasoningItem(
             id=self._item_id,
@@ -172,15 +172,15 @@ class WholeReasoning:
         )
         if self._seal is not None:
             item = replace(item, encrypted_content=self._seal(item))
-        self._items.end(self._place, item)
+        self._items.end(self._index, item)
 
 
 class WholeCall:
-    """The call of an offered function, in the form that its tool family gives it."""
+    """The call of a function, in the call format of its tool family."""
 
-    def __init__(self, items: WholeItems, form: CallForm, call_id: str) -> None:
+    def __init__(self, items: WholeItems, form: TextCallFormat, call_id: str) -> None:
         self._items = items
-        self._place = items.begin()
+        self._index = items.begin()
         self._form = form
         self._reader = form.reader()
         self._item_id = items.new_id(form.id_prefix)
@@ -192,12 +192,12 @@ class WholeCall:
         self._pieces.append(self._reader.feed(fragment))
 
     def is_whole(self) -> bool:
-        """Whether the arguments are a whole JSON value, so that the call may end."""
+        """Whether the arguments are a complete JSON value, so that the call may end."""
         return self._reader.is_whole()
 
     def close(self, status: ItemStatus) -> None:
-        """The call has ended; what the reader held back belongs to it unless it was cut."""
+        """The call has ended. It gets the rest of the reader's text, unless it was cut short."""
         if status == "completed":
             self._pieces.append(self._reader.close())
         item: Any = self._form.item(id=self._item_id, call_id=self._call_id, text="".join(self._pieces))
-        self._items.end(self._place, replace(item, status=status))
+        self._items.end(self._index, replace(item, status=status))

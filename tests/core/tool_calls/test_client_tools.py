@@ -8,16 +8,16 @@ import pytest
 from core.kit import Json, from_json, to_json
 from core.replay import play_script
 from penstock import wire
-from penstock.tool_calls import CALLS, OFFERS, OUTPUTS, ActionForm, FunctionDefinition
+from penstock.tool_calls import CALLS, OFFERS, OUTPUTS, ActionCallFormat, FunctionDefinition
 from support.actions import ACTIONS, SCREEN
 
 each_family = pytest.mark.parametrize("name", ACTIONS)
 
 
-def offered(tool: Json) -> tuple[FunctionDefinition, ActionForm]:
+def offered(tool: Json) -> tuple[FunctionDefinition, ActionCallFormat]:
     declared = from_json(tool, wire.Tool)
     [(offer, form)] = OFFERS[type(declared)](declared) or ()
-    assert isinstance(form, ActionForm)
+    assert isinstance(form, ActionCallFormat)
     return offer, form
 
 

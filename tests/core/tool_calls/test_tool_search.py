@@ -7,7 +7,7 @@ import pytest
 from core.kit import Json, from_json, to_json
 from penstock import wire
 from penstock.tool_calls import CALLS, OFFERS, OUTPUTS, READ_AS, SILENT
-from penstock.tool_calls.tool_search import SearchForm
+from penstock.tool_calls.tool_search import ToolSearchCallFormat
 from support import brought
 
 
@@ -43,8 +43,8 @@ def test_a_search_that_the_server_is_to_make_is_not_offered(fields: Json) -> Non
 )
 def test_arguments_are_told_as_an_object_on_one_line(arguments: str, told: str) -> None:
     """An event is one line, and what stays undecoded is told as it is."""
-    action = SearchForm().read(arguments)
-    item = SearchForm().item(id="tsc_1", call_id="c", action=action)
+    action = ToolSearchCallFormat().read(arguments)
+    item = ToolSearchCallFormat().item(id="tsc_1", call_id="c", action=action)
     assert bytes(item.arguments).decode() == told
     assert (item.type, item.execution, item.status) == ("tool_search_call", "client", "in_progress")
 
@@ -52,7 +52,7 @@ def test_arguments_are_told_as_an_object_on_one_line(arguments: str, told: str) 
 @pytest.mark.parametrize("arguments", ["", "orders", "[]", '"orders"', "12", "null", '{"goal"', '{"a": "\ud83d"}'])
 def test_what_is_no_object_is_no_search(arguments: str) -> None:
     with pytest.raises(ValueError):
-        SearchForm().read(arguments)
+        ToolSearchCallFormat().read(arguments)
 
 
 def test_a_search_of_the_history_reads_as_the_model_wrote_it() -> None:

@@ -15,7 +15,7 @@ from core.kit import LIMITS, USAGE, Json, Telling, encode, from_json, to_json
 from penstock import wire
 from penstock.errors import upstream_failed
 from penstock.returned import Returned, carried
-from penstock.tool_calls.custom_tool import CustomForm
+from penstock.tool_calls.custom_tool import CustomToolCallFormat
 from penstock.tool_calls.function_call import FunctionCallFormat
 from penstock.transcript import fold
 from penstock.transcript.deltas import (
@@ -33,7 +33,7 @@ from penstock.transcript.deltas import (
 from requirements import shows
 from support import oracle
 
-FORMS = {"look": FunctionCallFormat("look"), "note": CustomForm("note")}
+FORMS = {"look": FunctionCallFormat("look"), "note": CustomToolCallFormat("note")}
 TERMINAL = {"response.completed", "response.incomplete", "response.failed"}
 
 

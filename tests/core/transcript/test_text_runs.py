@@ -15,7 +15,7 @@ from penstock import wire
 from penstock.limits import Limits
 from penstock.sse import encode_event, encode_events
 from penstock.text_runs import GrowingText, TextRun
-from penstock.tool_calls.custom_tool import CustomForm
+from penstock.tool_calls.custom_tool import CustomToolCallFormat
 from penstock.transcript import IllegalEvent, Transcript, fold
 from penstock.transcript.deltas import (
     AnnotationDelta,
@@ -85,7 +85,7 @@ SHORT = replace(LIMITS, output_bytes_max=12)
 
 
 def told(deltas: list[Delta], limits: Limits, *, summarize: bool) -> Telling:
-    telling = Telling({"note": CustomForm("note")}, limits, summarize=summarize)
+    telling = Telling({"note": CustomToolCallFormat("note")}, limits, summarize=summarize)
     telling.tell([*deltas, Finish("max_output_tokens")])
     return telling
 

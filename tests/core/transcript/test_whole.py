@@ -12,7 +12,7 @@ from penstock import wire
 from penstock.errors import ApiError, upstream_failed
 from penstock.returned import carried
 from penstock.tool_calls import OFFERS, CallFormat
-from penstock.tool_calls.custom_tool import CustomForm
+from penstock.tool_calls.custom_tool import CustomToolCallFormat
 from penstock.tool_calls.function_call import FunctionCallFormat
 from penstock.transcript import IllegalEvent, Transcript, fold
 from penstock.transcript.deltas import (
@@ -64,7 +64,7 @@ def _forms() -> dict[str, CallFormat]:
     forms: dict[str, CallFormat] = {
         offer.name: form for tool in tools for offer, form in OFFERS[type(tool)](tool) or ()
     }
-    return forms | {"look": FunctionCallFormat("look"), "note": CustomForm("note", "space")}
+    return forms | {"look": FunctionCallFormat("look"), "note": CustomToolCallFormat("note", "space")}
 
 
 FORMS = _forms()

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from penstock.errors import invalid
 from penstock.tool_calls import GROUPS, OFFERS, CallFormat, Declared, FunctionDefinition, namespace
-from penstock.tool_calls.tool_search import SearchForm
+from penstock.tool_calls.tool_search import ToolSearchCallFormat
 from penstock.wire import McpTool, Tool
 
 _ALSO = {
@@ -74,7 +74,7 @@ class DeclaredTools:
         """Add the tools of a list. Raises `ApiError` 400 for tools that are not allowed."""
         for index, tool in enumerate(source.tools):
             for declared in GROUPS[type(tool)](tool) if type(tool) in GROUPS else (Declared(tool),):
-                self._declare(declared, source, f"{source.param}[{index}]{declared.place}")
+                self._declare(declared, source, f"{source.param}[{index}]{declared.path}")
         if len(self._entries) > self._tools_max:
             message = f"More than {self._tools_max} tools are to be offered, those of the context included."
             raise invalid(message, source.param, "array_above_max_length")
@@ -109,7 +109,7 @@ class DeclaredTools:
 
     def offers(self) -> list[FunctionDefinition]:
         """The functions that the model sees: all but deferred ones that were not found, if the client searches."""
-        searches = any(isinstance(entry.form, SearchForm) for entry in self._entries.values())
+        searches = any(isinstance(entry.form, ToolSearchCallFormat) for entry in self._entries.values())
         names = dict.fromkeys([*self._requested, *self._entries])
         hidden = {name for name in names if searches and self._entries[name].is_deferred}
         visible = [name for name in names if name not in hidden] + [name for name in self._found if name in hidden]
@@ -141,20 +141,20 @@ class DeclaredTools:
         return [self._introduced(offer, described) for offer in offers]
 
     def _introduced(self, offer: FunctionDefinition, described: set[str]) -> FunctionDefinition:
-        space = self._entries[offer.name].declared.space
+        space = self._entries[offer.name].declared.namespace_tool
         if space is None or not space.description or space.name in described:
             return offer
         described.add(space.name)
-        return replace(offer, description=namespace.introduced(space, offer.description))
+        return replace(offer, description=namespace.with_namespace_description(space, offer.description))
 
 
 def _offers(declared: Declared) -> Iterable[tuple[FunctionDefinition, CallFormat]] | None:
     """The functions and call formats of a tool; None where this server has no driver for it."""
     make_offers = OFFERS.get(type(declared.tool))
     offers = make_offers(declared.tool) if make_offers else None
-    if offers is None or declared.space is None:
+    if offers is None or declared.namespace_tool is None:
         return offers
-    return [namespace.within(declared.space, offer, form) for offer, form in offers]
+    return [namespace.in_namespace(declared.namespace_tool, offer, form) for offer, form in offers]
 
 
 def _is_meant(known: str, entry: _Entry, name: str, space: str) -> bool:

@@ -11,9 +11,9 @@ from penstock.engine import Context, Plan, Policies
 from penstock.errors import ApiError
 from penstock.limits import Limits
 from penstock.ports import Choice
-from penstock.tool_calls.custom_tool import CustomForm
+from penstock.tool_calls.custom_tool import CustomToolCallFormat
 from penstock.tool_calls.function_call import FunctionCallFormat
-from penstock.tool_calls.tool_search import SearchForm
+from penstock.tool_calls.tool_search import ToolSearchCallFormat
 from requirements import shows
 from support.brought import ADDED, CLOCK, CRM, CUSTOMER, HIDDEN, MEMO, ORDERS, SEARCH, SEARCHED, deferred, space
 
@@ -58,13 +58,13 @@ def test_the_tools_of_a_namespace_are_offered_under_both_names() -> None:
     assert made.ignored == []
     assert made.forms["list_orders"] == FunctionCallFormat("list_orders")
     assert made.forms["crm__list_orders"] == FunctionCallFormat("list_orders", "crm")
-    assert made.forms["crm__memo"] == CustomForm("memo", "crm")
+    assert made.forms["crm__memo"] == CustomToolCallFormat("memo", "crm")
 
 
 def test_a_bare_name_is_understood_where_one_tool_alone_has_it() -> None:
     forms = plan(tools=[CRM, space(ORDERS, name="shop"), MEMO]).forms
     assert forms["get_customer"] == FunctionCallFormat("get_customer", "crm")
-    assert forms["memo"] == CustomForm("memo")
+    assert forms["memo"] == CustomToolCallFormat("memo")
     assert "list_orders" not in forms
 
 
@@ -151,7 +151,7 @@ def test_what_nobody_has_is_ignored_once() -> None:
 def test_deferred_tools_are_hidden_where_the_client_searches() -> None:
     made = plan(tools=[HIDDEN, deferred(CLOCK), SEARCH])
     assert names(made) == ["crm__get_customer", "tool_search"]
-    assert made.forms["tool_search"] == SearchForm()
+    assert made.forms["tool_search"] == ToolSearchCallFormat()
     assert made.forms["crm__list_orders"] == FunctionCallFormat("list_orders", "crm")
     assert made.ignored == []
 
