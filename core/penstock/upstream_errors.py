@@ -125,9 +125,9 @@ def _read_object(raw: Object, depth: int) -> UpstreamError:
     message = _joined([error.message for error in errors], ": ")
     if message is None:
         message = next(filter(None, (_read(raw.get(name), depth - 1).message for name in _WORDS_OF_NEED)), None)
-    place = _place_of(raw)
+    location = _location_of(raw)
     return UpstreamError(
-        message=f"{place}: {message}" if place and message else message,
+        message=f"{location}: {message}" if location and message else message,
         type=_first(error.type for error in errors),
         param=_first(error.param for error in errors),
         code=_first(error.code for error in errors),
@@ -153,10 +153,10 @@ def _raw_of(raw: Object) -> Any:
     return metadata.get("raw") if isinstance(metadata, dict) else None
 
 
-def _place_of(raw: Object) -> str:
-    """Where FastAPI found something wrong."""
-    place = raw.get("loc")
-    return ".".join(str(step) for step in place[:_STEPS_MAX] if step != "body") if isinstance(place, list) else ""
+def _location_of(raw: Object) -> str:
+    """The path of the parameter in a validation error of FastAPI."""
+    location = raw.get("loc")
+    return ".".join(str(step) for step in location[:_STEPS_MAX] if step != "body") if isinstance(location, list) else ""
 
 
 def _joined(messages: list[str | None], between: str) -> str | None:

@@ -24,7 +24,7 @@ _RETRY_MAX_S = 86_400
 """A longer wait, from a day on, is taken for a mistake of the upstream."""
 _NO_KEY = "none is configured for it on this server (`key_env` or --upstream-key-env names the variable with one)"
 _RATE = re.compile(r"rate.?limit|throttl|too.?many.?requests|resource.?exhausted", re.IGNORECASE)
-"""What is in the codes and types of errors that say to come again later."""
+"""Parts of the codes and types of errors after which a client may try again later."""
 _REFUSALS = frozenset((400, 404, 409, 413, 415, 422))
 """The statuses within an error that put the blame on the request."""
 

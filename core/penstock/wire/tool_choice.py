@@ -43,7 +43,7 @@ class ToolChoiceMcp(_Choice, kw_only=True, tag="mcp"):
 class AllowedTool(Wire, kw_only=True):
     """One tool that the model may call: by its type, and by name or server label where that type has them.
 
-    A type of `namespace` names all tools in it; `namespace` says which one a function or custom tool is in.
+    A type of `namespace` names all tools in it. `namespace` is the namespace of a function or custom tool.
     """
 
     type: str

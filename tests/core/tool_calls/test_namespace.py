@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from core.kit import from_json, to_json
 from penstock import wire
 from penstock.tool_calls import CALLS, GROUPS, OFFERS
-from penstock.tool_calls.namespace import NAME_CHARS_MAX, function_name, introduced, within
+from penstock.tool_calls.namespace import NAME_CHARS_MAX, function_name, in_namespace, with_namespace_description
 from support import brought
 
 TAKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -57,9 +57,9 @@ def test_a_member_is_offered_under_both_names_and_told_under_its_own() -> None:
     space = from_json(brought.CRM, wire.Tool)
     told = []
     for declared in GROUPS[wire.NamespaceTool](space):
-        [(offer, form)] = [within(space, *pair) for pair in OFFERS[type(declared.tool)](declared.tool)]  # type: ignore[union-attr]
+        [(offer, form)] = [in_namespace(space, *pair) for pair in OFFERS[type(declared.tool)](declared.tool)]  # type: ignore[union-attr]
         item = form.item(id="i", call_id="c")
-        told.append((declared.place, offer.name, item.type, item.name, item.namespace))
+        told.append((declared.path, offer.name, item.type, item.name, item.namespace))
     assert told == [
         (".tools[0]", "crm__get_customer", "function_call", "get_customer", "crm"),
         (".tools[1]", "crm__list_orders", "function_call", "list_orders", "crm"),
@@ -82,5 +82,5 @@ def test_a_call_of_the_history_has_the_name_that_is_offered(item: Any, name: str
 
 def test_what_is_said_of_all_members_is_said_behind_what_is_said_of_one() -> None:
     space = from_json(brought.CRM, wire.Tool)
-    assert introduced(space, "Gets.") == "Gets.\n\nAbout the tools of crm: Customers and orders."
-    assert introduced(space, None) == "About the tools of crm: Customers and orders."
+    assert with_namespace_description(space, "Gets.") == "Gets.\n\nAbout the tools of crm: Customers and orders."
+    assert with_namespace_description(space, None) == "About the tools of crm: Customers and orders."

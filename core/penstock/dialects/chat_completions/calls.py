@@ -132,9 +132,9 @@ class _Call:
             return is_same_id or (is_same_name and not is_other_id)
         if not self._scan.is_whole:
             return is_same_id or is_same_name
-        says_nothing = is_same_name and not is_other_id and not piece.arguments.strip()
-        self.is_named_again = says_nothing and not is_same_id
-        return says_nothing or self.is_repeated_by(piece)
+        is_empty = is_same_name and not is_other_id and not piece.arguments.strip()
+        self.is_named_again = is_empty and not is_same_id
+        return is_empty or self.is_repeated_by(piece)
 
     def is_repeated_by(self, piece: _Piece) -> bool:
         """Whether a piece repeats the whole call, as some backends do at the end."""

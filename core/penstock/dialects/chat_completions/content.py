@@ -83,9 +83,9 @@ def plain_text(content: str | Sequence[ContentPart], param: str) -> str:
     if isinstance(content, str):
         return content
     texts: list[str] = []
-    for place, part in _parts(content, f"{param}.content"):
+    for path, part in _parts(content, f"{param}.content"):
         if not isinstance(part, wire.TextPart):
-            raise invalid("A message of this role holds text only, for this model.", f"{place}.type")
+            raise invalid("A message of this role holds text only, for this model.", f"{path}.type")
         texts.append(part.text)
     return "".join(texts)
 
@@ -114,5 +114,5 @@ def _parts(
     """Each part and where it stands, without those of an unknown type: a header reports those to the client."""
     for index, part in enumerate(content):
         if not isinstance(part, UnknownPart):
-            place = param if is_object else f"{param}[{index}]"
-            yield place, _PARTS[type(part)](part, place)
+            path = param if is_object else f"{param}[{index}]"
+            yield path, _PARTS[type(part)](part, path)

@@ -20,11 +20,11 @@ from . import wire
 from .history import messages
 
 _NO_PARAMETERS = msgspec.Raw(b'{"type":"object","properties":{}}')
-"""What a function without parameters says: some backends refuse one that says nothing."""
+"""The parameters of a function without parameters: some backends refuse a function without a schema."""
 
 
 def encode(turn: Turn, options: wire.Options, origin: str | None) -> wire.ChatRequest:
-    """The body of the request to the upstream `origin`. Raises `ApiError` for what Chat Completions cannot say."""
+    """The body of the request to the upstream `origin`. Raises `ApiError` for what Chat Completions cannot express."""
     request = turn.request
     text = request.text
     body = wire.ChatRequest(

@@ -41,7 +41,7 @@ watsonx, vLLM, SGLang, TGI, llama.cpp, Ollama and OpenRouter, and in reports of 
 _KNOWN: dict[str, Ending] = {name: ending for ending, names in _NAMES.items() for name in names.split()}
 
 _NOT_YET = frozenset(("", "null", "none", "not_finished", "in_progress"))
-"""What some say in place of null while the answer goes on."""
+"""What some backends send in place of null while the answer continues."""
 _REASON_CHARS_MAX = 100
 
 

@@ -27,47 +27,47 @@ def messages(
     writer = _Writer(options, _outputs(items), find_wanted(items, origin))
     if instructions:
         writer.system(instructions)
-    for place, item in enumerate(items):
-        writer.write(item, place)
+    for index, item in enumerate(items):
+        writer.write(item, index)
     return _merge_system(writer.close(), options)
 
 
-class _Given(NamedTuple):
-    """What a call gave back, and where the request says so."""
+class _CallOutput(NamedTuple):
+    """The output of a call, and its path in the request."""
 
     output: Output
     param: str
 
 
-def _outputs(items: Sequence[InputItem]) -> dict[int, _Given]:
+def _outputs(items: Sequence[InputItem]) -> dict[int, _CallOutput]:
     """Every call's output by the call's place. Raises `ApiError` for a call without one, and the reverse."""
     pairs = pair(items)
     if pairs.alone:
         raise _lonely(items, pairs)
-    outputs: dict[int, _Given] = {}
+    outputs: dict[int, _CallOutput] = {}
     for call, output in pairs.output_of.items():
         item = items[output]
-        outputs[call] = _Given(OUTPUTS[type(item)](item), f"input[{output}]")
+        outputs[call] = _CallOutput(OUTPUTS[type(item)](item), f"input[{output}]")
     return outputs
 
 
 def _lonely(items: Sequence[InputItem], pairs: Pairs) -> ApiError:
     """What is wrong with the first call or output that has no partner."""
-    place = pairs.alone[0]
-    item = items[place]
+    index = pairs.alone[0]
+    item = items[index]
     if read_call := CALLS.get(type(item)):
-        return invalid(f"No tool output found for call_id '{read_call(item).call_id}'.", f"input[{place}]")
+        return invalid(f"No tool output found for call_id '{read_call(item).call_id}'.", f"input[{index}]")
     call_id = OUTPUTS[type(item)](item).call_id
     if any(OUTPUTS[type(items[other])](items[other]).call_id == call_id for other in pairs.output_of.values()):
-        return invalid(f"More than one output for call_id '{call_id}'.", f"input[{place}].call_id")
-    return invalid(f"No tool call found for the output with call_id '{call_id}'.", f"input[{place}]")
+        return invalid(f"More than one output for call_id '{call_id}'.", f"input[{index}].call_id")
+    return invalid(f"No tool call found for the output with call_id '{call_id}'.", f"input[{index}]")
 
 
 class _Made(NamedTuple):
     """A call, its output, and what the upstream wants back with the call."""
 
     call: Call
-    given: _Given
+    call_output: _CallOutput
     fields: Fields | None
 
 
@@ -77,7 +77,7 @@ class _Writer:
     What came as one message of the upstream, and is to have fields of the upstream's, is one message again.
     """
 
-    def __init__(self, options: wire.Options, outputs: dict[int, _Given], wanted: Wanted) -> None:
+    def __init__(self, options: wire.Options, outputs: dict[int, _CallOutput], wanted: Wanted) -> None:
         self._options = options
         self._outputs = outputs
         self._wanted = wanted
@@ -87,28 +87,28 @@ class _Writer:
         self._texts: list[str] = []
         self._calls: list[_Made] = []
 
-    def write(self, item: InputItem, place: int) -> None:
+    def write(self, item: InputItem, index: int) -> None:
         """Take the next item."""
         kind = type(item)
         if self._wanted.messages:
-            self._begin_or_end_message(place)
+            self._begin_or_end_message(index)
         if isinstance(item, Message):
-            self._message(item, place)
+            self._message(item, index)
         elif read_call := CALLS.get(kind):
-            self._call(read_call(item), OUTPUTS.get(kind), item, place)
+            self._call(read_call(item), OUTPUTS.get(kind), item, index)
         elif kind in OUTPUTS:
             self._end_turn()
         elif isinstance(item, ReasoningItem):
-            self._reasoning(item, place)
+            self._reasoning(item, index)
         elif kind not in SILENT:
-            raise invalid(f"Items of type '{item.type}' cannot be sent to this model.", f"input[{place}].type")
+            raise invalid(f"Items of type '{item.type}' cannot be sent to this model.", f"input[{index}].type")
 
-    def _begin_or_end_message(self, place: int) -> None:
+    def _begin_or_end_message(self, index: int) -> None:
         """Begin or end what came as one message, and is to have fields of the upstream's."""
-        if self._message_wanted and place > self._message_wanted.end:
+        if self._message_wanted and index > self._message_wanted.end:
             self._end_turn()
             self._message_wanted = None
-        if message := self._wanted.messages.get(place):
+        if message := self._wanted.messages.get(index):
             self._end_turn()
             self._message_wanted = message
 
@@ -122,36 +122,36 @@ class _Writer:
         self._end_turn()
         return self._messages
 
-    def _call(self, call: Call, own_output: Callable[[Any], Output] | None, item: InputItem, place: int) -> None:
+    def _call(self, call: Call, own_output: Callable[[Any], Output] | None, item: InputItem, index: int) -> None:
         """A call, with the output that follows it: its own, or that of another item."""
         if own_output is None:
-            given = self._outputs[place]
+            call_output = self._outputs[index]
         else:
-            given = _Given(own_output(item), f"input[{place}]")
+            call_output = _CallOutput(own_output(item), f"input[{index}]")
             call.call_id = call.call_id or f"call_{len(self._messages)}_{len(self._calls)}"
-        fields = self._wanted.calls.get(place)
+        fields = self._wanted.calls.get(index)
         if fields and (own_id := sent_id(fields)):
             call.call_id = own_id
         if self._options.short_call_ids:
             call.call_id = short_id(call.call_id)
-        self._calls.append(_Made(call, given, fields))
+        self._calls.append(_Made(call, call_output, fields))
 
-    def _reasoning(self, item: ReasoningItem, place: int) -> None:
+    def _reasoning(self, item: ReasoningItem, index: int) -> None:
         thoughts = [part.text for part in item.content or () if isinstance(part, ReasoningText)]
         if thoughts:
-            self._begin_turn(place)
+            self._begin_turn(index)
             self._thoughts += thoughts
 
-    def _begin_turn(self, place: int) -> None:
+    def _begin_turn(self, index: int) -> None:
         """Another turn, where the last one has a text or a call, and is not all of its message yet."""
         message = self._message_wanted
-        if (self._texts or self._calls) and not (message and place <= message.end):
+        if (self._texts or self._calls) and not (message and index <= message.end):
             self._end_turn()
 
-    def _message(self, item: Message, place: int) -> None:
-        param = f"input[{place}]"
+    def _message(self, item: Message, index: int) -> None:
+        param = f"input[{index}]"
         if item.role == "assistant":
-            self._begin_turn(place)
+            self._begin_turn(index)
             self._texts.append(plain_text(item.content, param))
         elif item.role == "user":
             self._end_turn()
@@ -180,15 +180,15 @@ class _Writer:
         self._thoughts, self._texts, self._calls = [], [], []
 
     def _write_outputs(self) -> None:
-        """Tool messages hold text; what else an output holds is shown by the user right after."""
-        shown: list[wire.MessagePart] = []
-        for call, given, _ in self._calls:
-            text, parts = tool_content(*given)
+        """Tool messages contain text. Other parts of an output are in a message of the user after them."""
+        other_parts: list[wire.MessagePart] = []
+        for call, call_output, _ in self._calls:
+            text, parts = tool_content(*call_output)
             self._messages.append(wire.ChatMessage(role="tool", content=text, tool_call_id=call.call_id))
-            shown += parts
+            other_parts += parts
         # spec: output-parts
-        if shown:
-            self._messages.append(wire.ChatMessage(role="user", content=shown))
+        if other_parts:
+            self._messages.append(wire.ChatMessage(role="user", content=other_parts))
 
 
 def _tool_call(call: Call, fields: Fields | None) -> wire.ToolCall:

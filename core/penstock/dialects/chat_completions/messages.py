@@ -23,7 +23,7 @@ from . import wire
 from .calls import CallReader
 from .extras import ExtrasReader
 from .notes import UnknownWords
-from .parts import Unshown, other_thought, read_audio, read_image, read_part, words
+from .parts import UnsupportedContent, other_thought, read_audio, read_image, read_part, words
 from .think import ThinkSplitter
 
 _FIELDS: dict[str, tuple[str, ...]] = {
@@ -49,7 +49,7 @@ _THINGS: dict[type[Delta], str] = {
 }
 _ANSWERS = frozenset(("text", "calls", "refusal", "images"))
 """What a client sees of an answer, apart from its thoughts."""
-_UNSHOWN_MAX = 10
+_UNSUPPORTED_MAX = 10
 """How many types of parts a note names."""
 _KIND_CHARS_MAX = 100
 """How much of each."""
@@ -66,7 +66,7 @@ class MessageReader:
         self._calls = CallReader(extras)
         self._think = ThinkSplitter() if inline_think else None
         self._unknown = unknown
-        self._unshown: dict[str, None] = {}
+        self._unsupported: dict[str, None] = {}
         """The types of the parts that left nothing in the Response."""
         self._pending_logprobs: list[Logprob] = []
         """Those of tokens that made no text yet, being pieces of a character; the next text delta carries them."""
@@ -132,8 +132,8 @@ class MessageReader:
     def close(self) -> list[Delta]:
         """What was held back, and a note of what could not be shown where nothing else answers."""
         out = self._think.close() if self._think else []
-        if self._unshown and not self._read_so_far() & _ANSWERS:
-            kinds = ", ".join(self._unshown)
+        if self._unsupported and not self._read_so_far() & _ANSWERS:
+            kinds = ", ".join(self._unsupported)
             out.append(TextDelta(f"[The model answered with what cannot be shown here: {kinds}]"))
         return [*out, *self._extras.close()]
 
@@ -164,7 +164,7 @@ class MessageReader:
 
     def _rest(self, message: wire.ReadMessage, out: list[Delta]) -> None:
         """What few messages have."""
-        deltas: list[Delta | Unshown] = [RefusalDelta(message.refusal)] if message.refusal else []
+        deltas: list[Delta | UnsupportedContent] = [RefusalDelta(message.refusal)] if message.refusal else []
         for annotation in message.annotations or ():
             deltas += _annotation(annotation)
         for image in message.images or ():
@@ -172,16 +172,16 @@ class MessageReader:
         for delta in deltas + read_audio(message.audio):
             self._add(delta, out)
 
-    def _add(self, shown: Delta | Unshown, out: list[Delta]) -> None:
+    def _add(self, content: Delta | UnsupportedContent, out: list[Delta]) -> None:
         """Add a delta other than plain text."""
         # spec: media-in-answers
-        if isinstance(shown, Unshown):
-            if len(self._unshown) < _UNSHOWN_MAX:
-                self._unshown[shown.kind[:_KIND_CHARS_MAX]] = None
-            self._unknown.log("content part", shown.kind, "has no place in a Response")
+        if isinstance(content, UnsupportedContent):
+            if len(self._unsupported) < _UNSUPPORTED_MAX:
+                self._unsupported[content.kind[:_KIND_CHARS_MAX]] = None
+            self._unknown.log("content part", content.kind, "has no place in a Response")
             return
-        self._others.add(_THINGS[type(shown)])
-        out.append(shown)
+        self._others.add(_THINGS[type(content)])
+        out.append(content)
 
 
 def _calls(message: wire.ReadMessage) -> list[wire.ReadToolCall]:

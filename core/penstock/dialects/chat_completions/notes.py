@@ -1,4 +1,4 @@
-"""The log of what an upstream says that has no place in a Response, or is not known: each word once."""
+"""The log of what an upstream sends that a Response cannot contain, or is not known: each word once."""
 
 from __future__ import annotations
 

@@ -72,13 +72,13 @@ def _thought_in(raw: msgspec.Raw) -> str:
         return ""
 
 
-class Unshown(NamedTuple):
+class UnsupportedContent(NamedTuple):
     """A part of which the Response has nothing."""
 
     kind: str
 
 
-def read_part(part: str | wire.ReadPart) -> list[Delta | Unshown]:
+def read_part(part: str | wire.ReadPart) -> list[Delta | UnsupportedContent]:
     """One content part."""
     if isinstance(part, str):
         return [TextDelta(part)] if part else []
@@ -87,13 +87,13 @@ def read_part(part: str | wire.ReadPart) -> list[Delta | Unshown]:
         thought = words(part)
         return [ReasoningDelta(thought)] if thought else []
     text = _text(part)
-    deltas: list[Delta | Unshown] = [TextDelta(text)] if text else []
+    deltas: list[Delta | UnsupportedContent] = [TextDelta(text)] if text else []
     if part.refusal:
         deltas.append(RefusalDelta(part.refusal))
     # spec: media-in-answers
     if part.type not in _TEXTS:
         deltas += read_image(part) or read_audio(part.audio or part.input_audio)
-    return deltas or [Unshown(part.type or "unknown")] * (part.type not in _TEXTS)
+    return deltas or [UnsupportedContent(part.type or "unknown")] * (part.type not in _TEXTS)
 
 
 def read_image(part: str | wire.ReadPart) -> list[Delta]:
@@ -117,9 +117,9 @@ def _image(part: wire.ReadPart) -> wire.ReadMedia:
     return wire.ReadMedia(url=part.url, data=part.data, b64_json=part.b64_json)
 
 
-def read_audio(audio: wire.ReadMedia | None) -> list[Delta | Unshown]:
+def read_audio(audio: wire.ReadMedia | None) -> list[Delta | UnsupportedContent]:
     """Speech: its transcript is the text of the answer. The sound has events of its own, and no place in a Response."""
     if audio is None:
         return []
-    deltas: list[Delta | Unshown] = [TextDelta(audio.transcript)] if audio.transcript else []
-    return [AudioDelta(audio.data), Unshown("audio"), *deltas] if audio.data else deltas
+    deltas: list[Delta | UnsupportedContent] = [TextDelta(audio.transcript)] if audio.transcript else []
+    return [AudioDelta(audio.data), UnsupportedContent("audio"), *deltas] if audio.data else deltas

@@ -57,9 +57,9 @@ class PlainReader:
         self._misses_left = _MISSES_MAX
 
     def run(self, chunks: list[bytes], start: int) -> TextRun | ReasoningRun | None:
-        """The text, or the thought, that the chunks from `start` on say; None where the first is no plain one.
+        """The text, or the reasoning, of the chunks from `start` on. None where the first is no plain one.
 
-        The chunk behind a run is no plain one either, or says something else.
+        The chunk after a run is no plain one either, or has another kind of content.
         """
         texts: list[str] = []
         thoughts: list[str] = []

@@ -38,10 +38,10 @@ def find_wanted(items: Sequence[InputItem], origin: str | None) -> Wanted:
     wanted = Wanted()
     if origin is None:
         return wanted
-    for place, item in enumerate(items):
+    for index, item in enumerate(items):
         # spec: returned-fields
         if item.unknown and (returned := carried(item)) and returned.origin == origin:
-            _find_turn(items, place, returned, wanted)
+            _find_turn(items, index, returned, wanted)
     return wanted
 
 
@@ -52,16 +52,16 @@ def _find_turn(items: Sequence[InputItem], end: int, returned: Returned, wanted:
     """
     missing = dict(returned.calls)
     start, is_one_message = end, True
-    for place in range(end, -1, -1):
-        item = items[place]
-        if not _is_of_turn(item) or (place < end and carried(item) is not None):
+    for index in range(end, -1, -1):
+        item = items[index]
+        if not _is_of_turn(item) or (index < end and carried(item) is not None):
             break
         is_one_message &= type(item) in CALLS or type(item) not in OUTPUTS
         if is_one_message:
-            start = place
+            start = index
         read_call = CALLS.get(type(item))
         if fields := missing.pop(read_call(item).call_id, None) if read_call else None:
-            wanted.calls[place] = fields
+            wanted.calls[index] = fields
     if returned.turn:
         wanted.messages[start] = WantedMessage(end, returned.turn)
 
@@ -90,7 +90,7 @@ def short_id(call_id: str) -> str:
 _SHORT_ID_CHARS = 9
 _SHORT_ID = re.compile(f"[a-zA-Z0-9]{{{_SHORT_ID_CHARS}}}")
 _OURS = frozenset({"type", "index"})
-"""What an object says though no field of its struct does."""
+"""Keys of an object that are not fields of its struct, and are not the upstream's."""
 
 
 def sent_id(fields: Fields) -> str | None:

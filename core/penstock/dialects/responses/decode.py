@@ -162,7 +162,7 @@ def _no_response(body: bytes) -> ApiError:
 
 
 def _read(read: Callable[[bytes], list[Delta]], data: bytes, what: str) -> list[Delta]:
-    """The deltas of JSON; where it has characters that are none, those are mended. Raises `ApiError`."""
+    """The deltas of JSON. Invalid characters in it are replaced. Raises `ApiError`."""
     try:
         return read(data)
     except (msgspec.DecodeError, UnicodeError):

@@ -26,9 +26,9 @@ SEALED: Include = "reasoning.encrypted_content"
 
 
 def encode(turn: Turn, origin: str, *, seals: bool = True) -> bytes:
-    """The body of the request to the upstream `origin`; what the client did not say is not there.
+    """The body of the request to the upstream `origin`, without parameters that the client did not send.
 
-    `seals` states whether the upstream knows sealed thoughts.
+    `seals` states whether the upstream supports encrypted reasoning.
     """
     return msgspec.json.encode(_fields(turn, origin, seals=seals))
 

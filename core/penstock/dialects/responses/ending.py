@@ -1,7 +1,7 @@
-"""The upstream's Response at its end: how it ended, what it cost, and what was in force.
+"""The upstream's final Response: how it ended, its usage, and its other fields.
 
-It knows which fields of a Response are ours to say. A field that is not as it should be counts as absent, and one that
-is unknown here is passed on. Its items are read elsewhere.
+It knows which fields of a Response this server sets itself. A field of a wrong type counts as absent, and an unknown
+field is passed on. Its items are read elsewhere.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _OURS = (
     "id object created_at completed_at background instructions model previous_response_id conversation prompt store"
     " user metadata tools tool_choice".split()
 )
-"""Fields that are ours to say: the response's place and time here, and what the client asked for."""
+"""Fields that this server sets itself: the response's ids and times here, and the client's parameters."""
 _APART: dict[str, Any] = {
     "output": msgspec.Raw,
     "usage": Usage | None,
@@ -30,14 +30,14 @@ _APART: dict[str, Any] = {
     "error": Any,
     "incomplete_details": dict[str, Any] | None,
 }
-"""Fields that have a form of their own here."""
-_FACTS: dict[str, Any] = {
+"""Fields that are decoded in another way."""
+_OTHERS: dict[str, Any] = {
     field.encode_name: field.type
     for field in msgspec.structs.fields(Response)
     if field.encode_name not in {*_OURS, *_APART} and field.name != "unknown"
 }
-"""The other fields, by which the upstream says what was in force."""
-_READ: dict[str, Any] = dict.fromkeys(_OURS, msgspec.Raw) | _APART | _FACTS
+"""The other fields, with the upstream's values."""
+_READ: dict[str, Any] = dict.fromkeys(_OURS, msgspec.Raw) | _APART | _OTHERS
 
 Ending: Any = msgspec.defstruct(
     "Ending", [(name, kind | UnsetType, UNSET) for name, kind in _READ.items()], bases=(Wire,), kw_only=True
@@ -71,7 +71,7 @@ def _read_by_field(fields: dict[str, msgspec.Raw]) -> Any:
 
 def deltas_of(ending: Any) -> list[Delta]:
     """What was in force, what it cost, and how it ended. Raises `ApiError` where it has not ended."""
-    facts = {name: value for name in _FACTS if (value := getattr(ending, name)) is not UNSET}
+    facts = {name: value for name in _OTHERS if (value := getattr(ending, name)) is not UNSET}
     deltas: list[Delta] = [ResponseFields(facts | {"unknown": ending.unknown} if ending.unknown else facts)]
     if ending.usage:
         deltas.append(UsageDelta(ending.usage))

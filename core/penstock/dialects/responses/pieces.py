@@ -1,4 +1,4 @@
-"""The plain piece: an event by which a text grows, and which says nothing else. Nearly every event is one.
+"""Plain pieces: events that append to a text, and have no other content. Nearly all events are such.
 
 It knows the classes of such events, each in a plain form that takes a quarter of the time to read. An event with
 logprobs, with padding or with an unknown field is no plain piece.
@@ -20,16 +20,20 @@ def _has_pieces(cls: type[Event]) -> bool:
 
 
 def _plain(cls: type[Event]) -> Any:
-    """The plain form of a class: `place` has all that is alike in the events of one text."""
-    place = [field.name for field in msgspec.structs.fields(cls) if field.required and field.name != "delta"]
-    fields: list[Any] = [(name, str if name == "item_id" else int) for name in place]
+    """The plain form of a class. `position` has the values that are equal in all events of one text."""
+    position = [field.name for field in msgspec.structs.fields(cls) if field.required and field.name != "delta"]
+    fields: list[Any] = [(name, str if name == "item_id" else int) for name in position]
     fields += [("delta", str), ("sequence_number", int, -1)]
     if "logprobs" in cls.__struct_fields__:
         fields.append(("logprobs", tuple[()], ()))
     return msgspec.defstruct(
         cls.__name__,
         fields,
-        namespace={"event_class": cls, "place": property(attrgetter("event_class", *place)), "place_fields": place},
+        namespace={
+            "event_class": cls,
+            "position": property(attrgetter("event_class", *position)),
+            "position_fields": position,
+        },
         tag_field="type",
         tag=cls.__struct_config__.tag,
         forbid_unknown_fields=True,
@@ -46,9 +50,9 @@ class PieceReader:
     """Reads the plain pieces of one stream."""
 
     def __init__(self) -> None:
-        self._place: tuple[Any, ...] | None = None
+        self._position: tuple[Any, ...] | None = None
         self._event: Event
-        """What stands for the events of the text that grew last."""
+        """An event of the text that grew last."""
 
     def run(self, events: list[bytes], start: int) -> RelayedRun | None:
         """The pieces of one text that the events from `start` on begin with; None where the first is no plain piece."""
@@ -59,7 +63,7 @@ class PieceReader:
             except (msgspec.DecodeError, UnicodeError, RecursionError):
                 break
             # spec: relayed-runs
-            if piece.place != self._place:
+            if piece.position != self._position:
                 if texts:
                     break
                 self._begin(piece)
@@ -68,6 +72,6 @@ class PieceReader:
 
     def _begin(self, piece: Any) -> None:
         """Another text grows from this piece on."""
-        self._place = piece.place
-        event_class, *where = piece.place
-        self._event = event_class(**dict(zip(piece.place_fields, where, strict=True)), delta="")
+        self._position = piece.position
+        event_class, *values = piece.position
+        self._event = event_class(**dict(zip(piece.position_fields, values, strict=True)), delta="")

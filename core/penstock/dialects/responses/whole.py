@@ -32,8 +32,8 @@ from penstock.wire import (
     SummaryText,
 )
 
-Place = dict[str, Any]
-"""Where an item stands: its `item_id` and `output_index`."""
+Position = dict[str, Any]
+"""The position of an item: its `item_id` and `output_index`."""
 
 
 def events_of(items: Iterable[Any]) -> Iterator[Event]:
@@ -46,21 +46,21 @@ def events_of(items: Iterable[Any]) -> Iterator[Event]:
         yield OutputItemDone(output_index=index, item=item)
 
 
-def _at_once(item: Any, at: Place) -> Iterator[Event]:
+def _at_once(item: Any, at: Position) -> Iterator[Event]:
     return iter(())
 
 
-def _arguments(item: FunctionCall, at: Place) -> Iterator[Event]:
+def _arguments(item: FunctionCall, at: Position) -> Iterator[Event]:
     if item.arguments:
         yield FunctionCallArgumentsDelta(**at, delta=item.arguments)
 
 
-def _input(item: CustomToolCall, at: Place) -> Iterator[Event]:
+def _input(item: CustomToolCall, at: Position) -> Iterator[Event]:
     if item.input:
         yield CustomToolCallInputDelta(**at, delta=item.input)
 
 
-def _content(item: Message | ReasoningItem, at: Place) -> Iterator[Event]:
+def _content(item: Message | ReasoningItem, at: Position) -> Iterator[Event]:
     for index, part in enumerate(item.content or ()):
         where = at | {"content_index": index}
         if type(part) not in _PARTS:
@@ -71,7 +71,7 @@ def _content(item: Message | ReasoningItem, at: Place) -> Iterator[Event]:
         yield event(part, where)
 
 
-def _thoughts(item: ReasoningItem, at: Place) -> Iterator[Event]:
+def _thoughts(item: ReasoningItem, at: Position) -> Iterator[Event]:
     yield from _content(item, at)
     for index, part in enumerate(item.summary):
         if isinstance(part, SummaryText):
@@ -80,7 +80,7 @@ def _thoughts(item: ReasoningItem, at: Place) -> Iterator[Event]:
 
 
 _BEGUN = {"status": "in_progress"}
-_EVENTS: dict[type[Any], tuple[dict[str, Any], Callable[[Any, Place], Iterator[Event]]]] = {
+_EVENTS: dict[type[Any], tuple[dict[str, Any], Callable[[Any, Position], Iterator[Event]]]] = {
     Message: ({**_BEGUN, "content": []}, _content),
     ReasoningItem: ({**_BEGUN, "content": [], "summary": []}, _thoughts),
     FunctionCall: ({**_BEGUN, "arguments": ""}, _arguments),
@@ -88,7 +88,7 @@ _EVENTS: dict[type[Any], tuple[dict[str, Any], Callable[[Any, Place], Iterator[E
 }
 """What a growing item is before anything is in it, and the events that fill it, by its class."""
 
-_PARTS: dict[type[Any], tuple[Any, Callable[[Any, Place], Event]]] = {
+_PARTS: dict[type[Any], tuple[Any, Callable[[Any, Position], Event]]] = {
     OutputText: (
         OutputText(text=""),
         lambda part, at: OutputTextDelta(**at, delta=part.text, logprobs=part.logprobs or []),

@@ -65,7 +65,9 @@ class Schema(msgspec.Struct, kw_only=True, rename="camel"):
             self.type, self.nullable = [*self.types(), "null"], False
         if isinstance(self.items, list):  # drafts before 2020-12 have no `prefixItems`
             self.prefix_items, self.items = self.items, self.additional_items
-        if isinstance(self.exclusive_minimum, bool):  # in draft 4, it says whether `minimum` is exclusive
+        if isinstance(
+            self.exclusive_minimum, bool
+        ):  # in draft 4, `minimum` is the bound, and this is whether it is exclusive
             self.exclusive_minimum = self.minimum if self.exclusive_minimum else None
         if isinstance(self.exclusive_maximum, bool):
             self.exclusive_maximum = self.maximum if self.exclusive_maximum else None

@@ -116,7 +116,7 @@ class Table:
         return next((holder.body for holder in holders if self._entry(holder.entry_id, owner)), None)
 
     def add(self, entry: Entry) -> None:
-        """Add an entry. Raises `ValueError` where its id exists already, whoever the owner is."""
+        """Add an entry. Raises `ValueError` where its id exists already, with any owner."""
         if entry.row.id in self.entries:
             raise ValueError("the id exists already")
         self.entries[entry.row.id] = entry

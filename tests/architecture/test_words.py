@@ -1,0 +1,175 @@
+"""The names, docstrings and comments of both packages have the standard words of the field.
+
+`REASONS` says what to write in place of each word. A word that is ours and wanted stands in `docs/glossary.md`.
+"""
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+
+import pytest
+
+from architecture.source import Module, everything
+
+CLEAN = [
+    "penstock.__main__",
+    "penstock.access",
+    "penstock.assembly",
+    "penstock.dialects",
+    "penstock.endpoints",
+    "penstock.engine.background",
+    "penstock.engine.context",
+    "penstock.engine.planning",
+    "penstock.engine.upstreams",
+    "penstock.errors",
+    "penstock.http",
+    "penstock.ids",
+    "penstock.invalid_unicode",
+    "penstock.json_codec",
+    "penstock.lenient",
+    "penstock.limits",
+    "penstock.obfuscation",
+    "penstock.origins",
+    "penstock.ports",
+    "penstock.responders",
+    "penstock.returned",
+    "penstock.secrets",
+    "penstock.service",
+    "penstock.settings",
+    "penstock.sse",
+    "penstock.stores",
+    "penstock.telemetry",
+    "penstock.text_runs",
+    "penstock.too_long",
+    "penstock.tool_calls",
+    "penstock.transcript",
+    "penstock.upstream_errors",
+    "penstock.upstream_replies",
+    "penstock.version",
+    "penstock.websocket",
+    "penstock.wire",
+]
+"""Packages and modules that follow the rule, with all modules in them, one a line. The list only grows."""
+
+REASONS = {
+    "anybody": "any client, any caller",
+    "brought": "sent, contained, added",
+    "crew": "worker processes",
+    "door": "adapter, entry point",
+    "floor": "layer",
+    "greeting": "banner",
+    "hear": "read, receive",
+    "heard": "read, received",
+    "house": "project, packages",
+    "keeper": "owner, store",
+    "kept": "stored, held in memory, unchanged",
+    "lane": "stream, queue, item writer",
+    "mend": "correct, repair",
+    "mended": "corrected, repaired",
+    "mends": "corrects, repairs",
+    "nobody": "no client, no process, unknown",
+    "said": "sent, stated, contained",
+    "say": "state, contain",
+    "saying": "stating",
+    "says": "states, contains, defines",
+    "shelf": "table",
+    "somebody": "a client, a process, a user",
+    "speak": "serve, support (a protocol); generate (a model)",
+    "speaks": "serves, supports (a protocol); generates (a model)",
+    "spoke": "sent, was active",
+    "spoken": "generated, sent",
+    "stranger": "unknown field, unknown type, unknown caller",
+    "tell": "report, return, send, distinguish",
+    "telling": "reporting, returning",
+    "tells": "reports, returns, shows",
+    "told": "reported, returned, sent",
+    "untold": "not reported",
+    "whoever": "the caller, the client, the process that",
+    "wish": "request, parameter, position",
+}
+"""Each word that neither a name nor a text has, and the standard words in its place. A plural ends with `s` or `es`."""
+
+NAME_REASONS = {
+    "news": "notification, change",
+    "place": "path, index, location",
+    "shown": "visible, listed",
+}
+"""Words that only names do not have: in a text they have their plain meaning."""
+
+STANDARD = {
+    "keep-alive": "HTTP's name of a reused connection",
+}
+"""Terms of the field that contain such a word, and whose they are."""
+
+WORD = re.compile(r"[A-Za-z][a-z]*|[A-Z]+(?![a-z])")
+
+
+def words(text: str) -> set[str]:
+    """The words of a name or a text, in lower case: `told` of `_told_s`, `ToldStream` and `It is told.`."""
+    return {word.lower() for word in WORD.findall(text)}
+
+
+def singular(word: str, table: dict[str, str]) -> str:
+    return next((word.removesuffix(end) for end in ("s", "es") if word.removesuffix(end) in table), word)
+
+
+def unwanted(text: str, table: dict[str, str]) -> set[str]:
+    for term in STANDARD:
+        text = text.replace(term, "")
+    return {word for word in words(text) if singular(word, table) in table}
+
+
+def names(module: Module) -> Iterator[tuple[str, int]]:
+    """The module's name, and every identifier that it has or uses."""
+    yield module.name, 1
+    for token in tokenize.generate_tokens(io.StringIO(module.text).readline):
+        if token.type == tokenize.NAME:
+            yield token.string, token.start[0]
+
+
+def texts(module: Module) -> Iterator[tuple[str, int]]:
+    """Every comment, and every docstring of a module, class, function, field or constant, without code in backticks."""
+    for token in tokenize.generate_tokens(io.StringIO(module.text).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.string, token.start[0]
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield re.sub(r"`[^`]*`", "", node.value.value), node.lineno
+
+
+def hits(module: Module) -> Iterator[str]:
+    for table, found in ((REASONS | NAME_REASONS, names(module)), (REASONS, texts(module))):
+        for text, line in found:
+            for word in sorted(unwanted(text, table)):
+                yield f"{module.path}:{line}: '{word}' ({text.strip()[:60]}): {table[singular(word, table)]}"
+
+
+def is_clean(module: Module) -> bool:
+    return any(module.name == name or module.name.startswith(f"{name}.") for name in CLEAN)
+
+
+def test_names_and_texts_have_standard_words() -> None:
+    assert not [hit for module in everything() if is_clean(module) for hit in hits(module)]
+
+
+@pytest.mark.parametrize("name", CLEAN)
+def test_every_line_of_the_list_is_a_package_or_a_module(name: str) -> None:
+    assert [module for module in everything() if module.name == name]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("_told_s", {"told"}),
+        ("ToldStream", {"told"}),
+        ("LaneWriter", {"lane"}),
+        ("lanes", {"lanes"}),
+        ("It is told.", {"told"}),
+        ("old_toldest", set()),
+        ("the keep-alive header", set()),
+    ],
+)
+def test_the_unwanted_words_of_a_name(text: str, expected: set[str]) -> None:
+    assert unwanted(text, REASONS) == expected
