@@ -1,13 +1,21 @@
 # Penstock's workshop: `make` alone lists what there is.
-# Two stamps in .venv keep things quick: `serve` needs the first only, and a fresh stamp means no pip, no network.
+# Stamps in .venv keep things quick: `serve` needs the first only, and a fresh stamp means no installer, no network.
 
-VENV   := .venv
-BIN    := $(VENV)/bin
-SERVER := $(VENV)/.server-is-installed
-DEV    := $(VENV)/.dev-is-installed
-PIP    := $(BIN)/python -m pip --quiet --no-input --disable-pip-version-check
-LOCK    = $(BIN)/uv pip compile pyproject.toml --group build --quiet --universal --python-version 3.11 \
-          --generate-hashes --no-emit-index-url --custom-compile-command 'make lock'
+VENV    := .venv
+BIN     := $(VENV)/bin
+SERVER  := $(VENV)/.server-is-installed
+DEV     := $(VENV)/.dev-is-installed
+BENCH   := $(VENV)/.bench-is-installed
+CLIENTS := $(VENV)/.clients-are-installed
+PIP     := $(BIN)/python -m pip --quiet --no-input --disable-pip-version-check
+UV      := $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps
+LOCK     = $(BIN)/uv pip compile pyproject.toml --group build --quiet --universal --python-version 3.11 \
+           --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' --upgrade
+NODE_CLIENTS := tests/clients/node_modules/.package-lock.json
+PYTHONS ?= 3.14 3.13 3.12 3.11
+
+# $(call locked,FILE): install what a lock file pins. pip does it where there is no uv, or where uv finds no index.
+locked   = { test -x $(BIN)/uv && $(UV) --require-hashes -r $(1); } || $(PIP) install --require-hashes -r $(1)
 
 # The suite starts hundreds of servers: without bytecode on the disk each start compiles both packages, half of its CPU.
 unexport PYTHONDONTWRITEBYTECODE
@@ -19,17 +27,20 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 pyth
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install serve test test-fast test-all soak test-real clients golden check format bench bench-guard lock clean
+.PHONY: help install serve test test-fast test-pythons test-all soak test-real clients golden check format bench \
+        bench-guard lock clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(SERVER) ## make .venv with the server in it
 
 serve: $(SERVER) ## run the server; ARGS go to `penstock serve`
 	@exec $(BIN)/penstock serve $(ARGS)
 
-test: $(DEV) ## run the whole suite; ARGS go to pytest, COVER=1 measures what it reaches of the core
+# The npm packages are a part of the suite where there is npm; without them their tests are skipped, and the end says so.
+test: $(DEV) $(BENCH) $(CLIENTS) ## run the whole suite; ARGS go to pytest, COVER=1 measures what it reaches of the core
+	@! command -v npm >/dev/null || $(MAKE) --no-print-directory $(NODE_CLIENTS) || echo "npm installed no clients"
 ifdef COVER
 	@$(BIN)/coverage run -m pytest $(ARGS)
 	@$(BIN)/coverage report
@@ -40,18 +51,25 @@ endif
 test-fast: $(DEV) ## run the core's quick tests, the architecture's and the golden transcripts: half a minute
 	@$(BIN)/python -m pytest -m "not real and not slow" --hypothesis-profile=fast tests/core tests/architecture $(ARGS)
 
+test-pythons: $(DEV) ## run test-fast on each Python of PYTHONS that this machine has, or on the first with NEWEST=1
+	@for version in $(PYTHONS); do \
+	    python=$$($(BIN)/uv python find --quiet --system --no-python-downloads $$version 2>/dev/null) || continue; \
+	    echo "== $$($$python --version)"; \
+	    $(MAKE) --no-print-directory test-fast VENV=.venv-$$version PYTHON=$$python || exit 1; \
+	    test -z "$(NEWEST)" || break; \
+	done
+
 test-all: export TEST_KILLS = 50
 test-all: export REQUESTS_OF_EACH_ENDING = 30
 test-all: test soak ## run the whole suite with more of what is random, and the soak: some minutes more
 
-soak: $(DEV)
+soak: $(DEV) $(BENCH)
 	@$(BIN)/python -m bench.soak $(ARGS)
 
 test-real: $(DEV) ## run the tests that need the real llama.cpp server
 	@$(BIN)/python -m pytest -m real $(ARGS)
 
-clients: ## install the clients of others that the suite drives (needs npm)
-	@npm --prefix tests/clients ci --silent --no-audit --no-fund
+clients: $(CLIENTS) $(NODE_CLIENTS) ## install the clients of others that the suite drives (needs npm)
 
 golden: $(DEV) ## rewrite the golden transcripts; read the diff before you commit it
 	@$(BIN)/python -m pytest --rewrite-golden $(ARGS)
@@ -66,19 +84,20 @@ format: $(DEV) ## mend what can be mended by machine
 	@$(BIN)/ruff check --fix-only --quiet
 	@$(BIN)/ruff format
 
-bench: $(DEV) ## measure; ARGS go to `python -m bench`
+bench: $(BENCH) ## measure; ARGS go to `python -m bench`
 	@$(BIN)/python -m bench $(ARGS)
 
-bench-guard: $(DEV) ## count calls, allocations and callbacks, and hold them to bench/guard/bounds.toml
+bench-guard: $(BENCH) ## count calls, allocations and callbacks, and hold them to bench/guard/bounds.toml
 	@$(BIN)/python -m bench.guard $(ARGS)
 
-lock: | $(BIN)/pip ## pin every dependency anew (the only target that needs uv)
-	@$(PIP) install uv
-	@$(LOCK) --extra server --upgrade --output-file requirements.lock
-	@$(LOCK) --extra server --extra redis --extra postgres --extra dev --upgrade --constraints requirements.lock --output-file requirements-dev.lock
+lock: $(DEV) ## pin every dependency anew
+	@$(LOCK) --extra server --output-file requirements.lock
+	@$(LOCK) --extra server --extra redis --extra postgres --extra dev --constraints requirements.lock --output-file requirements-dev.lock
+	@$(LOCK) --extra bench --constraints requirements-dev.lock --output-file requirements-bench.lock
+	@$(LOCK) --extra clients --constraints requirements-dev.lock --output-file requirements-clients.lock
 
 clean: ## remove .venv and what the tools remember
-	@rm -rf $(VENV) build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) .venv-3.* build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@rm -rf tests/clients/node_modules
 	@find core adapters tests bench -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
@@ -88,13 +107,30 @@ $(BIN)/pip:
 	    || { echo "$(PYTHON) lacks the venv module: on Debian and Ubuntu, apt install python3-venv" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 
+# The tools bring uv first: it takes seconds where pip takes minutes.
+$(BIN)/uv: requirements-dev.lock | $(BIN)/pip
+	@awk '/^[a-z]/ { is_uv = /^uv==/ } is_uv' $< >$(VENV)/uv.lock
+	@$(PIP) install --require-hashes -r $(VENV)/uv.lock && touch $@ || echo "There is no uv here: pip installs the tools" >&2
+
 $(SERVER): pyproject.toml requirements.lock | $(BIN)/pip
 	@echo "Installing the server into $(VENV) (once)"
-	@$(PIP) install --require-hashes -r requirements.lock
+	@$(call locked,requirements.lock)
 	@$(PIP) install --no-index --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(DEV): requirements-dev.lock $(SERVER)
+$(DEV): requirements-dev.lock $(BIN)/uv $(SERVER)
 	@echo "Installing the tools into $(VENV) (once)"
-	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(call locked,requirements-dev.lock)
+	@touch $@
+
+$(BENCH): requirements-bench.lock $(DEV)
+	@$(call locked,requirements-bench.lock)
+	@touch $@
+
+$(CLIENTS): requirements-clients.lock $(DEV)
+	@$(call locked,requirements-clients.lock)
+	@touch $@
+
+$(NODE_CLIENTS): tests/clients/package-lock.json
+	@npm --prefix tests/clients ci --silent --no-audit --no-fund
 	@touch $@

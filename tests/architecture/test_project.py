@@ -1,10 +1,12 @@
 """What is declared, locked and shipped is what is meant, and nothing else."""
 
+import ast
 import json
 import os
 import re
 import tomllib
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from shutil import copy, copytree, ignore_patterns
 from zipfile import ZipFile
@@ -15,7 +17,7 @@ from hatchling.builders.wheel import WheelBuilder
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from architecture.source import ROOT
+from architecture.source import ROOT, Module
 
 TEXT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 PROJECT = tomllib.loads(TEXT)
@@ -23,6 +25,28 @@ EXTRAS = PROJECT["project"]["optional-dependencies"]
 BUILD = PROJECT["dependency-groups"]["build"]
 SERVER = [*PROJECT["project"]["dependencies"], *EXTRAS["server"], *BUILD]
 PACKAGES = {"penstock": ROOT / "core", "penstock_adapters": ROOT / "adapters"}
+TOOLS = ("dev", "bench", "clients")
+"""The extras that no user installs; each has its own lock file."""
+CODE = {
+    "server": "adapters",
+    "redis": "adapters/penstock_adapters/redis",
+    "postgres": "adapters/penstock_adapters/postgres",
+    "dev": "tests",
+    "bench": "bench",
+    "clients": "tests/clients",
+}
+"""Where the code of each extra is."""
+NOT_IMPORTED = {
+    "uvloop": "uvicorn takes it as its event loop where it is installed",
+    "coverage": "`make test COVER=1` runs it",
+    "import-linter": "tests/architecture/test_layers.py runs it",
+    "mypy": "`make check` runs it",
+    "pre-commit": "Git runs it",
+    "ruff": "`make check` runs it",
+    "uv": "`make lock` runs it",
+}
+MODULES = {"backports-zstd": "backports", "openai-agents": "agents", "ruamel-yaml": "ruamel"}
+"""What a package is imported as, where that is not its name."""
 
 
 def locked(name: str) -> dict[str, str]:
@@ -36,7 +60,7 @@ def locked(name: str) -> dict[str, str]:
 
 
 def test_every_dependency_has_a_reason() -> None:
-    requirements = [*SERVER, *EXTRAS["dev"], *PROJECT["build-system"]["requires"]]
+    requirements = [*SERVER, *chain(*EXTRAS.values()), *PROJECT["build-system"]["requires"]]
     assert len(requirements) > 10
     assert not [each for each in requirements if not re.search(rf'"{re.escape(each)}"[\],]* +# \w', TEXT)]
 
@@ -45,10 +69,37 @@ def test_the_core_needs_msgspec_alone() -> None:
     assert [Requirement(each).name for each in PROJECT["project"]["dependencies"]] == ["msgspec"]
 
 
+@pytest.mark.parametrize(("extra", "code"), CODE.items())
+def test_the_code_of_an_extra_imports_each_of_its_dependencies(extra: str, code: str) -> None:
+    names = {canonicalize_name(Requirement(each).name) for each in EXTRAS[extra]}
+    modules = imported(ROOT / code)
+    assert {name for name in names if MODULES.get(name, name) not in modules} == names & NOT_IMPORTED.keys()
+
+
+def test_every_extra_has_its_code_and_every_tool_its_place() -> None:
+    assert EXTRAS.keys() == CODE.keys()
+    named = {canonicalize_name(Requirement(each).name) for each in chain(*EXTRAS.values())}
+    assert NOT_IMPORTED.keys() | MODULES.keys() <= named
+
+
+def imported(folder: Path) -> set[str]:
+    """The packages that any module there imports, by a statement or by `import_module`."""
+    paths = [path for path in folder.rglob("*.py") if "node_modules" not in path.parts]
+    modules = [Module(path.stem, path, text := path.read_text(encoding="utf-8"), ast.parse(text)) for path in paths]
+    return {name.partition(".")[0] for module in modules for name in [*module.imports(), *named_in_calls(module)]}
+
+
+def named_in_calls(module: Module) -> list[str]:
+    """The names that `import_module` may be given in this module."""
+    calls = [node for node in ast.walk(module.tree) if isinstance(node, ast.Call)]
+    asks = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "import_module"]
+    constants = [node for call in asks for node in ast.walk(call) if isinstance(node, ast.Constant)]
+    return [node.value for node in constants if isinstance(node.value, str)]
+
+
 @pytest.mark.parametrize(
     ("name", "requirements"),
-    [("requirements.lock", SERVER), ("requirements-dev.lock", SERVER + EXTRAS["dev"])],
-    ids=["server", "dev"],
+    [("requirements.lock", SERVER), *((f"requirements-{name}.lock", EXTRAS[name]) for name in TOOLS)],
 )
 def test_the_lock_holds_what_is_asked(name: str, requirements: list[str]) -> None:
     versions = locked(name)
@@ -57,7 +108,12 @@ def test_the_lock_holds_what_is_asked(name: str, requirements: list[str]) -> Non
 
 
 def test_the_locks_agree() -> None:
-    assert locked("requirements.lock").items() <= locked("requirements-dev.lock").items()
+    """The tools' locks are installed above the server's, and above each other."""
+    dev = locked("requirements-dev.lock")
+    assert locked("requirements.lock").items() <= dev.items()
+    for name in TOOLS:
+        other = locked(f"requirements-{name}.lock")
+        assert {each: other[each] for each in other.keys() & dev.keys()}.items() <= dev.items()
 
 
 def test_no_lock_names_a_host_or_a_machine() -> None:
