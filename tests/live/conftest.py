@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
@@ -14,6 +14,9 @@ from support.upstream import ScriptedUpstream
 FAILED = pytest.StashKey[bool]()
 SOON = {"PENSTOCK_LIMITS_RETRY_BACKOFF_S": "0.02", "PENSTOCK_LIMITS_BREAKER_FAILURES": "1000"}
 """The servers of tests need not be polite to their upstream, which fails more often than any other."""
+
+RUNNING_MAX = 16
+"""How many servers run at once. One that nobody asks still takes memory and CPU time, and the suite starts hundreds."""
 
 Start = Callable[..., PenstockServer]
 
@@ -31,19 +34,43 @@ def upstream(upstream_of_all: ScriptedUpstream) -> ScriptedUpstream:
     return upstream_of_all
 
 
+class Servers:
+    """Those that run, by what they were started with. Each must stop well."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, PenstockServer] = {}
+        self._stopping: list[Future[None]] = []
+        self._threads = ThreadPoolExecutor(4)
+
+    def get(self, kind: str, started: Callable[[], PenstockServer]) -> PenstockServer:
+        """The server of that kind, which is the last that will be stopped."""
+        server = self._running.pop(kind, None) or started()
+        self._running[kind] = server
+        while len(self._running) > RUNNING_MAX:
+            self._stop(next(iter(self._running)))
+        return server
+
+    def stop(self) -> None:
+        """Stop them all, and raise what was wrong with any of them."""
+        for kind in list(self._running):
+            self._stop(kind)
+        self._threads.shutdown()
+        for stopping in self._stopping:
+            stopping.result()
+
+    def _stop(self, kind: str) -> None:
+        self._stopping.append(self._threads.submit(self._running.pop(kind).stop))
+
+
 @pytest.fixture(scope="session")
-def servers() -> Iterator[dict[str, PenstockServer]]:
-    """Those that were started so far, by what they were started with. Each must stop well."""
-    running: dict[str, PenstockServer] = {}
+def servers() -> Iterator[Servers]:
+    running = Servers()
     yield running
-    with ThreadPoolExecutor(16) as together:
-        list(together.map(PenstockServer.stop, running.values()))
+    running.stop()
 
 
 @pytest.fixture
-def start(
-    servers: dict[str, PenstockServer], upstream_of_all: ScriptedUpstream, request: pytest.FixtureRequest
-) -> Iterator[Start]:
+def start(servers: Servers, upstream_of_all: ScriptedUpstream, request: pytest.FixtureRequest) -> Iterator[Start]:
     """`start(*arguments, toml=…, server=…, PENSTOCK_…=…)`: a server of that kind.
 
     What it logs is shown where a test fails.
@@ -53,15 +80,16 @@ def start(
     def get(
         *arguments: str, toml: str = "", server: type[PenstockServer] = PenstockServer, **env: str
     ) -> PenstockServer:
-        kind = repr((arguments, toml, server.__name__, sorted(env.items())))
-        if kind not in servers:
+        def started() -> PenstockServer:
             fresh = server(*arguments, toml=toml, env=SOON | env)
             known = len(upstream_of_all.requests)
             fresh.start()
             del upstream_of_all.requests[known:]  # a server that starts asks what is served
-            servers[kind] = fresh
-        used.setdefault(servers[kind], len(servers[kind].lines))
-        return servers[kind]
+            return fresh
+
+        running = servers.get(repr((arguments, toml, server.__name__, sorted(env.items()))), started)
+        used.setdefault(running, len(running.lines))
+        return running
 
     yield get
     if request.node.stash.get(FAILED, False):
