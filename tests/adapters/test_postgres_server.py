@@ -23,7 +23,7 @@ import pytest
 from conformance.kit import EXPIRED, ME, NOW, batch, claimed, conversation, ended, fresh, item, items, response, running
 from conformance.servers import ENDS_WITHIN_S, Missing, Process, free_port, program, remove, unprivileged
 from penstock.errors import ApiError
-from penstock.ports import Claim
+from penstock.ports import Claim, StoredResponse
 from penstock_adapters.postgres import PostgresStore, conversations, events, leases, maintenance, responses
 from support.waiting import until
 
@@ -473,7 +473,10 @@ def test_a_server_that_goes_away_under_load(server: Server, how: str) -> None:
 
         async with opened(place, place) as stores:
             savers = [asyncio.create_task(saver(store)) for store in stores for _ in range(8)]
-            reader = asyncio.create_task(follow(stores[0], stores[1], is_over))
+            known = running()
+            await stores[0].save(known)
+            claim = await claimed(stores[0], known)
+            reader = asyncio.create_task(follow(stores[0], stores[1], known, claim, is_over))
             for _ in range(3):
                 await asyncio.sleep(0.4)
                 await asyncio.to_thread(server.crash if how == "crash" else server.process.end)
@@ -495,11 +498,11 @@ def _has_grown(kept: list[str], number: int) -> bool:
     return len(kept) >= number
 
 
-async def follow(writer: PostgresStore, reader: PostgresStore, is_over: asyncio.Event) -> bool:
+async def follow(
+    writer: PostgresStore, reader: PostgresStore, known: StoredResponse, claim: Claim, is_over: asyncio.Event
+) -> bool:
     """A background run and its reader on another replica, which both try again: the log has neither gap nor repeat."""
-    known, told = running(), 0
-    await writer.save(known)
-    claim = await claimed(writer, known)
+    told = 0
     while not is_over.is_set():
         with suppress(ApiError):
             last = [each.first for each in await reader.events(known.id, after=told - 1)]
