@@ -17,6 +17,9 @@ PYTHONS ?= 3.14 3.13 3.12 3.11
 # $(call locked,FILE): install what a lock file pins. pip does it where there is no uv, or where uv finds no index.
 locked   = { test -x $(BIN)/uv && $(UV) --require-hashes -r $(1); } || $(PIP) install --require-hashes -r $(1)
 
+# $(call pytest,ARGUMENTS): run it, and with COVER=1 measure what it reaches of the core, which makes it twice as slow.
+pytest   = $(if $(COVER),$(BIN)/coverage run -m pytest $(1) && $(BIN)/coverage report,$(BIN)/python -m pytest $(1))
+
 # The suite starts hundreds of servers: without bytecode on the disk each start compiles both packages, half of its CPU.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -41,15 +44,10 @@ serve: $(SERVER) ## run the server; ARGS go to `penstock serve`
 # The npm packages are a part of the suite where there is npm; without them their tests are skipped, and the end says so.
 test: $(DEV) $(BENCH) $(CLIENTS) ## run the whole suite; ARGS go to pytest, COVER=1 measures what it reaches of the core
 	@! command -v npm >/dev/null || $(MAKE) --no-print-directory $(NODE_CLIENTS) || echo "npm installed no clients"
-ifdef COVER
-	@$(BIN)/coverage run -m pytest $(ARGS)
-	@$(BIN)/coverage report
-else
-	@$(BIN)/python -m pytest $(ARGS)
-endif
+	@$(call pytest,$(ARGS))
 
 test-fast: $(DEV) ## run the core's quick tests, the architecture's and the golden transcripts: half a minute
-	@$(BIN)/python -m pytest -m "not real and not slow" --hypothesis-profile=fast tests/core tests/architecture $(ARGS)
+	@$(call pytest,-m "not real and not slow" --hypothesis-profile=fast tests/core tests/architecture $(ARGS))
 
 test-pythons: $(DEV) ## run test-fast on each Python of PYTHONS that this machine has, or on the first with NEWEST=1
 	@for version in $(PYTHONS); do \
