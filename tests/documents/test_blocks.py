@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from documents.pages import Block, blocks
+from documents.pages import ROOT, Block, blocks
 from penstock.settings import ConfigFile, KeySettings, load
 from penstock_adapters.cli import main
 
 READ_HERE = {"python", "toml", "json"}
 READ_ELSEWHERE = {
-    "console": "test_commands.py",
+    "console": "test_commands.py, and test_printed.py what is printed",
     "sh": "test_commands.py",
     "sse": "test_outputs.py",
     "mermaid": "tests/core/transcript/test_diagram.py draws them",
-    "": "plain text",
+    "": "plain text; test_log_line.py reads the line of the log",
 }
 SETTINGS = [block for block in blocks("toml") if not block.text.startswith("# prompts/")]
 TEMPLATES = [block for block in blocks("toml") if block.text.startswith("# prompts/")]
@@ -45,6 +45,12 @@ def named(found: list[Block]) -> list[object]:
 
 def test_every_language_is_read() -> None:
     assert {block.language for block in blocks()} <= READ_HERE | READ_ELSEWHERE.keys()
+
+
+def test_plain_text_is_no_code() -> None:
+    """No test reads it, but for the line of the log."""
+    pages = {str(block.page.relative_to(ROOT)) for block in blocks("")}
+    assert pages == {"ARCHITECTURE.md", "docs/logs.md"}, "give the block its language, so that a test reads it"
 
 
 @pytest.mark.parametrize("block", named(SETTINGS))

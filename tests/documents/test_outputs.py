@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import pytest
 
-from documents.pages import PAGES, ROOT
+from documents.pages import PAGES, ROOT, blocks
 
 REQUEST = re.compile(r"^```console\n\$ (curl .*?)^```\n+```(json|sse)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 HEAD_CHARS, TAIL_CHARS = 66, 46
@@ -90,3 +90,11 @@ def test_some_requests_are_shown() -> None:
     """Else a change of the pages' form would switch these tests off."""
     found = [REQUEST.findall(page.read_text(encoding="utf-8")) for page in PAGES]
     assert {language for each in found for _, language, _ in each} == {"json", "sse"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_answer_has_its_request(page: Path) -> None:
+    """An answer without one would be compared with nothing."""
+    text = page.read_text(encoding="utf-8")
+    answers = [answer for _, _, answer in REQUEST.findall(text)]
+    assert [block.name for block in blocks("json", "sse") if block.page == page and block.text not in answers] == []
