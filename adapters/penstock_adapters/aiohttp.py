@@ -164,7 +164,7 @@ class AiohttpReply:
         return chunk
 
     async def aclose(self) -> None:
-        """Reuse the connection if the body has ended; else close it, which tells the upstream to stop."""
+        """Reuse the connection if the body has ended; else close it, so that the upstream stops."""
         self._release_connection()
         if self._response.content.at_eof():
             self._response.release()
@@ -202,8 +202,8 @@ def _no_http(error: aiohttp.ClientResponseError) -> str:
 _TLS_ALERT = "\\x15\\x03"
 """The beginning of a TLS alert, as the parser shows it."""
 
-_Say: TypeAlias = Callable[[Any], str]
-_FAULTS: dict[type[BaseException], tuple[bool, _Say]] = {
+_Describe: TypeAlias = Callable[[Any], str]
+_FAULTS: dict[type[BaseException], tuple[bool, _Describe]] = {
     aiohttp.ClientConnectorCertificateError: (False, lambda error: untrusted(error.certificate_error)),
     aiohttp.ClientConnectorSSLError: (False, lambda error: handshake_failed(error.os_error)),
     aiohttp.ClientConnectorDNSError: (False, lambda error: NO_HOST),
@@ -219,4 +219,4 @@ _FAULTS: dict[type[BaseException], tuple[bool, _Say]] = {
     OSError: (True, lost),
 }
 """Whether there was a connection, and the text. The first match counts: later entries are base classes of others."""
-_OTHER: tuple[bool, _Say] = (False, lambda error: "the connection failed")
+_OTHER: tuple[bool, _Describe] = (False, lambda error: "the connection failed")

@@ -127,7 +127,7 @@ class _Zlib:
 
 
 class _Deflate:
-    """A deflate stream with zlib's frame, as RFC 9110 says, or bare, as some send it: the first two bytes decide."""
+    """A deflate stream with zlib's frame (RFC 9110), or without it, as some send it: the first two bytes decide."""
 
     error = zlib.error
     frames_max = 1

@@ -59,7 +59,7 @@ WHILE_THE_SERVER_RUNS = {
     "penstock_adapters.aiohttp.AiohttpTransport._url": "128 URLs of at most 500 characters",
     "penstock_adapters.cli.accepting.Acceptor._beginning": "accept_batch_max of each turn of the event loop",
     "penstock_adapters.cli.http1.deadlines.Deadlines._timed": "connections_max",
-    "penstock_adapters.cli.worker_processes.WorkerProcesses._places": "the workers",
+    "penstock_adapters.cli.worker_processes.WorkerProcesses._indexes": "the workers",
     "penstock_adapters.codings._has_library": "the codings of the code",
     "penstock_adapters.cryptography.AeadSealer._ciphers": "the keys in the configuration",
     "penstock_adapters.http_client.pool.Pool._busy": "upstream_connections_max",

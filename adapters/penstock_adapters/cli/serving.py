@@ -1,4 +1,4 @@
-"""Serving: take the port, say where it is, and run uvicorn on it until told to stop.
+"""Serving: take the port, print its address, and run uvicorn on it until a signal stops it.
 
 It knows logging and uvicorn, and nothing of requests. The app comes as what makes it, so that every worker has its own.
 """
@@ -147,7 +147,7 @@ class _Server(uvicorn.Server):
         return {"request": len(open_cycles) - begun, "stream": begun, "WebSocket connection": sockets}
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Tell the service of the stop: uvicorn tells an app only after all its streams have ended."""
+        """Stop the service at once: uvicorn informs an app only after all its streams have ended."""
         if self._checking is not None:
             self._checking.cancel()
         # spec: drained-in-order

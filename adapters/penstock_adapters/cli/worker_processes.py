@@ -34,44 +34,44 @@ class WorkerProcesses:
         self._size = size
         self._listeners = listeners
         self._serve = serve
-        self._places: dict[int, int] = {}
+        self._indexes: dict[int, int] = {}
         self._stopping = False
         self._code = 0
 
     def work(self) -> int:
         """The exit code: of the leader in this process, and of `serve` in each of its workers."""
         outside = {number: signal.signal(number, self._stop) for number in stop_signals()}
-        while self._places or not self._stopping:
-            for place in set(range(self._size)) - set(self._places.values()):
-                if not self._stopping and self._fork(place, outside):
-                    return self._serve(self._take(place))
-            if self._places:
+        while self._indexes or not self._stopping:
+            for index in set(range(self._size)) - set(self._indexes.values()):
+                if not self._stopping and self._fork(index, outside):
+                    return self._serve(self._take(index))
+            if self._indexes:
                 self._remove(*os.wait())
         ignore_stop()
         return self._code
 
-    def _fork(self, place: int, outside: Mapping[signal.Signals, Any]) -> bool:
+    def _fork(self, index: int, outside: Mapping[signal.Signals, Any]) -> bool:
         """Whether this process is the new worker. No signal arrives between the fork and its registration."""
         signal.pthread_sigmask(signal.SIG_BLOCK, outside)
         pid = os.fork()
         if pid:
-            self._places[pid] = place
+            self._indexes[pid] = index
         else:
             for number, handle in outside.items():
                 signal.signal(number, handle)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, outside)
         return pid == 0
 
-    def _take(self, place: int) -> socket.socket:
+    def _take(self, index: int) -> socket.socket:
         """The worker's listener. All others are closed: they must not stay open when their own workers close them."""
-        mine = self._listeners[place % len(self._listeners)]
+        mine = self._listeners[index % len(self._listeners)]
         for listener in self._listeners:
             if listener is not mine:
                 listener.close()
         return mine
 
     def _remove(self, pid: int, status: int) -> None:
-        self._places.pop(pid, None)
+        self._indexes.pop(pid, None)
         if self._stopping:
             return
         code = os.waitstatus_to_exitcode(status)
@@ -88,6 +88,6 @@ class WorkerProcesses:
         self._stopping = True
         for listener in self._listeners:
             listener.close()
-        for pid in list(self._places):
+        for pid in list(self._indexes):
             with suppress(ProcessLookupError):
                 os.kill(pid, passed_on)

@@ -103,7 +103,7 @@ class IncomingReply:
         self._source = None
 
     def drop(self) -> None:
-        """Discard the rest, which tells the upstream to stop."""
+        """Discard the rest, so that the upstream stops."""
         if self._source is not None:
             self._source.drop()
 

@@ -102,7 +102,7 @@ class Pipeline:
             while self._waiting:
                 await self._answer(self._batch())
         finally:
-            self._connections.discard(asyncio.current_task())  # at once: nobody counts on it more
+            self._connections.discard(asyncio.current_task())  # at once, so that no further call uses it
 
     def _batch(self) -> list[_Call]:
         batch: list[_Call] = []
@@ -227,7 +227,9 @@ def _client(url: str) -> Any:
             protocol=2,
         )
     except ValueError:
-        raise ValueError("the store's URL is not one of Redis") from None  # what it says may be a piece of a password
+        raise ValueError(
+            "the store's URL is not one of Redis"
+        ) from None  # its message may contain a piece of a password
     return Redis.from_pool(pool)
 
 
