@@ -31,6 +31,7 @@ WHILE_THE_SERVER_RUNS = {
     "penstock.engine.running.drain.Drain._unanswered": "the requests that have no reply yet",
     "penstock.engine.upstreams.breaker.Breaker._failures": "breaker_failures, and those of one more client",
     "penstock.engine.request.decode._plain": "one",
+    "penstock.engine.request.decode._messages": "one",
     "penstock.engine.request.request_cache.RequestCache._by_prefix": "request_cache_bytes_max",
     "penstock.engine.request.request_cache.RequestCache._by_last_use": "request_cache_bytes_max",
     "penstock.engine.request.request_cache.RequestCache._seen": "1,000 names and hashes",

@@ -23,6 +23,7 @@ from penstock.wire import (
     FunctionTool,
     InputItem,
     JsonSchemaFormat,
+    Message,
     NamespaceTool,
     Tool,
     ToolSearchTool,
@@ -31,7 +32,7 @@ from penstock.wire import (
 
 from .chat_parts import read_chat_parts
 from .json_bounds import check_depth
-from .request_body import check_size, read_body
+from .request_body import check_size, lacks_type, read_body
 from .request_cache import CachedValue, RequestCache, Shortened
 from .unknown_parameters import parts_of
 
@@ -45,6 +46,12 @@ class _Plain(CreateResponse, kw_only=True, forbid_unknown_fields=True):
     model: str
 
 
+class _Messages(_Plain, kw_only=True, forbid_unknown_fields=True):
+    """The same, with messages for its input. A list of one kind of item needs no `type`, and few clients send it."""
+
+    input: list[Message]  # type: ignore[assignment]
+
+
 _KNOWN = frozenset(field.encode_name for field in msgspec.structs.fields(CreateResponse)) - {UNKNOWN}
 
 
@@ -53,6 +60,22 @@ def _plain() -> msgspec.json.Decoder[_Plain]:
     """Return the decoder. It is made with the first request, since making it takes longer than a start may."""
     # spec: lean-imports
     return msgspec.json.Decoder(_Plain)
+
+
+@cache
+def _messages() -> msgspec.json.Decoder[_Messages]:
+    return msgspec.json.Decoder(_Messages)
+
+
+def _read_whole(body: bytes) -> CreateResponse:
+    """Decode a request that has nothing unusual. Raises `msgspec.ValidationError`."""
+    try:
+        return _plain().decode(body)
+    except msgspec.ValidationError as error:
+        if not lacks_type(error, "input"):
+            raise
+    # spec: short-messages-are-cheap
+    return _messages().decode(body)
 
 
 class Decoded(msgspec.Struct):
@@ -113,7 +136,7 @@ def _decode_shortened(
 
 
 def _decode(body: bytes, limits: Limits, model_may_be_null: bool) -> Decoded:
-    request, fields = read_body(body, CreateResponse, limits, items="input", sizes=_sizes, whole=_plain().decode)
+    request, fields = read_body(body, CreateResponse, limits, items="input", sizes=_sizes, whole=_read_whole)
     _check_past(request.previous_response_id is not None, request.conversation is not None)
     if not model_may_be_null:
         _check_null_model(fields)

@@ -26,13 +26,21 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_ENTRY_BYTES = 2
-"""The shortest entry of a list: `0,`."""
+_encode = msgspec.json.Encoder().encode
 _BOM = codecs.BOM_UTF8
 _PIECE_BYTES = 2**20
 
 Sizes: TypeAlias = Callable[[Limits], Mapping[str, int]]
 """The most entries of the lists of a body, by the name of their field."""
+
+
+class _Typed(msgspec.Struct):
+    """What an item says of its type."""
+
+    type: msgspec.Raw = NULL
+
+
+_decode_typed = msgspec.json.Decoder(_Typed).decode
 
 
 def no_sizes(limits: Limits) -> Mapping[str, int]:
@@ -72,6 +80,12 @@ def read_body(
         raise too_deep(limits) from None
 
 
+def lacks_type(error: msgspec.ValidationError, items: str) -> bool:
+    """Whether an item has no `type`, which OpenAI's API allows."""
+    param = param_of(error) or ""
+    return param.startswith(f"{items}[") and (param.endswith("].type") or "missing required field `type`" in str(error))
+
+
 def check_size(size: int, size_max: int, param: str) -> None:
     """Raises `ApiError` 400 for a list that is too long."""
     if size > size_max:
@@ -90,15 +104,15 @@ def _read(
         with suppress(msgspec.ValidationError):
             return whole(body), {}
     fields = _decode_fields(body)
-    check = partial(_check_entries, fields, limits, items, sizes)
+    before_walk = partial(_check_fields, fields, limits, items, sizes)
     try:
-        return decoder(struct).decode(body, before_walk=check), fields
+        return decoder(struct).decode(body, before_walk), fields
     except msgspec.ValidationError as error:
-        if not _lacks_type(error, items):
+        if not lacks_type(error, items):
             raise
-    check()
+    _check_sizes(fields, limits, sizes)
     fields[items] = _with_types(fields[items])
-    return decoder(struct).decode(msgspec.json.encode(fields)), fields
+    return decoder(struct).decode(_encode(fields), before_walk), fields
 
 
 def _check_text(body: bytes) -> None:
@@ -111,33 +125,29 @@ def _check_text(body: bytes) -> None:
     decode(b"", final=True)
 
 
-def _check_entries(fields: Mapping[str, msgspec.Raw], limits: Limits, items: str, sizes: Sizes) -> None:
-    """Raises `ApiError` 400 for lists that are too long or too deep, before each entry of them costs something."""
+def _check_sizes(fields: Mapping[str, msgspec.Raw], limits: Limits, sizes: Sizes) -> None:
+    """Raises `ApiError` 400 for lists that are too long, before each entry of them costs something."""
     for name, size_max in sizes(limits).items():
         raw = fields.get(name, NULL)
-        if memoryview(raw).nbytes > size_max * _ENTRY_BYTES:
+        if bytes(raw).count(b",") >= size_max:  # at least: commas stand within the entries too
             check_size(count_entries(raw), size_max, name)
+
+
+def _check_fields(fields: Mapping[str, msgspec.Raw], limits: Limits, items: str, sizes: Sizes) -> None:
+    """Raises `ApiError` 400 for lists that are too long or too deep, before each value of them costs something."""
+    _check_sizes(fields, limits, sizes)
     if items in fields:
         check_depth(fields[items], items, limits)
 
 
-def _lacks_type(error: msgspec.ValidationError, items: str) -> bool:
-    """Whether an item has no `type`, which OpenAI's API allows."""
-    param = param_of(error) or ""
-    return param.startswith(f"{items}[") and (param.endswith("].type") or "missing required field `type`" in str(error))
-
-
 def _with_types(items: msgspec.Raw) -> msgspec.Raw:
     """The items, each with a type: what has a role is a message, what has but an id a reference."""
-    typed = [_with_type(item) for item in _decode_items(items)]
-    return msgspec.Raw(msgspec.json.encode(typed))
+    return msgspec.Raw(_encode([_with_type(item) for item in _decode_items(items)]))
 
 
 def _with_type(item: msgspec.Raw) -> msgspec.Raw:
-    if bytes(memoryview(item)[:1]) != b"{":
+    if bytes(memoryview(item)[:1]) != b"{" or _decode_typed(item).type != NULL:
         return item
     fields = _decode_fields(item)
-    if fields.get("type", NULL) != NULL:
-        return item
     kind = b'"item_reference"' if "id" in fields and "role" not in fields else b'"message"'
-    return msgspec.Raw(msgspec.json.encode({**fields, "type": msgspec.Raw(kind)}))
+    return msgspec.Raw(_encode({**fields, "type": msgspec.Raw(kind)}))

@@ -1,6 +1,7 @@
 """The body of a request: short forms, exact errors, bounds."""
 
 import json
+import sys
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from core.kit import LIMITS, Json, encode, to_json
 from penstock.engine import decode
 from penstock.errors import ApiError
 from penstock.limits import Limits
+from requirements import shows
 
 HI = {"role": "user", "content": "Hi"}
 FUNCTION = {"type": "function", "name": "f"}
@@ -48,6 +50,29 @@ SHORT: dict[str, tuple[Any, Any]] = {
 @pytest.mark.parametrize(("given", "read_as"), SHORT.values(), ids=SHORT)
 def test_short_forms_are_filled_in(given: Any, read_as: Any) -> None:
     assert read(input=given)["input"] == read_as
+
+
+def calls(items: list[Json]) -> int:
+    """How many functions are called to decode a request with these items."""
+    body, count = json.dumps({"model": "m", "input": items}).encode(), 0
+
+    def note(frame: object, event: str, argument: object) -> None:
+        nonlocal count
+        count += event in {"call", "c_call"}
+
+    sys.setprofile(note)
+    try:
+        decode(body, LIMITS)
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@shows("short-messages-are-cheap")
+def test_messages_without_a_type_cost_no_more_for_each() -> None:
+    decode(json.dumps({"model": "m", "input": [HI]}).encode(), LIMITS)  # what is made at first use is there now
+    more = [calls([HI] * number) - calls([HI | {"type": "message"}] * number) for number in (1, 100)]
+    assert more[0] == more[1]
 
 
 def test_a_schema_keeps_its_bytes_beside_a_short_form() -> None:
