@@ -41,10 +41,12 @@ from penstock.responders import read_response
 from penstock.secrets import Secret
 from penstock.telemetry import CLIENT_LEFT, AccessRecord, Recorder, RecordSink, log_access
 from penstock.websocket import Channel
-from penstock.wire import NULL, CreateResponse, Event, Response
+from penstock.wire import NULL, UNSET, CreateResponse, Event, Response
 
 _log = logging.getLogger("penstock.service")
-_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_KEYS = {field.name: field.encode_name for field in msgspec.structs.fields(CreateResponse)}
+"""The parameters of a request: the key in JSON of each field."""
+_NOT_SET = (None, NULL, UNSET)
 
 _EXPANSION = 20
 """How many times larger a body typically is after decompression."""
@@ -279,8 +281,8 @@ class Service:
 
 def _body(request: CreateResponse, *, stream: bool) -> bytes:
     """The JSON of a request, as a client sends it: without the parameters that are not set."""
-    fields = _decode_fields(encode(replace(request, stream=stream)))
-    return encode({name: value for name, value in fields.items() if value != NULL})
+    fields = {key: getattr(request, name) for name, key in _KEYS.items()} | {"stream": stream}
+    return encode({key: value for key, value in fields.items() if value not in _NOT_SET})
 
 
 def _table(
