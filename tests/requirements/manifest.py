@@ -285,6 +285,11 @@ REQUIREMENTS = (
         "200 of them took four times as long",
     ),
     Requirement(
+        "websocket-requests-read-once",
+        "A message over WebSocket is looked at without reading the request in it, which is then read as by HTTP.",
+        "the message of an agent was walked for 307 us before its request was read",
+    ),
+    Requirement(
         "pages-cost-a-page",
         "A page of a response's input items reads the bodies of that page, however long the chain before it is.",
         "a page of 20 items took 4.4 MB of memory where the chain had 4 MB",

@@ -49,6 +49,7 @@ def read_event(message: bytes, limits: Limits) -> tuple[ClientEvent, Fields]:
     if len(message) > limits.body_bytes_max:
         text = f"The message is too long: at most {limits.body_bytes_max} bytes are allowed."
         raise ApiError(text, status=413, code="request_too_large")
+    # spec: websocket-requests-read-once
     return read_body(without_bom(message), ClientEvent, limits)
 
 

@@ -11,8 +11,8 @@ from ._base import UNSET, UnsetType, Wire
 from .error import ErrorDetail
 
 
-class ClientEvent(Wire, kw_only=True):
-    """The fields of a client's message that are not parameters of the request."""
+class ClientEvent(msgspec.Struct, kw_only=True):
+    """The fields of a client's message that are not parameters of the request. It skips all others."""
 
     type: str
     stream_id: msgspec.Raw | UnsetType = UNSET

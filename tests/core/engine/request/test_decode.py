@@ -1,7 +1,6 @@
 """The body of a request: short forms, exact errors, bounds."""
 
 import json
-import sys
 from typing import Any
 
 import msgspec
@@ -12,6 +11,7 @@ from penstock.engine import decode
 from penstock.errors import ApiError
 from penstock.limits import Limits
 from requirements import shows
+from support.calls import count_calls
 
 HI = {"role": "user", "content": "Hi"}
 FUNCTION = {"type": "function", "name": "f"}
@@ -52,26 +52,14 @@ def test_short_forms_are_filled_in(given: Any, read_as: Any) -> None:
     assert read(input=given)["input"] == read_as
 
 
-def calls(items: list[Json]) -> int:
-    """How many functions are called to decode a request with these items."""
-    body, count = json.dumps({"model": "m", "input": items}).encode(), 0
-
-    def note(frame: object, event: str, argument: object) -> None:
-        nonlocal count
-        count += event in {"call", "c_call"}
-
-    sys.setprofile(note)
-    try:
-        decode(body, LIMITS)
-    finally:
-        sys.setprofile(None)
-    return count
-
-
 @shows("short-messages-are-cheap")
 def test_messages_without_a_type_cost_no_more_for_each() -> None:
-    decode(json.dumps({"model": "m", "input": [HI]}).encode(), LIMITS)  # what is made at first use is there now
-    more = [calls([HI] * number) - calls([HI | {"type": "message"}] * number) for number in (1, 100)]
+    def calls(*items: Json) -> int:
+        body = json.dumps({"model": "m", "input": items}).encode()
+        return count_calls(lambda: decode(body, LIMITS))
+
+    calls(HI)  # makes what is made at first use
+    more = [calls(*[HI] * number) - calls(*[HI | {"type": "message"}] * number) for number in (1, 100)]
     assert more[0] == more[1]
 
 
