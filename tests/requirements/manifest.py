@@ -1,7 +1,8 @@
 """The manifest: every pain that was reported against another server, and every quirk that upstreams have, as data.
 
 Each has an id, what this server does instead in our own words, and where the pain was reported: a project and the
-numbers of its threads. `test_manifest.py` holds it against the tests.
+numbers of its threads. Where OpenAI's document asks for it, its schema and field are named too. `test_manifest.py`
+holds it against the tests, and `test_spec_comments.py` against the code.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ class Requirement(NamedTuple):
     id: str
     ours: str
     source: str
+    schema: str = ""
+    """A schema of OpenAI's OpenAPI document, and a field of it."""
 
 
 _SEEN = "seen with real clients, November 2026"
@@ -98,34 +101,45 @@ REQUIREMENTS = (
         "openai-errors",
         "Errors have OpenAI's own status, `param` and `code`.",
         "OpenAI's answers as others recorded them; " + _ATTACKS,
+        schema="Error.param",
     ),
     Requirement(
         "pairs",
         "Every item and every part that opens is closed, once, before what holds it.",
         "litellm 24445, 37852, 27442; ogx 5309",
+        schema="ResponseOutputItemDoneEvent.item",
     ),
     Requirement(
         "identity",
         "Ids and indexes are given once and are the same in every event and in the Response.",
         "litellm 36375; bifrost 6419, 6455",
+        schema="ResponseTextDeltaEvent.item_id",
     ),
     Requirement(
         "one-end",
         "Exactly one terminal event ends a stream, whatever the upstream does.",
         "codex 41340; ollama 17118",
+        schema="ResponseCompletedEvent.response",
     ),
     Requirement(
         "numbers",
         "Every event has a sequence number, from 0 and without a gap; zeros and empty values are written.",
         "sub2api 7128; exo 1356",
+        schema="ResponseTextDeltaEvent.sequence_number",
     ),
     Requirement(
         "arguments",
         "Arguments of parallel calls arrive once and whole, however the upstream cuts them; no delta is empty.",
         "litellm 39288; bifrost 7235, 5149; opencodex 363",
+        schema="ResponseFunctionCallArgumentsDeltaEvent.delta",
     ),
-    Requirement("incomplete", "A stop by length or filter is incomplete, with the standard reason.", "litellm 27186"),
-    Requirement("every-key", "A Response has every key, null or default.", "llmgateway 2287"),
+    Requirement(
+        "incomplete",
+        "A stop by length or filter is incomplete, with the standard reason.",
+        "litellm 27186",
+        schema="Response.incomplete_details",
+    ),
+    Requirement("every-key", "A Response has every key, null or default.", "llmgateway 2287", schema="Response.error"),
     Requirement(
         "stored-before-told",
         "A response can be chained on as soon as its end is seen, on every replica.",
@@ -135,11 +149,13 @@ REQUIREMENTS = (
         "chains",
         "Each item of a chain stands in the context once; instructions are never inherited.",
         "vLLM 43244; ogx 3269; LM Studio 2074",
+        schema="CreateResponse.previous_response_id",
     ),
     Requirement(
         "store-false",
         "What is not to be stored leaves no trace and cannot be chained on.",
         "bifrost 2441; openresponses-gw; SMG 916",
+        schema="CreateResponse.store",
     ),
     Requirement("bounded-stores", "Stores forget: by time, by DELETE, and memory by its bound.", "vLLM 22137, 37938"),
     Requirement(
@@ -202,24 +218,38 @@ REQUIREMENTS = (
         "sealed",
         "Thoughts are sealed by ourselves; a foreign blob is skipped, and the calls beside it stay paired.",
         "sub2api 3138; vLLM 57323",
+        schema="ReasoningItem.encrypted_content",
     ),
-    Requirement("compact", "Any chat model compacts its context.", "copilot-api 359; new-api 5965"),
+    Requirement(
+        "compact",
+        "Any chat model compacts its context.",
+        "copilot-api 359; new-api 5965",
+        schema="CompactResponseMethodPublicBody.input",
+    ),
     Requirement(
         "format",
         "text.format reaches the upstream, or the refusal is told.",
         "CLIProxyAPI 4802; hermes 33885; litellm 40965",
+        schema="CreateResponse.text",
     ),
     Requirement(
         "custom-tools",
         "A custom tool comes back as a custom tool call, and may be chosen by name.",
         "litellm 31571; CLIProxyAPI 4414",
+        schema="CustomToolCall.input",
     ),
     Requirement(
         "namespaces",
         "Tools in namespaces, deferred tools and additional tools work with any chat model.",
         "ollama 17618; codex 36942; llama.cpp 23041",
+        schema="NamespaceToolParam.tools",
     ),
-    Requirement("output-parts", "The output of a call may be parts, images too.", "llama.cpp 23465"),
+    Requirement(
+        "output-parts",
+        "The output of a call may be parts, images too.",
+        "llama.cpp 23465",
+        schema="FunctionCallOutputItemParam.output",
+    ),
     Requirement(
         "system-order",
         "System and developer messages are put as the backend's template wants them.",
@@ -268,6 +298,7 @@ REQUIREMENTS = (
         "late-errors",
         "An error after the first byte is response.failed; usage is asked of the upstream.",
         "GoModel 1048; litellm 39069",
+        schema="ResponseFailedEvent.response",
     ),
     Requirement(
         "erased",
@@ -359,6 +390,7 @@ REQUIREMENTS = (
         "one-past",
         "A conversation and a previous response together are a 400 before either is looked up.",
         _ATTACKS,
+        schema="CreateResponse.conversation",
     ),
     Requirement(
         "repeated-call-ids",
@@ -485,7 +517,12 @@ REQUIREMENTS = (
         "Codex works: its tools, web_search, client_metadata, store: false with encrypted reasoning: none is a 400.",
         _SEEN,
     ),
-    Requirement("replayed-items", "Stored turns may be replayed by item_reference.", f"the AI SDK, {_SEEN}"),
+    Requirement(
+        "replayed-items",
+        "Stored turns may be replayed by item_reference.",
+        f"the AI SDK, {_SEEN}",
+        schema="ItemReferenceParam.id",
+    ),
     Requirement("aliases", "An alias may give a model any name.", f"LlamaIndex and the Agents SDK, {_SEEN}"),
     # What attacks of our own found.
     Requirement("head", "HEAD is answered wherever GET is: the same head and no body, and nothing runs on.", _ATTACKS),
@@ -514,7 +551,12 @@ REQUIREMENTS = (
         _ATTACKS,
     ),
     Requirement("no-host", "A request without a Host header is not local.", _ATTACKS),
-    Requirement("reasoning-events", "Thoughts are response.reasoning_text events, as OpenAI's.", _SEEN),
+    Requirement(
+        "reasoning-events",
+        "Thoughts are response.reasoning_text events, as OpenAI's.",
+        _SEEN,
+        schema="ResponseReasoningTextDeltaEvent.delta",
+    ),
     Requirement(
         "access-lines",
         "Each request, WebSocket turn and background run is one line of the log when it has ended: how the response "

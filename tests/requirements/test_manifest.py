@@ -8,11 +8,29 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import pytest
+from openai.types import responses
+from openai.types.responses import response_compact_params, response_create_params, response_input_item
+from openai.types.shared import ErrorObject
+from pydantic import BaseModel
 
 from requirements.behaviours import BEHAVIOURS
-from requirements.manifest import REQUIREMENTS
+from requirements.manifest import REQUIREMENTS, Requirement
 
 TESTS = Path(__file__).parents[1]
+ELSEWHERE: dict[str, Any] = {
+    "CompactResponseMethodPublicBody": response_compact_params.ResponseCompactParams,
+    "CreateResponse": response_create_params.ResponseCreateParamsBase,
+    "CustomToolCall": responses.ResponseCustomToolCall,
+    "Error": ErrorObject,
+    "FunctionCallOutputItemParam": response_input_item.FunctionCallOutput,
+    "ItemReferenceParam": response_input_item.ItemReference,
+    "NamespaceToolParam": responses.NamespaceTool,
+    "ReasoningItem": responses.ResponseReasoningItem,
+}
+"""Schemas that the `openai` package calls by another name than OpenAI's document."""
 KNOWN = [*(requirement.id for requirement in REQUIREMENTS), *(behaviour.id for behaviour in BEHAVIOURS)]
 
 
@@ -55,6 +73,17 @@ def test_ids_are_unique_and_every_source_is_told() -> None:
     twice = sorted({row for row in KNOWN if KNOWN.count(row) > 1})
     assert twice == [], "these ids stand in the tables twice: give one of them another name"
     assert all(requirement.ours.endswith(".") and requirement.source for requirement in REQUIREMENTS)
+
+
+@pytest.mark.parametrize("requirement", [each for each in REQUIREMENTS if each.schema], ids=lambda each: each.id)
+def test_a_schema_has_the_field(requirement: Requirement) -> None:
+    schema, _, field = requirement.schema.partition(".")
+    assert field in fields_of(ELSEWHERE.get(schema) or getattr(responses, schema))
+
+
+def fields_of(theirs: Any) -> set[str]:
+    """The fields of a model or of a typed dictionary."""
+    return set(theirs.model_fields if issubclass(theirs, BaseModel) else theirs.__annotations__)
 
 
 def test_a_false_claim_is_seen() -> None:
