@@ -176,9 +176,9 @@ class Socket:
                 body, self._admit(), self._key, recent=self._recent, generate=event.generate is not False
             )
             if event.stream is False:
-                prepared.plan.ignored.append("stream")
+                prepared = prepared.ignoring("stream")
             run = await self._engine.run(prepared)
-        async with aclosing(read_messages(run, ignored_headers(prepared.plan), stream)) as batches:
+        async with aclosing(read_messages(run, ignored_headers(run.plan), stream)) as batches:
             async for messages in batches:
                 if run.has_failed:
                     self._forget_previous(body)

@@ -61,6 +61,10 @@ class Prepared(msgspec.Struct):
     secrets: Sequence[RequestSecret] = ()
     """Secrets that a background request must not be stored with in clear text."""
 
+    def ignoring(self, name: str) -> Prepared:
+        """The same, with one more parameter that is ignored."""
+        return replace(self, plan=replace(self.plan, ignored=[*self.plan.ignored, name]))
+
     async def release(self) -> None:
         """Unlock the conversation."""
         if self.writer is not None:
@@ -307,9 +311,9 @@ class Engine:
             limits=self.limits,
             seal=self._seal(owner),
         )
-        record.model, record.ignored = plan.skeleton.model, plan.ignored
         if request.truncation == "auto" and plan.compacting is None:  # a compacted context is not truncated
-            await fit(plan, self.limits)
+            plan = await fit(plan, self.limits)
+        record.model, record.ignored = plan.skeleton.model, plan.ignored
         return context, plan
 
     async def _with_model(self, decoded: Decoded, key: Secret | None) -> Decoded:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 
+from msgspec.structs import replace
+
 from penstock.engine.planning.plan import Plan
 from penstock.errors import ApiError
 from penstock.limits import Limits
@@ -29,19 +31,21 @@ _REFUSED_SHARE = 0.75
 """The largest part of a refused turn's estimate that is sent again."""
 
 
-async def open_fitted(plan: Plan, limits: Limits) -> Deltas:
+async def open_fitted(plan: Plan, limits: Limits) -> tuple[Plan, Deltas]:
     """Open the plan's turn. Where an upstream refuses it as too long, the oldest items are removed, if that is allowed.
 
-    Raises `ApiError`.
+    Returns the plan that the upstream has accepted. Raises `ApiError`.
     """
     for _ in range(_ROUNDS_MAX):
         try:
-            return await open_turn(plan.route.upstream, plan.turn, plan.compacting)
+            return plan, await open_turn(plan.route.upstream, plan.turn, plan.compacting)
         except ApiError as error:
             # spec: learned-contexts
-            if not (_may_cut(plan, error) and await _cut(plan, limits)):
+            shorter = await _cut(plan, limits) if _may_cut(plan, error) else None
+            if shorter is None:
                 raise
-    return await open_turn(plan.route.upstream, plan.turn, plan.compacting)
+            plan = shorter
+    return plan, await open_turn(plan.route.upstream, plan.turn, plan.compacting)
 
 
 def _may_cut(plan: Plan, error: ApiError) -> bool:
@@ -49,8 +53,8 @@ def _may_cut(plan: Plan, error: ApiError) -> bool:
     return is_auto and error.code == "context_length_exceeded"
 
 
-async def _cut(plan: Plan, limits: Limits) -> bool:
-    """Remove items of a refused turn: what exceeds a known context size, or else half of it. False if none was removed.
+async def _cut(plan: Plan, limits: Limits) -> Plan | None:
+    """Remove items of a refused turn: what exceeds a known context size, or else half of it. None if none may go.
 
     The turn is too long whatever the estimate is, so at least a quarter is removed.
     """
@@ -63,35 +67,37 @@ async def _cut(plan: Plan, limits: Limits) -> bool:
         room = min(int(estimated * _REFUSED_SHARE), size - (turn.request.max_output_tokens or 1))
     remaining = truncate(turn.items, costs, room - overhead, leading=plan.leading)
     if len(remaining) == len(turn.items):
-        return False
-    turn.items = remaining
-    plan.ignored = [name for name in plan.ignored if name != _PARAMETER]
-    return True
+        return None
+    return replace(
+        plan,
+        turn=replace(turn, items=remaining),
+        ignored=[name for name in plan.ignored if name != _PARAMETER],
+    )
 
 
-async def fit(plan: Plan, limits: Limits) -> None:
-    """Remove the oldest items of a plan until it fits. The items of a prompt template are instructions and stay.
+async def fit(plan: Plan, limits: Limits) -> Plan:
+    """Return the plan without the oldest items that do not fit. Items of a prompt template are instructions and stay.
 
     Where the size of the context is not known, nothing is removed, and `truncation` is reported as ignored.
     """
-    turn = plan.turn
     size = await _context_size(plan, limits)
     if size is None:
-        plan.ignored.append(_PARAMETER)
-        return
-    room = size - (turn.request.max_output_tokens or 1)
+        return replace(plan, ignored=[*plan.ignored, _PARAMETER])
+    room = size - (plan.turn.request.max_output_tokens or 1)
     for _ in range(_ROUNDS_MAX):
+        turn = plan.turn
         costs, overhead = item_tokens(turn), overhead_tokens(turn)
         estimated = sum(costs) + overhead
         if estimated * TOKEN_BYTES + len(costs) * _MARKS_TOKENS <= room:  # no token is shorter than a byte
-            return
+            break
         counted = await _counted(plan, limits) or estimated
         if counted <= room:
-            return
+            break
         remaining = truncate(turn.items, costs, estimated * room // counted - overhead, leading=plan.leading)
         if len(remaining) == len(turn.items):
-            return
-        turn.items = remaining
+            break
+        plan = replace(plan, turn=replace(turn, items=remaining))
+    return plan
 
 
 async def _context_size(plan: Plan, limits: Limits) -> int | None:

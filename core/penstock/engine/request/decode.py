@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 
 import msgspec
+from msgspec.structs import replace
 
 from penstock.errors import ApiError, invalid
 from penstock.limits import Limits
@@ -111,8 +112,7 @@ def decode(
     if shortened := cached.shorten(owner, body):
         decoded = _decode_shortened(shortened, limits, model_may_be_null, cached, owner)
         if decoded is not None:
-            decoded.size = len(body)
-            return decoded
+            return replace(decoded, size=len(body), cached=shortened.cached)
     decoded = _decode(body, limits, model_may_be_null)
     cached.note(owner, body, decoded.request)
     return decoded
@@ -131,7 +131,6 @@ def _decode_shortened(
     cached.note(owner, shortened.body, decoded.request)
     for name, value in shortened.cached.items():
         setattr(decoded.request, name, value.value)
-    decoded.cached = shortened.cached
     return decoded
 
 

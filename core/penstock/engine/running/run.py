@@ -68,7 +68,7 @@ class Run:
             seal_extras=plan.extras_seal.thoughts if plan.extras_seal else None,
         )
         self._deadlines = Deadlines(limits, heartbeats=plan.stream, idle=plan.stream, disconnected=disconnected)
-        self._opening: asyncio.Task[Deltas] | None = None
+        self._opening: asyncio.Task[tuple[Plan, Deltas]] | None = None
         self._deltas: Deltas | None = None
 
     @property
@@ -97,14 +97,16 @@ class Run:
         A stream waits only `head_wait_s` seconds, so that its client soon receives the first event. A background
         response does not wait: no client is there to receive a status.
         """
-        accepted = open_fitted(self.plan, self._limits)
+        opening = open_fitted(self.plan, self._limits)
         try:
             if self.plan.stream:
-                self._opening = asyncio.ensure_future(accepted)
+                self._opening = asyncio.ensure_future(opening)
                 if not self.plan.skeleton.background:
                     await self._accepted(self._limits.head_wait_s)
             else:
-                self._deltas = await self._deadlines.wait(accepted)
+                accepted = await self._deadlines.wait(opening)
+                assert accepted is not None  # only a stream has heartbeats, at which a wait pauses
+                self._accept(accepted)
         except BaseException as error:
             await self.aclose()
             if isinstance(error, OutOfTime):
@@ -183,7 +185,7 @@ class Run:
         self._deadlines.close()
         opening, self._opening = self._opening, None
         if opening is not None and not opening.cancel() and not opening.cancelled() and opening.exception() is None:
-            self._deltas = opening.result()
+            self._accept(opening.result())
         deltas, self._deltas = self._deltas, None
         if deltas is not None:
             # spec: leaving
@@ -214,8 +216,14 @@ class Run:
         if self._opening is not None:
             await self._deadlines.wait(asyncio.wait({self._opening}, timeout=within_s))
             if self._opening.done():
-                self._deltas, self._opening = self._opening.result(), None
+                opening, self._opening = self._opening, None
+                self._accept(opening.result())
         return self._deltas
+
+    def _accept(self, accepted: tuple[Plan, Deltas]) -> None:
+        """The upstream has accepted the plan, or a shorter one that was made of it."""
+        self.plan, self._deltas = accepted
+        self._record.ignored = self.plan.ignored
 
     def _begun(self) -> list[Recorded]:
         """The events before the model's first one."""

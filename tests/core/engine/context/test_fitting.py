@@ -26,8 +26,7 @@ def fitted(
     request: Json = {"input": TALK, "truncation": "auto", **fields}
     planned = plan(to=routes(upstream), **request)
     planned.leading = leading
-    asyncio.run(fit(planned, LIMITS))
-    return planned
+    return asyncio.run(fit(planned, LIMITS))
 
 
 def left(planned: Plan) -> list[int]:
