@@ -1,1 +1,1 @@
-"""Step 1: the body of a request, within its bounds, as a struct; errors name the parameter at fault."""
+"""Step 1: the body of a request as a struct, within its bounds; errors name the wrong parameter."""

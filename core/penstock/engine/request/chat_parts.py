@@ -1,7 +1,7 @@
-"""Content parts in the style of Chat Completions, read as the Responses parts that they mean.
+"""Content parts in the style of Chat Completions, converted to Responses parts.
 
-Clients that move from Chat Completions send `{"type": "text"}` or `{"type": "image_url"}`. OpenAI answers 400; here the
-content is taken, and the reply names each such part. A part that is not as its type should be stays unknown.
+Clients that move from Chat Completions send `{"type": "text"}` or `{"type": "image_url"}`. OpenAI answers 400; this
+server accepts them and names each in the reply. A part that is malformed for its type stays unknown.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ class _File(msgspec.Struct):
 def read_chat_parts(items: Sequence[InputItem], param: str) -> list[str]:
     """Replace each chat-style part in the messages and outputs of `items`, in place.
 
-    `param` is the field that holds the items. The names of what was replaced: `input[0].content[1].text=input_text`.
+    `param` is the field with the items. Returns the names of the replaced parts: `input[0].content[1].text=input_text`.
     """
     names: list[str] = []
     for index, item in enumerate(items):
         field = _FIELDS.get(type(item))
         parts = getattr(item, field) if field else None
-        if type(parts) is list and UnknownPart in map(type, parts):  # hardly ever
+        if type(parts) is list and UnknownPart in map(type, parts):  # rare
             is_assistant = isinstance(item, Message) and item.role == "assistant"
             names += _read_parts(parts, f"{param}[{index}].{field}", is_assistant=is_assistant)
     return names
@@ -72,7 +72,7 @@ _FIELDS: dict[type[InputItem], str] = {
     FunctionCallOutput: "output",
     CustomToolCallOutput: "output",
 }
-"""The items with content parts that a chat model reads, and the field of each that holds them."""
+"""The items with content parts that a chat model reads, and the field with the parts."""
 
 
 def _read_parts(parts: list[ContentPart], param: str, *, is_assistant: bool) -> Iterator[str]:
@@ -84,7 +84,7 @@ def _read_parts(parts: list[ContentPart], param: str, *, is_assistant: bool) -> 
 
 
 def _read_part(fields: Fields, kind: str, is_assistant: bool) -> ContentPart | None:
-    """The part that is meant; None for a type that Chat Completions does not have, or for one that is malformed."""
+    """The Responses part; None for a type that Chat Completions does not have, or for a malformed part."""
     name, read = _CHAT_PARTS.get(kind, ("", None))
     if read is None:
         return None
@@ -118,4 +118,4 @@ _CHAT_PARTS: dict[str, tuple[str, Callable[[bytes, bool], ContentPart]]] = {
     "image_url": ("image_url", _image),
     "file": ("file", _file),
 }
-"""The chat-style types that Responses does not have: the field with the content, and how it is read."""
+"""The chat-style types that Responses does not have: the field with the content, and its converter."""

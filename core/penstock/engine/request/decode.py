@@ -1,7 +1,7 @@
-"""Step 1: the body of a request as a struct, or an error that names the parameter at fault.
+"""Step 1: the body of a request as a struct, or an error that names the wrong parameter.
 
-It knows which sizes and shapes are legal beyond the struct's own types. It never looks up anything: what an id means,
-or whether a tool is there, later steps say.
+It knows which sizes and shapes are legal beyond the struct's own types. It looks nothing up: later steps resolve ids
+and tools.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ from .request_cache import CachedValue, RequestCache, Shortened
 from .unknown_parameters import parts_of
 
 _OF_A_TURN = {"tools", "parallel_tool_calls", "text"}
-"""What agents send with every request, and what has no meaning for a compaction."""
+"""Fields that agents send with every request, and that have no meaning for a compaction."""
 
 
 class _Plain(CreateResponse, kw_only=True, forbid_unknown_fields=True):
-    """A request that names its model and has no unknown parameter. Nearly all requests are so."""
+    """A request that names its model and has no unknown parameter, as nearly all do."""
 
     model: str
 
@@ -58,7 +58,7 @@ _KNOWN = frozenset(field.encode_name for field in msgspec.structs.fields(CreateR
 
 @cache
 def _plain() -> msgspec.json.Decoder[_Plain]:
-    """Return the decoder. It is made with the first request, since making it takes longer than a start may."""
+    """Return the decoder. It is made with the first request, since making it would delay the start."""
     # spec: lean-imports
     return msgspec.json.Decoder(_Plain)
 
@@ -80,21 +80,21 @@ def _read_whole(body: bytes) -> CreateResponse:
 
 
 class Decoded(msgspec.Struct):
-    """A request, and the parameters in it that nobody here knows, as they were sent."""
+    """A request, and its unknown parameters as they were sent."""
 
     request: CreateResponse
     unknown: dict[str, msgspec.Raw]
     size: int
-    """Of the body, in bytes."""
+    """The size of the body in bytes."""
     leading: list[InputItem] = []
-    """What a prompt template says before everything else."""
+    """The items of a prompt template, before all others."""
     mapped: list[str] = []
-    """The content parts that were sent in the style of Chat Completions, each with the type that it is read as."""
+    """The content parts in the style of Chat Completions, each with the type that it was converted to."""
     cached: Mapping[str, CachedValue] = {}
     """The parameters that were in the request cache, by name."""
 
     def cached_value(self, name: str) -> CachedValue | None:
-        """The cached parameter of this name; None where the request has another value by now, as of a template."""
+        """The cached parameter of this name; None if the request has another value by now, such as a template's."""
         cached = self.cached.get(name)
         return cached if cached and getattr(self.request, name) is cached.value else None
 
@@ -102,9 +102,9 @@ class Decoded(msgspec.Struct):
 def decode(
     body: bytes, limits: Limits, *, model_may_be_null: bool = False, cached: RequestCache | None = None, owner: str = ""
 ) -> Decoded:
-    """Read the body of `POST /responses`. Raises `ApiError` 400 for anything that is not a legal one.
+    """Read the body of `POST /responses`. Raises `ApiError` 400 for an invalid body.
 
-    Instructions and tools that `cached` holds for the owner are not decoded again.
+    Instructions and tools that `cached` has for the owner are not decoded again.
     """
     if cached is None:
         return _decode(body, limits, model_may_be_null)
@@ -121,7 +121,7 @@ def decode(
 def _decode_shortened(
     shortened: Shortened, limits: Limits, model_may_be_null: bool, cached: RequestCache, owner: str
 ) -> Decoded | None:
-    """The request of a shortened body; None for a body that must be read as a whole."""
+    """The request of a shortened body; None for a body that must be read completely."""
     try:
         decoded = _decode(shortened.body, limits, model_may_be_null)
     except ApiError:
@@ -175,20 +175,20 @@ def _read_parts(request: CreateResponse) -> list[str]:
 
 
 def _check_null_model(fields: Mapping[str, msgspec.Raw]) -> None:
-    """A model may be left out where a default is configured, but null is no model: OpenAI answers so."""
+    """A model may be absent if a default is configured, but null is not a model: OpenAI answers the same."""
     if fields.get("model") == NULL:
         raise invalid("Invalid value for 'model': expected string, got null.", "model", "invalid_type")
 
 
 def _check_chat_fields(request: CreateResponse, fields: Mapping[str, msgspec.Raw]) -> None:
-    """A request for Chat Completions has no `input`: the model would be asked without what was sent."""
+    """A Chat Completions request has no `input`: the model would not receive its messages."""
     if request.input is None and "messages" in fields:
         message = "Unsupported parameter: 'messages'. The Responses API has 'input' in its place: use 'input'."
         raise invalid(message, "messages", "unsupported_parameter")
 
 
 def _check_past(is_chained: bool, is_in_conversation: bool) -> None:
-    """A request goes on from one past: that of a conversation, or that of a response."""
+    """A request continues a conversation or a response, not both."""
     # spec: one-past
     if is_chained and is_in_conversation:
         message = "'previous_response_id' and 'conversation' cannot be used together: a conversation has its own past."
@@ -214,7 +214,7 @@ def _check_tools(tools: Sequence[Tool], limits: Limits, param: str) -> None:
 
 
 def _check_parameters(tools: Sequence[Tool], limits: Limits, param: str) -> None:
-    """A JSON schema is an object, and of some depth; beyond that it is the upstream's to judge."""
+    """A JSON schema is an object of limited depth; the upstream checks the rest."""
     for index, tool in enumerate(tools):
         if isinstance(tool, FunctionTool | ToolSearchTool):
             _check_object(tool.parameters, limits, f"{param}[{index}].parameters", or_null=True)

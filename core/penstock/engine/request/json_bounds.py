@@ -1,10 +1,10 @@
-"""The bounds of JSON that a client sends: how many values it holds, how many keys one object, how deep it is.
+"""The bounds of a client's JSON: the number of its values, the keys of one object, and its depth.
 
-It knows brackets, commas, colons and quotes, and counts them before anything is decoded. It does not know whether a
-text is JSON at all: that is for the decoder to say.
+It counts brackets, commas, colons and quotes before anything is decoded. It does not check whether a text is JSON: the
+decoder does.
 
-Few texts are looked at closely. All marks of a text, those within its strings included, are never fewer than those of
-its structure: where they are within the bounds, nothing more is done. Every step is one linear pass.
+Few texts are examined closely. The marks of a text, including those within its strings, are never fewer than those of
+its structure: if they are within the bounds, nothing more is done. Every step is one linear pass.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ _QUOTES_PER_VALUE = 4
 
 
 class Marks(NamedTuple):
-    """The marks of a text, those within its strings included: it has no more values and keys than that."""
+    """The marks of a text, including those within its strings: upper bounds of its values and keys."""
 
     values: int
     keys: int
 
 
 def marks_in(text: bytes) -> Marks:
-    """The marks of a text."""
+    """Count the marks of a text."""
     marks = text.translate(_ONE_FORM, _NOT_COUNTED)
     keys = marks.count(b":")
     return Marks(len(marks) - keys, keys)
 
 
 def has_at_most(text: bytes, *, values: int, keys: int) -> bool:
-    """Whether there are surely no more values and keys than that."""
+    """Whether the text certainly has no more values and keys than these."""
     if len(text) <= values * _VALUE_BYTES and len(text) <= keys * _KEY_BYTES:
         return True
     marks = marks_in(text)
@@ -53,14 +53,14 @@ def has_at_most(text: bytes, *, values: int, keys: int) -> bool:
 
 
 def check_json(text: bytes, limits: Limits) -> None:
-    """Raises `ApiError` 400 for JSON that has more values or keys than it may."""
+    """Raises `ApiError` 400 for JSON with too many values or keys."""
     # spec: linear-work
     if not has_at_most(text, values=limits.json_values_max, keys=limits.json_keys_max):
         _check_structure(_structure(text, limits), limits, None)
 
 
 def check_depth(raw: msgspec.Raw, param: str, limits: Limits) -> None:
-    """Raises `ApiError` 400 for too many levels of what is passed on undecoded: no type bounds its depth."""
+    """Raises `ApiError` 400 for too many levels of JSON that is passed on undecoded, whose depth no type bounds."""
     if memoryview(raw).nbytes <= limits.json_depth_max * _LEVEL_BYTES:
         return
     text = bytes(raw)
@@ -69,7 +69,7 @@ def check_depth(raw: msgspec.Raw, param: str, limits: Limits) -> None:
 
 
 def count_entries(raw: msgspec.Raw) -> int:
-    """How many entries a list has; nothing is made of them. 0 for what is no list."""
+    """The number of entries of a list, without decoding them; 0 if it is not a list."""
     if bytes(memoryview(raw)[:1]) != b"[":
         return 0
     depth = commas = 0
@@ -82,7 +82,7 @@ def count_entries(raw: msgspec.Raw) -> int:
 
 
 def too_deep(limits: Limits, param: str | None = None) -> ApiError:
-    """The error of JSON that has more levels than it may."""
+    """The error for JSON with too many levels: 400."""
     what = f"Invalid '{param}'" if param else "Invalid body"
     message = f"{what}: nested too deeply. Expected at most {limits.json_depth_max} levels."
     return invalid(message, param, "json_too_deep")
@@ -107,8 +107,8 @@ def _with_strings(text: bytes) -> bytes:
 
 
 def _outside_strings(marks: bytes) -> bytes:
-    """The marks without strings and what stands in them."""
-    return _STRING.sub(b"", marks.replace(b'""', b""))  # a string without marks, or no more than the border of two
+    """The marks outside of strings."""
+    return _STRING.sub(b"", marks.replace(b'""', b""))  # a string without marks, or the quotes between two strings
 
 
 def _check_structure(marks: bytes, limits: Limits, param: str | None) -> None:

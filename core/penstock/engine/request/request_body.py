@@ -1,7 +1,7 @@
-"""The bodies of requests as structs: JSON that may leave out what OpenAI's API lets it leave out.
+"""Request bodies as structs: JSON that may leave out what OpenAI's API allows to leave out.
 
-It knows the short forms of items and fills in their types, and tells every mistake by the parameter at fault. What a
-body may hold is counted before anything is done for each entry of it.
+It knows the short forms of items and fills in their types, and its errors name the wrong parameter. The entries of a
+body are counted before work is done for each of them.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _BOM = codecs.BOM_UTF8
 _PIECE_BYTES = 2**20
 
 Sizes: TypeAlias = Callable[[Limits], Mapping[str, int]]
-"""The most entries of the lists of a body, by the name of their field."""
+"""The maximum number of entries of each list in a body, by field name."""
 
 
 class _Typed(msgspec.Struct):
-    """What an item says of its type."""
+    """The type of an item, undecoded."""
 
     type: msgspec.Raw = NULL
 
@@ -44,12 +44,12 @@ _decode_typed = msgspec.json.Decoder(_Typed).decode
 
 
 def no_sizes(limits: Limits) -> Mapping[str, int]:
-    """Of a body without lists."""
+    """The sizes of a body without lists."""
     return {}
 
 
 def without_bom(body: bytes) -> bytes:
-    """The body without a byte order mark, which some clients put before their JSON."""
+    """The body without a byte order mark, which some clients send before their JSON."""
     # spec: busy-agents
     return body.removeprefix(_BOM)
 
@@ -65,8 +65,8 @@ def read_body(
 ) -> tuple[T, dict[str, msgspec.Raw]]:
     """The body as a struct, and its fields as they were sent.
 
-    `items` is the field that holds a list of items, `sizes` has the most entries of such fields. Of what `whole` can
-    decode no fields are given: all of them are in the struct. Raises `ApiError` 400 for what is not a legal body.
+    `items` is the field with a list of items, `sizes` has the maximum number of entries of such fields. A body that
+    `whole` can decode returns no fields: they are in the struct. Raises `ApiError` 400 for an invalid body.
     """
     # spec: bounded-bodies
     check_json(body, limits)
@@ -116,7 +116,7 @@ def _read(
 
 
 def _check_text(body: bytes) -> None:
-    """Raises `UnicodeDecodeError`: msgspec does not look at what stays undecoded, which is sent on and echoed."""
+    """Raises `UnicodeDecodeError`: msgspec does not check undecoded parts, which are sent on and echoed."""
     if body.isascii():
         return
     decode = codecs.getincrementaldecoder("utf-8")().decode
@@ -126,22 +126,22 @@ def _check_text(body: bytes) -> None:
 
 
 def _check_sizes(fields: Mapping[str, msgspec.Raw], limits: Limits, sizes: Sizes) -> None:
-    """Raises `ApiError` 400 for lists that are too long, before each entry of them costs something."""
+    """Raises `ApiError` 400 for lists that are too long, before each of their entries costs time."""
     for name, size_max in sizes(limits).items():
         raw = fields.get(name, NULL)
-        if bytes(raw).count(b",") >= size_max:  # at least: commas stand within the entries too
+        if bytes(raw).count(b",") >= size_max:  # at least: entries may contain commas too
             check_size(count_entries(raw), size_max, name)
 
 
 def _check_fields(fields: Mapping[str, msgspec.Raw], limits: Limits, items: str, sizes: Sizes) -> None:
-    """Raises `ApiError` 400 for lists that are too long or too deep, before each value of them costs something."""
+    """Raises `ApiError` 400 for lists that are too long or too deep, before each of their values costs time."""
     _check_sizes(fields, limits, sizes)
     if items in fields:
         check_depth(fields[items], items, limits)
 
 
 def _with_types(items: msgspec.Raw) -> msgspec.Raw:
-    """The items, each with a type: what has a role is a message, what has but an id a reference."""
+    """The items, each with a type: an item with a role is a message, an item with only an id a reference."""
     return msgspec.Raw(_encode([_with_type(item) for item in _decode_items(items)]))
 
 

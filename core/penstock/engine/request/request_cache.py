@@ -1,8 +1,8 @@
-"""The request cache: instructions and tools that a client sends again and again are decoded once.
+"""The request cache: instructions and tools that a client repeats are decoded once.
 
-An entry has its owner and its very bytes. In a body that holds such bytes again, a short placeholder takes their place;
-the short body is decoded, and the cached values replace the placeholders. The cache finds where a name stands in JSON
-text, and judges nothing: `decode` reads a body in which anything is wrong as a whole, without the cache.
+An entry has its owner and its exact bytes. In a body with the same bytes, a short placeholder replaces them; the short
+body is decoded, and the cached values replace the placeholders. The cache finds the position of a name in JSON text,
+and checks nothing: `decode` reads a body with an error completely, without the cache.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ if TYPE_CHECKING:  # the planning, a later step, makes the selection; the cache 
 _VALUE_BYTES_MIN = 1_000
 """A shorter value is decoded faster than it is found."""
 _SHARE_MAX = 8
-"""A value takes at most one part of so many of `request_cache_bytes_max`."""
+"""The largest share of `request_cache_bytes_max` for one value, as a divisor."""
 _COST = 6
 """The memory of an entry, in multiples of its bytes: the text, the decoded value, the plan of the tools, and JSON."""
 _PREFIX_BYTES = 128
-"""Entries are found by their first bytes, this many."""
+"""Entries are found by this many first bytes."""
 _SAME_PREFIX_MAX = 4
 """How many entries may have one prefix."""
 _SEEN_MAX = 1_000
-"""How many values that came once are noted."""
+"""How many values that were sent once are recorded."""
 _BEGINNING_BYTES = 500
-_PLACES_MAX = 16
-"""A name is looked for at this many places, the last ones of the body: it may stand within other values, too."""
+_POSITIONS_MAX = 16
+"""How many positions of a name are tried, from the end of the body: the name may be within other values, too."""
 
 _COLON = re.compile(rb"[ \t]*:[ \t]*")
 _READ: dict[str, Callable[[bytes], Any]] = {
     "tools": Decoder[list[Tool]](list[Tool]).decode,
     "instructions": msgspec.json.Decoder(str).decode,
 }
-"""How each value is decoded. `tools` comes first, since both names may stand within tools."""
+"""The decoder of each value. `tools` comes first, since both names may be within tools."""
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _KEYS = {name: b'"%b"' % name.encode() for name in _READ}
 
@@ -61,9 +61,9 @@ class CachedValue(msgspec.Struct, eq=False):
     value: Any
     marks: Marks
     json: msgspec.Raw | None = None
-    """The value as a Response shows it. The planning encodes it once."""
+    """The value as a Response shows it. The planning step encodes it once."""
     selection: ToolSelection | None = None
-    """What the model is offered where these are the only tools and `tool_choice` is "auto"."""
+    """The selection if these are the only tools and `tool_choice` is "auto"."""
 
 
 class Shortened(NamedTuple):
@@ -74,7 +74,7 @@ class Shortened(NamedTuple):
 
 
 class RequestCache:
-    """The cached values of all owners; the least recently used one is evicted first. Any thread may use it."""
+    """The cached values of all owners; the least recently used one is evicted first. It may be used in any thread."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -83,18 +83,18 @@ class RequestCache:
         self._by_prefix: dict[Prefix, list[CachedValue]] = {}
         self._by_last_use: dict[CachedValue, None] = {}
         self._seen: dict[tuple[str, str, int], None] = {}
-        """Values that came once: owner, name, and hash."""
+        """Values that were sent once: owner, name, and hash."""
         self._behind = dict.fromkeys(_READ, 0)
-        """How many bytes stood behind each name where it was found last: a client writes all its bodies in one way."""
+        """How many bytes came after each name where it was last found: a client writes all its bodies the same way."""
         self._placeholder = secrets.token_hex()
-        """No client can guess it: a parameter that has it was a cached value."""
+        """It cannot be guessed by a client: a parameter with it was a cached value."""
         self._placeholders = {
             "tools": b'[{"type":"function","name":"%b"}]' % self._placeholder.encode(),
             "instructions": b'"%b"' % self._placeholder.encode(),
         }
 
     def shorten(self, owner: str, body: bytes) -> Shortened | None:
-        """Return the body without cached values; None where it has none, or where its bounds need a closer look."""
+        """Return the body without cached values; None if it has none, or if its bounds must be checked closely."""
         if not _may_be_shortened(body):
             return None
         shortened, found = body, {}
@@ -111,7 +111,7 @@ class RequestCache:
         return Shortened(shortened, found)
 
     def confirms(self, shortened: Shortened, request: CreateResponse) -> bool:
-        """Say whether each placeholder stood at the parameter of its name. `request` is the decoded short body."""
+        """Whether each placeholder was at the parameter of its name. `request` is the decoded short body."""
         if "instructions" in shortened.cached and request.instructions != self._placeholder:
             return False
         tools = request.tools or ()
@@ -120,7 +120,7 @@ class RequestCache:
         )
 
     def note(self, owner: str, body: bytes, request: CreateResponse) -> None:
-        """Take the values of a valid body: a value that comes for the second time is cached."""
+        """Record the values of a valid body: a value that is sent for the second time is cached."""
         if not _may_be_shortened(body):
             return
         for name in _READ:
@@ -145,17 +145,17 @@ class RequestCache:
             self._add(cached)
 
     def _find(self, owner: str, name: str, body: bytes) -> tuple[int, CachedValue | None]:
-        """Return where the cached value of this name begins, and the value."""
-        for place in _places(name, body, len(body) - self._behind[name]):
-            if colon := _COLON.match(body, place):
+        """Return the index of the cached value of this name, and the value."""
+        for position in _positions(name, body, len(body) - self._behind[name]):
+            if colon := _COLON.match(body, position):
                 start = colon.end()
                 if cached := self._cached_at(_prefix(owner, name, body, start), body, start):
-                    self._behind[name] = len(body) - place
+                    self._behind[name] = len(body) - position
                     return start, cached
         return 0, None
 
     def _cached_at(self, prefix: Prefix, body: bytes, start: int) -> CachedValue | None:
-        """Return the cached value that begins here. No text of a list or a string begins with that of another one."""
+        """Return the cached value at this index. The text of a list or string never begins with that of another one."""
         for cached in self._by_prefix.get(prefix, ()):
             if body.startswith(cached.raw, start):
                 del self._by_last_use[cached]
@@ -184,7 +184,7 @@ class RequestCache:
         self._bytes_left += _COST * len(cached.raw)
 
     def _is_within_bounds(self, shortened: bytes, cached: Iterable[CachedValue]) -> bool:
-        """Say whether the whole body is surely within its bounds: the marks of cached values were counted before."""
+        """Whether the whole body is certainly within its bounds: the marks of cached values were counted before."""
         values, keys = self._limits.json_values_max, self._limits.json_keys_max
         for each in cached:
             values -= each.marks.values
@@ -192,19 +192,19 @@ class RequestCache:
         return has_at_most(shortened, values=values, keys=keys)
 
 
-def _places(name: str, body: bytes, likely: int) -> Iterator[int]:
-    """Yield where a name ends, likely places first: where it was last, near the beginning, and behind the input."""
+def _positions(name: str, body: bytes, likely: int) -> Iterator[int]:
+    """Yield the indexes after a name, the likely ones first: the last one, near the beginning, and after the input."""
     key = _KEYS[name]
     if body.endswith(key, 0, max(likely, 0)):
         yield likely
-    if (place := body.find(key, 0, _BEGINNING_BYTES)) >= 0:
-        yield place + len(key)
-    place = len(body)
-    for _ in range(_PLACES_MAX):
-        place = body.rfind(key, 0, place)
-        if place < 0:
+    if (position := body.find(key, 0, _BEGINNING_BYTES)) >= 0:
+        yield position + len(key)
+    position = len(body)
+    for _ in range(_POSITIONS_MAX):
+        position = body.rfind(key, 0, position)
+        if position < 0:
             return
-        yield place + len(key)
+        yield position + len(key)
 
 
 def _prefix(owner: str, name: str, text: bytes, start: int) -> Prefix:
@@ -212,5 +212,5 @@ def _prefix(owner: str, name: str, text: bytes, start: int) -> Prefix:
 
 
 def _may_be_shortened(body: bytes) -> bool:
-    """Whether it may hold a long value. What stands on several lines is read on one, so that its bytes are others."""
+    """Whether it may contain a long value. A body of several lines is joined to one line, so that its bytes change."""
     return len(body) >= _VALUE_BYTES_MIN and b"\n" not in body and b"\r" not in body

@@ -1,7 +1,7 @@
-"""Apply the `unknown_parameters` policy to unknown parameters, and to items and parts that no chat model can read.
+"""Applies the `unknown_parameters` policy to unknown parameters, and to items and parts that no chat model can read.
 
-They are ignored and named, rejected, or, where they are parameters, forwarded to the upstream. What is ignored is
-stored and listed all the same. Content of this turn is never ignored: the model would answer another question.
+They are ignored and named, rejected, or, if they are parameters, forwarded to the upstream. Ignored items are stored
+and listed all the same. Content of this turn is never ignored: the model would answer another question.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Policy: TypeAlias = Literal["ignore", "reject", "forward"]
 
 _LISTS = ("content", "output", "summary")
 _CONTENT_KEYS = frozenset({"content", "output", "role", "text"})
-"""An item of no known type that has one of these keys holds content."""
+"""An item of an unknown type with one of these keys has content."""
 _PARTS: dict[type[Any], list[str]] = {
     cls: [name for name in _LISTS if name in cls.__struct_fields__] for cls in get_args(InputItem | OutputItem)
 }
@@ -28,23 +28,23 @@ _PARTS: dict[type[Any], list[str]] = {
 
 
 class Extras(msgspec.Struct):
-    """The unknown parameters by their fate."""
+    """The unknown parameters: those that are forwarded, and those that are ignored."""
 
     forwarded: dict[str, msgspec.Raw]
     ignored: list[str]
 
 
-class _Place(NamedTuple):
-    """Where an unknown item or part is, and its type."""
+class _Location(NamedTuple):
+    """The location of an unknown item or part, and its type."""
 
     param: str
     type: str
     is_content: bool
-    """Whether it holds what the model is to read: thoughts of an earlier turn are not."""
+    """Whether it has content for the model; reasoning of an earlier turn is not."""
 
 
 def settle_unknown(unknown: dict[str, msgspec.Raw], policy: Policy, *, relays: bool = False) -> Extras:
-    """Apply the policy. An upstream that speaks Responses may know a newer word: it gets what is not rejected.
+    """Apply the policy. An upstream of the Responses API may know the parameter: it gets all but rejected ones.
 
     Raises `ApiError` 400 for `reject`.
     """
@@ -58,7 +58,7 @@ def settle_unknown(unknown: dict[str, msgspec.Raw], policy: Policy, *, relays: b
 
 
 def parts_of(item: InputItem | OutputItem) -> Iterator[tuple[str, list[Any]]]:
-    """The lists of parts in an item, and which field each is."""
+    """The lists of parts in an item, each with its field."""
     for name in _PARTS[type(item)]:
         parts = getattr(item, name)
         if isinstance(parts, list):
@@ -66,46 +66,46 @@ def parts_of(item: InputItem | OutputItem) -> Iterator[tuple[str, list[Any]]]:
 
 
 def settle_unknown_items(request: CreateResponse, items: Sequence[InputItem], policy: Policy) -> list[str]:
-    """The names of what a chat model does not get: of the input by its place, of earlier turns by its type.
+    """The names of what a chat model does not get: in the input by index, in earlier turns by type.
 
-    Raises `ApiError` 400 for content of this turn, and with `reject` for anything of it. What is stored already was not
-    rejected, and is not now.
+    Raises `ApiError` 400 for content of this turn, and with `reject` for any part of it. Stored items were accepted
+    before, and are not rejected now.
     """
-    if not any(map(_is_strange, items)):  # nearly always
+    if not any(map(_has_unknown, items)):  # nearly always
         return []
     own = request.input if isinstance(request.input, list) else []
-    places = [place for index, item in enumerate(own) for place in _unknown_in(item, f"input[{index}]")]
+    unknown = [each for index, item in enumerate(own) for each in _unknown_in(item, f"input[{index}]")]
     is_all = all(isinstance(item, UnknownItem) for item in items)
-    for place in places:
+    for each in unknown:
         # spec: unknown-content
-        if policy == "reject" or place.is_content or is_all:
-            raise unsupported_value(f"'{place.type}'", f"{place.param}.type", CreateResponse)
-    said = {id(item) for item in own}
-    earlier = [place for item in items if id(item) not in said for place in _unknown_in(item, "context")]
-    return [f"{place.param}.{place.type}" for place in places] + [
-        *dict.fromkeys(f"context.{place.type}" for place in earlier)
+        if policy == "reject" or each.is_content or is_all:
+            raise unsupported_value(f"'{each.type}'", f"{each.param}.type", CreateResponse)
+    own_ids = {id(item) for item in own}
+    earlier = [each for item in items if id(item) not in own_ids for each in _unknown_in(item, "context")]
+    return [f"{each.param}.{each.type}" for each in unknown] + [
+        *dict.fromkeys(f"context.{each.type}" for each in earlier)
     ]
 
 
-def _is_strange(item: InputItem) -> bool:
-    """Whether there is anything unknown about an item."""
+def _has_unknown(item: InputItem) -> bool:
+    """Whether an item or one of its parts is of an unknown type."""
     if type(item) is UnknownItem:
         return True
     for name in _PARTS[type(item)]:
         parts = getattr(item, name)
         if type(parts) is list:
-            for part in parts:  # `any` costs twice as much for a few parts, and all items of a chain come here
+            for part in parts:  # `any` costs twice as much for a few parts, and this runs for all items of a chain
                 if type(part) is UnknownPart:
                     return True
     return False
 
 
-def _unknown_in(item: InputItem, param: str) -> Iterator[_Place]:
-    """An item of no known type, or each part of no known type in it."""
+def _unknown_in(item: InputItem, param: str) -> Iterator[_Location]:
+    """An item of an unknown type, or each part of an unknown type in it."""
     if isinstance(item, UnknownItem):
-        yield _Place(param, item.type, is_content=not _CONTENT_KEYS.isdisjoint(item.unknown.fields))
+        yield _Location(param, item.type, is_content=not _CONTENT_KEYS.isdisjoint(item.unknown.fields))
     for name, parts in parts_of(item):
         for index, part in enumerate(parts):
             if isinstance(part, UnknownPart):
                 is_content = not isinstance(item, ReasoningItem)
-                yield _Place(f"{param}.{name}[{index}]", part.type, is_content=is_content)
+                yield _Location(f"{param}.{name}[{index}]", part.type, is_content=is_content)

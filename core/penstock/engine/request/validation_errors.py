@@ -1,7 +1,7 @@
-"""What is wrong with a body, in words for the client: the parameter's path, what was expected, what came.
+"""Validation errors for the client: the parameter's path, what was expected, and what was sent.
 
-It reads msgspec's messages, which are precise about the place and short about the choice: where one of several words
-was expected, the words are found in the struct's type.
+It reads msgspec's messages, which have the path of a value but not the allowed values of an enumeration: those are
+found in the struct's type.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from msgspec import inspect
 from penstock.errors import ApiError, invalid, shortened
 from penstock.wire import UNKNOWN
 
-_PLACE = re.compile(r" - at `(?:key` in `)?\$(.*)`$")
+_PATH = re.compile(r" - at `(?:key` in `)?\$(.*)`$")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(?:\d+|\.\.\.)\]")
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 _BOUND = re.compile(r"Expected `(int|float|str|array|object)`( of length)? (<=|>=|<|>) ([-+.e0-9]+)$")
-"""How msgspec says that a value is out of its range, or a text or list too short or too long."""
+"""msgspec's message for a value out of its range, or a text or list that is too short or too long."""
 _SIZES = {"str": ("string", "length"), "array": ("array", "length"), "object": ("object", "properties")}
 _NUMBERS = {"int": "integer", "float": "decimal"}
 _UNITS = {"value": "a value", "length": "a length", "properties": "a number of properties"}
@@ -28,31 +28,31 @@ _NAMES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean
 
 
 def param_of(error: msgspec.ValidationError) -> str | None:
-    """The path of the value at fault, such as `input[3].content`; None for the body itself."""
-    place = _PLACE.search(str(error))
-    return place[1].lstrip(".") or None if place else None
+    """The path of the invalid value, such as `input[3].content`; None for the body itself."""
+    path = _PATH.search(str(error))
+    return path[1].lstrip(".") or None if path else None
 
 
 def validation_error(error: msgspec.ValidationError, struct: type[msgspec.Struct]) -> ApiError:
-    """The error as the client is told it: 400."""
-    told = _PLACE.sub("", str(error))
+    """The error for the client: 400."""
+    problem = _PATH.sub("", str(error))
     param = param_of(error)
-    if missing := _MISSING.match(told):
+    if missing := _MISSING.match(problem):
         param = f"{param}.{missing[1]}" if param else missing[1]
         return invalid(f"Missing required parameter: '{param}'.", param, "missing_required_parameter")
     if param is None:
-        return invalid(f"The body of the request is not what was expected: {_plain(told)}.")
-    if told.startswith(("Invalid enum value", "Invalid value")):
-        return unsupported_value(told.split("value ", 1)[1], param, struct)
+        return invalid(f"The body of the request is not what was expected: {_plain(problem)}.")
+    if problem.startswith(("Invalid enum value", "Invalid value")):
+        return unsupported_value(problem.split("value ", 1)[1], param, struct)
     # spec: openai-errors
-    if bound := _BOUND.match(told):
+    if bound := _BOUND.match(problem):
         return _out_of_bounds(param, *bound.groups())
-    code = "invalid_type" if ", got " in told else "invalid_value"
-    return invalid(f"Invalid value for '{param}': {_plain(told[:1].lower() + told[1:])}.", param, code)
+    code = "invalid_type" if ", got " in problem else "invalid_value"
+    return invalid(f"Invalid value for '{param}': {_plain(problem[:1].lower() + problem[1:])}.", param, code)
 
 
 def _out_of_bounds(param: str, kind: str, of: str | None, sign: str, bound: str) -> ApiError:
-    """A number, a text or a list that is too small or too large, with OpenAI's code for it."""
+    """A number, text or list that is too small or too large, with OpenAI's code for it."""
     is_above = sign.startswith("<")
     name, unit = _SIZES[kind] if of else (_NUMBERS[kind], "value")
     side = "above" if is_above else "below"
@@ -63,23 +63,23 @@ def _out_of_bounds(param: str, kind: str, of: str | None, sign: str, bound: str)
 
 
 def unsupported_value(given: str, param: str, struct: type[msgspec.Struct]) -> ApiError:
-    """400: the value at `param` is none of the words that may stand there; the message lists them."""
+    """The error for a value at `param` that is not allowed; the message lists the allowed values: 400."""
     choices = " and ".join(", ".join(f"'{word}'" for word in _words(struct, param)).rsplit(", ", 1))
     message = f"Invalid value for '{param}': {shortened(given, _GIVEN_CHARS_MAX)}. Supported values are: {choices}."
     return invalid(message, param, "invalid_value")
 
 
-def _plain(told: str) -> str:
-    """Msgspec's words with JSON's names of types."""
+def _plain(problem: str) -> str:
+    """msgspec's text with JSON's names of types."""
     return re.sub(
         r"`([\w | ]+)`",
         lambda match: " or ".join(_NAMES.get(name, name) for name in match[1].split(" | ")),
-        told,
+        problem,
     )
 
 
 def _words(struct: type[msgspec.Struct], param: str) -> list[str]:
-    """The words that may stand at `param`: of a literal, or the tags of a union."""
+    """The allowed values at `param`: those of a literal, or the tags of a union."""
     kinds: list[inspect.Type] = [inspect.type_info(struct)]
     for step in _STEP.finditer("." + param):
         name = step[1]
@@ -94,7 +94,7 @@ def _tags(kinds: list[inspect.Type]) -> list[str]:
 
 
 def _children(kind: inspect.Type, name: str | None) -> list[inspect.Type]:
-    """The types of what stands in a value: by a field's name, or at any index or key."""
+    """The types of the children of a value: by a field's name, or at any index or key."""
     if isinstance(kind, inspect.StructType):
         return [field.type for field in kind.fields if field.encode_name == name]
     if isinstance(kind, inspect.ListType):
