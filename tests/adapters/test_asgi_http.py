@@ -78,7 +78,7 @@ def test_a_body_comes_in_any_pieces(pieces: tuple[bytes, ...]) -> None:
     assert (status, json.loads(body)["status"]) == (200, "completed")
 
 
-def test_a_client_that_leaves_in_the_middle_of_its_body() -> None:
+def test_a_client_that_disconnects_in_the_middle_of_its_body() -> None:
     host = Host(b'{"input": "Hi"')
     host.pieces.append(b"")
     host.receive = _leaving(host.receive)  # type: ignore[method-assign]

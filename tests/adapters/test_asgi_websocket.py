@@ -51,11 +51,11 @@ def app() -> AsgiApp:
     return AsgiApp(build(Settings()))
 
 
-def test_a_host_that_refuses_without_words(app: AsgiApp) -> None:
+def test_an_error_reply_without_a_message(app: AsgiApp) -> None:
     assert served(app, scope("/v1/nothing"), CONNECT) == [{"type": "websocket.close", "code": 1008, "reason": ""}]
 
 
-def test_a_host_that_refuses_with_words(app: AsgiApp) -> None:
+def test_an_error_reply_with_a_message(app: AsgiApp) -> None:
     start, body = served(app, scope("/v1/nothing", extensions={"websocket.http.response": {}}), CONNECT)
     assert (start["type"], start["status"]) == ("websocket.http.response.start", 404)
     assert b"unknown_url" in body["body"]
@@ -78,7 +78,7 @@ def test_a_host_that_takes_all_messages_of_a_batch_at_once(app: AsgiApp) -> None
     """Each by itself goes to any other."""
     create = text('{"type": "response.create", "input": "Hi", "store": false}')
 
-    async def told(**fields: Any) -> list[list[str]]:
+    async def result(**fields: Any) -> list[list[str]]:
         waiting, sends = [CONNECT, create], []
         over = asyncio.Event()
 
@@ -97,8 +97,8 @@ def test_a_host_that_takes_all_messages_of_a_batch_at_once(app: AsgiApp) -> None
         await app(scope(**fields), receive, send)
         return [types for types in sends if types]
 
-    one_by_one = asyncio.run(told())
-    together = asyncio.run(told(extensions={SEND_ALL: {}}))
+    one_by_one = asyncio.run(result())
+    together = asyncio.run(result(extensions={SEND_ALL: {}}))
     assert {len(types) for types in one_by_one} == {1}
     assert together[0] == ["response.created", "response.in_progress"]
     assert [type for types in together for type in types] == [type for [type] in one_by_one]

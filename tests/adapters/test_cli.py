@@ -35,8 +35,8 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def run(capsys: pytest.CaptureFixture[str], *argv: str) -> Outcome:
     code = main(argv)
-    said = capsys.readouterr()
-    return code, said.out, said.err
+    output = capsys.readouterr()
+    return code, output.out, output.err
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -44,7 +44,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert (code, out.split()[0], err) == (0, "penstock", "")
 
 
-def test_no_command_is_told_of_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_command_prints_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys)
     assert (code, out) == (2, "")
     assert "examples:" in err
@@ -89,7 +89,7 @@ def test_config_prints_what_holds_and_no_secret(
         ("keys nwe alice", "new"),
     ],
 )
-def test_what_was_meant_is_said(capsys: pytest.CaptureFixture[str], argv: str, meant: str) -> None:
+def test_the_meant_word_is_suggested(capsys: pytest.CaptureFixture[str], argv: str, meant: str) -> None:
     with pytest.raises(SystemExit) as end:
         main(argv.split())
     assert end.value.code == 2
@@ -131,9 +131,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert len(err.splitlines()) == 1
 
 
-def test_a_new_key_is_told_once_and_its_hash_is_what_the_file_gets(
-    capsys: pytest.CaptureFixture[str], bare: Path
-) -> None:
+def test_a_new_key_is_printed_once_and_the_file_gets_its_hash(capsys: pytest.CaptureFixture[str], bare: Path) -> None:
     code, out, err = run(capsys, "keys", "new", 'my "phone"')
     assert code == 0
     assert re.fullmatch(r"sk-penstock-[\w-]{43}\n", out, re.ASCII)
@@ -196,7 +194,7 @@ def test_a_store_is_made_ready_counted_and_swept(
 
 @pytest.mark.parametrize("action", ["stats", "sweep", "migrate"])
 @pytest.mark.parametrize("url", ["memory://", "none://"])
-def test_there_is_nothing_to_do_where_nothing_is_kept(
+def test_there_is_nothing_to_do_where_nothing_is_stored(
     capsys: pytest.CaptureFixture[str], action: str, url: str
 ) -> None:
     message = f"penstock: {url} stores nothing outside a server: there is nothing to do\n"
@@ -236,7 +234,9 @@ def test_trouble_with_a_store_is_one_line_without_a_secret(
     assert "sk-" not in err
 
 
-def test_a_bug_is_not_told_as_trouble(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_is_not_reported_as_an_unavailable_database(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def stats(store: SqliteStore) -> dict[str, int]:
         raise TypeError("a bug")
 
@@ -248,15 +248,15 @@ def test_a_bug_is_not_told_as_trouble(capsys: pytest.CaptureFixture[str], monkey
 # Prompt templates.
 
 
-def test_right_templates_are_told_with_their_variables(capsys: pytest.CaptureFixture[str], bare: Path) -> None:
+def test_valid_templates_are_printed_with_their_variables(capsys: pytest.CaptureFixture[str], bare: Path) -> None:
     (bare / "templates" / "greet").mkdir(parents=True)
     (bare / "templates" / "greet" / "1.toml").write_text('instructions = "Greet {{name}} in {{language}}."')
     (bare / "templates" / "greet" / "2.toml").write_text('input = "Hello"')
-    told = run(capsys, "prompts", "check", "--prompts", "templates")
-    assert told == (0, "greet 1: language, name\ngreet 2: no variables\n", "")
+    result = run(capsys, "prompts", "check", "--prompts", "templates")
+    assert result == (0, "greet 1: language, name\ngreet 2: no variables\n", "")
 
 
-def test_wrong_templates_are_told_with_their_mistakes(
+def test_invalid_templates_are_printed_with_their_mistakes(
     capsys: pytest.CaptureFixture[str], bare: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, text in {"a": "input = 1", "b": "input = ", "c": "banana = 1", "d": 'input = "fine"'}.items():

@@ -120,7 +120,7 @@ def test_a_link_stays_a_link(home: Path) -> None:
     "text",
     ["model = ", "model = 1\nmodel = 2", "model_providers = 1", "[model_providers]\npenstock = 1", "\ufeff[", "a\0b"],
 )
-def test_what_cannot_be_merged_is_left_alone(home: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
+def test_a_file_that_cannot_be_merged_is_not_changed(home: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
     config = home / ".codex" / "config.toml"
     config.parent.mkdir()
     config.write_text(text)
@@ -145,9 +145,9 @@ def test_tables_in_any_style_are_merged(home: Path, text: str) -> None:
     assert init("codex") == 0
     after, before = tomllib.loads(config.read_text()), tomllib.loads(text)
     provider = after["model_providers"].pop("penstock")
-    kept = before.get("model_providers", {}).pop("penstock", {})
+    stored = before.get("model_providers", {}).pop("penstock", {})
     assert provider["name"] == "OpenAI"
-    assert provider.get("extra") == kept.get("extra")
+    assert provider.get("extra") == stored.get("extra")
     assert after == {"model_providers": {}} | before
 
 

@@ -157,7 +157,7 @@ def test_it_begins_and_ends_quietly(number: int, workers: str) -> None:
         assert [line.partition(" ")[0] for line in server.lines] == ["listening", "models:", "store:", "try:"]
 
 
-def test_it_says_what_it_serves_where_and_how_to_ask() -> None:
+def test_it_prints_the_models_the_address_and_an_example() -> None:
     env = {"PENSTOCK_API_KEYS": "sk-client", "PENSTOCK_ALLOWED_HOSTS": "a.example"}
     with penstock("--upstream", "http://127.0.0.1:9/v1", "--model", "it's", "--host", "0.0.0.0", **env) as server:
         port = server.listening().rpartition(":")[2]
@@ -215,7 +215,7 @@ def test_a_stream_that_does_not_end_is_cut(workers: str) -> None:
 @shows("signals", "interrupted-twice")
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize("whole_group", [False, True], ids=["process", "terminal"])
-def test_who_asks_twice_is_in_a_hurry(workers: str, whole_group: bool) -> None:
+def test_a_second_interrupt_ends_at_once(workers: str, whole_group: bool) -> None:
     with penstock("--workers", workers) as server:
         url = server.listening()
         pid = -server.process.pid if whole_group else server.process.pid
@@ -228,9 +228,9 @@ def test_who_asks_twice_is_in_a_hurry(workers: str, whole_group: bool) -> None:
             os.kill(pid, signal.SIGINT)
             assert server.end() == 0
             assert time.monotonic() - began < 5
-        said = "".join(server.lines)
-        assert "interrupted again: the server ends at once, and cuts 1 stream\n" in said
-        assert "Traceback" not in said
+        text = "".join(server.lines)
+        assert "interrupted again: the server ends at once, and cuts 1 stream\n" in text
+        assert "Traceback" not in text
 
 
 @contextmanager
@@ -245,7 +245,7 @@ def heeding_sighup() -> Iterator[None]:
 
 @shows("signals")
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_terminal_that_goes_stops_it_in_order(workers: str) -> None:
+def test_a_closed_terminal_stops_it_in_order(workers: str) -> None:
     with heeding_sighup(), penstock("--workers", workers) as server:
         with get(f"{server.listening()}/10") as stream:
             stream.read(1)
@@ -255,7 +255,7 @@ def test_a_terminal_that_goes_stops_it_in_order(workers: str) -> None:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_nohup_keeps_it_when_the_terminal_goes(workers: str) -> None:
+def test_with_nohup_it_runs_on_when_the_terminal_is_closed(workers: str) -> None:
     with penstock("--workers", workers, before=("nohup",)) as server:
         url = server.listening()
         os.kill(-server.process.pid, signal.SIGHUP)
@@ -296,7 +296,7 @@ def test_signals_that_come_together(workers: str, wait_s: float) -> None:
         assert "Traceback" not in "".join(server.lines)
 
 
-def test_who_stops_it_while_it_starts_sees_no_traceback() -> None:
+def test_a_stop_during_the_start_prints_no_traceback() -> None:
     for wait_s in (0.1, 0.15, 0.2):
         with penstock() as server:
             time.sleep(wait_s)
@@ -352,11 +352,11 @@ def open_files(before: str, connections_max: str) -> tuple[int, str]:
 @shows("open-files")
 @pytest.mark.skipif(not Path("/proc/self/limits").exists(), reason="limits are read from /proc")
 def test_the_limit_of_open_files_is_raised_or_too_low() -> None:
-    soft, said = open_files("ulimit -Sn 256", "1000")
-    assert (soft, "open files" in said) == (1_200, False)
-    soft, said = open_files("ulimit -Sn 256; ulimit -Hn 400", "1000")
+    soft, text = open_files("ulimit -Sn 256", "1000")
+    assert (soft, "open files" in text) == (1_200, False)
+    soft, text = open_files("ulimit -Sn 256; ulimit -Hn 400", "1000")
     assert soft == 400
-    assert "the system allows 400 open files, and the settings need 1200" in said
+    assert "the system allows 400 open files, and the settings need 1200" in text
 
 
 if __name__ == "__main__":

@@ -141,7 +141,7 @@ def test_a_zstd_frame_may_be_skippable_but_not_ask_for_a_huge_window() -> None:
     assert refusal(greedy, "zstd", 2**26).status == 400
 
 
-def test_what_is_not_supported_says_what_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unsupported_coding_lists_the_supported_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     error = refusal(b"", "gzip, lzma")
     assert error.status == 415
     assert error.message == "The content-encoding 'lzma' is not supported; supported are gzip, deflate, br, zstd."

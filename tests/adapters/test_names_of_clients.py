@@ -72,8 +72,8 @@ def asked(name: str, body: dict[str, Any]) -> Request:
 
 def a_model(name: str) -> Request:
     tool = {"type": "function", "name": name, "parameters": {"type": "object", "properties": {name: {}}}}
-    said = {"input": name, "metadata": {name: name}, "prompt_cache_key": name, "user": name, name: name}
-    return asked(name, {"model": name, "tools": [tool], **said})
+    text = {"input": name, "metadata": {name: name}, "prompt_cache_key": name, "user": name, name: name}
+    return asked(name, {"model": name, "tools": [tool], **text})
 
 
 def a_prompt(name: str) -> Request:

@@ -51,15 +51,15 @@ def test_what_is_not_ours_is_the_drivers() -> None:
     ],
 )  # fmt: skip
 def test_a_mistake_in_a_url_names_the_setting_and_not_the_password(wrong: str) -> None:
-    with pytest.raises(ValueError, match=wrong.partition("=")[0]) as told:
+    with pytest.raises(ValueError, match=wrong.partition("=")[0]) as raised:
         PostgresStore(f"postgresql://me:{SECRET}@db/x?{wrong}")
-    assert SECRET not in str(told.value)
+    assert SECRET not in str(raised.value)
 
 
 def test_another_scheme_is_refused() -> None:
-    with pytest.raises(ValueError, match="postgresql://") as told:
+    with pytest.raises(ValueError, match="postgresql://") as raised:
         PostgresStore(f"mysql://me:{SECRET}@db/x")
-    assert SECRET not in str(told.value)
+    assert SECRET not in str(raised.value)
 
 
 def test_the_migrations_are_numbered() -> None:
@@ -106,11 +106,11 @@ def test_no_server() -> None:
             store.migrate(),
             store.wait_for_events("resp_1", after=0, timeout_s=9),
         ):
-            with pytest.raises(ApiError) as told:
+            with pytest.raises(ApiError) as raised:
                 await attempt
-            assert (told.value.status, told.value.type, told.value.code) == (503, "server_error", "server_error")
-            assert told.value.retriable
-            assert "127.0.0.1" not in told.value.message
+            assert (raised.value.status, raised.value.type, raised.value.code) == (503, "server_error", "server_error")
+            assert raised.value.retriable
+            assert "127.0.0.1" not in raised.value.message
         await store.aclose()
 
     asyncio.run(ask())

@@ -267,15 +267,15 @@ def test_a_statement_has_its_time(server: Server) -> None:
 
     async def hang() -> None:
         async with opened(server.place("statement_timeout_s=0.3&connections_max=1")) as [store]:
-            with pytest.raises(ApiError) as told:
+            with pytest.raises(ApiError) as raised:
                 await store._database.change("SELECT pg_sleep(20)")
-            assert told.value.status == 503
+            assert raised.value.status == 503
             assert await store.save(response())
 
     run(hang)
 
 
-def test_who_leaves_in_the_middle_leaves_the_pool_whole(server: Server) -> None:
+def test_a_disconnect_in_the_middle_does_not_damage_the_pool(server: Server) -> None:
     async def leave() -> None:
         async with opened(server.place("connections_max=2")) as [store]:
             for turn in range(60):
@@ -313,9 +313,9 @@ def test_ids_that_cannot_be(server: Server, odd: str) -> None:
 def test_an_item_whose_id_cannot_be_is_refused_as_the_clients_mistake(server: Server, odd: str) -> None:
     async def ask() -> None:
         async with opened(server.place()) as [store]:
-            with pytest.raises(ApiError) as told:
+            with pytest.raises(ApiError) as raised:
                 await store.save(response(input=[item(odd, b"")]))
-            assert told.value.status == 400
+            assert raised.value.status == 400
             assert (await store.stats())["responses"] == 0
 
     run(ask)
@@ -334,14 +334,14 @@ def test_numbers_of_any_size(server: Server, after: int) -> None:
     run(ask)
 
 
-def test_a_bug_is_not_told_as_the_stores_absence(server: Server) -> None:
+def test_a_bug_is_not_reported_as_an_unavailable_store(server: Server) -> None:
     async def save_twice() -> None:
         async with opened(server.place()) as [store]:
             known = response()
             await store.save(known)
-            with pytest.raises(Exception, match="duplicate key") as told:
+            with pytest.raises(Exception, match="duplicate key") as raised:
                 await store.save(known)
-            assert not isinstance(told.value, ApiError)
+            assert not isinstance(raised.value, ApiError)
 
     run(save_twice)
 
@@ -359,7 +359,7 @@ async def append_and_wait(writer: PostgresStore, reader: PostgresStore, first: i
     return asyncio.get_running_loop().time() - began
 
 
-def test_news_that_were_lost_are_found_by_looking(server: Server) -> None:
+def test_lost_notifications_are_found_by_looking(server: Server) -> None:
     """Listening connections are cut, and one comes back, without anybody's doing."""
     place = server.place()
     cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ~ '^(LISTEN|SELECT pg_notify)'"
@@ -428,7 +428,7 @@ def test_replicas_sweep_together(server: Server) -> None:
     run(sweep)
 
 
-def test_an_end_against_a_deletion_leaves_nothing_behind(server: Server) -> None:
+def test_nothing_remains_when_an_end_meets_a_deletion(server: Server) -> None:
     """Batches and output that are written while their response is being deleted go with it."""
     place = server.place()
 
@@ -451,12 +451,12 @@ def test_an_end_against_a_deletion_leaves_nothing_behind(server: Server) -> None
 
 
 @pytest.mark.parametrize("how", ["restart", "crash"])
-def test_a_server_that_goes_away_under_load(server: Server, how: str) -> None:
+def test_a_server_that_stops_under_load(server: Server, how: str) -> None:
     """Every save is acknowledged, and then it is there, or fails as 503; and all goes on by itself afterwards."""
     place = server.place()
 
     async def load() -> None:
-        kept: list[str] = []
+        stored: list[str] = []
         failures: list[ApiError] = []
         is_over = asyncio.Event()
 
@@ -465,7 +465,7 @@ def test_a_server_that_goes_away_under_load(server: Server, how: str) -> None:
                 known = response(id=fresh("resp"), body=b"x" * 4_000)
                 try:
                     assert await store.save(known)
-                    kept.append(known.id)
+                    stored.append(known.id)
                     assert await store.response(ME, known.id) == known
                 except ApiError as error:
                     failures.append(error)
@@ -482,38 +482,38 @@ def test_a_server_that_goes_away_under_load(server: Server, how: str) -> None:
                 await asyncio.to_thread(server.crash if how == "crash" else server.process.end)
                 await asyncio.sleep(0.1)
                 await asyncio.to_thread(server.start)
-                await asyncio.to_thread(until, partial(_has_grown, kept, len(kept) + 100), 60)
+                await asyncio.to_thread(until, partial(_has_grown, stored, len(stored) + 100), 60)
             is_over.set()
             await asyncio.gather(*savers)
             assert await reader
             assert {(error.status, error.type, error.retriable) for error in failures} == {(503, "server_error", True)}
-            await patiently(partial(stores[1].response, ME, kept[0]))
-            there = [await patiently(partial(stores[1].response, ME, response_id)) for response_id in kept]
+            await patiently(partial(stores[1].response, ME, stored[0]))
+            there = [await patiently(partial(stores[1].response, ME, response_id)) for response_id in stored]
             assert all(there)
 
     run(load)
 
 
-def _has_grown(kept: list[str], number: int) -> bool:
-    return len(kept) >= number
+def _has_grown(stored: list[str], number: int) -> bool:
+    return len(stored) >= number
 
 
 async def follow(
     writer: PostgresStore, reader: PostgresStore, known: StoredResponse, claim: Claim, is_over: asyncio.Event
 ) -> bool:
     """A background run and its reader on another replica, which both try again: the log has neither gap nor repeat."""
-    told = 0
+    result = 0
     while not is_over.is_set():
         with suppress(ApiError):
-            last = [each.first for each in await reader.events(known.id, after=told - 1)]
-            if told not in last:  # an append that failed may have been made
-                assert await writer.append_events(claim, batch(told))
-            await reader.wait_for_events(known.id, after=told - 1, timeout_s=5)
-            assert [each.first for each in await reader.events(known.id, after=told - 1)] == [told]
-            told += 1
+            last = [each.first for each in await reader.events(known.id, after=result - 1)]
+            if result not in last:  # an append that failed may have been made
+                assert await writer.append_events(claim, batch(result))
+            await reader.wait_for_events(known.id, after=result - 1, timeout_s=5)
+            assert [each.first for each in await reader.events(known.id, after=result - 1)] == [result]
+            result += 1
         await asyncio.sleep(0.01)
     assert await patiently(partial(writer.settle, ended(known), fence=claim.fence))
-    return told > 3
+    return result > 3
 
 
 async def patiently(ask: Callable[[], Awaitable[T]]) -> T:

@@ -100,7 +100,7 @@ def test_a_file_is_read_once_and_again_when_it_has_changed(folder: Path, monkeyp
 @pytest.mark.parametrize(
     ("content", "mistake"), [(b"a = ", "not TOML"), (b"\xff", "not UTF-8"), (None, "it cannot be read: No such file")]
 )
-def test_a_broken_file_is_told_by_name(folder: Path, content: bytes | None, mistake: str) -> None:
+def test_a_broken_file_is_reported_by_name(folder: Path, content: bytes | None, mistake: str) -> None:
     path = folder / "greet" / "9.toml"
     if content is not None:
         path.write_bytes(content)

@@ -247,7 +247,7 @@ def test_long_replies_come_in_pages(
     runner.run(scenario())
 
 
-def test_an_item_that_leaves_between_two_pages_ends_nothing(
+def test_an_item_that_is_deleted_between_two_pages_does_not_end_the_list(
     store: RedisStore, runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(conversations, "PAGE_ITEMS_MAX", 1)
@@ -336,7 +336,7 @@ def test_a_chain_is_one_round_trip_and_so_is_a_page_of_it(
     runner.run(scenario())
 
 
-def test_who_gives_up_disturbs_nobody(store: RedisStore, runner: asyncio.Runner) -> None:
+def test_a_cancelled_wait_does_not_affect_others(store: RedisStore, runner: asyncio.Runner) -> None:
     async def scenario() -> None:
         rows = [response() for _ in range(50)]
         saves = [asyncio.create_task(store.save(row)) for row in rows]
@@ -393,7 +393,7 @@ def test_an_id_is_given_once(store: RedisStore, runner: asyncio.Runner) -> None:
     runner.run(scenario())
 
 
-def test_events_out_of_order_are_a_bug_that_is_told(store: RedisStore, runner: asyncio.Runner) -> None:
+def test_events_out_of_order_are_a_bug_that_is_reported(store: RedisStore, runner: asyncio.Runner) -> None:
     async def scenario() -> None:
         job = running()
         await store.save(job)
@@ -406,7 +406,7 @@ def test_events_out_of_order_are_a_bug_that_is_told(store: RedisStore, runner: a
     runner.run(scenario())
 
 
-def test_an_ended_lease_leaves_every_index(store: RedisStore, runner: asyncio.Runner) -> None:
+def test_an_ended_lease_is_removed_from_every_index(store: RedisStore, runner: asyncio.Runner) -> None:
     async def scenario() -> None:
         before = await keys(store)
         job, waiting = running(), running(background=False)

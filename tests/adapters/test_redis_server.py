@@ -53,8 +53,8 @@ class Server:
 
     def start(self) -> None:
         listen = ["--bind", "127.0.0.1", "--port", str(self.port), "--unixsocket", self.path]
-        kept = ["--dir", str(self.directory), "--save", "", "--appendonly", "yes", "--appendfsync", "always"]
-        self.process = Process([self._program, *listen, *kept], self.directory)
+        stored = ["--dir", str(self.directory), "--save", "", "--appendonly", "yes", "--appendfsync", "always"]
+        self.process = Process([self._program, *listen, *stored], self.directory)
         self.process.until(lambda: self.ask("PING") == "+PONG")
 
     def kill(self) -> None:
@@ -231,9 +231,9 @@ def test_nothing_acknowledged_is_lost_when_it_is_killed_under_load(server: Serve
 
     async def scenario() -> None:
         async with opened(server.url) as store:
-            kept = [end for _ in range(5) for end in await strike(store)]
-            assert len(kept) > 50
-            for end in kept:
+            stored = [end for _ in range(5) for end in await strike(store)]
+            assert len(stored) > 50
+            for end in stored:
                 found = await store.response(ME, end.id)
                 assert found is not None
                 assert (found.status, found.body, found.output) == ("completed", end.body, end.output)
@@ -305,7 +305,7 @@ def test_cancel_against_completion_over_a_bad_connection(server: Server) -> None
     asyncio.run(scenario())
 
 
-def test_a_server_that_says_nothing_is_a_clear_error(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_without_output_is_a_clear_error(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "TIMEOUT_S", 0.3)
     monkeypatch.setattr(pipeline, "RETRY_S", 0.5)
 
@@ -364,7 +364,7 @@ def test_a_failover_is_waited_for(server: Server) -> None:
 # Who waits for events.
 
 
-def test_a_lost_connection_wakes_who_waits(server: Server) -> None:
+def test_a_lost_connection_wakes_waiting_readers(server: Server) -> None:
     """He looks, finds nothing, and waits again, over a new connection."""
 
     async def scenario() -> None:
@@ -391,9 +391,9 @@ def test_a_follower_reads_through_restarts(server: Server) -> None:
     async def follow(store: RedisStore, job: StoredResponse) -> list[int]:
         log: list[int] = []
         while True:
-            kept = await store.response(ME, job.id)
+            stored = await store.response(ME, job.id)
             log += await log_after(store, job.id, log[-1] if log else -1)
-            if kept is None or kept.status == "completed":
+            if stored is None or stored.status == "completed":
                 return log
             await store.wait_for_events(job.id, after=log[-1] if log else -1, timeout_s=1)
 
@@ -414,7 +414,7 @@ def test_a_follower_reads_through_restarts(server: Server) -> None:
     asyncio.run(scenario())
 
 
-def test_a_connection_that_died_without_a_word_is_noticed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_that_ended_silently_is_noticed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pubsub, "QUIET_S", 0.2)
 
     async def scenario() -> None:
@@ -433,7 +433,7 @@ def test_a_connection_that_died_without_a_word_is_noticed(server: Server, monkey
     asyncio.run(scenario())
 
 
-def test_nobody_listens_to_what_nobody_waits_for(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_subscription_without_a_reader(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """Channels go when their response ends, and some time after the last waiter; one connection serves them all."""
     monkeypatch.setattr(pubsub, "QUIET_S", 0.1)
     monkeypatch.setattr(pubsub, "LINGER_S", 0.2)
@@ -463,7 +463,7 @@ def test_nobody_listens_to_what_nobody_waits_for(server: Server, monkeypatch: py
     asyncio.run(scenario())
 
 
-def test_closing_wakes_who_waits_and_ends_every_connection(server: Server) -> None:
+def test_closing_wakes_waiting_readers_and_closes_every_connection(server: Server) -> None:
     async def scenario() -> None:
         store = RedisStore(server.url)
         job = running()

@@ -20,7 +20,7 @@ NEW, OLD = "A" * 42 + "E", "B" * 42 + "E"
 
 
 @pytest.fixture
-def kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+def state_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Where the file will be."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     return tmp_path / "penstock" / "seal.keys"
@@ -30,56 +30,56 @@ def keys(settings: Settings | None = None) -> list[str]:
     return [key.reveal() for key in with_seal_keys(settings or Settings()).seal_keys]
 
 
-def test_one_is_made_and_kept(kept: Path) -> None:
+def test_a_key_is_made_and_stored(stored: Path) -> None:
     [key] = keys()
     assert len(read_seal_keys([Secret(key)], "x")[0]) == 32
-    assert kept.read_text() == f"{key}\n"
-    assert kept.stat().st_mode & 0o777 == 0o600
-    assert kept.parent.stat().st_mode & 0o777 == 0o700
-    assert [each.name for each in kept.parent.iterdir()] == [kept.name]
+    assert stored.read_text() == f"{key}\n"
+    assert stored.stat().st_mode & 0o777 == 0o600
+    assert stored.parent.stat().st_mode & 0o777 == 0o700
+    assert [each.name for each in stored.parent.iterdir()] == [stored.name]
     assert keys() == [key], "the second start"
 
 
-def test_keys_that_are_set_are_used_and_none_is_made(kept: Path) -> None:
+def test_keys_that_are_set_are_used_and_none_is_made(stored: Path) -> None:
     assert keys(Settings(seal_keys=[Secret(NEW)])) == [NEW]
-    assert not kept.exists()
+    assert not stored.exists()
 
 
-def test_several_are_rotated_in_the_file(kept: Path) -> None:
-    kept.parent.mkdir()
-    kept.write_text(f"# since May\n{NEW}\n\n{OLD}\n")
+def test_several_are_rotated_in_the_file(stored: Path) -> None:
+    stored.parent.mkdir()
+    stored.write_text(f"# since May\n{NEW}\n\n{OLD}\n")
     assert keys() == [NEW, OLD]
 
 
-def test_those_that_start_at_once_agree(kept: Path) -> None:
+def test_those_that_start_at_once_agree(stored: Path) -> None:
     script = (
         "from penstock.settings import Settings\n"
         "from penstock_adapters.state import with_seal_keys\n"
         "input()\n"
         "print(with_seal_keys(Settings()).seal_keys[0].reveal())"
     )
-    env = environment() | {"XDG_STATE_HOME": str(kept.parents[1])}
+    env = environment() | {"XDG_STATE_HOME": str(stored.parents[1])}
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": env}
     racers = [subprocess.Popen([sys.executable, "-c", script], **pipes) for _ in range(4)]
     for racer in racers:
         assert racer.stdin is not None
         racer.stdin.write("\n")
         racer.stdin.flush()
-    told = [racer.communicate(timeout=30)[0] for racer in racers]
-    assert told == [kept.read_text()] * 4
+    result = [racer.communicate(timeout=30)[0] for racer in racers]
+    assert result == [stored.read_text()] * 4
 
 
-def test_who_comes_second_takes_the_first_ones_key(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_second_process_uses_the_key_of_the_first(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file comes to be between the look and the writing."""
 
     def late(*args: Any) -> str:
-        kept.parent.mkdir(parents=True)
-        kept.write_text(OLD)
+        stored.parent.mkdir(parents=True)
+        stored.write_text(OLD)
         return NEW
 
     monkeypatch.setattr(state_module, "new_seal_key", late)
     assert keys() == [OLD]
-    assert [each.name for each in kept.parent.iterdir()] == [kept.name]
+    assert [each.name for each in stored.parent.iterdir()] == [stored.name]
 
 
 DAMAGED = {
@@ -91,52 +91,52 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("problem", DAMAGED)
-def test_a_damaged_file_is_told_in_one_line(kept: Path, capsys: pytest.CaptureFixture[str], problem: str) -> None:
-    kept.parent.mkdir()
-    kept.write_bytes(DAMAGED[problem])
+def test_a_damaged_file_is_reported_in_one_line(stored: Path, capsys: pytest.CaptureFixture[str], problem: str) -> None:
+    stored.parent.mkdir()
+    stored.write_bytes(DAMAGED[problem])
     code = main(["serve", "--port", "0", "--store", "none://"])
-    told = capsys.readouterr().err
-    assert (code, told.count("\n")) == (2, 1)
-    assert told.startswith(f"penstock: {kept}")
-    assert problem in told
-    assert "sk-" not in told
-    assert kept.read_bytes() == DAMAGED[problem], "it is left to be mended"
+    result = capsys.readouterr().err
+    assert (code, result.count("\n")) == (2, 1)
+    assert result.startswith(f"penstock: {stored}")
+    assert problem in result
+    assert "sk-" not in result
+    assert stored.read_bytes() == DAMAGED[problem], "it is left to be mended"
 
 
-def test_an_unreadable_file_is_told_in_one_line(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    kept.mkdir(parents=True)
+def test_an_unreadable_file_is_reported_in_one_line(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stored.mkdir(parents=True)
     assert main(["serve", "--port", "0", "--store", "none://"]) == 2
-    told = capsys.readouterr().err
-    assert told.startswith(f"penstock: {kept}: it cannot be read: ")
-    assert told.count("\n") == 1
+    result = capsys.readouterr().err
+    assert result.startswith(f"penstock: {stored}: it cannot be read: ")
+    assert result.count("\n") == 1
 
 
-def test_where_nothing_can_be_kept_the_server_has_a_key_all_the_same(
-    kept: Path, capsys: pytest.CaptureFixture[str]
+def test_where_nothing_can_be_stored_the_server_still_has_a_key(
+    stored: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kept.parent.write_text("in the way")
+    stored.parent.write_text("in the way")
     [key] = keys()
     assert len(key) == 43
-    told = capsys.readouterr().err
-    assert "cannot store a key" in told
-    assert key not in told
+    result = capsys.readouterr().err
+    assert "cannot store a key" in result
+    assert key not in result
     assert keys() != [key]
 
 
 @shows("no-cryptography")
-def test_without_the_package_none_is_made(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_none_is_made(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(state_module, "find_spec", lambda name: None)
     assert keys() == []
-    assert not kept.parent.exists()
+    assert not stored.parent.exists()
 
 
 def test_a_new_one_is_printed_alone(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["keys", "seal"]) == 0
-    said = capsys.readouterr()
-    key = said.out.removesuffix("\n")
+    output = capsys.readouterr()
+    key = output.out.removesuffix("\n")
     assert len(read_seal_keys([Secret(key)], "x")[0]) == 32
-    assert key not in said.err
-    assert "PENSTOCK_SEAL_KEYS" in said.err
+    assert key not in output.err
+    assert "PENSTOCK_SEAL_KEYS" in output.err
 
 
 @pytest.mark.parametrize("argv", [["new"], ["seal", "alice"]], ids=" ".join)
@@ -157,12 +157,12 @@ def test_no_other_form_is_a_key(text: str) -> None:
     assert not text or text not in str(caught.value)
 
 
-def test_no_key_is_printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, kept: Path) -> None:
+def test_no_key_is_printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, stored: Path) -> None:
     monkeypatch.setenv("PENSTOCK_SEAL_KEYS", f"{NEW},{OLD}")
     assert main(["config"]) == 0
-    said = capsys.readouterr()
-    assert 'seal_keys = ["<redacted>","<redacted>"]' in said.out
-    assert NEW not in said.out + said.err
+    output = capsys.readouterr()
+    assert 'seal_keys = ["<redacted>","<redacted>"]' in output.out
+    assert NEW not in output.out + output.err
 
 
 def test_keys_without_the_package_are_a_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,6 +172,6 @@ def test_keys_without_the_package_are_a_mistake(monkeypatch: pytest.MonkeyPatch)
         drivers.create_asgi_app(Settings(seal_keys=[Secret(NEW)]))
 
 
-def test_a_wrong_key_in_code_is_told_as_one_in_a_file() -> None:
+def test_a_wrong_key_in_code_is_reported_as_one_in_a_file() -> None:
     with pytest.raises(SettingsError, match="seal_keys: a key for sealing"):
         drivers.create_asgi_app(Settings(seal_keys=[Secret("sk-wrong")]))

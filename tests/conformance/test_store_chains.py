@@ -79,7 +79,7 @@ async def test_branches(store: Store) -> None:
         assert ids(await store.chain(ME, twig.id, responses_max=9)) == [root.id, twig.id]
 
 
-async def test_every_status_is_told(store: Store) -> None:
+async def test_every_status_is_reported(store: Store) -> None:
     """Whether one may be followed is for the engine to say."""
     rows = [response(status="failed", output=[]), running(), response(status="cancelled")]
     link(rows)

@@ -37,7 +37,7 @@ async def test_the_log_after_every_cut(stores: Stores) -> None:
         assert await log_after(stores[1], known.id, after) == list(range(after + 1, sum(sizes)))
 
 
-async def test_a_batch_is_told_as_it_came(store: Store) -> None:
+async def test_a_batch_is_reported_as_it_came(store: Store) -> None:
     known, claim = await begun(store)
     batches = [batch(0, 2), batch(2), batch(3, 10)]
     for each in batches:

@@ -48,7 +48,7 @@ async def test_renewing(stores: Stores) -> None:
     assert await stores[0].renew([], until=NOW + 30) == set()
 
 
-async def test_what_was_lost_is_told(stores: Stores) -> None:
+async def test_what_was_lost_is_reported(stores: Stores) -> None:
     kept, over, done, gone, given_up = rows = [running() for _ in range(5)]
     for row in rows:
         await stores[0].save(row)

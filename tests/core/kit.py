@@ -184,7 +184,7 @@ class ScriptedReply:
 # An upstream by its deltas.
 
 
-class Spoken:
+class FakeUpstream:
     """An upstream that says given batches of deltas.
 
     An exception is raised, an event waited for; None says nothing more.
@@ -222,7 +222,7 @@ class Spoken:
 
 
 class _Saying:
-    def __init__(self, upstream: Spoken) -> None:
+    def __init__(self, upstream: FakeUpstream) -> None:
         self._upstream = upstream
         self._batches = list(upstream.batches)
 
@@ -267,7 +267,7 @@ def plan(
     return make_plan(
         decoded,
         at_once(resolve(decoded)),
-        to or routes(upstream or Spoken()),
+        to or routes(upstream or FakeUpstream()),
         policies or Policies(),
         bearer=bearer,
         client=client,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
-from support import brought, hosted
+from support import hosted, tool_items
 from support.actions import ACTIONS, asked
 from support.scripts import NOTE, WEATHER
 
@@ -76,8 +76,8 @@ VALID: list[Json] = [
     },
     *(asked(action) | {"stream": True} for action in ACTIONS.values()),
     {
-        "input": [brought.QUESTION, *brought.CALLED, *brought.SEARCHED, brought.ADDED],
-        "tools": [brought.HIDDEN, brought.SEARCH],
+        "input": [tool_items.QUESTION, *tool_items.CALLED, *tool_items.SEARCHED, tool_items.ADDED],
+        "tools": [tool_items.HIDDEN, tool_items.SEARCH],
     },
     {
         "input": "Hi",

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from core.kit import LIMITS, Json, Spoken, Telling, ask, service
+from core.kit import LIMITS, FakeUpstream, Json, Telling, ask, service
 from penstock.dialects.chat_completions.decode import ChatDecoder
 from penstock.dialects.responses.decode import ResponsesDecoder
 from penstock.errors import ApiError
@@ -93,7 +93,7 @@ def test_a_store_that_fails_leaves_nothing_to_collect(asked: Json, tmp_path: Pat
                 opened.write(b"no database" * 10_000)
 
     async def main() -> dict[str, int]:
-        asking = service(Spoken([TextDelta("Hi", []), Finish()]), store=store)
+        asking = service(FakeUpstream([TextDelta("Hi", []), Finish()]), store=store)
         assert (await ask(asking, {"input": "Hi"})).status == 200
         damage()
         assert b"store" in (await ask(asking, {"input": "Hi", **asked})).body

@@ -159,7 +159,7 @@ def test_an_object_of_an_unknown_type_comes_back_as_it_was_sent(value: Json, kin
 
 
 @given(objects)
-def test_an_event_of_an_unknown_type_is_told_under_its_own_name(value: Json) -> None:
+def test_an_event_of_an_unknown_type_is_reported_under_its_own_name(value: Json) -> None:
     event = Decoder[wire.Event](wire.StreamEvent).decode(to_text(value))
     event.sequence_number = 7
     text = encode_event(event)

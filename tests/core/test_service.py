@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 import pytest
 
-from core.kit import JSON_HEADERS, LIMITS, Answer, Json, Spoken, ask, drain, routes, service, to_json
+from core.kit import JSON_HEADERS, LIMITS, Answer, FakeUpstream, Json, ask, drain, routes, service, to_json
 from penstock.access import Access
 from penstock.engine import Policies, Route, Routes
 from penstock.engine.running import deadlines
@@ -36,12 +36,14 @@ def go(coroutine: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(asyncio.wait_for(coroutine, 10))
 
 
-def answer(body: Json | bytes, upstream: Spoken | None = None, headers: Json | None = None, **options: Any) -> Answer:
-    return go(ask(service(upstream or Spoken(*SPEECH), **options), body, headers=JSON_HEADERS | (headers or {})))
+def answer(
+    body: Json | bytes, upstream: FakeUpstream | None = None, headers: Json | None = None, **options: Any
+) -> Answer:
+    return go(ask(service(upstream or FakeUpstream(*SPEECH), **options), body, headers=JSON_HEADERS | (headers or {})))
 
 
 def get(path: str, method: str = "GET", upstream: Any = None, **options: Any) -> Answer:
-    return go(ask(service(upstream or Spoken(*SPEECH), **options), method=method, path=path, headers={}))
+    return go(ask(service(upstream or FakeUpstream(*SPEECH), **options), method=method, path=path, headers={}))
 
 
 # One path, two readers.
@@ -73,7 +75,7 @@ def test_replies_say_what_they_are() -> None:
 def test_no_event_spans_two_writes() -> None:
     async def main() -> list[bytes]:
         body = json.dumps({"input": "Hi", "stream": True}).encode()
-        reply = await service(Spoken(*SPEECH)).handle(
+        reply = await service(FakeUpstream(*SPEECH)).handle(
             Request(method="POST", path="/v1/responses", headers=JSON_HEADERS, body=body)
         )
         assert not isinstance(reply.body, bytes)
@@ -99,7 +101,7 @@ def test_deltas_are_padded_where_that_is_asked() -> None:
     assert b"obfuscation" not in answer({"input": "Hi", "stream": True}).body
 
 
-def test_usage_is_told_once_more_where_that_is_asked() -> None:
+def test_usage_is_reported_once_more_where_that_is_asked() -> None:
     asked = {"input": "Hi", "stream": True, "stream_options": {"include_usage": True}}
     *_, usage, end = sse.events(answer(asked).body)
     assert usage["type"] == "response.usage"
@@ -112,7 +114,9 @@ def test_a_silent_upstream_gives_heartbeats() -> None:
     async def main() -> bytes:
         asyncio.get_running_loop().call_later(0.1, event.set)
         limits = msgspec.structs.replace(LIMITS, heartbeat_s=0.02)
-        told = await ask(service(Spoken(SPEECH[0], event, *SPEECH[1:]), limits=limits), {"input": "Hi", "stream": True})
+        told = await ask(
+            service(FakeUpstream(SPEECH[0], event, *SPEECH[1:]), limits=limits), {"input": "Hi", "stream": True}
+        )
         return told.body
 
     told = go(main())
@@ -123,8 +127,8 @@ def test_a_silent_upstream_gives_heartbeats() -> None:
 # Errors.
 
 
-def failing(error: Exception) -> Spoken:
-    class Failing(Spoken):
+def failing(error: Exception) -> FakeUpstream:
+    class Failing(FakeUpstream):
         async def open(self, turn: Turn) -> Any:
             raise error
 
@@ -157,7 +161,7 @@ ERRORS: dict[str, tuple[Callable[[], Answer], int, str | None, str | None]] = {
     "no such model": (
         lambda: go(
             ask(
-                Service(Routes([Route(name="a", upstream=Spoken(), models=["a"])]), access=Access([])),
+                Service(Routes([Route(name="a", upstream=FakeUpstream(), models=["a"])]), access=Access([])),
                 {"input": "", "model": "b"},
             )
         ),
@@ -174,7 +178,7 @@ ERRORS: dict[str, tuple[Callable[[], Answer], int, str | None, str | None]] = {
     ),
     "a bug": (lambda: answer({"input": "Hi"}, failing(ZeroDivisionError("sk-secret"))), 500, None, "server_error"),
     "a bug midway": (
-        lambda: answer({"input": "Hi"}, Spoken(SPEECH[0], ZeroDivisionError("sk-secret"))),
+        lambda: answer({"input": "Hi"}, FakeUpstream(SPEECH[0], ZeroDivisionError("sk-secret"))),
         500,
         None,
         "server_error",
@@ -184,7 +188,7 @@ ERRORS: dict[str, tuple[Callable[[], Answer], int, str | None, str | None]] = {
     "a page that may not ask": (
         lambda: go(
             ask(
-                service(Spoken(*SPEECH)),
+                service(FakeUpstream(*SPEECH)),
                 method="OPTIONS",
                 headers={"origin": "https://a.example", "access-control-request-method": "POST"},
             )
@@ -197,7 +201,7 @@ ERRORS: dict[str, tuple[Callable[[], Answer], int, str | None, str | None]] = {
     "another method": (lambda: get("/v1/models", "POST"), 405, None, "method_not_allowed"),
     "another method of a health check": (lambda: get("/healthz", "POST"), 405, None, "method_not_allowed"),
     "another method of a model": (lambda: get("/v1/models/any", "DELETE"), 405, None, "method_not_allowed"),
-    "no such model to see": (lambda: get("/v1/models/other", upstream=Spoken()), 404, "model", "model_not_found"),
+    "no such model to see": (lambda: get("/v1/models/other", upstream=FakeUpstream()), 404, "model", "model_not_found"),
 }
 
 
@@ -229,7 +233,7 @@ def test_what_the_client_says_wrongly_is_not_in_the_log(caplog: pytest.LogCaptur
 
 def test_an_error_midway_is_an_event_of_the_stream_and_a_status_of_a_body() -> None:
     stream, body = (
-        answer({"input": "Hi", "stream": stream}, Spoken(SPEECH[0], ApiError("No.", status=502)))
+        answer({"input": "Hi", "stream": stream}, FakeUpstream(SPEECH[0], ApiError("No.", status=502)))
         for stream in (True, False)
     )
     end = oracle.check_stream(sse.events(stream.body))
@@ -276,13 +280,13 @@ def test_a_decent_request_id_is_kept(given: str, kept: bool) -> None:
 
 @pytest.mark.parametrize("path", ["/v1/responses", "/responses", "/v1/responses/"])
 def test_the_prefix_may_be_left_out(path: str) -> None:
-    assert go(ask(service(Spoken(*SPEECH)), {"input": "Hi"}, path=path)).status == 200
+    assert go(ask(service(FakeUpstream(*SPEECH)), {"input": "Hi"}, path=path)).status == 200
 
 
-def test_models_are_those_that_are_named_and_those_that_are_told() -> None:
+def test_models_are_those_that_are_named_and_those_that_are_reported() -> None:
     named = Route(name="a", upstream=failing(ApiError("asked for nothing")), models=["org/b"], aliases={"c": "org/b"})
-    told = Route(name="d", upstream=Spoken(), models=["to*"])
-    other = Route(name="e", upstream=Spoken(), models=["x*"])
+    told = Route(name="d", upstream=FakeUpstream(), models=["to*"])
+    other = Route(name="e", upstream=FakeUpstream(), models=["x*"])
     server = Service(Routes([named, told, other]), access=Access([]))
     listed = go(ask(server, method="GET", path="/v1/models", headers={})).json()
     assert [model["id"] for model in listed["data"]] == ["org/b", "c", "told"]
@@ -333,7 +337,7 @@ def test_who_leaves_gets_nothing_and_the_upstream_is_closed(monkeypatch: pytest.
     monkeypatch.setattr(deadlines, "_WATCH_CLIENT_AFTER_S", 0.0)
 
     async def main() -> tuple[int, bytes]:
-        reply = await reply_to(service(Spoken(opening=asyncio.Event())), False, lambda: asyncio.sleep(0.02))
+        reply = await reply_to(service(FakeUpstream(opening=asyncio.Event())), False, lambda: asyncio.sleep(0.02))
         return reply.status, await drain(reply)
 
     assert go(main()) == (499, b"")
@@ -342,7 +346,7 @@ def test_who_leaves_gets_nothing_and_the_upstream_is_closed(monkeypatch: pytest.
 @pytest.mark.parametrize("pieces", [0, 1, 2])
 def test_a_stream_that_is_not_read_to_its_end_is_closed(pieces: int) -> None:
     async def main() -> int:
-        upstream = Spoken(SPEECH[0], None)
+        upstream = FakeUpstream(SPEECH[0], None)
         reply = await reply_to(service(upstream), True)
         assert not isinstance(reply.body, bytes)
         buffers = aiter(reply.body)
@@ -356,7 +360,7 @@ def test_a_stream_that_is_not_read_to_its_end_is_closed(pieces: int) -> None:
 
 def test_a_cancelled_request_is_cancelled() -> None:
     async def main() -> int:
-        upstream = Spoken(None)
+        upstream = FakeUpstream(None)
         asking = asyncio.ensure_future(reply_to(service(upstream), False))
         await asyncio.sleep(0.01)
         asking.cancel()
@@ -372,7 +376,7 @@ def test_a_cancelled_request_is_cancelled() -> None:
 
 def test_without_http_it_answers_with_structs() -> None:
     async def main() -> tuple[Any, list[Any], int]:
-        upstream = Spoken(*SPEECH)
+        upstream = FakeUpstream(*SPEECH)
         server = service(upstream)
         request = CreateResponse(input="Hi", metadata={"a": "b"})
         response = await server.respond(request)
@@ -386,12 +390,12 @@ def test_without_http_it_answers_with_structs() -> None:
 
 def test_without_http_a_wrong_request_is_raised() -> None:
     with pytest.raises(ApiError) as caught:
-        go(service(Spoken()).respond(CreateResponse()))
+        go(service(FakeUpstream()).respond(CreateResponse()))
     assert caught.value.param == "input"
 
 
 def test_the_service_releases_its_upstreams() -> None:
-    class Held(Spoken):
+    class Held(FakeUpstream):
         released = 0
 
         async def aclose(self) -> None:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from core.kit import LIMITS, Spoken, service, skeleton
+from core.kit import LIMITS, FakeUpstream, service, skeleton
 from core.mutations import bodies
 from core.test_fuzz import Obliging, known
 from penstock.dialects.chat_completions import ChatCompletions, Options
@@ -130,7 +130,7 @@ def test_so_many_run_at_a_time() -> None:
 
     async def main() -> None:
         gate = asyncio.Event()
-        upstream = Spoken([TextDelta("a")], gate, [TextDelta("b")])
+        upstream = FakeUpstream([TextDelta("a")], gate, [TextDelta("b")])
         async with connected(service(upstream, limits=replace(LIMITS, socket_runs_max=2))) as line:
             for lane in ("x", "x", "y", "z", "y"):
                 line.create(stream_id=lane)
@@ -148,9 +148,9 @@ def test_so_many_run_at_a_time() -> None:
     asyncio.run(main())
 
 
-def test_a_client_that_leaves_takes_its_runs_with_it() -> None:
+def test_a_client_that_disconnects_takes_its_runs_with_it() -> None:
     async def main() -> None:
-        upstream = Spoken([TextDelta("a")], None)
+        upstream = FakeUpstream([TextDelta("a")], None)
         async with connected(service(upstream)) as line:
             for lane in ("x", "y", "y"):
                 line.create(stream_id=lane)
@@ -182,8 +182,8 @@ def test_a_client_that_takes_nothing_stops_its_upstream() -> None:
     asyncio.run(main())
 
 
-def test_a_bug_is_told_as_such_and_ends_nothing() -> None:
-    class Broken(Spoken):
+def test_a_bug_is_reported_as_such_and_ends_nothing() -> None:
+    class Broken(FakeUpstream):
         async def open(self, turn: Turn) -> Deltas:
             raise KeyError("secret")
 
@@ -198,7 +198,7 @@ def test_a_bug_is_told_as_such_and_ends_nothing() -> None:
     asyncio.run(main())
 
 
-def test_a_client_that_leaves_before_it_is_let_in() -> None:
+def test_a_client_that_disconnects_before_it_is_let_in() -> None:
     assert asyncio.run(connect(speaking(), Line(is_gone=True))) is None
 
 
@@ -210,7 +210,7 @@ def test_a_store_that_does_not_start() -> None:
             raise upstream_failed("The store rests.", status=503)
 
     async def main() -> None:
-        async with connected(service(Spoken(), store=Broken())) as line:
+        async with connected(service(FakeUpstream(), store=Broken())) as line:
             line.create(store=True)
             [refused] = await line.answer()
             assert (refused["type"], refused["status"]) == ("error", 503)

@@ -62,12 +62,12 @@ def played(name: str) -> Played:
     "quirk-errors",
 )
 @each_script
-def test_a_script_is_told_as_it_was(name: str, golden: Callable[[str | Path, str], None]) -> None:
+def test_a_script_is_reported_as_it_was(name: str, golden: Callable[[str | Path, str], None]) -> None:
     golden(f"transcripts/{name}.txt", transcript(played(name), SCRIPTS[name]))
 
 
 @each_capture
-def test_a_capture_is_told_as_it_was(name: str, golden: Callable[[str | Path, str], None]) -> None:
+def test_a_capture_is_reported_as_it_was(name: str, golden: Callable[[str | Path, str], None]) -> None:
     golden(f"transcripts/{name.replace('.', '_')}.txt", transcript(played(name)))
 
 
@@ -124,7 +124,7 @@ def test_every_story_is_a_legal_one(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [*TOLD, *CAPTURED])
-def test_a_story_that_is_told_again_is_the_same(name: str) -> None:
+def test_a_story_that_is_reported_again_is_the_same(name: str) -> None:
     """What a server of ours says, another one can relay."""
     end = played(name)
     if end.error is None:

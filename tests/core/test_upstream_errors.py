@@ -116,7 +116,7 @@ AS_200 = [name for name, (told, _) in SHAPES.items() if isinstance(told, dict | 
 
 @shows("error-shapes")
 @pytest.mark.parametrize("name", AS_200)
-def test_an_error_amid_a_stream_has_the_upstreams_words(name: str) -> None:
+def test_an_error_in_a_stream_has_the_upstreams_message(name: str) -> None:
     told, error = SHAPES[name]
     for said in (stream(told), json.dumps(told).encode()):
         for pieces in ([said], bytewise(said)):
@@ -158,7 +158,7 @@ def test_an_error_is_found_however_it_is_framed(said: bytes) -> None:
 
 @shows("error-shapes")
 @pytest.mark.parametrize("said", [b"boom", b"boom\n", b"boom\n\ndata: [DONE]\n\n", b"502: boom\r\n\r\n"])
-def test_words_that_stand_in_place_of_a_stream_are_told(said: bytes) -> None:
+def test_words_that_stand_in_place_of_a_stream_are_reported(said: bytes) -> None:
     for pieces in ([said], bytewise(said)):
         with pytest.raises(ApiError, match="boom"):
             decode(*pieces)

@@ -49,8 +49,8 @@ def test_another_key_does_not(keyed: PenstockServer, upstream: ScriptedUpstream,
     "authorization", ["", "Bearer", "Bearer ", "Basic sk-one", "sk-one", "Bearer sk-one x", "Bearer ä"]
 )
 def test_what_is_no_key(keyed: PenstockServer, upstream: ScriptedUpstream, authorization: str) -> None:
-    told = post(keyed.url, ASK, authorization=authorization)
-    assert (told.status, told.error["code"]) == (401, "invalid_api_key")
+    reply = post(keyed.url, ASK, authorization=authorization)
+    assert (reply.status, reply.error["code"]) == (401, "invalid_api_key")
     assert not upstream.requests
 
 
@@ -62,9 +62,9 @@ def test_nothing_but_health_is_open(keyed: PenstockServer, path: str) -> None:
 
 
 def test_keys_stay_out_of_sight(keyed: PenstockServer, upstream: ScriptedUpstream) -> None:
-    told = post(keyed.url, ASK, authorization="Bearer sk-one")
-    assert told.status == 200
-    assert "sk-one" not in keyed.log + repr(told)
+    reply = post(keyed.url, ASK, authorization="Bearer sk-one")
+    assert reply.status == 200
+    assert "sk-one" not in keyed.log + repr(reply)
 
 
 def test_a_key_of_the_server_is_not_passed_on(keyed: PenstockServer, upstream: ScriptedUpstream) -> None:
@@ -96,8 +96,8 @@ def test_whose_fault_a_refused_key_is(
     configured = post(with_upstream_key.url, refused, authorization="Bearer sk-mine")
     assert (configured.status, configured.error["code"]) == (502, "server_error")
     assert len(upstream.completions) == 2
-    for told in (own, configured):
-        assert "sk-" not in told.error["message"]
+    for result in (own, configured):
+        assert "sk-" not in result.error["message"]
 
 
 PORT = ":1"
@@ -119,8 +119,8 @@ LOCAL = {
 def test_foreign_pages_and_names_are_refused(
     server: PenstockServer, keyed: PenstockServer, upstream: ScriptedUpstream, headers: dict[str, str]
 ) -> None:
-    told = post(server.url, ASK, **headers)
-    assert (told.status, told.error["code"]) == (403, "forbidden_host")
+    reply = post(server.url, ASK, **headers)
+    assert (reply.status, reply.error["code"]) == (403, "forbidden_host")
     assert not upstream.requests
     assert post(keyed.url, ASK, authorization="Bearer sk-one", **headers).status == 200
 

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from live.conftest import Start
-from live.test_heads import GROWTH_BYTES_MAX, ended, resident, said
+from live.test_heads import GROWTH_BYTES_MAX, ended, resident, send_all
 from requirements import shows
 from support.ignored_headers import judged
 from support.raw import Connection
@@ -39,11 +39,11 @@ def test_a_body_without_a_key_is_not_held(keyed: PenstockServer) -> None:
     before = resident(keyed)
     connections = [Connection(keyed.url) for _ in range(4)]
     for connection in connections:
-        said(connection, b"POST /v1/responses HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n")
-        said(connection, b"content-length: %d\r\n\r\n" % LARGE_BYTES)
+        send_all(connection, b"POST /v1/responses HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n")
+        send_all(connection, b"content-length: %d\r\n\r\n" % LARGE_BYTES)
     for _ in range(LARGE_BYTES // 1_000_000):
         for connection in connections:
-            said(connection, b" " * 1_000_000)
+            send_all(connection, b" " * 1_000_000)
     assert resident(keyed) - before < GROWTH_BYTES_MAX
     for connection in connections:
         with connection:
@@ -81,7 +81,7 @@ def test_a_body_that_waits_to_be_asked_for(keyed: PenstockServer) -> None:
             assert connection.answer().status == 200
 
 
-def test_a_body_that_does_not_wait_though_it_said_so(keyed: PenstockServer) -> None:
+def test_a_body_that_is_sent_in_spite_of_expect_continue(keyed: PenstockServer) -> None:
     headers = JSON | {"authorization": "Bearer sk-one", "expect": "100-continue", "content-length": str(len(BODY))}
     with Connection(keyed.url) as connection:
         connection.send("POST", "/responses", BODY, headers)
@@ -90,7 +90,7 @@ def test_a_body_that_does_not_wait_though_it_said_so(keyed: PenstockServer) -> N
 
 @shows("unread-bodies")
 @pytest.mark.parametrize("size", [1, 10_000])
-def test_the_rest_of_a_small_body_is_thrown_away(keyed: PenstockServer, size: int) -> None:
+def test_the_rest_of_a_small_body_is_discarded(keyed: PenstockServer, size: int) -> None:
     """It is not taken for the next request, though it looks like one."""
     body = GET * 200
     with Connection(keyed.url) as connection:
@@ -110,7 +110,7 @@ def test_the_rest_of_a_large_body_closes_the_connection(keyed: PenstockServer, h
         connection.send("POST", "/responses", headers=JSON | headers)
         answer = connection.answer()
         assert (answer.status, answer.headers["connection"]) == (401, "close")
-        said(connection, GET)
+        send_all(connection, GET)
         assert ended(connection)
 
 
@@ -152,7 +152,7 @@ def test_chunks_that_are_refused(server: PenstockServer, name: str) -> None:
     data, status = MALFORMED[name]
     with Connection(server.url) as connection:
         connection.send("POST", "/responses", headers=CHUNKED)
-        said(connection, data + GET)
+        send_all(connection, data + GET)
         answer = connection.answer()
         assert judged(answer.status, answer.headers, answer.writes).status == status
         assert ended(connection)
@@ -171,7 +171,7 @@ def test_chunks_with_extensions_and_trailers(server: PenstockServer, size: int) 
             assert judged(answer.status, answer.headers, answer.writes).response["status"] == "completed"
 
 
-def test_a_client_that_leaves_in_the_middle_of_a_body(server: PenstockServer, upstream: ScriptedUpstream) -> None:
+def test_a_client_that_disconnects_in_the_middle_of_a_body(server: PenstockServer, upstream: ScriptedUpstream) -> None:
     for headers in (JSON | {"content-length": "1000"}, CHUNKED):
         with Connection(server.url) as connection:
             connection.send("POST", "/responses", headers=headers)
@@ -208,8 +208,8 @@ def test_a_head_that_does_not_come(quick: PenstockServer, data: bytes, number: i
             connection.answer()
         connection.socket.sendall(data)
         answer = connection.answer()
-        told = judged(answer.status, answer.headers, answer.writes)
-        assert (told.status, told.error["code"]) == (408, "request_timeout")
+        reply = judged(answer.status, answer.headers, answer.writes)
+        assert (reply.status, reply.error["code"]) == (408, "request_timeout")
         assert ended(connection)
 
 
@@ -227,8 +227,8 @@ def test_a_body_that_does_not_come(quick: PenstockServer, headers: dict[str, str
         connection.send("POST", "/responses", headers=headers)
         connection.socket.sendall(begun)
         answer = connection.answer()
-        told = judged(answer.status, answer.headers, answer.writes)
-        assert (told.status, told.error["code"]) == (408, "request_timeout")
+        reply = judged(answer.status, answer.headers, answer.writes)
+        assert (reply.status, reply.error["code"]) == (408, "request_timeout")
         assert ended(connection)
 
 
@@ -268,7 +268,7 @@ def _dripped(connection: Connection, data: bytes, pause_s: float, size: int = 1)
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_a_connection_that_rests_is_closed_without_a_word(quick: PenstockServer, number: int) -> None:
+def test_an_idle_connection_is_closed_without_a_reply(quick: PenstockServer, number: int) -> None:
     with Connection(quick.base) as connection:
         for _ in range(number):
             connection.send("GET", "/healthz")
@@ -303,9 +303,9 @@ def test_one_connection_too_many(start: Start, upstream: ScriptedUpstream) -> No
         with Connection(server.base) as third:
             third.send("GET", "/healthz")
             answer = third.answer()
-            told = judged(answer.status, answer.headers, answer.writes)
-            assert (told.status, told.error["code"]) == (503, "server_overloaded")
-            assert told.headers["retry-after"] == "1"
+            reply = judged(answer.status, answer.headers, answer.writes)
+            assert (reply.status, reply.error["code"]) == (503, "server_overloaded")
+            assert reply.headers["retry-after"] == "1"
             assert ended(third)
         first.send("GET", "/healthz")
         assert first.answer().status == 200

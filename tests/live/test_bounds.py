@@ -100,8 +100,8 @@ def test_what_costs_too_much_is_refused(
     storing: PenstockServer, upstream: ScriptedUpstream, name: str, headers: dict[str, str]
 ) -> None:
     path, body, code, param = HOSTILE[name]
-    told = ask(storing.url, "POST", path, gzip.compress(body) if headers is GZIP else body, headers)
-    assert (told.status, told.error["code"], told.error["param"]) == (400, code, param)
+    reply = ask(storing.url, "POST", path, gzip.compress(body) if headers is GZIP else body, headers)
+    assert (reply.status, reply.error["code"], reply.error["param"]) == (400, code, param)
     assert not upstream.requests
 
 
@@ -125,8 +125,8 @@ def test_an_agent_with_thousands_of_items_and_hundreds_of_tools(
     server: PenstockServer, upstream: ScriptedUpstream
 ) -> None:
     tools = [{"type": "function", "name": f"tool_{number}"} for number in range(200)]
-    told = post(server.url, {"model": "text", "input": [USER] * 6_001, "tools": tools})
-    assert told.response["status"] == "completed"
+    reply = post(server.url, {"model": "text", "input": [USER] * 6_001, "tools": tools})
+    assert reply.response["status"] == "completed"
     sent = upstream.completions[0].body
     assert (len(sent["messages"]), len(sent["tools"])) == (6_001, 200)
 
@@ -159,16 +159,20 @@ def narrow(start: Start, upstream: ScriptedUpstream) -> PenstockServer:
     return start("--upstream", upstream.url, PENSTOCK_STORE="memory://", **bound)
 
 
-def too_long(told: Told, param: str) -> bool:
-    return (told.status, told.error.get("code"), told.error.get("param")) == (400, "context_too_long", param)
+def too_long(reported: Told, param: str) -> bool:
+    return (reported.status, reported.error.get("code"), reported.error.get("param")) == (
+        400,
+        "context_too_long",
+        param,
+    )
 
 
 @shows("bounded-contexts", "bytes-of-a-context")
 def test_a_chain_has_a_bound_in_bytes(narrow: PenstockServer, upstream: ScriptedUpstream) -> None:
     previous: str | None = None
     for _ in range(2):
-        told = post(narrow.url, {"model": "text", "input": LARGE, "previous_response_id": previous})
-        previous = told.response["id"]
+        reply = post(narrow.url, {"model": "text", "input": LARGE, "previous_response_id": previous})
+        previous = reply.response["id"]
     upstream.forget()
     assert too_long(
         post(narrow.url, {"model": "text", "input": LARGE, "previous_response_id": previous}), "previous_response_id"
@@ -185,14 +189,16 @@ def test_what_a_request_brings_itself_counts(narrow: PenstockServer) -> None:
 
 @shows("bounded-contexts")
 def test_a_conversation_has_a_bound_in_bytes(narrow: PenstockServer) -> None:
-    told = post(narrow.url, {"items": [{"role": "user", "content": LARGE}] * 3}, "/conversations")
-    assert too_long(post(narrow.url, {"model": "text", "input": "Hi", "conversation": told.body["id"]}), "conversation")
+    reply = post(narrow.url, {"items": [{"role": "user", "content": LARGE}] * 3}, "/conversations")
+    assert too_long(
+        post(narrow.url, {"model": "text", "input": "Hi", "conversation": reply.body["id"]}), "conversation"
+    )
 
 
 @shows("bounded-contexts")
 def test_references_have_a_bound_in_bytes(narrow: PenstockServer) -> None:
-    told = post(narrow.url, {"items": [{"role": "user", "content": LARGE}] * 4}, "/conversations")
-    answer = raw.ask(narrow.url, "GET", f"/conversations/{told.body['id']}/items")
+    reply = post(narrow.url, {"items": [{"role": "user", "content": LARGE}] * 4}, "/conversations")
+    answer = raw.ask(narrow.url, "GET", f"/conversations/{reply.body['id']}/items")
     listed = json.loads(b"".join(answer.writes))["data"]
     references = [{"type": "item_reference", "id": one["id"]} for one in listed]
     assert too_long(post(narrow.url, {"model": "text", "input": references}), "input")

@@ -52,13 +52,13 @@ MISTAKES: list[tuple[list[str], dict[str, str], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "env", "told"), MISTAKES, ids=str)
-def test_a_mistake_is_one_line(arguments: list[str], env: dict[str, str], told: str) -> None:
+@pytest.mark.parametrize(("arguments", "env", "reported"), MISTAKES, ids=str)
+def test_a_mistake_is_one_line(arguments: list[str], env: dict[str, str], reported: str) -> None:
     ended = run("serve", *arguments, **env)
     [line] = ended.stderr.splitlines()
     assert (ended.returncode, ended.stdout) == (2, "")
     assert line.startswith("penstock: ")
-    assert told in line
+    assert reported in line
 
 
 def test_a_port_in_use_is_one_line(server: PenstockServer) -> None:
@@ -88,7 +88,7 @@ def test_the_request_to_paste_works(synthetic: PenstockServer) -> None:
     assert ask(synthetic.url, "POST", "/responses", body.encode(), {name: value}).response["status"] == "completed"
 
 
-def test_it_says_which_models_it_serves(start: Start, server: PenstockServer, synthetic: PenstockServer) -> None:
+def test_it_prints_which_models_it_serves(start: Start, server: PenstockServer, synthetic: PenstockServer) -> None:
     assert any(line.startswith("models: synthetic") for line in synthetic.lines)
     assert any(line.startswith("models: text, ") for line in server.lines)
 

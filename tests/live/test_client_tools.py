@@ -37,9 +37,9 @@ def test_a_shell_call_there_and_back(caller: Caller, upstream: ScriptedUpstream)
     output = {"type": "shell_call_output", "call_id": call.call_id, "output": [ended], "max_output_length": 4096}
     second = caller.create(model="text", input=[QUESTION, *first.output, output], tools=[tool])
     assert second.output_text == "Hello, world"
-    _, asked, told = messages(upstream)
+    _, asked, result = messages(upstream)
     assert asked["tool_calls"][0]["function"]["name"] == "shell"
-    assert told == {"role": "tool", "tool_call_id": "call_b", "content": "exit code: 0\nstdout:\n/home"}
+    assert result == {"role": "tool", "tool_call_id": "call_b", "content": "exit code: 0\nstdout:\n/home"}
 
 
 @shows("client-tools")
@@ -56,14 +56,14 @@ def test_a_patch_there_and_back(caller: Caller, upstream: ScriptedUpstream) -> N
     assert messages(upstream)[-1]["content"] == "The patch was applied.\nDone."
 
 
-def test_the_commands_of_a_shell_call_are_told_one_by_one(caller: Caller) -> None:
+def test_the_commands_of_a_shell_call_are_sent_one_by_one(caller: Caller) -> None:
     events = caller.events(model="shell_call", input="Hello?", tools=[ACTIONS["shell"].tool])
-    told = [
+    result = [
         (event.type.removeprefix("response.shell_call_command."), event.command_index)
         for event in events
         if event.type.startswith("response.shell_call_command.")
     ]
-    assert told == [(kind, index) for index in (0, 1) for kind in ("added", "delta", "done")]
+    assert result == [(kind, index) for index in (0, 1) for kind in ("added", "delta", "done")]
 
 
 def test_a_call_of_a_tool_that_was_not_offered_is_a_function_call(caller: Caller) -> None:
@@ -74,6 +74,6 @@ def test_a_call_of_a_tool_that_was_not_offered_is_a_function_call(caller: Caller
 
 def test_an_output_without_its_call_is_the_clients_fault(server: PenstockServer) -> None:
     for name, action in ACTIONS.items():
-        told = post(server.url, {"model": "text", "input": [action.past[1]]})
-        assert told.status == 400, name
-        assert "call_a" in told.error["message"]
+        reply = post(server.url, {"model": "text", "input": [action.past[1]]})
+        assert reply.status == 400, name
+        assert "call_a" in reply.error["message"]

@@ -51,15 +51,15 @@ def sent(upstream: ScriptedUpstream, number: int = -1) -> list[tuple[str, Any]]:
 
 
 def is_summary(message: tuple[str, Any]) -> bool:
-    role, said = message
-    return role == "user" and said.endswith(SUMMARY) and "compacted" in said
+    role, texts = message
+    return role == "user" and texts.endswith(SUMMARY) and "compacted" in texts
 
 
 @shows("compact", "compaction", "compacting")
 def test_users_stay_and_the_rest_is_one_item(server: PenstockServer, upstream: ScriptedUpstream, sage: str) -> None:
-    told = compacted(server, instructions="You are a guide.")
-    body = told.body
-    assert (told.status, body["object"], body["id"][:5]) == (200, "response.compaction", "resp_")
+    reply = compacted(server, instructions="You are a guide.")
+    body = reply.body
+    assert (reply.status, body["object"], body["id"][:5]) == (200, "response.compaction", "resp_")
     *users, item = body["output"]
     assert [(one["role"], one["content"][0]["text"]) for one in users] == [
         ("user", "Which river?"),
@@ -79,7 +79,7 @@ def test_users_stay_and_the_rest_is_one_item(server: PenstockServer, upstream: S
 
 @shows("compaction", "compacting")
 @pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")  # of user messages in an output, as OpenAI has them
-def test_the_package_compacts_and_goes_on(server: PenstockServer, upstream: ScriptedUpstream, sage: str) -> None:
+def test_the_package_compacts_and_continues(server: PenstockServer, upstream: ScriptedUpstream, sage: str) -> None:
     """What it read goes back as it is."""
     asked: Any = ITEMS
     with openai.OpenAI(base_url=server.url, api_key="x", max_retries=0) as client:
@@ -96,8 +96,8 @@ def test_the_package_compacts_and_goes_on(server: PenstockServer, upstream: Scri
 @shows("compacting")
 def test_what_agents_send_along_does_not_matter(server: PenstockServer, upstream: ScriptedUpstream, sage: str) -> None:
     fields = {"tools": [WEATHER, {"type": "unheard_of"}], "parallel_tool_calls": True, "text": {"verbosity": "low"}}
-    told = compacted(server, reasoning={"effort": "low"}, banana=1, **fields)
-    assert (told.status, told.headers["x-penstock-ignored"]) == (200, "banana")
+    reply = compacted(server, reasoning={"effort": "low"}, banana=1, **fields)
+    assert (reply.status, reply.headers["x-penstock-ignored"]) == (200, "banana")
     body = upstream.completions[-1].body
     assert (body["reasoning_effort"], body.keys() & {"tools", "verbosity", "tool_choice"}) == ("low", set())
 
@@ -138,13 +138,13 @@ def test_a_trigger_at_the_end_of_a_chain(start: Start, upstream: ScriptedUpstrea
 def test_over_the_threshold_the_context_is_compacted_first(
     server: PenstockServer, upstream: ScriptedUpstream, sage: str, stream: bool
 ) -> None:
-    told = post(
+    reply = post(
         server.url,
         {"model": sage, "input": ITEMS, "context_management": LATE, "stream": stream, "tools": [WEATHER]},
     )
-    assert [item["type"] for item in told.response["output"]] == ["compaction", "reasoning", "message"]
-    assert "x-penstock-ignored" not in told.headers
-    assert told.response["usage"]["total_tokens"] == 36, "both turns"
+    assert [item["type"] for item in reply.response["output"]] == ["compaction", "reasoning", "message"]
+    assert "x-penstock-ignored" not in reply.headers
+    assert reply.response["usage"]["total_tokens"] == 36, "both turns"
     asked, answered = sent(upstream, -2), sent(upstream)
     assert asked[:-1] == SENT
     assert [is_summary(message) for message in answered] == [False, True, False]
@@ -152,41 +152,41 @@ def test_over_the_threshold_the_context_is_compacted_first(
     assert "tools" not in upstream.completions[-2].body
     assert "tools" in upstream.completions[-1].body
     if stream:
-        names = told.names[:6]
+        names = reply.names[:6]
         assert names[2:6] == ["output_item.added", "output_item.done", "output_item.added", "content_part.added"]
 
 
 def test_below_the_threshold_nothing_is(server: PenstockServer, upstream: ScriptedUpstream) -> None:
     entry = {"type": "compaction", "compact_threshold": 5_000}
-    told = post(server.url, {"model": "text", "input": ITEMS, "context_management": [entry]})
-    assert [item["type"] for item in told.response["output"]] == ["message"]
+    reply = post(server.url, {"model": "text", "input": ITEMS, "context_management": [entry]})
+    assert [item["type"] for item in reply.response["output"]] == ["message"]
     assert len(upstream.completions) == 1
 
 
 @shows("context-management")
 def test_a_question_alone_is_never_compacted(server: PenstockServer, upstream: ScriptedUpstream) -> None:
-    told = post(server.url, {"model": "text", "input": "Hm " * 100, "context_management": LATE})
-    assert [item["type"] for item in told.response["output"]] == ["message"]
+    reply = post(server.url, {"model": "text", "input": "Hm " * 100, "context_management": LATE})
+    assert [item["type"] for item in reply.response["output"]] == ["message"]
 
 
 @shows("context-management")
 def test_a_client_may_drop_what_came_before_or_not(
     server: PenstockServer, upstream: ScriptedUpstream, sage: str
 ) -> None:
-    told = post(server.url, {"model": sage, "input": ITEMS, "context_management": LATE})
-    output = told.response["output"]
+    reply = post(server.url, {"model": sage, "input": ITEMS, "context_management": LATE})
+    output = reply.response["output"]
     again = {"role": "user", "content": "And then?"}
-    shown = []
-    for kept in (ITEMS, []):
-        assert post(server.url, {"model": "text", "input": [*kept, *output, again]}).status == 200
-        shown.append(sent(upstream))
-    assert shown[0] == shown[1]
-    assert [role for role, _ in shown[0]] == ["system", "user", "user", "assistant", "user"]
-    assert is_summary(shown[0][1])
-    assert shown[0][2] == ("user", "How long is it?")
+    visible = []
+    for stored in (ITEMS, []):
+        assert post(server.url, {"model": "text", "input": [*stored, *output, again]}).status == 200
+        visible.append(sent(upstream))
+    assert visible[0] == visible[1]
+    assert [role for role, _ in visible[0]] == ["system", "user", "user", "assistant", "user"]
+    assert is_summary(visible[0][1])
+    assert visible[0][2] == ("user", "How long is it?")
 
 
-def test_a_chain_goes_on_from_its_compaction(start: Start, upstream: ScriptedUpstream, sage: str) -> None:
+def test_a_chain_continues_from_its_compaction(start: Start, upstream: ScriptedUpstream, sage: str) -> None:
     """What it stands for counts no more: at the end there are eight items, and three that are shown."""
     server = start("--upstream", upstream.url, PENSTOCK_STORE="memory://", PENSTOCK_LIMITS_CONTEXT_ITEMS_MAX="5")
     with openai.OpenAI(base_url=server.url, api_key="x", max_retries=0) as client:
@@ -201,7 +201,7 @@ def test_a_chain_goes_on_from_its_compaction(start: Start, upstream: ScriptedUps
     assert rest == [("user", "Two"), ("assistant", SUMMARY), ("user", "Three")]
 
 
-def test_a_conversation_goes_on_from_its_compaction(start: Start, upstream: ScriptedUpstream, sage: str) -> None:
+def test_a_conversation_continues_from_its_compaction(start: Start, upstream: ScriptedUpstream, sage: str) -> None:
     server = start("--upstream", upstream.url, PENSTOCK_STORE="memory://")
     manage: Any = LATE
     with openai.OpenAI(base_url=server.url, api_key="x", max_retries=0) as client:
@@ -216,17 +216,17 @@ def test_a_conversation_goes_on_from_its_compaction(start: Start, upstream: Scri
     assert is_summary(summary)
     assert rest == [("user", "Two"), ("assistant", SUMMARY), ("user", "Three")]
     trigger = {"items": [{"type": "compaction_trigger"}]}
-    told = post(server.url, trigger, f"/conversations/{there.id}/items")
-    assert (told.status, told.error["param"]) == (400, "items[0].type")
+    reply = post(server.url, trigger, f"/conversations/{there.id}/items")
+    assert (reply.status, reply.error["param"]) == (400, "items[0].type")
 
 
 def test_a_background_response_compacts(start: Start, upstream: ScriptedUpstream, sage: str) -> None:
     server = start("--upstream", upstream.url, PENSTOCK_STORE="memory://")
-    told = post(
+    reply = post(
         server.url,
         {"model": sage, "input": ITEMS, "context_management": LATE, "background": True, "stream": True},
     )
-    assert [item["type"] for item in told.response["output"]] == ["compaction", "reasoning", "message"]
+    assert [item["type"] for item in reply.response["output"]] == ["compaction", "reasoning", "message"]
 
 
 @shows("unopened-compaction")
@@ -238,23 +238,23 @@ def test_another_owners_or_a_broken_one_is_refused(start: Start, upstream: Scrip
     question = {"role": "user", "content": "Hm?"}
     assert post(server.url, {"model": "text", "input": [item, question]}, **mine).status == 200
     for headers, given in ((yours, blob), (mine, blob[:-4]), (mine, "gAAAAABo" + "kZ3x" * 80), (mine, "")):
-        told = post(
+        reply = post(
             server.url,
             {"model": "text", "input": [question, item | {"encrypted_content": given}, question]},
             **headers,
         )
-        assert (told.status, told.error["param"]) == (400, "input[1].encrypted_content")
-        assert told.error["code"] == "invalid_encrypted_content"
+        assert (reply.status, reply.error["param"]) == (400, "input[1].encrypted_content")
+        assert reply.error["code"] == "invalid_encrypted_content"
 
 
 def test_thoughts_are_no_compaction(server: PenstockServer, upstream: ScriptedUpstream) -> None:
-    told = post(server.url, {"model": "reasoning", "input": "Hi", "include": ["reasoning.encrypted_content"]})
-    blob = told.response["output"][0]["encrypted_content"]
-    told = post(server.url, {"model": "text", "input": [{"type": "compaction", "encrypted_content": blob}]})
-    assert (told.status, told.error["param"]) == (400, "input[0].encrypted_content")
+    reply = post(server.url, {"model": "reasoning", "input": "Hi", "include": ["reasoning.encrypted_content"]})
+    blob = reply.response["output"][0]["encrypted_content"]
+    reply = post(server.url, {"model": "text", "input": [{"type": "compaction", "encrypted_content": blob}]})
+    assert (reply.status, reply.error["param"]) == (400, "input[0].encrypted_content")
 
 
-def test_a_replica_with_the_key_goes_on(start: Start, upstream: ScriptedUpstream, sage: str) -> None:
+def test_a_replica_with_the_key_continues(start: Start, upstream: ScriptedUpstream, sage: str) -> None:
     key, other = "A" * 42 + "E", "B" * 42 + "E"
     one = start("--upstream", upstream.url, PENSTOCK_SEAL_KEYS=key, PENSTOCK_DRAIN_S="8")
     two = start("--upstream", upstream.url, PENSTOCK_SEAL_KEYS=f"{other},{key}")
@@ -265,8 +265,8 @@ def test_a_replica_with_the_key_goes_on(start: Start, upstream: ScriptedUpstream
 
 def test_a_compaction_can_be_compacted(server: PenstockServer, upstream: ScriptedUpstream, sage: str) -> None:
     window = compacted(server).body["output"]
-    told = compacted(server, input=[*window, {"role": "assistant", "content": "777 km."}, ITEMS[-1]])
-    *users, item = told.body["output"]
+    reply = compacted(server, input=[*window, {"role": "assistant", "content": "777 km."}, ITEMS[-1]])
+    *users, item = reply.body["output"]
     assert [one["content"][0]["text"] for one in users] == ["Which river?", "How long is it?", "How long is it?"]
     assert item["type"] == "compaction"
     assert [is_summary(message) for message in sent(upstream)].count(True) == 1
@@ -287,19 +287,19 @@ def test_a_compaction_can_be_compacted(server: PenstockServer, upstream: Scripte
     ids=str,
 )
 def test_mistakes_are_named(server: PenstockServer, sage: str, fields: Json, param: str, code: str | None) -> None:
-    told = compacted(server, **fields)
-    assert (told.status, told.error["param"]) == (400, param)
-    assert code in (None, told.error["code"])
+    reply = compacted(server, **fields)
+    assert (reply.status, reply.error["param"]) == (400, param)
+    assert code in (None, reply.error["code"])
 
 
-def test_an_unknown_model_is_told(start: Start, upstream: ScriptedUpstream) -> None:
-    told = post(start().url, {"model": "nobody", "input": "Hi"}, "/responses/compact")
-    assert (told.status, told.error["code"]) == (404, "model_not_found")
+def test_an_unknown_model_is_reported(start: Start, upstream: ScriptedUpstream) -> None:
+    reply = post(start().url, {"model": "nobody", "input": "Hi"}, "/responses/compact")
+    assert (reply.status, reply.error["code"]) == (404, "model_not_found")
 
 
 def test_it_is_posted(server: PenstockServer) -> None:
-    told = ask(server.url, "GET", "/responses/compact")
-    assert (told.status, told.headers["allow"]) == (405, "POST, OPTIONS")
+    reply = ask(server.url, "GET", "/responses/compact")
+    assert (reply.status, reply.headers["allow"]) == (405, "POST, OPTIONS")
 
 
 @shows("relayed-seals")
@@ -309,13 +309,13 @@ def test_behind_a_relay_the_upstream_compacts(
     """What it sealed goes back to it as it is; what was sealed here, for another model, is opened here."""
     behind = f'[[upstreams]]\nname = "behind"\nurl = "{server.url}"\ndialect = "responses"\n'
     relay = start(toml=behind, PENSTOCK_SEAL_KEYS="A" * 42 + "E")
-    told = post(relay.url, {"model": sage, "input": [*ITEMS, {"type": "compaction_trigger"}], "stream": True})
-    [item] = told.response["output"]
+    reply = post(relay.url, {"model": sage, "input": [*ITEMS, {"type": "compaction_trigger"}], "stream": True})
+    [item] = reply.response["output"]
     window = compacted(relay).body["output"]
     assert [one["type"] for one in window] == ["message", "message", "compaction"]
-    told = post(relay.url, {"model": sage, "input": ITEMS, "context_management": LATE})
-    assert [one["type"] for one in told.response["output"]] == ["compaction", "reasoning", "message"]
-    for theirs in (item, window[-1], told.response["output"][0]):
+    reply = post(relay.url, {"model": sage, "input": ITEMS, "context_management": LATE})
+    assert [one["type"] for one in reply.response["output"]] == ["compaction", "reasoning", "message"]
+    for theirs in (item, window[-1], reply.response["output"][0]):
         assert post(relay.url, {"model": "text", "input": [theirs, ITEMS[-1]]}).status == 200
         assert [is_summary(message) for message in sent(upstream)].count(True) == 1
     with_key = start("--upstream", upstream.url, PENSTOCK_SEAL_KEYS="A" * 42 + "E", PENSTOCK_DRAIN_S="7")
@@ -333,16 +333,16 @@ def test_a_model_that_sums_nothing_up_has_failed(
     server: PenstockServer, upstream: ScriptedUpstream, stream: bool
 ) -> None:
     model = upstream.add("silent", SILENT)
-    told = compacted(server, model=model)
-    assert (told.status, told.error["code"]) == (502, "server_error")
-    told = post(server.url, {"model": model, "input": ITEMS, "context_management": LATE, "stream": stream})
+    reply = compacted(server, model=model)
+    assert (reply.status, reply.error["code"]) == (502, "server_error")
+    reply = post(server.url, {"model": model, "input": ITEMS, "context_management": LATE, "stream": stream})
     if stream:
-        assert (told.response["status"], told.response["output"]) == ("failed", [])
+        assert (reply.response["status"], reply.response["output"]) == ("failed", [])
     else:
-        assert told.status == 502
+        assert reply.status == 502
 
 
-def test_a_client_that_leaves_ends_the_summing_up(server: PenstockServer, upstream: ScriptedUpstream) -> None:
+def test_a_client_that_disconnects_ends_the_compaction(server: PenstockServer, upstream: ScriptedUpstream) -> None:
     model = upstream.add("endless", Script((Send(chunk({"content": "So"})), Hang()), Expect()))
     with openai.OpenAI(base_url=server.url, api_key="x", max_retries=0) as client:
         manage: Any = LATE

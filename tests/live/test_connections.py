@@ -38,10 +38,10 @@ def secure(ours: Authority) -> Iterator[ScriptedUpstream]:
 
 
 def config(upstream: ScriptedUpstream, **tls: object) -> str:
-    said = ", ".join(
+    text = ", ".join(
         f'{name} = "{value}"' if not isinstance(value, bool) else f"{name} = true" for name, value in tls.items()
     )
-    return f'[[upstreams]]\nname = "safe"\nurl = "{upstream.url}"\ntls = {{ {said} }}\n'
+    return f'[[upstreams]]\nname = "safe"\nurl = "{upstream.url}"\ntls = {{ {text} }}\n'
 
 
 def asked(server: PenstockServer) -> Told:
@@ -57,21 +57,21 @@ def test_a_certificate_that_is_not_trusted(
     start: Start, secure: ScriptedUpstream, theirs: Authority, trusts: str
 ) -> None:
     files = {"ca_file": theirs.ca_file} if trusts == "another's" else {}
-    told = asked(start(toml=config(secure, **files)))
-    assert told.status == 502
-    assert "certificate is not trusted" in told.error["message"]
-    assert str(secure.port) not in told.error["message"]
+    reply = asked(start(toml=config(secure, **files)))
+    assert reply.status == 502
+    assert "certificate is not trusted" in reply.error["message"]
+    assert str(secure.port) not in reply.error["message"]
     assert not secure.requests
 
 
 def test_a_certificate_for_another_host(start: Start, ours: Authority) -> None:
     with ScriptedUpstream({}, ours.server(address="127.0.0.9")) as elsewhere:
-        told = asked(start(toml=config(elsewhere, ca_file=ours.ca_file)))
-    assert told.status == 502
-    assert "certificate is not trusted" in told.error["message"]
+        reply = asked(start(toml=config(elsewhere, ca_file=ours.ca_file)))
+    assert reply.status == 502
+    assert "certificate is not trusted" in reply.error["message"]
 
 
-def test_no_check_at_all_is_told_aloud(start: Start, secure: ScriptedUpstream) -> None:
+def test_a_disabled_check_is_logged(start: Start, secure: ScriptedUpstream) -> None:
     server = start(toml=config(secure, insecure=True))
     assert asked(server).response["status"] == "completed"
     until(lambda: "upstream safe: its certificate is not checked" in server.log)
@@ -88,7 +88,7 @@ def test_a_certificate_to_show(start: Start, ours: Authority) -> None:
 
 
 @pytest.mark.parametrize("name", ["ca_file", "cert_file"])
-def test_a_file_that_is_of_no_use_is_told_at_the_start(secure: ScriptedUpstream, tmp_path: Path, name: str) -> None:
+def test_an_unusable_file_is_reported_at_the_start(secure: ScriptedUpstream, tmp_path: Path, name: str) -> None:
     wrong = tmp_path / "wrong.pem"
     for text, reason in [(None, "no such file or directory"), ("no PEM", "it is not PEM")]:
         if text:
@@ -107,8 +107,8 @@ def through(upstream: ScriptedUpstream, proxy: str, more: str = "") -> str:
 def test_a_proxy(start: Start, upstream: ScriptedUpstream) -> None:
     with Proxy() as proxy:
         server = start(toml=through(upstream, f"http://me:secret@127.0.0.1:{proxy.port}"))
-        told = post(server.url, {"model": "text", "input": "Hello?"})
-        assert told.response["status"] == "completed"
+        reply = post(server.url, {"model": "text", "input": "Hello?"})
+        assert reply.response["status"] == "completed"
     asked = [f"GET {upstream.url}/models HTTP/1.1", f"POST {upstream.url}/chat/completions HTTP/1.1"]
     assert proxy.asked == asked
     assert proxy.credentials == ["Basic " + base64.b64encode(b"me:secret").decode()]
@@ -128,13 +128,16 @@ def test_a_proxy_that_refuses(
     start: Start, secure: ScriptedUpstream, upstream: ScriptedUpstream, tunnels: bool
 ) -> None:
     with Proxy(refuse=407) as proxy:
-        told = asked(start(toml=through(secure if tunnels else upstream, f"http://127.0.0.1:{proxy.port}")))
-    assert (told.status, told.error["message"]) == (
+        reply = asked(start(toml=through(secure if tunnels else upstream, f"http://127.0.0.1:{proxy.port}")))
+    assert (reply.status, reply.error["message"]) == (
         502,
         "The upstream cannot be reached: its proxy answered with status 407",
     )
 
 
 def test_a_proxy_that_is_not_there(start: Start, upstream: ScriptedUpstream) -> None:
-    told = asked(start(toml=through(upstream, "http://127.0.0.1:1")))
-    assert (told.status, told.error["message"]) == (502, "The upstream cannot be reached: its proxy cannot be reached")
+    reply = asked(start(toml=through(upstream, "http://127.0.0.1:1")))
+    assert (reply.status, reply.error["message"]) == (
+        502,
+        "The upstream cannot be reached: its proxy cannot be reached",
+    )

@@ -104,7 +104,7 @@ def test_a_refusal(caller: Caller) -> None:
     assert (part.type, part.refusal) == ("refusal", "I cannot.")
 
 
-def test_a_refusal_goes_back_as_text(server: PenstockServer, upstream: ScriptedUpstream) -> None:
+def test_a_refusal_is_sent_back_as_text(server: PenstockServer, upstream: ScriptedUpstream) -> None:
     first = post(server.url, {"model": "refusal", "input": "Hello?"}).response
     post(server.url, {"model": "text", "input": [*first["output"], {"role": "user", "content": "Why?"}]})
     assert upstream.completion(1).body["messages"][0] == {"role": "assistant", "content": "I cannot."}
@@ -137,8 +137,8 @@ def test_instructions_and_roles(server: PenstockServer, upstream: ScriptedUpstre
         {"role": "assistant", "content": [{"type": "output_text", "text": "Four.", "annotations": []}]},
         {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Five."}]},
     ]
-    told = post(server.url, {"model": "text", "input": items, "instructions": "Zero."})
-    assert texts(told.response, "message", "output_text") == "Hello, world"
+    reply = post(server.url, {"model": "text", "input": items, "instructions": "Zero."})
+    assert texts(reply.response, "message", "output_text") == "Hello, world"
     assert upstream.completion().body["messages"] == [
         {"role": "system", "content": "Zero.\n\nOne.\n\nTwo."},
         {"role": "user", "content": "Three."},

@@ -159,10 +159,10 @@ def test_sampling_parameters_of_local_backends(server: PenstockServer, upstream:
         "frequency_penalty": -0.5,
         "logit_bias": {"42": -100},
     }
-    told = post(server.url, {"model": "text", "input": "Hello?"} | sampling)
+    reply = post(server.url, {"model": "text", "input": "Hello?"} | sampling)
     assert upstream.completion().body.items() >= sampling.items()
-    assert told.response["presence_penalty"] == 0.5
-    assert "x-penstock-ignored" not in told.headers
+    assert reply.response["presence_penalty"] == 0.5
+    assert "x-penstock-ignored" not in reply.headers
 
 
 @shows("obfuscation")
@@ -176,18 +176,18 @@ def test_obfuscation_pads_every_delta_and_changes_nothing_else(server: PenstockS
     for name, event in zip(padded.names, padded.events, strict=True):
         assert ("obfuscation" in event) == name.endswith(".delta")
         if "obfuscation" in event:
-            told = json.dumps(event["delta"] + event["obfuscation"], ensure_ascii=False)
-            assert len(told.encode()) % 16 == 2
+            result = json.dumps(event["delta"] + event["obfuscation"], ensure_ascii=False)
+            assert len(result.encode()) % 16 == 2
 
 
 @shows("usage-event")
 def test_usage_as_an_event_of_its_own(server: PenstockServer) -> None:
-    told = post(
+    reply = post(
         server.url,
         {"model": "text", "input": "Hello?", "stream": True, "stream_options": {"include_usage": True}},
     )
-    assert told.names[-2:] == ["usage", "completed"]
-    assert told.events[-2]["usage"] == told.response["usage"]
+    assert reply.names[-2:] == ["usage", "completed"]
+    assert reply.events[-2]["usage"] == reply.response["usage"]
 
 
 @shows("late-errors")

@@ -58,7 +58,7 @@ def asking(server: PenstockServer, method: str, path: str, body: Json | None) ->
     return connection
 
 
-def told(connection: Connection) -> tuple[int, str | None]:
+def result_of(connection: Connection) -> tuple[int, str | None]:
     """The status of the reply, and the code of its error."""
     answer = connection.answer()
     reply = judged(answer.status, answer.headers, answer.writes)
@@ -104,7 +104,7 @@ def test_what_waits_for_an_upstream_is_answered_before_the_server_stops(silent_p
         waiting = {name: stack.enter_context(asking(server, *request)) for name, request in WAITING.items()}
         time.sleep(0.5)
         server.process.send_signal(signal.SIGTERM)
-        outcomes = {name: told(connection) for name, connection in waiting.items()}
+        outcomes = {name: result_of(connection) for name, connection in waiting.items()}
         assert outcomes == dict.fromkeys(WAITING, (503, "server_stopping"))
         assert server.process.wait(5) == 0
     assert "a fault of this server" not in server.log
@@ -139,7 +139,7 @@ def test_a_relay_that_would_outlive_the_server_is_cut(upstream: ScriptedUpstream
 
 
 @shows("drained-in-order")
-def test_a_websocket_turn_that_waits_for_its_upstream_is_told(silent_port: int) -> None:
+def test_a_websocket_turn_that_waits_for_its_upstream_is_informed(silent_port: int) -> None:
     env = {"PENSTOCK_DRAIN_S": str(DRAIN_S)}
     with PenstockServer(env=env, toml=SILENT.format(port=silent_port)) as server:
         with Talk(server) as talk:
@@ -163,7 +163,7 @@ def test_what_its_upstream_has_begun_and_does_not_end(upstream: ScriptedUpstream
             upstream.completion()
             time.sleep(0.3)
             server.process.send_signal(signal.SIGTERM)
-            outcome = told(connection)
+            outcome = result_of(connection)
         assert outcome == (503, "server_stopping")
         assert server.process.wait(5) == 0
 
@@ -176,7 +176,7 @@ def test_a_body_that_is_not_there_when_the_server_stops(upstream: ScriptedUpstre
             connection.send("POST", "/responses", b'{"model": ', headers)
             time.sleep(0.3)
             server.process.send_signal(signal.SIGTERM)
-            assert told(connection) == (503, "server_stopping")
+            assert result_of(connection) == (503, "server_stopping")
         assert server.process.wait(5) == 0
     assert "Traceback" not in server.log
 

@@ -51,9 +51,9 @@ def test_how_long_to_wait(
 ) -> None:
     busy = refusal(429, "rate_limit_error", "Slow down.", "rate_limit_exceeded", **headers)
     model = upstream.add("busy", Script((busy,), Expect(http=429)))
-    told = post(server.url, {"model": model, "input": "Hello?"})
-    assert (told.status, told.headers["retry-after"], told.headers["retry-after-ms"]) == (429, after, after_ms)
-    assert told.error["message"] == f"Slow down. Please try again {end}"
+    reply = post(server.url, {"model": model, "input": "Hello?"})
+    assert (reply.status, reply.headers["retry-after"], reply.headers["retry-after-ms"]) == (429, after, after_ms)
+    assert reply.error["message"] == f"Slow down. Please try again {end}"
     assert len(upstream.completions) == 1
 
 
@@ -69,7 +69,7 @@ def test_the_upstreams_own_fault(caller: Caller, upstream: ScriptedUpstream, mod
 
 
 @pytest.mark.parametrize("manner", MANNERS)
-def test_the_upstreams_fault_as_the_client_told_it(caller: Caller, upstream: ScriptedUpstream, manner: str) -> None:
+def test_the_upstreams_error_as_the_client_sees_it(caller: Caller, upstream: ScriptedUpstream, manner: str) -> None:
     for model, code, param in [("bad_request", None, None), ("too_long", "context_length_exceeded", "input")]:
         with pytest.raises(openai.BadRequestError) as caught:
             getattr(caller, manner)(model=model, input="Hello?")
@@ -86,14 +86,14 @@ def test_a_fault_that_passes_is_never_seen(caller: Caller, upstream: ScriptedUps
     assert len(upstream.completions) == ATTEMPTS
 
 
-def test_nobody_listens_there(start: Start) -> None:
+def test_a_port_without_a_server(start: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     server = start("--upstream", f"http://127.0.0.1:{port}/v1")
     for stream in (False, True):
-        told = post(server.url, {"model": "any", "input": "Hello?", "stream": stream})
-        assert told.status == 502
-        assert str(port) not in told.error["message"]
+        reply = post(server.url, {"model": "any", "input": "Hello?", "stream": stream})
+        assert reply.status == 502
+        assert str(port) not in reply.error["message"]
     assert told_of(server.url, "GET", "/models").status == 502
 
 
@@ -152,5 +152,5 @@ def test_more_than_the_limits_allow(start: Start, upstream: ScriptedUpstream) ->
 
 
 def test_a_reply_too_large_to_be_held(server: PenstockServer) -> None:
-    told = post(server.url, {"model": "flood", "input": "Hello?"})
-    assert (told.status, told.error["code"]) == (502, "server_error")
+    reply = post(server.url, {"model": "flood", "input": "Hello?"})
+    assert (reply.status, reply.error["code"]) == (502, "server_error")

@@ -105,9 +105,9 @@ def asked(server: PenstockServer, path: str = "/responses") -> Told:
     return post(server.url, {"model": "m", "input": "Hello?"} if path == "/responses" else {"model": "m"}, path)
 
 
-def assert_plain(server: PenstockServer, told: Told, words: str, port: int) -> None:
-    message = told.error["message"]
-    assert told.status in (502, 504)
+def assert_plain(server: PenstockServer, reported: Told, words: str, port: int) -> None:
+    message = reported.error["message"]
+    assert reported.status in (502, 504)
     assert words in message
     assert not CLASS_NAMES.search(message), message
     assert str(port) not in message
@@ -117,7 +117,7 @@ def assert_plain(server: PenstockServer, told: Told, words: str, port: int) -> N
 
 @shows("plain-faults")
 @pytest.mark.parametrize(("speak", "scheme", "words"), ODD.values(), ids=ODD)
-def test_whatever_happens_is_said_in_plain_words(start: Start, speak: Speak, scheme: str, words: str) -> None:
+def test_every_failure_has_a_plain_text(start: Start, speak: Speak, scheme: str, words: str) -> None:
     with Odd(speak) as odd:
         server = serve(start, f"{scheme}://127.0.0.1:{odd.port}/v1")
         assert_plain(server, asked(server), words, odd.port)
@@ -132,7 +132,7 @@ def test_a_name_that_there_is_not(start: Start) -> None:
 
 
 @shows("plain-faults")
-def test_nobody_listens_there(start: Start) -> None:
+def test_a_port_without_a_server(start: Start) -> None:
     with Odd(nothing) as odd:
         port = odd.port
     server = serve(start, f"http://127.0.0.1:{port}/v1")
@@ -142,14 +142,14 @@ def test_nobody_listens_there(start: Start) -> None:
 
 
 @shows("plain-faults")
-def test_plain_words_to_a_port_of_tls(start: Start, tmp_path: Any) -> None:
+def test_plain_http_to_a_tls_port(start: Start, tmp_path: Any) -> None:
     with ScriptedUpstream({}, Authority(tmp_path, "ours").server()) as secure:
         server = serve(start, secure.url.replace("https", "http"))
         assert_plain(server, asked(server), "The upstream did not answer: it ", secure.port)
 
 
 @shows("plain-faults")
-def test_a_certificate_that_nobody_trusts(start: Start, tmp_path: Any) -> None:
+def test_an_untrusted_certificate(start: Start, tmp_path: Any) -> None:
     with ScriptedUpstream({}, Authority(tmp_path, "ours").server()) as secure:
         server = serve(start, secure.url)
         assert_plain(server, asked(server), "cannot be reached: its certificate is not trusted", secure.port)
@@ -172,15 +172,15 @@ def test_it_takes_no_connection_in_time(start: Start, path: str) -> None:
             PENSTOCK_LIMITS_CONNECT_S="0.3",
             PENSTOCK_LIMITS_RETRIES_MAX="0",
         )
-        told = asked(server, path)
+        reply = asked(server, path)
         for each in waiting:
             each.close()
-    assert told.status == 504
-    assert_plain(server, told, "cannot be reached: no connection in time", port)
+    assert reply.status == 504
+    assert_plain(server, reply, "cannot be reached: no connection in time", port)
 
 
 @shows("blameless-upstreams")
-def test_requests_that_make_an_upstream_hang_up_shut_nobody_out(start: Start) -> None:
+def test_requests_that_make_an_upstream_disconnect_reject_no_other_client(start: Start) -> None:
     """With every retry they do so; one of another client is answered, and so are those that come after it."""
 
     def speak(connection: socket.socket) -> None:
@@ -193,11 +193,11 @@ def test_requests_that_make_an_upstream_hang_up_shut_nobody_out(start: Start) ->
         server = start(toml=toml, PENSTOCK_API_KEYS="sk-a,sk-b", PENSTOCK_LIMITS_BREAKER_FAILURES="3")
         ask = {"model": "m", "input": "Hello?"}
         for _ in range(3):
-            told = post(server.url, ask, authorization="Bearer sk-a")
-            assert told.error["message"] == "The upstream did not answer: it closed the connection"
+            reply = post(server.url, ask, authorization="Bearer sk-a")
+            assert reply.error["message"] == "The upstream did not answer: it closed the connection"
         assert "no requests are sent to it" not in server.log
-        for said in ("one", "two"):
-            post(server.url, ask | {"input": said}, authorization="Bearer sk-a")
+        for text in ("one", "two"):
+            post(server.url, ask | {"input": text}, authorization="Bearer sk-a")
         assert "no requests are sent to it" in post(server.url, ask, authorization="Bearer sk-a").error["message"]
         is_well = True
         for key in ("sk-b", "sk-a"):

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from live.test_leaving import resident_bytes
+from live.test_disconnects import resident_bytes
 from requirements import shows
 from support.endings import ENDINGS, ENV, Place, add_scripts, toml
 from support.uncollected import UncollectedServer

@@ -93,7 +93,7 @@ REFUSED: dict[str, tuple[bytes, int, str]] = {
 }
 
 
-def said(connection: Connection, data: bytes) -> None:
+def send_all(connection: Connection, data: bytes) -> None:
     """Send what may be more than the server takes before it answers."""
     with contextlib.suppress(ConnectionError):
         connection.socket.sendall(data)
@@ -112,12 +112,12 @@ def test_a_head_that_is_refused(server: PenstockServer, name: str, pieces: str) 
     size = len(data) if pieces == "whole" else max(1, len(data) // 7)
     with Connection(server.base) as connection:
         for start in range(0, len(data), size):
-            said(connection, data[start : start + size])
-        said(connection, GET)
+            send_all(connection, data[start : start + size])
+        send_all(connection, GET)
         answer = connection.answer()
-        told = judged(answer.status, answer.headers, answer.writes)
-        assert (told.status, told.error["code"]) == (status, code), told.error
-        assert told.headers["connection"] == "close"
+        reply = judged(answer.status, answer.headers, answer.writes)
+        assert (reply.status, reply.error["code"]) == (status, code), reply.error
+        assert reply.headers["connection"] == "close"
         assert ended(connection)
 
 
@@ -179,8 +179,8 @@ def test_a_post_with_an_upgrade_is_answered(
         for _ in range(2):
             connection.post({"model": "text", "input": "Hello?"}, connection="Upgrade", upgrade=upgrade)
             answer = connection.answer()
-            told = judged(answer.status, answer.headers, answer.writes)
-            assert told.status == (426 if upgrade == "websocket" else 200)
+            reply = judged(answer.status, answer.headers, answer.writes)
+            assert reply.status == (426 if upgrade == "websocket" else 200)
 
 
 # Requests that come before they are due.
@@ -263,5 +263,5 @@ def of_old(server: PenstockServer, body: Mapping[str, object]) -> Answer:
 def test_http_1_0_knows_no_chunks(server: PenstockServer) -> None:
     answer = of_old(server, {"model": "text", "input": "Hello?", "stream": True})
     assert "transfer-encoding" not in answer.headers
-    told = judged(answer.status, answer.headers, answer.writes)
-    assert told.response["status"] == "completed"
+    reply = judged(answer.status, answer.headers, answer.writes)
+    assert reply.response["status"] == "completed"

@@ -127,17 +127,17 @@ def asked(server: PenstockServer, what: str) -> Told:
 @pytest.mark.parametrize("name", REPLIES)
 def test_what_is_no_reply_is_502(server: PenstockServer, hostile: Hostile, name: str, what: str) -> None:
     hostile.reply = REPLIES[name]
-    told = asked(server, what)
-    assert (told.status, told.error["code"]) == (502, "server_error"), told
-    assert told.error["message"].isprintable()
+    reply = asked(server, what)
+    assert (reply.status, reply.error["code"]) == (502, "server_error"), reply
+    assert reply.error["message"].isprintable()
 
 
 @shows("hostile-upstreams")
 @pytest.mark.parametrize("name", RELAYED)
 def test_headers_that_cannot_be_passed_on(server: PenstockServer, hostile: Hostile, name: str) -> None:
     hostile.reply = RELAYED[name]
-    told = asked(server, "a relay")
-    assert (told.status, told.error["code"]) == (502, "server_error"), told
+    reply = asked(server, "a relay")
+    assert (reply.status, reply.error["code"]) == (502, "server_error"), reply
 
 
 def test_some_informational_replies_are_fine(server: PenstockServer, hostile: Hostile) -> None:

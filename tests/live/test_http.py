@@ -70,8 +70,8 @@ def narrow(start: Start, upstream: ScriptedUpstream) -> PenstockServer:
 @pytest.mark.parametrize("name", CODINGS)
 def test_packed_bodies(server: PenstockServer, name: str) -> None:
     coding, pack = CODINGS[name]
-    told = ask(server.url, "POST", "/responses", pack(BODY), JSON | {"content-encoding": coding})
-    assert told.response["status"] == "completed"
+    reply = ask(server.url, "POST", "/responses", pack(BODY), JSON | {"content-encoding": coding})
+    assert reply.response["status"] == "completed"
 
 
 @shows("encodings")
@@ -80,8 +80,8 @@ def test_bombs(narrow: PenstockServer, name: str) -> None:
     coding, pack = CODINGS[name]
     bomb = pack(json.dumps(ASK | {"input": "x" * 10_000_000}).encode())
     assert len(bomb) < BODY_BYTES_MAX
-    told = ask(narrow.url, "POST", "/responses", bomb, JSON | {"content-encoding": coding})
-    assert (told.status, told.error["code"]) == (413, "request_too_large")
+    reply = ask(narrow.url, "POST", "/responses", bomb, JSON | {"content-encoding": coding})
+    assert (reply.status, reply.error["code"]) == (413, "request_too_large")
 
 
 def test_codings_that_are_none(server: PenstockServer) -> None:
@@ -93,8 +93,8 @@ def test_codings_that_are_none(server: PenstockServer) -> None:
 
 def test_too_large(narrow: PenstockServer) -> None:
     body = json.dumps(ASK | {"input": "x" * BODY_BYTES_MAX}).encode()
-    told = ask(narrow.url, "POST", "/responses", body, JSON)
-    assert (told.status, told.error["code"]) == (413, "request_too_large")
+    reply = ask(narrow.url, "POST", "/responses", body, JSON)
+    assert (reply.status, reply.error["code"]) == (413, "request_too_large")
 
 
 def test_too_large_and_without_a_length(narrow: PenstockServer) -> None:
@@ -103,8 +103,8 @@ def test_too_large_and_without_a_length(narrow: PenstockServer) -> None:
         chunk = b"%x\r\n%b\r\n" % (BODY_BYTES_MAX, b" " * BODY_BYTES_MAX)
         connection.send("POST", "/responses", chunk + chunk, JSON | headers)
         answer = connection.answer()
-    told = judged(answer.status, answer.headers, answer.writes)
-    assert (told.status, told.error["code"]) == (413, "request_too_large")
+    reply = judged(answer.status, answer.headers, answer.writes)
+    assert (reply.status, reply.error["code"]) == (413, "request_too_large")
 
 
 def test_a_body_in_chunks(server: PenstockServer) -> None:
@@ -118,8 +118,8 @@ def test_a_body_in_chunks(server: PenstockServer) -> None:
     "media", ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "json"]
 )
 def test_anything_but_json(server: PenstockServer, upstream: ScriptedUpstream, media: str) -> None:
-    told = ask(server.url, "POST", "/responses", BODY, {"content-type": media})
-    assert (told.status, told.error["code"]) == (415, "unsupported_content_type")
+    reply = ask(server.url, "POST", "/responses", BODY, {"content-type": media})
+    assert (reply.status, reply.error["code"]) == (415, "unsupported_content_type")
     assert not upstream.requests
 
 
@@ -135,15 +135,15 @@ def test_json_by_its_names(server: PenstockServer, media: str) -> None:
     ids=lambda body: repr(body[:30]),
 )  # fmt: skip
 def test_malformed_bodies(server: PenstockServer, upstream: ScriptedUpstream, body: bytes) -> None:
-    told = ask(server.url, "POST", "/responses", body, JSON)
-    assert (told.status, told.error["type"]) == (400, "invalid_request_error")
+    reply = ask(server.url, "POST", "/responses", body, JSON)
+    assert (reply.status, reply.error["type"]) == (400, "invalid_request_error")
     assert not upstream.requests
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/responses/resp_1/nothing", "/v1/responses", "//responses", "/chat"])
 def test_unknown_routes(server: PenstockServer, path: str) -> None:
-    told = ask(server.url, "POST", path, BODY, JSON)
-    assert (told.status, told.error["code"]) == (404, "unknown_url")
+    reply = ask(server.url, "POST", path, BODY, JSON)
+    assert (reply.status, reply.error["code"]) == (404, "unknown_url")
 
 
 @pytest.mark.parametrize("base", ["/v1", ""])
@@ -166,9 +166,9 @@ def test_known_routes_with_and_without_the_prefix(server: PenstockServer, base: 
     ],
 )
 def test_other_methods(server: PenstockServer, method: str, path: str, allow: str) -> None:
-    told = ask(server.url, method, path, BODY, JSON)
-    assert (told.status, told.error["code"]) == (405, "method_not_allowed")
-    assert allow in told.headers["allow"].split(", ")
+    reply = ask(server.url, method, path, BODY, JSON)
+    assert (reply.status, reply.error["code"]) == (405, "method_not_allowed")
+    assert allow in reply.headers["allow"].split(", ")
 
 
 @shows("websocket")
@@ -178,21 +178,21 @@ def test_a_websocket_probe_where_that_is_off(start: Start, upstream: ScriptedUps
     with Connection(server.url) as connection:
         connection.send("GET", path, headers=WEBSOCKET)
         answer = connection.answer()
-        told = judged(answer.status, answer.headers, answer.writes)
-        assert (told.status, told.error["code"]) == (426, "upgrade_required")
+        reply = judged(answer.status, answer.headers, answer.writes)
+        assert (reply.status, reply.error["code"]) == (426, "upgrade_required")
     assert post(server.url, ASK).status == 200
 
 
 @pytest.mark.parametrize("path", ["/models/a%0Ab", "/responses/a%0A", "/a%0Ab", "//"])
-def test_an_odd_path_is_told_of_in_our_shape(server: PenstockServer, path: str) -> None:
-    told = ask(server.base, "GET", path)
-    assert (told.status, told.error["type"]) == (404, "invalid_request_error")
+def test_an_odd_path_gets_an_error_object(server: PenstockServer, path: str) -> None:
+    reply = ask(server.base, "GET", path)
+    assert (reply.status, reply.error["type"]) == (404, "invalid_request_error")
 
 
 def test_the_clients_own_request_id(server: PenstockServer) -> None:
     for stream in (False, True):
-        told = post(server.url, ASK | {"stream": stream}, x_request_id="trace-1.a_b")
-        assert told.headers["x-request-id"] == "trace-1.a_b"
+        reply = post(server.url, ASK | {"stream": stream}, x_request_id="trace-1.a_b")
+        assert reply.headers["x-request-id"] == "trace-1.a_b"
     assert post(server.url, {"input": 1}, x_request_id="trace-2").headers["x-request-id"] == "trace-2"
 
 

@@ -25,19 +25,19 @@ def told_with(server: PenstockServer, **fields: Any) -> Told:
     return post(server.url, {"model": "text", "input": "Hello?", **fields})
 
 
-def ignored(told: Told) -> list[str]:
-    assert told.status == 200
-    return told.headers.get("x-penstock-ignored", "").split(", ")
+def ignored(reported: Told) -> list[str]:
+    assert reported.status == 200
+    return reported.headers.get("x-penstock-ignored", "").split(", ")
 
 
 @shows("unknown-parameters")
 @pytest.mark.parametrize("stream", [True, False])
-def test_unknown_parameters_are_told(server: PenstockServer, upstream: ScriptedUpstream, stream: bool) -> None:
+def test_unknown_parameters_are_reported(server: PenstockServer, upstream: ScriptedUpstream, stream: bool) -> None:
     assert ignored(told_with(server, stream=stream, **UNKNOWN)) == ["apple", "banana"]
     assert not UNKNOWN.keys() & upstream.completion().body.keys()
 
 
-def test_nothing_is_told_where_nothing_is_ignored(server: PenstockServer) -> None:
+def test_nothing_is_reported_where_nothing_is_ignored(server: PenstockServer) -> None:
     assert "x-penstock-ignored" not in told_with(server, store=False, truncation="disabled", **SEALED).headers
 
 
@@ -59,14 +59,16 @@ def test_nothing_is_told_where_nothing_is_ignored(server: PenstockServer) -> Non
     ],
     ids=str,
 )
-def test_what_does_nothing_here_is_told(server: PenstockServer, fields: dict[str, Any], names: list[str]) -> None:
+def test_parameters_without_effect_are_reported(
+    server: PenstockServer, fields: dict[str, Any], names: list[str]
+) -> None:
     assert ignored(told_with(server, **fields)) == names
 
 
 @shows("absent-tools")
 def test_a_hosted_tool_without_a_driver_is_not_offered(server: PenstockServer, upstream: ScriptedUpstream) -> None:
-    told = told_with(server, tools=[SEARCH, WEATHER])
-    assert [tool["type"] for tool in told.response["tools"]] == ["web_search", "function"]
+    reply = told_with(server, tools=[SEARCH, WEATHER])
+    assert [tool["type"] for tool in reply.response["tools"]] == ["web_search", "function"]
     [offered] = upstream.completion().body["tools"]
     assert offered["function"]["name"] == "get_weather"
 
@@ -74,11 +76,11 @@ def test_a_hosted_tool_without_a_driver_is_not_offered(server: PenstockServer, u
 @shows("unknown-parameters", "absent-tools")
 def test_unknown_parameters_may_be_refused(start: Start, upstream: ScriptedUpstream) -> None:
     server = start("--upstream", upstream.url, PENSTOCK_UNKNOWN_PARAMETERS="reject", PENSTOCK_ABSENT_TOOLS="reject")
-    told = told_with(server, **UNKNOWN)
-    assert (told.status, told.error["param"], told.error["code"]) == (400, "apple", "unknown_parameter")
-    told = told_with(server, tools=[WEATHER, SEARCH])
-    assert (told.status, told.error["param"], told.error["code"]) == (400, "tools[1].type", "unsupported_tool")
-    assert "absent_tools" in told.error["message"]
+    reply = told_with(server, **UNKNOWN)
+    assert (reply.status, reply.error["param"], reply.error["code"]) == (400, "apple", "unknown_parameter")
+    reply = told_with(server, tools=[WEATHER, SEARCH])
+    assert (reply.status, reply.error["param"], reply.error["code"]) == (400, "tools[1].type", "unsupported_tool")
+    assert "absent_tools" in reply.error["message"]
     assert not upstream.requests
     assert told_with(server, tools=[WEATHER]).status == 200
 
@@ -87,8 +89,8 @@ def test_unknown_parameters_may_be_refused(start: Start, upstream: ScriptedUpstr
 def test_unknown_parameters_may_be_passed_on(start: Start, upstream: ScriptedUpstream) -> None:
     server = start("--upstream", upstream.url, PENSTOCK_UNKNOWN_PARAMETERS="forward")
     for stream in (False, True):
-        told = told_with(server, stream=stream, **UNKNOWN)
-        assert "x-penstock-ignored" not in told.headers
-        assert told.response["status"] == "completed"
+        reply = told_with(server, stream=stream, **UNKNOWN)
+        assert "x-penstock-ignored" not in reply.headers
+        assert reply.response["status"] == "completed"
     for received in upstream.completions:
         assert received.body.items() >= UNKNOWN.items()

@@ -61,7 +61,7 @@ def test_what_a_request_refers_to_is_counted_too(start: Start) -> None:
             assert counted.input_tokens == response.usage.input_tokens
 
 
-def test_counting_keeps_nothing_and_holds_nothing(start: Start) -> None:
+def test_counting_stores_and_locks_nothing(start: Start) -> None:
     with client(start(PENSTOCK_STORE="memory://")) as caller:
         talk = caller.conversations.create()
         for _ in range(3):
@@ -78,16 +78,16 @@ def test_the_upstreams_tokenizer_counts(
 ) -> None:
     """Every word is a token to the scripted one, and a role is one too."""
     server = start(toml=TOML.format(url=upstream.url, tokenizer=tokenizer))
-    told = post(server.url, {"model": "text", "instructions": "Be brief.", "input": "One two three?"}, PATH)
-    assert (told.status, told.body) == (200, {"object": "response.input_tokens", "input_tokens": 7})
+    reply = post(server.url, {"model": "text", "instructions": "Be brief.", "input": "One two three?"}, PATH)
+    assert (reply.status, reply.body) == (200, {"object": "response.input_tokens", "input_tokens": 7})
     assert [one.path for one in upstream.requests] == routes
 
 
 @shows("input-tokens")
-def test_without_one_it_is_estimated_and_says_so(server: PenstockServer, upstream: ScriptedUpstream) -> None:
-    told = post(server.url, {"model": "text", "input": "A sentence of some words."}, PATH)
-    assert told.body["estimated"] is True
-    assert 5 <= told.body["input_tokens"] <= 40
+def test_without_one_it_is_estimated_and_marked(server: PenstockServer, upstream: ScriptedUpstream) -> None:
+    reply = post(server.url, {"model": "text", "input": "A sentence of some words."}, PATH)
+    assert reply.body["estimated"] is True
+    assert 5 <= reply.body["input_tokens"] <= 40
     assert not upstream.requests
 
 
@@ -113,18 +113,18 @@ def test_a_tokenizer_that_is_not_there(start: Start, upstream: ScriptedUpstream,
     """The estimate takes its place, marked as ever."""
     server = start(toml=TOML.format(url=f"{upstream.url}/deep", tokenizer=tokenizer))
     request = {"model": "text", "input": "Hello?"}
-    told = post(server.url, request, PATH)
-    assert (told.status, told.body["estimated"]) == (200, True)
+    reply = post(server.url, request, PATH)
+    assert (reply.status, reply.body["estimated"]) == (200, True)
     estimated = start("--upstream", upstream.url)
-    assert told.body["input_tokens"] == post(estimated.url, request, PATH).body["input_tokens"]
+    assert reply.body["input_tokens"] == post(estimated.url, request, PATH).body["input_tokens"]
 
 
 def test_its_mistakes_are_those_of_a_request(server: PenstockServer) -> None:
     for fields, param in [({}, "input"), ({"input": 5}, "input"), ({"input": "x", "temperature": 9}, "temperature")]:
-        told = post(server.url, {"model": "text", **fields}, PATH)
-        assert (told.status, told.error["param"]) == (400, param)
-    told = post(server.url, {"model": "text", "input": "x", "previous_response_id": "resp_none"}, PATH)
-    assert (told.status, told.error["param"]) == (400, "previous_response_id")
+        reply = post(server.url, {"model": "text", **fields}, PATH)
+        assert (reply.status, reply.error["param"]) == (400, param)
+    reply = post(server.url, {"model": "text", "input": "x", "previous_response_id": "resp_none"}, PATH)
+    assert (reply.status, reply.error["param"]) == (400, "previous_response_id")
     assert (
         post(server.url, {"model": "text", "input": "x", "banana": 1}, PATH).headers["x-penstock-ignored"] == "banana"
     )

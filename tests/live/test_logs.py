@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from live.conftest import Start
+from live.test_disconnects import begin
 from live.test_hosts import UvicornServer
-from live.test_leaving import begin
 from requirements import shows
 from support.raw import Connection, ask, post
 from support.scripts import SCRIPTS
@@ -73,7 +73,7 @@ def send(server: PenstockServer, body: Json, request_id: str, path: str = "/resp
 def test_a_request_is_one_line_with_its_facts(logging_server: PenstockServer, stream: bool) -> None:
     request_id = f"facts-{stream}"
     assert send(logging_server, {"stream": stream}, request_id) == 200
-    told = access(logging_server, request_id)
+    reply = access(logging_server, request_id)
     wanted = {
         "level": "info",
         "path": "/v1/responses",
@@ -82,27 +82,27 @@ def test_a_request_is_one_line_with_its_facts(logging_server: PenstockServer, st
         "model": "text",
         "upstream": "default",
     }
-    assert wanted.items() <= told.items()
-    assert told["response_id"].startswith("resp_")
-    assert (told["input_tokens"], told["output_tokens"]) == SCRIPTS["text"].expect.tokens
-    assert 0 < told["duration_ms"] < 10_000
-    assert ("first_event_ms" in told) is stream
-    assert told.get("first_event_ms", 0) <= told["duration_ms"]
+    assert wanted.items() <= reply.items()
+    assert reply["response_id"].startswith("resp_")
+    assert (reply["input_tokens"], reply["output_tokens"]) == SCRIPTS["text"].expect.tokens
+    assert 0 < reply["duration_ms"] < 10_000
+    assert ("first_event_ms" in reply) is stream
+    assert reply.get("first_event_ms", 0) <= reply["duration_ms"]
 
 
 @shows("access-lines")
 @pytest.mark.parametrize(
     ("model", "ended"), [("cut", "failed"), ("error_midway", "failed"), ("length", "incomplete"), ("text", "completed")]
 )
-def test_a_stream_is_told_by_how_it_ended(logging_server: PenstockServer, model: str, ended: str) -> None:
+def test_a_stream_is_logged_by_its_end(logging_server: PenstockServer, model: str, ended: str) -> None:
     assert send(logging_server, {"model": model, "stream": True}, f"ended-{model}") == 200
-    told = access(logging_server, f"ended-{model}")
-    assert (told["status"], told["response"]) == (200, ended)
-    assert told.get("error") == ("server_error" if ended == "failed" else None)
+    reply = access(logging_server, f"ended-{model}")
+    assert (reply["status"], reply["response"]) == (200, ended)
+    assert reply.get("error") == ("server_error" if ended == "failed" else None)
 
 
 @shows("access-lines")
-def test_a_stream_is_told_when_it_has_ended(logging_server: PenstockServer, upstream: ScriptedUpstream) -> None:
+def test_a_stream_is_logged_when_it_has_ended(logging_server: PenstockServer, upstream: ScriptedUpstream) -> None:
     with Connection(logging_server.url) as connection:
         connection.post({"model": "hang_midway", "input": "Hi", "stream": True}, x_request_id="not-yet")
         _, headers = connection.head()
@@ -110,13 +110,13 @@ def test_a_stream_is_told_when_it_has_ended(logging_server: PenstockServer, upst
         assert send(logging_server, {}, "meanwhile") == 200
         assert access(logging_server, "meanwhile")
         assert not lines(logging_server, request_id="not-yet")
-    told = access(logging_server, "not-yet")
-    assert (told["status"], told["response"]) == (499, "cancelled")
+    reply = access(logging_server, "not-yet")
+    assert (reply["status"], reply["response"]) == (499, "cancelled")
 
 
 @shows("access-lines")
 @pytest.mark.parametrize(("model", "stream"), [("hang", False), ("hang", True)])
-def test_a_client_that_leaves_before_anything_came(
+def test_a_client_that_disconnects_before_anything_came(
     logging_server: PenstockServer, upstream: ScriptedUpstream, model: str, stream: bool
 ) -> None:
     known = len(lines(logging_server, status=499))
@@ -126,7 +126,7 @@ def test_a_client_that_leaves_before_anything_came(
 
 
 @shows("access-lines")
-def test_a_client_that_leaves_before_it_has_asked(logging_server: PenstockServer) -> None:
+def test_a_client_that_disconnects_before_it_has_asked(logging_server: PenstockServer) -> None:
     with Connection(logging_server.url) as connection:
         length = {"content-length": "100", "content-type": "application/json", "x-request-id": "half-said"}
         connection.send("POST", "/responses", b"{", length)
@@ -142,7 +142,7 @@ def test_a_body_that_is_too_long_has_its_line(start: Start, upstream: ScriptedUp
 
 @shows("access-lines")
 @pytest.mark.parametrize("key", KEYS)
-def test_a_key_is_told_by_its_name(start: Start, upstream: ScriptedUpstream, key: str) -> None:
+def test_a_key_is_reported_by_its_name(start: Start, upstream: ScriptedUpstream, key: str) -> None:
     server = start(toml=TOML.format(url=upstream.url, digest=hashlib.sha256(b"sk-of-alice").hexdigest()))
     request_id = f"by-{KEYS[key]}".strip("[]").replace("[", "-")
     assert send(server, {}, request_id, authorization=f"Bearer {key}") == (200 if KEYS[key] else 401)
@@ -175,10 +175,10 @@ def test_a_background_run_has_its_line(logging_server: PenstockServer, model: st
     request_id = f"behind-{model}"
     assert send(logging_server, {"model": model, "background": True}, request_id) == 200
     assert access(logging_server, request_id)["response"] == "queued"
-    told = access(logging_server, request_id, "BACKGROUND")
-    assert (told["response"], told["model"], told["upstream"]) == (ended, model, "default")
-    assert "first_event_ms" in told
-    followed = ask(logging_server.url, "GET", f"/responses/{told['response_id']}?stream=true")
+    reply = access(logging_server, request_id, "BACKGROUND")
+    assert (reply["response"], reply["model"], reply["upstream"]) == (ended, model, "default")
+    assert "first_event_ms" in reply
+    followed = ask(logging_server.url, "GET", f"/responses/{reply['response_id']}?stream=true")
     assert access(logging_server, followed.headers["x-request-id"], "GET")["response"] == ended
 
 
@@ -195,17 +195,17 @@ def test_a_follower_that_ends_by_an_error_is_no_plain_success(
         next(pieces)
         assert ask(logging_server.url, "DELETE", f"/responses/{started['id']}").status == 200
         list(pieces)
-    told = access(logging_server, "following", "GET")
-    assert (told["status"], told["error"]) == (200, "response_deleted")
+    reply = access(logging_server, "following", "GET")
+    assert (reply["status"], reply["error"]) == (200, "response_deleted")
 
 
 @shows("access-lines")
 def test_an_answer_without_an_event_has_no_first_one(start: Start) -> None:
     server = start("--upstream", "http://127.0.0.1:1/v1", "--log-format", "json", PENSTOCK_STORE="memory://")
     assert send(server, {"background": True}, "unanswered") == 200
-    told = access(server, "unanswered", "BACKGROUND")
-    assert (told["response"], told["attempts"]) == ("failed", 3)
-    assert "first_event_ms" not in told
+    reply = access(server, "unanswered", "BACKGROUND")
+    assert (reply["response"], reply["attempts"]) == ("failed", 3)
+    assert "first_event_ms" not in reply
 
 
 @shows("access-lines")
@@ -220,8 +220,8 @@ def test_a_relayed_request_has_its_line(logging_server: PenstockServer, model: s
         with suppress(OSError, AssertionError, ValueError):  # one of them is cut
             connection.socket.settimeout(2)
             connection.file.read()
-    told = access(logging_server, request_id)
-    assert (told["status"], told["model"], told["upstream"]) == (status, model, "default")
+    reply = access(logging_server, request_id)
+    assert (reply["status"], reply["model"], reply["upstream"]) == (status, model, "default")
     failures = [one["message"] for one in lines(logging_server, request_id=request_id) if one["level"] == "warning"]
     assert any("was cut" in message for message in failures) is (model == "cut")
 
@@ -257,17 +257,17 @@ def test_a_run_that_failed_is_in_the_log(
     request_id = f"failing-{model}-{stream}"
     send(logging_server, {"model": model, "stream": stream}, request_id)
     access(logging_server, request_id)
-    [told] = [one for one in lines(logging_server, request_id=request_id, level=level) if "code" in one]
-    assert told["message"].startswith(message)
-    assert (told["upstream"], told["model"]) == ("default", model)
+    [result] = [one for one in lines(logging_server, request_id=request_id, level=level) if "code" in one]
+    assert result["message"].startswith(message)
+    assert (result["upstream"], result["model"]) == ("default", model)
 
 
 @shows("log-of-what-is-missing")
-def test_what_a_client_did_wrong_is_told_without_its_words(logging_server: PenstockServer) -> None:
+def test_a_clients_mistake_is_logged_without_its_text(logging_server: PenstockServer) -> None:
     assert send(logging_server, {"temperature": "warm words"}, "wrong") == 400
     access(logging_server, "wrong")
-    told = line(logging_server, request_id="wrong", message="refused")
-    assert (told["level"], told["code"], told["param"]) == ("info", "invalid_type", "temperature")
+    result = line(logging_server, request_id="wrong", message="refused")
+    assert (result["level"], result["code"], result["param"]) == ("info", "invalid_type", "temperature")
     assert "warm words" not in logging_server.log
 
 
@@ -314,53 +314,55 @@ def test_every_line_is_json(start: Start, upstream: ScriptedUpstream) -> None:
     send(server, {}, "after-rubbish")
     access(server, "after-rubbish")
     for written in server.lines:
-        told = json.loads(written)
-        assert {"time", "level", "logger", "message"} <= told.keys()
+        decoded = json.loads(written)
+        assert {"time", "level", "logger", "message"} <= decoded.keys()
 
 
 @shows("upstream-errors")
 @pytest.mark.parametrize(("status", "level"), [(400, "info"), (422, "info"), (429, "info"), (404, "warning")])
 @pytest.mark.parametrize("path", ["/responses", "/chat/completions"])
-def test_what_an_upstream_says_of_a_refusal_is_in_the_log(
+def test_an_upstreams_error_is_in_the_log(
     logging_server: PenstockServer, upstream: ScriptedUpstream, status: int, level: str, path: str
 ) -> None:
-    said = {"detail": f"no such thing {'long ' * 200}"}
-    model = upstream.add(f"refusing {status} {path}", Script((Reply(status, said),), Expect(http=status)))
+    text = {"detail": f"no such thing {'long ' * 200}"}
+    model = upstream.add(f"refusing {status} {path}", Script((Reply(status, text),), Expect(http=status)))
     request_id = f"refused-{status}-{path[1:5]}"
     fields = {"messages": []} if path == "/chat/completions" else {}
     assert send(logging_server, {"model": model, **fields}, request_id, path) in (status, 400)
     access(logging_server, request_id)
-    told = line(logging_server, request_id=request_id, upstream_status=status)
-    assert (told["level"], told["upstream"]) == (level, "default")
-    assert told["url"] == f"{upstream.url}/chat/completions"
-    assert "no such thing long" in told["message"]
-    assert len(told["message"]) < 600
+    result = line(logging_server, request_id=request_id, upstream_status=status)
+    assert (result["level"], result["upstream"]) == (level, "default")
+    assert result["url"] == f"{upstream.url}/chat/completions"
+    assert "no such thing long" in result["message"]
+    assert len(result["message"]) < 600
 
 
 @shows("upstream-errors")
 def test_an_upstream_that_is_not_there_is_in_the_log(start: Start) -> None:
     server = start("--upstream", "http://127.0.0.1:1/v1", "--log-format", "json", PENSTOCK_LIMITS_RETRIES_MAX="0")
     assert send(server, {}, "no-upstream") == 502
-    told = line(server, request_id="no-upstream", url="http://127.0.0.1:1/v1/chat/completions")
-    assert (told["level"], told["upstream"]) == ("warning", "default")
-    assert told["message"].startswith("upstream default failed: ")
+    result = line(server, request_id="no-upstream", url="http://127.0.0.1:1/v1/chat/completions")
+    assert (result["level"], result["upstream"]) == ("warning", "default")
+    assert result["message"].startswith("upstream default failed: ")
 
 
 @shows("masked-turns")
 @pytest.mark.parametrize("path", ["/responses", "/chat/completions"])
-def test_the_detailed_log_shows_a_turn_without_its_words(start: Start, upstream: ScriptedUpstream, path: str) -> None:
+def test_the_debug_log_has_the_outline_of_a_turn_without_texts(
+    start: Start, upstream: ScriptedUpstream, path: str
+) -> None:
     server = start("--upstream", upstream.url, "--log-format", "json", "--log-level", "debug")
-    said = "the words of a person"
-    tool = {"type": "function", "name": "get_weather", "parameters": {"type": "object", "title": said}}
-    body: Json = {"input": said, "instructions": said, "tools": [tool], "temperature": 0.25}
+    text = "the words of a person"
+    tool = {"type": "function", "name": "get_weather", "parameters": {"type": "object", "title": text}}
+    body: Json = {"input": text, "instructions": text, "tools": [tool], "temperature": 0.25}
     if path == "/chat/completions":
-        body = {"messages": [{"role": "user", "content": said}], "temperature": 0.25}
+        body = {"messages": [{"role": "user", "content": text}], "temperature": 0.25}
     assert send(server, body, f"masked-{path[1:5]}", path) == 200
     access(server, f"masked-{path[1:5]}")
-    [told] = [one for one in lines(server, request_id=f"masked-{path[1:5]}") if "body" in one]
-    assert (told["level"], told["body"]["model"], told["body"]["temperature"]) == ("debug", "text", 0.25)
-    assert told["body"]["messages"][-1] == {"role": "user", "content": f"<{len(said)} chars>"}
-    assert said not in server.log
+    [result] = [one for one in lines(server, request_id=f"masked-{path[1:5]}") if "body" in one]
+    assert (result["level"], result["body"]["model"], result["body"]["temperature"]) == ("debug", "text", 0.25)
+    assert result["body"]["messages"][-1] == {"role": "user", "content": f"<{len(text)} chars>"}
+    assert text not in server.log
 
 
 @shows("json-logs", "access-lines")
@@ -373,14 +375,14 @@ def test_the_factory_logs_as_the_server_does(start: Start, upstream: ScriptedUps
 
 @shows("upstream-errors")
 @pytest.mark.parametrize("path", ["/responses", "/chat/completions"])
-def test_a_refused_key_is_told_with_whose_it_is(start: Start, upstream: ScriptedUpstream, path: str) -> None:
+def test_a_rejected_key_is_reported_with_its_owner(start: Start, upstream: ScriptedUpstream, path: str) -> None:
     keyed = start("--upstream", upstream.url, "--upstream-key-env", "CLOUD", CLOUD="sk-cloud")
     plain = start("--upstream", upstream.url)
     body: Json = {"model": "unauthorized"} | ({"messages": []} if path == "/chat/completions" else {"input": "Hi"})
     for server, words in ((keyed, "the API key that is configured for it"), (plain, "none is configured for it")):
-        told = post(server.url, body, path).json()["error"]["message"]
-        assert words in told
-        assert "--upstream-key-env" in told
+        result = post(server.url, body, path).json()["error"]["message"]
+        assert words in result
+        assert "--upstream-key-env" in result
 
 
 @shows("access-lines")
@@ -388,5 +390,5 @@ def test_what_is_refused_before_it_is_read_has_its_line(logging_server: Penstock
     with Connection(logging_server.url) as connection:
         connection.send("GET", "/models", headers={"x-request-id": "never-read", "x-long": "a" * 100_000})
         assert connection.head()[0] == 431
-    told = line(logging_server, request_id="never-read")
-    assert (told["status"], told["level"]) == (431, "info")
+    result = line(logging_server, request_id="never-read")
+    assert (result["status"], result["level"]) == (431, "info")

@@ -75,7 +75,7 @@ def echoing(upstream: ScriptedUpstream, *steps: Step, **options: Any) -> str:
     "body", [{"error": ERROR}, {"detail": ECHO}, ECHO, ESCAPED], ids=["error", "detail", "text", "escaped"]
 )
 @pytest.mark.parametrize("which", SERVED)
-def test_an_error_before_anything_was_said(
+def test_an_error_before_the_first_event(
     start: Start, upstream: ScriptedUpstream, status: int, body: Any, which: str
 ) -> None:
     serve, key = SERVED[which]
@@ -93,15 +93,15 @@ SAID = [f"data: {json.dumps({'error': ERROR})}\n\n", f"data: {ESCAPED}\n\n"]
 
 
 @shows("masked-keys")
-@pytest.mark.parametrize("said", SAID, ids=["plain", "escaped"])
+@pytest.mark.parametrize("text", SAID, ids=["plain", "escaped"])
 @pytest.mark.parametrize("which", SERVED)
 @pytest.mark.parametrize("piece_bytes", [None, 7])
 def test_an_error_in_mid_stream(
-    start: Start, upstream: ScriptedUpstream, said: str, which: str, piece_bytes: int | None
+    start: Start, upstream: ScriptedUpstream, text: str, which: str, piece_bytes: int | None
 ) -> None:
     serve, key = SERVED[which]
     server = serve(start, upstream)
-    model = echoing(upstream, Send(ROLE, *HELLO), Raw(said.encode()), piece_bytes=piece_bytes)
+    model = echoing(upstream, Send(ROLE, *HELLO), Raw(text.encode()), piece_bytes=piece_bytes)
     answer = ask(server, model, key=key, stream=True)
     assert b"response.failed" in answer.body
     assert b"***" in answer.body
@@ -114,12 +114,12 @@ def test_an_error_in_mid_stream(
 def test_a_relayed_stream(start: Start, upstream: ScriptedUpstream, status: int, piece_bytes: int | None) -> None:
     """However its pieces are cut; each byte comes, and asterisks for the key's."""
     server = served(start, upstream)
-    said = f"data: {json.dumps({'error': {'message': f'{KEY} and {TOKEN}'}})}\n\n".encode()
-    step: Step = Raw(said) if status == 200 else Reply(status, said.decode(), {"content-type": "text/event-stream"})
+    text = f"data: {json.dumps({'error': {'message': f'{KEY} and {TOKEN}'}})}\n\n".encode()
+    step: Step = Raw(text) if status == 200 else Reply(status, text.decode(), {"content-type": "text/event-stream"})
     model = echoing(upstream, step, done=False, piece_bytes=piece_bytes)
     answer = ask(server, model, "/chat/completions", stream=True)
     assert answer.status == status
-    assert len(answer.body) == len(said)
+    assert len(answer.body) == len(text)
     assert answer.body.startswith(b'data: {"error": {"message": "***')
     assert_hidden(server, answer)
 
@@ -144,7 +144,7 @@ EVENTS: dict[str, list[Json]] = {
 @shows("masked-keys")
 @pytest.mark.parametrize("events", EVENTS.values(), ids=EVENTS)
 @pytest.mark.parametrize("which", SERVED)
-def test_an_upstream_that_speaks_responses(
+def test_an_upstream_of_the_responses_api(
     start: Start, upstream: ScriptedUpstream, events: list[Json], which: str
 ) -> None:
     serve, key = SERVED[which]
@@ -175,11 +175,11 @@ def test_a_websocket(start: Start, upstream: ScriptedUpstream, step: Step) -> No
     model = echoing(upstream, step)
     with Talk(server, authorization=f"Bearer {CLIENT}") as talk:
         talk.create(model=model, input="Hi")
-        said = [talk.hear()]
-        while said[-1]["type"] not in ("error", "response.failed"):
-            said.append(talk.hear())
-    assert "***" in json.dumps(said)
-    assert CANARY not in json.dumps(said)
+        text = [talk.hear()]
+        while text[-1]["type"] not in ("error", "response.failed"):
+            text.append(talk.hear())
+    assert "***" in json.dumps(text)
+    assert CANARY not in json.dumps(text)
     assert CANARY not in server.log
 
 

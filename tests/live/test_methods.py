@@ -101,9 +101,9 @@ def test_options_wants_no_key(keyed: PenstockServer, path: str, allow: set[str])
 @pytest.mark.parametrize("origins", [f"https://other.example,{PAGE}", "*"])
 def test_a_page_that_is_allowed(start: Start, upstream: ScriptedUpstream, origins: str) -> None:
     server = paged(start, upstream, origins)
-    told = "*" if origins == "*" else PAGE
+    result = "*" if origins == "*" else PAGE
     asked = raw.ask(server.url, "OPTIONS", "/responses", headers=PREFLIGHT)
-    assert (asked.status, asked.headers["access-control-allow-origin"]) == (204, told)
+    assert (asked.status, asked.headers["access-control-allow-origin"]) == (204, result)
     assert "POST" in asked.headers["access-control-allow-methods"].split(", ")
     assert asked.headers["access-control-allow-headers"] == PREFLIGHT["access-control-request-headers"]
     for authorization, stream, status in (
@@ -112,9 +112,9 @@ def test_a_page_that_is_allowed(start: Start, upstream: ScriptedUpstream, origin
         (KEY["authorization"], True, 200),
     ):
         got = post(server.url, ASK | {"stream": stream}, origin=PAGE, authorization=authorization)
-        assert (got.status, got.headers["access-control-allow-origin"]) == (status, told)
+        assert (got.status, got.headers["access-control-allow-origin"]) == (status, result)
         assert "x-request-id" in got.headers["access-control-expose-headers"].split(", ")
-        assert got.headers.get("vary") == (None if told == "*" else "origin")
+        assert got.headers.get("vary") == (None if result == "*" else "origin")
 
 
 @shows("cors")
@@ -139,13 +139,13 @@ def test_a_page_that_is_allowed_while_there_are_no_keys(start: Start, upstream: 
 def test_names_of_headers_that_are_none_are_not_repeated(start: Start, upstream: ScriptedUpstream) -> None:
     server = paged(start, upstream, "*")
     headers = PREFLIGHT | {"access-control-request-headers": "a;b"}
-    told = raw.ask(server.url, "OPTIONS", "/responses", headers=headers)
-    assert told.headers["access-control-allow-headers"] == "authorization, content-type"
+    reply = raw.ask(server.url, "OPTIONS", "/responses", headers=headers)
+    assert reply.headers["access-control-allow-headers"] == "authorization, content-type"
 
 
 @shows("root")
 @pytest.mark.parametrize("path", ["/", "/v1", "/v1/"])
-def test_the_root_says_what_this_is(keyed: PenstockServer, path: str) -> None:
+def test_the_root_describes_the_server(keyed: PenstockServer, path: str) -> None:
     answer = raw.ask(keyed.base, "GET", path)
     assert (answer.status, answer.headers["content-type"]) == (200, "text/plain; charset=utf-8")
     for word in (f"Penstock {penstock.__version__}", "/v1/responses", "/v1/openapi.json"):

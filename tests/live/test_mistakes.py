@@ -114,9 +114,11 @@ def test_the_error_names_the_parameter(
 ) -> None:
     ask = {"model": "text", "input": "Hello?"} | wrong
     for stream in (False, True):
-        told = post(server.url, {"stream": stream} | {key: value for key, value in ask.items() if value is not OMITTED})
-        assert (told.status, told.error["type"], told.error["param"]) == (400, "invalid_request_error", param)
-        assert told.headers["x-should-retry"] == "false"
+        reply = post(
+            server.url, {"stream": stream} | {key: value for key, value in ask.items() if value is not OMITTED}
+        )
+        assert (reply.status, reply.error["type"], reply.error["param"]) == (400, "invalid_request_error", param)
+        assert reply.headers["x-should-retry"] == "false"
     assert not upstream.completions
 
 
@@ -186,7 +188,7 @@ def test_the_clients_exception(caller: Caller) -> None:
     )
 
 
-def test_a_model_that_nobody_has(caller: Caller) -> None:
+def test_a_model_that_no_upstream_has(caller: Caller) -> None:
     with pytest.raises(openai.NotFoundError) as caught:
         caller.create(model="nobody", input="Hello?")
     assert caught.value.code == "model_not_found"

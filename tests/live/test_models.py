@@ -84,19 +84,19 @@ def test_with_and_without_the_prefix(server: PenstockServer, base: str) -> None:
         (None, "first", "text"),
     ],
 )
-def test_who_serves_what(
+def test_which_upstream_serves_a_model(
     two: PenstockServer, upstream: ScriptedUpstream, model: str | None, upstream_name: str, asked: str
 ) -> None:
     body = {"input": "Hello?"} | ({"model": model} if model else {})
-    told = post(two.url, body)
-    assert told.response["model"] == (model or "text")
+    reply = post(two.url, body)
+    assert reply.response["model"] == (model or "text")
     received = upstream.completion()
     assert (received.headers["x-upstream"], received.body["model"]) == (upstream_name, asked)
 
 
-def test_what_nobody_serves(two: PenstockServer, upstream: ScriptedUpstream) -> None:
-    told = post(two.url, {"model": "refusal", "input": "Hello?"})
-    assert (told.status, told.error["code"], told.error["param"]) == (404, "model_not_found", "model")
+def test_a_model_that_is_not_served(two: PenstockServer, upstream: ScriptedUpstream) -> None:
+    reply = post(two.url, {"model": "refusal", "input": "Hello?"})
+    assert (reply.status, reply.error["code"], reply.error["param"]) == (404, "model_not_found", "model")
     assert not upstream.requests
 
 
@@ -121,12 +121,12 @@ def test_an_upstream_that_is_down_hides_its_own_models_only(start: Start, upstre
     assert {"text", "gpt-5", "call"} <= {model["id"] for model in answer.body["data"]}
 
 
-def test_whatever_else_an_upstream_says_of_its_models(server: PenstockServer, upstream: ScriptedUpstream) -> None:
+def test_other_fields_of_an_upstreams_models(server: PenstockServer, upstream: ScriptedUpstream) -> None:
     """The size of its context, its price: a client that knows the upstream reads them here too."""
-    said = {"max_model_len": 4096, "pricing": {"prompt": "1.50", "of": [None, 1e2]}}
-    upstream.model_fields.update(said)
+    text = {"max_model_len": 4096, "pricing": {"prompt": "1.50", "of": [None, 1e2]}}
+    upstream.model_fields.update(text)
     listed = raw.ask(server.url, "GET", "/models").body
     [one] = [model for model in json.loads(listed)["data"] if model["id"] == "text"]
-    assert {name: one[name] for name in said} == said
+    assert {name: one[name] for name in text} == text
     assert b'"prompt": "1.50", "of": [null, 100.0]' in listed
     assert json.loads(raw.ask(server.url, "GET", "/models/text").body) == one

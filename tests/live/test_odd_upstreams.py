@@ -27,7 +27,7 @@ def whole(message: Any, finish: str | None = "stop", **beside: Any) -> Reply:
 
 
 @shows("media-in-answers", "answered-media")
-def test_an_image_is_an_item_and_the_next_turn_is_shown_it(server: PenstockServer, upstream: ScriptedUpstream) -> None:
+def test_an_image_is_an_item_that_the_next_turn_sees(server: PenstockServer, upstream: ScriptedUpstream) -> None:
     image = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}
     drawn = Script((whole({"role": "assistant", "content": None, "images": [image]}),), ANY)
     first = ask(server, upstream.add("draws", drawn), stream=False)
@@ -49,7 +49,7 @@ NOTHING: dict[str, Reply | Raw] = {
 
 @shows("nothing-is-failed", "empty-answers")
 @pytest.mark.parametrize("name", NOTHING)
-def test_nothing_at_all_is_told_as_a_failure(server: PenstockServer, upstream: ScriptedUpstream, name: str) -> None:
+def test_an_empty_reply_is_reported_as_a_failure(server: PenstockServer, upstream: ScriptedUpstream, name: str) -> None:
     model = upstream.add(f"says {name}", Script((NOTHING[name],), ANY))
     streamed = ask(server, model, stream=True)
     if streamed.status == 200:
@@ -76,21 +76,21 @@ SHAPES: dict[str, tuple[int, Any]] = {
 @shows("error-shapes")
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize(("status", "body"), SHAPES.values(), ids=SHAPES)
-def test_a_refusal_has_the_upstreams_words(
+def test_an_error_has_the_upstreams_message(
     server: PenstockServer, upstream: ScriptedUpstream, status: int, body: Any, stream: bool
 ) -> None:
     model = f"refuses {status} {body}"[:60]
     if model not in upstream.scripts:
         upstream.add(model, Script((Reply(status, body),), ANY))
-    told = ask(server, model, stream=stream)
-    assert told.status == 400
-    assert "engine died" in told.error["message"]
-    assert told.error["code"] is None
+    reply = ask(server, model, stream=stream)
+    assert reply.status == 400
+    assert "engine died" in reply.error["message"]
+    assert reply.error["code"] is None
 
 
 @shows("error-shapes")
 @pytest.mark.parametrize(
-    "said",
+    "text",
     [
         b'event: error\ndata: {"message": "engine died"}\n\n',
         b'error: {"message": "engine died"}\n\n',
@@ -98,14 +98,14 @@ def test_a_refusal_has_the_upstreams_words(
         b"data: engine died\n\n",
     ],
 )
-def test_an_error_amid_a_stream_has_the_upstreams_words(
-    server: PenstockServer, upstream: ScriptedUpstream, said: bytes
+def test_an_error_in_a_stream_has_the_upstreams_message(
+    server: PenstockServer, upstream: ScriptedUpstream, text: bytes
 ) -> None:
-    model = upstream.add(f"breaks {said!r}", Script((Send(ROLE, *HELLO), Raw(said)), ANY))
-    told = ask(server, model, stream=True)
-    assert told.names[-1] == "failed"
-    assert "engine died" in told.response["error"]["message"]
-    assert texts(told.response, "message", "output_text") == "Hello, world"
+    model = upstream.add(f"breaks {text!r}", Script((Send(ROLE, *HELLO), Raw(text)), ANY))
+    reply = ask(server, model, stream=True)
+    assert reply.names[-1] == "failed"
+    assert "engine died" in reply.response["error"]["message"]
+    assert texts(reply.response, "message", "output_text") == "Hello, world"
 
 
 @shows("too-long-by-any-words", "too-long-amid")
@@ -120,8 +120,8 @@ def test_an_input_that_is_too_long_has_its_code_in_every_face(
     assert (whole.status, whole.error["code"]) == (400, "context_length_exceeded")
     model = upstream.add("too long as a 500", Script((Reply(500, {"error": "prompt is too long: 9 > 8"}),), ANY))
     upstream.forget()
-    told = ask(server, model, stream=False)
-    assert (told.status, told.error["code"], len(upstream.requests)) == (400, "context_length_exceeded", 1)
+    reply = ask(server, model, stream=False)
+    assert (reply.status, reply.error["code"], len(upstream.requests)) == (400, "context_length_exceeded", 1)
 
 
 @shows("odd-finishes", "finish-reasons")

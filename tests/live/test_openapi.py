@@ -73,8 +73,8 @@ def there(server: PenstockServer) -> dict[str, str]:
 
 
 def made(server: PenstockServer, path: str, body: Json) -> Json:
-    told: Json = json.loads(b"".join(raw.post(server.url, body, path).writes))
-    return told
+    result: Json = json.loads(b"".join(raw.post(server.url, body, path).writes))
+    return result
 
 
 @cache
@@ -85,7 +85,7 @@ def document(url: str) -> BaseSchema:
 
 def ask(server: PenstockServer, cases: st.SearchStrategy[Case], examples: int) -> Counter[str]:
     """Ask every case, and count what is told: status and type."""
-    told: Counter[str] = Counter()
+    result: Counter[str] = Counter()
 
     @settings(
         max_examples=examples,
@@ -98,10 +98,10 @@ def ask(server: PenstockServer, cases: st.SearchStrategy[Case], examples: int) -
     @given(cases)
     def asked(case: Case) -> None:
         reply = case.call_and_validate(base_url=server.url, checks=CHECKS, timeout=TIMEOUT_S)
-        told[f"{reply.status_code} {reply.headers['content-type'][0].partition(';')[0]}"] += 1
+        result[f"{reply.status_code} {reply.headers['content-type'][0].partition(';')[0]}"] += 1
 
     asked()
-    return told
+    return result
 
 
 @st.composite
@@ -125,17 +125,17 @@ def right(schema: BaseSchema, name: str, there: dict[str, str]) -> st.SearchStra
 
 @pytest.mark.parametrize("name", ASKED)
 def test_what_the_document_allows(server: PenstockServer, there: dict[str, str], name: str) -> None:
-    told = ask(server, right(document(server.url), name, there), EXAMPLES[name] or EXAMPLES_ELSE)
+    reply = ask(server, right(document(server.url), name, there), EXAMPLES[name] or EXAMPLES_ELSE)
     media = "text/plain" if name == "getServer" else "application/json"
-    assert told[f"200 {media}"] > 0 or name in RELAYED, told
+    assert reply[f"200 {media}"] > 0 or name in RELAYED, reply
 
 
 @pytest.mark.parametrize("name", [name for name in ASKED if name not in ALL_RIGHT])
 def test_what_it_does_not(server: PenstockServer, name: str) -> None:
     path, method = ASKED[name]
     wrong = document(server.url)[path][method].as_strategy(GenerationMode.NEGATIVE)
-    told = ask(server, wrong, EXAMPLES_ELSE)
-    assert any(status.startswith("4") for status in told), told
+    reply = ask(server, wrong, EXAMPLES_ELSE)
+    assert any(status.startswith("4") for status in reply), reply
 
 
 STREAM = {"input": "Hi", "stream": True, "reasoning": {"summary": "auto"}}
@@ -143,9 +143,9 @@ EVENT = ("content", "text/event-stream", "schema", "properties")
 
 
 @shows("openapi")
-def test_every_event_is_as_the_document_says(server: PenstockServer) -> None:
-    told = ask(server, streaming(document(server.url)), 1)
-    assert told == {"200 text/event-stream": 1}
+def test_every_event_is_as_documented(server: PenstockServer) -> None:
+    reply = ask(server, streaming(document(server.url)), 1)
+    assert reply == {"200 text/event-stream": 1}
 
 
 def streaming(schema: BaseSchema) -> st.SearchStrategy[Case]:
@@ -164,10 +164,10 @@ def streaming(schema: BaseSchema) -> st.SearchStrategy[Case]:
 )
 def test_a_lie_would_be_seen(server: PenstockServer, name: str, place: tuple[str, ...], lie: Json) -> None:
     path, method = ASKED[name]
-    told = json.loads(b"".join(raw.ask(server.url, "GET", "/openapi.json").writes))
+    decoded = json.loads(b"".join(raw.ask(server.url, "GET", "/openapi.json").writes))
     *way, last = ("paths", path, method.lower(), "responses", "200", *place)
-    reduce(getitem, way, told)[last] = lie
-    schema = schemathesis.openapi.from_dict(told, config=schemathesis.Config(seed=SEED))
+    reduce(getitem, way, decoded)[last] = lie
+    schema = schemathesis.openapi.from_dict(decoded, config=schemathesis.Config(seed=SEED))
     cases = streaming(schema) if name == "createResponse" else schema[path][method].as_strategy()
     with pytest.raises(FailureGroup):
         ask(server, cases, 1)

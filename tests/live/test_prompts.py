@@ -155,9 +155,9 @@ def test_in_the_background_too(client: openai.OpenAI, upstream: ScriptedUpstream
 def test_what_is_wrong_is_named(
     prompted: PenstockServer, upstream: ScriptedUpstream, prompt: dict[str, Any], param: str
 ) -> None:
-    told = ask(prompted, prompt)
+    reply = ask(prompted, prompt)
     status = 400 if "variables" in param else 404
-    assert (told.status, told.error["param"]) == (status, param)
+    assert (reply.status, reply.error["param"]) == (status, param)
     assert not upstream.requests
 
 
@@ -172,16 +172,16 @@ def test_what_changes_in_the_folder_is_in_force_at_once(
         assert ask(prompted, {"id": "fresh"}).status == 200
         assert sent(upstream) == [("user", text)]
     path.write_text('model = "text"\ninput = ')
-    told = ask(prompted, {"id": "fresh"})
-    assert (told.status, told.error["type"]) == (500, "server_error")
-    assert "'fresh'" in told.error["message"]
-    assert str(folder) not in told.error["message"]
-    assert told.headers["x-should-retry"] == "false"
+    reply = ask(prompted, {"id": "fresh"})
+    assert (reply.status, reply.error["type"]) == (500, "server_error")
+    assert "'fresh'" in reply.error["message"]
+    assert str(folder) not in reply.error["message"]
+    assert reply.headers["x-should-retry"] == "false"
     assert f"{path}: not TOML" in prompted.log
     (folder / "fresh" / "2.toml").write_text(OLD)
     assert ask(prompted, {"id": "fresh"}).status == 200
 
 
 def test_without_a_folder_there_are_none(server: PenstockServer) -> None:
-    told = ask(server, {"id": "compare"}, model="text", input="Hi")
-    assert (told.status, told.error["param"], told.error["code"]) == (404, "prompt.id", "prompt_not_found")
+    reply = ask(server, {"id": "compare"}, model="text", input="Hi")
+    assert (reply.status, reply.error["param"], reply.error["code"]) == (404, "prompt.id", "prompt_not_found")

@@ -62,8 +62,8 @@ def ask(server: PenstockServer, **body: Any) -> Json:
     assert answer.status == 200, answer.body
     text = answer.body.decode()
     assert ("their-sealed-thoughts" in text) == ("include" in body)
-    told: Json = json.loads(text)
-    return told
+    result: Json = json.loads(text)
+    return result
 
 
 @shows("sealed-behind")

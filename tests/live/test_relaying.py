@@ -52,7 +52,7 @@ def alike(response: Json) -> Json:
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_what_was_told_is_told_the_same(relay: PenstockServer, server: PenstockServer, name: str) -> None:
+def test_events_are_repeated_unchanged(relay: PenstockServer, server: PenstockServer, name: str) -> None:
     direct = ask(server, name, stream=True, include=["reasoning.encrypted_content"])
     streamed, whole = ask(relay, name, stream=True), ask(relay, name, stream=False)
     assert [event["type"] for event in streamed.events] == [event["type"] for event in direct.events]
@@ -88,17 +88,17 @@ def response(output: list[Json], **fields: Any) -> Json:
     return head | {"output": output, "usage": usage, "service_tier": "flex"} | fields
 
 
-def events(*told: Json) -> Script:
+def events(*result: Json) -> Script:
     """A stream of a newer server's, or the Response at its end. Its numbers are not ours to believe."""
-    steps: list[Step] = [Raw(f"data: {json.dumps(one)}\n\n".encode()) for one in told]
-    return Script(tuple(steps), Expect(), done=False, whole=told[-1].get("response"))
+    steps: list[Step] = [Raw(f"data: {json.dumps(one)}\n\n".encode()) for one in result]
+    return Script(tuple(steps), Expect(), done=False, whole=result[-1].get("response"))
 
 
 STARTED: Json = {"type": "response.created", "sequence_number": 7, "response": response([], status="in_progress")}
 NEW_ITEM: Json = {"type": "hologram_call", "id": "holo_1", "status": "completed", "shape": {"kind": "cube"}}
 
 
-def test_what_nobody_here_knows_is_relayed_and_kept(strange: PenstockServer, upstream: ScriptedUpstream) -> None:
+def test_unknown_fields_are_relayed_and_stored(strange: PenstockServer, upstream: ScriptedUpstream) -> None:
     new_event = {"type": "response.hologram_call.glowing", "output_index": 0, "item_id": "holo_1", "lumen": 1e3}
     model = upstream.add(
         "newer",
@@ -111,10 +111,10 @@ def test_what_nobody_here_knows_is_relayed_and_kept(strange: PenstockServer, ups
         ),
     )
     answer = raw.post(strange.url, {"model": model, "input": "Hi", "stream": True, "tools": [HOSTED], "new_word": 1})
-    told = [json.loads(line[6:]) for line in answer.body.decode().splitlines() if line.startswith("data: {")]
-    assert [event["sequence_number"] for event in told] == list(range(6))
-    assert told[3] == new_event | {"sequence_number": 3}
-    final = told[-1]["response"]
+    result = [json.loads(line[6:]) for line in answer.body.decode().splitlines() if line.startswith("data: {")]
+    assert [event["sequence_number"] for event in result] == list(range(6))
+    assert result[3] == new_event | {"sequence_number": 3}
+    final = result[-1]["response"]
     assert final["output"] == [NEW_ITEM]
     assert (final["of_tomorrow"], final["service_tier"]) == ({"a": [1]}, "flex")
     assert final["id"] != "resp_theirs"
@@ -130,18 +130,18 @@ def test_what_nobody_here_knows_is_relayed_and_kept(strange: PenstockServer, ups
 def test_the_secrets_of_a_tool_are_for_its_upstream_alone(strange: PenstockServer, upstream: ScriptedUpstream) -> None:
     """Also where the upstream repeats them."""
     tool = {"type": "mcp", "server_label": "s", "server_url": "https://mcp.example", "authorization": "tok-1"}
-    told = {"type": "response.completed", "response": response([], tools=[tool])}
-    model = upstream.add("with secrets", events(STARTED, told))
+    result = {"type": "response.completed", "response": response([], tools=[tool])}
+    model = upstream.add("with secrets", events(STARTED, result))
     answer = raw.post(strange.url, {"model": model, "input": "Hi", "stream": True, "tools": [tool]})
     final = sse.events(answer.body)[-1]["response"]
     assert final["tools"][0]["authorization"] == "<redacted>"
     assert upstream.requests[-1].body["tools"] == [tool]
-    kept = raw.ask(strange.url, "GET", f"/responses/{final['id']}").body
-    assert b"tok-1" not in answer.body + kept
+    stored = raw.ask(strange.url, "GET", f"/responses/{final['id']}").body
+    assert b"tok-1" not in answer.body + stored
     assert "tok-1" not in strange.log
 
 
-def test_what_is_left_open_is_ended_in_order(strange: PenstockServer, upstream: ScriptedUpstream) -> None:
+def test_open_items_are_closed_in_order(strange: PenstockServer, upstream: ScriptedUpstream) -> None:
     """An upstream that ends an item without having ended its part."""
     message = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed"}
     place = {"output_index": 0, "item_id": "msg_1", "content_index": 0}
@@ -158,12 +158,12 @@ def test_what_is_left_open_is_ended_in_order(strange: PenstockServer, upstream: 
             {"type": "response.completed", "response": response([whole])},
         ),
     )
-    told = post(strange.url, {"model": model, "input": "Hi", "stream": True})
-    assert told.response["status"] == "completed"
-    assert told.response["output"] == [whole]
+    reply = post(strange.url, {"model": model, "input": "Hi", "stream": True})
+    assert reply.response["status"] == "completed"
+    assert reply.response["output"] == [whole]
 
 
-def test_a_response_that_comes_whole_is_told_as_a_stream(strange: PenstockServer, upstream: ScriptedUpstream) -> None:
+def test_a_complete_response_is_sent_as_a_stream(strange: PenstockServer, upstream: ScriptedUpstream) -> None:
     text = {"type": "output_text", "text": "Hello.", "annotations": [], "logprobs": []}
     thought = {"type": "reasoning_text", "text": "Hm."}
     done = {"status": "completed"}
@@ -174,17 +174,17 @@ def test_a_response_that_comes_whole_is_told_as_a_stream(strange: PenstockServer
         {"type": "custom_tool_call", "id": "ctc_1", "call_id": "call_2", "name": "g", "input": "ls"} | done,
     ]
     model = upstream.add("relayed whole", Script((Raw(json.dumps(response(output)).encode()),), Expect(), done=False))
-    told = post(strange.url, {"model": model, "input": "Hi", "stream": True})
-    assert told.response["output"] == output
+    reply = post(strange.url, {"model": model, "input": "Hi", "stream": True})
+    assert reply.response["output"] == output
 
 
-def test_a_failure_keeps_its_words(strange: PenstockServer, upstream: ScriptedUpstream) -> None:
+def test_a_failure_has_its_original_message(strange: PenstockServer, upstream: ScriptedUpstream) -> None:
     error = {"code": "rate_limit_exceeded", "message": "Too fast."}
     failed = {"type": "response.failed", "response": response([], status="failed", error=error)}
     model = upstream.add("relayed failing", events(STARTED, failed))
     for stream in (True, False):
-        told = post(strange.url, {"model": model, "input": "Hi", "stream": stream}).response
-        assert (told["status"], told["error"]) == ("failed", error)
+        result = post(strange.url, {"model": model, "input": "Hi", "stream": stream}).response
+        assert (result["status"], result["error"]) == ("failed", error)
 
 
 @shows("ws-eviction")
@@ -218,12 +218,12 @@ def test_what_cannot_stand_there_fails_the_response(
     strange: PenstockServer, upstream: ScriptedUpstream, bad: Json
 ) -> None:
     model = upstream.add("relayed bad", events(STARTED, bad))
-    told = post(strange.url, {"model": model, "input": "Hi", "stream": True})
-    assert (told.response["status"], told.response["error"]["code"]) == ("failed", "server_error")
+    reply = post(strange.url, {"model": model, "input": "Hi", "stream": True})
+    assert (reply.response["status"], reply.response["error"]["code"]) == ("failed", "server_error")
 
 
 def test_a_cut_fails_the_response(strange: PenstockServer, upstream: ScriptedUpstream) -> None:
     script = events(STARTED)
     model = upstream.add("relayed cut", Script((*script.steps, Cut()), Expect(), done=False))
-    told = post(strange.url, {"model": model, "input": "Hi", "stream": True})
-    assert told.response["status"] == "failed"
+    reply = post(strange.url, {"model": model, "input": "Hi", "stream": True})
+    assert reply.response["status"] == "failed"

@@ -10,7 +10,7 @@ import openai
 import pytest
 
 from live.conftest import Start
-from live.test_leaving import AT_ONCE_S, FLOOD_BYTES, HELD_BYTES_MAX, PIECE_CHARS, WAYS
+from live.test_disconnects import AT_ONCE_S, FLOOD_BYTES, HELD_BYTES_MAX, PIECE_CHARS, WAYS
 from requirements import shows
 from support import raw
 from support.caller import SETTINGS
@@ -38,8 +38,8 @@ def client(server: PenstockServer) -> Iterator[openai.OpenAI]:
 
 
 def test_the_package_chats(client: openai.OpenAI, upstream: ScriptedUpstream) -> None:
-    told = client.chat.completions.create(**ASKED)
-    assert told.choices[0].message.content == SAYS_HELLO.text
+    reply = client.chat.completions.create(**ASKED)
+    assert reply.choices[0].message.content == SAYS_HELLO.text
     asked = upstream.completion()
     assert (asked.headers["authorization"], asked.headers["accept"]) == ("Bearer sk-client", "application/json")
 
@@ -50,8 +50,8 @@ def test_the_package_streams(client: openai.OpenAI) -> None:
 
 
 def test_the_package_embeds(client: openai.OpenAI) -> None:
-    told = client.embeddings.create(model="text", input="Hello?", encoding_format="float")
-    assert told.data[0].embedding == [0.5, -0.5]
+    reply = client.embeddings.create(model="text", input="Hello?", encoding_format="float")
+    assert reply.data[0].embedding == [0.5, -0.5]
 
 
 @pytest.mark.parametrize("base", ["/v1", ""])
@@ -94,15 +94,15 @@ def test_an_alias_is_all_that_changes(start: Start, upstream: ScriptedUpstream) 
     )
     assert raw.ask(server.url, "POST", CHAT, ODD % b"gpt-5", JSON).status == 200
     assert upstream.completion().raw == ODD % b"text"
-    told = post(server.url, ASKED, CHAT)
-    assert (told.status, told.error["code"]) == (404, "model_not_found")
+    reply = post(server.url, ASKED, CHAT)
+    assert (reply.status, reply.error["code"]) == (404, "model_not_found")
 
 
 @shows("relays")
 def test_headers_of_connections_stay_where_they_are(server: PenstockServer, upstream: ScriptedUpstream) -> None:
-    told = {"connection": "keep-alive, x-hop", "x-hop": "1", "set-cookie": "a=b", "x-ratelimit-limit-tokens": "9"}
+    result = {"connection": "keep-alive, x-hop", "x-hop": "1", "set-cookie": "a=b", "x-ratelimit-limit-tokens": "9"}
     model = upstream.add(
-        "talkative", Script((Reply(200, {"a": 1}, told | {"openai-version": "1"}),), Expect(text=None))
+        "talkative", Script((Reply(200, {"a": 1}, result | {"openai-version": "1"}),), Expect(text=None))
     )
     here = raw.post(server.url, ASKED | {"model": model}, CHAT)
     assert not {"x-hop", "set-cookie"} & here.headers.keys()
@@ -133,7 +133,7 @@ def test_a_cut_is_seen(server: PenstockServer, upstream: ScriptedUpstream) -> No
 @shows("leaving")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("model", "stream"), [("hang_midway", True), ("hang", True), ("hang", False)])
-def test_who_leaves_ends_the_call(
+def test_a_disconnect_ends_the_call(
     server: PenstockServer, upstream: ScriptedUpstream, model: str, stream: bool, way: str
 ) -> None:
     connection = Connection(server.url)
@@ -173,22 +173,22 @@ def test_a_server_that_stops_lets_go(upstream: ScriptedUpstream) -> None:
 
 def test_a_silent_stream_is_cut_in_time(start: Start, upstream: ScriptedUpstream) -> None:
     server = start("--upstream", upstream.url, PENSTOCK_LIMITS_IDLE_S="0.3")
-    told = post(server.url, ASKED | {"model": "hang", "stream": True}, CHAT)
-    assert (told.status, told.error["code"]) == (504, "server_error")
+    reply = post(server.url, ASKED | {"model": "hang", "stream": True}, CHAT)
+    assert (reply.status, reply.error["code"]) == (504, "server_error")
 
 
-def test_what_is_wrong_here_is_told_in_our_words(start: Start, synthetic: PenstockServer) -> None:
+def test_a_local_error_has_our_own_message(start: Start, synthetic: PenstockServer) -> None:
     server = start("--upstream", "http://127.0.0.1:1/v1", PENSTOCK_LIMITS_RETRIES_MAX="0")
     assert post(server.url, ASKED, CHAT).status == 502
     wrong: list[tuple[bytes, str | None]] = [(b"{", None), (b"[]", None), (b'{"model": 1}', "model"), (b"{}", "model")]
     for body, param in wrong:
-        told = ask(server.url, "POST", CHAT, body, JSON)
-        assert (told.status, told.error["param"]) == (400, param)
+        reply = ask(server.url, "POST", CHAT, body, JSON)
+        assert (reply.status, reply.error["param"]) == (400, param)
     assert ask(server.url, "POST", CHAT, b"{}", {"content-type": "text/plain"}).status == 415
     assert ask(server.url, "GET", CHAT).status == 405
     assert post(server.url, ASKED, CHAT, origin="https://example.com").status == 403
-    told = post(synthetic.url, ASKED | {"model": "synthetic"}, CHAT)
-    assert (told.status, "/responses" in told.error["message"]) == (404, True)
+    reply = post(synthetic.url, ASKED | {"model": "synthetic"}, CHAT)
+    assert (reply.status, "/responses" in reply.error["message"]) == (404, True)
 
 
 @shows("relays")
@@ -197,5 +197,5 @@ def test_keys(start: Start, upstream: ScriptedUpstream) -> None:
     assert post(server.url, ASKED, CHAT).status == 401
     assert raw.post(server.url, ASKED, CHAT, authorization="Bearer sk-ours").status == 200
     assert "authorization" not in upstream.completion().headers
-    told = post(server.url, ASKED | {"model": "unauthorized"}, CHAT, authorization="Bearer sk-ours")
-    assert (told.status, told.error["code"]) == (502, "server_error")
+    reply = post(server.url, ASKED | {"model": "unauthorized"}, CHAT, authorization="Bearer sk-ours")
+    assert (reply.status, reply.error["code"]) == (502, "server_error")

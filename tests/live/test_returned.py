@@ -14,7 +14,7 @@ from support.server import PenstockServer
 from support.steps import Expect, Script
 from support.talk import Talk
 from support.upstream import ScriptedUpstream
-from support.wanting import WANTING, signed, wants
+from support.upstream_fields import WANTING, signed, wants
 
 Json = dict[str, Any]
 
@@ -49,10 +49,10 @@ def answers(output: list[Json]) -> list[Json]:
 def test_a_client_that_remembers_has_it_sealed(server: PenstockServer, model: str, include: list[str]) -> None:
     items: list[Json] = [{"role": "user", "content": "Where?"}]
     for _ in range(3):
-        told = ask(server, model, items, include=include)
-        output = told.response["output"]
+        reply = ask(server, model, items, include=include)
+        output = reply.response["output"]
         assert output[-1]["type"] == "reasoning"
-        assert "thought_signature" not in repr(told.response)
+        assert "thought_signature" not in repr(reply.response)
         items += [*output, *answers(output)]
 
 
@@ -60,16 +60,16 @@ def test_a_client_that_remembers_has_it_sealed(server: PenstockServer, model: st
 @each_model
 def test_a_connection_remembers_it(server: PenstockServer, model: str) -> None:
     with Talk(server) as talk:
-        told = talk.turn(model=model, input="Where?", tools=[WEATHER], store=False)[-1]["response"]
+        result = talk.turn(model=model, input="Where?", tools=[WEATHER], store=False)[-1]["response"]
         for _ in range(2):
-            told = talk.turn(
+            result = talk.turn(
                 model=model,
-                input=answers(told["output"]),
+                input=answers(result["output"]),
                 tools=[WEATHER],
                 store=False,
-                previous_response_id=told["id"],
+                previous_response_id=result["id"],
             )[-1]["response"]
-            assert told["status"] == "completed"
+            assert result["status"] == "completed"
 
 
 @shows("returned-fields")
@@ -77,8 +77,8 @@ def test_a_connection_remembers_it(server: PenstockServer, model: str) -> None:
 def test_no_client_sees_it(server: PenstockServer, upstream: ScriptedUpstream, store: bool) -> None:
     """Every event and body is checked against the package's models, in which it has no place."""
     upstream.scripts["signing"] = Script(WANTING["gemini"].steps, Expect())
-    told = ask(server, "signing", [{"role": "user", "content": "Where?"}], store=store)
-    assert "thought_signature" not in repr(told)
+    reply = ask(server, "signing", [{"role": "user", "content": "Where?"}], store=store)
+    assert "thought_signature" not in repr(reply)
 
 
 @shows("returned-fields")
@@ -90,8 +90,8 @@ def test_another_upstream_does_not_get_it(start: Start, upstream: ScriptedUpstre
             start("--upstream", each.url, "--store", "none://", PENSTOCK_SEAL_KEYS="A" * 43)
             for each in (upstream, other)
         ]
-        told = ask(servers[0], "shared", [{"role": "user", "content": "Where?"}], include=INCLUDED)
-        output = told.response["output"]
+        reply = ask(servers[0], "shared", [{"role": "user", "content": "Where?"}], include=INCLUDED)
+        output = reply.response["output"]
         items = [{"role": "user", "content": "Where?"}, *output, *answers(output)]
         for server, asked, wanted in zip(servers, (upstream, other), (signed("s1"), {}), strict=True):
             ask(server, "shared", items)

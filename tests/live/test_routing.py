@@ -58,14 +58,14 @@ def nobody() -> str:
         return f"http://127.0.0.1:{closed.getsockname()[1]}/v1"
 
 
-def told_by(server: PenstockServer, *, stream: bool, said: str = "Hello?") -> str:
-    told = post(server.url, {"model": "m", "input": said, "stream": stream, "max_output_tokens": 50})
-    assert (told.status, told.response["status"], told.response["model"]) == (200, "completed", "m")
-    return str(told.response["output"][0]["content"][0]["text"])
+def told_by(server: PenstockServer, *, stream: bool, text: str = "Hello?") -> str:
+    reply = post(server.url, {"model": "m", "input": text, "stream": stream, "max_output_tokens": 50})
+    assert (reply.status, reply.response["status"], reply.response["model"]) == (200, "completed", "m")
+    return str(reply.response["output"][0]["content"][0]["text"])
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_nobody_listens_there(start: Start, second: ScriptedUpstream, stream: bool) -> None:
+def test_a_port_without_a_server(start: Start, second: ScriptedUpstream, stream: bool) -> None:
     server = start(toml=config(nobody(), second.url))
     assert told_by(server, stream=stream) == SAYS_HELLO.text
     [asked] = second.completions
@@ -95,26 +95,26 @@ def test_its_head_never_comes(start: Start, first: ScriptedUpstream, second: Scr
 
 def test_a_background_response_finds_the_other_one(start: Start, second: ScriptedUpstream) -> None:
     server = start(toml=config(nobody(), second.url), PENSTOCK_STORE="memory://")
-    told = post(server.url, {"model": "m", "input": "Hello?", "background": True})
+    reply = post(server.url, {"model": "m", "input": "Hello?", "background": True})
 
     def has_ended() -> bool:
-        return ask(server.url, "GET", f"/responses/{told.response['id']}").body["status"] == "completed"
+        return ask(server.url, "GET", f"/responses/{reply.response['id']}").body["status"] == "completed"
 
     until(has_ended)
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_after_the_first_byte_nobody_else_is_asked(
+def test_no_other_upstream_is_tried_after_the_first_byte(
     start: Start, first: ScriptedUpstream, second: ScriptedUpstream, stream: bool
 ) -> None:
     first.add("m", Script((Send(chunk({"content": "Hel"})), Cut()), Expect(status="failed")))
     server = start(toml=config(first.url, second.url))
-    told = post(server.url, {"model": "m", "input": "Hello?", "stream": stream})
-    assert told.status == (200 if stream else 502)
+    reply = post(server.url, {"model": "m", "input": "Hello?", "stream": stream})
+    assert reply.status == (200 if stream else 502)
     assert (len(first.completions), len(second.completions)) == (1, 0)
 
 
-def test_what_the_request_is_to_blame_for_goes_nowhere_else(
+def test_a_request_that_is_rejected_for_its_contents_is_not_retried(
     start: Start, first: ScriptedUpstream, second: ScriptedUpstream
 ) -> None:
     first.add("m", Script((Reply(400, {"error": {"message": "No."}}),), Expect(http=400)))
@@ -133,12 +133,14 @@ def test_weights(start: Start, first: ScriptedUpstream, second: ScriptedUpstream
 
 
 @shows("breakers")
-def test_one_that_fails_rests_and_comes_back(start: Start, first: ScriptedUpstream, second: ScriptedUpstream) -> None:
+def test_a_failing_upstream_gets_no_requests_for_a_while(
+    start: Start, first: ScriptedUpstream, second: ScriptedUpstream
+) -> None:
     first.add("m", Script((BUSY,), Expect(http=503)))
     limits = {"PENSTOCK_LIMITS_BREAKER_FAILURES": "3", "PENSTOCK_LIMITS_BREAKER_REST_S": "1"}
     server = start(toml=config(first.url, second.url), **limits)
     for number in range(6):
-        told_by(server, stream=True, said=f"Hello {number}?")
+        told_by(server, stream=True, text=f"Hello {number}?")
     assert (len(first.completions), len(second.completions)) == (3, 6)
     until(lambda: "upstream first fails; no requests are sent to it" in server.log)
     first.add("m", ANSWERS)
@@ -150,15 +152,15 @@ def test_one_that_fails_rests_and_comes_back(start: Start, first: ScriptedUpstre
 
 
 @shows("breakers")
-def test_when_all_rest_the_client_is_told_when_to_come_back(start: Start, first: ScriptedUpstream) -> None:
+def test_the_client_gets_retry_after_when_all_breakers_are_open(start: Start, first: ScriptedUpstream) -> None:
     first.add("m", Script((BUSY,), Expect(http=503)))
     limits = {"PENSTOCK_LIMITS_BREAKER_FAILURES": "2", "PENSTOCK_LIMITS_BREAKER_REST_S": "30"}
     server = start("--upstream", first.url, PENSTOCK_LIMITS_RETRIES_MAX="0", **limits)
-    statuses = [post(server.url, {"model": "m", "input": said}).status for said in ("Hello?", "Hello!")]
-    told = post(server.url, {"model": "m", "input": "Hello?"})
-    assert [*statuses, told.status] == [503, 503, 503]
-    assert "no requests are sent to it" in told.error["message"]
-    assert 25 < int(told.headers["retry-after"]) <= 30
+    statuses = [post(server.url, {"model": "m", "input": text}).status for text in ("Hello?", "Hello!")]
+    reply = post(server.url, {"model": "m", "input": "Hello?"})
+    assert [*statuses, reply.status] == [503, 503, 503]
+    assert "no requests are sent to it" in reply.error["message"]
+    assert 25 < int(reply.headers["retry-after"]) <= 30
     assert len(first.completions) == 2
     assert ask(server.url, "GET", "/readyz").status == 200
 

@@ -27,10 +27,10 @@ def test_no_free_connection_is_a_503_and_one_line(start: Start, upstream: Script
         first.post({"model": "hang_midway", "input": "Hello?", "stream": True})
         assert first.head()[0] == 200
         for stream in (False, True):
-            told = refused(server, stream)
-            assert (told.status, told.headers["retry-after"]) == (503, "1")
-            assert told.error["message"] == "The upstream is busy: none of its connections was free within 0.3 s"
-            assert told.error["code"] == "server_error"
+            result = refused(server, stream)
+            assert (result.status, result.headers["retry-after"]) == (503, "1")
+            assert result.error["message"] == "The upstream is busy: none of its connections was free within 0.3 s"
+            assert result.error["code"] == "server_error"
         relayed = post(server.url, {"model": "m", "input": "Hello?"}, "/embeddings")
         assert (relayed.status, relayed.headers["retry-after"]) == (503, "1")
         assert [received.body["model"] for received in upstream.completions] == ["hang_midway"]

@@ -40,9 +40,9 @@ def agent(upstream: ScriptedUpstream) -> str:
 
 def first(server: PenstockServer, model: str, **fields: Any) -> list[dict[str, Any]]:
     """What an agent has after its first turn: its question, and the output without what it may not send back."""
-    told = post(server.url, {"model": model, "input": [ASK], "tools": [WEATHER], **SEALED, **fields})
-    assert told.status == 200
-    [reasoning, called] = told.response["output"]
+    reply = post(server.url, {"model": model, "input": [ASK], "tools": [WEATHER], **SEALED, **fields})
+    assert reply.status == 200
+    [reasoning, called] = reply.response["output"]
     return [ASK, {name: value for name, value in reasoning.items() if name != "content"}, called]
 
 
@@ -82,16 +82,16 @@ def test_the_packages_client_sends_its_output_back(caller: Caller, upstream: Scr
     assert thought_of(upstream) == THOUGHT
 
 
-def test_nothing_is_sealed_that_nobody_asked_for(server: PenstockServer, agent: str) -> None:
-    told = post(server.url, {"model": agent, "input": "Weather?", "tools": [WEATHER]})
-    assert "encrypted_content" not in told.response["output"][0]
-    assert told.response["output"][0]["content"][0]["text"] == THOUGHT
+def test_nothing_is_sealed_without_a_request_for_it(server: PenstockServer, agent: str) -> None:
+    reply = post(server.url, {"model": agent, "input": "Weather?", "tools": [WEATHER]})
+    assert "encrypted_content" not in reply.response["output"][0]
+    assert reply.response["output"][0]["content"][0]["text"] == THOUGHT
 
 
 def test_a_summary_is_sealed_with_the_thoughts(server: PenstockServer, agent: str) -> None:
-    told = post(server.url, {"model": agent, "input": "Hi", "reasoning": {"summary": "auto"}, **SEALED})
-    assert told.response["output"][0]["summary"][0]["text"] == THOUGHT
-    assert "think" not in told.response["output"][0]["encrypted_content"]
+    reply = post(server.url, {"model": agent, "input": "Hi", "reasoning": {"summary": "auto"}, **SEALED})
+    assert reply.response["output"][0]["summary"][0]["text"] == THOUGHT
+    assert "think" not in reply.response["output"][0]["encrypted_content"]
 
 
 @pytest.fixture
@@ -129,8 +129,8 @@ def test_a_server_with_a_key_of_its_own_does_not(
 def test_another_owner_does_not_open_it(start: Start, upstream: ScriptedUpstream, agent: str) -> None:
     server = start("--upstream", upstream.url, PENSTOCK_API_KEYS="sk-1,sk-2")
     mine, yours = {"authorization": "Bearer sk-1"}, {"authorization": "Bearer sk-2"}
-    told = post(server.url, {"model": agent, "input": [ASK], "tools": [WEATHER], **SEALED}, **mine)
-    reasoning, called = told.response["output"]
+    reply = post(server.url, {"model": agent, "input": [ASK], "tools": [WEATHER], **SEALED}, **mine)
+    reasoning, called = reply.response["output"]
     del reasoning["content"]
     for headers, thought in ((yours, None), (mine, THOUGHT)):
         assert second(server, [ASK, reasoning, called], **headers).status == 200
@@ -187,19 +187,19 @@ def test_the_log_tells_no_key(replica: PenstockServer, agent: str) -> None:
 
 def test_thoughts_that_are_too_long_are_not_sealed(start: Start, upstream: ScriptedUpstream, agent: str) -> None:
     server = start("--upstream", upstream.url, PENSTOCK_LIMITS_SEALED_CHARS_MAX="50")
-    told = post(server.url, {"model": agent, "input": "Weather?", "tools": [WEATHER], **SEALED})
-    assert told.response["output"][0]["encrypted_content"] is None
+    reply = post(server.url, {"model": agent, "input": "Weather?", "tools": [WEATHER], **SEALED})
+    assert reply.response["output"][0]["encrypted_content"] is None
 
 
-def test_a_chain_keeps_them_too(start: Start, upstream: ScriptedUpstream, agent: str) -> None:
+def test_a_chain_has_them_too(start: Start, upstream: ScriptedUpstream, agent: str) -> None:
     """What is stored has its thoughts in the open, and sealed for who asked for it."""
     server = start("--upstream", upstream.url, PENSTOCK_STORE="memory://")
     with openai.OpenAI(base_url=server.url, api_key="x", max_retries=0) as client:
         made = client.responses.create(
             model=agent, input="Weather?", tools=[WEATHER], include=["reasoning.encrypted_content"]
         )
-        kept = client.responses.retrieve(made.id)
-        assert kept.output[0].encrypted_content == made.output[0].encrypted_content
+        stored = client.responses.retrieve(made.id)
+        assert stored.output[0].encrypted_content == made.output[0].encrypted_content
         gave = {"type": "function_call_output", "call_id": "call_1", "output": "Rain."}
         client.responses.create(model="text", input=[gave], tools=[WEATHER], previous_response_id=made.id)
     assert thought_of(upstream) == THOUGHT

@@ -92,7 +92,7 @@ def test_another_file_in_its_place_is_not_written_to(on_sqlite: tuple[PenstockSe
 
 
 @shows("failing-stores")
-def test_what_is_no_database_is_said_at_the_start(tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_is_reported_at_the_start(tmp_path: Path) -> None:
     (tmp_path / "bad.db").write_bytes(b"no database" * 1_000)
     with PenstockServer(env={"PENSTOCK_STORE": f"sqlite:///{tmp_path / 'bad.db'}"}) as server:
         until(lambda: "the file is not a SQLite database" in server.log)

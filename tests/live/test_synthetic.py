@@ -10,11 +10,11 @@ import pytest
 from pydantic import BaseModel, Field
 
 from requirements import shows
-from support.brought import CRM, SEARCH, deferred
 from support.caller import CALLERS, Caller
 from support.ignored_headers import nameless, post
 from support.scripts import NOTE, WEATHER
 from support.server import PenstockServer
+from support.tool_items import CRM, SEARCH, deferred
 
 MODEL = "synthetic"
 ASKS: dict[str, dict[str, Any]] = {
@@ -121,8 +121,8 @@ HOSTILE: list[tuple[dict[str, Any], str]] = [
 @shows("synthetic-work")
 @pytest.mark.parametrize(("fields", "param"), HOSTILE, ids=["answer", "call", "many calls"])
 def test_a_schema_that_is_work_without_end(synthetic: PenstockServer, fields: dict[str, Any], param: str) -> None:
-    told = post(synthetic.url, {"model": MODEL, "input": "Go."} | fields)
-    assert (told.status, told.error["param"]) == (400, param)
+    reply = post(synthetic.url, {"model": MODEL, "input": "Go."} | fields)
+    assert (reply.status, reply.error["param"]) == (400, param)
 
 
 @shows("synthetic-work")

@@ -72,7 +72,7 @@ def test_a_custom_tool_streams_its_input(caller: Caller) -> None:
     assert len(deltas) > 5
 
 
-def test_the_grammar_of_a_custom_tool_is_told(server: PenstockServer, upstream: ScriptedUpstream) -> None:
+def test_the_grammar_of_a_custom_tool_is_sent(server: PenstockServer, upstream: ScriptedUpstream) -> None:
     grammar = {"type": "grammar", "syntax": "lark", "definition": "start: /[a-z]+/"}
     post(server.url, {"model": "text", "input": "Hello?", "tools": [NOTE | {"format": grammar}]})
     [tool] = upstream.completion().body["tools"]
@@ -99,7 +99,7 @@ def test_parallel_calls_stream_into_items_of_their_own(caller: Caller) -> None:
 
 
 @shows("arguments", "empty-arguments")
-def test_a_call_without_arguments_is_told_as_an_empty_object(caller: Caller) -> None:
+def test_a_call_without_arguments_is_reported_as_an_empty_object(caller: Caller) -> None:
     events = caller.events(model="call_without_arguments", input="Hello?", tools=[NOW])
     assert [event.delta for event in events if event.type.endswith("arguments.delta")] == ["{}"]
 
@@ -123,11 +123,11 @@ def test_an_output_may_hold_images(caller: Caller, upstream: ScriptedUpstream) -
     ]
     output = {"type": "function_call_output", "call_id": "c", "output": parts}
     caller.create(model="text", input=[QUESTION, call, output])
-    *_, tool, shown = upstream.completion().body["messages"]
+    *_, tool, visible = upstream.completion().body["messages"]
     assert (tool["role"], tool["tool_call_id"]) == ("tool", "c")
     assert tool["content"].startswith("Seen:")
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA", "detail": "low"}}
-    assert shown == {"role": "user", "content": [image]}
+    assert visible == {"role": "user", "content": [image]}
 
 
 NAMED = {"type": "function", "function": {"name": "take_note"}}
@@ -152,8 +152,8 @@ def test_every_choice(
     server: PenstockServer, upstream: ScriptedUpstream, choice: Any, sent: Any, names: list[str] | None
 ) -> None:
     ask = {"model": "text", "input": "Hello?", "tools": [WEATHER, NOW, NOTE], "tool_choice": choice}
-    told = post(server.url, ask)
-    assert told.response["tool_choice"] == choice
+    reply = post(server.url, ask)
+    assert reply.response["tool_choice"] == choice
     assert upstream.completion().body.get("tool_choice") == sent
     assert names is None or offered(upstream) == names
 

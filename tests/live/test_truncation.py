@@ -22,12 +22,12 @@ FEW = 300
 
 
 def asked(server: PenstockServer, **fields: Any) -> Told:
-    told = post(server.url, {"model": "text", "input": TALK, "truncation": "auto", **fields})
-    assert told.status == 200
-    return told
+    reply = post(server.url, {"model": "text", "input": TALK, "truncation": "auto", **fields})
+    assert reply.status == 200
+    return reply
 
 
-def shown(upstream: ScriptedUpstream) -> list[int]:
+def visible_sizes(upstream: ScriptedUpstream) -> list[int]:
     """Which of the talk the model was shown."""
     return [int(one["content"][:2]) for one in upstream.completions[-1].body["messages"] if one["role"] != "system"]
 
@@ -38,15 +38,15 @@ def shown(upstream: ScriptedUpstream) -> list[int]:
 )
 def test_a_size_from_the_configuration(start: Start, upstream: ScriptedUpstream, more: str) -> None:
     server = start(toml=TOML.format(name="set", url=upstream.url, more=more))
-    told = asked(server, instructions="Be brief.")
-    assert told.response["truncation"] == "auto"
-    assert "x-penstock-ignored" not in told.headers
-    places = shown(upstream)
+    reply = asked(server, instructions="Be brief.")
+    assert reply.response["truncation"] == "auto"
+    assert "x-penstock-ignored" not in reply.headers
+    places = visible_sizes(upstream)
     assert places == list(range(31))[-len(places) :]
     assert 2 <= len(places) < 10
     assert upstream.completions[-1].body["messages"][0]["content"] == "Be brief."
     asked(server, max_output_tokens=200)
-    assert len(shown(upstream)) < len(places)
+    assert len(visible_sizes(upstream)) < len(places)
 
 
 @pytest.mark.parametrize(
@@ -59,14 +59,14 @@ def test_a_size_from_the_upstream_is_asked_once(
     server = start(toml=TOML.format(name=f"listed-{next(iter(fields))}", url=upstream.url, more=""))
     for _ in range(3):
         assert "x-penstock-ignored" not in asked(server).headers
-        assert len(shown(upstream)) < 10
+        assert len(visible_sizes(upstream)) < 10
     assert [one.path for one in upstream.requests].count("/v1/models") == 1
 
 
 @shows("truncation-auto")
-def test_nobody_knows_the_size(server: PenstockServer, upstream: ScriptedUpstream) -> None:
+def test_the_size_is_unknown(server: PenstockServer, upstream: ScriptedUpstream) -> None:
     assert asked(server).headers["x-penstock-ignored"] == "truncation"
-    assert shown(upstream) == list(range(31))
+    assert visible_sizes(upstream) == list(range(31))
 
 
 def refuses_over(words_max: int, message: str) -> Demand:
@@ -92,9 +92,9 @@ REFUSALS = {
 def test_a_refusal_tells_the_size(start: Start, upstream: ScriptedUpstream, refusal: str, stream: bool) -> None:
     server = start(toml=TOML.format(name=f"refusing {refusal} {stream}".replace(" ", "-"), url=upstream.url, more=""))
     upstream.demands["text"] = refuses_over(400, REFUSALS[refusal])
-    told = asked(server, stream=stream)
-    assert (told.response["status"], "x-penstock-ignored" in told.headers) == ("completed", False)
-    places = shown(upstream)
+    reply = asked(server, stream=stream)
+    assert (reply.response["status"], "x-penstock-ignored" in reply.headers) == ("completed", False)
+    places = visible_sizes(upstream)
     assert places == list(range(31))[-len(places) :]
     assert len(upstream.completions) <= 4
     before = len(upstream.completions)
@@ -105,8 +105,8 @@ def test_a_refusal_tells_the_size(start: Start, upstream: ScriptedUpstream, refu
 @shows("learned-contexts")
 def test_what_stays_too_long_is_still_an_error(server: PenstockServer, upstream: ScriptedUpstream) -> None:
     upstream.demands["text"] = refuses_over(10, REFUSALS["no size"])
-    told = post(server.url, {"model": "text", "input": TALK, "truncation": "auto"})
-    assert (told.status, told.error["code"]) == (400, "context_length_exceeded")
+    reply = post(server.url, {"model": "text", "input": TALK, "truncation": "auto"})
+    assert (reply.status, reply.error["code"]) == (400, "context_length_exceeded")
     assert len(upstream.completions) <= 4
     upstream.forget()
     upstream.demands["text"] = refuses_over(10, REFUSALS["no size"])
@@ -119,17 +119,17 @@ def test_nothing_is_asked_where_nothing_is_to_go(start: Start, upstream: Scripte
     server = start(toml=TOML.format(name="unasked", url=upstream.url, more=""))
     for truncation in ("disabled", None):
         asked(server, truncation=truncation)
-        assert shown(upstream) == list(range(31))
+        assert visible_sizes(upstream) == list(range(31))
     assert [one.path for one in upstream.requests] == ["/v1/chat/completions"] * 2
 
 
 @shows("truncation-auto")
-def test_everything_is_kept_although_not_all_is_shown(start: Start, upstream: ScriptedUpstream) -> None:
+def test_everything_is_stored_although_not_all_is_visible(start: Start, upstream: ScriptedUpstream) -> None:
     toml = TOML.format(name="kept", url=upstream.url, more=f"context_tokens = {FEW}")
     server = start(toml=toml, PENSTOCK_STORE="memory://")
     with openai.OpenAI(base_url=server.url, api_key="unused", max_retries=0) as caller:
         response: Any = caller.responses.create(model="text", input=TALK, truncation="auto")  # type: ignore[arg-type]
-        assert len(shown(upstream)) < 10
+        assert len(visible_sizes(upstream)) < 10
         assert len(list(caller.responses.input_items.list(response.id, limit=100))) == 31
         caller.responses.create(model="text", input="30 And?", truncation="auto", previous_response_id=response.id)
     assert upstream.completions[-1].body["messages"][-1]["content"] == "30 And?"
@@ -156,15 +156,15 @@ def test_calls_and_outputs_go_together(start: Start, upstream: ScriptedUpstream)
 
 @shows("truncation-disabled")
 def test_disabled_is_an_error_of_the_clients(server: PenstockServer) -> None:
-    told = post(server.url, {"model": "too_long", "input": "Hello?", "truncation": "disabled"})
-    assert (told.status, told.error["code"], told.error["param"]) == (400, "context_length_exceeded", "input")
+    reply = post(server.url, {"model": "too_long", "input": "Hello?", "truncation": "disabled"})
+    assert (reply.status, reply.error["code"], reply.error["param"]) == (400, "context_length_exceeded", "input")
 
 
 @shows("max-tool-calls")
-def test_tool_calls_that_nobody_makes_are_within_any_bound(server: PenstockServer) -> None:
+def test_without_tool_calls_any_bound_is_met(server: PenstockServer) -> None:
     """No tool is run by the server: `max_tool_calls` holds, and there is nothing to tell."""
-    told = post(server.url, {"model": "text", "input": "Hello?", "max_tool_calls": 1})
-    assert told.response["max_tool_calls"] == 1
-    assert "x-penstock-ignored" not in told.headers
-    told = post(server.url, {"model": "text", "input": "Hello?", "max_tool_calls": 0})
-    assert (told.status, told.error["param"]) == (400, "max_tool_calls")
+    reply = post(server.url, {"model": "text", "input": "Hello?", "max_tool_calls": 1})
+    assert reply.response["max_tool_calls"] == 1
+    assert "x-penstock-ignored" not in reply.headers
+    reply = post(server.url, {"model": "text", "input": "Hello?", "max_tool_calls": 0})
+    assert (reply.status, reply.error["param"]) == (400, "max_tool_calls")

@@ -58,8 +58,8 @@ def create(server: PenstockServer, **fields: Any) -> tuple[Json, list[str]]:
     """The Response, and what was told to be left out. The oracle is not asked: it knows no strangers."""
     answer = raw.post(server.url, REQUEST | fields)
     assert answer.status == 200, answer.body
-    told = answer.headers.get("x-penstock-ignored", "").split(", ")
-    return events(answer.body)[-1]["response"] if fields.get("stream") else answer.json(), told
+    result = answer.headers.get("x-penstock-ignored", "").split(", ")
+    return events(answer.body)[-1]["response"] if fields.get("stream") else answer.json(), result
 
 
 def get(server: PenstockServer, path: str) -> Any:
@@ -75,9 +75,9 @@ def is_within(sent: Json, got: Json) -> bool:
 
 @shows("strangers")
 @pytest.mark.parametrize("stream", [False, True])
-def test_strangers_are_echoed_and_listed_as_they_were_sent(keeping: PenstockServer, stream: bool) -> None:
-    response, told = create(keeping, stream=stream)
-    assert (response["status"], told) == ("completed", TOLD)
+def test_unknown_items_are_echoed_and_listed_as_they_were_sent(keeping: PenstockServer, stream: bool) -> None:
+    response, reply = create(keeping, stream=stream)
+    assert (response["status"], reply) == ("completed", TOLD)
     for one in (response, get(keeping, f"/responses/{response['id']}")):
         assert one["tools"] == TOOLS
         assert one["reasoning"] == {"effort": "low", "depth": 3, "summary": None}
@@ -88,7 +88,7 @@ def test_strangers_are_echoed_and_listed_as_they_were_sent(keeping: PenstockServ
 
 
 @shows("redacted")
-def test_the_secrets_of_a_tool_are_not_told(keeping: PenstockServer) -> None:
+def test_the_secrets_of_a_tool_are_hidden(keeping: PenstockServer) -> None:
     """Not even of one that nobody here knows."""
     response, _ = create(keeping, tools=[NEW_TOOL | {"authorization": SECRET, "headers": {"x-key": SECRET}}])
     redacted = NEW_TOOL | {"authorization": "<redacted>", "headers": "<redacted>"}
@@ -105,17 +105,17 @@ def test_the_chat_model_gets_the_rest(keeping: PenstockServer, upstream: Scripte
 
 
 @shows("strangers")
-def test_a_chain_with_strangers_goes_on(keeping: PenstockServer, upstream: ScriptedUpstream) -> None:
+def test_a_chain_with_unknown_items_continues(keeping: PenstockServer, upstream: ScriptedUpstream) -> None:
     first, _ = create(keeping)
-    second, told = create(keeping, input="And?", tools=[], previous_response_id=first["id"])
-    assert told == ["context.mood", "context.summary_sketch"]
-    said = [message["content"] for message in upstream.completions[-1].body["messages"]]
-    assert said == ["Hello?", "Hello, world", "And?"]
+    second, reply = create(keeping, input="And?", tools=[], previous_response_id=first["id"])
+    assert reply == ["context.mood", "context.summary_sketch"]
+    text = [message["content"] for message in upstream.completions[-1].body["messages"]]
+    assert text == ["Hello?", "Hello, world", "And?"]
     items = get(keeping, f"/responses/{second['id']}/input_items?order=asc")["data"]
     assert is_within(NEW_ITEM, items[0])
 
 
-def test_a_conversation_holds_strangers(keeping: PenstockServer, upstream: ScriptedUpstream) -> None:
+def test_a_conversation_stores_unknown_items(keeping: PenstockServer, upstream: ScriptedUpstream) -> None:
     made = raw.post(keeping.url, {"items": [NEW_ITEM]}, "/conversations").json()
     path = f"/conversations/{made['id']}/items"
     raw.post(keeping.url, {"items": [QUESTION]}, path)
@@ -128,27 +128,27 @@ def test_a_conversation_holds_strangers(keeping: PenstockServer, upstream: Scrip
     assert [message["content"] for message in upstream.completion().body["messages"]] == ["Hello?"]
 
 
-def test_a_background_response_keeps_strangers(keeping: PenstockServer) -> None:
-    response, told = create(keeping, background=True, stream=True)
-    assert (response["status"], response["tools"], told) == ("completed", TOOLS, TOLD)
+def test_a_background_response_stores_unknown_items(keeping: PenstockServer) -> None:
+    response, reply = create(keeping, background=True, stream=True)
+    assert (response["status"], response["tools"], reply) == ("completed", TOOLS, TOLD)
     answer = raw.ask(keeping.url, "GET", f"/responses/{response['id']}?stream=true")
     assert [event["response"]["tools"] for event in events(answer.body) if "response" in event] == [TOOLS] * 4
 
 
 @shows("strangers")
-def test_strangers_may_be_refused(start: Start, upstream: ScriptedUpstream) -> None:
+def test_unknown_items_may_be_rejected(start: Start, upstream: ScriptedUpstream) -> None:
     server = start("--upstream", upstream.url, PENSTOCK_UNKNOWN_PARAMETERS="reject", PENSTOCK_ABSENT_TOOLS="reject")
     for items, param in (
         ([QUESTION, THOUGHT], "input[1].summary[0].type"),
         ([NEW_ITEM, QUESTION], "input[0].type"),
     ):
-        told = post(server.url, {"model": "text", "input": items})
-        assert (told.status, told.error["param"], told.error["code"]) == (400, param, "invalid_value")
-    told = post(server.url, {"model": "text", "input": "Hello?", "tools": [NEW_TOOL]})
-    assert (told.status, told.error["param"], told.error["code"]) == (400, "tools[0].type", "unsupported_tool")
+        reply = post(server.url, {"model": "text", "input": items})
+        assert (reply.status, reply.error["param"], reply.error["code"]) == (400, param, "invalid_value")
+    reply = post(server.url, {"model": "text", "input": "Hello?", "tools": [NEW_TOOL]})
+    assert (reply.status, reply.error["param"], reply.error["code"]) == (400, "tools[0].type", "unsupported_tool")
     assert not upstream.requests
 
 
-def test_the_built_in_model_hears_the_rest(synthetic: PenstockServer) -> None:
+def test_the_built_in_model_reads_the_rest(synthetic: PenstockServer) -> None:
     answer = raw.post(synthetic.url, {"model": "synthetic", "input": [NEW_ITEM, THOUGHT, QUESTION]})
     assert (answer.status, answer.json()["status"]) == (200, "completed")

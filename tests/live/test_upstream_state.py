@@ -31,7 +31,7 @@ def client(front: PenstockServer) -> Iterator[openai.OpenAI]:
         yield client
 
 
-def test_a_response_is_kept_there(client: openai.OpenAI, behind: PenstockServer) -> None:
+def test_a_response_is_stored_there(client: openai.OpenAI, behind: PenstockServer) -> None:
     first = client.responses.create(model="mine", input="Hello?")
     second = client.responses.create(model="mine", input="And you?", previous_response_id=first.id)
     assert (first.model, second.previous_response_id) == ("synthetic", first.id)
@@ -52,7 +52,7 @@ def test_a_background_stream_is_resumed_there(client: openai.OpenAI) -> None:
     assert client.responses.cancel(response_id).status == "completed"
 
 
-def test_a_conversation_is_kept_there(client: openai.OpenAI) -> None:
+def test_a_conversation_is_stored_there(client: openai.OpenAI) -> None:
     room = client.conversations.create(metadata={"topic": "weather"})
     client.responses.create(model="mine", input="Hello?", conversation=room.id)
     items = client.conversations.items.list(room.id, order="asc").data

@@ -57,7 +57,7 @@ def test_the_banner_lists_what_the_upstream_serves() -> None:
 
 @shows("models-at-start")
 @pytest.mark.parametrize(
-    ("status", "keyed", "told"),
+    ("status", "keyed", "reported"),
     [
         (404, False, "does the URL end in /v1?"),
         (401, False, "none is configured (status 401): name the variable with its key by key_env"),
@@ -65,13 +65,13 @@ def test_the_banner_lists_what_the_upstream_serves() -> None:
         (500, False, "does not list its models"),
     ],
 )
-def test_an_upstream_that_does_not_list_its_models_is_a_warning(status: int, keyed: bool, told: str) -> None:
+def test_an_upstream_that_does_not_list_its_models_is_a_warning(status: int, keyed: bool, reported: str) -> None:
     arguments = ["--upstream-key-env", "THE_KEY"] if keyed else []
     with (
         running(Reply(status, {"detail": "No."})) as upstream,
         PenstockServer("--upstream", upstream.url, *arguments, env={"THE_KEY": "sk-mine"}) as server,
     ):
-        assert told in warnings(server)
+        assert reported in warnings(server)
         assert f"models: * at {upstream.url} (default)\n" in server.lines
         assert "sk-mine" not in server.log
 
@@ -84,7 +84,7 @@ def test_a_dead_upstream_is_a_warning_and_holds_nothing_up() -> None:
 
 
 @shows("models-at-start")
-def test_one_that_says_nothing_holds_nothing_up() -> None:
+def test_a_silent_upstream_delays_nothing() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
         with PenstockServer("--upstream", url, env={"PENSTOCK_LIMITS_CATALOG_WAIT_S": "1.5"}) as server:
@@ -95,7 +95,7 @@ def test_one_that_says_nothing_holds_nothing_up() -> None:
 
 
 @shows("models-at-start")
-def test_every_worker_knows_and_one_says_it() -> None:
+def test_every_worker_knows_and_one_prints_it() -> None:
     with running(None, "only") as upstream, PenstockServer("--upstream", upstream.url, "--workers", "2") as server:
         assert len([line for line in server.lines if line.startswith("models:")]) == 1
 
@@ -132,8 +132,8 @@ def test_the_key_of_a_client_finds_it_where_one_is_wanted() -> None:
 @pytest.mark.parametrize("names", [(), ("text", "reasoning")])
 def test_among_none_or_several_there_is_no_default(names: tuple[str, ...]) -> None:
     with running(None, *names) as upstream, PenstockServer("--upstream", upstream.url) as server:
-        told = post(server.url, HELLO)
-        assert (told.status, told.error["code"]) == (400, "missing_required_parameter")
+        reply = post(server.url, HELLO)
+        assert (reply.status, reply.error["code"]) == (400, "missing_required_parameter")
         assert not upstream.completions
 
 
@@ -162,27 +162,27 @@ aliases = {{ "gpt-5" = "reasoning" }}
 
 @shows("unknown-model")
 @pytest.mark.parametrize("path", ["/responses", "/chat/completions", "/models/nothing"])
-def test_an_unknown_model_is_told_with_those_that_there_are(path: str) -> None:
+def test_the_error_for_an_unknown_model_lists_the_models(path: str) -> None:
     listed = [f"listed-{number}" for number in range(9)]
     with running(None, *listed, "other") as upstream, PenstockServer(toml=TWO.format(url=upstream.url)) as server:
         body = json.dumps({"model": "nothing", **HELLO}).encode()
         method = "GET" if path.startswith("/models") else "POST"
-        told = ask(server.url, method, path, body if method == "POST" else b"", {"content-type": "application/json"})
-        assert (told.status, told.error["code"], told.error["param"]) == (404, "model_not_found", "model")
-        assert told.error["message"] == (
+        reply = ask(server.url, method, path, body if method == "POST" else b"", {"content-type": "application/json"})
+        assert (reply.status, reply.error["code"], reply.error["param"]) == (404, "model_not_found", "model")
+        assert reply.error["message"] == (
             "The model 'nothing' does not exist or is not served here. Served here: text, reasoning, gpt-5, "
             f"{', '.join(listed[:7])} and 2 more. GET /v1/models lists all."
         )
-        assert upstream.url not in told.error["message"]
+        assert upstream.url not in reply.error["message"]
 
 
 @shows("unknown-model")
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_model_that_the_upstream_does_not_know(stream: bool) -> None:
     with running(None, "text", "reasoning") as upstream, PenstockServer("--upstream", upstream.url) as server:
-        told = post(server.url, {"model": "none-of-them", "stream": stream, **HELLO})
-        assert (told.status, told.error["code"]) == (404, "model_not_found")
-        assert told.error["message"].endswith("Served here: text, reasoning. GET /v1/models lists all.")
+        reply = post(server.url, {"model": "none-of-them", "stream": stream, **HELLO})
+        assert (reply.status, reply.error["code"]) == (404, "model_not_found")
+        assert reply.error["message"].endswith("Served here: text, reasoning. GET /v1/models lists all.")
 
 
 @shows("readiness", "ready-upstreams")
@@ -190,9 +190,9 @@ def test_it_is_not_ready_while_no_upstream_answers() -> None:
     dead = f'[[upstreams]]\nname = "dead"\nurl = "http://127.0.0.1:{closed_port()}/v1"\n'
     alive = '[[upstreams]]\nname = "alive"\nurl = "{url}"\n'
     with PenstockServer(toml=dead) as server:
-        told = raw.ask(server.base, "GET", "/readyz")
-        assert told.status == 503
-        assert told.json() == {"status": "unready", "reasons": ["The upstream 'dead' does not answer."]}
+        reply = raw.ask(server.base, "GET", "/readyz")
+        assert reply.status == 503
+        assert reply.json() == {"status": "unready", "reasons": ["The upstream 'dead' does not answer."]}
         assert ask(server.base, "GET", "/healthz").status == 200
     with running(Reply(404, {})) as upstream, PenstockServer(toml=dead + alive.format(url=upstream.url)) as server:
         assert ask(server.base, "GET", "/readyz").body == {"status": "ready"}

@@ -43,8 +43,8 @@ def test_an_upstream_that_hangs_is_left(
 
 
 def test_a_reply_that_takes_too_long(impatient: PenstockServer, upstream: ScriptedUpstream) -> None:
-    told = post(impatient.url, {"model": "hang", "input": "Hello?"})
-    assert told.status == 504
+    reply = post(impatient.url, {"model": "hang", "input": "Hello?"})
+    assert reply.status == 504
     upstream.completion().wait_left(1)
 
 
@@ -79,9 +79,9 @@ def test_a_stream_begins_before_its_upstream_answers(impatient: PenstockServer, 
         writes = connection.writes(headers)
         first = next(writes)
         assert upstream.completion().written == 0
-        told = judged(status, headers, [first, *writes])
+        reply = judged(status, headers, [first, *writes])
     assert b"event: response.in_progress" in first
-    assert told.response["status"] == "completed"
+    assert reply.response["status"] == "completed"
 
 
 def test_what_is_there_is_sent_at_once(server: PenstockServer, upstream: ScriptedUpstream) -> None:

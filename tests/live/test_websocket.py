@@ -90,22 +90,22 @@ def test_an_upstream_that_fails_midway_ends_its_response_only(talk: Talk) -> Non
 
 @shows("ws-errors")
 @pytest.mark.parametrize("model", ["rate_limited", "bad_request", "too_long", "server_error", "html_error", "nobody"])
-def test_what_an_http_status_says_an_error_says(served: PenstockServer, talk: Talk, model: str) -> None:
+def test_an_http_status_is_in_its_error(served: PenstockServer, talk: Talk, model: str) -> None:
     """A code is always there, and so is what the reply's headers say."""
     body = {"model": model, "input": "Hi"}
-    told = post(served.url, body | {"stream": True})
+    reply = post(served.url, body | {"stream": True})
     error = talk.refused(CREATE | body)
     headers = error["error"].pop("headers", {})
-    assert headers.items() <= told.headers.items()
-    assert headers.get("retry-after") == told.headers.get("retry-after")
-    assert headers.get("x-should-retry") == told.headers.get("x-should-retry")
-    code = told.error["code"] or told.error["type"]
-    assert error == {"type": "error", "status": told.status, "error": told.error | {"code": code}}
+    assert headers.items() <= reply.headers.items()
+    assert headers.get("retry-after") == reply.headers.get("retry-after")
+    assert headers.get("x-should-retry") == reply.headers.get("x-should-retry")
+    code = reply.error["code"] or reply.error["type"]
+    assert error == {"type": "error", "status": reply.status, "error": reply.error | {"code": code}}
     assert talk.turn(model="text", input="Hi")[-1]["type"] == "response.completed"
 
 
 @shows("ws-fields", "ws-ignored")
-def test_what_is_ignored_is_told_with_the_first_event(talk: Talk) -> None:
+def test_ignored_parameters_are_reported_before_the_first_event(talk: Talk) -> None:
     talk.create(model="text", input="Hi", frobnicate=1, tools=[{"type": "web_search"}], stream=False)
     created, following = talk.hear(), talk.hear()
     assert created["headers"] == {"x-penstock-ignored": "frobnicate, tools.web_search, stream"}
@@ -161,13 +161,13 @@ def test_warming_up(talk: Talk, upstream: ScriptedUpstream) -> None:
 
 
 @shows("ws-stored-chain")
-def test_a_chain_goes_on_from_what_is_stored(storing: PenstockServer, upstream: ScriptedUpstream) -> None:
+def test_a_chain_continues_from_stored_items(storing: PenstockServer, upstream: ScriptedUpstream) -> None:
     first = post(storing.url, {"model": "text", "input": "One"}).response
     with Talk(storing) as talk:
         second = talk.turn(model="text", input="Two", previous_response_id=first["id"], store=False)[-1]["response"]
         third = talk.turn(model="text", input="Three", previous_response_id=second["id"])[-1]["response"]
     post(storing.url, {"model": "text", "input": "Four", "previous_response_id": third["id"]})
-    assert [said for said in asked(upstream) if said.startswith("user")] == [
+    assert [text for text in asked(upstream) if text.startswith("user")] == [
         "user: One", "user: Two", "user: Three", "user: Four"
     ]  # fmt: skip
 
@@ -180,7 +180,7 @@ def test_a_warm_up_that_is_stored(storing: PenstockServer, upstream: ScriptedUps
     assert asked(upstream) == ["user: Known", "user: New"]
 
 
-def test_what_nobody_knows_is_no_hindrance(talk: Talk, upstream: ScriptedUpstream) -> None:
+def test_unknown_parameters_cause_no_error(talk: Talk, upstream: ScriptedUpstream) -> None:
     new = [{"role": "user", "content": "One", "newer": 1}, {"type": "newest", "value": [1]}]
     first = talk.turn(model="text", input=new, store=False)[-1]["response"]
     talk.turn(model="text", input="Two", store=False, previous_response_id=first["id"])
@@ -198,11 +198,11 @@ def test_another_connection_remembers_nothing(served: PenstockServer) -> None:
 def test_only_the_last_are_remembered(start: Start, upstream: ScriptedUpstream, server: type[PenstockServer]) -> None:
     served = start("--upstream", upstream.url, server=server, PENSTOCK_LIMITS_SOCKET_RECENT_MAX="2")
     with Talk(served) as talk:
-        said = [talk.turn(model="text", input="Hi", store=False)[-1]["response"]["id"] for _ in range(3)]
-        assert talk.refused(CREATE | {"previous_response_id": said[0]})["error"]["code"] == (
+        text = [talk.turn(model="text", input="Hi", store=False)[-1]["response"]["id"] for _ in range(3)]
+        assert talk.refused(CREATE | {"previous_response_id": text[0]})["error"]["code"] == (
             "previous_response_not_found"
         )
-        for response_id in said[1:]:
+        for response_id in text[1:]:
             talk.turn(model="text", input="More", previous_response_id=response_id)
 
 
@@ -215,7 +215,7 @@ def outcome(talk: Talk, body: dict[str, Any]) -> str:
     talk.create(**body)
     while "status" not in (event := talk.hear()) and event["type"] not in TERMINAL:
         pass
-    talk.told.clear()
+    talk.reported.clear()
     return str(event["error"]["code"] if "status" in event else event["type"])
 
 
@@ -305,7 +305,7 @@ def test_streams_run_side_by_side(talk: Talk, upstream: ScriptedUpstream) -> Non
     upstream.completion()
     assert talk.turn(model="text", input="Hi", stream_id="agent_1.a-b")[-1]["type"] == "response.completed"
     assert talk.turn(model="text", input="Hi")[-1]["type"] == "response.completed"
-    assert {"slow"} == set(talk.told)
+    assert {"slow"} == set(talk.reported)
 
 
 @shows("ws-errors")
@@ -377,9 +377,9 @@ WRONG: dict[str, tuple[Any, int, str | None, str]] = {
 
 @shows("ws-fields", "ws-errors", "one-past")
 @pytest.mark.parametrize("case", WRONG)
-def test_a_mistake_is_told_and_the_connection_goes_on(talk: Talk, case: str) -> None:
-    said, status, param, code = WRONG[case]
-    error = talk.refused(said)
+def test_a_mistake_is_reported_and_the_connection_stays_open(talk: Talk, case: str) -> None:
+    text, status, param, code = WRONG[case]
+    error = talk.refused(text)
     assert (error["status"], error["error"]["param"], error["error"]["code"]) == (status, param, code)
     assert talk.turn(model="text", input="Hi")[-1]["type"] == "response.completed"
 
@@ -387,7 +387,7 @@ def test_a_mistake_is_told_and_the_connection_goes_on(talk: Talk, case: str) -> 
 @shows("ws-steering")
 def test_steering_gives_the_input_back(talk: Talk) -> None:
     talk.begun(model="hang_midway", input="Hi", stream_id="a")
-    steer = {"previous_response_id": talk.told["a"][0]["response"]["id"], "input": "Shorter!"}
+    steer = {"previous_response_id": talk.reported["a"][0]["response"]["id"], "input": "Shorter!"}
     failed = talk.refused({"type": "response.steer", **steer})
     assert (failed["error"]["code"], failed["steer"]) == ("steering_not_supported", steer)
     assert talk.refused({"type": "response.steer"})["error"]["param"] == "previous_response_id"

@@ -12,7 +12,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from live.conftest import Start
-from live.test_leaving import (
+from live.test_disconnects import (
     AT_ONCE_S,
     FLOOD_BYTES,
     GROWTH_BYTES_MAX,
@@ -70,8 +70,8 @@ def frame(text: bytes) -> bytes:
 
 def flood(upstream: ScriptedUpstream) -> str:
     """A model that says more than all buffers hold."""
-    said = Flood(chunk({"content": "x" * PIECE_CHARS}), FLOOD_BYTES // PIECE_CHARS)
-    return upstream.add("vast", Script((said, Send(chunk({}, "stop"), OWN_USAGE)), Expect(text=None)))
+    text = Flood(chunk({"content": "x" * PIECE_CHARS}), FLOOD_BYTES // PIECE_CHARS)
+    return upstream.add("vast", Script((text, Send(chunk({}, "stop"), OWN_USAGE)), Expect(text=None)))
 
 
 WAYS: dict[str, Callable[[Talk], None]] = {"close": lambda talk: talk.socket.close(), "cut": reset}
@@ -96,7 +96,7 @@ def test_the_upstreams_see_at_once_that_a_client_left(
 
 
 @shows("memory")
-def test_a_client_that_does_not_listen_holds_back_its_upstream(start: Start, upstream: ScriptedUpstream) -> None:
+def test_a_client_that_does_not_read_pauses_its_upstream(start: Start, upstream: ScriptedUpstream) -> None:
     server = start("--upstream", upstream.url)
     assert post(server.url, {"model": "text", "input": "Hello?", "stream": True}).status == 200
     upstream.forget()
@@ -133,7 +133,7 @@ def test_a_server_that_stops_lets_what_runs_end(upstream: ScriptedUpstream) -> N
         assert len(upstream.completions) == 1
 
 
-def test_a_client_that_does_not_listen_does_not_keep_a_server_from_stopping(upstream: ScriptedUpstream) -> None:
+def test_a_client_that_does_not_read_does_not_stop_the_server_from_ending(upstream: ScriptedUpstream) -> None:
     stopping = PenstockServer("--upstream", upstream.url, env={"PENSTOCK_DRAIN_S": "1"})
     with stopping as server, deaf(server, flood(upstream)):
         received = upstream.completion()
@@ -149,8 +149,8 @@ def test_a_connection_grows_old(start: Start, upstream: ScriptedUpstream) -> Non
     server = start("--upstream", upstream.url, PENSTOCK_LIMITS_SOCKET_AGE_S="0.6")
     with Talk(server) as talk, Talk(server) as resting:
         talk.create(model=model, input="Hi")
-        told = resting.hear()
-        assert (told["status"], told["error"]["code"]) == (400, "websocket_connection_limit_reached")
+        result = resting.hear()
+        assert (result["status"], result["error"]["code"]) == (400, "websocket_connection_limit_reached")
         assert closed(resting)[0] == 1001
         talk.create(model="text", input="Hi", stream_id="late")
         events = [talk.hear()]
@@ -162,7 +162,7 @@ def test_a_connection_grows_old(start: Start, upstream: ScriptedUpstream) -> Non
         assert closed(talk)[0] == 1001
 
 
-def test_a_connection_that_nobody_uses(start: Start, upstream: ScriptedUpstream) -> None:
+def test_an_idle_connection(start: Start, upstream: ScriptedUpstream) -> None:
     """A run that waits for its upstream is no such one."""
     env = {"PENSTOCK_LIMITS_SOCKET_IDLE_S": "0.5", "PENSTOCK_LIMITS_HEARTBEAT_S": "0.1"}
     server = start("--upstream", upstream.url, **env)
@@ -174,7 +174,7 @@ def test_a_connection_that_nobody_uses(start: Start, upstream: ScriptedUpstream)
         assert talk.turn(model="text", input="Hi", stream_id="b")[-1]["type"] == "response.completed"
 
 
-def test_a_client_that_does_not_listen_is_left_in_the_end(start: Start, upstream: ScriptedUpstream) -> None:
+def test_a_client_that_does_not_read_is_disconnected_in_the_end(start: Start, upstream: ScriptedUpstream) -> None:
     env = {"PENSTOCK_LIMITS_SOCKET_IDLE_S": "1", "PENSTOCK_LIMITS_SOCKET_CLOSE_S": "0.2"}
     with deaf(start("--upstream", upstream.url, **env), flood(upstream)):
         upstream.completion().wait_left(5)

@@ -51,7 +51,7 @@ def frame(opcode: int, data: bytes = b"", *, fin: bool = True, masked: bool = Tr
     return head + MASK + bytes(byte ^ MASK[index % 4] for index, byte in enumerate(data))
 
 
-def told(connection: Connection) -> tuple[int, bytes]:
+def result_of(connection: Connection) -> tuple[int, bytes]:
     """The opcode and data of the next frame of the server."""
     first, size = connection.file.read(2)
     if size == 126:
@@ -107,14 +107,14 @@ def test_a_frame_that_breaks_the_rules(narrow: PenstockServer, name: str) -> Non
     known = len(narrow.lines)
     with opened(narrow) as connection:
         connection.socket.sendall(data)
-        opcode, payload = told(connection)
+        opcode, payload = result_of(connection)
         assert (opcode, int.from_bytes(payload[:2])) == (CLOSE, code)
         payload[2:].decode()
         assert connection.file.read() == b""
     assert "Traceback" not in "".join(narrow.lines[known:])
     with opened(narrow) as other:
         other.socket.sendall(frame(PING, b"there?"))
-        assert told(other) == (PONG, b"there?")
+        assert result_of(other) == (PONG, b"there?")
 
 
 @shows("ws-frames")
@@ -133,19 +133,19 @@ def test_a_message_in_many_fragments(server: PenstockServer) -> None:
     for opcode in (TEXT, BINARY):
         with opened(server) as connection:
             connection.socket.sendall(frame(opcode, fin=False) + b"".join(pieces) + frame(CONTINUATION))
-            assert json.loads(told(connection)[1])["type"] == "response.created"
+            assert json.loads(result_of(connection)[1])["type"] == "response.created"
 
 
 @shows("ws-frames")
 def test_fragments_cost_what_is_in_them(server: PenstockServer) -> None:
     with opened(server) as connection:
         connection.socket.sendall(frame(TEXT, fin=False) + frame(PING))
-        assert told(connection) == (PONG, b"")
+        assert result_of(connection) == (PONG, b"")
         before = resident(server)
         for _ in range(30):
             connection.socket.sendall(frame(CONTINUATION, b"  ", fin=False) * 10_000)
         connection.socket.sendall(frame(PING))
-        assert told(connection) == (PONG, b"")
+        assert result_of(connection) == (PONG, b"")
         assert resident(server) - before < FRAGMENTS_BYTES_MAX
 
 
@@ -160,7 +160,7 @@ def test_pongs_that_are_not_taken_are_not_held(server: PenstockServer) -> None:
         assert resident(server) - before < GROWTH_BYTES_MAX
         connection.socket.settimeout(LATE_S)
         connection.socket.sendall(frame(PING, b"last"))
-        while told(connection) != (PONG, b"last"):
+        while result_of(connection) != (PONG, b"last"):
             pass
 
 
@@ -171,7 +171,7 @@ def test_a_message_behind_the_handshake(server: PenstockServer) -> None:
         head = "\r\n".join(["GET /v1/responses HTTP/1.1", f"host: {connection.host}", *lines, "", ""])
         connection.socket.sendall(head.encode() + frame(TEXT, CREATE))
         assert connection.head()[0] == 101
-        assert json.loads(told(connection)[1])["type"] == "response.created"
+        assert json.loads(result_of(connection)[1])["type"] == "response.created"
 
 
 HANDSHAKES: dict[str, tuple[int, dict[str, str]]] = {

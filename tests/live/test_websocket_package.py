@@ -72,7 +72,7 @@ async def _completed(connection: Any) -> Any:
     raise AssertionError("the connection has ended")
 
 
-def test_the_session_of_lanes(server: PenstockServer) -> None:
+def test_the_session_of_stream_queues(server: PenstockServer) -> None:
     with (
         openai.OpenAI(base_url=server.url, api_key="test", **SETTINGS) as client,
         client.responses.connect() as connection,

@@ -52,21 +52,21 @@ class Peer(Caller):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.client.close()
         if kind is None:
-            for heard in self.ears.heard:
-                judge(heard)
+            for received in self.ears.received:
+                judge(received)
 
 
-def judge(heard: Heard) -> None:
+def judge(received: Heard) -> None:
     """Raises where a reply is not what was promised."""
-    body = b"".join(heard.pieces)
-    assert heard.headers.get("x-request-id"), f"a reply without an x-request-id: {heard}"
-    if heard.headers["content-type"].startswith("text/event-stream"):
-        assert heard.headers.items() >= STREAM_HEADERS.items()
-        whole = heard.ended or body.endswith(b"data: [DONE]\n\n")
+    body = b"".join(received.pieces)
+    assert received.headers.get("x-request-id"), f"a reply without an x-request-id: {received}"
+    if received.headers["content-type"].startswith("text/event-stream"):
+        assert received.headers.items() >= STREAM_HEADERS.items()
+        whole = received.ended or body.endswith(b"data: [DONE]\n\n")
         check_events(events_of(body, whole=whole), whole=whole)
-    elif heard.ended:
-        assert heard.headers["content-type"] == "application/json"
-        check_body(heard.status, json.loads(body))
+    elif received.ended:
+        assert received.headers["content-type"] == "application/json"
+        check_body(received.status, json.loads(body))
 
 
 def events_of(body: bytes, *, whole: bool) -> list[Json]:
@@ -92,11 +92,11 @@ def check_events(events: Sequence[Json], *, whole: bool = True) -> None:
 
 def _before_error(events: Sequence[Json]) -> Sequence[Json]:
     """What was told before an error that ends the stream, and not the response: it takes no number of its own."""
-    *told, error = events
+    *result, error = events
     oracle.check_event(error)
     assert error["code"]
-    assert error["sequence_number"] == (told[-1]["sequence_number"] if told else 0)
-    return told
+    assert error["sequence_number"] == (result[-1]["sequence_number"] if result else 0)
+    return result
 
 
 def check_stream(events: Sequence[Json]) -> Json:

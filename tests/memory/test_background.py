@@ -149,11 +149,11 @@ def test_cancel_races_the_end(cluster: Cluster, a: Peer, b: Peer, stage: Stage) 
     for _ in range(15):
         made = a.create(model=model, input="Hello?", background=True)
         time.sleep(moments.uniform(0.0, 0.04))
-        told = b.client.responses.cancel(made.id)
-        assert told.status in ("completed", "cancelled")
+        result = b.client.responses.cancel(made.id)
+        assert result.status in ("completed", "cancelled")
         with a.client.responses.retrieve(made.id, stream=True) as stream:
             *_, end = stream
-        assert end.response.to_dict() == told.to_dict() == b.client.responses.retrieve(made.id).to_dict()
+        assert end.response.to_dict() == result.to_dict() == b.client.responses.retrieve(made.id).to_dict()
 
 
 @shows("cancel", "cancels-together")
@@ -167,10 +167,10 @@ def test_cancels_that_come_together(cluster: Cluster, a: Peer, b: Peer, stage: S
             under_way(b, response_id)
         with ThreadPoolExecutor(12) as together:
             cancels = [together.submit(peer.client.responses.cancel, response_id) for peer in [a, b] * 6]
-        told = [cancel.result().to_dict() for cancel in cancels]
-        assert [one["status"] for one in told] == ["cancelled"] * 12
-        assert all(one == told[0] for one in told)
-        assert b.client.responses.retrieve(response_id).to_dict() == told[0]
+        result = [cancel.result().to_dict() for cancel in cancels]
+        assert [one["status"] for one in result] == ["cancelled"] * 12
+        assert all(one == result[0] for one in result)
+        assert b.client.responses.retrieve(response_id).to_dict() == result[0]
 
 
 @shows("cancels-together")

@@ -17,7 +17,7 @@ from support.upstream import ScriptedUpstream
 HELLO = "Hello, world"
 
 
-def shown(upstream: ScriptedUpstream) -> list[tuple[str, Any]]:
+def visible_messages(upstream: ScriptedUpstream) -> list[tuple[str, Any]]:
     """The messages of the latest request, as role and text."""
     return [(one["role"], one.get("content")) for one in upstream.completions[-1].body["messages"]]
 
@@ -31,7 +31,7 @@ def test_a_chain_goes_on_at_the_other_replica(a: Peer, b: Peer, upstream: Script
         made = peer.create(model="text", input=f"Turn {number}", previous_response_id=previous)
         assert made.previous_response_id == previous
         expected.append(("user", f"Turn {number}"))
-        assert shown(upstream) == expected
+        assert visible_messages(upstream) == expected
         expected.append(("assistant", HELLO))
         previous = made.id
     items = b.client.responses.input_items.list(made.id, order="asc").data
@@ -43,18 +43,18 @@ def test_a_chain_forks(a: Peer, b: Peer, upstream: ScriptedUpstream) -> None:
     root = a.create(model="text", input="Root")
     for peer, branch in ((a, "left"), (b, "right")):
         peer.create(model="text", input=branch, previous_response_id=root.id)
-        assert shown(upstream) == [("user", "Root"), ("assistant", HELLO), ("user", branch)]
+        assert visible_messages(upstream) == [("user", "Root"), ("assistant", HELLO), ("user", branch)]
 
 
 @shows("chains")
 def test_instructions_are_never_inherited(a: Peer, b: Peer, upstream: ScriptedUpstream) -> None:
     first = a.create(model="text", input="One", instructions="Be brief.")
-    assert shown(upstream)[0] == ("system", "Be brief.")
+    assert visible_messages(upstream)[0] == ("system", "Be brief.")
     second = b.create(model="text", input="Two", previous_response_id=first.id)
     assert second.instructions is None
-    assert [role for role, _ in shown(upstream)] == ["user", "assistant", "user"]
+    assert [role for role, _ in visible_messages(upstream)] == ["user", "assistant", "user"]
     b.create(model="text", input="Three", instructions="Be long.", previous_response_id=second.id)
-    assert [text for role, text in shown(upstream) if role == "system"] == ["Be long."]
+    assert [text for role, text in visible_messages(upstream) if role == "system"] == ["Be long."]
 
 
 def test_a_call_is_answered_in_the_next_turn(a: Peer, b: Peer, upstream: ScriptedUpstream) -> None:
@@ -73,7 +73,7 @@ def test_a_response_that_failed_is_chained_on(a: Peer, b: Peer, upstream: Script
     broken = a.events(model="cut", input="One")[-1].response
     assert broken.status == "failed"
     b.create(model="text", input="Two", previous_response_id=broken.id)
-    assert shown(upstream) == [("user", "One"), ("assistant", HELLO), ("user", "Two")]
+    assert visible_messages(upstream) == [("user", "One"), ("assistant", HELLO), ("user", "Two")]
 
 
 def test_a_turn_that_is_deleted_is_where_the_chain_begins(a: Peer, b: Peer, upstream: ScriptedUpstream) -> None:
@@ -82,7 +82,7 @@ def test_a_turn_that_is_deleted_is_where_the_chain_begins(a: Peer, b: Peer, upst
         ids.append(a.create(model="text", input=str(number), previous_response_id=ids[-1] if ids else None).id)
     b.client.responses.delete(ids[1])
     a.create(model="text", input="3", previous_response_id=ids[2])
-    assert [text for role, text in shown(upstream) if role == "user"] == ["2", "3"]
+    assert [text for role, text in visible_messages(upstream) if role == "user"] == ["2", "3"]
 
 
 @shows("replayed-items")
@@ -91,7 +91,7 @@ def test_an_item_by_reference(a: Peer, b: Peer, upstream: ScriptedUpstream) -> N
     (asked,) = a.client.responses.input_items.list(made.id).data
     references = [{"type": "item_reference", "id": one.id} for one in (asked, *made.output)]
     b.create(model="text", input=[*references, {"role": "user", "content": "Two"}])
-    assert shown(upstream) == [("user", "One"), ("assistant", HELLO), ("user", "Two")]
+    assert visible_messages(upstream) == [("user", "One"), ("assistant", HELLO), ("user", "Two")]
 
 
 @shows("standing-references")
@@ -100,7 +100,7 @@ def test_a_reference_to_what_the_chain_has_adds_nothing(a: Peer, b: Peer, upstre
     reference = {"type": "item_reference", "id": made.output[0].id}
     ask = [reference, {"role": "user", "content": "Two"}]
     b.create(model="text", input=ask, previous_response_id=made.id)
-    assert shown(upstream) == [("user", "One"), ("assistant", HELLO), ("user", "Two")]
+    assert visible_messages(upstream) == [("user", "One"), ("assistant", HELLO), ("user", "Two")]
 
 
 @shows("standing-references")
@@ -108,7 +108,7 @@ def test_a_reference_twice_stands_there_once(a: Peer, b: Peer, upstream: Scripte
     made = a.create(model="text", input="One")
     reference = {"type": "item_reference", "id": made.output[0].id}
     b.create(model="text", input=[reference, reference, {"role": "user", "content": "Two"}])
-    assert shown(upstream) == [("assistant", HELLO), ("user", "Two")]
+    assert visible_messages(upstream) == [("assistant", HELLO), ("user", "Two")]
 
 
 @shows("chains")
@@ -119,7 +119,7 @@ def test_output_that_is_sent_again_beside_the_chain_stands_there_once(
     made = a.create(model="text", input="One")
     ask = [made.output[0].to_dict(), {"role": "user", "content": "Two"}]
     second = b.create(model="text", input=ask, previous_response_id=made.id)
-    assert shown(upstream) == [("user", "One"), ("assistant", HELLO), ("user", "Two")]
+    assert visible_messages(upstream) == [("user", "One"), ("assistant", HELLO), ("user", "Two")]
     items = a.client.responses.input_items.list(second.id).data
     assert len(items) == 3
 
@@ -157,5 +157,5 @@ def test_null_is_no_past(a: Peer, absent: str) -> None:
     made = a.create(model="text", input="One")
     past = {"previous_response_id": made.id, "conversation": a.client.conversations.create().id, absent: None}
     body = {"model": "text", "input": "Two", **past}
-    told = a.client.post("/responses", body=body, cast_to=Response)
-    assert told.status == "completed"
+    reply = a.client.post("/responses", body=body, cast_to=Response)
+    assert reply.status == "completed"

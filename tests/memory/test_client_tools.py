@@ -22,6 +22,6 @@ def test_an_action_is_answered_in_the_next_turn(a: Peer, b: Peer, upstream: Scri
     items = b.client.responses.input_items.list(second.id, order="asc").data
     assert [item.type for item in items if item.type != "message"] == [
         *(item["type"] for item in action.past),
-        action.told["type"],
+        action.reported["type"],
         answer["type"],
     ]

@@ -27,7 +27,7 @@ def user(text: str) -> Json:
     return {"type": "message", "role": "user", "content": text}
 
 
-def said(peer: Peer, conversation_id: str) -> list[tuple[str, str]]:
+def texts_of(peer: Peer, conversation_id: str) -> list[tuple[str, str]]:
     """What stands in the conversation, oldest first."""
     items = peer.client.conversations.items.list(conversation_id, order="asc", limit=100).data
     return [(item.role, item.content[0].text) for item in items]
@@ -39,7 +39,7 @@ def test_a_conversations_life(a: Peer, b: Peer) -> None:
     changed = b.client.conversations.update(made.id, metadata={"topic": "dams"})
     assert changed.metadata == {"topic": "dams"}
     assert a.client.conversations.retrieve(made.id) == changed
-    assert said(b, made.id) == [("user", "One")]
+    assert texts_of(b, made.id) == [("user", "One")]
     gone = b.client.conversations.delete(made.id)
     assert (gone.id, gone.deleted) == (made.id, True)
     for peer in (a, b):
@@ -64,7 +64,7 @@ def test_items_are_added_read_and_deleted(a: Peer, b: Peer) -> None:
         assert a.client.conversations.items.retrieve(item.id, conversation_id=conversation_id) == item
     left = a.client.conversations.items.delete(added.data[0].id, conversation_id=conversation_id)
     assert left.id == conversation_id
-    assert said(b, conversation_id) == [("user", "Two")]
+    assert texts_of(b, conversation_id) == [("user", "Two")]
     for ask in (b.client.conversations.items.retrieve, b.client.conversations.items.delete):
         with pytest.raises(openai.NotFoundError):
             ask(added.data[0].id, conversation_id=conversation_id)
@@ -91,7 +91,7 @@ def test_twenty_items_at_a_time(a: Peer, count: int) -> None:
     items = [user(str(number)) for number in range(count)]
     if count <= 20:
         assert len(a.client.conversations.items.create(conversation_id, items=items).data) == count
-        assert len(said(a, a.client.conversations.create(items=items).id)) == count
+        assert len(texts_of(a, a.client.conversations.create(items=items).id)) == count
         return
     with pytest.raises(openai.BadRequestError) as caught:
         a.client.conversations.items.create(conversation_id, items=items)
@@ -113,7 +113,7 @@ def test_responses_in_a_conversation(a: Peer, b: Peer, upstream: ScriptedUpstrea
         messages = upstream.completions[-1].body["messages"]
         assert [(one["role"], one["content"]) for one in messages] == expected
         expected.append(("assistant", WORLD))
-        assert said(b, made.id) == said(a, made.id) == expected
+        assert texts_of(b, made.id) == texts_of(a, made.id) == expected
     b.client.conversations.delete(made.id)
     assert a.client.responses.retrieve(response.id).output_text == WORLD  # a response has items of its own
 
@@ -123,7 +123,7 @@ def test_without_store_it_is_read_and_not_written(a: Peer, upstream: ScriptedUps
     made = a.client.conversations.create(items=[user("Zero")])
     a.create(model="text", input="One", conversation=made.id, store=False)
     assert len(upstream.completions[-1].body["messages"]) == 2
-    assert said(a, made.id) == [("user", "Zero")]
+    assert texts_of(a, made.id) == [("user", "Zero")]
 
 
 @pytest.mark.parametrize("model", ["length", "cut", "server_error"])
@@ -135,9 +135,9 @@ def test_only_what_completed_stands_in_it(a: Peer, b: Peer, model: str) -> None:
         assert end.response.status in ("incomplete", "failed")
     except openai.InternalServerError:
         assert model == "server_error"
-    assert said(b, made.id) == []
+    assert texts_of(b, made.id) == []
     b.create(model="text", input="Two", conversation=made.id)
-    assert said(a, made.id) == [("user", "Two"), ("assistant", WORLD)]
+    assert texts_of(a, made.id) == [("user", "Two"), ("assistant", WORLD)]
 
 
 def test_what_is_no_conversation(a: Peer, upstream: ScriptedUpstream) -> None:
@@ -187,7 +187,7 @@ def test_one_response_at_a_time(cluster: Cluster, a: Peer, b: Peer, stage: Stage
         assert not is_open(b, made.id)
     upstream.completions[0].wait_left()
     until(lambda: is_open(b, made.id), LEASE_S / 2)
-    assert said(a, made.id) == [("user", "Two"), ("assistant", WORLD)]
+    assert texts_of(a, made.id) == [("user", "Two"), ("assistant", WORLD)]
 
 
 def test_a_writer_that_breaks_lets_go(a: Peer, b: Peer, stage: Stage) -> None:
@@ -208,7 +208,7 @@ def test_a_writer_that_is_killed_lets_go(cluster: Cluster, b: Peer, stage: Stage
             assert not is_open(b, made.id)
             victim.process.kill()
             until(lambda: is_open(b, made.id), 3 * LEASE_S)
-    assert said(b, made.id) == [("user", "Two"), ("assistant", WORLD)]
+    assert texts_of(b, made.id) == [("user", "Two"), ("assistant", WORLD)]
 
 
 def briefly_silent(stage: Stage) -> str:
@@ -280,9 +280,9 @@ def test_background_in_a_conversation(cluster: Cluster, a: Peer, b: Peer, stage:
     made = a.client.conversations.create()
     first = a.create(model="text", input="One", conversation=made.id, background=True)
     until(lambda: b.client.responses.retrieve(first.id).status == "completed")
-    assert said(b, made.id) == [("user", "One"), ("assistant", WORLD)]
+    assert texts_of(b, made.id) == [("user", "One"), ("assistant", WORLD)]
     second = a.create(model=stage(Hang()), input="Never", conversation=made.id, background=True)
     assert not is_open(b, made.id)
     b.client.responses.cancel(second.id)
     until(lambda: is_open(b, made.id), 2 * LEASE_S)
-    assert said(a, made.id) == [("user", "One"), ("assistant", WORLD), ("user", "Two"), ("assistant", WORLD)]
+    assert texts_of(a, made.id) == [("user", "One"), ("assistant", WORLD), ("user", "Two"), ("assistant", WORLD)]

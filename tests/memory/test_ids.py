@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 from memory.cluster import ENV, Cluster, each_engine
 from memory.judge import Peer
-from memory.test_chains import HELLO, shown
-from memory.test_conversations import said
+from memory.test_chains import HELLO, visible_messages
+from memory.test_conversations import texts_of
 from memory.test_skew import AHEAD_S, skewed
 from requirements import shows
 from support.server import PenstockServer
@@ -48,14 +48,14 @@ def test_what_was_stored_under_random_ids_is_used_as_ever(
         talk = old.client.conversations.create()
         old.create(model="text", input="One", conversation=talk.id)
     second = a.create(model="text", input="Two", previous_response_id=first.id)
-    assert shown(upstream) == [("user", "One"), ("assistant", HELLO), ("user", "Two")]
+    assert visible_messages(upstream) == [("user", "One"), ("assistant", HELLO), ("user", "Two")]
     (asked,) = a.client.responses.input_items.list(first.id).data
     behind = a.client.responses.input_items.list(second.id, order="asc", after=asked.id).data
     assert behind[0].id == first.output[0].id
     a.create(model="text", input=[{"type": "item_reference", "id": asked.id}])
-    assert shown(upstream) == [("user", "One")]
+    assert visible_messages(upstream) == [("user", "One")]
     a.create(model="text", input="Two", conversation=talk.id)
-    assert said(a, talk.id) == [("user", "One"), ("assistant", HELLO), ("user", "Two"), ("assistant", HELLO)]
+    assert texts_of(a, talk.id) == [("user", "One"), ("assistant", HELLO), ("user", "Two"), ("assistant", HELLO)]
     a.client.responses.delete(first.id)
     assert len(a.client.responses.input_items.list(second.id).data) == 1
 
@@ -70,7 +70,7 @@ def test_turns_stand_in_the_order_in_which_they_came(cluster: Cluster, a: Peer) 
             peer.create(model="text", input=f"Turn {number}", conversation=talk.id)
             previous = peer.create(model="text", input=f"Turn {number}", previous_response_id=previous).id
             expected += [("user", f"Turn {number}"), ("assistant", HELLO)]
-    assert said(a, talk.id) == expected
+    assert texts_of(a, talk.id) == expected
     listed = a.client.responses.input_items.list(previous, order="asc").data
     assert [(item.role, item.content[0].text) for item in listed] == expected[:-1]
     walked = a.client.conversations.items.list(talk.id, order="desc", limit=1)

@@ -76,10 +76,10 @@ def answered(cluster: Cluster, method: str, path: str, body: Json | None, ids: I
     data = b"" if body is None else filled(body, ids)
     answer = raw.ask(cluster.b.url, method, path.format(**ids), data, headers)
     check_body(answer.status, answer.json())
-    told = answer.body
+    result = answer.body
     for name, one in ids.items():
-        told = told.replace(one.encode(), f"{{{name}}}".encode())
-    return answer.status, told
+        result = result.replace(one.encode(), f"{{{name}}}".encode())
+    return answer.status, result
 
 
 @shows("owners")

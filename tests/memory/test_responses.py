@@ -23,7 +23,7 @@ def test_a_response_is_read_on_the_other_replica(a: Peer, b: Peer) -> None:
 
 
 @shows("stored-before-told")
-def test_a_stream_is_stored_before_its_end_is_told(a: Peer, b: Peer) -> None:
+def test_a_stream_is_stored_before_its_end_is_reported(a: Peer, b: Peer) -> None:
     """Every terminal event that a client saw stands for a response that every replica has."""
     for _ in range(10):
         end = a.events(**ASK)[-1]
@@ -97,13 +97,13 @@ def test_an_expired_response_is_gone(cluster: Cluster) -> None:
 
 def test_input_items_are_paged(a: Peer, b: Peer) -> None:
     """In either order, at every limit and from every item on, the same items each once."""
-    said = [str(number) for number in range(5)]
-    made = a.create(model="text", input=[{"role": "user", "content": one} for one in said])
-    for order, expected in (("asc", said), ("desc", said[::-1]), (None, said[::-1])):
+    text = [str(number) for number in range(5)]
+    made = a.create(model="text", input=[{"role": "user", "content": one} for one in text])
+    for order, expected in (("asc", text), ("desc", text[::-1]), (None, text[::-1])):
         ask = {} if order is None else {"order": order}
         for limit in (1, 2, 4, 5, 6):
             first = b.client.responses.input_items.list(made.id, limit=limit, **ask)
-            assert first.has_more == (limit < len(said))
+            assert first.has_more == (limit < len(text))
             assert [item.content[0].text for item in first] == expected  # the package asks for the further pages
     all_of_it = b.client.responses.input_items.list(made.id, order="asc").data
     for number, item in enumerate(all_of_it):
@@ -152,8 +152,8 @@ def test_what_a_client_needs_again_is_always_listed(a: Peer, b: Peer) -> None:
     content = [{"type": "input_text", "text": "Look:"}, {"type": "input_image", "image_url": url, "detail": "auto"}]
     thought = {"type": "reasoning", "id": "rs_9", "summary": [], "encrypted_content": "sealed elsewhere"}
     made = a.create(model="text", input=[thought, {"role": "user", "content": content}])
-    shown, listed = b.client.responses.input_items.list(made.id).data
-    assert shown.content[1].image_url == url
+    visible, listed = b.client.responses.input_items.list(made.id).data
+    assert visible.content[1].image_url == url
     assert listed.encrypted_content == "sealed elsewhere"
 
 
@@ -165,9 +165,9 @@ def test_items_of_hosted_tools_are_kept_and_reach_any_model(a: Peer, b: Peer, up
     made = a.create(model="text", input=[search, {"role": "user", "content": "Hello?"}])
     chained = b.create(**ASK, previous_response_id=made.id)
     for number in range(2):
-        told = upstream.completion(number).body["messages"]
-        assert [message["role"] for message in told[:3]] == ["assistant", "tool", "user"]
-        assert told[1]["content"] == "[rivers.md]\nLong."
+        received = upstream.completion(number).body["messages"]
+        assert [message["role"] for message in received[:3]] == ["assistant", "tool", "user"]
+        assert received[1]["content"] == "[rivers.md]\nLong."
     for response_id in (made.id, chained.id):
         bare = b.client.responses.input_items.list(response_id, order="asc").data[0]
         whole = b.client.responses.input_items.list(response_id, order="asc", include=["file_search_call.results"])

@@ -162,7 +162,7 @@ def test_a_server_stops_while_its_store_is_away(restarted: Restarted, upstream: 
 
 def check(peer: Peer, load: Load) -> None:
     """All that was acknowledged is there as it was told, and all that was accepted ends."""
-    for told in load.acknowledged:
-        assert peer.client.responses.retrieve(str(told["id"])).to_dict() == told
+    for result in load.acknowledged:
+        assert peer.client.responses.retrieve(str(result["id"])).to_dict() == result
     assert {ended(peer, one, RECOVERED_S).status for one in load.accepted} <= {"completed", "failed"}
     assert set(load.refused) <= {500, 503}

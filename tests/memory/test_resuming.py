@@ -60,7 +60,7 @@ def test_background_and_stream(a: Peer, b: Peer, stage: Stage) -> None:
 
 
 @shows("left-streams")
-def test_a_client_that_leaves_ends_nothing(a: Peer, b: Peer, stage: Stage) -> None:
+def test_a_client_that_disconnects_ends_nothing(a: Peer, b: Peer, stage: Stage) -> None:
     """And goes on where it was, on the other replica."""
     with a.client.responses.create(
         model=stage(*slowly(0.05)), input="Hello?", background=True, stream=True, tools=[WEATHER]
@@ -115,7 +115,7 @@ def test_any_yes_streams(b: Peer, a: Peer, true: str) -> None:
     made = a.create(model="text", input="Hello?", background=True)
     ended(b, made.id)
     b.client.responses.retrieve(made.id, extra_query={"stream": true})
-    assert b.ears.heard[-1].headers["content-type"].startswith("text/event-stream")
+    assert b.ears.received[-1].headers["content-type"].startswith("text/event-stream")
     raw = b.client.responses.with_raw_response.retrieve(made.id, extra_query={"stream": "false"})
     assert raw.headers["content-type"] == "application/json"
 

@@ -11,7 +11,7 @@ from memory.judge import Peer
 from requirements import shows
 from support.scripts import OSLO, PARIS, WEATHER, call, turn
 from support.upstream import ScriptedUpstream
-from support.wanting import WANTING
+from support.upstream_fields import WANTING
 
 
 def answer(called: Any, output: str) -> dict[str, str]:

@@ -84,9 +84,9 @@ def test_a_secret_is_in_no_row_log_or_reply(cluster: Cluster, stage: Stage) -> N
         items = read(server, f"{response_id}/input_items").body
         read(server, f"{response_id}/cancel", "POST")
         cancelled = cluster.contents()
-        told = [reply, items, read(server, response_id).body, read(server, f"{response_id}?stream=true").body]
-        assert all(b"<redacted>" in each for each in told)
-        everything = b"".join([waiting, cancelled, *told, server.log.encode()])
+        result = [reply, items, read(server, response_id).body, read(server, f"{response_id}?stream=true").body]
+        assert all(b"<redacted>" in each for each in result)
+        everything = b"".join([waiting, cancelled, *result, server.log.encode()])
     assert CANARY.encode() not in everything
 
 

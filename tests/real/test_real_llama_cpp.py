@@ -233,7 +233,7 @@ def test_a_context_that_is_too_long_is_a_failure(client: OpenAI) -> None:
         assert response.error is not None
 
 
-def test_a_client_that_leaves_stops_the_upstream(client: OpenAI, llama: LlamaServer) -> None:
+def test_a_client_that_disconnects_stops_the_upstream(client: OpenAI, llama: LlamaServer) -> None:
     before = llama.log().count("Disconnected from client")
     with client.responses.create(model=MODEL, stream=True, max_output_tokens=900, **LONG) as events:
         next(event for event in events if event.type == "response.output_text.delta")

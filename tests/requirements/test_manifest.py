@@ -69,7 +69,7 @@ def test_only_tests_claim() -> None:
     assert [where for where, _ in claims() if not where.rpartition("::")[2].startswith("test_")] == []
 
 
-def test_ids_are_unique_and_every_source_is_told() -> None:
+def test_ids_are_unique_and_every_source_is_reported() -> None:
     twice = sorted({row for row in KNOWN if KNOWN.count(row) > 1})
     assert twice == [], "these ids stand in the tables twice: give one of them another name"
     assert all(requirement.ours.endswith(".") and requirement.source for requirement in REQUIREMENTS)

@@ -23,7 +23,7 @@ class Action(NamedTuple):
     """As the model is told: the arguments of the call, and its output."""
     arguments: str
     """As the model writes them."""
-    told: Json
+    reported: Json
     """The item that the client should get, without ids and status."""
 
 

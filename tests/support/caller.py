@@ -39,40 +39,40 @@ class Ears:
     """Everything that went through one HTTP client."""
 
     def __init__(self) -> None:
-        self.heard: list[Heard] = []
+        self.received: list[Heard] = []
 
     def note(self, response: httpx2.Response) -> Heard:
-        heard = Heard(response.status_code, dict(response.headers))
-        self.heard.append(heard)
-        return heard
+        received = Heard(response.status_code, dict(response.headers))
+        self.received.append(received)
+        return received
 
     def judged(self) -> list[Told]:
-        return [one.judged() for one in self.heard]
+        return [one.judged() for one in self.received]
 
 
 class _Piecewise(httpx2.SyncByteStream):
-    def __init__(self, stream: httpx2.SyncByteStream, heard: Heard) -> None:
-        self.stream, self.heard = stream, heard
+    def __init__(self, stream: httpx2.SyncByteStream, received: Heard) -> None:
+        self.stream, self.received = stream, received
 
     def __iter__(self) -> Iterator[bytes]:
         for piece in self.stream:
-            self.heard.pieces.append(piece)
+            self.received.pieces.append(piece)
             yield piece
-        self.heard.ended = True
+        self.received.ended = True
 
     def close(self) -> None:
         self.stream.close()
 
 
 class _AsyncPiecewise(httpx2.AsyncByteStream):
-    def __init__(self, stream: httpx2.AsyncByteStream, heard: Heard) -> None:
-        self.stream, self.heard = stream, heard
+    def __init__(self, stream: httpx2.AsyncByteStream, received: Heard) -> None:
+        self.stream, self.received = stream, received
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for piece in self.stream:
-            self.heard.pieces.append(piece)
+            self.received.pieces.append(piece)
             yield piece
-        self.heard.ended = True
+        self.received.ended = True
 
     async def aclose(self) -> None:
         await self.stream.aclose()
@@ -121,7 +121,7 @@ class Caller:
     @property
     def last(self) -> Told:
         """The latest reply, judged."""
-        return self.ears.heard[-1].judged()
+        return self.ears.received[-1].judged()
 
     def create(self, **ask: Any) -> Any:
         return self.client.responses.create(**ask)

@@ -72,9 +72,9 @@ def add_scripts(upstream: ScriptedUpstream, size: int) -> None:
         "wordy cut": Script((vast, Cut()), Expect()),
         "wordy error": Script((vast, Send(DIED)), Expect()),
         "relayed whole": Script((Raw(json.dumps(done).encode()),), Expect(), done=False, whole=done),
-        "relayed stream": spoken(STARTED, {"type": "response.completed", "response": done}),
-        "relayed failed": spoken(STARTED, {"type": "response.failed", "response": failed}),
-        "relayed cut": Script((*spoken(STARTED).steps, Cut()), Expect(), done=False),
+        "relayed stream": completion(STARTED, {"type": "response.completed", "response": done}),
+        "relayed failed": completion(STARTED, {"type": "response.failed", "response": failed}),
+        "relayed cut": Script((*completion(STARTED).steps, Cut()), Expect(), done=False),
         "relayed refused": Script((Reply(400, {"error": {"message": "no", "type": "x"}}),), Expect()),
     }.items():
         upstream.add(name, script)
@@ -93,10 +93,10 @@ def message(text: str) -> Json:
 STARTED: Json = {"type": "response.created", "sequence_number": 0, "response": response([], status="in_progress")}
 
 
-def spoken(*told: Json) -> Script:
+def completion(*result: Json) -> Script:
     """A stream of the Responses API, or the Response at its end."""
-    steps = tuple(Raw(f"data: {json.dumps(one)}\n\n".encode()) for one in told)
-    return Script(steps, Expect(), done=False, whole=told[-1].get("response"))
+    steps = tuple(Raw(f"data: {json.dumps(one)}\n\n".encode()) for one in result)
+    return Script(steps, Expect(), done=False, whole=result[-1].get("response"))
 
 
 @dataclass(frozen=True)
@@ -221,7 +221,7 @@ def _text(place: Place) -> None:
 
 # What its upstream refuses, or does not end.
 
-for refused, told in {
+for refused, reported in {
     "bad_request": 400,
     "too_long": 400,
     "unauthorized": 502,
@@ -237,7 +237,7 @@ for refused, told in {
     "relayed cut": 502,
     "hang": 504,
 }.items():
-    answers(f"{refused}, asked for JSON", told, refused)
+    answers(f"{refused}, asked for JSON", reported, refused)
 for broken in (
     "cut",
     "cut_by_close",
@@ -358,14 +358,14 @@ def _half_sent(place: Place) -> None:
 def says(name: str, *expected: str, model: str, **fields: Any) -> None:
     """A turn over a WebSocket connection, and the last thing that is told of it."""
 
-    def said(place: Place) -> None:
+    def text(place: Place) -> None:
         with Talk(place.server, authorization=f"Bearer {KEY}") as talk:
             talk.create(**place.body(model, **fields))
             while (event := talk.hear())["type"] not in {*expected, "response.completed", "error"}:
                 pass
             assert event["type"] in expected, event
 
-    ENDINGS[f"WebSocket: {name}"] = said
+    ENDINGS[f"WebSocket: {name}"] = text
 
 
 says("completed", "response.completed", model="text")

@@ -109,10 +109,10 @@ class Holder:
     def close(self, final: Json, keys: Iterable[str]) -> None:
         """The final form must be what the events told, key by key."""
         need(not self.closed, "closed twice")
-        told = TOLD.get(self.value["type"])
+        reply = TOLD.get(self.value["type"])
         need(
-            told is None or told in self.settled or final.get("status") == "incomplete",
-            f"{told} was never done",
+            reply is None or reply in self.settled or final.get("status") == "incomplete",
+            f"{reply} was never done",
         )
         for key in keys:
             need((final.get(key) or None) == (self.value.get(key) or None),
@@ -122,9 +122,9 @@ class Holder:
 
     def _same_logprobs(self, final: Json) -> None:
         """Deltas have them without `bytes` in OpenAI's own streams."""
-        told, last = ([(one["token"], one["logprob"]) for one in owner.get("logprobs") or ()]
+        result, last = ([(one["token"], one["logprob"]) for one in owner.get("logprobs") or ()]
                       for owner in (self.value, final))  # fmt: skip
-        need(told == last, f"logprobs are {last} at the end, told was {told}")
+        need(result == last, f"logprobs are {last} at the end, told was {result}")
 
 
 class Commands:
@@ -158,9 +158,9 @@ class Commands:
     def close(self, item: Json) -> None:
         whole = [holder.value["command"] for holder in self.holders if holder.settled]
         need(self.kind != "shell_call" or item["action"]["commands"] == whole, f"whole commands were {whole}")
-        told = not self.holders or self.outputs == item.get("output")
+        result = not self.holders or self.outputs == item.get("output")
         is_cut = item.get("status") == "incomplete"
-        need(self.kind != "shell_call_output" or told or is_cut, f"the outputs told were {self.outputs}")
+        need(self.kind != "shell_call_output" or result or is_cut, f"the outputs told were {self.outputs}")
         need(is_cut or all(holder.settled for holder in self.holders), "a command was never done")
 
 
@@ -258,8 +258,8 @@ class Reading:
         need(set(changed) <= MOVING, f"{changed} changed from one snapshot to the next")
         if name in TERMINAL:
             need(all(item.closed for item in self.items), "the response ends over an open item")
-        told = [item.value for item in self.items]
-        need(response["output"] == told, f"its response's output is {response['output']}, told was {told}")
+        result = [item.value for item in self.items]
+        need(response["output"] == result, f"its response's output is {response['output']}, told was {result}")
         self.state, self.response = name, response
 
     def _read_item(self, verb: str, event: Json) -> None:

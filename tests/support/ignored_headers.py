@@ -52,24 +52,24 @@ class Told:
 
 def judged(status: int, headers: Mapping[str, str], writes: Sequence[bytes]) -> Told:
     """Raises where the reply is not what was promised; `writes` are its body as it was written."""
-    told = Told(status, dict(headers))
-    assert told.headers.get("x-request-id"), f"a reply without an x-request-id: {told}"
-    if told.headers["content-type"].startswith("text/event-stream"):
-        assert told.headers.items() >= STREAM_HEADERS.items()
-        told.events = sse.events(b"".join(writes))
-        told.response = oracle.check_stream(told.events)
-        return told
-    assert told.headers["content-type"] == "application/json"
-    told.body = json.loads(b"".join(writes))
+    result = Told(status, dict(headers))
+    assert result.headers.get("x-request-id"), f"a reply without an x-request-id: {result}"
+    if result.headers["content-type"].startswith("text/event-stream"):
+        assert result.headers.items() >= STREAM_HEADERS.items()
+        result.events = sse.events(b"".join(writes))
+        result.response = oracle.check_stream(result.events)
+        return result
+    assert result.headers["content-type"] == "application/json"
+    result.body = json.loads(b"".join(writes))
     if status >= 400:
-        told.error = oracle.check_error(told.body)
-    elif told.body.get("object") == "response":
-        told.response = oracle.check_response(told.body)
-    elif told.body.get("object") in {"list", "model"}:
-        oracle.check(ModelPage if told.body["object"] == "list" else Model, told.body)
-    elif told.body.get("object") == "response.input_tokens":
-        oracle.check(InputTokenCountResponse, told.body)
-    return told
+        result.error = oracle.check_error(result.body)
+    elif result.body.get("object") == "response":
+        result.response = oracle.check_response(result.body)
+    elif result.body.get("object") in {"list", "model"}:
+        oracle.check(ModelPage if result.body["object"] == "list" else Model, result.body)
+    elif result.body.get("object") == "response.input_tokens":
+        oracle.check(InputTokenCountResponse, result.body)
+    return result
 
 
 def ask(url: str, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Told:

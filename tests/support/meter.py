@@ -60,9 +60,9 @@ class Meter:
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(json.dumps([shape, size]) + "\n")
         self._process.stdin.flush()
-        told: Any = json.loads(self._process.stdout.readline())
-        assert isinstance(told, list), told
-        return Cost(*told)
+        result: Any = json.loads(self._process.stdout.readline())
+        assert isinstance(result, list), result
+        return Cost(*result)
 
 
 # Within the process.
@@ -87,18 +87,18 @@ def _forked(kind: str, path: str, first: bytes, body: bytes) -> str:
     """What the child tells."""
     reading, writing = os.pipe()
     if not os.fork():
-        told: Any
+        output: Any
         try:
-            told = asyncio.run(_measured(kind, path, first, body))
+            output = asyncio.run(_measured(kind, path, first, body))
         except BaseException as error:  # it would be lost with the child
-            told = repr(error)
-        os.write(writing, json.dumps(told).encode())
+            output = repr(error)
+        os.write(writing, json.dumps(output).encode())
         os._exit(0)
     os.close(writing)
     with os.fdopen(reading) as pipe:
-        told = pipe.read()
+        output = pipe.read()
     os.wait()
-    return told
+    return output
 
 
 async def _measured(kind: str, path: str, first: bytes, body: bytes) -> Cost:

@@ -58,8 +58,8 @@ class Proxy:
                 if method == "CONNECT":
                     client.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
                 else:
-                    kept = [line for line in lines if not line.lower().startswith("proxy-")]
-                    server.sendall("\r\n".join([f"{method} {where.path} HTTP/1.1", *kept, "", ""]).encode() + rest)
+                    stored = [line for line in lines if not line.lower().startswith("proxy-")]
+                    server.sendall("\r\n".join([f"{method} {where.path} HTTP/1.1", *stored, "", ""]).encode() + rest)
                 back = threading.Thread(target=_pump, args=(server, client), daemon=True)
                 back.start()
                 _pump(client, server, self._next if method != "CONNECT" else None)

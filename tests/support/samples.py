@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
-from support.brought import CUSTOMER, space
+from support.tool_items import CUSTOMER, space
 
 Json = dict[str, Any]
 

@@ -9,7 +9,6 @@ import json
 from typing import Any
 
 from support.actions import ACTIONS, asked
-from support.brought import ADDED, CALLED, CRM, HIDDEN, NOTED, QUESTION, SEARCH, SEARCHED
 from support.steps import (
     Call,
     Cut,
@@ -24,6 +23,7 @@ from support.steps import (
     Send,
     Sleep,
 )
+from support.tool_items import ADDED, CALLED, CRM, HIDDEN, NOTED, QUESTION, SEARCH, SEARCHED
 
 USAGE: Json = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
 USAGE_DETAILED: Json = USAGE | {

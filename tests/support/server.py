@@ -122,8 +122,8 @@ class PenstockServer:
 
 def environment() -> dict[str, str]:
     """Ours, with both source roots on the path, and without what would change the server's mind."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PENSTOCK_", "OPENAI_"))}
-    return kept | {
+    stored = {name: value for name, value in os.environ.items() if not name.startswith(("PENSTOCK_", "OPENAI_"))}
+    return stored | {
         "PYTHONPATH": os.pathsep.join([str(ROOT / "core"), str(ROOT / "adapters")]),
         "PYTHONUNBUFFERED": "1",
     }

@@ -42,10 +42,10 @@ def events(body: bytes, *, done: bool = True) -> list[dict[str, Any]]:
 
 def check_writes(writes: Iterable[bytes]) -> list[bytes]:
     """No event spans two writes; gives the writes."""
-    kept = [write for write in writes if write]
-    for write in kept:
+    stored = [write for write in writes if write]
+    for write in stored:
         parse(write)
-    return kept
+    return stored
 
 
 def _frame(raw: bytes) -> Frame:

@@ -35,7 +35,7 @@ class Talk:
             open_timeout=TIMEOUT_S,
             close_timeout=1,
         ).__enter__()
-        self.told: dict[str | None, list[Json]] = {}
+        self.reported: dict[str | None, list[Json]] = {}
         """What a response of each stream has told so far."""
 
     def __enter__(self) -> Talk:
@@ -60,11 +60,11 @@ class Talk:
         if event["type"] == "response.steer.failed":
             oracle.check(ResponseSteerFailedEvent, event)
             return event
-        told = self.told.setdefault(event.pop("stream_id", None), [])
+        result = self.reported.setdefault(event.pop("stream_id", None), [])
         if event["type"] != "response.created":
             assert "headers" not in event
         event.pop("headers", None)
-        told.append(oracle.check_event(event))
+        result.append(oracle.check_event(event))
         return json.loads(message)
 
     def begun(self, **body: Any) -> Json:
@@ -81,10 +81,10 @@ class Talk:
 
     def end(self, stream_id: str | None = None) -> list[Json]:
         """The events of a stream's response, as soon as it has ended."""
-        while not self.told.get(stream_id) or self.told[stream_id][-1]["type"] not in TERMINAL:
+        while not self.reported.get(stream_id) or self.reported[stream_id][-1]["type"] not in TERMINAL:
             event = self.hear()
             assert "status" not in event, event
-        events = self.told.pop(stream_id)
+        events = self.reported.pop(stream_id)
         oracle.check_stream(events)
         return events
 

@@ -135,7 +135,7 @@ def is_free(at: int, path: Path) -> bool:
     )
 
 
-def test_a_value_of_another_type_is_noticed_wherever_it_stands() -> None:
+def test_a_value_of_another_type_is_noticed_at_any_depth() -> None:
     unnoticed = []
     for at, path in PLACES:
         event = stream()[at]
@@ -145,7 +145,7 @@ def test_a_value_of_another_type_is_noticed_wherever_it_stands() -> None:
     assert [(at, path) for at, path in unnoticed if not is_free(at, path)] == []
 
 
-def test_a_key_that_nobody_knows_is_noticed_wherever_it_stands() -> None:
+def test_an_unknown_key_is_noticed_at_any_depth() -> None:
     unnoticed = []
     for at, path in [(at, ()) for at in range(len(stream()))] + PLACES:
         event = stream()[at]
@@ -179,7 +179,7 @@ SENSE = {
 
 
 @shows("identity")
-def test_a_changed_word_id_or_index_is_noticed_in_every_event() -> None:
+def test_a_changed_text_id_or_index_is_noticed_in_every_event() -> None:
     """Not the shape but the sense: another text, id or index, in one place only."""
     unnoticed = []
     places = [(at, path) for at, path in PLACES if path[-1] in SENSE]
@@ -236,7 +236,7 @@ def test_nothing_is_coerced(kind: Any, value: Any) -> None:
         check(kind, value)
 
 
-def test_the_reader_knows_every_word_of_the_package() -> None:
+def test_the_grammar_knows_every_event_of_the_package() -> None:
     """A value that fits nothing makes the walk go everywhere; an unknown typing word raises TypeError."""
     for model in MODELS:
         value = {key: object() for key in keys(model)}
@@ -251,7 +251,7 @@ def test_every_exception_is_still_one() -> None:
         assert any(key not in keys(model) for model in known), f"{name}.{key} is in the package now"
 
 
-def test_every_word_of_ours_is_still_none_of_theirs() -> None:
+def test_our_own_parameters_are_still_not_in_the_package() -> None:
     for name, key in WORDS:
         (model,) = [model for model in MODELS if model.__name__ == name]
         theirs = get_args(keys(model)[key].annotation)
@@ -278,7 +278,7 @@ def test_what_is_no_error_body(body: Any) -> None:
         check_error(body)
 
 
-def test_unions_are_told_apart_by_type() -> None:
+def test_unions_are_distinguished_by_type() -> None:
     assert {model.__name__ for model in members(responses.ResponseStreamEvent)} >= {"ResponseCreatedEvent"}
     with pytest.raises(OracleError, match=r"output\[0\].content\[0\].text"):
         item = samples.OUTPUT[1] | {"content": [samples.OUTPUT[1]["content"][0] | {"text": 1}]}

@@ -30,7 +30,7 @@ def test_a_server_that_listens_and_stops() -> None:
     assert server.process.returncode == 0
 
 
-def test_a_server_that_never_listens_is_told_with_its_log() -> None:
+def test_a_server_that_never_listens_is_reported_with_its_log() -> None:
     with pytest.raises(AssertionError, match="no such option"):
         Pretender("raise SystemExit('no such option')").start()
 
@@ -44,7 +44,7 @@ def test_a_server_that_never_listens_is_told_with_its_log() -> None:
         (QUIET + "print('Traceback (most recent call last):'); " + READY + WAIT, "Traceback"),
     ],
 )
-def test_a_bad_end_is_told(source: str, complaint: str) -> None:
+def test_a_bad_end_is_reported(source: str, complaint: str) -> None:
     server = Pretender(source)
     server.start()
     if "exit(3)" in source:

@@ -42,7 +42,7 @@ def chunks(body: bytes) -> list[Any]:
 
 
 @pytest.mark.parametrize("name", PLAIN)
-def test_a_script_says_the_same_with_and_without_streaming(upstream: ScriptedUpstream, name: str) -> None:
+def test_a_script_sends_the_same_with_and_without_streaming(upstream: ScriptedUpstream, name: str) -> None:
     streamed = complete(upstream, name, stream=True)
     whole = complete(upstream, name, stream=False)
     assert (streamed.status, whole.status) == (200, 200)
@@ -50,7 +50,7 @@ def test_a_script_says_the_same_with_and_without_streaming(upstream: ScriptedUps
 
 
 @pytest.mark.parametrize("name", PLAIN)
-def test_the_folded_body_says_what_the_script_expects(upstream: ScriptedUpstream, name: str) -> None:
+def test_the_folded_body_has_what_the_script_expects(upstream: ScriptedUpstream, name: str) -> None:
     expect = SCRIPTS[name].expect
     body = complete(upstream, name, stream=False).json()
     message = body["choices"][0]["message"]
@@ -78,7 +78,7 @@ def test_logprobs_are_folded(upstream: ScriptedUpstream) -> None:
     assert body["choices"][0]["logprobs"] == {"content": LOGPROBS, "refusal": []}
 
 
-def test_framing_is_as_the_script_says(upstream: ScriptedUpstream) -> None:
+def test_framing_is_as_in_the_script(upstream: ScriptedUpstream) -> None:
     assert complete(upstream, "crlf", stream=True).body.count(b"\r\n\r\n") == len(HELLO_TURN[0].chunks) + 1
     assert b"data: " not in complete(upstream, "bare_data", stream=True).body
     assert b": OPENROUTER PROCESSING\n\n" in complete(upstream, "comments", stream=True).body
@@ -128,7 +128,7 @@ def test_records_what_was_asked(upstream: ScriptedUpstream) -> None:
 
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("reset", [True, False])
-def test_notices_a_client_that_leaves(upstream: ScriptedUpstream, *, stream: bool, reset: bool) -> None:
+def test_notices_a_client_that_disconnects(upstream: ScriptedUpstream, *, stream: bool, reset: bool) -> None:
     connection = Connection(upstream.url)
     connection.post({"model": "hang", "stream": stream}, PATH)
     received = upstream.completion()

@@ -341,7 +341,7 @@ class _Play:
         self.model: str = received.body["model"]
         self.streams = bool(received.body.get("stream"))
         self.played = connection.upstream.played
-        self.said: list[Json] = []
+        self.text: list[Json] = []
         self.started = False
 
     async def run(self) -> None:
@@ -382,7 +382,7 @@ class _Play:
             await self.connection.write(_head(Reply(200, {}), 1000) + b'{"id": "chatcmpl-1", ')
             await self.connection.cut(step.how)
         elif isinstance(step, (Send, Flood)):
-            self.said.extend(payloads(step))
+            self.text.extend(payloads(step))
         elif isinstance(step, (Sleep, Hang)):
             await self._stream(step)
 
@@ -415,7 +415,7 @@ class _Play:
 
     async def _end_json(self) -> None:
         whole = self.script.whole
-        await self.connection.reply(Reply(200, fold_chunks(self.said) if whole is None else whole))
+        await self.connection.reply(Reply(200, fold_chunks(self.text) if whole is None else whole))
 
 
 def _head(reply: Reply, length: int) -> bytes:

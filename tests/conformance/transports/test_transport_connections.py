@@ -241,7 +241,7 @@ def holding(released: asyncio.Event) -> Any:
 
 
 @shows("upstream-saturation")
-def test_who_finds_no_free_connection_is_told_so_in_time(kind: Kind, caplog: pytest.LogCaptureFixture) -> None:
+def test_who_finds_no_free_connection_is_reported_so_in_time(kind: Kind, caplog: pytest.LogCaptureFixture) -> None:
     """One line says so, however many are refused, and one when it is over."""
     caplog.set_level(logging.INFO, "penstock.upstream")
 

@@ -286,7 +286,7 @@ def test_it_calls_tools_as_they_take_it(name: str, seed: int, said: str) -> None
     tools = [ACTIONS[name].tool]
     asked = turn(said, choice=Choice("required", name), tools=tools, seed=seed)
     response, _ = transcript(asked, {offer.name: form for offer, form in offered(tools)})
-    assert [item.type for item in response.output] == [ACTIONS[name].told["type"]]
+    assert [item.type for item in response.output] == [ACTIONS[name].reported["type"]]
 
 
 # --- text ---

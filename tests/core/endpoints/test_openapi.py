@@ -12,7 +12,7 @@ import pytest
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
 import penstock
-from core.kit import Answer, Json, Spoken, ask, service, to_json
+from core.kit import Answer, FakeUpstream, Json, ask, service, to_json
 from core.mutations import VALID
 from core.replay import play_script
 from penstock.access import Access
@@ -67,7 +67,7 @@ def told(script: str) -> list[Json]:
 
 
 def get(path: str = "/v1/openapi.json", **options: Any) -> Answer:
-    return asyncio.run(ask(service(Spoken(), **options), method="GET", path=path, headers={}))
+    return asyncio.run(ask(service(FakeUpstream(), **options), method="GET", path=path, headers={}))
 
 
 # The route.
@@ -75,7 +75,7 @@ def get(path: str = "/v1/openapi.json", **options: Any) -> Answer:
 
 @shows("openapi")
 @pytest.mark.parametrize("base", ["/v1", ""])
-def test_it_is_told_to_everybody(base: str) -> None:
+def test_it_is_reported_to_everybody(base: str) -> None:
     reply = get(f"{base}/openapi.json", access=Access([Secret("sk-1")]))
     assert (reply.status, reply.headers["content-type"]) == (200, "application/json")
     assert reply.json()["info"]["version"] == penstock.__version__
@@ -83,7 +83,7 @@ def test_it_is_told_to_everybody(base: str) -> None:
 
 def test_it_is_made_once() -> None:
     async def main() -> list[bytes]:
-        at = service(Spoken())
+        at = service(FakeUpstream())
         return [(await ask(at, method="GET", path="/openapi.json", headers={})).body for _ in range(2)]
 
     first, second = asyncio.run(main())
@@ -102,7 +102,7 @@ def test_web_sockets_are_mentioned_where_they_are_served() -> None:
 
 
 def test_every_route_is_an_operation_and_every_operation_a_route() -> None:
-    routes = {(path, method) for path, methods in service(Spoken())._table.items() for method in methods}
+    routes = {(path, method) for path, methods in service(FakeUpstream())._table.items() for method in methods}
     operations = {
         ("/".join("*" if step.startswith("{") else step for step in path.split("/")), method)
         for family in OPERATIONS.values()

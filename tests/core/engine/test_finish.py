@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 import pytest
 
-from core.kit import LIMITS, Spoken, encode, make_run, plan
+from core.kit import LIMITS, FakeUpstream, encode, make_run, plan
 from penstock.engine import Run
 from penstock.engine.running import deadlines
 from penstock.engine.running.persistence import Ending
@@ -28,7 +28,7 @@ def go(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
     return asyncio.run(asyncio.wait_for(main(), 10))
 
 
-class Kept:
+class RecordingSaver:
     """A saver that notes what it is given; it may have no room."""
 
     def __init__(self, error: ApiError | None = None) -> None:
@@ -50,12 +50,12 @@ class Ended(NamedTuple):
 
     body: bytes
     error: str | None
-    kept: list[bytes]
+    stored: list[bytes]
 
 
-def ended(*said: Any, in_events: bool, limits: Limits = LIMITS, error: ApiError | None = None) -> Ended:
+def ended(*text: Any, in_events: bool, limits: Limits = LIMITS, error: ApiError | None = None) -> Ended:
     """A run to its end, and the proof that everything is closed."""
-    upstream, saver = Spoken(*said), Kept(error)
+    upstream, saver = FakeUpstream(*text), RecordingSaver(error)
 
     async def main() -> Run:
         run = make_run(plan(upstream), limits, saver=saver)
@@ -89,14 +89,14 @@ ENDINGS: dict[str, dict[str, Any]] = {
 
 @shows("whole-replies", "one-end")
 @pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
-def test_it_ends_as_its_events_would_have_said(ending: dict[str, Any]) -> None:
-    said, options = ending["said"], {key: value for key, value in ending.items() if key != "said"}
-    assert ended(*said, in_events=False, **options) == ended(*said, in_events=True, **options)
+def test_it_ends_as_its_events_would(ending: dict[str, Any]) -> None:
+    text, options = ending["said"], {key: value for key, value in ending.items() if key != "said"}
+    assert ended(*text, in_events=False, **options) == ended(*text, in_events=True, **options)
 
 
 def test_what_was_cut_by_a_stop_is_incomplete() -> None:
     async def main() -> Response:
-        run = make_run(plan(Spoken(HI, CALL, None)))
+        run = make_run(plan(FakeUpstream(HI, CALL, None)))
         await run.open()
         asyncio.get_running_loop().call_later(0.05, run.end_early)
         return await run.finish()
@@ -109,9 +109,9 @@ def test_what_was_cut_by_a_stop_is_incomplete() -> None:
     ]
 
 
-def test_a_client_that_leaves_gets_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_disconnects_gets_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deadlines, "_WATCH_CLIENT_AFTER_S", 0.0)
-    upstream, saver = Spoken(HI, None), Kept()
+    upstream, saver = FakeUpstream(HI, None), RecordingSaver()
 
     async def main() -> Run:
         run = make_run(plan(upstream), saver=saver, disconnected=lambda: asyncio.sleep(0.05))
@@ -132,8 +132,8 @@ def test_a_bug_in_the_machine_ends_the_response_too(monkeypatch: pytest.MonkeyPa
         raise KeyError(item)
 
     monkeypatch.setattr(Transcript, "record_item", fail)
-    body, error, kept = ended(HI, END, in_events=False)
+    body, error, stored = ended(HI, END, in_events=False)
     assert b'"status":"failed"' in body
     assert b'"code":"server_error"' in body
     assert error == "The server had an error while processing your request."
-    assert kept == [body]
+    assert stored == [body]

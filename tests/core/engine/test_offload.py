@@ -40,7 +40,7 @@ def test_what_is_small_is_done_at_once_and_what_is_large_in_a_thread() -> None:
 
 
 @pytest.mark.parametrize("size", [0, LARGE_BYTES])
-def test_an_error_is_raised_to_whoever_waits(size: int) -> None:
+def test_an_error_is_raised_in_all_waiting_calls(size: int) -> None:
     def fail(message: str, *, param: str) -> None:
         raise invalid(message, param)
 

@@ -193,7 +193,7 @@ def test_a_migration_that_fails_leaves_nothing(path: Path, monkeypatch: pytest.M
         assert at.inside("PRAGMA user_version") == [(len(schema.MIGRATIONS),)]
 
 
-def test_a_bug_is_told_as_one(path: Path) -> None:
+def test_a_bug_is_reported_as_one(path: Path) -> None:
     """Not as trouble with the store; and it fails alone."""
     with Open(path) as at:
         known, half, others = response(), response(), [response() for _ in range(20)]

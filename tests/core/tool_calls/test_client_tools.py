@@ -33,12 +33,12 @@ def test_a_tool_is_offered_as_a_function_of_its_type(name: str) -> None:
 
 
 @each_family
-def test_a_call_of_it_is_told_as_its_action(name: str) -> None:
+def test_a_call_of_it_is_reported_as_its_action(name: str) -> None:
     response = to_json(play_script(f"{name}_call").response)
     [item] = response["output"]
     assert (item.pop("status"), item.pop("call_id")) == ("completed", "call_b")
     assert item.pop("id").endswith("_1")
-    assert {key: value for key, value in item.items() if value is not None} == _known(ACTIONS[name].told)
+    assert {key: value for key, value in item.items() if value is not None} == _known(ACTIONS[name].reported)
 
 
 def _known(item: Json) -> Json:
@@ -53,7 +53,7 @@ def test_a_call_of_the_history_reads_as_the_model_wrote_it(name: str) -> None:
 
 
 @each_family
-def test_what_a_call_is_told_as_reads_as_an_equal_call(name: str) -> None:
+def test_what_a_call_is_reported_as_reads_as_an_equal_call(name: str) -> None:
     """The model sees its own call again: reading it once more gives the same action."""
     _, form = offered(ACTIONS[name].tool)
     action = form.read(ACTIONS[name].arguments)
@@ -211,12 +211,12 @@ def test_a_shell_here_is_offered(fields: Json) -> None:
     assert offered({"type": "shell", **fields})[0].name == "shell"
 
 
-def test_skills_of_the_machine_are_told() -> None:
+def test_skills_of_the_machine_are_reported() -> None:
     skill = {"name": "pdf", "description": "Makes PDF files.", "path": "/skills/pdf"}
     offer, _ = offered({"type": "shell", "environment": {"type": "local", "skills": [skill]}})
     assert str(offer.description).endswith("\n- pdf (/skills/pdf): Makes PDF files.")
 
 
-def test_the_size_of_the_screen_is_told() -> None:
+def test_the_size_of_the_screen_is_reported() -> None:
     offer, _ = offered(ACTIONS["computer_use_preview"].tool)
     assert "800 pixels wide and 600 high (browser)" in str(offer.description)

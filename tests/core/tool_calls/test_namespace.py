@@ -11,7 +11,7 @@ from core.kit import from_json, to_json
 from penstock import wire
 from penstock.tool_calls import CALLS, GROUPS, OFFERS
 from penstock.tool_calls.namespace import NAME_CHARS_MAX, function_name, in_namespace, with_namespace_description
-from support import brought
+from support import tool_items
 
 TAKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 NAMES = st.text(st.sampled_from("ab_-.é "), min_size=1, max_size=128) | st.text(min_size=1, max_size=40)
@@ -54,7 +54,7 @@ def test_names_stay_as_they_are_where_they_can(namespace: Any, name: str, whole:
 
 
 def test_a_member_is_offered_under_both_names_and_told_under_its_own() -> None:
-    space = from_json(brought.CRM, wire.Tool)
+    space = from_json(tool_items.CRM, wire.Tool)
     told = []
     for declared in GROUPS[wire.NamespaceTool](space):
         [(offer, form)] = [in_namespace(space, *pair) for pair in OFFERS[type(declared.tool)](declared.tool)]  # type: ignore[union-attr]
@@ -70,9 +70,9 @@ def test_a_member_is_offered_under_both_names_and_told_under_its_own() -> None:
 @pytest.mark.parametrize(
     ("item", "name"),
     [
-        (brought.CALLED[0], "crm__get_customer"),
-        (brought.NOTED[0], "crm__memo"),
-        (brought.CALLED[0] | {"namespace": None}, "get_customer"),
+        (tool_items.CALLED[0], "crm__get_customer"),
+        (tool_items.NOTED[0], "crm__memo"),
+        (tool_items.CALLED[0] | {"namespace": None}, "get_customer"),
     ],
 )
 def test_a_call_of_the_history_has_the_name_that_is_offered(item: Any, name: str) -> None:
@@ -81,6 +81,6 @@ def test_a_call_of_the_history_has_the_name_that_is_offered(item: Any, name: str
 
 
 def test_what_is_said_of_all_members_is_said_behind_what_is_said_of_one() -> None:
-    space = from_json(brought.CRM, wire.Tool)
+    space = from_json(tool_items.CRM, wire.Tool)
     assert with_namespace_description(space, "Gets.") == "Gets.\n\nAbout the tools of crm: Customers and orders."
     assert with_namespace_description(space, None) == "About the tools of crm: Customers and orders."

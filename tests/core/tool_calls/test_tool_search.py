@@ -8,7 +8,7 @@ from core.kit import Json, from_json, to_json
 from penstock import wire
 from penstock.tool_calls import CALLS, OFFERS, OUTPUTS, READ_AS, SILENT
 from penstock.tool_calls.tool_search import ToolSearchCallFormat
-from support import brought
+from support import tool_items
 
 
 def offered(**fields: Any) -> list[Json]:
@@ -41,7 +41,7 @@ def test_a_search_that_the_server_is_to_make_is_not_offered(fields: Json) -> Non
         ('{\n"goal":\r\n {"deep": [1,\n 2.50]}}', '{"goal":{"deep":[1,2.50]}}'),
     ],
 )
-def test_arguments_are_told_as_an_object_on_one_line(arguments: str, told: str) -> None:
+def test_arguments_are_reported_as_an_object_on_one_line(arguments: str, told: str) -> None:
     """An event is one line, and what stays undecoded is told as it is."""
     action = ToolSearchCallFormat().read(arguments)
     item = ToolSearchCallFormat().item(id="tsc_1", call_id="c", action=action)
@@ -56,28 +56,28 @@ def test_what_is_no_object_is_no_search(arguments: str) -> None:
 
 
 def test_a_search_of_the_history_reads_as_the_model_wrote_it() -> None:
-    call, output = (from_json(item, wire.InputItem) for item in brought.SEARCHED)
+    call, output = (from_json(item, wire.InputItem) for item in tool_items.SEARCHED)
     read = CALLS[wire.ToolSearchCall](call)
     assert (read.call_id, read.name, read.arguments) == ("call_s", "tool_search", '{"goal": "orders"}')
     given = OUTPUTS[wire.ToolSearchOutput](output)
-    assert (given.call_id, given.content) == ("call_s", brought.FOUND)
+    assert (given.call_id, given.content) == ("call_s", tool_items.FOUND)
 
 
 @pytest.mark.parametrize(
     ("tools", "told"),
     [
         ([], "No tools were found."),
-        ([brought.space()], "No tools were found."),
+        ([tool_items.space()], "No tools were found."),
         ([{"type": "function", "name": "f"}, {"type": "custom", "name": "g"}], "- f\n- g"),
         ([{"type": "shell"}], "- shell"),
     ],
 )
-def test_what_was_found_is_told_by_the_names_to_call(tools: list[Json], told: str) -> None:
-    output = from_json(brought.SEARCHED[1] | {"tools": tools}, wire.InputItem)
+def test_what_was_found_is_reported_by_the_names_to_call(tools: list[Json], told: str) -> None:
+    output = from_json(tool_items.SEARCHED[1] | {"tools": tools}, wire.InputItem)
     assert OUTPUTS[wire.ToolSearchOutput](output).content == told
 
 
-@pytest.mark.parametrize("item", brought.SEARCHED, ids=lambda item: item["type"])
+@pytest.mark.parametrize("item", tool_items.SEARCHED, ids=lambda item: item["type"])
 def test_a_search_that_a_server_made_says_nothing_to_the_model(item: Json) -> None:
     """It has no `call_id`, since the model did not call."""
     asked = from_json(item, wire.InputItem)

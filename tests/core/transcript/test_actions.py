@@ -135,7 +135,7 @@ def test_an_action_stands_where_it_was_whole() -> None:
     assert kinds(response) == [("message", "completed"), ("local_shell_call", "completed")]
 
 
-def test_actions_count_as_items_before_they_are_told() -> None:
+def test_actions_count_as_items_before_they_are_reported() -> None:
     limits = msgspec.structs.replace(LIMITS, output_items_max=3)
     calls = [delta for index in range(4) for delta in pieces(index, "local_shell", "{", [])]
     telling = Telling(FORMS, limits)
@@ -143,7 +143,7 @@ def test_actions_count_as_items_before_they_are_told() -> None:
     assert "3 output items" in check(telling)["error"]["message"]
 
 
-def test_a_relayed_stream_with_actions_is_told_as_it_came() -> None:
+def test_a_relayed_stream_with_actions_is_reported_as_it_came() -> None:
     """From an upstream that speaks of commands and their outputs piece by piece."""
     events = [from_json(event, wire.StreamEvent) for event in samples.stream()[2:-1]]
     response = told(*(Relayed(event) for event in events), Finish())

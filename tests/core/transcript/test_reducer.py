@@ -195,14 +195,14 @@ def check(telling: Telling) -> Json:
 
 @shows("arguments")
 @given(speeches(), ENDS, OPTIONS)
-def test_any_speech_is_told_whole(speech: list[Delta], end: Finish, options: dict[str, Any]) -> None:
+def test_any_speech_is_reported_whole(speech: list[Delta], end: Finish, options: dict[str, Any]) -> None:
     response = check(told(*speech, end, **options))
     assert response["status"] == ("incomplete" if end.incomplete else "completed")
     check_said(speech, response, well=not end.incomplete)
 
 
 @given(speeches(), st.integers(0), OPTIONS)
-def test_a_speech_that_is_cut_is_told_so_far(speech: list[Delta], at: int, options: dict[str, Any]) -> None:
+def test_a_speech_that_is_cut_is_reported_so_far(speech: list[Delta], at: int, options: dict[str, Any]) -> None:
     speech = speech[: at % (len(speech) + 1)]
     telling = Telling(FORMS, **options)
     telling.receive(speech)
@@ -331,7 +331,7 @@ def test_ids_are_kept_and_made_up_where_there_are_none() -> None:
     assert [item["id"].partition("_")[0] for item in response["output"]] == ["fc", "ctc"]
 
 
-def test_usage_is_the_last_that_was_told() -> None:
+def test_usage_is_the_last_that_was_reported() -> None:
     usages = [UsageDelta(wire.Usage(input_tokens=n, output_tokens=n, total_tokens=2 * n)) for n in (1, 2)]
     telling = told(*usages, Finish(), report_usage=True)
     assert check(telling)["usage"]["total_tokens"] == 4
@@ -339,7 +339,7 @@ def test_usage_is_the_last_that_was_told() -> None:
 
 
 @shows("quirk-usage")
-def test_usage_is_estimated_where_none_was_told() -> None:
+def test_usage_is_estimated_where_none_was_reported() -> None:
     seen: list[Any] = []
 
     def estimate(response: wire.Response) -> wire.Usage:

@@ -54,7 +54,7 @@ def stream() -> list[wire.Event]:
     return begun + [decoder.decode(encode(event)) for event in EVENTS]
 
 
-def test_it_is_folded_as_it_was_told() -> None:
+def test_it_is_folded_as_it_was_reported() -> None:
     response = to_json(fold(stream()))
     assert response["output"] == [
         DANCE | DONE | {"steps": 2},

@@ -10,7 +10,7 @@ import pytest
 from core.kit import Json, encode, from_json, skeleton, to_json
 from penstock import wire
 from requirements import shows
-from support import brought, hosted, samples
+from support import hosted, samples, tool_items
 from support.oracle import PROMISED, check_response
 
 EVENTS = get_args(wire.StreamEvent)
@@ -115,12 +115,12 @@ ITEMS: list[Json] = [
         "output": {"type": "computer_screenshot", "image_url": "https://example.com/a.png"},
         "acknowledged_safety_checks": [{"id": "sc_1"}],
     },
-    *brought.SEARCHED,
+    *tool_items.SEARCHED,
     {"type": "tool_search_call", "call_id": None, "execution": "server", "arguments": ["a", 1.50], "created_by": "x"},
     {"type": "tool_search_output", "execution": None, "tools": [{"type": "web_search"}]},
-    brought.ADDED,
-    *brought.CALLED,
-    *brought.NOTED,
+    tool_items.ADDED,
+    *tool_items.CALLED,
+    *tool_items.NOTED,
     {"type": "web_search_call", "action": {"type": "open_page", "url": "https://example.com", "new": [1]}},
     {"type": "web_search_call", "id": None, "status": "completed"},
     {"type": "web_search_call", "status": "failed", "results": [{"title": "A"}]},

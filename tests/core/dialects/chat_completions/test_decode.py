@@ -288,7 +288,7 @@ BODY_DELTAS = [
 ]
 
 
-def test_a_whole_body_is_told_from_a_stream_by_its_first_byte() -> None:
+def test_a_whole_body_is_reported_from_a_stream_by_its_first_byte() -> None:
     body = json.dumps(BODY, indent=1).encode()
     assert decode(body) == BODY_DELTAS
     assert decode(b"\r\n ", b"\n", *(body[at : at + 1] for at in range(len(body)))) == BODY_DELTAS
@@ -350,13 +350,13 @@ FAULTS: dict[str, tuple[bytes, int, str]] = {
 
 @shows("quirk-errors")
 @pytest.mark.parametrize(("said", "status", "told"), FAULTS.values(), ids=FAULTS)
-def test_a_fault_is_told_by_its_blame(said: bytes, status: int, told: str) -> None:
+def test_a_fault_is_reported_by_its_blame(said: bytes, status: int, told: str) -> None:
     with pytest.raises(ApiError, match=told) as caught:
         decode(said)
     assert caught.value.status == status
 
 
-def test_what_was_said_before_a_fault_is_told_first() -> None:
+def test_what_was_said_before_a_fault_is_reported_first() -> None:
     """However it came: a read that brings both gives the deltas, and the error after them."""
     said = stream(choice({"content": "a"}), {"error": {"message": "boom"}}, choice({"content": "late"}))
     decoder = ChatDecoder(inline_think=False, event_bytes_max=EVENT_BYTES_MAX)

@@ -432,7 +432,7 @@ CHOICES: dict[str, tuple[Json, Any]] = {
 
 
 @pytest.mark.parametrize(("choice", "told"), CHOICES.values(), ids=CHOICES)
-def test_a_choice_is_told_in_the_upstreams_words(choice: Json, told: Any) -> None:
+def test_a_choice_is_reported_in_the_upstreams_words(choice: Json, told: Any) -> None:
     body = encode(tools=[FUNCTION, {"type": "custom", "name": "n"}], parallel_tool_calls=True, **choice)
     assert body.get("tool_choice") == told
     assert body["parallel_tool_calls"] is True
@@ -446,7 +446,7 @@ def test_a_stream_is_asked_for_with_its_usage() -> None:
 
 
 @pytest.mark.parametrize(("stream", "kind"), [(True, "text/event-stream"), (False, "application/json")])
-def test_the_upstream_is_told_what_is_understood(stream: bool, kind: str) -> None:
+def test_the_upstream_is_reported_what_is_understood(stream: bool, kind: str) -> None:
     sent = ChatCompletions(Options(), LIMITS).encode(plan(stream=stream).turn)
     assert sent.headers == [("content-type", "application/json"), ("accept", kind)]
 

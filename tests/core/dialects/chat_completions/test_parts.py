@@ -75,7 +75,7 @@ def ways(message: Json) -> list[bytes]:
 
 @shows("thoughts-as-parts")
 @pytest.mark.parametrize(("message", "deltas"), MESSAGES.values(), ids=MESSAGES)
-def test_parts_are_told_as_what_they_are(message: Json, deltas: list[Delta]) -> None:
+def test_parts_are_reported_as_what_they_are(message: Json, deltas: list[Delta]) -> None:
     for said in ways(message):
         for pieces in ([said], bytewise(said)):
             assert [delta for delta in decode(*pieces) if not isinstance(delta, Extras)] == [*deltas, STOP]
@@ -129,7 +129,7 @@ MEDIA: dict[str, tuple[Json, list[Delta]]] = {
 
 @shows("media-in-answers", "answered-media")
 @pytest.mark.parametrize(("message", "deltas"), MEDIA.values(), ids=MEDIA)
-def test_media_are_told_or_named(message: Json, deltas: list[Delta]) -> None:
+def test_media_are_reported_or_named(message: Json, deltas: list[Delta]) -> None:
     for said in ways(message):
         assert decode(said) == [*deltas, STOP]
         assert decode(*bytewise(said)) == [*deltas, STOP]
@@ -202,7 +202,7 @@ TWICE: dict[str, tuple[list[Json], list[Delta]]] = {
 
 @shows("whole-message-last")
 @pytest.mark.parametrize(("chunks", "deltas"), TWICE.values(), ids=TWICE)
-def test_what_comes_twice_is_told_once(chunks: list[Json], deltas: list[Delta]) -> None:
+def test_what_comes_twice_is_reported_once(chunks: list[Json], deltas: list[Delta]) -> None:
     said = stream(*chunks)
     assert decode(said) == [*deltas, STOP]
     assert decode(*bytewise(said)) == [*deltas, STOP]
@@ -235,7 +235,7 @@ def test_nothing_at_all_is_a_failure(said: bytes) -> None:
 
 @shows("nothing-is-failed")
 @pytest.mark.parametrize("said", [b'data: {"message": "boom"}\n\ndata: [DONE]\n\n', b'{"msg": "boom"}', b"null boom"])
-def test_nothing_but_words_is_told_with_the_words(said: bytes) -> None:
+def test_nothing_but_words_is_reported_with_the_words(said: bytes) -> None:
     for pieces in ([said], bytewise(said)):
         with pytest.raises(ApiError, match="boom"):
             decode(*pieces)

@@ -203,7 +203,7 @@ def test_a_model_that_does_not_think_is_asked_without_sealed_thoughts(told: ApiE
     assert dialect.encode_again(TURN, told) is None or not again
 
 
-def test_a_client_is_told_of_what_it_asked_for_itself() -> None:
+def test_a_client_is_reported_of_what_it_asked_for_itself() -> None:
     turn = plan(include=["reasoning.encrypted_content"]).turn
     assert ResponsesDialect(None, LIMITS).encode_again(turn, ApiError("Encrypted content", param="include")) is None
 

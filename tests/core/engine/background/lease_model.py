@@ -102,8 +102,8 @@ def _tell(state: State, who: int) -> Step:
     """Append the first events."""
     if not _holds(state, who):
         return Step(who, "tell", False, _with(state, who, Replica()))
-    told = state._replace(logged=True, runs=state.runs + 1)
-    return Step(who, "tell", True, _with(told, who, state.replicas[who]._replace(phase="told")))
+    result = state._replace(logged=True, runs=state.runs + 1)
+    return Step(who, "tell", True, _with(result, who, state.replicas[who]._replace(phase="told")))
 
 
 def _begin(state: State, who: int) -> Step:

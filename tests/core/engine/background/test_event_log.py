@@ -37,7 +37,7 @@ def test_an_append_that_fails_after_its_run_is_no_fault_of_asyncios() -> None:
     assert faults == []
 
 
-def test_a_run_that_goes_on_is_told_of_it() -> None:
+def test_a_run_in_progress_is_informed() -> None:
     async def main() -> None:
         writer = LogWriter(Lost(), Claim("resp_1", 1), batch_bytes_max=1_000_000)
         await writer.add([Created(response=skeleton(), sequence_number=0)])

@@ -27,8 +27,8 @@ OPEN: dict[str, Callable[[Path], Store]] = {
 
 def test_the_model_is_not_empty() -> None:
     assert len(STATES) > 500
-    told = {step.what for found in STATES.values() for step in found if step.granted}
-    assert told == {
+    result = {step.what for found in STATES.values() for step in found if step.granted}
+    assert result == {
         *("claim", "claim by force", "tell", "begin", "completed", "failed", "cancelled"),
         *("lease runs out", "dies", "starts"),
     }
@@ -43,7 +43,7 @@ def test_a_response_ends_at_most_once_and_stays_as_it_ended() -> None:
             assert all(step.after.status == state.status for step in found)
 
 
-def test_nothing_is_told_twice() -> None:
+def test_nothing_is_reported_twice() -> None:
     """A run starts again only where nothing was told, so that no follower sees the same number twice."""
     assert all(state.runs <= 1 for state in STATES)
 

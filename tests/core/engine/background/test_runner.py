@@ -36,7 +36,7 @@ async def never(row: StoredResponse, saver: BackgroundSaver, key: Secret | None)
     raise AssertionError
 
 
-def test_what_waits_keeps_its_conversation() -> None:
+def test_a_waiting_response_keeps_its_conversation_locked() -> None:
     """Longer than a lock lasts: nobody else may write to it meanwhile, and anybody once nobody waits."""
 
     async def wait() -> list[bool]:
@@ -57,16 +57,16 @@ def test_what_waits_keeps_its_conversation() -> None:
     assert asyncio.run(asyncio.wait_for(wait(), 10)) == [False, True]
 
 
-def test_a_clients_key_goes_with_its_run_and_nowhere_else() -> None:
+def test_a_clients_key_is_used_for_its_run_only() -> None:
     given: list[Secret | None] = []
 
-    async def told(row: StoredResponse, saver: BackgroundSaver, key: Secret | None) -> Run:
+    async def result(row: StoredResponse, saver: BackgroundSaver, key: Secret | None) -> Run:
         given.append(key)
         return await never(row, saver, key)
 
     async def submit() -> StoredResponse | None:
         store = MemoryStore()
-        background = Background(store, LIMITS, told, clock_s)
+        background = Background(store, LIMITS, result, clock_s)
         await background.submit(row(1), Secret("sk-client"))
         await asyncio.sleep(0.05)
         stored = await store.response("o", "resp_1")

@@ -51,7 +51,7 @@ def test_a_turn_is_read_and_decoded_once() -> None:
 
 
 @shows("turns-read-once")
-def test_a_chain_has_the_turns_that_the_store_says() -> None:
+def test_a_chain_has_the_turns_that_the_store_returns() -> None:
     """Whatever is held: one that was deleted or has expired is in no chain, and not in its size."""
     turns, chain = ChainCache(ROOM), [turn(n) for n in range(3)]
     read(turns, *chain)
@@ -82,7 +82,7 @@ def test_a_store_may_read_all_the_same() -> None:
     assert texts(asyncio.run(turns.read([one], turns.known(), ROOM))) == ["Turn 1"]
 
 
-def test_the_one_that_was_used_least_recently_goes() -> None:
+def test_the_least_recently_used_one_is_evicted() -> None:
     turns, chain = ChainCache(1_500), [turn(n) for n in range(3)]  # room for two
     for each in (chain[0], chain[1], chain[0], chain[2]):
         read(turns, each)

@@ -10,9 +10,9 @@ from core.kit import (
     LIMITS,
     SEAL,
     USAGE,
+    FakeUpstream,
     Json,
     OpenSealer,
-    Spoken,
     ask,
     make_run,
     plan,
@@ -43,19 +43,19 @@ SUMMED: list[Delta] = [ReasoningDelta("Hm."), TextDelta(" A summary. "), UsageDe
 ANSWER: list[Delta] = [TextDelta("Two."), UsageDelta(USAGE)]
 
 
-class ChainCache(Spoken):
+class ChainCache(FakeUpstream):
     """An upstream that says something else in each turn."""
 
-    def __init__(self, *turns: Spoken | ApiError) -> None:
+    def __init__(self, *turns: FakeUpstream | ApiError) -> None:
         super().__init__()
         self.each = list(turns)
 
     async def open(self, turn: Turn) -> Deltas:
         self.turns.append(turn)
-        spoken = self.each[len(self.turns) - 1]
-        if isinstance(spoken, ApiError):
-            raise spoken
-        return await spoken.open(turn)
+        generated = self.each[len(self.turns) - 1]
+        if isinstance(generated, ApiError):
+            raise generated
+        return await generated.open(turn)
 
 
 def played(upstream: ChainCache, limits: Limits = LIMITS, **request: Any) -> tuple[Response, list[Event | None]]:
@@ -73,23 +73,23 @@ def played(upstream: ChainCache, limits: Limits = LIMITS, **request: Any) -> tup
     return asyncio.run(go())
 
 
-def told(events: list[Event | None]) -> list[str]:
+def types_of(events: list[Event | None]) -> list[str]:
     oracle.check_stream([to_json(event) for event in events if event is not None])
     return [event.type.removeprefix("response.") for event in events if event is not None]
 
 
-def shown(turn: Turn) -> list[tuple[str, Any]]:
+def visible(turn: Turn) -> list[tuple[str, Any]]:
     return [(item.role, item.content) for item in turn.items if isinstance(item, Message)]
 
 
 def test_the_model_sums_up_and_then_answers() -> None:
-    upstream = ChainCache(Spoken(SUMMED), Spoken(ANSWER))
+    upstream = ChainCache(FakeUpstream(SUMMED), FakeUpstream(ANSWER))
     response, events = played(upstream, instructions="Help.", max_output_tokens=5, tools=[], temperature=0.5)
-    assert told(events)[2:5] == ["output_item.added", "output_item.done", "output_item.added"]
+    assert types_of(events)[2:5] == ["output_item.added", "output_item.done", "output_item.added"]
     summing, answering = upstream.turns
-    assert shown(summing) == [("system", "Be brief."), ("user", "One?"), ("assistant", "One."), ("user", PROMPT)]
+    assert visible(summing) == [("system", "Be brief."), ("user", "One?"), ("assistant", "One."), ("user", PROMPT)]
     assert (summing.request.instructions, summing.request.max_output_tokens) == ("Help.", None)
-    system, summary, question = shown(answering)
+    system, summary, question = visible(answering)
     assert (system, question) == (("system", "Be brief."), ("user", "Two?"))
     assert summary[1].endswith("\n\nA summary."), "thoughts are no part of it"
     assert answering.request.max_output_tokens == 5
@@ -98,8 +98,8 @@ def test_the_model_sums_up_and_then_answers() -> None:
     assert [upstream.each[0].closed, upstream.each[1].closed] == [1, 1]  # type: ignore[union-attr]
 
 
-def test_what_is_sealed_stands_for_all_of_it() -> None:
-    response, _ = played(ChainCache(Spoken(SUMMED), Spoken(ANSWER)))
+def test_a_sealed_compaction_replaces_all_of_it() -> None:
+    response, _ = played(ChainCache(FakeUpstream(SUMMED), FakeUpstream(ANSWER)))
     opened = SEAL.open_compaction(response.output[0].encrypted_content)  # type: ignore[union-attr, arg-type]
     assert opened is not None
     assert opened.summary == "A summary."
@@ -113,14 +113,14 @@ def test_in_the_midst_of_calls_all_but_the_instructions_is_summed_up() -> None:
         {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
         {"type": "function_call_output", "call_id": "c", "output": "1"},
     ]
-    upstream = ChainCache(Spoken(SUMMED), Spoken(ANSWER))
+    upstream = ChainCache(FakeUpstream(SUMMED), FakeUpstream(ANSWER))
     played(upstream, input=[*PAST, QUESTION, *calls])
-    assert [role for role, _ in shown(upstream.turns[1])] == ["system", "user"]
+    assert [role for role, _ in visible(upstream.turns[1])] == ["system", "user"]
 
 
 def test_what_leads_a_turn_is_in_no_other() -> None:
     """The items of a template are instructions: they stay, and are not sealed."""
-    upstream = ChainCache(Spoken(SUMMED), Spoken(ANSWER))
+    upstream = ChainCache(FakeUpstream(SUMMED), FakeUpstream(ANSWER))
 
     async def go() -> Response:
         made = plan(upstream, seal=SEAL, input=[*PAST, QUESTION], context_management=SMALL, stream=True)
@@ -135,7 +135,7 @@ def test_what_leads_a_turn_is_in_no_other() -> None:
 
     opened = SEAL.open_compaction(asyncio.run(go()).output[0].encrypted_content)  # type: ignore[union-attr, arg-type]
     for turn in upstream.turns:
-        assert shown(turn)[0] == ("developer", "By the template.")
+        assert visible(turn)[0] == ("developer", "By the template.")
     assert opened is not None
     assert [item.content for item in opened.before or [] if isinstance(item, Message)] == ["Be brief."]
     later = Context(
@@ -151,7 +151,7 @@ def test_what_leads_a_turn_is_in_no_other() -> None:
 
 def test_usage_that_one_of_them_does_not_tell_is_estimated() -> None:
     for summed, answered in [(SUMMED[:2], ANSWER), (SUMMED, ANSWER[:1]), (SUMMED[:2], ANSWER[:1])]:
-        response, _ = played(ChainCache(Spoken(summed), Spoken(answered)))
+        response, _ = played(ChainCache(FakeUpstream(summed), FakeUpstream(answered)))
         assert response.usage is not None
         assert response.usage.estimated is True
 
@@ -160,7 +160,7 @@ def test_an_estimate_is_that_of_both_turns() -> None:
     """The summary is written in one and read in the other."""
 
     def usage(summary: str) -> Any:
-        return played(ChainCache(Spoken([TextDelta(summary)]), Spoken(ANSWER[:1])))[0].usage
+        return played(ChainCache(FakeUpstream([TextDelta(summary)]), FakeUpstream(ANSWER[:1])))[0].usage
 
     little, much = usage("A" * 4), usage("A" * 4_004)
     assert much.output_tokens == little.output_tokens + 1_000
@@ -169,24 +169,24 @@ def test_an_estimate_is_that_of_both_turns() -> None:
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_an_answer_that_fails_leaves_the_compaction(stream: bool) -> None:
-    upstream = ChainCache(Spoken(SUMMED), upstream_failed("no more"))
+def test_the_compaction_stays_when_the_answer_fails(stream: bool) -> None:
+    upstream = ChainCache(FakeUpstream(SUMMED), upstream_failed("no more"))
     response, events = played(upstream, stream=stream)
-    assert told(events)[-2:] == ["output_item.done", "failed"]
+    assert types_of(events)[-2:] == ["output_item.done", "failed"]
     assert [item.type for item in response.output] == ["compaction"]
     assert response.error is not None
     assert response.error.message == "no more"
 
 
-def test_a_summary_that_fails_leaves_nothing() -> None:
-    response, events = played(ChainCache(Spoken([TextDelta("A")], upstream_failed("cut")), Spoken(ANSWER)))
-    assert told(events) == ["created", "in_progress", "failed"]
+def test_nothing_is_stored_of_a_summary_that_fails() -> None:
+    response, events = played(ChainCache(FakeUpstream([TextDelta("A")], upstream_failed("cut")), FakeUpstream(ANSWER)))
+    assert types_of(events) == ["created", "in_progress", "failed"]
     assert response.output == []
 
 
 def test_a_summary_without_an_end_fails() -> None:
     short = Seal(OpenSealer(), "me", 1_000)
-    upstream = ChainCache(Spoken(*[[TextDelta("x" * 100)]] * 50))
+    upstream = ChainCache(FakeUpstream(*[[TextDelta("x" * 100)]] * 50))
 
     async def go() -> Response:
         run = make_run(plan(upstream, seal=short, input=[*PAST, QUESTION], context_management=SMALL, stream=True))
@@ -204,7 +204,7 @@ def test_what_is_too_long_to_be_sealed_is_refused() -> None:
     request: Json = {"input": [*PAST, QUESTION | {"content": "x" * 1_000}], "context_management": SMALL, "stream": True}
 
     async def go() -> ApiError | None:
-        run = make_run(plan(ChainCache(Spoken(SUMMED)), seal=short, **request))
+        run = make_run(plan(ChainCache(FakeUpstream(SUMMED)), seal=short, **request))
         await run.open()
         assert [batch async for batch in run.events()]
         return run.error
@@ -220,7 +220,7 @@ def test_heartbeats_wait_for_neither() -> None:
 
     async def go() -> tuple[list[str], ChainCache]:
         summing, opening = asyncio.Event(), asyncio.Event()
-        upstream = ChainCache(Spoken(SUMMED[:1], summing, SUMMED[1:]), Spoken(ANSWER, opening=opening))  # type: ignore[arg-type]
+        upstream = ChainCache(FakeUpstream(SUMMED[:1], summing, SUMMED[1:]), FakeUpstream(ANSWER, opening=opening))  # type: ignore[arg-type]
         run = make_run(
             plan(upstream, seal=SEAL, input=[*PAST, QUESTION], context_management=SMALL, stream=True), limits
         )
@@ -241,10 +241,10 @@ def test_heartbeats_wait_for_neither() -> None:
 
 
 @pytest.mark.parametrize("when", ["summing", "opening", "answering"])
-def test_whoever_leaves_ends_the_call_that_goes_on(when: str) -> None:
+def test_a_disconnect_ends_the_current_call(when: str) -> None:
     async def go() -> list[int]:
-        first = Spoken(None) if when == "summing" else Spoken(SUMMED)
-        second = Spoken(None, opening=asyncio.Event() if when == "opening" else None)
+        first = FakeUpstream(None) if when == "summing" else FakeUpstream(SUMMED)
+        second = FakeUpstream(None, opening=asyncio.Event() if when == "opening" else None)
         upstream = ChainCache(first, second)
         made = plan(upstream, seal=SEAL, input=[*PAST, QUESTION], context_management=SMALL, stream=True)
         deltas = await open_turn(upstream, made.turn, made.compacting)
@@ -275,16 +275,16 @@ NO_SEAL: dict[str, tuple[Json, str, str]] = {
 @pytest.mark.parametrize("name", NO_SEAL)
 def test_without_a_sealer_it_is_refused_clearly(name: str) -> None:
     body, path, param = NO_SEAL[name]
-    answer = asyncio.run(ask(service(Spoken(ANSWER)), body, path=path))
+    answer = asyncio.run(ask(service(FakeUpstream(ANSWER)), body, path=path))
     error = oracle.check_error(answer.json())
     assert (answer.status, error["param"], error["code"]) == (400, param, "unsupported_parameter")
     assert "penstock[server]" in error["message"]
 
 
 @shows("no-cryptography")
-def test_without_a_sealer_the_wish_is_told_as_not_granted() -> None:
+def test_without_a_sealer_encrypted_reasoning_is_reported_as_ignored() -> None:
     body = {"input": [*PAST, QUESTION], "context_management": SMALL, "include": ["reasoning.encrypted_content"]}
-    answer = asyncio.run(ask(service(Spoken(ANSWER)), body))
+    answer = asyncio.run(ask(service(FakeUpstream(ANSWER)), body))
     assert answer.status == 200
     assert answer.headers["x-penstock-ignored"] == "context_management, include[reasoning.encrypted_content]"
 
@@ -305,15 +305,15 @@ def test_what_a_later_version_sealed_does_not_open() -> None:
     assert SEAL.open_compaction("compaction:me:" + "00" * LIMITS.sealed_chars_max) is None
 
 
-def test_what_nobody_here_knows_is_in_it() -> None:
+def test_unknown_fields_are_in_it() -> None:
     sent = {"type": "message", "role": "user", "content": [{"type": "new_part", "x": 1}], "new_field": [None]}
     item = json_codec.decoder(Message).decode(json.dumps(sent).encode())
     opened = SEAL.open_compaction(SEAL.compaction(Compaction(summary="s", after=[item])))
     assert opened is not None
-    assert [json.loads(json_codec.encode(kept)) for kept in opened.after] == [sent]
+    assert [json.loads(json_codec.encode(stored)) for stored in opened.after] == [sent]
 
 
 def test_a_compaction_by_itself_takes_messages_from_the_past() -> None:
     past = [Message(role="user", content="u"), Message(role="assistant", content="a")]
-    said = [item.role for item in expand_compaction(Compaction(summary="s"), past) if isinstance(item, Message)]
-    assert said == ["user", "user"]
+    text = [item.role for item in expand_compaction(Compaction(summary="s"), past) if isinstance(item, Message)]
+    assert text == ["user", "user"]

@@ -22,9 +22,9 @@ OUTPUT: Json = {"type": "function_call_output", "call_id": "none", "output": "1"
 IMAGE = "content[0].image_url"
 
 
-def blamed(told: Answer) -> str | None:
-    assert told.status == 400, told
-    param: str | None = oracle.check_error(told.json())["param"]
+def blamed(reported: Answer) -> str | None:
+    assert reported.status == 400, reported
+    param: str | None = oracle.check_error(reported.json())["param"]
     return param
 
 
@@ -66,19 +66,19 @@ def test_where_it_is_counted_too() -> None:
     async def main() -> None:
         server, made = await begun()
         path = "/v1/responses/input_tokens"
-        told = await posted(server, path, input=[USER, OUTPUT], previous_response_id=made["id"])
-        assert blamed(told) == "input[1]"
+        reply = await posted(server, path, input=[USER, OUTPUT], previous_response_id=made["id"])
+        assert blamed(reply) == "input[1]"
 
     asyncio.run(main())
 
 
-def test_what_stands_in_the_past_already_does_not_shift_it() -> None:
+def test_earlier_items_do_not_change_the_index() -> None:
     async def main() -> None:
         server, made = await begun()
         reference = {"type": "item_reference", "id": made["output"][0]["id"]}
         for items in ([reference, UNSEEN], [made["output"][0], UNSEEN]):
-            told = await posted(server, input=items, previous_response_id=made["id"])
-            assert blamed(told) == f"input[1].{IMAGE}"
+            reply = await posted(server, input=items, previous_response_id=made["id"])
+            assert blamed(reply) == f"input[1].{IMAGE}"
 
     asyncio.run(main())
 
@@ -92,8 +92,8 @@ def test_an_item_of_the_past_is_named_by_the_past() -> None:
         assert blamed(await posted(server, input=[USER, USER], conversation=there["id"])) == "conversation"
         listed = await ask(server, method="GET", path=f"/v1/conversations/{there['id']}/items")
         item = listed.json()["data"][0]
-        told = await posted(server, input=[USER, {"type": "item_reference", "id": item["id"]}])
-        assert blamed(told) == "input[1]", "the reference itself"
+        reply = await posted(server, input=[USER, {"type": "item_reference", "id": item["id"]}])
+        assert blamed(reply) == "input[1]", "the reference itself"
 
     asyncio.run(main())
 
@@ -107,8 +107,8 @@ def test_an_unanswered_call_of_a_chain_is_named_by_the_chain(monkeypatch: pytest
 
     async def main() -> None:
         server, made = await begun()
-        told = await posted(server, input="And?", previous_response_id=made["id"])
-        assert blamed(told) == "previous_response_id"
-        assert made["output"][0]["call_id"] in told.json()["error"]["message"]
+        reply = await posted(server, input="And?", previous_response_id=made["id"])
+        assert blamed(reply) == "previous_response_id"
+        assert made["output"][0]["call_id"] in reply.json()["error"]["message"]
 
     asyncio.run(main())

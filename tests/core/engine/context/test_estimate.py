@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
-from core.kit import Json, Spoken, from_json, plan, routes
+from core.kit import FakeUpstream, Json, from_json, plan, routes
 from penstock.engine.context.estimate import (
     _MEDIA_TOKENS,
     _TEXTS,
@@ -29,7 +29,7 @@ SOUND: Json = {"type": "input_audio", "input_audio": {"data": "A" * 40_000, "for
 
 
 def turn(*items: Json, relays: bool = False, **request: Any) -> Turn:
-    return plan(to=routes(Spoken(), relays=relays), input=list(items), **request).turn
+    return plan(to=routes(FakeUpstream(), relays=relays), input=list(items), **request).turn
 
 
 def cost(*items: Json, relays: bool = False) -> list[int]:
@@ -41,11 +41,11 @@ def text(size: int) -> int:
     return -(-size // 4)
 
 
-def said(*content: Json, role: str = "user", **beside: Any) -> Json:
+def message(*content: Json, role: str = "user", **beside: Any) -> Json:
     return {"type": "message", "id": LONG_ID, "role": role, "content": list(content), **beside}
 
 
-def spoken(words: str, **beside: Any) -> Json:
+def output_text(words: str, **beside: Any) -> Json:
     return {"type": "output_text", "text": words, **beside}
 
 
@@ -56,17 +56,17 @@ def call(kind: str, **fields: Any) -> Json:
 SHELL_OUTPUT: Json = {"stdout": "a" * 40, "stderr": "", "outcome": {"type": "exit", "exit_code": 0}}
 ARGUMENTS = '{"city": "Paris"}'
 COSTS: dict[str, tuple[Json, int]] = {
-    "a question": (said({"type": "input_text", "text": "Hello?!"}), 2),
+    "a question": (message({"type": "input_text", "text": "Hello?!"}), 2),
     "a question that is a plain text": ({"role": "user", "content": "Hello?!"}, 2),
     "umlauts, by their bytes": ({"role": "user", "content": "ü" * 8}, 4),
-    "an answer": (said(spoken("A" * 7), role="assistant"), 2),
-    "an answer with logprobs": (said(spoken("A" * 7, logprobs=[LOGPROB] * 9), role="assistant"), 2),
-    "an answer with citations": (said(spoken("A" * 7, annotations=[CITATION] * 9), role="assistant"), 2),
-    "parts, together": (said(spoken("A" * 3), spoken("B" * 3), role="assistant"), 2),
-    "a refusal": (said({"type": "refusal", "refusal": "A" * 7}, role="assistant"), 2),
-    "an image": (said({"type": "input_text", "text": "See:"}, IMAGE), 1 + 765),
-    "a file": (said(FILE), 1_000),
-    "a sound": (said(SOUND), 1_000),
+    "an answer": (message(output_text("A" * 7), role="assistant"), 2),
+    "an answer with logprobs": (message(output_text("A" * 7, logprobs=[LOGPROB] * 9), role="assistant"), 2),
+    "an answer with citations": (message(output_text("A" * 7, annotations=[CITATION] * 9), role="assistant"), 2),
+    "parts, together": (message(output_text("A" * 3), output_text("B" * 3), role="assistant"), 2),
+    "a refusal": (message({"type": "refusal", "refusal": "A" * 7}, role="assistant"), 2),
+    "an image": (message({"type": "input_text", "text": "See:"}, IMAGE), 1 + 765),
+    "a file": (message(FILE), 1_000),
+    "a sound": (message(SOUND), 1_000),
     "thoughts": (
         {
             "type": "reasoning",
@@ -143,11 +143,11 @@ RELAYED: dict[str, tuple[Json, str]] = {
 
 @shows("estimate-of-text")
 @pytest.mark.parametrize("name", RELAYED)
-def test_what_only_an_upstream_of_responses_is_told(name: str) -> None:
-    item, told = RELAYED[name]
+def test_what_only_an_upstream_of_the_responses_api_receives(name: str) -> None:
+    item, result = RELAYED[name]
     question = {"role": "user", "content": "Hi"}
     assert cost(question, item) == [1, 0]
-    assert cost(question, item, relays=True) == [1, text(len(told))]
+    assert cost(question, item, relays=True) == [1, text(len(result))]
 
 
 def test_a_compaction_that_stays_sealed_costs_nothing() -> None:
@@ -171,8 +171,8 @@ def test_instructions_and_tools_cost_too(relays: bool) -> None:
 def test_media_are_seen_wherever_they_are() -> None:
     calls = [call("computer_call", actions=[]), COSTS["a screen"][0]]
     assert has_media(turn(*calls))
-    assert has_media(turn(said(FILE)))
-    assert not has_media(turn(said({"type": "input_text", "text": "See:"})))
+    assert has_media(turn(message(FILE)))
+    assert not has_media(turn(message({"type": "input_text", "text": "See:"})))
 
 
 def written(*items: Json) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from core.kit import LIMITS, Json, Spoken, plan, routes
+from core.kit import LIMITS, FakeUpstream, Json, plan, routes
 from penstock.engine import Plan
 from penstock.engine.context.estimate import estimate_input
 from penstock.engine.context.fitting import fit
@@ -21,7 +21,7 @@ TALK = [{"role": "user" if n % 2 == 0 else "assistant", "content": f"{n:02d} " +
 def fitted(
     size: int | None, count: Callable[[Turn], int | None] = lambda turn: None, leading: int = 0, **fields: Any
 ) -> Plan:
-    upstream = Spoken()
+    upstream = FakeUpstream()
     upstream.size, upstream.count = size, count
     request: Json = {"input": TALK, "truncation": "auto", **fields}
     planned = plan(to=routes(upstream), **request)
@@ -39,7 +39,7 @@ def words(turn: Turn) -> int:
     return sum(len(item.content.split()) for item in turn.items)
 
 
-def test_what_has_room_is_left_alone() -> None:
+def test_a_request_within_the_context_is_not_changed() -> None:
     planned = fitted(100_000)
     assert (left(planned), planned.ignored) == (list(range(21)), [])
 
@@ -57,7 +57,7 @@ def test_room_is_left_for_the_answer_and_for_the_instructions() -> None:
     assert len(left(fitted(400, instructions="word " * 100))) < len(left(fitted(400)))
 
 
-def test_the_question_is_left_where_nothing_fits() -> None:
+def test_the_question_remains_where_nothing_fits() -> None:
     assert left(fitted(10)) == [20]
     assert left(fitted(10, max_output_tokens=1000)) == [20]
 
@@ -66,7 +66,7 @@ def test_leading_items_stay() -> None:
     assert left(fitted(10, leading=2)) == [0, 1, 20]
 
 
-def test_nobody_knows_the_size() -> None:
+def test_the_size_is_unknown() -> None:
     planned = fitted(None)
     assert (left(planned), planned.ignored) == (list(range(21)), ["truncation"])
 

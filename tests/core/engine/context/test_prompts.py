@@ -76,7 +76,7 @@ def test_strings_stand_in_instructions_and_messages() -> None:
 
 
 @pytest.mark.parametrize("part", [IMAGE, FILE, TEXT], ids=lambda part: str(part["type"]))
-def test_a_part_stands_as_a_part(part: Json) -> None:
+def test_a_part_stays_a_part(part: Json) -> None:
     decoded = applied({"input": "Look: {{it}} and {{what}}?"}, {"it": part, "what": "why"})
     texts = [{"type": "input_text", "text": text} for text in ("Look: ", " and why?")]
     assert leading(decoded) == [says([texts[0], part, texts[1]])]
@@ -102,12 +102,12 @@ def test_and_an_image_cannot(role: str) -> None:
     assert refused({"instructions": "{{it}}"}, {"it": IMAGE}).param == "prompt.variables.it"
 
 
-def test_the_version_in_force_is_told() -> None:
+def test_the_effective_version_is_reported() -> None:
     shelf = Table(p={"9": {"input": "old"}, "10": {"input": "new"}})
-    for version, told, text in ((None, "10", "new"), ("9", "9", "old"), ("10", "10", "new")):
+    for version, result, text in ((None, "10", "new"), ("9", "9", "old"), ("10", "10", "new")):
         decoded = ask(shelf, {"id": "p", "version": version})
         assert decoded.request.prompt is not None
-        assert (decoded.request.prompt.version, leading(decoded)) == (told, [says(text)])
+        assert (decoded.request.prompt.version, leading(decoded)) == (result, [says(text)])
 
 
 @pytest.mark.parametrize(

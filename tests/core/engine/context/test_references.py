@@ -77,7 +77,7 @@ def test_it_is_asked_for_the_last_ones_or_for_none() -> None:
     assert resolved(items, 0)[1] == []
 
 
-def test_what_is_whole_is_not_refused_for_what_it_carried() -> None:
+def test_complete_items_are_not_rejected_for_their_upstream_fields() -> None:
     items = [call("fc_1"), GAVE]
     assert resolved(items, bytes_max=10)[0] == items
     with pytest.raises(TooManyBytes):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from core.kit import LIMITS, Answer, Json, OpenSealer, Spoken, ask
+from core.kit import LIMITS, Answer, FakeUpstream, Json, OpenSealer, ask
 from penstock.access import Access
 from penstock.engine import Route, Routes
 from penstock.engine.context.sealing import Seal, is_sealed
@@ -68,7 +68,7 @@ HOLDS_NONE: dict[str, Json] = {
 def served(sealer: Sealer | None) -> tuple[Service, MemoryStore]:
     """An upstream that speaks Responses, and so takes any tool."""
     store = MemoryStore()
-    upstream = Spoken([TextDelta("Hi"), Finish()])
+    upstream = FakeUpstream([TextDelta("Hi"), Finish()])
     routes = Routes([Route(name="test", upstream=upstream, relays=True)], "any")
     return Service(routes, access=Access([]), limits=LIMITS, store=store, sealer=sealer), store
 

@@ -43,7 +43,7 @@ def reply(body: Any, status: int = 200) -> ScriptedReply:
     return ScriptedReply(json.dumps(body).encode(), status=status, headers={"content-type": "application/json"})
 
 
-def told(body: bytes) -> Json:
+def counted(body: bytes) -> Json:
     sent: Json = json.loads(body)
     return sent
 
@@ -56,7 +56,7 @@ def test_vllm_is_asked_once_with_messages_and_tools() -> None:
     assert go(count_input(upstream, TURN, LIMITS)) == Count(17, is_estimated=False)
     [asked] = transport.requests
     assert (asked.method, asked.path, asked.beside_v1) == ("POST", "/tokenize", True)
-    sent = told(asked.body)
+    sent = counted(asked.body)
     assert sent["model"] == "llama"
     assert [(one["role"], one["content"]) for one in sent["messages"]] == [
         ("system", "Be brief."),
@@ -70,12 +70,12 @@ def test_llama_cpp_is_asked_for_the_text_and_then_for_its_tokens() -> None:
     assert go(count_input(upstream, TURN, LIMITS)) == Count(3, is_estimated=False)
     template, tokenize = transport.requests
     assert (template.path, template.beside_v1) == ("/apply-template", True)
-    assert told(template.body)["messages"][1]["content"] == "Hello there?"
+    assert counted(template.body)["messages"][1]["content"] == "Hello there?"
     assert (tokenize.path, tokenize.beside_v1) == ("/tokenize", True)
-    assert told(tokenize.body) == {"content": "<user>Hi", "add_special": True, "parse_special": True}
+    assert counted(tokenize.body) == {"content": "<user>Hi", "add_special": True, "parse_special": True}
 
 
-def test_without_a_tokenizer_it_is_estimated_and_nobody_is_asked() -> None:
+def test_without_a_tokenizer_it_is_estimated_without_a_request() -> None:
     upstream, transport = remote("none")
     assert go(count_input(upstream, TURN, LIMITS)) == Count(estimate_input(TURN), is_estimated=True)
     assert not transport.requests
@@ -153,7 +153,7 @@ def test_a_server_of_one_model_answers_to_any_name() -> None:
         (None, {"a": None}),
     ],
 )
-def test_the_configuration_says_the_size(configured: Any, sizes: dict[str, int | None]) -> None:
+def test_the_configured_size(configured: Any, sizes: dict[str, int | None]) -> None:
     assert {name: configured_size(configured, name) for name in sizes} == sizes
 
 
@@ -166,8 +166,8 @@ def test_what_is_configured_is_not_asked_for() -> None:
 class Listing:
     """A list of models that is read, and a clock."""
 
-    def __init__(self, *told: dict[str, int] | ApiError) -> None:
-        self.told = list(told)
+    def __init__(self, *counted: dict[str, int] | ApiError) -> None:
+        self.reported = list(counted)
         self.now = 0.0
         self.read = 0
 
@@ -176,11 +176,11 @@ class Listing:
 
     async def _read(self, bearer: Secret | None) -> dict[str, int]:
         await asyncio.sleep(0)
-        told = self.told[min(self.read, len(self.told) - 1)]
+        result = self.reported[min(self.read, len(self.reported) - 1)]
         self.read += 1
-        if isinstance(told, ApiError):
-            raise told
-        return told
+        if isinstance(result, ApiError):
+            raise result
+        return result
 
 
 def test_the_list_is_read_once_for_all() -> None:

@@ -30,7 +30,7 @@ SYSTEM, DEVELOPER = Message(role="system", content="s"), Message(role="developer
 USER, ASSISTANT = "user", "assistant"
 
 
-def said(role: Any, text: str = "") -> Message:
+def message(role: Any, text: str = "") -> Message:
     return Message(role=role, content=text)
 
 
@@ -54,81 +54,87 @@ def cut(items: list[InputItem], budget: int, **how: Any) -> list[InputItem]:
 # What stays and what goes.
 
 
-def test_what_fits_stays_whole() -> None:
-    items = [said(USER, "1"), said(ASSISTANT, "2"), said(USER, "3")]
+def test_a_context_that_fits_is_not_changed() -> None:
+    items = [message(USER, "1"), message(ASSISTANT, "2"), message(USER, "3")]
     assert cut(items, 3) == items
     assert cut([], 0) == []
 
 
 def test_the_oldest_go_first_and_no_more_than_must() -> None:
-    items = [said(USER, "1"), said(ASSISTANT, "2"), said(USER, "3"), said(ASSISTANT, "4"), said(USER, "5")]
+    items = [
+        message(USER, "1"),
+        message(ASSISTANT, "2"),
+        message(USER, "3"),
+        message(ASSISTANT, "4"),
+        message(USER, "5"),
+    ]
     assert cut(items, 3) == items[2:]
     assert cut(items, 4) == items[1:]
 
 
 @shows("truncation-auto")
-@pytest.mark.parametrize("kept", [SYSTEM, DEVELOPER])
-def test_what_tells_the_model_how_to_behave_never_goes(kept: Message) -> None:
-    items = [kept, said(USER, "1"), kept, said(ASSISTANT, "2"), said(USER, "3")]
-    assert cut(items, 0) == [kept, kept, items[-1]]
+@pytest.mark.parametrize("stored", [SYSTEM, DEVELOPER])
+def test_instructions_are_never_removed(stored: Message) -> None:
+    items = [stored, message(USER, "1"), stored, message(ASSISTANT, "2"), message(USER, "3")]
+    assert cut(items, 0) == [stored, stored, items[-1]]
 
 
 def test_leading_items_never_go() -> None:
-    items = [said(USER, "an example"), said(ASSISTANT, "its answer"), said(USER, "1"), said(USER, "2")]
+    items = [message(USER, "an example"), message(ASSISTANT, "its answer"), message(USER, "1"), message(USER, "2")]
     assert cut(items, 0, leading=2) == [items[0], items[1], items[3]]
     assert cut(items, 0, leading=9) == items
 
 
 @shows("truncation-auto")
 def test_the_last_question_and_the_last_item_never_go() -> None:
-    items = [said(USER, "1"), said(USER, "2"), call("a"), output("a"), thought(), call("b"), output("b")]
+    items = [message(USER, "1"), message(USER, "2"), call("a"), output("a"), thought(), call("b"), output("b")]
     assert cut(items, 0) == [items[1], *items[4:]]
 
 
-def test_a_call_goes_with_its_output_and_the_thoughts_before_it() -> None:
-    items = [said(USER, "1"), thought(), call("a"), said(USER, "2"), output("a"), said(USER, "3")]
+def test_a_call_is_removed_with_its_output_and_the_reasoning_before_it() -> None:
+    items = [message(USER, "1"), thought(), call("a"), message(USER, "2"), output("a"), message(USER, "3")]
     assert cut(items, 5) == [items[index] for index in (1, 2, 3, 4, 5)]
     assert cut(items, 4) == [items[3], items[5]]
 
 
 def test_the_calls_of_one_turn_go_together() -> None:
-    turn = [thought(), said(ASSISTANT, "Let me see."), call("a"), call("b"), output("b"), output("a")]
-    items = [*turn, thought("next"), call("c"), output("c"), said(USER, "?")]
+    turn = [thought(), message(ASSISTANT, "Let me see."), call("a"), call("b"), output("b"), output("a")]
+    items = [*turn, thought("next"), call("c"), output("c"), message(USER, "?")]
     assert cut(items, 9) == items[6:]
     assert cut(items, 3) == items[9:]
 
 
-def test_an_output_before_its_call_goes_with_it() -> None:
-    items = [output("a"), said(USER, "1"), call("a"), said(USER, "2")]
+def test_an_output_before_its_call_is_removed_with_it() -> None:
+    items = [output("a"), message(USER, "1"), call("a"), message(USER, "2")]
     assert cut(items, 3) == [items[1], items[3]]
 
 
 @shows("truncation-auto")
-def test_a_compaction_stands_for_what_was_before_and_never_goes() -> None:
+def test_a_compaction_replaces_earlier_items_and_is_never_removed() -> None:
     compaction = CompactionItem(encrypted_content="sealed")
-    items = [said(USER, "1"), compaction, said(USER, "2"), said(USER, "3")]
+    items = [message(USER, "1"), compaction, message(USER, "2"), message(USER, "3")]
     assert cut(items, 0) == [compaction, items[-1]]
 
 
-def test_a_call_that_is_its_own_output_goes_with_its_turn() -> None:
+def test_a_call_that_is_its_own_output_is_removed_with_its_turn() -> None:
     search = WebSearchCall(id="ws_1", status="completed", action=msgspec.Raw(b'{"type":"search","query":"x"}'))
-    items = [thought(), search, call("a"), output("a"), said(USER, "?")]
+    items = [thought(), search, call("a"), output("a"), message(USER, "?")]
     assert cut(items, 4) == items[4:]
 
 
 def test_searches_without_an_id_have_nothing_to_do_with_each_other() -> None:
-    items = [WebSearchCall(), said(USER, "1"), WebSearchCall(), said(USER, "2")]
+    items = [WebSearchCall(), message(USER, "1"), WebSearchCall(), message(USER, "2")]
     assert cut(items, 3) == items[1:]
 
 
-def test_what_says_nothing_to_a_model_parts_nobody() -> None:
+def test_items_that_the_model_does_not_read_do_not_split_a_turn() -> None:
     tools = McpListTools(id="mcpl_1", server_label="s", tools=msgspec.Raw(b"[]"))
-    items = [thought(), tools, call("a"), output("a"), said(USER, "?")]
+    items = [thought(), tools, call("a"), output("a"), message(USER, "?")]
     assert cut(items, 4) == [tools, items[-1]]
 
 
 def test_what_the_items_cost_decides() -> None:
-    items = [said(USER, "long"), said(ASSISTANT, "short"), said(USER, "?")]
+    items = [message(USER, "long"), message(ASSISTANT, "short"), message(USER, "?")]
     assert truncate(items, [100, 1, 1], 50) == items[1:]
     assert truncate(items, [1, 100, 1], 50) == items[2:]
 
@@ -142,7 +148,7 @@ def contexts(draw: st.DrawFn) -> tuple[list[InputItem], list[int]]:
     items: list[InputItem] = draw(
         st.lists(
             st.one_of(
-                st.builds(said, st.sampled_from(["user", "user", "assistant", "system", "developer"])),
+                st.builds(message, st.sampled_from(["user", "user", "assistant", "system", "developer"])),
                 st.builds(thought),
             ),
             max_size=12,
@@ -161,67 +167,69 @@ def contexts(draw: st.DrawFn) -> tuple[list[InputItem], list[int]]:
 
 
 @given(contexts(), st.integers(-5, 200), st.integers(0, 3))
-def test_the_rest_fits_or_nothing_more_could_go(
+def test_the_rest_fits_or_nothing_more_could_be_removed(
     context: tuple[list[InputItem], list[int]], budget: int, leading: int
 ) -> None:
     items, tokens = context
-    kept = truncate(items, tokens, budget, leading=leading)
+    stored = truncate(items, tokens, budget, leading=leading)
     least = truncate(items, tokens, -1, leading=leading)
-    cost = _cost(items, tokens, kept)
-    assert cost <= budget or kept == least
-    assert all(any(one is item for item in kept) for one in least)
+    cost = _cost(items, tokens, stored)
+    assert cost <= budget or stored == least
+    assert all(any(one is item for item in stored) for one in least)
 
 
 @given(contexts(), st.integers(0, 200), st.integers(0, 50))
-def test_more_room_never_keeps_less(context: tuple[list[InputItem], list[int]], budget: int, more: int) -> None:
+def test_a_larger_budget_never_keeps_fewer_items(
+    context: tuple[list[InputItem], list[int]], budget: int, more: int
+) -> None:
     items, tokens = context
-    kept, roomier = truncate(items, tokens, budget), truncate(items, tokens, budget + more)
-    assert all(any(one is item for item in roomier) for one in kept)
+    stored, roomier = truncate(items, tokens, budget), truncate(items, tokens, budget + more)
+    assert all(any(one is item for item in roomier) for one in stored)
 
 
 @given(contexts(), st.integers(-1, 200))
-def test_pairs_are_never_split_and_the_order_is_kept(context: tuple[list[InputItem], list[int]], budget: int) -> None:
+def test_pairs_are_never_split_and_the_order_stays(context: tuple[list[InputItem], list[int]], budget: int) -> None:
     items, tokens = context
-    kept = truncate(items, tokens, budget)
-    calls = {CALLS[type(item)](item).call_id for item in kept if type(item) in CALLS}
-    outputs = {OUTPUTS[type(item)](item).call_id for item in kept if type(item) in OUTPUTS}
+    stored = truncate(items, tokens, budget)
+    calls = {CALLS[type(item)](item).call_id for item in stored if type(item) in CALLS}
+    outputs = {OUTPUTS[type(item)](item).call_id for item in stored if type(item) in OUTPUTS}
     assert calls == outputs
-    places = [_place(items, item) for item in kept]
+    places = [_place(items, item) for item in stored]
     assert places == sorted(places)
     for thinking, following in pairwise(items):
         if isinstance(thinking, ReasoningItem) and type(following) in CALLS:
-            assert any(one is thinking for one in kept) == any(one is following for one in kept)
+            assert any(one is thinking for one in stored) == any(one is following for one in stored)
 
 
 @given(contexts(), st.integers(-1, 200))
 def test_once_is_enough(context: tuple[list[InputItem], list[int]], budget: int) -> None:
     items, tokens = context
-    kept = truncate(items, tokens, budget)
-    costs = [tokens[_place(items, item)] for item in kept]
-    assert truncate(kept, costs, budget) == kept
+    stored = truncate(items, tokens, budget)
+    costs = [tokens[_place(items, item)] for item in stored]
+    assert truncate(stored, costs, budget) == stored
 
 
 def _place(items: list[InputItem], item: InputItem) -> int:
     return next(index for index, one in enumerate(items) if one is item)
 
 
-def _cost(items: list[InputItem], tokens: list[int], kept: list[InputItem]) -> int:
-    return sum(tokens[_place(items, item)] for item in kept)
+def _cost(items: list[InputItem], tokens: list[int], stored: list[InputItem]) -> int:
+    return sum(tokens[_place(items, item)] for item in stored)
 
 
 @shows("returned-fields")
-def test_what_a_turn_carries_for_its_upstream_goes_with_it() -> None:
+def test_the_upstream_fields_of_a_turn_are_removed_with_it() -> None:
     carrier = ReasoningItem(id="rs_1", summary=[])
-    items = [call("a"), carrier, output("a"), said(USER, "2")]
+    items = [call("a"), carrier, output("a"), message(USER, "2")]
     assert cut(items, 3) == items[3:]
 
 
 @shows("repeated-call-ids")
-def test_an_output_goes_with_the_nearest_call_of_its_id() -> None:
+def test_an_output_belongs_to_the_nearest_call_of_its_id() -> None:
     items = [
-        *(said(USER, "1"), call("call_0"), output("call_0")),
-        *(said(USER, "2"), call("call_0"), output("call_0")),
-        said(USER, "3"),
+        *(message(USER, "1"), call("call_0"), output("call_0")),
+        *(message(USER, "2"), call("call_0"), output("call_0")),
+        message(USER, "3"),
     ]
     assert cut(items, 4) == items[3:]
     assert cut(items, 3) == [items[4], items[5], items[6]]

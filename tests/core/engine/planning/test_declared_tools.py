@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.kit import LIMITS, NOW_S, Json, Spoken, decode, from_json, make_plan, plan, routes
+from core.kit import LIMITS, NOW_S, FakeUpstream, Json, decode, from_json, make_plan, plan, routes
 from penstock import wire
 from penstock.engine import Context, Plan, Policies
 from penstock.errors import ApiError
@@ -15,7 +15,7 @@ from penstock.tool_calls.custom_tool import CustomToolCallFormat
 from penstock.tool_calls.function_call import FunctionCallFormat
 from penstock.tool_calls.tool_search import ToolSearchCallFormat
 from requirements import shows
-from support.brought import ADDED, CLOCK, CRM, CUSTOMER, HIDDEN, MEMO, ORDERS, SEARCH, SEARCHED, deferred, space
+from support.tool_items import ADDED, CLOCK, CRM, CUSTOMER, HIDDEN, MEMO, ORDERS, SEARCH, SEARCHED, deferred, space
 
 HI: Json = {"role": "user", "content": "Hi"}
 ALL = ["crm__get_customer", "crm__list_orders", "crm__memo"]
@@ -37,7 +37,7 @@ def later(items: list[Json], limits: Limits = LIMITS, **request: Any) -> Plan:
     return make_plan(
         decoded,
         Context([from_json(item, wire.InputItem) for item in items], decoded.request.input),
-        routes(Spoken()),
+        routes(FakeUpstream()),
         Policies(),
         bearer=None,
         response_id="resp_0",
@@ -61,21 +61,21 @@ def test_the_tools_of_a_namespace_are_offered_under_both_names() -> None:
     assert made.forms["crm__memo"] == CustomToolCallFormat("memo", "crm")
 
 
-def test_a_bare_name_is_understood_where_one_tool_alone_has_it() -> None:
+def test_a_name_without_namespace_is_accepted_if_one_tool_has_it() -> None:
     forms = plan(tools=[CRM, space(ORDERS, name="shop"), MEMO]).forms
     assert forms["get_customer"] == FunctionCallFormat("get_customer", "crm")
     assert forms["memo"] == CustomToolCallFormat("memo")
     assert "list_orders" not in forms
 
 
-def test_what_is_said_of_a_namespace_is_told_once() -> None:
+def test_the_description_of_a_namespace_is_sent_once() -> None:
     made = plan(tools=[CRM, space(ORDERS, name="shop"), space(CLOCK, name="bare", description="")])
     about = [str(offer.description).partition("\n\n")[2] for offer in made.turn.offers]
     crm, shop = (f"About the tools of {name}: Customers and orders." for name in ("crm", "shop"))
     assert about == [crm, "", "", shop, ""]
 
 
-def test_it_is_told_though_the_first_tool_is_not_allowed() -> None:
+def test_it_is_described_though_the_first_tool_is_not_allowed() -> None:
     choice = {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "custom", "name": "crm__memo"}]}
     [offer] = plan(tools=[CRM], tool_choice=choice).turn.offers
     assert str(offer.description).endswith("Customers and orders.")
@@ -139,7 +139,7 @@ def test_additional_tools_are_no_message() -> None:
     assert [type(item).__name__ for item in plan(input=[ADDED, HI]).turn.items] == ["AdditionalTools", "Message"]
 
 
-def test_what_nobody_has_is_ignored_once() -> None:
+def test_a_missing_tool_is_ignored_once() -> None:
     hosted = {"type": "web_search"}
     made = later([ADDED | {"tools": [hosted, CLOCK]}] * 2, tools=[hosted])
     assert (made.ignored, names(made)) == (["tools.web_search"], ["clock"])
@@ -157,7 +157,7 @@ def test_deferred_tools_are_hidden_where_the_client_searches() -> None:
 
 
 @pytest.mark.parametrize("search", [[], [{"type": "tool_search"}], [{"type": "tool_search", "execution": "server"}]])
-def test_deferred_tools_are_offered_where_nobody_searches(search: list[Json]) -> None:
+def test_deferred_tools_are_offered_where_there_is_no_search(search: list[Json]) -> None:
     made = plan(tools=[HIDDEN, *search])
     assert (names(made), made.ignored) == (ALL, [])
 
@@ -185,16 +185,16 @@ def test_additional_tools_may_be_deferred() -> None:
     assert offered(input=[ADDED | {"tools": [deferred(CLOCK), SEARCH]}]) == ["tool_search"]
 
 
-def test_a_search_that_another_server_made_counts_and_is_not_heard() -> None:
+def test_a_search_of_another_server_counts_and_is_not_sent() -> None:
     served = [item | {"call_id": None, "execution": "server"} for item in SEARCHED]
     made = plan(tools=[HIDDEN, SEARCH], input=[HI, *served, *served])
     assert names(made)[2:] == ["crm__list_orders", "clock"]
     assert [type(item).__name__ for item in made.turn.items] == ["Message", *["AdditionalTools"] * 4]
 
 
-def test_an_upstream_that_speaks_responses_gets_all_as_it_is() -> None:
+def test_an_upstream_of_the_responses_api_gets_all_unchanged() -> None:
     served = [item | {"call_id": None, "execution": "server"} for item in SEARCHED]
-    made = plan(to=routes(Spoken(), relays=True), tools=[HIDDEN, SEARCH], input=[HI, ADDED, *served])
+    made = plan(to=routes(FakeUpstream(), relays=True), tools=[HIDDEN, SEARCH], input=[HI, ADDED, *served])
     assert (made.turn.offers, made.ignored) == ([], [])
     assert [item.type for item in made.turn.items] == ["message", *(item["type"] for item in (ADDED, *served))]
 
@@ -261,12 +261,12 @@ FAULTS: dict[str, tuple[Json, str, str]] = {
 }
 
 
-@pytest.mark.parametrize(("fields", "param", "told"), FAULTS.values(), ids=FAULTS)
-def test_what_cannot_be_offered_is_the_clients_fault(fields: Json, param: str, told: str) -> None:
+@pytest.mark.parametrize(("fields", "param", "reported"), FAULTS.values(), ids=FAULTS)
+def test_what_cannot_be_offered_is_the_clients_fault(fields: Json, param: str, reported: str) -> None:
     with pytest.raises(ApiError) as caught:
         plan(**fields)
     assert (caught.value.status, caught.value.param) == (400, param)
-    assert told in caught.value.message
+    assert reported in caught.value.message
 
 
 def test_all_tools_together_are_bounded() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from openai.types.responses import Response
 
-from core.kit import NOW_S, Json, Spoken, encode, plan, routes, to_json
+from core.kit import NOW_S, FakeUpstream, Json, encode, plan, routes, to_json
 from penstock.engine import Policies
 from penstock.errors import ApiError
 from penstock.secrets import Secret
@@ -93,11 +93,11 @@ OF_OPENAI = {"access_programs", "moderation"}
 @shows("background-options")
 @pytest.mark.parametrize("field", ECHOES)
 def test_a_field_is_echoed_with_its_effective_value(field: str) -> None:
-    for asked, told in ECHOES[field]:
+    for asked, result in ECHOES[field]:
         begun = oracle_checked(**{field: asked})
-        assert begun[field] == told
+        assert begun[field] == result
         if asked is None:
-            assert oracle_checked()[field] == told
+            assert oracle_checked()[field] == result
 
 
 def oracle_checked(**request: Any) -> Json:
@@ -121,7 +121,7 @@ SERVICES: dict[str, Json] = {
 
 @shows("openai-services")
 @pytest.mark.parametrize("field", SERVICES)
-def test_a_service_that_no_chat_model_has_is_told_as_ignored(field: str) -> None:
+def test_a_service_that_no_chat_model_has_is_reported_as_ignored(field: str) -> None:
     assert plan(**{field: SERVICES[field]}).ignored == [field]
     assert plan(**{field: None}).ignored == []
     begun = oracle_checked(**{field: SERVICES[field]})
@@ -132,7 +132,7 @@ def test_a_service_that_no_chat_model_has_is_told_as_ignored(field: str) -> None
 
 @shows("untold-items")
 @pytest.mark.parametrize(
-    ("item", "told"),
+    ("item", "reported"),
     [
         ({"type": "configuration_update", "reasoning": {"effort": "high"}}, ["input.configuration_update"]),
         (
@@ -142,12 +142,12 @@ def test_a_service_that_no_chat_model_has_is_told_as_ignored(field: str) -> None
         ({"type": "mcp_list_tools", "server_label": "s", "tools": []}, []),
     ],
 )
-def test_an_item_that_asks_for_what_nobody_does_is_told_as_ignored(item: Json, told: list[str]) -> None:
-    assert plan(input=[item, {"role": "user", "content": "Hi"}, item]).ignored == told
+def test_an_unsupported_directive_is_reported_as_ignored(item: Json, reported: list[str]) -> None:
+    assert plan(input=[item, {"role": "user", "content": "Hi"}, item]).ignored == reported
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("asked", "reported"),
     [
         ({}, {"mode": "implicit", "ttl": "30m"}),
         ({"mode": "explicit"}, {"mode": "explicit", "ttl": "30m"}),
@@ -155,8 +155,8 @@ def test_an_item_that_asks_for_what_nobody_does_is_told_as_ignored(item: Json, t
         ({"comparison_response_id": "r"}, {"mode": "implicit", "ttl": "30m", "comparison_response_id": "r"}),
     ],
 )
-def test_options_of_the_cache_are_echoed_where_they_were_given(asked: Json, told: Json) -> None:
-    assert oracle_checked(prompt_cache_options=asked)["prompt_cache_options"] == told
+def test_options_of_the_cache_are_echoed_where_they_were_given(asked: Json, reported: Json) -> None:
+    assert oracle_checked(prompt_cache_options=asked)["prompt_cache_options"] == reported
     assert "prompt_cache_options" not in oracle_checked()
 
 
@@ -185,7 +185,7 @@ FLAGS: dict[str, tuple[Json, dict[str, bool]]] = {
 
 
 @pytest.mark.parametrize(("request_fields", "flags"), FLAGS.values(), ids=FLAGS)
-def test_a_plan_says_how_it_will_be_read(request_fields: Json, flags: dict[str, bool]) -> None:
+def test_a_plan_contains_how_it_will_be_read(request_fields: Json, flags: dict[str, bool]) -> None:
     planned = plan(**request_fields)
     assert {name: getattr(planned, name) for name in flags} == flags
     assert planned.turn.stream == planned.stream
@@ -208,7 +208,7 @@ SETTLED: dict[str, tuple[Json, list[str]]] = {
 
 
 @pytest.mark.parametrize(("request_fields", "ignored"), SETTLED.values(), ids=SETTLED)
-def test_what_does_nothing_is_told(request_fields: Json, ignored: list[str]) -> None:
+def test_parameters_without_an_effect_are_reported(request_fields: Json, ignored: list[str]) -> None:
     assert plan(**request_fields).ignored == ignored
 
 
@@ -227,21 +227,21 @@ def test_unknown_parameters_are_forwarded_where_that_is_set() -> None:
 # The turn.
 
 
-def test_an_alias_is_told_to_the_client_and_the_name_to_the_upstream() -> None:
-    planned = plan(to=routes(Spoken(), aliases={"gpt-5": "qwen3"}), model="gpt-5")
+def test_the_client_gets_the_alias_and_the_upstream_the_name() -> None:
+    planned = plan(to=routes(FakeUpstream(), aliases={"gpt-5": "qwen3"}), model="gpt-5")
     assert (planned.turn.model, planned.skeleton.model) == ("qwen3", "gpt-5")
 
 
 @pytest.mark.parametrize(("takes_bearer", "passed"), [(True, Secret("sk-1")), (False, None)])
-def test_the_clients_key_goes_only_where_none_is_configured(takes_bearer: bool, passed: Secret | None) -> None:
-    planned = plan(to=routes(Spoken(), takes_bearer=takes_bearer), bearer=Secret("sk-1"))
+def test_the_clients_key_is_sent_only_where_none_is_configured(takes_bearer: bool, passed: Secret | None) -> None:
+    planned = plan(to=routes(FakeUpstream(), takes_bearer=takes_bearer), bearer=Secret("sk-1"))
     assert planned.turn.bearer == passed
     assert "sk-1" not in repr(planned)
 
 
 def test_a_plan_is_a_function_of_its_request() -> None:
     request = {"tools": [WEATHER, NOTE], "reasoning": {"effort": "low"}, "model": "m", "stream": True}
-    upstream = Spoken()
+    upstream = FakeUpstream()
     assert plan(upstream, **request).skeleton == plan(upstream, **request).skeleton
     assert plan(upstream, **request).turn == plan(upstream, **request).turn
 
@@ -295,11 +295,11 @@ SECRETS: dict[str, tuple[Json, Json]] = {
 
 
 @shows("redacted")
-@pytest.mark.parametrize(("asked", "told"), SECRETS.values(), ids=SECRETS)
-def test_secrets_of_tools_are_not_echoed(asked: Json, told: Json, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("asked", "reported"), SECRETS.values(), ids=SECRETS)
+def test_secrets_of_tools_are_not_echoed(asked: Json, reported: Json, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(OFFERS, McpTool, lambda tool: iter(()))  # as it will be once there is a driver
     planned = plan(tools=[asked, WEATHER])
-    assert to_json(planned.skeleton)["tools"] == [told, WEATHER]
+    assert to_json(planned.skeleton)["tools"] == [reported, WEATHER]
     assert "tok-1" not in encode(planned.skeleton).decode()
     assert to_json(planned.turn.request)["tools"] == [asked, WEATHER]
 
@@ -312,7 +312,7 @@ STRANGERS: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize(("given", "place"), STRANGERS.values(), ids=STRANGERS)
-def test_what_nobody_knows_is_told_or_rejected(given: Any, place: str) -> None:
+def test_unknown_parameters_are_reported_or_rejected(given: Any, place: str) -> None:
     for policy in ("ignore", "forward"):
         assert plan(policies=Policies(unknown_parameters=policy), input=given).ignored == [f"{place}.new"]
     with pytest.raises(ApiError) as caught:
@@ -403,7 +403,7 @@ def test_chat_style_parts_are_taken_for_what_they_mean(role: str, sent: Json, re
 
 
 @pytest.mark.parametrize("field", ["text", "reasoning", "prompt_cache_options", "tools"])
-def test_what_nobody_knows_of_a_setting_is_echoed(field: str) -> None:
+def test_unknown_fields_of_a_setting_are_echoed(field: str) -> None:
     asked = [WEATHER | {"new": [1]}] if field == "tools" else {"new": [1]}
-    told = to_json(plan(**{field: asked}).skeleton)[field]
-    assert (told[0] if field == "tools" else told)["new"] == [1]
+    result = to_json(plan(**{field: asked}).skeleton)[field]
+    assert (result[0] if field == "tools" else result)["new"] == [1]

@@ -125,12 +125,12 @@ def test_a_shell_in_a_container_is_not_the_clients_to_run() -> None:
         assert caught.value.status == 400
 
 
-@pytest.mark.parametrize(("fields", "param", "told"), FAULTS.values(), ids=FAULTS)
-def test_what_cannot_be_chosen_is_the_clients_fault(fields: Json, param: str, told: str) -> None:
+@pytest.mark.parametrize(("fields", "param", "reported"), FAULTS.values(), ids=FAULTS)
+def test_what_cannot_be_chosen_is_the_clients_fault(fields: Json, param: str, reported: str) -> None:
     with pytest.raises(ApiError) as caught:
         plan(**{"tools": TOOLS} | fields)
     assert (caught.value.status, caught.value.param) == (400, param)
-    assert told in caught.value.message
+    assert reported in caught.value.message
     assert "sk-secret" not in caught.value.message
 
 
@@ -140,5 +140,5 @@ def test_tools_without_a_driver_are_rejected_where_that_is_set() -> None:
     assert (caught.value.param, caught.value.code) == ("tools[1].type", "unsupported_tool")
 
 
-def test_all_that_is_ignored_is_told() -> None:
+def test_all_that_is_ignored_is_reported() -> None:
     assert plan(tools=[SEARCH, CONTAINER], x=1).ignored == ["x", "tools.web_search", "tools.shell"]

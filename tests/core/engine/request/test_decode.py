@@ -63,11 +63,11 @@ def test_messages_without_a_type_cost_no_more_for_each() -> None:
     assert more[0] == more[1]
 
 
-def test_a_schema_keeps_its_bytes_beside_a_short_form() -> None:
+def test_the_bytes_of_a_schema_stay_beside_a_short_form() -> None:
     tool = b'{"type": "function", "name": "f", "parameters": {"a": 1.50}}'
     body = b'{"input": [{"role": "user", "content": "Hi"}], "tools": [' + tool + b"]}"
-    [kept] = decode(body, LIMITS).request.tools or []
-    assert b'{"a": 1.50}' in encode(kept)
+    [stored] = decode(body, LIMITS).request.tools or []
+    assert b'{"a": 1.50}' in encode(stored)
 
 
 def test_a_schema_on_several_lines_comes_on_one() -> None:
@@ -126,24 +126,24 @@ VALUES: dict[str, tuple[Json, str, str]] = {
 }
 
 
-def _codes(told: str) -> tuple[str, ...]:
+def _codes(reported: str) -> tuple[str, ...]:
     """OpenAI's codes of an error whose message holds these words."""
-    if "length" in told:
-        side = "above_max" if "<=" in told else "below_min"
+    if "length" in reported:
+        side = "above_max" if "<=" in reported else "below_min"
         return f"string_{side}_length", f"array_{side}_length"
-    if "properties" in told:
+    if "properties" in reported:
         return ("object_above_max_properties",)
-    if "=" in told:
-        side = "above_max" if "<=" in told else "below_min"
+    if "=" in reported:
+        side = "above_max" if "<=" in reported else "below_min"
         return f"integer_{side}_value", f"decimal_{side}_value"
     return "invalid_value", "invalid_type"
 
 
-@pytest.mark.parametrize(("fields", "param", "told"), VALUES.values(), ids=VALUES)
-def test_a_bad_value_is_named(fields: Json, param: str, told: str) -> None:
+@pytest.mark.parametrize(("fields", "param", "reported"), VALUES.values(), ids=VALUES)
+def test_a_bad_value_is_named(fields: Json, param: str, reported: str) -> None:
     error = refused({"input": "Hi"} | fields)
-    assert (error.param, error.code) in {(param, code) for code in _codes(told)}
-    assert told in error.message
+    assert (error.param, error.code) in {(param, code) for code in _codes(reported)}
+    assert reported in error.message
     assert f"'{param}'" in error.message
     assert "`" not in error.message
 
@@ -165,15 +165,15 @@ WORDS: dict[str, tuple[Json, str, str]] = {
 }
 
 
-@pytest.mark.parametrize(("fields", "param", "told"), WORDS.values(), ids=WORDS)
-def test_where_a_word_is_wrong_the_right_ones_are_listed(fields: Json, param: str, told: str) -> None:
+@pytest.mark.parametrize(("fields", "param", "reported"), WORDS.values(), ids=WORDS)
+def test_a_wrong_value_is_answered_with_the_allowed_ones(fields: Json, param: str, reported: str) -> None:
     error = refused({"input": "Hi"} | fields)
     assert (error.param, error.code) == (param, "invalid_value")
     assert "Supported values are: " in error.message
-    assert told in error.message
+    assert reported in error.message
 
 
-def test_a_wrong_word_is_not_repeated_at_length() -> None:
+def test_a_wrong_value_is_shortened_in_the_message() -> None:
     assert len(refused({"truncation": "x" * 100_000}).message) < 1_000
 
 
@@ -229,11 +229,11 @@ BODIES: dict[str, tuple[bytes, str]] = {
 }
 
 
-@pytest.mark.parametrize(("body", "told"), BODIES.values(), ids=BODIES)
-def test_a_body_that_is_none_is_no_parameters_fault(body: bytes, told: str) -> None:
+@pytest.mark.parametrize(("body", "reported"), BODIES.values(), ids=BODIES)
+def test_a_body_that_is_none_is_no_parameters_fault(body: bytes, reported: str) -> None:
     error = refused(body)
     assert error.param is None
-    assert told in error.message
+    assert reported in error.message
 
 
 # Bounds.
@@ -261,7 +261,7 @@ BOUNDS: dict[str, tuple[Json, str]] = {
 
 
 @pytest.mark.parametrize(("fields", "param"), BOUNDS.values(), ids=BOUNDS)
-def test_a_bound_is_told_by_its_parameter(fields: Json, param: str) -> None:
+def test_a_bound_is_reported_by_its_parameter(fields: Json, param: str) -> None:
     error = refused({"input": "Hi"} | fields, SMALL)
     assert (error.param, error.code) == (param, "array_above_max_length")
     assert error.message == f"Invalid '{param}': array too long. Expected at most 2 elements, but got 3."
@@ -289,7 +289,7 @@ def test_parameters_are_an_object_wherever_a_tool_is_declared(fields: Json, para
 # What nobody knows.
 
 
-def test_what_nobody_knows_is_kept_apart_as_it_was_sent() -> None:
+def test_unknown_parameters_are_separated_as_they_were_sent() -> None:
     decoded = decode(b'{"input": "Hi", "b": [1.50], "a": null, "b": {"x": 1}}', LIMITS)
     assert {name: bytes(raw) for name, raw in decoded.unknown.items()} == {"a": b"null", "b": b'{"x": 1}'}
 

@@ -85,7 +85,7 @@ def test_marks_within_a_string_are_none(text: bytes) -> None:
     assert refusal(text, limited(Size(1, 1, 1))) is None
 
 
-def test_what_is_too_deep_is_told_by_its_parameter() -> None:
+def test_json_that_is_too_deep_is_reported_by_its_parameter() -> None:
     with pytest.raises(ApiError) as caught:
         check_depth(msgspec.Raw(b"[" * 300 + b"]" * 300), "tools[1].parameters", LIMITS)
     assert caught.value.param == "tools[1].parameters"

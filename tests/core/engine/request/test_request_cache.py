@@ -18,10 +18,10 @@ from core.kit import (
     LIMITS,
     NOW_S,
     Answer,
+    FakeUpstream,
     Json,
     Scripted,
     ScriptedReply,
-    Spoken,
     ask,
     at_once,
     routes,
@@ -72,12 +72,12 @@ def warm(*bodies: bytes, limits: Limits = LIMITS, owner: str = ME) -> RequestCac
 def outcome(body: bytes, cache: RequestCache | None, limits: Limits = LIMITS, owner: str = ME) -> object:
     """Everything that a body is read as, or its error."""
     try:
-        return told(decode(body, limits, cached=cache, owner=owner))
+        return result_of(decode(body, limits, cached=cache, owner=owner))
     except ApiError as error:
         return error.status, error.code, error.param, error.message
 
 
-def told(decoded: Decoded) -> object:
+def result_of(decoded: Decoded) -> object:
     unknown = {name: bytes(value) for name, value in decoded.unknown.items()}
     return to_json(decoded.request), unknown, decoded.size, decoded.mapped
 
@@ -123,7 +123,7 @@ def test_it_is_found_however_it_is_written(separators: tuple[str, str], ascii_on
     assert cached_names(warm(raw(BODY, **how)), raw(BODY | {"input": [], "n": 1}, **how)) == ["instructions", "tools"]
 
 
-def test_tools_that_begin_alike_are_told_apart() -> None:
+def test_tools_with_the_same_beginning_are_distinguished() -> None:
     bodies = [raw(BODY | {"tools": [TOOL, {"type": "function", "name": f"g{n}"}]}) for n in range(3)]
     cache = warm(*bodies)
     for body in bodies:
@@ -308,27 +308,27 @@ def test_secrets_of_cached_tools_stay_hidden(
         await server.aclose()
         return [answer.body for answer in answers]
 
-    shown = [*asyncio.run(main()), (tmp_path / "penstock.db").read_bytes()]
-    assert [b'"api_key":"<redacted>"' in text for text in shown] == [True] * 7
-    assert not [text for text in (*shown, caplog.text.encode()) if SECRET.encode() in text]
+    visible = [*asyncio.run(main()), (tmp_path / "penstock.db").read_bytes()]
+    assert [b'"api_key":"<redacted>"' in text for text in visible] == [True] * 7
+    assert not [text for text in (*visible, caplog.text.encode()) if SECRET.encode() in text]
 
 
 @shows("read-once")
 @pytest.mark.parametrize("tool", KEYED_TOOLS.values(), ids=KEYED_TOOLS)
-def test_cached_tools_are_shown_as_others(tool: Json) -> None:
+def test_cached_tools_are_listed_like_others(tool: Json) -> None:
     body = raw(BODY | {"tools": [TOOL, tool]})
     cache = warm(body)
 
     def planned(cached: RequestCache | None) -> tuple[bytes, bytes]:
         decoded = decode(body, LIMITS, cached=cached, owner=ME)
-        context, to = at_once(resolve(decoded)), routes(Spoken(), relays=True)
+        context, to = at_once(resolve(decoded)), routes(FakeUpstream(), relays=True)
         made = make_plan(decoded, context, to, Policies(), bearer=None, response_id="resp_1", created_at=NOW_S)
         return encode(made.skeleton), encode(made.turn.request)
 
     assert cached_names(cache, body) == ["instructions", "tools"]
     assert [planned(cache), planned(cache)] == [planned(None)] * 2
-    shown, sent = planned(cache)
-    assert SECRET.encode() not in shown
+    visible, sent = planned(cache)
+    assert SECRET.encode() not in visible
     assert SECRET.encode() in sent
 
 
@@ -403,7 +403,7 @@ def test_it_may_be_asked_by_several_threads() -> None:
 
         def work() -> bool:
             return all(
-                outcome(body, cache) == told for _ in range(20) for body, told in zip(bodies, expected, strict=True)
+                outcome(body, cache) == result for _ in range(20) for body, result in zip(bodies, expected, strict=True)
             )
 
         assert all(await asyncio.gather(*(asyncio.to_thread(work) for _ in range(4))))

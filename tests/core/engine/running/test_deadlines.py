@@ -45,9 +45,9 @@ async def soon(value: T, after_s: float = 0.0) -> T:
 def test_what_comes_in_time_is_handed_on() -> None:
     async def main() -> list[str | None]:
         guard = make()
-        told = [await guard.wait(soon("a")), await guard.wait(soon("b", QUICK_S))]
+        result = [await guard.wait(soon("a")), await guard.wait(soon("b", QUICK_S))]
         guard.close()
-        return told
+        return result
 
     assert run(main) == ["a", "b"]
 
@@ -72,25 +72,25 @@ def test_a_heartbeat_is_due_while_nothing_comes_and_loses_nothing() -> None:
         queue: asyncio.Queue[str] = asyncio.Queue()
         asyncio.get_running_loop().call_later(QUICK_S * 3.5, queue.put_nowait, "late")
         beats = 0
-        while (told := await guard.wait(queue.get())) is None:
+        while (result := await guard.wait(queue.get())) is None:
             beats += 1
         guard.close()
-        return beats, told
+        return beats, result
 
-    beats, told = run(main)
-    assert told == "late"
+    beats, result = run(main)
+    assert result == "late"
     assert 1 <= beats <= 3
 
 
 def test_no_heartbeat_is_due_while_things_are_sent() -> None:
     async def main() -> list[bool | None]:
         guard = make(heartbeat_s=0.5)
-        told = []
+        result = []
         for _ in range(20):
-            told.append(await guard.wait(soon(True, QUICK_S)))
+            result.append(await guard.wait(soon(True, QUICK_S)))
             guard.sent()
         guard.close()
-        return told
+        return result
 
     assert run(main) == [True] * 20
 
@@ -108,7 +108,7 @@ def test_silence_ends_the_wait_and_a_heartbeat_does_not_break_it() -> None:
     assert run(main) >= 1
 
 
-def test_a_word_breaks_the_silence() -> None:
+def test_a_byte_ends_the_silence() -> None:
     async def main() -> None:
         guard = make(idle_s=0.5)
         for _ in range(6):
@@ -122,9 +122,9 @@ def test_a_reader_that_takes_its_time_is_no_silence() -> None:
     async def main() -> str | None:
         guard = make(idle_s=QUICK_S)
         await asyncio.sleep(QUICK_S * 3)
-        told = await guard.wait(soon("word"))
+        result = await guard.wait(soon("word"))
         guard.close()
-        return told
+        return result
 
     assert run(main) == "word"
 
@@ -180,14 +180,14 @@ def test_a_body_that_is_not_streamed_may_take_as_long_as_the_whole() -> None:
     async def main() -> str | None:
         limits = Limits(idle_s=QUICK_S, heartbeat_s=QUICK_S)
         guard = Deadlines(limits, heartbeats=False, idle=False, disconnected=None)
-        told = await guard.wait(soon("word", QUICK_S * 4))
+        result = await guard.wait(soon("word", QUICK_S * 4))
         guard.close()
-        return told
+        return result
 
     assert run(main) == "word"
 
 
-def test_a_client_that_leaves_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_disconnects_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deadlines, "_WATCH_CLIENT_AFTER_S", 0.0)
 
     async def main() -> None:
@@ -208,14 +208,14 @@ def test_a_look_out_that_fails_tells_nothing(monkeypatch: pytest.MonkeyPatch) ->
 
     async def main() -> str | None:
         guard = make(disconnected=fail)
-        told = await guard.wait(soon("word", QUICK_S))
+        result = await guard.wait(soon("word", QUICK_S))
         guard.close()
-        return told
+        return result
 
     assert run(main) == "word"
 
 
-def test_when_it_is_over_nobody_looks_out_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_clients_watch_ends_with_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deadlines, "_WATCH_CLIENT_AFTER_S", 0.0)
 
     async def main() -> None:
@@ -230,7 +230,7 @@ def test_when_it_is_over_nobody_looks_out_any_more(monkeypatch: pytest.MonkeyPat
     run(main)
 
 
-def test_who_cancels_from_outside_is_obeyed() -> None:
+def test_a_cancellation_from_outside_is_not_lost() -> None:
     async def main() -> None:
         guard = make(heartbeat_s=QUICK_S)
         task = asyncio.ensure_future(guard.wait(never()))
@@ -243,7 +243,7 @@ def test_who_cancels_from_outside_is_obeyed() -> None:
     run(main)
 
 
-def test_who_cancels_at_the_same_time_as_a_heartbeat_is_obeyed_too() -> None:
+def test_a_cancellation_at_the_time_of_a_heartbeat_is_not_lost() -> None:
     async def main() -> None:
         guard = make()
         task = asyncio.ensure_future(guard.wait(never()))

@@ -28,9 +28,9 @@ KEPT: dict[str, tuple[Json, Json]] = {
 }
 
 
-@pytest.mark.parametrize(("sent", "kept"), KEPT.values(), ids=KEPT)
-def test_an_item_is_kept_in_its_long_form(sent: Json, kept: Json) -> None:
-    stored = stored_input(from_json(sent, wire.InputItem), counted_ids())
-    body = json.loads(stored.body)
-    assert stored.id == body["id"]
-    assert {key: body[key] for key in kept} == kept
+@pytest.mark.parametrize(("sent", "stored"), KEPT.values(), ids=KEPT)
+def test_an_item_is_stored_in_its_long_form(sent: Json, stored: Json) -> None:
+    item = stored_input(from_json(sent, wire.InputItem), counted_ids())
+    body = json.loads(item.body)
+    assert item.id == body["id"]
+    assert {key: body[key] for key in stored} == stored

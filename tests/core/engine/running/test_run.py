@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 import pytest
 
-from core.kit import IMPATIENT, LIMITS, Json, Spoken, encode, make_run, plan, to_json
+from core.kit import IMPATIENT, LIMITS, FakeUpstream, Json, encode, make_run, plan, to_json
 from penstock.engine import Run
 from penstock.engine.running import deadlines
 from penstock.engine.running.deadlines import ClientLeft
@@ -31,30 +31,30 @@ def go(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
 async def read(run: Run) -> list[Json]:
     """Every event; the judge has seen them."""
-    told = [to_json(event) async for batch in run.events() for event in batch]
-    assert oracle.check_stream(told) == to_json(run.response)
-    return told
+    result = [to_json(event) async for batch in run.events() for event in batch]
+    assert oracle.check_stream(result) == to_json(run.response)
+    return result
 
 
-def played(upstream: Spoken, limits: Limits = LIMITS, **request: Any) -> list[Json]:
+def played(upstream: FakeUpstream, limits: Limits = LIMITS, **request: Any) -> list[Json]:
     async def main() -> list[Json]:
         run = make_run(plan(upstream, **request), limits)
         await run.open()
         return await read(run)
 
-    told = go(main)
+    reply = go(main)
     assert upstream.closed == 1
-    return told
+    return reply
 
 
-def kinds(told: list[Json]) -> list[str]:
-    return [event["type"].removeprefix("response.") for event in told]
+def kinds(reported: list[Json]) -> list[str]:
+    return [event["type"].removeprefix("response.") for event in reported]
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_what_is_said_is_told(stream: bool) -> None:
-    told = played(Spoken(HI, HI, END), stream=stream)
-    assert kinds(told) == [
+def test_the_text_is_relayed(stream: bool) -> None:
+    result = played(FakeUpstream(HI, HI, END), stream=stream)
+    assert kinds(result) == [
         "created",
         "in_progress",
         "output_item.added",
@@ -66,12 +66,12 @@ def test_what_is_said_is_told(stream: bool) -> None:
         "output_item.done",
         "completed",
     ]
-    assert told[-1]["response"]["usage"]["estimated"] is True
+    assert result[-1]["response"]["usage"]["estimated"] is True
 
 
-def test_an_estimate_counts_what_was_heard_and_said() -> None:
-    def usage(said: str, **request: Any) -> Any:
-        return played(Spoken([TextDelta(said)], END), **request)[-1]["response"]["usage"]
+def test_an_estimate_counts_input_and_output() -> None:
+    def usage(text: str, **request: Any) -> Any:
+        return played(FakeUpstream([TextDelta(text)], END), **request)[-1]["response"]["usage"]
 
     little, much = usage("Hi"), usage("Hi " * 1_000, input="What? " * 1_000)
     assert 0 < little["input_tokens"] < 50
@@ -87,7 +87,7 @@ def test_a_batch_is_one_batch() -> None:
     """So that it is one write: what came together goes together, and what tells nothing is not a heartbeat."""
 
     async def main() -> list[int]:
-        run = make_run(plan(Spoken(HI * 3, [], [TextDelta("")], HI, END), stream=True))
+        run = make_run(plan(FakeUpstream(HI * 3, [], [TextDelta("")], HI, END), stream=True))
         await run.open()
         return [len(batch) async for batch in run.events()]
 
@@ -107,7 +107,7 @@ FAULTS: dict[str, tuple[Exception, str, str]] = {
 def test_a_fault_ends_the_response(
     before: list[Any], fault: Exception, code: str, message: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    end = played(Spoken(*before, fault), stream=True)[-1]
+    end = played(FakeUpstream(*before, fault), stream=True)[-1]
     assert end["type"] == "response.failed"
     assert end["response"]["error"] == {"code": code, "message": message}
     assert [item["status"] for item in end["response"]["output"]] == ["incomplete"] * len(before)
@@ -128,7 +128,7 @@ def test_a_bug_in_the_machine_ends_the_response_too(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(Transcript, "record", fail)
 
     async def main() -> list[Json]:
-        run = make_run(plan(Spoken(HI, END), stream=True))
+        run = make_run(plan(FakeUpstream(HI, END), stream=True))
         await run.open()
         return [to_json(event) async for batch in run.events() for event in batch]
 
@@ -138,7 +138,7 @@ def test_a_bug_in_the_machine_ends_the_response_too(monkeypatch: pytest.MonkeyPa
 
 
 def test_an_upstream_that_falls_silent_ends_the_response() -> None:
-    end = played(Spoken(HI, None), IMPATIENT, stream=True)[-1]
+    end = played(FakeUpstream(HI, None), IMPATIENT, stream=True)[-1]
     assert end["response"]["error"]["message"] == "The upstream said nothing for 0.2 s."
     assert end["response"]["output"][0]["content"][0]["text"] == "Hi"
 
@@ -146,7 +146,7 @@ def test_an_upstream_that_falls_silent_ends_the_response() -> None:
 def test_a_response_that_takes_too_long_ends() -> None:
     limits = msgspec.structs.replace(LIMITS, total_s=0.1)
     for stream in (True, False):
-        end = played(Spoken(HI, None), limits, stream=stream)[-1]
+        end = played(FakeUpstream(HI, None), limits, stream=stream)[-1]
         assert end["response"]["error"]["message"] == "The response took longer than 0.1 s."
 
 
@@ -162,7 +162,7 @@ def test_a_refusal_is_an_error_while_nothing_is_sent() -> None:
     go(main)
 
 
-class Refusing(Spoken):
+class Refusing(FakeUpstream):
     def __init__(self, after_s: float = 0.0) -> None:
         super().__init__()
         self.after_s = after_s
@@ -172,7 +172,7 @@ class Refusing(Spoken):
         raise ApiError("No.", status=404)
 
 
-def test_a_refusal_that_takes_its_time_is_told_in_the_stream() -> None:
+def test_a_late_error_is_sent_in_the_stream() -> None:
     async def main() -> list[Json]:
         run = make_run(plan(Refusing(0.1), stream=True), IMPATIENT)
         await run.open()
@@ -184,21 +184,23 @@ def test_a_refusal_that_takes_its_time_is_told_in_the_stream() -> None:
 def test_a_stream_does_not_wait_for_an_upstream_that_thinks() -> None:
     async def main() -> list[str]:
         opening = asyncio.Event()
-        run = make_run(plan(Spoken(HI, END, opening=opening), stream=True), IMPATIENT)
+        run = make_run(plan(FakeUpstream(HI, END, opening=opening), stream=True), IMPATIENT)
         await run.open()
         batches = aiter(run.events())
         first = [to_json(event)["type"] for event in await anext(batches)]
         opening.set()
         return first + [to_json(event)["type"] async for batch in batches for event in batch]
 
-    told = go(main)
-    assert told[:2] == ["response.created", "response.in_progress"]
-    assert told[-1] == "response.completed"
+    reply = go(main)
+    assert reply[:2] == ["response.created", "response.in_progress"]
+    assert reply[-1] == "response.completed"
 
 
 def test_a_body_waits() -> None:
     async def main() -> None:
-        run = make_run(plan(Spoken(HI, END, opening=asyncio.Event())), msgspec.structs.replace(IMPATIENT, total_s=0.3))
+        run = make_run(
+            plan(FakeUpstream(HI, END, opening=asyncio.Event())), msgspec.structs.replace(IMPATIENT, total_s=0.3)
+        )
         with pytest.raises(ApiError, match="took longer"):
             await run.open()
 
@@ -212,7 +214,7 @@ def test_a_body_waits() -> None:
 def test_silence_is_filled_with_heartbeats(silent: str) -> None:
     async def main() -> list[int]:
         opening = asyncio.Event()
-        upstream = Spoken(HI, END, opening=opening) if silent == "before" else Spoken(HI, opening, END)
+        upstream = FakeUpstream(HI, END, opening=opening) if silent == "before" else FakeUpstream(HI, opening, END)
         run = make_run(plan(upstream, stream=True), BEATING)
         asyncio.get_running_loop().call_later(0.2, opening.set)
         await run.open()
@@ -223,10 +225,10 @@ def test_silence_is_filled_with_heartbeats(silent: str) -> None:
     assert [size for size in sizes if size] == [2, 3, 4]
 
 
-def test_no_heartbeats_for_who_waits_for_a_body() -> None:
+def test_no_heartbeats_without_a_stream() -> None:
     async def main() -> list[int]:
         opening = asyncio.Event()
-        run = make_run(plan(Spoken(HI, END, opening=opening)), BEATING)
+        run = make_run(plan(FakeUpstream(HI, END, opening=opening)), BEATING)
         asyncio.get_running_loop().call_later(0.1, opening.set)
         await run.open()
         return [len(batch) async for batch in run.events()]
@@ -237,9 +239,9 @@ def test_no_heartbeats_for_who_waits_for_a_body() -> None:
 # Who does not want it any more.
 
 
-def test_who_stops_reading_closes_the_upstream() -> None:
+def test_a_client_that_stops_reading_closes_the_upstream() -> None:
     async def main() -> int:
-        upstream = Spoken(HI, None)
+        upstream = FakeUpstream(HI, None)
         run = make_run(plan(upstream, stream=True))
         await run.open()
         events = run.events()
@@ -251,9 +253,9 @@ def test_who_stops_reading_closes_the_upstream() -> None:
     assert go(main) == 1
 
 
-def test_who_never_reads_closes_the_upstream() -> None:
+def test_a_client_that_never_reads_closes_the_upstream() -> None:
     async def main() -> int:
-        upstream = Spoken(HI, END)
+        upstream = FakeUpstream(HI, END)
         run = make_run(plan(upstream, stream=True))
         await run.open()
         await run.aclose()
@@ -263,10 +265,10 @@ def test_who_never_reads_closes_the_upstream() -> None:
     assert go(main) == 1
 
 
-def test_who_leaves_while_the_upstream_thinks_closes_it_even_if_it_answers_just_then() -> None:
+def test_a_disconnect_at_the_time_of_the_answer_closes_it() -> None:
     async def main() -> int:
         opening = asyncio.Event()
-        upstream = Spoken(HI, END, opening=opening)
+        upstream = FakeUpstream(HI, END, opening=opening)
         run = make_run(plan(upstream, stream=True), IMPATIENT)
         await run.open()
         events = run.events()
@@ -281,9 +283,9 @@ def test_who_leaves_while_the_upstream_thinks_closes_it_even_if_it_answers_just_
     assert go(main) == 1
 
 
-def test_who_leaves_while_the_upstream_thinks_cancels_the_question() -> None:
+def test_a_disconnect_before_the_answer_cancels_the_call() -> None:
     async def main() -> bool:
-        upstream = Spoken(HI, END, opening=asyncio.Event())
+        upstream = FakeUpstream(HI, END, opening=asyncio.Event())
         run = make_run(plan(upstream, stream=True), IMPATIENT)
         known = asyncio.all_tasks()
         await run.open()
@@ -298,7 +300,7 @@ def test_who_leaves_while_the_upstream_thinks_cancels_the_question() -> None:
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_cancelled_reader_closes_the_upstream(stream: bool) -> None:
     async def main() -> int:
-        upstream = Spoken(HI, None)
+        upstream = FakeUpstream(HI, None)
         run = make_run(plan(upstream, stream=stream))
         await run.open()
         reading = asyncio.ensure_future(read(run))
@@ -311,27 +313,27 @@ def test_a_cancelled_reader_closes_the_upstream(stream: bool) -> None:
     assert go(main) == 1
 
 
-def test_a_client_that_leaves_ends_the_run_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_disconnects_ends_the_run_without_an_event(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deadlines, "_WATCH_CLIENT_AFTER_S", 0.0)
 
     async def main() -> tuple[list[str], int]:
-        upstream = Spoken(HI, None)
+        upstream = FakeUpstream(HI, None)
         run = make_run(plan(upstream, stream=True), disconnected=lambda: asyncio.sleep(0.05))
         await run.open()
-        told = [event.type async for batch in run.events() for event in batch]
-        return told, upstream.closed
+        reply = [event.type async for batch in run.events() for event in batch]
+        return reply, upstream.closed
 
-    told, closed = go(main)
-    assert told[-1] == "response.output_text.delta"
+    reply, closed = go(main)
+    assert reply[-1] == "response.output_text.delta"
     assert closed == 1
 
 
-def test_a_client_that_leaves_before_it_begins_ends_the_question(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_disconnects_before_the_answer_cancels_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deadlines, "_WATCH_CLIENT_AFTER_S", 0.0)
 
     async def main() -> None:
         for stream in (True, False):
-            upstream = Spoken(opening=asyncio.Event())
+            upstream = FakeUpstream(opening=asyncio.Event())
             run = make_run(plan(upstream, stream=stream), disconnected=lambda: asyncio.sleep(0.02))
             with pytest.raises(ClientLeft):
                 await run.open()
@@ -343,15 +345,15 @@ def test_a_run_may_be_read_by_one_task_after_the_other() -> None:
     """As `asyncio.wait_for` has it. The deadlines hold for each, and none is cancelled that does not wait."""
 
     async def main() -> list[str]:
-        run = make_run(plan(Spoken(HI, None), stream=True), IMPATIENT)
+        run = make_run(plan(FakeUpstream(HI, None), stream=True), IMPATIENT)
         await run.open()
         batches = run.events()
-        told = []
+        result = []
         try:
             while True:
-                told += [event.type for event in await asyncio.wait_for(anext(batches), 5)]
+                result += [event.type for event in await asyncio.wait_for(anext(batches), 5)]
         except StopAsyncIteration:
-            return told
+            return result
 
     assert go(main)[-1] == "response.failed"
 
@@ -361,10 +363,10 @@ def test_a_run_may_be_read_by_one_task_after_the_other() -> None:
 
 def test_nothing_that_was_sent_changes_afterwards() -> None:
     async def main() -> None:
-        run = make_run(plan(Spoken(HI, [ToolCallDelta(index=0, name="f", arguments="{}")], END), stream=True))
+        run = make_run(plan(FakeUpstream(HI, [ToolCallDelta(index=0, name="f", arguments="{}")], END), stream=True))
         await run.open()
-        told = [(event, encode(event)) async for batch in run.events() for event in batch]
-        assert [encode(event) for event, _ in told] == [written for _, written in told]
-        assert told[-1][0].type == "response.completed"
+        result = [(event, encode(event)) async for batch in run.events() for event in batch]
+        assert [encode(event) for event, _ in result] == [written for _, written in result]
+        assert result[-1][0].type == "response.completed"
 
     go(main)

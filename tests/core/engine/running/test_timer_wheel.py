@@ -61,7 +61,7 @@ def test_what_is_due_is_called_once_and_never_early() -> None:
     asyncio.run(asyncio.wait_for(main(), SLOW_S))
 
 
-def test_what_is_taken_out_is_not_called_and_leaves_nothing() -> None:
+def test_a_removed_entry_is_not_called_and_leaves_nothing() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
         one, other = Noting(), Noting()
@@ -105,8 +105,8 @@ def test_a_thousand_that_wait_have_one_timer(monkeypatch: pytest.MonkeyPatch) ->
 def test_what_fails_takes_nothing_with_it() -> None:
     async def main() -> list[dict[str, Any]]:
         loop = asyncio.get_running_loop()
-        said: list[dict[str, Any]] = []
-        loop.set_exception_handler(lambda _, context: said.append(context))
+        text: list[dict[str, Any]] = []
+        loop.set_exception_handler(lambda _, context: text.append(context))
         at_s = loop.time() + TICK_S
         well = [Noting() for _ in range(5)]
         for each in (*well, Noting(lambda: 1 / 0), Noting(lambda: 1 / 0)):
@@ -114,10 +114,10 @@ def test_what_fails_takes_nothing_with_it() -> None:
         for each in well:
             await each.called.wait()
         await still(loop).wait()
-        return said
+        return text
 
-    said = asyncio.run(asyncio.wait_for(main(), SLOW_S))
-    assert [type(each["exception"]) for each in said] == [ZeroDivisionError] * 2
+    text = asyncio.run(asyncio.wait_for(main(), SLOW_S))
+    assert [type(each["exception"]) for each in text] == [ZeroDivisionError] * 2
 
 
 def test_what_is_called_may_wait_again() -> None:
@@ -150,7 +150,7 @@ def test_it_knows_no_request() -> None:
 
 
 @pytest.mark.parametrize("waits", [True, False])
-def test_it_goes_with_its_loop(waits: bool) -> None:
+def test_it_is_freed_with_its_loop(waits: bool) -> None:
     """Also where something still waits when the loop ends: a server that is killed, or a test."""
 
     async def main() -> weakref.ref[TimerWheel]:

@@ -69,7 +69,7 @@ def test_it_opens_after_so_many_failures_in_a_row() -> None:
     assert (breaker.state, breaker.admit("me"), breaker.wait_s("me")) == ("open", None, 10.0)
 
 
-def test_after_its_rest_one_request_finds_out() -> None:
+def test_an_open_breaker_lets_one_request_through_after_a_while() -> None:
     breaker, clock = tripped()
     clock.now_s += 9.9
     assert breaker.admit("me") is None
@@ -81,7 +81,7 @@ def test_after_its_rest_one_request_finds_out() -> None:
     assert (breaker.state, breaker.wait_s("me")) == ("closed", 0)
 
 
-def test_a_probe_that_fails_starts_another_rest() -> None:
+def test_a_failed_probe_opens_the_breaker_again() -> None:
     breaker, clock = tripped()
     clock.now_s += 10
     fail(breaker)
@@ -107,7 +107,7 @@ def test_after_a_return_all_failures_count_anew() -> None:
 
 
 @pytest.mark.parametrize("end", ["answered", "failed", "dropped"])
-def test_what_was_asked_before_it_opened_says_nothing(end: str) -> None:
+def test_outcomes_of_requests_before_the_breaker_opened_are_ignored(end: str) -> None:
     breaker, clock = made()
     old = admitted(breaker)
     for _ in range(3):
@@ -144,7 +144,7 @@ def test_one_request_counts_once_however_often_it_comes() -> None:
 
 
 @shows("blameless-upstreams")
-def test_one_clients_failures_shut_out_that_client_alone() -> None:
+def test_one_clients_failures_reject_that_client_only() -> None:
     breaker, clock = tripped()
     assert (breaker.wait_s("me"), breaker.wait_s("you"), breaker.admit("me")) == (10.0, 0.0, None)
     several = [admitted(breaker, "you") for _ in range(3)]
@@ -159,7 +159,7 @@ def test_one_clients_failures_shut_out_that_client_alone() -> None:
     assert breaker.state == "probing"
 
 
-def test_another_client_that_leaves_tells_nothing() -> None:
+def test_another_client_that_disconnects_changes_nothing() -> None:
     breaker, _ = tripped()
     breaker.dropped(admitted(breaker, "you"))
     assert (breaker.state, breaker.wait_s("me")) == ("open", 10.0)

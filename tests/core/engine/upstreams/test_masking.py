@@ -50,12 +50,12 @@ def test_a_secret_is_found_however_it_is_written(form: str) -> None:
 
 @pytest.mark.parametrize("text", ["none", "EMPTY", "ollama", "", "Bearer x", "a b c d e f g h"])
 def test_what_is_no_key_hides_nothing(text: str) -> None:
-    said = f"the model {text} is not there, Bearer in mind"
-    assert made(text).text(said) == said
+    texts = f"the model {text} is not there, Bearer in mind"
+    assert made(text).text(texts) == texts
     assert made(text).reply(reply := ScriptedReply(b"", headers={})) is reply
 
 
-def test_whatever_an_error_says_is_masked() -> None:
+def test_all_texts_of_an_error_are_masked() -> None:
     error = ApiError(f"No {PLAIN}.", code=f"bad_{PLAIN}", param=f"headers.{PLAIN}")
     made(PLAIN).error(error)
     assert PLAIN not in repr((error.body(), str(error), error.args))
@@ -67,8 +67,8 @@ def test_whatever_an_error_says_is_masked() -> None:
     st.lists(st.sampled_from([PLAIN, PLAIN[:5], PLAIN[:-1], "s", "k", "sk-", " and ", PLAIN * 2]), max_size=8),
     st.data(),
 )
-def test_no_split_lets_a_secret_through_or_loses_a_byte(said: list[str], data: st.DataObject) -> None:
-    body = "".join(said).encode()
+def test_no_split_lets_a_secret_through_or_loses_a_byte(text: list[str], data: st.DataObject) -> None:
+    body = "".join(text).encode()
     cuts = sorted(data.draw(st.lists(st.integers(0, len(body)), max_size=6)))
     pieces = [body[start:end] for start, end in zip([0, *cuts], [*cuts, len(body)], strict=True)]
     masked = asyncio.run(read(made(PLAIN, "another-key").reply(ScriptedReply(*pieces))))
@@ -90,5 +90,5 @@ def test_what_cannot_begin_a_secret_is_not_held_back() -> None:
 def test_headers_are_masked_and_otherwise_as_they_were() -> None:
     plain = ScriptedReply(b"", headers={"Retry-After": "7"})
     assert made(PLAIN).reply(plain).headers is plain.headers
-    told = made(PLAIN).reply(ScriptedReply(b"", headers={"X-Echo": f"Bearer {PLAIN}", "Retry-After": "7"})).headers
-    assert told == {"x-echo": "Bearer " + "*" * len(PLAIN), "retry-after": "7"}
+    result = made(PLAIN).reply(ScriptedReply(b"", headers={"X-Echo": f"Bearer {PLAIN}", "Retry-After": "7"})).headers
+    assert result == {"x-echo": "Bearer " + "*" * len(PLAIN), "retry-after": "7"}

@@ -43,7 +43,7 @@ VALUES = st.recursive(
 
 
 @given(st.dictionaries(st.text(), VALUES), st.text(), st.text(), st.sampled_from([None, 1]), st.booleans())
-def test_whatever_else_is_said(rest: dict[str, Any], old: str, new: str, indent: int | None, ascii: bool) -> None:
+def test_any_other_fields_stay(rest: dict[str, Any], old: str, new: str, indent: int | None, ascii: bool) -> None:
     rest.pop("model", None)
     body = {**rest, "model": old, "last": [old, {"model": old}]}
     text = json.dumps(body, indent=indent, ensure_ascii=ascii).encode("utf-8", "surrogatepass")
@@ -56,11 +56,11 @@ def test_a_null_is_a_model_too() -> None:
     assert json.loads(replace_model(b'{"model": null, "x": 1}', "new")) == {"model": "new", "x": 1}
 
 
-def test_a_kept_reply_says_nothing_of_how_it_came() -> None:
+def test_a_buffered_reply_has_no_headers_of_its_transfer() -> None:
     async def read(reply: BufferedReply) -> list[bytes]:
         pieces = [piece async for piece in reply]
         await reply.aclose()
         return pieces
 
-    kept = BufferedReply(503, {"Content-Length": "9", "content-encoding": "gzip", "retry-after": "1"}, b"no")
-    assert (kept.status, kept.headers, asyncio.run(read(kept))) == (503, {"retry-after": "1"}, [b"no"])
+    stored = BufferedReply(503, {"Content-Length": "9", "content-encoding": "gzip", "retry-after": "1"}, b"no")
+    assert (stored.status, stored.headers, asyncio.run(read(stored))) == (503, {"retry-after": "1"}, [b"no"])

@@ -144,7 +144,7 @@ def test_streams_bodies_and_the_background_alike(stream: bool) -> None:
     assert several.asked == [1, 1]
 
 
-def test_nobody_else_is_asked_after_the_first_byte() -> None:
+def test_no_other_upstream_is_tried_after_the_first_byte() -> None:
     several = Several(ScriptedReply(b'data: {"choices": [{"delta": {"content": "H"}}]}\n\n', REFUSED), good())
     with pytest.raises(AssertionError, match=r"response\.failed"):
         go(several.answer(stream=True))
@@ -203,17 +203,17 @@ def test_whatever_they_do_it_ends_where_it_must(names: list[list[str]]) -> None:
     except ApiError as error:
         end = error.status
     asked = [0 for _ in names]
-    said = []
+    text = []
     for index in several.order:
-        said.append(names[index][asked[index]])
+        text.append(names[index][asked[index]])
         asked[index] += 1
-    assert not any(SAYINGS[name][2] is False for name in said[:-1])
-    assert (end == 200) == (said[-1] == "good")
-    assert len(said) <= limits.attempts_max
+    assert not any(SAYINGS[name][2] is False for name in text[:-1])
+    assert (end == 200) == (text[-1] == "good")
+    assert len(text) <= limits.attempts_max
     for each, times in zip(names, asked, strict=True):
         assert times <= 1 + limits.retries_max
         assert all(SAYINGS[name][1] for name in each[: max(times - 1, 0)])
-    if SAYINGS[said[-1]][2] and len(said) < limits.attempts_max:
+    if SAYINGS[text[-1]][2] and len(text) < limits.attempts_max:
         for each, times in zip(names, asked, strict=True):
             assert times == 1 + limits.retries_max or not SAYINGS[each[times - 1]][1]
 
@@ -221,7 +221,7 @@ def test_whatever_they_do_it_ends_where_it_must(names: list[list[str]]) -> None:
 # As whom.
 
 
-def test_each_is_asked_in_its_own_words() -> None:
+def test_each_upstream_gets_its_own_model_name() -> None:
     """By its name for the model, with its options, and with its key."""
     several = Several(
         REFUSED,
@@ -240,7 +240,7 @@ def test_each_is_asked_in_its_own_words() -> None:
     assert keys == ["Bearer sk-one", "Bearer sk-client"]
 
 
-def test_the_clients_key_goes_to_nobody_whom_it_is_not_for() -> None:
+def test_the_clients_key_is_not_sent_to_other_upstreams() -> None:
     several = Several(REFUSED, good(), routes=[{}, {"takes_bearer": True}], limits=Limits(retries_max=0))
     go(several.answer(bearer=Secret("sk-client")))
     assert "authorization" not in dict(several.transports[0].requests[0].headers)
@@ -278,9 +278,7 @@ def test_within_a_priority_they_share_by_weight() -> None:
     st.lists(st.tuples(st.none() | st.integers(0, 3), st.floats(0.1, 10)), min_size=1, max_size=3),
     st.integers(0, 2**32),
 )
-def test_everybody_is_asked_once_and_nobody_before_a_better_one(
-    ranks: list[tuple[int | None, float]], seed: int
-) -> None:
+def test_each_upstream_is_tried_once_in_order(ranks: list[tuple[int | None, float]], seed: int) -> None:
     several = Several(
         *(status(429) for _ in ranks), routes=[{"priority": priority, "weight": weight} for priority, weight in ranks]
     )
@@ -298,7 +296,7 @@ def test_everybody_is_asked_once_and_nobody_before_a_better_one(
 TWO = Limits(breaker_failures=2, breaker_rest_s=10, retries_max=0)
 
 
-def test_who_fails_time_after_time_is_left_alone_and_then_tried() -> None:
+def test_repeated_failures_open_the_breaker_until_a_probe() -> None:
     several = Several([REFUSED, REFUSED, good()], good(), limits=TWO)
     for _ in range(5):
         go(several.answer())
@@ -320,7 +318,7 @@ def test_what_a_request_may_be_to_blame_for_opens_nothing(code: int) -> None:
 
 
 @pytest.mark.parametrize(("between", "opens"), [(400, False), (429, False), (500, True)])
-def test_any_answer_is_a_sign_of_life_but_a_500(between: int, opens: bool) -> None:
+def test_any_answer_but_a_500_closes_the_breaker(between: int, opens: bool) -> None:
     several = Several([REFUSED, status(between), REFUSED, good()], limits=TWO)
     for _ in range(3):
         with pytest.raises(ApiError):
@@ -332,11 +330,11 @@ def test_any_answer_is_a_sign_of_life_but_a_500(between: int, opens: bool) -> No
         assert go(several.answer()) == "Hi"
 
 
-def test_where_all_are_left_alone_the_client_is_told_when_to_come_back() -> None:
+def test_the_client_gets_retry_after_where_all_breakers_are_open() -> None:
     several = Several(REFUSED, status(503), limits=TWO)
-    for said in ("one", "two"):
+    for text in ("one", "two"):
         with pytest.raises(ApiError):
-            go(several.answer(input=said))
+            go(several.answer(input=text))
     several.now_s += 4
     with pytest.raises(ApiError) as caught:
         go(several.answer())
@@ -352,22 +350,22 @@ FIVE = Limits(retry_backoff_s=1e-9)
 
 @shows("blameless-upstreams")
 @pytest.mark.parametrize("reply", PROVOKED.values(), ids=PROVOKED)
-def test_what_one_request_may_have_provoked_shuts_nobody_out(reply: Any) -> None:
+def test_failures_that_one_request_may_have_caused_do_not_open_the_breaker(reply: Any) -> None:
     """Each is tried three times, and sent again and again."""
     several = Several([reply] * 24 + [good()], limits=FIVE)
-    for said in ["one", "two", "three", "four"] * 2:
+    for text in ["one", "two", "three", "four"] * 2:
         with pytest.raises(ApiError, match=r"closed the connection|failed with status"):
-            go(several.answer(input=said, client="a"))
+            go(several.answer(input=text, client="a"))
     assert several.asked == [24]
     assert go(several.answer(client="b")) == "Hi"
 
 
 @shows("blameless-upstreams")
-def test_requests_of_one_client_that_fail_shut_out_no_other() -> None:
+def test_failing_requests_of_one_client_reject_no_other_client() -> None:
     several = Several([*[CUT] * 13, good()], limits=FIVE)  # the fifth one is tried once: then it is left alone
-    for said in range(5):
+    for text in range(5):
         with pytest.raises(ApiError, match="closed the connection"):
-            go(several.answer(input=str(said), client="a"))
+            go(several.answer(input=str(text), client="a"))
     with pytest.raises(ApiError, match="no requests are sent to it"):
         go(several.answer(client="a"))
     assert go(several.answer(client="b")) == "Hi"
@@ -375,11 +373,11 @@ def test_requests_of_one_client_that_fail_shut_out_no_other() -> None:
 
 
 @shows("breakers")
-def test_an_upstream_that_fails_several_clients_is_left_alone_by_all() -> None:
+def test_the_breaker_opens_for_all_when_several_clients_fail() -> None:
     several = Several([CUT], limits=FIVE)
-    for said in range(5):
+    for text in range(5):
         with pytest.raises(ApiError, match="closed the connection"):
-            go(several.answer(input=str(said), client="ab"[said % 2]))
+            go(several.answer(input=str(text), client="ab"[text % 2]))
     for client in "abc":
         with pytest.raises(ApiError, match="no requests are sent to it"):
             go(several.answer(client=client))
@@ -394,7 +392,7 @@ def test_a_breaker_is_the_upstreams_and_not_the_models() -> None:
         go(several.answer())
 
 
-def test_who_leaves_while_the_probe_is_made_blocks_nobody() -> None:
+def test_a_disconnect_during_the_probe_does_not_block_others() -> None:
     several = Several([REFUSED, REFUSED, None, good()], limits=TWO)
 
     async def main() -> str:
@@ -458,27 +456,27 @@ def relayed(several: Several, body: bytes, path: str = "/v1/chat/completions") -
     return go(ask(Service(several.routes, access=Access([]), limits=several.limits), body, path=path))
 
 
-def test_a_relay_goes_to_the_next_one_too() -> None:
+def test_a_relay_is_tried_at_the_next_upstream_too() -> None:
     several = Several(REFUSED, status(503), ScriptedReply(b"{ }", headers=JSON))
     assert relayed(several, b'{"model": "m"}').body == b"{ }"
     assert several.asked == [1, 1, 1]
 
 
-def test_where_nobody_takes_a_relay_the_last_word_comes_back_as_it_was() -> None:
+def test_where_no_upstream_accepts_a_relay_the_last_error_is_returned() -> None:
     several = Several(status(429, b'{"slow" : "down"}', **{"retry-after": "7", "x-other": "1"}))
-    told = relayed(several, b'{"model": "m"}')
-    assert (told.status, told.body, told.headers["retry-after"]) == (429, b'{"slow" : "down"}', "7")
-    assert "x-other" not in told.headers
+    reply = relayed(several, b'{"model": "m"}')
+    assert (reply.status, reply.body, reply.headers["retry-after"]) == (429, b'{"slow" : "down"}', "7")
+    assert "x-other" not in reply.headers
 
 
-def test_what_cannot_be_reached_has_no_words_but_ours() -> None:
-    told = relayed(Several(status(503), REFUSED), b'{"model": "m"}')
-    assert told.json()["error"]["message"] == "The upstream cannot be reached: connection refused"
-    assert told.status == 502
+def test_an_unreachable_upstream_has_our_own_message() -> None:
+    reply = relayed(Several(status(503), REFUSED), b'{"model": "m"}')
+    assert reply.json()["error"]["message"] == "The upstream cannot be reached: connection refused"
+    assert reply.status == 502
 
 
-def test_what_an_upstream_says_of_our_key_stays_here() -> None:
+def test_an_upstreams_error_about_our_key_is_not_passed_on() -> None:
     several = Several(status(401, b'{"error": "wrong key sk-ours"}'), routes=[{"key": Secret("sk-ours")}])
-    told = relayed(several, b'{"model": "m"}')
-    assert told.status == 502
-    assert b"sk-ours" not in told.body
+    reply = relayed(several, b'{"model": "m"}')
+    assert reply.status == 502
+    assert b"sk-ours" not in reply.body

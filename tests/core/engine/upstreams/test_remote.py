@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from core.kit import LIMITS, Scripted, ScriptedReply, Spoken, plan, routes, singly
+from core.kit import LIMITS, FakeUpstream, Scripted, ScriptedReply, plan, routes, singly
 from penstock.dialects.chat_completions import ChatCompletions, Options
 from penstock.engine import LocalUpstream, RemoteUpstream, Route, Routes
 from penstock.engine.upstreams.pool import Pool
@@ -25,7 +25,7 @@ DONE = b"data: [DONE]\n\n"
 BODY = b'{"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]}'
 JSON = {"content-type": "application/json"}
 TURN = plan(stream=True).turn
-PASSES_ON = routes(Spoken(), takes_bearer=True)
+PASSES_ON = routes(FakeUpstream(), takes_bearer=True)
 SAID: list[Delta] = [TextDelta("Hi"), Finish()]
 
 
@@ -41,7 +41,7 @@ def go(coroutine: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(asyncio.wait_for(coroutine, 10))
 
 
-async def spoken(upstream: Pool, turn: Turn = TURN) -> list[Delta]:
+async def deltas_of(upstream: Pool, turn: Turn = TURN) -> list[Delta]:
     deltas = await upstream.open(turn)
     try:
         return await read(deltas)
@@ -84,10 +84,10 @@ ATTEMPTS: dict[str, tuple[list[Any], int, int]] = {
 def test_it_tries_again_what_may_pass(replies: list[Any], attempts: int, status: int) -> None:
     upstream, transport = remote(*replies)
     if status == 200:
-        assert go(spoken(upstream)) == SAID
+        assert go(deltas_of(upstream)) == SAID
     else:
         with pytest.raises(ApiError) as caught:
-            go(spoken(upstream))
+            go(deltas_of(upstream))
         assert caught.value.status == status
     assert len(transport.requests) == attempts
     assert [reply.closed for reply in replies[:attempts] if isinstance(reply, ScriptedReply)] == [1] * sum(
@@ -108,7 +108,7 @@ def test_the_waits_between_attempts_double_with_jitter() -> None:
 def test_after_the_first_byte_it_does_not_try_again() -> None:
     upstream, transport = remote(ScriptedReply(CHUNK, BROKEN), good())
     with pytest.raises(ApiError, match="cut: connection refused") as caught:
-        go(spoken(upstream))
+        go(deltas_of(upstream))
     assert (caught.value.status, len(transport.requests)) == (502, 1)
     assert [reply.closed for reply in transport.replies if isinstance(reply, ScriptedReply)] == [1, 0]
 
@@ -116,26 +116,26 @@ def test_after_the_first_byte_it_does_not_try_again() -> None:
 def test_an_error_page_that_is_cut_is_still_an_error() -> None:
     upstream, _ = remote(ScriptedReply(b'{"error": ', BROKEN, status=400, headers=JSON))
     with pytest.raises(ApiError, match="answered with status 400"):
-        go(spoken(upstream))
+        go(deltas_of(upstream))
 
 
 def test_of_an_endless_error_page_little_is_read() -> None:
     page = ScriptedReply(*[b"x" * 1_000] * 1_000, status=400, headers=JSON)
     with pytest.raises(ApiError):
-        go(spoken(remote(page)[0]))
+        go(deltas_of(remote(page)[0]))
     assert page.read <= LIMITS.upstream_error_bytes_max // 1_000 + 1
 
 
 @pytest.mark.parametrize(
     "kind", ["text/event-stream", "text/event-stream; charset=utf-8", "Text/Event-Stream", "text/plain"]
 )
-def test_a_stream_is_told_while_it_comes(kind: str) -> None:
+def test_a_stream_is_sent_while_it_arrives(kind: str) -> None:
     async def main() -> list[list[Delta]]:
         upstream, _ = remote(ScriptedReply(CHUNK, CHUNK, None, headers={"content-type": kind}))
         deltas = await upstream.open(TURN)
-        told = [await anext(aiter(deltas)), await anext(aiter(deltas))]
+        result = [await anext(aiter(deltas)), await anext(aiter(deltas))]
         await deltas.aclose()
-        return told
+        return result
 
     assert go(main()) == [[TextRun(["Hi"])], [TextRun(["Hi"])]]
 
@@ -143,21 +143,21 @@ def test_a_stream_is_told_while_it_comes(kind: str) -> None:
 @pytest.mark.parametrize("headers", [JSON, {}, {"content-type": "application/octet-stream"}])
 def test_a_body_is_read_before_it_is_accepted(headers: dict[str, str]) -> None:
     """So that an error in it is still an HTTP status."""
-    for said in (BODY, CHUNK + DONE):
-        reply = ScriptedReply(said, headers=headers)
-        assert go(spoken(remote(reply)[0])) == SAID
+    for text in (BODY, CHUNK + DONE):
+        reply = ScriptedReply(text, headers=headers)
+        assert go(deltas_of(remote(reply)[0])) == SAID
         assert reply.closed == 1
     with pytest.raises(ApiError, match="boom"):
         go(remote(ScriptedReply(b'{"error": "boom"}', headers=headers))[0].open(TURN))
 
 
 def test_after_the_end_mark_nothing_is_waited_for() -> None:
-    assert go(spoken(remote(ScriptedReply(CHUNK + DONE, None))[0])) == SAID
+    assert go(deltas_of(remote(ScriptedReply(CHUNK + DONE, None))[0])) == SAID
 
 
 def test_a_cut_after_the_finish_loses_nothing() -> None:
     finish = b'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}\n\n'
-    assert go(spoken(remote(ScriptedReply(CHUNK + finish, BROKEN))[0])) == SAID
+    assert go(deltas_of(remote(ScriptedReply(CHUNK + finish, BROKEN))[0])) == SAID
 
 
 def test_a_stream_that_has_ended_stays_ended() -> None:
@@ -192,7 +192,7 @@ def test_the_right_key_is_sent_with_every_attempt(
     options: dict[str, Any], bearer: Secret | None, sent: dict[str, str]
 ) -> None:
     upstream, transport = remote(BROKEN, good(), **options)
-    go(spoken(upstream, plan(stream=True, bearer=bearer, to=PASSES_ON).turn))
+    go(deltas_of(upstream, plan(stream=True, bearer=bearer, to=PASSES_ON).turn))
     assert [secrets(request) for request in transport.requests] == [sent, sent]
 
 
@@ -204,7 +204,7 @@ def secrets(request: HttpRequest) -> dict[str, str]:
 def test_a_refused_key_is_blamed_on_whose_it_is(options: dict[str, Any], status: int) -> None:
     upstream, _ = remote(refusal(401, b'{"error": {"message": "bad key sk-ours"}}'), **options)
     with pytest.raises(ApiError) as caught:
-        go(spoken(upstream, plan(stream=True, bearer=Secret("sk-theirs"), to=PASSES_ON).turn))
+        go(deltas_of(upstream, plan(stream=True, bearer=Secret("sk-theirs"), to=PASSES_ON).turn))
     assert caught.value.status == status
     assert "sk-" not in caught.value.message
 

@@ -75,9 +75,9 @@ def test_no_text_is_in_it(body: Any) -> None:
 
 @shows("masked-turns")
 def test_a_long_list_is_cut() -> None:
-    shown = of({"messages": [{"role": "user", "content": "a"}] * 1_000})["messages"]
-    assert len(shown) == 51
-    assert shown[-1] == "<950 more>"
+    visible = of({"messages": [{"role": "user", "content": "a"}] * 1_000})["messages"]
+    assert len(visible) == 51
+    assert visible[-1] == "<950 more>"
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000])

@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from core.kit import Spoken
+from core.kit import FakeUpstream
 from penstock.engine import Route, Routes
 from penstock.engine.upstreams.pool import Pool
 from penstock.errors import ApiError
 
 
 def route(name: str, *models: str, **fields: Any) -> Route:
-    return Route(name=name, upstream=Spoken(), models=models, **fields)
+    return Route(name=name, upstream=FakeUpstream(), models=models, **fields)
 
 
 ROUTES = Routes(

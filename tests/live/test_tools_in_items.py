@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from requirements import shows
-from support.brought import ADDED, CRM, CUSTOMER, FOUND, HIDDEN, QUESTION, SEARCH, SEARCHED, deferred, space
 from support.caller import Caller
 from support.ignored_headers import post
 from support.scripts import CUSTOMER_7, ORDERS_7
 from support.server import PenstockServer
+from support.tool_items import ADDED, CRM, CUSTOMER, FOUND, HIDDEN, QUESTION, SEARCH, SEARCHED, deferred, space
 from support.upstream import ScriptedUpstream
 
 
@@ -41,13 +41,13 @@ def test_a_tool_of_a_namespace_there_and_back(caller: Caller, upstream: Scripted
         {"type": f"{call.type}_output", "call_id": call.call_id, "output": call.name} for call in (look, keep, bare)
     ]
     caller.create(model="text", input=[QUESTION, *first.output, *outputs], tools=[CRM])
-    _, called, *told = messages(upstream)
+    _, called, *result = messages(upstream)
     assert [call["function"]["name"] for call in called["tool_calls"]] == [*offered(upstream)[::2], "crm__list_orders"]
-    assert [one["content"] for one in told] == ["get_customer", "memo", "list_orders"]
+    assert [one["content"] for one in result] == ["get_customer", "memo", "list_orders"]
 
 
 @shows("namespaces")
-def test_the_namespace_stands_in_every_event_of_its_item(caller: Caller) -> None:
+def test_the_namespace_is_in_every_event_of_its_item(caller: Caller) -> None:
     events = caller.events(model="namespace_calls", input="Hello?", tools=[CRM])
     items = [event.item for event in events if event.type.startswith("response.output_item")]
     assert [(item.name, item.namespace) for item in items[:2]] == [("get_customer", "crm")] * 2
@@ -61,7 +61,7 @@ def test_the_namespace_stands_in_every_event_of_its_item(caller: Caller) -> None
 @pytest.mark.parametrize("stream", [True, False])
 def test_what_codex_sends_is_understood(server: PenstockServer, upstream: ScriptedUpstream, stream: bool) -> None:
     mcp = space(CUSTOMER, name="mcp__crm", description="Tools in the mcp__crm namespace.")
-    told = post(
+    reply = post(
         server.url,
         {
             "model": "text",
@@ -78,16 +78,18 @@ def test_what_codex_sends_is_understood(server: PenstockServer, upstream: Script
             "client_metadata": {"x-codex-installation-id": "i"},
         },
     )
-    assert (told.status, told.response["status"]) == (200, "completed")
+    assert (reply.status, reply.response["status"]) == (200, "completed")
     assert offered(upstream) == ["exec_command", "mcp__crm__get_customer"]
-    assert told.response["tools"][1] == mcp
-    ignored = told.headers["x-penstock-ignored"].split(", ")
+    assert reply.response["tools"][1] == mcp
+    ignored = reply.headers["x-penstock-ignored"].split(", ")
     assert {"client_metadata", "tools.web_search"} <= {*ignored}
     assert "tools.namespace" not in ignored
 
 
 @shows("namespaced-tools")
-def test_a_name_that_no_backend_takes_is_shortened_and_told_whole(caller: Caller, upstream: ScriptedUpstream) -> None:
+def test_a_name_that_is_too_long_for_backends_is_shortened_and_shown_in_full(
+    caller: Caller, upstream: ScriptedUpstream
+) -> None:
     name = f"a.very.long.namespace.{'x' * 60}"
     choice: Any = {"type": "function", "name": "get_customer"}
     caller.create(model="text", input="Hello?", tools=[space(CUSTOMER, name=name)], tool_choice=choice)
@@ -124,13 +126,13 @@ def test_a_search_there_and_back(caller: Caller, upstream: ScriptedUpstream) -> 
 
 @shows("server-search")
 def test_a_search_by_the_server_hides_nothing(server: PenstockServer, upstream: ScriptedUpstream) -> None:
-    told = post(server.url, {"model": "text", "input": "Hello?", "tools": [HIDDEN, {"type": "tool_search"}]})
+    reply = post(server.url, {"model": "text", "input": "Hello?", "tools": [HIDDEN, {"type": "tool_search"}]})
     assert offered(upstream) == ["crm__get_customer", "crm__list_orders", "crm__memo"]
-    assert "tools.tool_search" not in told.headers.get("x-penstock-ignored", "")
+    assert "tools.tool_search" not in reply.headers.get("x-penstock-ignored", "")
 
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_names_that_collide_are_the_clients_fault(server: PenstockServer, stream: bool) -> None:
     flat = deferred(CUSTOMER) | {"name": "crm__get_customer"}
-    told = post(server.url, {"model": "text", "input": "Hello?", "stream": stream, "tools": [flat, CRM]})
-    assert (told.status, told.error["param"]) == (400, "tools[1].tools[0].name")
+    reply = post(server.url, {"model": "text", "input": "Hello?", "stream": stream, "tools": [flat, CRM]})
+    assert (reply.status, reply.error["param"]) == (400, "tools[1].tools[0].name")

@@ -67,7 +67,7 @@ def test_of_a_stream_that_began_without_it(start: Start, upstream: ScriptedUpstr
     assert received.wait_left() - left < AT_ONCE_S
 
 
-def test_nobody_is_asked_again_for_one_who_left(start: Start, upstream: ScriptedUpstream) -> None:
+def test_no_retry_for_a_client_that_disconnected(start: Start, upstream: ScriptedUpstream) -> None:
     """It leaves between two attempts."""
     server = start("--upstream", upstream.url, PENSTOCK_LIMITS_RETRY_BACKOFF_S="1")
     with Connection(server.url) as connection:
@@ -86,7 +86,7 @@ def test_the_package_closes_a_stream(server: PenstockServer, upstream: ScriptedU
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_a_cancelled_task_leaves(server: PenstockServer, upstream: ScriptedUpstream, stream: bool) -> None:
+def test_a_cancelled_task_ends(server: PenstockServer, upstream: ScriptedUpstream, stream: bool) -> None:
     async def call() -> None:
         async with openai.AsyncOpenAI(base_url=server.url, api_key="test", **SETTINGS) as client:
             ask = client.responses.create(model="hang", input="Hello?", stream=stream)
@@ -102,17 +102,17 @@ def test_a_cancelled_task_leaves(server: PenstockServer, upstream: ScriptedUpstr
 
 
 @shows("memory", "leaving")
-def test_many_leave_and_nothing_is_left_behind(server: PenstockServer, upstream: ScriptedUpstream) -> None:
+def test_many_clients_disconnect_and_nothing_remains(server: PenstockServer, upstream: ScriptedUpstream) -> None:
     """The connections to the upstream are cut, those of others stay."""
     *leaving, staying = [begin(server, "hang_midway", stream=True) for _ in range(20)]
-    *left, kept = [upstream.completion(number) for number in range(20)]
+    *left, stored = [upstream.completion(number) for number in range(20)]
     for connection in leaving:
         connection.reset()
     for received in left:
         received.wait_left(AT_ONCE_S)
-    assert not kept.left.is_set()
+    assert not stored.left.is_set()
     staying.reset()
-    kept.wait_left(AT_ONCE_S)
+    stored.wait_left(AT_ONCE_S)
 
 
 @pytest.fixture
@@ -154,8 +154,8 @@ def test_a_slow_client_gets_all_of_it(server: PenstockServer, upstream: Scripted
         status, headers = connection.head()
         received = upstream.completion()
         steady(lambda: received.written)
-        told = judged(status, headers, list(connection.writes(headers)))
-    assert told.response["output"][0]["content"][0]["text"] == "x" * 1000 * PIECE_CHARS
+        reply = judged(status, headers, list(connection.writes(headers)))
+    assert reply.response["output"][0]["content"][0]["text"] == "x" * 1000 * PIECE_CHARS
 
 
 def resident_bytes(server: PenstockServer) -> int:

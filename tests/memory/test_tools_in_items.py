@@ -6,7 +6,7 @@ import json
 
 from memory.judge import Peer
 from requirements import shows
-from support.brought import ADDED, CRM, FOUND, HIDDEN, QUESTION, SEARCH, SEARCHED
+from support.tool_items import ADDED, CRM, FOUND, HIDDEN, QUESTION, SEARCH, SEARCHED
 from support.upstream import ScriptedUpstream
 
 MCP = {
@@ -69,7 +69,7 @@ def test_no_secret_of_a_tool_is_kept_in_an_item(a: Peer, b: Peer) -> None:
     """Such a tool cannot be offered; what a conversation is given to keep, is not looked at until it is used."""
     items = [ADDED | {"tools": [MCP]}, SEARCHED[0], SEARCHED[1] | {"tools": [MCP]}]
     conversation = a.client.conversations.create(items=items)  # type: ignore[arg-type]
-    kept = b.client.conversations.items.list(conversation.id, order="asc").data
-    assert "sk-secret" not in json.dumps([item.to_dict() for item in kept])
-    for item in (kept[0], kept[2]):
+    stored = b.client.conversations.items.list(conversation.id, order="asc").data
+    assert "sk-secret" not in json.dumps([item.to_dict() for item in stored])
+    for item in (stored[0], stored[2]):
         assert item.tools[0].headers == {"x-key": "<redacted>"}  # type: ignore[union-attr]

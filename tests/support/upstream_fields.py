@@ -55,14 +55,14 @@ def _beside(call: Json) -> Json:
 class Wanting:
     """What a model says in every turn, in a stream or at once, and what it wants back with it."""
 
-    said: list[Json] | Json
+    text: list[Json] | Json
     check: Check
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        if isinstance(self.said, list):
-            return turn(self.said, "tool_calls")
-        choice = {"index": 0, "message": self.said, "finish_reason": "tool_calls"}
+        if isinstance(self.text, list):
+            return turn(self.text, "tool_calls")
+        choice = {"index": 0, "message": self.text, "finish_reason": "tool_calls"}
         return (Reply(200, {"id": "c", "object": "chat.completion", "choices": [choice], "usage": USAGE}),)
 
 
