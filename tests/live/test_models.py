@@ -64,6 +64,7 @@ def test_names_aliases_and_what_fits_a_pattern(two: PenstockServer) -> None:
             caller.model("refusal")
 
 
+@shows("models")
 @pytest.mark.parametrize("base", ["/v1", ""])
 def test_with_and_without_the_prefix(server: PenstockServer, base: str) -> None:
     listed = ask(server.base, "GET", f"{base}/models?client_version=1")
