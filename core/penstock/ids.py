@@ -41,7 +41,7 @@ def may_be_id(text: str) -> bool:
 def new_id(prefix: str) -> str:
     """An id such as `resp_` and 48 hexadecimal digits: 8 of the second, 4 of its fraction, and 144 random bits."""
     # spec: ordered-ids
-    return f"{prefix}{int(clock_s() * _TICKS_PER_S) & _TICKS_MASK:012x}{random_digits()}"
+    return f"{prefix}{int(time.time() * _TICKS_PER_S) & _TICKS_MASK:012x}{random_digits()}"
 
 
 def random_digits() -> str:

@@ -133,7 +133,7 @@ async def read_messages(run: Run, headers: Headers, stream_id: str | None) -> As
 
 async def read_json(run: Run) -> bytes:
     """The final Response as JSON. Raises `ApiError` for a failed one, of which nothing was sent."""
-    await read_response(run)
+    await run.finish()
     if run.error is not None:
         raise run.error
     return run.body
@@ -141,7 +141,8 @@ async def read_json(run: Run) -> bytes:
 
 async def read_response(run: Run) -> Response:
     """The final Response."""
-    return await run.finish()
+    await run.finish()
+    return run.response
 
 
 def _buffer(batch: Sequence[Recorded]) -> bytes | bytearray:

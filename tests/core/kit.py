@@ -98,7 +98,8 @@ class Telling:
         )
         self.recorded: list[Event] = []
         self.events: list[Json] = []
-        self.reducer.begin(skeleton(), in_events=in_events)
+        begin = self.reducer.begin if in_events else self.reducer.begin_whole
+        begin(skeleton())
         self._take()
 
     def tell(self, deltas: Iterable[Delta], estimate: Callable[[Response], Usage] = lambda _: USAGE) -> None:

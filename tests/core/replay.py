@@ -147,9 +147,9 @@ async def play(
         async for events in run.events():
             played.events += events
             played.encoded += map(encode, events)
-        played.response = run.response
     else:
-        played.response = await run.finish()
+        await run.finish()
+    played.response = run.response
     return played
 
 

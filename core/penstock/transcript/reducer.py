@@ -98,19 +98,20 @@ class Reducer:
         self._begun = 0
         self._has_audio = False
 
-    def begin(self, skeleton: Response, *, in_events: bool = True) -> None:
-        """Record the first events of the stream: two, or three for a response that was queued.
-
-        Items are recorded event by event, or in one step where no events are read (`in_events` is false).
-        """
-        # spec: whole-replies
-        items = EventItems if in_events else WholeItems
-        self._items = items(self._transcript, self._new_id, summarize=self._summarize, seal=self._seal)
+    def begin(self, skeleton: Response) -> None:
+        """Record the first events of the stream: two, or three for a response that was queued."""
+        self._items = EventItems(self._transcript, self._new_id, summarize=self._summarize, seal=self._seal)
         self._transcript.record(Created(response=skeleton))
         if skeleton.status == "queued":
             self._transcript.record(Queued(response=skeleton))
             skeleton = replace(skeleton, status="in_progress")
         self._transcript.record(InProgress(response=skeleton))
+
+    def begin_whole(self, skeleton: Response) -> None:
+        """The response begins in one step, and so does each of its items: no event of it will be read."""
+        # spec: whole-replies
+        self._items = WholeItems(self._transcript, self._new_id, summarize=self._summarize, seal=self._seal)
+        self._transcript.record_start(skeleton)
 
     def receive(self, delta: deltas.Delta) -> None:
         """Record one delta. Raises `ApiError` where the upstream sent more than the limits allow."""

@@ -15,7 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from penstock.text_runs import GrowingText, Recorded, TextRun, one_by_one
-from penstock.wire import Event, Fold, Item, OutputItemAdded, Response, StreamEvent
+from penstock.wire import Created, Event, Fold, InProgress, Item, OutputItemAdded, Response, StreamEvent
 
 from .lifecycle import DONE, MACHINES, OPEN, RESPONSE, TERMINAL, Machine
 
@@ -71,7 +71,11 @@ class _Node:
 
     def is_settled(self) -> bool:
         """Whether all objects in it have ended."""
-        return all(node.state == DONE for nodes in self.children.values() for node in nodes)
+        for nodes in self.children.values():
+            for node in nodes:
+                if node.state != DONE:
+                    return False
+        return True
 
 
 def _joined(value: Any, name: str, pieces: list[Any]) -> Any:
@@ -179,6 +183,9 @@ def _rule(cls: type[Event], fold: Fold) -> _Rule:
 _RULES: dict[type[Event], _Rule] = {cls: _rule(cls, cls.fold) for cls in get_args(StreamEvent)}
 
 
+_NEW = "new"
+_STARTED = RESPONSE[RESPONSE[_NEW][Created]][InProgress]
+"""The state of a response after its first events."""
 _NO_TRANSITIONS: dict[type[Event], str] = {}
 """The transitions of an object that has ended: none."""
 
@@ -201,7 +208,7 @@ class Transcript:
     """The events of one response, from the first to the terminal event, and the Response that they make."""
 
     def __init__(self) -> None:
-        self._root = _Node(None, RESPONSE, "new")
+        self._root = _Node(None, RESPONSE, _NEW)
         self._count = 0
         self._fresh: list[Recorded] = []
 
@@ -221,6 +228,16 @@ class Transcript:
         event.sequence_number = self._count
         self._count += 1
         self._fresh.append(event)
+
+    def record_start(self, response: Response) -> None:
+        """Begin the Response in one step, in place of its first events, where no client reads them.
+
+        Raises `IllegalEvent` where it has begun.
+        """
+        root = self._root
+        if root.state != _NEW:
+            raise IllegalEvent(f"a start in state {root.state!r}")
+        root.value, root.state = response, _STARTED
 
     def open_text(self, event: Event) -> OpenText:
         """The text that delta events like this one append to. Raises `IllegalEvent` where there is none now."""
@@ -353,8 +370,9 @@ def _check_end(rule: _Rule, node: _Node, event: Event) -> None:
     # spec: pairs
     if not node.is_settled():
         raise IllegalEvent(f"{event.type} while something within is still open")
-    if any(getattr(getattr(event, name), "id", None) != getattr(node.value, "id", None) for name in rule.names):
-        raise IllegalEvent(f"{event.type} with an id that is not the item's")
+    for name in rule.names:
+        if getattr(getattr(event, name), "id", None) != getattr(node.value, "id", None):
+            raise IllegalEvent(f"{event.type} with an id that is not the item's")
 
 
 def fold(events: Iterable[Event]) -> Response:

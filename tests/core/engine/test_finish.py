@@ -99,7 +99,8 @@ def test_what_was_cut_by_a_stop_is_incomplete() -> None:
         run = make_run(plan(FakeUpstream(HI, CALL, None)))
         await run.open()
         asyncio.get_running_loop().call_later(0.05, run.end_early)
-        return await run.finish()
+        await run.finish()
+        return run.response
 
     response = go(main)
     assert response.status == "incomplete"

@@ -52,6 +52,8 @@ class Run:
         """Whether it is a stream, and the model's first event has not been recorded yet."""
         self._saver = saver
         self._saved: Ending | None = None
+        self._final: Response | None = None
+        """The Response of the terminal event, once that is recorded."""
         self.error: ApiError | None = None
         """The error by which the response failed, if it did."""
         self._limits = limits
@@ -74,7 +76,7 @@ class Run:
     @property
     def response(self) -> Response:
         """The current Response."""
-        return self._transcript.snapshot()
+        return self._final or self._transcript.snapshot()
 
     @property
     def body(self) -> bytes:
@@ -84,12 +86,12 @@ class Run:
     @property
     def is_ended(self) -> bool:
         """Whether its terminal event was recorded, saved or not."""
-        return self._transcript.is_ended
+        return self._final is not None
 
     @property
     def has_failed(self) -> bool:
         """Whether its terminal event is `response.failed`."""
-        return self.is_ended and self.response.status == "failed"
+        return self._final is not None and self._final.status == "failed"
 
     async def open(self) -> None:
         """Wait until the upstream accepts. Raises `ApiError`: until then an error is an HTTP status.
@@ -152,18 +154,17 @@ class Run:
         if self.is_ended:
             yield last_view(self._new_events())
 
-    async def finish(self) -> Response:
-        """The final Response, of a run that is not a stream; if the client has disconnected, the Response so far."""
+    async def finish(self) -> None:
+        """Go on to the final `response`, of a run that is not a stream, or until the client disconnects."""
         try:
             # spec: whole-replies
-            self._reducer.begin(self.plan.skeleton, in_events=False)
+            self._reducer.begin_whole(self.plan.skeleton)
             await self._deadlines.wait(self._receive_all())
             await self._save_end(self._reducer.ending(self._estimate))
         except Exception as error:
             await self._end_by(error)
         finally:
             await self.aclose()
-        return self.response
 
     async def _receive_all(self) -> None:
         """Receive all deltas. The events are discarded: no one reads them."""
@@ -200,13 +201,12 @@ class Run:
         self._is_waited_for = False
         if self._transcript.state == "new":
             return
-        record = self._record
+        record, response = self._record, self._final
         record.response_id = self.plan.skeleton.id
-        record.is_cut = not self.is_ended
-        if record.is_cut:
+        record.is_cut = response is None
+        if response is None:
             record.response_status = "cancelled"
             return
-        response = self.response
         record.response_status = response.status
         if response.usage is not None:
             record.input_tokens, record.output_tokens = response.usage.input_tokens, response.usage.output_tokens
@@ -255,7 +255,7 @@ class Run:
             # spec: stored-before-told
             await self._saver.save(saved)
             self._saved = saved
-        self._transcript.record(ending)
+        self._record_end(ending)
 
     async def _save_end_if_possible(self, ending: LifecycleEvent) -> None:
         """Save an end that is not a success; the client receives it in any case."""
@@ -266,7 +266,11 @@ class Run:
             reason = f": {error}" if is_known else ""
             _log.error("the end of response %s is not stored%s", self.plan.skeleton.id, reason, exc_info=not is_known)
             untraced(error)
-            self._transcript.record(ending)
+            self._record_end(ending)
+
+    def _record_end(self, ending: LifecycleEvent) -> None:
+        self._transcript.record(ending)
+        self._final = ending.response
 
     def _estimate(self, response: Response) -> Usage:
         """The estimated usage of the turn, if the upstream does not report it."""
