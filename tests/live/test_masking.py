@@ -136,7 +136,7 @@ EVENTS: dict[str, list[Json]] = {
     "an error": [{"type": "error", "message": ECHO, "code": f"c_{KEY}", "param": None}],
     "a nested one": [{"type": "error", "error": ERROR}],
     "a failure": [
-        {"type": "response.failed", "response": {"status": "failed", "error": {"code": "c", "message": ECHO}}}
+        {"type": "response.failed", "response": {"status": "failed", "error": {"code": f"c_{KEY}", "message": ECHO}}}
     ],
 }
 
@@ -153,6 +153,19 @@ def test_an_upstream_of_the_responses_api(
     streamed, whole = (ask(server, model, key=key, stream=stream) for stream in (True, False))
     assert b"***" in streamed.body
     assert_hidden(server, streamed, whole)  # a JSON request has the upstream send JSON: events are no reply to it
+
+
+@shows("masked-keys")
+@pytest.mark.parametrize("which", SERVED)
+def test_a_json_response_of_an_upstream_that_speaks_responses(
+    start: Start, upstream: ScriptedUpstream, which: str
+) -> None:
+    serve, key = SERVED[which]
+    server = serve(start, upstream, "responses")
+    failed: Json = {"id": "resp_1", "object": "response", "status": "failed", "output": [], "error": ERROR}
+    whole = ask(server, echoing(upstream, Reply(200, failed)), key=key)
+    assert "***" in whole.json()["error"]["message"]
+    assert_hidden(server, whole)
 
 
 @shows("masked-keys")

@@ -59,7 +59,9 @@ class Mask:
     def failures(self, deltas: Sequence[Delta]) -> list[Delta]:
         """The deltas, with the error of `UpstreamFailed` masked."""
         return [
-            UpstreamFailed(replace(delta.error, message=self.text(delta.error.message)))
+            UpstreamFailed(
+                replace(delta.error, code=self.text(delta.error.code), message=self.text(delta.error.message))
+            )
             if isinstance(delta, UpstreamFailed)
             else delta
             for delta in deltas
