@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from types import TracebackType
 
 from penstock.errors import ApiError
 from penstock.wire import CreateResponse, InputItem
@@ -16,25 +15,11 @@ from penstock.wire import CreateResponse, InputItem
 _ITEM = re.compile(r"input\[(\d+)\](.*)", re.DOTALL)
 
 
-class LocatingErrors:
-    """`with LocatingErrors(...)`: an `ApiError` about one of these items gets the client's own `param`."""
-
-    __slots__ = ("_items", "_request")
-
-    def __init__(self, items: Sequence[InputItem], request: CreateResponse) -> None:
-        self._items = items
-        self._request = request
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if isinstance(error, ApiError) and (found := _ITEM.fullmatch(error.param or "")):
-            index, items = int(found[1]), self._items
-            if index < len(items):
-                error.param = _param(items[index], self._request, found[2])
+def locate(error: ApiError, items: Sequence[InputItem], request: CreateResponse) -> None:
+    """Give an error about one of these items the client's own `param`."""
+    found = _ITEM.fullmatch(error.param or "")
+    if found is not None and (index := int(found[1])) < len(items):
+        error.param = _param(items[index], request, found[2])
 
 
 def _param(item: InputItem, request: CreateResponse, within: str) -> str:

@@ -9,11 +9,11 @@ import asyncio
 from collections.abc import Awaitable
 from typing import NamedTuple, TypeVar
 
-from penstock.errors import upstream_failed
+from penstock.errors import ApiError, upstream_failed
 from penstock.limits import Limits
 from penstock.ports import Turn, Upstream
 
-from .error_location import LocatingErrors
+from .error_location import locate
 from .estimate import estimate_input
 
 T = TypeVar("T")
@@ -28,8 +28,11 @@ class Count(NamedTuple):
 
 async def count_input(upstream: Upstream, turn: Turn, limits: Limits) -> Count:
     """The input tokens of this turn, as its `usage.input_tokens` will report them. Raises `ApiError`."""
-    with LocatingErrors(turn.items, turn.request):
+    try:
         counted = await within(limits.count_wait_s, upstream.count_tokens(turn))
+    except ApiError as error:
+        locate(error, turn.items, turn.request)
+        raise
     return Count(estimate_input(turn), True) if counted is None else Count(counted, False)
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from penstock.engine.context.compaction import Compacting, compact_threshold, plan_compaction
-from penstock.engine.context.error_location import LocatingErrors
+from penstock.engine.context.error_location import locate
 from penstock.engine.context.resolve import Context
 from penstock.engine.context.sealing import Seal
 from penstock.engine.context.visible_items import visible_items
@@ -18,6 +18,7 @@ from penstock.engine.request.decode import Decoded
 from penstock.engine.request.request_cache import CachedValue
 from penstock.engine.request.unknown_parameters import Extras, settle_unknown, settle_unknown_items
 from penstock.engine.upstreams.routes import Route, Routes
+from penstock.errors import ApiError
 from penstock.json_codec import encoded
 from penstock.limits import Limits
 from penstock.ports import CachedOffers, EncodedText, Turn
@@ -275,8 +276,11 @@ def _text(text: TextConfig | None) -> TextConfig:
 
 def _items(request: CreateResponse, context: Context, route: Route, seal: Seal | None) -> list[InputItem]:
     """The items that the upstream receives. One that serves the Responses API does its own compaction."""
-    with LocatingErrors(context.items, request):
+    try:
         items = visible_items(context, seal, relays=route.relays)
+    except ApiError as error:
+        locate(error, context.items, request)
+        raise
     if not route.relays:
         return items if READ_AS.keys().isdisjoint(map(type, items)) else [_read_as(item) for item in items]
     return [*items, CompactionTrigger()] if context.compacts else items

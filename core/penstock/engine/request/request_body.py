@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import partial
 from typing import TypeAlias, TypeVar
 
@@ -101,8 +100,10 @@ def _read(
     _check_text(body)
     body = one_line(body)
     if whole is not None:
-        with suppress(msgspec.ValidationError):
+        try:
             return whole(body), {}
+        except msgspec.ValidationError:
+            """It has unknown fields or a fault, which the general way finds."""
     fields = _decode_fields(body)
     before_walk = partial(_check_fields, fields, limits, items, sizes)
     try:
