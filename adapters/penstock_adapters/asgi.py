@@ -190,7 +190,7 @@ async def _send_reply(reply: Reply, send: Send) -> None:
     """Send a reply; a stream in pieces, each after the previous was taken, so that a slow client slows its upstream."""
     headers = _encoded(reply.headers)
     start = {"type": "http.response.start", "status": reply.status, "headers": headers}
-    with suppress(OSError):  # the client has disconnected, or the reply was cut: the server closes the connection
+    try:
         if isinstance(reply.body, bytes):
             headers.append((b"content-length", str(len(reply.body)).encode()))
         if reply.body is None or isinstance(reply.body, bytes):
@@ -198,6 +198,8 @@ async def _send_reply(reply: Reply, send: Send) -> None:
             await send({"type": "http.response.body", "body": reply.body or b""})
         else:
             await _send_stream(start, reply.body, send)
+    except OSError:
+        """The client has disconnected, or the reply was cut: the server closes the connection."""
 
 
 async def _send_stream(start: MutableMapping[str, Any], stream: Stream, send: Send) -> None:

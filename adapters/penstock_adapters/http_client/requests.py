@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache, partial
+from operator import itemgetter
 from urllib.parse import quote
 
 from penstock.ports import FRAMING_HEADERS, HttpRequest
@@ -20,6 +21,7 @@ _PATH_CHARS_KEPT_MAX = 500
 _COPIED_BYTES_MAX = 64 * 2**10
 """A larger body is not copied into one piece with its head."""
 
+_NAME, _VALUE = itemgetter(0), itemgetter(1)
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _LEGAL = "/?:@!$&'()*+,;=%-._~"
 """The characters of a path with its query besides letters and digits (RFC 3986); others are written as %XX."""
@@ -38,8 +40,8 @@ class RequestWriter:
         """The pieces to be sent. Raises `ValueError` for a header that could be read as more than one."""
         body = request.body
         has_length = bool(body) or request.method != "GET"
-        names = tuple([name for name, _ in request.headers])
-        values: list[str | int] = [value for _, value in request.headers]
+        names = tuple(map(_NAME, request.headers))
+        values: list[str | int] = [*map(_VALUE, request.headers)]
         if has_length:
             values.append(len(body))
         # spec: bounded-caches
