@@ -62,7 +62,7 @@ class AsgiApp:
             query=_query(scope),
             headers=_headers(scope),
             receive=partial(_read_body, receive),
-            disconnected=_disconnected(receive),
+            disconnected=partial(_disconnected, receive),
         )
         await _send_reply(await self.service.handle(request), send)
 
@@ -178,12 +178,10 @@ async def _read_body(receive: Receive, bytes_max: int) -> bytes:
     raise ClientLeft
 
 
-def _disconnected(receive: Receive) -> Callable[[], Awaitable[None]]:
-    async def disconnected() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-
-    return disconnected
+async def _disconnected(receive: Receive) -> None:
+    """Wait until the client has disconnected."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _send_reply(reply: Reply, send: Send) -> None:

@@ -157,8 +157,7 @@ class Connection(HttpToolsProtocol):
 
     def _begin_request(self) -> None:
         parser = self._parser
-        method = parser.method()
-        version = parser.version()
+        method, version = parser.method, parser.version
         head = read_head(parser.fields, method, version, self._limits)
         target = read_target(parser.url, method)
         self.scope = self._scope(method, version, target)

@@ -28,6 +28,8 @@ class HeadParser:
         self._size = 0
         self._tail = b""
         """The last bytes, in which the end of the head may begin."""
+        self.method = b""
+        self.version = ""
         self.url = b""
         self.fields: Fields = []
         self.is_whole = False
@@ -52,16 +54,6 @@ class HeadParser:
         elif self._size > self._limits.request_header_bytes_max:
             self._check_fields()
         return stop
-
-    def method(self) -> bytes:
-        """The method, once the head is complete."""
-        method: bytes = self._parser.get_method()
-        return method
-
-    def version(self) -> str:
-        """The version, once the head is complete."""
-        version: str = self._parser.get_http_version()
-        return version
 
     def _end(self, data: bytes, start: int) -> int:
         """The end of the head, which may have begun in an earlier read; -1 if it has not arrived."""
@@ -101,5 +93,7 @@ class HeadParser:
 
     def on_headers_complete(self) -> None:
         """The head was parsed. The parser forgets at the end of the message whether the connection can be reused."""
+        parser = self._parser
+        self.method, self.version = parser.get_method(), parser.get_http_version()
         self.is_whole = True
-        self.is_reusable = self._parser.should_keep_alive()
+        self.is_reusable = parser.should_keep_alive()

@@ -124,7 +124,7 @@ def make_plan(
         ignored=[*extras.ignored, *selection.ignored, *unsupported],
         mapped=decoded.mapped,
         leading=len(context.leading),
-        stream=_streams(request),
+        stream=turn.stream,
         summarize=_summary(request.reasoning) is not None,
         report_usage=bool(request.stream_options and request.stream_options.include_usage),
         obfuscate=bool(request.stream_options and request.stream_options.include_obfuscation),
