@@ -8,6 +8,7 @@ import io
 import re
 import tokenize
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -109,6 +110,19 @@ def hits(module: Module) -> Iterator[str]:
         for text, line in found:
             for word in sorted(unwanted(text, table)):
                 yield f"{module.path}:{line}: '{word}' ({text.strip()[:60]}): {table[singular(word, table)]}"
+
+
+SAMPLE = '''"""What nobody knows."""
+lanes = 1  # as they were told
+"""`told` is code here."""
+shown = "told"
+'''
+
+
+def test_a_word_is_found_in_a_name_a_docstring_and_a_comment() -> None:
+    module = Module("sample", Path("sample.py"), SAMPLE, ast.parse(SAMPLE))
+    found = [hit.partition(" (")[0] for hit in hits(module)]
+    assert found == ["sample.py:2: 'lanes'", "sample.py:4: 'shown'", "sample.py:2: 'told'", "sample.py:1: 'nobody'"]
 
 
 def test_names_and_texts_have_standard_words() -> None:
