@@ -8,11 +8,12 @@ DEV     := $(VENV)/.dev-is-installed
 BENCH   := $(VENV)/.bench-is-installed
 CLIENTS := $(VENV)/.clients-are-installed
 PIP     := $(BIN)/python -m pip --quiet --no-input --disable-pip-version-check
-UV      := $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps
+UV      := $(BIN)/uv pip install --no-config --quiet --python $(BIN)/python --no-deps
 LOCK     = $(BIN)/uv pip compile pyproject.toml --group build --quiet --universal --python-version 3.11 \
            --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' --upgrade
 NODE_CLIENTS := tests/clients/node_modules/.package-lock.json
 PYTHONS ?= 3.14 3.13 3.12 3.11
+PYENV   := $(or $(PYENV_ROOT),$(HOME)/.pyenv)
 
 # $(call locked,FILE): install what a lock file pins. pip does it where there is no uv, or where uv finds no index.
 locked   = { test -x $(BIN)/uv && $(UV) --require-hashes -r $(1); } || $(PIP) install --require-hashes -r $(1)
@@ -49,12 +50,15 @@ test: $(DEV) $(BENCH) $(CLIENTS) ## run the whole suite; ARGS go to pytest, COVE
 test-fast: $(DEV) ## run the core's quick tests, the architecture's and the golden transcripts: half a minute
 	@$(call pytest,-m "not real and not slow" --hypothesis-profile=fast tests/core tests/architecture $(ARGS))
 
-test-pythons: $(DEV) ## run test-fast on each Python of PYTHONS that this machine has, or on the first with NEWEST=1
+test-pythons: ## run test-fast on each Python of PYTHONS that this machine has, or on the first with NEWEST=1
 	@for version in $(PYTHONS); do \
-	    python=$$($(BIN)/uv python find --quiet --system --no-python-downloads $$version 2>/dev/null) || continue; \
-	    echo "== $$($$python --version)"; \
-	    $(MAKE) --no-print-directory test-fast VENV=.venv-$$version PYTHON=$$python || exit 1; \
-	    test -z "$(NEWEST)" || break; \
+	    for python in python$$version $(PYENV)/versions/$$version.*/bin/python; do \
+	        "$$python" -c 'import ensurepip, venv' 2>/dev/null || continue; \
+	        echo "== $$("$$python" --version)"; \
+	        $(MAKE) --no-print-directory test-fast VENV=.venv-$$version PYTHON="$$python" || exit 1; \
+	        test -z "$(NEWEST)" || exit 0; \
+	        break; \
+	    done; \
 	done
 
 test-all: export TEST_KILLS = 50

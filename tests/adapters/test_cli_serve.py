@@ -227,7 +227,7 @@ def test_a_second_interrupt_ends_at_once(workers: str, whole_group: bool) -> Non
             began = time.monotonic()
             os.kill(pid, signal.SIGINT)
             assert server.end() == 0
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 15
         text = "".join(server.lines)
         assert "interrupted again: the server ends at once, and cuts 1 stream\n" in text
         assert "Traceback" not in text

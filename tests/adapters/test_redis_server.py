@@ -206,7 +206,7 @@ def test_a_server_that_stays_away_is_a_clear_error(server: Server, monkeypatch: 
             ]
             errors = await asyncio.gather(*map(outcome, calls))
             assert all(isinstance(error, ApiError) for error in errors)
-            assert time.monotonic() - start < 5
+            assert time.monotonic() - start < 30
             await asyncio.to_thread(server.start)
             assert await store.response(ME, row.id) == row
 
@@ -315,7 +315,7 @@ def test_a_server_without_output_is_a_clear_error(server: Server, monkeypatch: p
             way.is_silent = True
             start = time.monotonic()
             assert isinstance(await outcome(store.save(response())), ApiError)
-            assert time.monotonic() - start < 3
+            assert time.monotonic() - start < 30
             way.is_silent = False
             assert await store.save(response())
         await way.aclose()

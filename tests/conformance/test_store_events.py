@@ -12,7 +12,7 @@ from conformance.kit import EXPIRED, ME, NOW, batch, claimed, ended, fresh, log_
 from penstock.ports import Claim, EventBatch, Store, StoredResponse
 
 Stores = tuple[Store, Store]
-PROMPT_S = 2.0
+PROMPT_S = 15.0
 """What counts as at once, on a machine that has other things to do."""
 
 

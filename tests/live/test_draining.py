@@ -92,9 +92,9 @@ def test_a_stream_that_would_outlive_the_server_ends_incomplete(upstream: Script
         response = oracle.check_stream([json.loads(frame.data or "") for frame in frames])
         assert (status, response["status"], response["incomplete_details"]) == (200, "incomplete", {"reason": None})
         assert response["output"][0]["status"] == "incomplete"
-        assert 0.5 < took_s < DRAIN_S + 1
-        upstream.completion().wait_left(1)
-        assert server.process.wait(5) == 0, server.log
+        assert 0.5 < took_s < DRAIN_S + 10
+        upstream.completion().wait_left()
+        assert server.process.wait(20) == 0, server.log
 
 
 @shows("drained-in-order")
@@ -106,7 +106,7 @@ def test_what_waits_for_an_upstream_is_answered_before_the_server_stops(silent_p
         server.process.send_signal(signal.SIGTERM)
         outcomes = {name: result_of(connection) for name, connection in waiting.items()}
         assert outcomes == dict.fromkeys(WAITING, (503, "server_stopping"))
-        assert server.process.wait(5) == 0
+        assert server.process.wait(20) == 0
     assert "a fault of this server" not in server.log
     assert "Traceback" not in server.log
 
@@ -120,7 +120,7 @@ def test_a_stream_that_began_without_its_upstream_ends_incomplete(silent_port: i
             server.process.send_signal(signal.SIGTERM)
             reply = judged(status, headers, list(connection.writes(headers)))
         assert (reply.response["status"], reply.response["output"]) == ("incomplete", [])
-        assert server.process.wait(5) == 0
+        assert server.process.wait(20) == 0
 
 
 @shows("drained-in-order", "cut-relays")
@@ -133,8 +133,8 @@ def test_a_relay_that_would_outlive_the_server_is_cut(upstream: ScriptedUpstream
             server.process.send_signal(signal.SIGTERM)
             with pytest.raises(ConnectionError):
                 list(connection.writes(headers))
-        upstream.completion().wait_left(1)
-        assert server.process.wait(5) == 0
+        upstream.completion().wait_left()
+        assert server.process.wait(20) == 0
     assert "Traceback" not in server.log
 
 
@@ -150,7 +150,7 @@ def test_a_websocket_turn_that_waits_for_its_upstream_is_informed(silent_port: i
             for _ in range(2):
                 error = talk.hear()
                 assert (error["status"], error["error"]["code"]) == (503, "server_stopping")
-        assert server.process.wait(5) == 0
+        assert server.process.wait(20) == 0
     assert "Traceback" not in server.log
 
 
@@ -165,7 +165,7 @@ def test_what_its_upstream_has_begun_and_does_not_end(upstream: ScriptedUpstream
             server.process.send_signal(signal.SIGTERM)
             outcome = result_of(connection)
         assert outcome == (503, "server_stopping")
-        assert server.process.wait(5) == 0
+        assert server.process.wait(20) == 0
 
 
 @shows("drained-in-order")
@@ -177,7 +177,7 @@ def test_a_body_that_is_not_there_when_the_server_stops(upstream: ScriptedUpstre
             time.sleep(0.3)
             server.process.send_signal(signal.SIGTERM)
             assert result_of(connection) == (503, "server_stopping")
-        assert server.process.wait(5) == 0
+        assert server.process.wait(20) == 0
     assert "Traceback" not in server.log
 
 
@@ -189,5 +189,5 @@ def test_a_client_that_reads_nothing_when_the_server_stops(upstream: ScriptedUps
         received = upstream.completion()
         steady(lambda: received.written)
         server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(8) == 0
+        assert server.process.wait(20) == 0
     assert "Traceback" not in server.log

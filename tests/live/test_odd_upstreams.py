@@ -13,6 +13,7 @@ from support.scripts import HELLO, ROLE, chunk, text
 from support.server import PenstockServer
 from support.steps import Expect, Raw, Reply, Script, Send
 from support.upstream import ScriptedUpstream
+from support.waiting import until
 
 PNG = "iVBORw0KGgo="
 ANY = Expect()
@@ -129,4 +130,5 @@ def test_an_unknown_reason_is_in_the_log_once(server: PenstockServer, upstream: 
     model = upstream.add("ends oddly", Script((Send(*text("a"), chunk({}, "unheard_of")),), ANY))
     for _ in range(2):
         assert ask(server, model, stream=True).response["status"] == "completed"
+    until(lambda: "'unheard_of'" in server.log)
     assert server.log.count("'unheard_of'") == 1

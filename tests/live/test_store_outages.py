@@ -58,6 +58,7 @@ def test_a_store_that_is_down_at_the_start() -> None:
         for _ in range(3):
             check_what_needs_no_store(server)
         check_what_needs_it(server)
+        until(lambda: "The store in Redis fails" in server.log)
         assert server.log.count("The store in Redis fails") == 1
         assert "Traceback" not in server.log
 
@@ -73,6 +74,7 @@ def test_a_file_that_is_deleted_under_the_server(on_sqlite: tuple[PenstockServer
         assert respond(server).status == 503
     check_what_needs_no_store(server)
     until(lambda: status(server, "/readyz") == 503)
+    until(lambda: "was deleted or replaced while the server uses it" in server.log)
     assert server.log.count("was deleted or replaced while the server uses it") == 1
     assert "Traceback" not in server.log
     away.rename(path)

@@ -36,16 +36,16 @@ def test_an_upstream_that_hangs_is_left(
     with CALLERS[kind](impatient.url) as caller:
         began = time.monotonic()
         events = caller.events(model=model, input="Hello?")
-        assert IDLE_S <= time.monotonic() - began < IDLE_S + 1
+        assert IDLE_S <= time.monotonic() - began < IDLE_S + 10
     assert events[-1].type == "response.failed"
     assert events[-1].response.error.code == "server_error"
-    upstream.completion().wait_left(1)
+    upstream.completion().wait_left()
 
 
 def test_a_reply_that_takes_too_long(impatient: PenstockServer, upstream: ScriptedUpstream) -> None:
     reply = post(impatient.url, {"model": "hang", "input": "Hello?"})
     assert reply.status == 504
-    upstream.completion().wait_left(1)
+    upstream.completion().wait_left()
 
 
 @shows("heartbeats")

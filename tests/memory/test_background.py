@@ -21,7 +21,7 @@ from support.upstream import Received, ScriptedUpstream
 from support.waiting import until
 
 ASK: Any = {"model": "text", "input": "Hello?", "background": True}
-NOTICED_S = LEASE_S / 3 + 1.0
+NOTICED_S = LEASE_S / 3 + 15.0
 """How long a run goes on that was ended on another replica: until its lease is renewed."""
 
 

@@ -175,7 +175,7 @@ def test_a_server_that_stops_ends_the_streams_of_its_followers(
                 seen = [next(stream).to_dict() for _ in range(3)]
             server.process.send_signal(signal.SIGTERM)
             seen += [event.to_dict() for event in stream]
-        assert server.process.wait(5) == 0
+        assert server.process.wait(20) == 0
     error = seen.pop()
     assert (error["type"], error["code"]) == ("error", "server_stopping")
     assert "Traceback" not in server.log

@@ -28,8 +28,8 @@ class PenstockServer:
     """
 
     command: tuple[str, ...] = COMMAND
-    start_s = 20.0
-    stop_s = 10.0
+    start_s = 60.0
+    stop_s = 30.0
 
     def __init__(self, *arguments: str, env: Mapping[str, str] | None = None, toml: str = "") -> None:
         self.arguments = arguments

@@ -84,7 +84,7 @@ class Received:
     left: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
 
-    def wait_left(self, timeout_s: float = 5.0) -> float:
+    def wait_left(self, timeout_s: float = 20.0) -> float:
         """When the client went away in the middle of the reply."""
         assert self.left.wait(timeout_s), f"the client of {self.path} has not left within {timeout_s} s"
         assert self.left_at is not None

@@ -10,7 +10,7 @@ T = TypeVar("T")
 STEP_S = 0.02
 
 
-def steady(measure: Callable[[], T], quiet_s: float = 0.3, timeout_s: float = 10.0) -> T:
+def steady(measure: Callable[[], T], quiet_s: float = 0.3, timeout_s: float = 20.0) -> T:
     """The value that has not changed for a while."""
     end = time.monotonic() + timeout_s
     last, since = measure(), time.monotonic()
@@ -22,7 +22,7 @@ def steady(measure: Callable[[], T], quiet_s: float = 0.3, timeout_s: float = 10
     return last
 
 
-def until(condition: Callable[[], T], timeout_s: float = 5.0) -> T:
+def until(condition: Callable[[], T], timeout_s: float = 20.0) -> T:
     """The first true value."""
     end = time.monotonic() + timeout_s
     while not (value := condition()):

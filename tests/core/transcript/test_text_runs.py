@@ -146,5 +146,5 @@ def test_a_text_that_has_ended_takes_no_run(end: Callable[[Transcript], None]) -
 
 def test_a_text_that_never_began_cannot_be_opened() -> None:
     transcript, _ = open_text()
-    with pytest.raises(IllegalEvent, match="what was never added"):
+    with pytest.raises(IllegalEvent, match="that was never added"):
         transcript.open_text(EVENTS["text"])
