@@ -13,6 +13,7 @@ import pytest
 from support.ignored_headers import Told, post
 from support.server import PenstockServer
 from support.upstream import ScriptedUpstream
+from support.waiting import until
 
 COMPARE = """
 model = "text"
@@ -177,7 +178,7 @@ def test_what_changes_in_the_folder_is_in_force_at_once(
     assert "'fresh'" in reply.error["message"]
     assert str(folder) not in reply.error["message"]
     assert reply.headers["x-should-retry"] == "false"
-    assert f"{path}: not TOML" in prompted.log
+    until(lambda: f"{path}: not TOML" in prompted.log)
     (folder / "fresh" / "2.toml").write_text(OLD)
     assert ask(prompted, {"id": "fresh"}).status == 200
 

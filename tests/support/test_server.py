@@ -10,13 +10,13 @@ from support.server import PenstockServer
 
 READY = "print('listening on http://127.0.0.1:4711', flush=True); "
 WAIT = "threading.Event().wait()"
+INTERRUPTED = "import signal, threading; signal.signal(signal.SIGINT, signal.default_int_handler); "
+"""A child inherits that SIGINT is ignored, as it is for what a script runs in the background."""
 QUIET = "import signal, sys, threading; signal.signal(signal.SIGINT, lambda *_: sys.exit(0)); "
 
 
 class Pretender(PenstockServer):
     """Runs a line of Python instead of the server."""
-
-    stop_s = 2.0
 
     def __init__(self, source: str) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ def test_a_server_that_never_listens_is_reported_with_its_log() -> None:
 @pytest.mark.parametrize(
     ("source", "complaint"),
     [
-        ("import threading; " + READY + WAIT, "KeyboardInterrupt"),
+        (INTERRUPTED + READY + WAIT, "KeyboardInterrupt"),
         (QUIET + READY + WAIT.replace("wait()", "wait(0.2)") + "; sys.exit(3)", "ends with 3"),
         (QUIET + "signal.signal(signal.SIGINT, signal.SIG_IGN); " + READY + WAIT, "does not stop"),
         (QUIET + "print('Traceback (most recent call last):'); " + READY + WAIT, "Traceback"),
@@ -46,6 +46,8 @@ def test_a_server_that_never_listens_is_reported_with_its_log() -> None:
 )
 def test_a_bad_end_is_reported(source: str, complaint: str) -> None:
     server = Pretender(source)
+    if complaint == "does not stop":
+        server.stop_s = 1.0
     server.start()
     if "exit(3)" in source:
         server.process.wait(20)
