@@ -212,7 +212,7 @@ TROUBLE = {
     "sqlite:///none/x.db: The store FOLDER/none/x.db fails: the file cannot be opened or made; look at its": "sqlite:///none/x.db",
     "sqlite:///bad.db: The store FOLDER/bad.db fails: the file is not a SQLite database (SQLITE_NOTADB)": "sqlite:///bad.db",
     "sqlite:///new.db: The store FOLDER/new.db fails: the file has no schema; run `penstock store migrate`": "sqlite:///new.db",
-    "postgresql://127.0.0.1:1/db: The store in PostgreSQL fails: the database is away or cannot do it now: [": "postgresql://me:sk-1@127.0.0.1:1/db",
+    "postgresql://127.0.0.1:1/db: The store in PostgreSQL fails: the database is not available: [": "postgresql://me:sk-1@127.0.0.1:1/db",
     "postgresql://127.0.0.1/db: the URL cannot be used": "postgresql://me:sk-1/2@127.0.0.1/db",
 }
 

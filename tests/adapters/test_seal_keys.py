@@ -20,7 +20,7 @@ NEW, OLD = "A" * 42 + "E", "B" * 42 + "E"
 
 
 @pytest.fixture
-def state_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+def key_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Where the file will be."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     return tmp_path / "penstock" / "seal.keys"
@@ -30,35 +30,35 @@ def keys(settings: Settings | None = None) -> list[str]:
     return [key.reveal() for key in with_seal_keys(settings or Settings()).seal_keys]
 
 
-def test_a_key_is_made_and_stored(stored: Path) -> None:
+def test_a_key_is_made_and_stored(key_file: Path) -> None:
     [key] = keys()
     assert len(read_seal_keys([Secret(key)], "x")[0]) == 32
-    assert stored.read_text() == f"{key}\n"
-    assert stored.stat().st_mode & 0o777 == 0o600
-    assert stored.parent.stat().st_mode & 0o777 == 0o700
-    assert [each.name for each in stored.parent.iterdir()] == [stored.name]
+    assert key_file.read_text() == f"{key}\n"
+    assert key_file.stat().st_mode & 0o777 == 0o600
+    assert key_file.parent.stat().st_mode & 0o777 == 0o700
+    assert [each.name for each in key_file.parent.iterdir()] == [key_file.name]
     assert keys() == [key], "the second start"
 
 
-def test_keys_that_are_set_are_used_and_none_is_made(stored: Path) -> None:
+def test_keys_that_are_set_are_used_and_none_is_made(key_file: Path) -> None:
     assert keys(Settings(seal_keys=[Secret(NEW)])) == [NEW]
-    assert not stored.exists()
+    assert not key_file.exists()
 
 
-def test_several_are_rotated_in_the_file(stored: Path) -> None:
-    stored.parent.mkdir()
-    stored.write_text(f"# since May\n{NEW}\n\n{OLD}\n")
+def test_several_are_rotated_in_the_file(key_file: Path) -> None:
+    key_file.parent.mkdir()
+    key_file.write_text(f"# since May\n{NEW}\n\n{OLD}\n")
     assert keys() == [NEW, OLD]
 
 
-def test_those_that_start_at_once_agree(stored: Path) -> None:
+def test_those_that_start_at_once_agree(key_file: Path) -> None:
     script = (
         "from penstock.settings import Settings\n"
         "from penstock_adapters.state import with_seal_keys\n"
         "input()\n"
         "print(with_seal_keys(Settings()).seal_keys[0].reveal())"
     )
-    env = environment() | {"XDG_STATE_HOME": str(stored.parents[1])}
+    env = environment() | {"XDG_STATE_HOME": str(key_file.parents[1])}
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": env}
     racers = [subprocess.Popen([sys.executable, "-c", script], **pipes) for _ in range(4)]
     for racer in racers:
@@ -66,20 +66,20 @@ def test_those_that_start_at_once_agree(stored: Path) -> None:
         racer.stdin.write("\n")
         racer.stdin.flush()
     result = [racer.communicate(timeout=30)[0] for racer in racers]
-    assert result == [stored.read_text()] * 4
+    assert result == [key_file.read_text()] * 4
 
 
-def test_the_second_process_uses_the_key_of_the_first(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_second_process_uses_the_key_of_the_first(key_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file comes to be between the look and the writing."""
 
     def late(*args: Any) -> str:
-        stored.parent.mkdir(parents=True)
-        stored.write_text(OLD)
+        key_file.parent.mkdir(parents=True)
+        key_file.write_text(OLD)
         return NEW
 
     monkeypatch.setattr(state_module, "new_seal_key", late)
     assert keys() == [OLD]
-    assert [each.name for each in stored.parent.iterdir()] == [stored.name]
+    assert [each.name for each in key_file.parent.iterdir()] == [key_file.name]
 
 
 DAMAGED = {
@@ -91,30 +91,32 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("problem", DAMAGED)
-def test_a_damaged_file_is_reported_in_one_line(stored: Path, capsys: pytest.CaptureFixture[str], problem: str) -> None:
-    stored.parent.mkdir()
-    stored.write_bytes(DAMAGED[problem])
+def test_a_damaged_file_is_reported_in_one_line(
+    key_file: Path, capsys: pytest.CaptureFixture[str], problem: str
+) -> None:
+    key_file.parent.mkdir()
+    key_file.write_bytes(DAMAGED[problem])
     code = main(["serve", "--port", "0", "--store", "none://"])
     result = capsys.readouterr().err
     assert (code, result.count("\n")) == (2, 1)
-    assert result.startswith(f"penstock: {stored}")
+    assert result.startswith(f"penstock: {key_file}")
     assert problem in result
     assert "sk-" not in result
-    assert stored.read_bytes() == DAMAGED[problem], "it is left to be mended"
+    assert key_file.read_bytes() == DAMAGED[problem], "the file is not changed"
 
 
-def test_an_unreadable_file_is_reported_in_one_line(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    stored.mkdir(parents=True)
+def test_an_unreadable_file_is_reported_in_one_line(key_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    key_file.mkdir(parents=True)
     assert main(["serve", "--port", "0", "--store", "none://"]) == 2
     result = capsys.readouterr().err
-    assert result.startswith(f"penstock: {stored}: it cannot be read: ")
+    assert result.startswith(f"penstock: {key_file}: it cannot be read: ")
     assert result.count("\n") == 1
 
 
 def test_where_nothing_can_be_stored_the_server_still_has_a_key(
-    stored: Path, capsys: pytest.CaptureFixture[str]
+    key_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stored.parent.write_text("in the way")
+    key_file.parent.write_text("in the way")
     [key] = keys()
     assert len(key) == 43
     result = capsys.readouterr().err
@@ -124,10 +126,10 @@ def test_where_nothing_can_be_stored_the_server_still_has_a_key(
 
 
 @shows("no-cryptography")
-def test_without_the_package_none_is_made(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_none_is_made(key_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(state_module, "find_spec", lambda name: None)
     assert keys() == []
-    assert not stored.parent.exists()
+    assert not key_file.parent.exists()
 
 
 def test_a_new_one_is_printed_alone(capsys: pytest.CaptureFixture[str]) -> None:
@@ -157,7 +159,7 @@ def test_no_other_form_is_a_key(text: str) -> None:
     assert not text or text not in str(caught.value)
 
 
-def test_no_key_is_printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, stored: Path) -> None:
+def test_no_key_is_printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, key_file: Path) -> None:
     monkeypatch.setenv("PENSTOCK_SEAL_KEYS", f"{NEW},{OLD}")
     assert main(["config"]) == 0
     output = capsys.readouterr()
