@@ -458,9 +458,12 @@ def test_where_it_is_off(start: Start, upstream: ScriptedUpstream, server: type[
 
 def test_a_key_that_expires_meanwhile(start: Start, upstream: ScriptedUpstream) -> None:
     digest = hashlib.sha256(b"sk-short").hexdigest()
-    expires = datetime.now(UTC) + timedelta(seconds=3)
-    key = f'[[keys]]\nname = "short"\nhash = "sha256:{digest}"\nexpires = {expires.isoformat()}\n'
-    served = start("--upstream", upstream.url, toml=key)
+    for lifetime_s in (3, 15, 60):  # on a slow machine, the server may take longer to start than the key lasts
+        expires = datetime.now(UTC) + timedelta(seconds=lifetime_s)
+        key = f'[[keys]]\nname = "short"\nhash = "sha256:{digest}"\nexpires = {expires.isoformat()}\n'
+        served = start("--upstream", upstream.url, toml=key)
+        if expires - datetime.now(UTC) > timedelta(seconds=lifetime_s / 2):
+            break
     with Talk(served, authorization="Bearer sk-short") as talk:
         assert talk.turn(model="text", input="Hi")[-1]["type"] == "response.completed"
         time.sleep(max((expires - datetime.now(UTC)).total_seconds() + 1, 0))
