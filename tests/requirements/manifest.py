@@ -321,6 +321,11 @@ REQUIREMENTS = (
         "the message of an agent was walked for 307 us before its request was read",
     ),
     Requirement(
+        "responses-encoded-once",
+        "A stored Response is encoded once, and those bytes are the JSON reply.",
+        "it was encoded up to three times",
+    ),
+    Requirement(
         "pages-cost-a-page",
         "A page of a response's input items reads the bodies of that page, however long the chain before it is.",
         "a page of 20 items took 4.4 MB of memory where the chain had 4 MB",

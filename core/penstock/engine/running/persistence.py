@@ -46,6 +46,7 @@ class Ending:
     @cached_property
     def body(self) -> bytes:
         """The Response as JSON; the store and the client receive the same bytes."""
+        # spec: responses-encoded-once
         return encode(self.response)
 
     def output(self) -> list[OutputItem]:

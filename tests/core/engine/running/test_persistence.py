@@ -1,12 +1,17 @@
-"""What input items look like in the store."""
+"""What the store gets: input items in their long form, and a Response that is encoded once."""
 
+import asyncio
 import json
+from typing import Any
 
 import pytest
 
-from core.kit import Json, counted_ids, from_json
-from penstock import wire
+from core.kit import Answer, Json, Spoken, ask, counted_ids, from_json, service
+from penstock import json_codec, wire
 from penstock.engine import stored_input
+from penstock.stores.memory import MemoryStore
+from penstock.transcript.deltas import Finish, TextDelta
+from requirements import shows
 
 COMMAND_OUTPUT: Json = {"type": "local_shell_call_output", "output": "x"}
 PATCHED: Json = {"type": "apply_patch_call_output", "call_id": "c"}
@@ -34,3 +39,30 @@ def test_an_item_is_stored_in_its_long_form(sent: Json, stored: Json) -> None:
     body = json.loads(item.body)
     assert item.id == body["id"]
     assert {key: body[key] for key in stored} == stored
+
+
+class CountingEncoder:
+    """The encoder of JSON; it counts the Responses."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.responses = 0
+        self._encoder = json_codec._encoder
+        monkeypatch.setattr(json_codec, "_encoder", self)
+
+    def encode(self, value: Any) -> bytes:
+        self.responses += isinstance(value, wire.Response)
+        return self._encoder.encode(value)
+
+
+@shows("responses-encoded-once")
+def test_a_response_is_encoded_once_for_the_store_and_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = CountingEncoder(monkeypatch)
+
+    async def create() -> tuple[Answer, Answer]:
+        server = service(Spoken([TextDelta("Hi"), Finish()]), store=MemoryStore())
+        created = await ask(server, {"input": "Hi"})
+        return created, await ask(server, method="GET", path=f"/v1/responses/{created.json()['id']}", headers={})
+
+    created, retrieved = asyncio.run(create())
+    assert (created.status, encoder.responses) == (200, 1)
+    assert created.body == retrieved.body
