@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from core.kit import Answer, Json, Spoken, ask, counted_ids, from_json, service
+from core.kit import Answer, FakeUpstream, Json, ask, counted_ids, from_json, service
 from penstock import json_codec, wire
 from penstock.engine import stored_input
 from penstock.stores.memory import MemoryStore
@@ -59,7 +59,7 @@ def test_a_response_is_encoded_once_for_the_store_and_the_client(monkeypatch: py
     encoder = CountingEncoder(monkeypatch)
 
     async def create() -> tuple[Answer, Answer]:
-        server = service(Spoken([TextDelta("Hi"), Finish()]), store=MemoryStore())
+        server = service(FakeUpstream([TextDelta("Hi"), Finish()]), store=MemoryStore())
         created = await ask(server, {"input": "Hi"})
         return created, await ask(server, method="GET", path=f"/v1/responses/{created.json()['id']}", headers={})
 
