@@ -63,7 +63,7 @@ def test_no_healthy_run_is_taken_from_its_replica(cluster: Cluster, stage: Stage
         ends = [ended(peer, each.id, LASTS_S + 15.0) for peer in (b, a) for each in made]
         assert {end.status for end in ends} == {"completed"}
         assert len([one for one in stage.upstream.completions if one.body["model"] == model]) == 2 * RUNS
-        until(lambda: "leases go by" in other.log)
+        until(lambda: "which leases use" in other.log)
 
 
 @each_shared_engine
