@@ -38,6 +38,8 @@ WEBSOCKETS_SHARE = 0.02
 PROGRESS_S = 10.0
 ANSWER_S = 10.0
 POLL_S = 0.05
+VARIABLES = {"PENSTOCK_LIMITS_UPSTREAM_KEEP_ALIVE_S": "1"}
+"""Connections that wait for another request end soon: how many there are depends on how many ran at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,7 @@ def soaked(module: str) -> Iterator[Soaked]:
         upstream, port, file = start_upstream(stack), free_port(), folder / "living"
         server = next(each for each in SERVERS if each.name == "penstock")
         command = [sys.executable, "-m", module, str(file), *server.argv(port, upstream.port, folder)[1:]]
-        child = stack.enter_context(running(command, port, None))
+        child = stack.enter_context(running(command, port, None, VARIABLES))
         health_s(port)  # it has the port before it runs its loop, and can answer only then
         yield Soaked(child, file)
 
