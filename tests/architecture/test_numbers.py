@@ -1,4 +1,4 @@
-"""Every number has a name: a bound that stands in the middle of a function is found by nobody who looks for it."""
+"""Every number has a name: a bound in the middle of a function is hard to find."""
 
 from __future__ import annotations
 

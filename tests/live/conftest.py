@@ -16,7 +16,7 @@ SOON = {"PENSTOCK_LIMITS_RETRY_BACKOFF_S": "0.02", "PENSTOCK_LIMITS_BREAKER_FAIL
 """The servers of tests need not be polite to their upstream, which fails more often than any other."""
 
 RUNNING_MAX = 16
-"""How many servers run at once. One that nobody asks still takes memory and CPU time, and the suite starts hundreds."""
+"""How many servers run at once. An idle server still takes memory and CPU time, and the suite starts hundreds."""
 
 Start = Callable[..., PenstockServer]
 

@@ -181,7 +181,7 @@ def test_ids_change_nothing() -> None:
     assert text(deltas(turn(history("call_a")))) == text(deltas(turn(history("call_b"))))
 
 
-# --- how it is told ---
+# --- how it is result ---
 
 
 ASKS = st.fixed_dictionaries(
@@ -232,12 +232,12 @@ def test_whole_and_piecewise_are_the_same(said: str | list[Json], asked: Json, c
 @given(SAYINGS, ASKS, CHOICES)
 def test_every_token_is_counted(said: str | list[Json], asked: Json, choice: Choice) -> None:
     *tokens, use, end = deltas(turn(said, choice=choice, **asked))
-    told = usage([use])
-    assert told.output_tokens == len(tokens)
-    assert told.output_tokens_details.reasoning_tokens == sum(isinstance(token, ReasoningDelta) for token in tokens)
-    assert told.total_tokens == told.input_tokens + told.output_tokens
+    result = usage([use])
+    assert result.output_tokens == len(tokens)
+    assert result.output_tokens_details.reasoning_tokens == sum(isinstance(token, ReasoningDelta) for token in tokens)
+    assert result.total_tokens == result.input_tokens + result.output_tokens
     limit = asked.get("max_output_tokens")
-    assert limit is None or told.output_tokens <= limit
+    assert limit is None or result.output_tokens <= limit
     assert end in (Finish("max_output_tokens"), Finish())
 
 
@@ -253,15 +253,17 @@ def test_a_stream_comes_in_batches_of_which_none_is_large(said: str | list[Json]
 def transcript(turn: Turn, forms: dict[str, CallFormat]) -> tuple[Response, list[Event]]:
     """What the engine would make of it."""
     ids = iter(range(10_000))
-    told = Transcript()
-    reducer = Reducer(told, forms=forms, limits=Limits(), new_id=lambda prefix: f"{prefix}{next(ids)}", now_s=lambda: 1)
+    result = Transcript()
+    reducer = Reducer(
+        result, forms=forms, limits=Limits(), new_id=lambda prefix: f"{prefix}{next(ids)}", now_s=lambda: 1
+    )
     skeleton = {"id": "resp_1", "created_at": 0, "status": "in_progress", "model": "synthetic", "text": {}}
     reducer.begin(msgspec.convert(skeleton, type=Response))
     for batch in generate(turn):
         for delta in batch:
             reducer.receive(delta)
-    told.record(reducer.ending(_no_estimate))
-    return told.snapshot(), told.take()
+    result.record(reducer.ending(_no_estimate))
+    return result.snapshot(), result.take()
 
 
 def _no_estimate(_: Response) -> Usage:

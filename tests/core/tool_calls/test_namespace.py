@@ -55,12 +55,12 @@ def test_names_stay_as_they_are_where_they_can(namespace: Any, name: str, whole:
 
 def test_a_member_is_offered_under_both_names_and_told_under_its_own() -> None:
     space = from_json(tool_items.CRM, wire.Tool)
-    told = []
+    result = []
     for declared in GROUPS[wire.NamespaceTool](space):
         [(offer, form)] = [in_namespace(space, *pair) for pair in OFFERS[type(declared.tool)](declared.tool)]  # type: ignore[union-attr]
         item = form.item(id="i", call_id="c")
-        told.append((declared.path, offer.name, item.type, item.name, item.namespace))
-    assert told == [
+        result.append((declared.path, offer.name, item.type, item.name, item.namespace))
+    assert result == [
         (".tools[0]", "crm__get_customer", "function_call", "get_customer", "crm"),
         (".tools[1]", "crm__list_orders", "function_call", "list_orders", "crm"),
         (".tools[2]", "crm__memo", "custom_tool_call", "memo", "crm"),

@@ -35,7 +35,7 @@ def test_a_function_is_offered_as_it_is(tool: Json, offer: Json) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tool", "told"),
+    ("tool", "result"),
     [
         ({}, "The note tool. It takes free text."),
         ({"description": "Notes."}, "Notes."),
@@ -46,9 +46,9 @@ def test_a_function_is_offered_as_it_is(tool: Json, offer: Json) -> None:
         ),
     ],
 )
-def test_a_custom_tool_is_offered_as_a_function_of_one_string(tool: Json, told: str) -> None:
+def test_a_custom_tool_is_offered_as_a_function_of_one_string(tool: Json, result: str) -> None:
     [(offer, _)] = OFFERS[wire.CustomTool](from_json({"type": "custom", "name": "note"} | tool, wire.Tool))
-    assert (offer.name, offer.description) == ("note", told)
+    assert (offer.name, offer.description) == ("note", result)
     schema = to_json(offer.parameters)
     assert list(schema["properties"]) == schema["required"] == ["input"]
     assert schema["properties"]["input"]["type"] == "string"
@@ -77,8 +77,8 @@ HISTORY: dict[str, tuple[Json, Json]] = {
 @pytest.mark.parametrize(("item", "read"), HISTORY.values(), ids=HISTORY)
 def test_history_reads(item: Json, read: Json) -> None:
     struct = from_json(item, wire.InputItem)
-    told = to_json((CALLS | OUTPUTS)[type(struct)](struct))
-    assert {name: told[name] for name in read} == read
+    result = to_json((CALLS | OUTPUTS)[type(struct)](struct))
+    assert {name: result[name] for name in read} == read
 
 
 def test_every_item_says_how_it_reads() -> None:
@@ -161,9 +161,9 @@ def test_no_character_waits_for_more_than_it_needs(envelope: tuple[str, str], at
     text, arguments = envelope
     head = arguments.index('"', arguments.index(":")) + 1
     begun = arguments[head : head + at % (len(arguments) - head)]
-    told = InputReader().feed(arguments[:head] + begun)
-    assert text.startswith(told)
-    assert told == read_strictly(begun)
+    result = InputReader().feed(arguments[:head] + begun)
+    assert text.startswith(result)
+    assert result == read_strictly(begun)
 
 
 def read_strictly(begun: str) -> str:

@@ -34,18 +34,18 @@ def test_a_search_that_the_server_is_to_make_is_not_offered(fields: Json) -> Non
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "result"),
     [
         ("{}", "{}"),
         ('{"goal": "a"}', '{"goal":"a"}'),
         ('{\n"goal":\r\n {"deep": [1,\n 2.50]}}', '{"goal":{"deep":[1,2.50]}}'),
     ],
 )
-def test_arguments_are_reported_as_an_object_on_one_line(arguments: str, told: str) -> None:
+def test_arguments_are_reported_as_an_object_on_one_line(arguments: str, result: str) -> None:
     """An event is one line, and what stays undecoded is told as it is."""
     action = ToolSearchCallFormat().read(arguments)
     item = ToolSearchCallFormat().item(id="tsc_1", call_id="c", action=action)
-    assert bytes(item.arguments).decode() == told
+    assert bytes(item.arguments).decode() == result
     assert (item.type, item.execution, item.status) == ("tool_search_call", "client", "in_progress")
 
 
@@ -64,7 +64,7 @@ def test_a_search_of_the_history_reads_as_the_model_wrote_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tools", "told"),
+    ("tools", "result"),
     [
         ([], "No tools were found."),
         ([tool_items.space()], "No tools were found."),
@@ -72,9 +72,9 @@ def test_a_search_of_the_history_reads_as_the_model_wrote_it() -> None:
         ([{"type": "shell"}], "- shell"),
     ],
 )
-def test_what_was_found_is_reported_by_the_names_to_call(tools: list[Json], told: str) -> None:
+def test_what_was_found_is_reported_by_the_names_to_call(tools: list[Json], result: str) -> None:
     output = from_json(tool_items.SEARCHED[1] | {"tools": tools}, wire.InputItem)
-    assert OUTPUTS[wire.ToolSearchOutput](output).content == told
+    assert OUTPUTS[wire.ToolSearchOutput](output).content == result
 
 
 @pytest.mark.parametrize("item", tool_items.SEARCHED, ids=lambda item: item["type"])

@@ -156,9 +156,9 @@ WHOLE: dict[str, tuple[list[Json], list[Any]]] = {
 
 
 @shows("odd-calls")
-@pytest.mark.parametrize(("calls", "told"), WHOLE.values(), ids=WHOLE)
-def test_each_call_of_a_whole_message_is_one(calls: list[Json], told: list[Any]) -> None:
-    assert calls_in(decode(whole({"tool_calls": calls}, "tool_calls"))) == told
+@pytest.mark.parametrize(("calls", "result"), WHOLE.values(), ids=WHOLE)
+def test_each_call_of_a_whole_message_is_one(calls: list[Json], result: list[Any]) -> None:
+    assert calls_in(decode(whole({"tool_calls": calls}, "tool_calls"))) == result
 
 
 def test_a_name_in_every_piece_costs_no_more_than_the_pieces() -> None:

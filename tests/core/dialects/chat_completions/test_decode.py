@@ -58,7 +58,7 @@ CHUNKS: dict[str, tuple[list[Json], list[Delta]]] = {
             extras(reasoning_details=[{"text": "a"}, {"summary": "b"}, {"type": "reasoning.encrypted"}]),
         ],
     ),
-    "a thought told in every way is told once": (
+    "a thought result in every way is result once": (
         [choice({"reasoning_content": "a", "reasoning": "a", "reasoning_details": [{"text": "a"}]})],
         [ReasoningDelta("a"), extras(reasoning_details=[{"text": "a"}])],
     ),
@@ -306,12 +306,12 @@ def test_text_has_its_logprobs_where_thoughts_come_before_it() -> None:
     said = [("<think>a", likely("<think>", "a")), ("</th", likely("</th")), ("ink>\n", likely("ink", ">\n"))]
     answer = [("b", likely("b")), ("", likely("?")), ("ü d", likely("ü", " d"))]
     chunks = [choice({"content": text}, logprobs=logprobs) for text, logprobs in said + answer]
-    told = [TextDelta("b", probable("b")), TextDelta("ü d", probable("?", "ü", " d"))]
-    assert decode(stream(*chunks), inline_think=True) == [ReasoningDelta("a"), *told, STOP]
+    result = [TextDelta("b", probable("b")), TextDelta("ü d", probable("?", "ü", " d"))]
+    assert decode(stream(*chunks), inline_think=True) == [ReasoningDelta("a"), *result, STOP]
     splitter = ThinkSplitter()
     for token in ("<think>", *["a"] * 100):
         splitter.feed(token, probable(token))
-    assert splitter._logprobs == [], "of thoughts nobody is told them"
+    assert splitter._logprobs == [], "of thoughts nobody is result them"
     whole = choice({"content": "<think>a</think>b c"}, logprobs=likely("<think>", "a", "</think>", "b", " c"))
     assert decode(stream(whole), inline_think=True)[1] == TextDelta("b c", probable("b", " c"))
     assert decode(stream(choice({"content": "<thi"}, logprobs=likely("<thi"))), inline_think=True)[0] == TextDelta(
@@ -349,9 +349,9 @@ FAULTS: dict[str, tuple[bytes, int, str]] = {
 
 
 @shows("quirk-errors")
-@pytest.mark.parametrize(("said", "status", "told"), FAULTS.values(), ids=FAULTS)
-def test_a_fault_is_reported_by_its_blame(said: bytes, status: int, told: str) -> None:
-    with pytest.raises(ApiError, match=told) as caught:
+@pytest.mark.parametrize(("said", "status", "result"), FAULTS.values(), ids=FAULTS)
+def test_a_fault_is_reported_by_its_blame(said: bytes, status: int, result: str) -> None:
+    with pytest.raises(ApiError, match=result) as caught:
         decode(said)
     assert caught.value.status == status
 

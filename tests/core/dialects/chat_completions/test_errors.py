@@ -82,10 +82,10 @@ MEANINGS: dict[str, tuple[ApiError, int, str | None, str]] = {
 
 
 @shows("early-errors")
-@pytest.mark.parametrize(("error", "status", "code", "told"), MEANINGS.values(), ids=MEANINGS)
-def test_it_means(error: ApiError, status: int, code: str | None, told: str) -> None:
+@pytest.mark.parametrize(("error", "status", "code", "result"), MEANINGS.values(), ids=MEANINGS)
+def test_it_means(error: ApiError, status: int, code: str | None, result: str) -> None:
     assert (error.status, error.code) == (status, code)
-    assert told in error.message
+    assert result in error.message
     assert "sk-1" not in error.message
 
 

@@ -177,7 +177,7 @@ TWICE: dict[str, tuple[list[Json], list[Delta]]] = {
         ],
         [HM, A, *CALLED],
     ),
-    "a call that no delta has told": (
+    "a call that no delta has result": (
         [choice({"content": "a"}), choice({}, "tool_calls", message={"content": "a", "tool_calls": [CALL]})],
         [A, *CALLED],
     ),

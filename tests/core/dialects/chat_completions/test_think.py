@@ -13,7 +13,7 @@ from penstock.transcript.deltas import ReasoningDelta, TextDelta
 THOUGHT = re.compile(r"\s*<think>\n*(.*?)(?:</think>\n*(.*))?", re.DOTALL)
 
 
-def told(pieces: list[str]) -> tuple[str, str]:
+def result(pieces: list[str]) -> tuple[str, str]:
     splitter = ThinkSplitter()
     deltas = [delta for piece in pieces for delta in splitter.feed(piece)] + splitter.close()
     assert all(delta.text for delta in deltas if isinstance(delta, ReasoningDelta | TextDelta))
@@ -43,8 +43,8 @@ TEXTS: dict[str, tuple[str, str]] = {
 
 @pytest.mark.parametrize(("text", "apart"), TEXTS.items(), ids=map(repr, TEXTS))
 def test_it_tells_thoughts_from_text(text: str, apart: tuple[str, str]) -> None:
-    assert told([text]) == apart
-    assert told(list(text)) == apart
+    assert result([text]) == apart
+    assert result(list(text)) == apart
 
 
 @given(st.lists(st.sampled_from(["<think>", "</think>", "</thin", "<", "\n", " ", "a"])).map("".join), CUTS)
@@ -53,7 +53,7 @@ def test_any_split_gives_the_same(text: str, cuts: list[int]) -> None:
     places = sorted({at % (len(text) + 1) for at in cuts})
     pieces = [text[start:end] for start, end in zip([0, *places], [*places, len(text)], strict=True)]
     thought = THOUGHT.fullmatch(text)
-    assert told(pieces) == ((thought[1], thought[2] or "") if thought else ("", text))
+    assert result(pieces) == ((thought[1], thought[2] or "") if thought else ("", text))
 
 
 def test_nothing_waits_that_is_certain() -> None:

@@ -42,13 +42,13 @@ def costs(deltas: list[Delta]) -> list[Any]:
 
 
 @shows("odd-usage")
-@pytest.mark.parametrize(("usage", "told"), ODD.values(), ids=ODD)
-def test_odd_numbers_cost_no_answer(usage: Any, told: tuple[int, int, int] | None) -> None:
+@pytest.mark.parametrize(("usage", "result"), ODD.values(), ids=ODD)
+def test_odd_numbers_cost_no_answer(usage: Any, result: tuple[int, int, int] | None) -> None:
     said = stream(choice({"content": "a"}), choice({}, "stop") | {"usage": usage})
     for deltas in (decode(said), decode(*bytewise(said)), decode(whole({"content": "a"}, usage=usage))):
         assert TextDelta("a") in deltas
         counted = [(one.input_tokens, one.output_tokens, one.total_tokens) for one in costs(deltas)]
-        assert counted == ([told] if told else [])
+        assert counted == ([result] if result else [])
 
 
 def test_the_cost_may_stand_in_the_choice() -> None:
@@ -101,12 +101,12 @@ NAMES: dict[str, tuple[Json, tuple[int, int, int, int, int]]] = {
 
 
 @shows("odd-usage")
-@pytest.mark.parametrize(("usage", "told"), NAMES.values(), ids=NAMES)
-def test_the_cache_is_counted_by_any_name(usage: Json, told: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(("usage", "result"), NAMES.values(), ids=NAMES)
+def test_the_cache_is_counted_by_any_name(usage: Json, result: tuple[int, ...]) -> None:
     for said in (stream(choice({"content": "a"}, "stop") | {"usage": usage}), whole({"content": "a"}, usage=usage)):
         (one,) = costs(decode(said))
         details = one.input_tokens_details
         reasoning = one.output_tokens_details.reasoning_tokens
         counted = (one.input_tokens, one.output_tokens, details.cached_tokens, details.cache_write_tokens, reasoning)
-        assert counted == told
+        assert counted == result
         json.dumps(counted)

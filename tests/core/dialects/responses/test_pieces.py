@@ -54,7 +54,7 @@ def decoder(*, is_slow: bool = False) -> ResponsesDecoder:
     return made
 
 
-def told(decoder: ResponsesDecoder, chunks: list[bytes]) -> list[Any]:
+def result(decoder: ResponsesDecoder, chunks: list[bytes]) -> list[Any]:
     """The events, one by one; of a failure only that it is one, since it may be found at another step."""
     telling = Telling()
     telling.tell(
@@ -84,7 +84,7 @@ def test_plain_pieces_are_what_they_would_be_otherwise(
     names = [f"event: {event['type']}\n" * is_named for event in events]
     stream = "".join(f"{name}data: {json.dumps(event)}\n\n" for name, event in zip(names, events, strict=True)).encode()
     chunks = split(stream, cuts)
-    assert told(decoder(), chunks) == told(decoder(is_slow=True), chunks)
+    assert result(decoder(), chunks) == result(decoder(is_slow=True), chunks)
 
 
 @shows("relayed-runs")

@@ -109,7 +109,7 @@ def test_how_it_ended() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "told"),
+    ("said", "result"),
     [
         (b"", "ended before its response did"),
         (stream(NEW), "ended before its response did"),
@@ -122,8 +122,8 @@ def test_how_it_ended() -> None:
     ],
     ids=["nothing", "no end", "no type", "no object", "no response", "no status of an end", "an error", "a nested one"],
 )
-def test_what_is_no_answer_is_the_upstreams_fault(said: bytes, told: str) -> None:
-    with pytest.raises(ApiError, match=told) as fault:
+def test_what_is_no_answer_is_the_upstreams_fault(said: bytes, result: str) -> None:
+    with pytest.raises(ApiError, match=result) as fault:
         read(said)
     assert fault.value.status == 502
 
@@ -183,7 +183,7 @@ def test_sealed_thoughts_go_back_to_whom_they_came_from(origin: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "again"),
+    ("result", "again"),
     [
         (ApiError("Encrypted content is not supported with this model.", param="include"), True),
         (ApiError("Input should be 'message.output_text.logprobs'", param="include"), True),
@@ -193,14 +193,14 @@ def test_sealed_thoughts_go_back_to_whom_they_came_from(origin: str) -> None:
     ],
 )
 @shows("sealed-behind")
-def test_a_model_that_does_not_think_is_asked_without_sealed_thoughts(told: ApiError, again: bool) -> None:
+def test_a_model_that_does_not_think_is_asked_without_sealed_thoughts(result: ApiError, again: bool) -> None:
     dialect = ResponsesDialect(None, LIMITS)
     assert "include" in json.loads(dialect.encode(TURN).body)
-    repeated = dialect.encode_again(TURN, told)
+    repeated = dialect.encode_again(TURN, result)
     assert (repeated is not None) == again
     for body in [repeated and repeated.body, dialect.encode(TURN).body]:
         assert body is None or ("include" in json.loads(body)) != again
-    assert dialect.encode_again(TURN, told) is None or not again
+    assert dialect.encode_again(TURN, result) is None or not again
 
 
 def test_a_client_is_reported_of_what_it_asked_for_itself() -> None:

@@ -42,7 +42,7 @@ def placed(items: list[list[Json]]) -> list[list[Json]]:
     return [[event | {"output_index": index} for event in events] for index, events in enumerate(deepcopy(items))]
 
 
-def told(chunks: list[bytes], include: list[str]) -> Json:
+def result(chunks: list[bytes], include: list[str]) -> Json:
     """The Response that becomes of a reply."""
     decoder = DIALECT.decoder(plan(include=include).turn)
     deltas = [delta for chunk in chunks for delta in decoder.feed(chunk)] + decoder.close()
@@ -69,7 +69,7 @@ def test_a_response_is_the_fold_of_its_stream(
     events = [*begun, ended | {"type": f"response.{end['status']}", "response": response}]
     stream = "".join(f"data: {json.dumps(event)}\n\n" for event in events).encode()
     body = json.dumps(response, indent=indent).encode()
-    assert told(split(body, cuts), include) == told([stream], include)
+    assert result(split(body, cuts), include) == result([stream], include)
 
 
 @shows("relayed-whole")
@@ -92,5 +92,5 @@ def test_the_upstream_is_asked_for_what_the_client_reads() -> None:
 )
 def test_an_error_in_the_place_of_a_response_is_read(error: Json) -> None:
     with pytest.raises(ApiError, match="It broke") as fault:
-        told([json.dumps(error).encode()], [])
+        result([json.dumps(error).encode()], [])
     assert fault.value.status == 502
