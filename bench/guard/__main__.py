@@ -89,7 +89,7 @@ def main(argv: Sequence[str]) -> int:
     if not options.no_cpu:
         print_cpu()
     # spec: guarded-work
-    found = sorted(faults(counted, bounds.table))
+    found = sorted(faults(counted, bounds))
     for fault in found:
         print(f"bench-guard: {fault}", file=sys.stderr)
     return 1 if found else 0

@@ -40,7 +40,7 @@ def counted(hop: type[Hop], folder: Path) -> Counts:
 @shows("guarded-work")
 def test_one_call_more_is_seen(tmp_path: Path) -> None:
     bound, planted = counted(Hop, tmp_path), counted(WithOneMore, tmp_path)
-    limits = {"json": {"calls": bound.calls}}
+    limits = Bounds("3.11", frozenset(), {"json": {"calls": bound.calls}})
     assert list(faults({"json": {"calls": bound.calls}}, limits)) == []
     # The needless call, and `ask` of the class below.
     assert planted.calls >= bound.calls + 2
@@ -63,10 +63,10 @@ def test_the_guard_fails_and_says_where(monkeypatch: pytest.MonkeyPatch, capsys:
 
 
 def test_another_python_is_no_silent_pass(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(guard, "read_bounds", lambda: Bounds("2.7", {}))
+    monkeypatch.setattr(guard, "read_bounds", lambda: Bounds("2.7", frozenset(), {}))
     assert guard.main([]) == 1
     assert "the bounds are those of Python 2.7" in capsys.readouterr().err
-    assert python_fault(Bounds("2.7", {}))
+    assert python_fault(Bounds("2.7", frozenset(), {}))
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,14 @@ def test_another_python_is_no_silent_pass(monkeypatch: pytest.MonkeyPatch, capsy
     ],
 )
 def test_what_is_wrong_with_a_count(counts: Table, limits: Table, said: list[str]) -> None:
-    assert list(faults(counts, limits)) == said
+    assert list(faults(counts, Bounds("3.11", frozenset(), limits))) == said
+
+
+def test_no_count_is_too_low_where_a_thread_takes_part() -> None:
+    threaded = Bounds("3.11", frozenset({"stored-json"}), {"stored-json": {"calls": 100}, "json": {"calls": 100}})
+    assert [fault.partition(",")[0] for fault in faults({"stored-json": {"calls": 50}}, threaded)] == ["json"]
+    assert len(list(faults({"stored-json": {"calls": 101}, "json": {"calls": 101}}, threaded))) == 2
+    assert read_bounds().threaded <= read_bounds().table.keys()
 
 
 def test_every_kind_of_work_has_its_bounds_and_every_table_its_reason() -> None:
