@@ -19,7 +19,7 @@ from penstock.engine import LocalUpstream, Policies, RemoteUpstream, Route, Rout
 from penstock.engine.upstreams.attempt_log import without_secrets
 from penstock.limits import Limits
 from penstock.origins import Origins
-from penstock.ports import Destination, Dialect, Prompts, Sealer, Store, Transport
+from penstock.ports import Destination, Dialect, NoSiblings, Prompts, Sealer, Siblings, Store, Transport
 from penstock.service import Decompress, Service, no_encodings
 from penstock.settings import SEAL_KEY_BYTES, Settings, SettingsError, UpstreamSettings, read_seal_keys
 
@@ -56,6 +56,7 @@ def _memory(url: str) -> Store:
 STORES: dict[str, OpenStore] = {"memory": _memory, "sqlite": _sqlite, "none": lambda url: None}
 """The stores of the core, by the scheme of their URL."""
 _NO_STORES: Mapping[str, OpenStore] = {}
+_ALONE = NoSiblings()
 
 
 def _no_network(destination: Destination, limits: Limits) -> Transport:
@@ -74,6 +75,7 @@ def build(
     stores: Mapping[str, OpenStore] = _NO_STORES,
     make_sealer: MakeSealer | None = None,
     prompts: Callable[[str], Prompts] = _no_files,
+    siblings: Siblings = _ALONE,
 ) -> Service:
     """The service that the settings describe. Nothing is connected to or opened before the first request."""
     origins = Origins(settings.allowed_origins)
@@ -90,6 +92,7 @@ def build(
         websocket=settings.websocket,
         ready_needs_upstream=settings.ready_needs_upstream,
         origins=origins,
+        siblings=siblings,
     )
 
 

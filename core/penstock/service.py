@@ -36,7 +36,7 @@ from penstock.http import RecordedStream, Reply, Request, error_reply, identifie
 from penstock.json_codec import encode
 from penstock.limits import Limits
 from penstock.origins import NO_ORIGINS, Origins
-from penstock.ports import Prompts, Sealer, Store
+from penstock.ports import NoSiblings, Prompts, Sealer, Siblings, Store
 from penstock.responders import read_response
 from penstock.secrets import Secret
 from penstock.telemetry import CLIENT_LEFT, AccessRecord, Recorder, RecordSink, log_access
@@ -58,6 +58,7 @@ _BY_MODEL = ("/responses", "/responses/compact", "/responses/input_tokens")
 """Paths of responses whose bodies name a model."""
 _LIMITS = Limits()
 _POLICIES = Policies()
+_ALONE = NoSiblings()
 _CLIENT_LEFT = Reply(CLIENT_LEFT, [], b"")
 """The reply for the log, where the client has left. It is never sent."""
 _SWITCHED = Reply(101, [], b"")
@@ -93,8 +94,10 @@ class Service:
         origins: Origins = NO_ORIGINS,
         ready_needs_upstream: bool = True,
         sinks: Sequence[RecordSink] = (log_access,),
+        siblings: Siblings = _ALONE,
     ) -> None:
         self.limits = limits
+        self.siblings = siblings
         self._recorder = Recorder(*sinks)
         self._engine = Engine(routes, policies, limits, store, sealer, prompts, self._recorder)
         self._access = access

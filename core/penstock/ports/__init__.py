@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from .prompts import PromptBroken, Prompts, PromptTemplate
 from .sealing import Sealer
+from .siblings import NoSiblings, SiblingReply, Siblings
 from .store import (
     ENDED,
     ChainTooLong,
