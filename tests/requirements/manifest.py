@@ -21,6 +21,7 @@ class Requirement(NamedTuple):
 _SEEN = "seen with real clients, November 2026"
 _SUITE = "the Open Responses compliance suite"
 _UPSTREAMS = "seen with upstreams of Chat Completions"
+_LOAD = "load tests with this server as their target"
 _ATTACKS = "attacks and trials of our own, November 2026"
 
 REQUIREMENTS = (
@@ -592,4 +593,9 @@ REQUIREMENTS = (
         _ATTACKS,
     ),
     Requirement("masked-turns", "The detailed log shows each turn as it is sent, and none of its words.", _ATTACKS),
+    Requirement(
+        "synthetic-distributions",
+        "Times and lengths of the synthetic model follow the distribution asked for, and repeat with the seed.",
+        _LOAD,
+    ),
 )

@@ -24,6 +24,11 @@ def seed(content: str) -> bytes:
     return blake2b(content.encode("utf-8", "surrogatepass"), digest_size=32).digest()
 
 
+def numbered(seed: int, number: int) -> bytes:
+    """The seed of one request, from the seed that was asked for and the number of the request."""
+    return blake2b(b"%d %d" % (seed, number), digest_size=32).digest()
+
+
 class SeededRandom:
     """The random numbers of one purpose."""
 
@@ -52,6 +57,10 @@ class SeededRandom:
     def below(self, count: int) -> int:
         """A number from 0 to `count` - 1, both included."""
         return int.from_bytes(self.draws(4), "big") % count
+
+    def unit(self) -> float:
+        """A number from 0 to less than 1, one of 2**53."""
+        return (int.from_bytes(self.draws(8), "big") >> 11) * 2.0**-53
 
     def one_in(self, count: int) -> bool:
         """True with a probability of 1 to `count`."""
