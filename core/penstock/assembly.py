@@ -15,7 +15,7 @@ from penstock.access import Access, named_key
 from penstock.dialects import synthetic
 from penstock.dialects.chat_completions import ChatCompletions, Options
 from penstock.dialects.responses import ResponsesDialect
-from penstock.engine import LocalUpstream, Policies, RemoteUpstream, Route, Routes
+from penstock.engine import Policies, RemoteUpstream, Route, Routes, SyntheticUpstream
 from penstock.engine.upstreams.attempt_log import without_secrets
 from penstock.limits import Limits
 from penstock.origins import Origins
@@ -136,8 +136,8 @@ def open_store(url: str, stores: Mapping[str, OpenStore] = _NO_STORES) -> Store 
 def build_routes(settings: Settings, connect: Connect) -> Routes:
     """A route for each upstream. Without upstreams, the route of the synthetic model."""
     if not settings.upstreams:
-        local = LocalUpstream(synthetic.generate, synthetic.MODELS, synthetic.count_input)
-        route = Route(name="synthetic", upstream=local, models=synthetic.MODELS)
+        local = SyntheticUpstream()
+        route = Route(name="synthetic", upstream=local, models=synthetic.MODELS, check_options=local.check_options)
         return Routes([route], settings.model or synthetic.MODELS[0], limits=settings.limits)
     routes = [_route(upstream, settings, connect) for upstream in settings.upstreams]
     return Routes(routes, settings.model, limits=settings.limits)

@@ -20,6 +20,7 @@ ELSEWHERE = {
     "penstock.dialects.chat_completions": "core/dialects/chat_completions",
     "penstock.dialects.responses": "core/dialects/responses",
     "penstock.dialects.synthetic": "core/dialects live/test_synthetic.py",
+    "penstock.dialects.synthetic.options": "core/dialects/synthetic/options",
     "penstock.endpoints": "core/test_service.py core/test_fuzz_routes.py",
     "penstock.endpoints.health": "live/test_upstreams_at_start.py live/test_store_outages.py",
     "penstock.endpoints.models": "live/test_models.py",
@@ -72,6 +73,7 @@ ELSEWHERE = {
     "penstock.engine.upstreams.connection_limit": "live/test_saturation.py conformance/transports",
     "penstock.engine.upstreams.context_windows": "live/test_truncation.py",
     "penstock.engine.upstreams.local": "live/test_synthetic.py",
+    "penstock.engine.upstreams.synthetic": "core/engine/upstreams/synthetic",
     # The adapters.
     "penstock_adapters": "adapters",
     "penstock_adapters.aiohttp": "conformance/transports",

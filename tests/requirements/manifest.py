@@ -598,4 +598,9 @@ REQUIREMENTS = (
         "Times and lengths of the synthetic model follow the distribution asked for, and repeat with the seed.",
         _LOAD,
     ),
+    Requirement(
+        "synthetic-options",
+        "A wrong option of the synthetic model is a 400 that names the parameter, the mistake and its offset.",
+        _LOAD,
+    ),
 )

@@ -19,6 +19,7 @@ from .upstreams.catalog import Catalog, UpstreamReport
 from .upstreams.local import LocalUpstream
 from .upstreams.remote import RemoteUpstream
 from .upstreams.routes import Route, Routes
+from .upstreams.synthetic.upstream import SyntheticUpstream
 
 __all__ = [
     "Catalog",
@@ -36,6 +37,7 @@ __all__ = [
     "Route",
     "Routes",
     "Run",
+    "SyntheticUpstream",
     "UpstreamReport",
     "View",
     "count_input",

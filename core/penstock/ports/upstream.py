@@ -74,6 +74,8 @@ class Turn(msgspec.Struct, kw_only=True):
     """How long the head of the reply may take, in seconds, where another upstream could be called instead."""
     client: str = ""
     """The owner of the turn. No upstream gets it."""
+    synthetic: str = ""
+    """The header `x-penstock-synthetic`: options for the synthetic model. No other upstream gets it."""
 
 
 class PassthroughRequest(msgspec.Struct, kw_only=True):
@@ -94,6 +96,8 @@ class PassthroughRequest(msgspec.Struct, kw_only=True):
     head_s: float | None = None
     """As in `Turn`."""
     client: str = ""
+    """As in `Turn`."""
+    synthetic: str = ""
     """As in `Turn`."""
 
 

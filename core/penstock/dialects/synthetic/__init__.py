@@ -25,6 +25,8 @@ from penstock.transcript.deltas import (
 from penstock.wire import OutputTokensDetails, Usage
 
 from .answer import Answer, CallTokens, make_answer
+from .draws import Draws
+from .options import DEFAULTS, SyntheticOptions
 from .prompt_view import read_prompt
 from .tokens import count_tokens
 
@@ -35,14 +37,17 @@ BATCH_DELTAS = 32
 """How many deltas of a stream are in one batch. Between two batches, other requests are served."""
 
 T = TypeVar("T")
+_FIRST = Draws()
 
 
-def generate(turn: Turn) -> Iterator[list[Delta]]:
+def generate(turn: Turn, options: SyntheticOptions = DEFAULTS, draws: Draws = _FIRST) -> Iterator[list[Delta]]:
     """The answer to a turn: in batches of a few tokens, or all in one where it is not streamed.
+
+    `options` decide how long it is, and `draws` are the random choices of the request.
 
     Raises `ApiError` for a turn that the model cannot answer. It does so when it is called, not while it is iterated.
     """
-    answer = make_answer(turn)
+    answer = make_answer(turn, options)
     return _in_pieces(answer) if turn.stream else iter([_in_one_batch(answer)])
 
 

@@ -14,6 +14,7 @@ from penstock.ports import Turn
 from penstock.wire import CreateResponse, IncompleteReason, JsonObjectFormat, JsonSchemaFormat, Logprob
 
 from .logprobs import logprobs
+from .options import DEFAULTS, SyntheticOptions
 from .prompt_view import PromptView, read_prompt
 from .prose import answer_tokens, reasoning_tokens
 from .seeded_random import CALLS, LOGPROBS, PROSE, REASONING, SeededRandom, seed
@@ -43,10 +44,10 @@ class Answer(msgspec.Struct, kw_only=True):
         return len(self.reasoning) + sum([1 + len(call.tokens) for call in self.calls]) + len(self.text)
 
 
-def make_answer(turn: Turn) -> Answer:
+def make_answer(turn: Turn, options: SyntheticOptions = DEFAULTS) -> Answer:
     """The answer to a turn. Raises `ApiError` for a turn that the model cannot answer."""
     prompt = read_prompt(turn)
-    seeds = seed(prompt.content)
+    seeds = seed(prompt.content if options.seed is None else f"{options.seed}\x1f{prompt.content}")
     answer = Answer(
         input_tokens=prompt.input_tokens,
         reasoning=_reasoning(turn.request, prompt, seeds),

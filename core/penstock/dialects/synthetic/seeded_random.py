@@ -12,7 +12,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-PROSE, REASONING, CALLS, LOGPROBS = b"p", b"t", b"c", b"o"
+PROSE, REASONING, CALLS, LOGPROBS, DRAWS = b"p", b"t", b"c", b"o", b"d"
 """The purposes. Each kind of output has its own sequence, so that one kind of output does not change another."""
 
 BLOCK_BYTES = 64

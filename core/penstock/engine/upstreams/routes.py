@@ -7,7 +7,7 @@ makes decides which of several upstreams gets a request, and what happens when o
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from random import Random
@@ -53,6 +53,8 @@ class Route(msgspec.Struct, kw_only=True, frozen=True):
     """A lower priority is tried first, equal ones share; routes without one are tried last, in their order."""
     weight: float = 1.0
     """The share among routes of the same priority."""
+    check_options: Callable[[str], None] | None = None
+    """Checks a name with options, such as `synthetic?tokens=9`. None where no name has any. Raises `ApiError`."""
 
     @property
     def has_patterns(self) -> bool:
@@ -120,9 +122,19 @@ class Routes:
 
     def _find_route(self, name: str) -> Route:
         serving = self._exact.get(name) or [each for each in self._configured if each.route.matches(name)]
+        serving = serving or self._with_options(name)
         if not serving:
             raise self.unknown_model(name)
         return self._pooled(name, serving)
+
+    def _with_options(self, name: str) -> list[_Configured]:
+        """The routes of a name with options after a `?`. Raises `ApiError` 400 for wrong options."""
+        model, mark, _ = name.partition("?")
+        serving = [each for each in self._exact.get(model, ()) if mark and each.route.check_options]
+        for each in serving:
+            assert each.route.check_options is not None
+            each.route.check_options(name)
+        return serving
 
     def remember(self, route_name: str, models: Sequence[str]) -> None:
         """Store the models that the upstream of this route lists."""

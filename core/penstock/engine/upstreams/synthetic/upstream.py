@@ -1,0 +1,93 @@
+"""The synthetic model as an upstream: it reads the options of a request, numbers the request and makes its answer.
+
+It knows which options count: those in the name of the model, then those of the header, then the live ones. A request
+without options takes the shortest way. What an option does to the answer is in `penstock.dialects.synthetic`; times and
+faults are added here, around the deltas of the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+from msgspec.structs import replace
+
+from penstock.dialects import synthetic
+from penstock.dialects.synthetic.draws import Draws
+from penstock.dialects.synthetic.options import DEFAULTS, Mistake, QuantileTable, SyntheticOptions
+from penstock.engine.offload import offload
+from penstock.engine.upstreams.local import LocalDeltas, LocalUpstream
+from penstock.errors import invalid, shortened
+from penstock.ports import Deltas, Turn
+
+from .request_numbers import RequestNumbers
+
+HEADER = "x-penstock-synthetic"
+"""The header with options, or with the name of a profile."""
+_CACHED_MAX = 1_000
+"""The options of so many texts are cached."""
+_SHOWN_CHARS_MAX = 500
+"""How much of a wrong text a message contains."""
+_NO_PROFILES: Mapping[str, str] = {}
+_NO_TABLES: Mapping[str, QuantileTable] = {}
+
+
+class SyntheticUpstream(LocalUpstream):
+    """The synthetic model. `profiles` has options by name, and `tables` has measured distributions by name."""
+
+    def __init__(
+        self, profiles: Mapping[str, str] = _NO_PROFILES, tables: Mapping[str, QuantileTable] = _NO_TABLES
+    ) -> None:
+        super().__init__(synthetic.generate, synthetic.MODELS, synthetic.count_input)
+        self._profiles = profiles
+        self._tables = tables
+        self._live = DEFAULTS
+        self._numbers = RequestNumbers()
+        self._options_of = lru_cache(_CACHED_MAX)(self._read)
+
+    def check_options(self, model: str) -> None:
+        """Check the options in the name of a model. Raises `ApiError` 400."""
+        self._options_of(model, "")
+
+    def options(self, model: str, header: str) -> SyntheticOptions:
+        """The options of a request, from the name of its model and the header. Raises `ApiError` 400."""
+        if "?" not in model and not header:
+            return self._live
+        return self._options_of(model, header)
+
+    async def open(self, turn: Turn) -> Deltas:
+        """Begin the turn. Raises `ApiError` for what the model cannot do, and where the options ask for an error."""
+        options = self.options(turn.model, turn.synthetic)
+        if options is DEFAULTS:
+            return LocalDeltas(await offload(turn.size, synthetic.generate, turn))
+        draws = Draws(options.seed or 0, self._numbers.take(turn.model))
+        # The options do not change the text, so the answer does not depend on the name that has them.
+        turn = replace(turn, model=turn.model.partition("?")[0])
+        return LocalDeltas(await offload(turn.size, synthetic.generate, turn, options, draws))
+
+    async def context_tokens(self, model: str, bearer: object) -> int | None:
+        """The size of the context, where the name of the model has one. Else it has no limit."""
+        return self.options(model, "").context
+
+    def _read(self, model: str, header: str) -> SyntheticOptions:
+        """The options, from the weakest source to the strongest one. Raises `ApiError` 400."""
+        options = self._live
+        if header:
+            text = header if "=" in header else f"profile={header}"
+            options = self._parse(HEADER, header, text, options)
+        if "?" in model:
+            options = self._parse("model", model, model.partition("?")[2], options)
+        return options
+
+    def _parse(self, param: str, whole: str, text: str, base: SyntheticOptions) -> SyntheticOptions:
+        """The options of a text, which is the end of the parameter's whole value. Raises `ApiError` 400."""
+        from penstock.dialects.synthetic.options.grammar import read_options  # only where a request has options
+
+        try:
+            return read_options(text, base, self._profiles, self._tables)
+        except Mistake as mistake:
+            # spec: synthetic-options
+            where = f"offset {len(whole) - len(text) + mistake.offset} of '{shortened(whole, _SHOWN_CHARS_MAX)}'"
+            raise invalid(
+                f"Invalid value for '{param}' at {where}: {mistake.message}", param, "invalid_value"
+            ) from None

@@ -1,0 +1,78 @@
+"""The synthetic upstream: which options count, and what a client gets for wrong ones."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from core.kit import JSON_HEADERS, Answer, Json, ask
+from penstock.assembly import build
+from penstock.dialects.synthetic.options import Constant, SyntheticOptions
+from penstock.engine import SyntheticUpstream
+from penstock.engine.upstreams.synthetic.request_numbers import RequestNumbers
+from penstock.errors import ApiError
+from penstock.settings import Settings
+from requirements import shows
+
+
+def answer(model: str, **asked: Any) -> Answer:
+    service = build(Settings(store="none://"))
+    return asyncio.run(ask(service, {"model": model, "input": "What is a penstock?", **asked}, headers=JSON_HEADERS))
+
+
+def text_of(response: Json) -> str:
+    return "".join(part["text"] for item in response["output"] for part in item["content"])
+
+
+@shows("synthetic-options")
+@pytest.mark.parametrize("asked", [{}, {"stream": True}, {"store": False}])
+def test_a_wrong_option_is_the_models_fault(asked: dict[str, Any]) -> None:
+    answered = answer("synthetic?seed=7&tokns=5", **asked)
+    error = answered.json()["error"]
+    assert (answered.status, error["param"], error["code"]) == (400, "model", "invalid_value")
+    assert error["message"] == (
+        "Invalid value for 'model' at offset 17 of 'synthetic?seed=7&tokns=5': "
+        "There is no option 'tokns'; did you mean 'tokens'?"
+    )
+    assert "synthetic?seed=7&tokns=5"[17:] == "tokns=5"
+
+
+def test_the_response_has_the_name_that_the_client_sent() -> None:
+    assert answer("synthetic?seed=7").json()["model"] == "synthetic?seed=7"
+
+
+def test_other_models_have_no_options() -> None:
+    assert answer("other?seed=7").status == 404
+    assert answer("synthetic ?seed=7").status == 404
+
+
+def test_only_the_seed_changes_the_text() -> None:
+    plain, timed, seeded = (text_of(answer(f"synthetic{end}").json()) for end in ("", "?itl_ms=0", "?seed=7"))
+    assert plain == timed != seeded
+
+
+def test_the_name_overrides_the_header() -> None:
+    upstream = SyntheticUpstream({"slow": "tokens=9&itl_ms=1"})
+    assert upstream.options("synthetic", "slow") == SyntheticOptions(tokens=Constant(value=9), itl_ms=Constant(value=1))
+    assert upstream.options("synthetic", "seed=1") == SyntheticOptions(seed=1)
+    both = upstream.options("synthetic?itl_ms=2", "slow")
+    assert both == SyntheticOptions(tokens=Constant(value=9), itl_ms=Constant(value=2))
+
+
+def test_a_wrong_header_is_named() -> None:
+    with pytest.raises(ApiError, match="at offset 0 of 'fast': There is no profile 'fast'") as raised:
+        SyntheticUpstream().options("synthetic", "fast")
+    assert raised.value.param == "x-penstock-synthetic"
+
+
+def test_requests_are_numbered_by_name() -> None:
+    numbers = RequestNumbers()
+    assert [numbers.take(name) for name in ("a", "b", "a", "a")] == [0, 0, 1, 2]
+    for index in range(1_000):
+        numbers.take(f"other {index}")
+    assert numbers.take("a") == 0  # it was forgotten
+    numbers.take("other 999")
+    numbers.reset()
+    assert numbers.take("other 999") == 0
