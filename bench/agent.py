@@ -1,6 +1,7 @@
 """The body of a coding agent's turn, about 81 kB: what Codex sends, in form and in size, with made-up words.
 
-Of it, 30 kB are instructions and 27 kB are tools, both the same in each turn; the rest is the conversation so far.
+Of it, 30 kB are instructions and 27 kB are tools, both the same in each turn; the rest is the conversation so far,
+which grows by 2.5 kB with each call of a tool.
 """
 
 from itertools import chain, cycle, islice
@@ -53,12 +54,12 @@ def step(number: int) -> tuple[Json, Json]:
     return call, {"type": "function_call_output", "call_id": call_id, "output": prose(OUTPUT_CHARS)}
 
 
-def agent_turn() -> Json:
-    """Return the body; the model, `store` and `stream` are still to be added."""
+def agent_turn(steps: int = STEPS) -> Json:
+    """Return the body after `steps` calls of tools; the model, `store` and `stream` are still to be added."""
     opening = [message("developer", prose(1_500)), message("user", prose(800))]
     return {
         "instructions": prose(INSTRUCTIONS_CHARS),
-        "input": [*opening, *chain.from_iterable(map(step, range(STEPS)))],
+        "input": [*opening, *chain.from_iterable(map(step, range(steps)))],
         "tools": [tool(number) for number in range(TOOLS)],
         "tool_choice": "auto",
         "parallel_tool_calls": True,

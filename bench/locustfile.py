@@ -1,141 +1,101 @@
-"""Locust behaviours for any Responses API server: users who ask for JSON, and users who read streams.
+"""Users of a Responses API server for locust: JSON, streams, chains, background responses, WebSocket, coding agents.
 
-Run `locust -f bench/locustfile.py [--host http://127.0.0.1:PORT] [JsonUser] [StreamUser]`. Without `--model` the
-first model that the server lists is asked, so that it works with any server as it comes. Each good stream adds
-rows of the type `SSE`, in milliseconds: `first event`, `first delta` and `whole stream` since the request was
-sent, `gap mean` and `gap max` between deltas. Locust measures behaviour and percentiles; one process of it
-cannot load a fast server to its limit (see `bench/README.md`).
+Run `locust -f bench/locustfile.py [--host http://127.0.0.1:PORT] [JsonUser] [StreamUser] …`; without names, all users
+take part. `ResponsesUser` of the package sends, checks and counts; its options are in `locust -f … --help`. With
+`-f bench/locustfile.py,bench/ramps.py` the number of users follows `--stages`.
 """
 
-import contextlib
-import json
+import sys
 import time
-import urllib.request
-from argparse import Namespace
-from collections.abc import Iterator
-from itertools import pairwise
-from typing import Any
+from functools import cache
+from pathlib import Path
 
-from locust import FastHttpUser, constant, events, task
+from locust import events, task
 from locust.argument_parser import LocustArgumentParser
-from locust.contrib.fasthttp import FAILURE_EXCEPTIONS, ResponseContextManager
-from locust.env import Environment
 
-HOST = "http://127.0.0.1:8080"
-"""Where `make serve` listens."""
-PATH = "/v1/responses"
-SSE_END = b"data: [DONE]\n\n"
-DELTA = b"event: response.output_text.delta\n"
-COMPLETED = b"event: response.completed\n"
+from penstock_adapters.locust_users import ResponsesUser
+
+sys.path.append(str(Path(__file__).parent.parent))  # locust adds the folder of this file alone
+from bench.agent import STEPS, Json, agent_turn
+
+CHAIN_TURNS = 5
 
 
 @events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
-def add_arguments(parser: LocustArgumentParser) -> None:
-    """Let the command line (or the web form) choose the model and the prompt."""
-    help_of_model = "model to ask for; without one, the first that the server lists"
-    parser.add_argument("--model", default="", help=help_of_model, env_var="BENCH_MODEL")
-    parser.add_argument("--prompt", default="Count.", help="text to send as the input", env_var="BENCH_PROMPT")
-    parser.add_argument("--api-key", default="none", is_secret=True, env_var="BENCH_API_KEY")
-
-
-@events.test_start.add_listener  # type: ignore[untyped-decorator]
-def choose_model(environment: Environment, **_: Any) -> None:
-    """Ask the server for its models, once for all users, where none was named."""
-    options = environment.parsed_options
-    if options.model:
-        return
-    url = f"{environment.host or HOST}/v1/models"
-    request = urllib.request.Request(url, headers={"authorization": f"Bearer {options.api_key}"})
-    with urllib.request.urlopen(request, timeout=10) as reply:
-        listed = json.load(reply)["data"]
-    if not listed:
-        raise ValueError(f"{url} lists no model: name one with --model")
-    # spec: locust-as-it-comes
-    options.model = listed[0]["id"]
-
-
-class ResponsesUser(FastHttpUser):
-    """What all users share: the request, and the wait between two of them."""
-
-    abstract = True
-    host = HOST
-    wait_time = constant(0)
-
-    def ask(self, name: str, *, stream: bool) -> ResponseContextManager:
-        """POST one request; the caller judges the reply in a `with` block."""
-        options: Namespace = self.environment.parsed_options
-        body: dict[str, Any] = {"model": options.model, "input": options.prompt, "store": False}
-        return self.client.post(
-            PATH,
-            name=name,
-            data=json.dumps(body | {"stream": stream}),
-            headers={"content-type": "application/json", "authorization": f"Bearer {options.api_key}"},
-            stream=stream,
-            catch_response=True,
-        )
-
-    def report(self, name: str, elapsed_s: float, size_bytes: int = 0) -> None:
-        """Give locust one more figure, as if it were a request of the type `SSE`."""
-        self.environment.events.request.fire(
-            request_type="SSE",
-            name=name,
-            response_time=elapsed_s * 1000,
-            response_length=size_bytes,
-            exception=None,
-            context={},
-        )
+def add_options(parser: LocustArgumentParser) -> None:
+    """Let the command line (or the web form) set how long an agent's tools run."""
+    parser.add_argument("--tool-s", type=float, default=0.0, help="how long the tools of an agent run between turns")
 
 
 class JsonUser(ResponsesUser):
     """Asks for whole Responses."""
 
     @task
-    def create(self) -> None:
-        """Ask once and check that the Response is completed."""
-        with self.ask("json", stream=False) as reply:
-            if reply.status_code == 200 and reply.json().get("status") != "completed":
-                reply.failure("the Response is not completed")
+    def ask(self) -> None:
+        """Ask once."""
+        self.create("json")
 
 
 class StreamUser(ResponsesUser):
-    """Reads streams event by event, as they come."""
+    """Reads streams."""
 
     @task
-    def create(self) -> None:
-        """Read one stream to its end; report its first event, its first delta and its gaps."""
-        started_s = time.perf_counter()
-        with self.ask("stream: headers", stream=True) as reply:
-            arrivals = [(event, time.perf_counter() - started_s) for event in sse_events(reply)]
-            if reply.status_code != 200:
-                return  # locust counts the status itself
-            if fault := fault_of([event for event, _ in arrivals]):
-                reply.failure(fault)
-            else:
-                self.report_stream(arrivals)
-
-    def report_stream(self, arrivals: list[tuple[bytes, float]]) -> None:
-        """Report the figures of a good stream; `arrivals` are events with their seconds since the request."""
-        deltas_s = [at_s for event, at_s in arrivals if event.startswith(DELTA)]
-        self.report("first event", arrivals[0][1])
-        self.report("whole stream", arrivals[-1][1], sum(len(event) for event, _ in arrivals))
-        if deltas_s:
-            self.report("first delta", deltas_s[0])
-        if gaps_s := [later - earlier for earlier, later in pairwise(deltas_s)]:
-            self.report("gap mean", sum(gaps_s) / len(gaps_s))
-            self.report("gap max", max(gaps_s))
+    def read(self) -> None:
+        """Read one."""
+        self.stream("stream")
 
 
-def sse_events(reply: ResponseContextManager) -> Iterator[bytes]:
-    """Yield the events as they arrive; `iter_content` would wait until a whole buffer is full."""
-    with contextlib.suppress(*FAILURE_EXCEPTIONS):  # a cut stream lacks its end, which is fault enough
-        while event := reply.stream.readline(sep=b"\n\n"):
-            yield event
+class ChainUser(ResponsesUser):
+    """Has conversations that the server stores: each turn names the one before."""
+
+    @task
+    def converse(self) -> None:
+        """Send the turns of one chain."""
+        previous: Json = {}
+        for _ in range(CHAIN_TURNS):
+            answer = self.create("chain", store=True, **previous)
+            if answer is None:
+                return
+            previous = {"previous_response_id": answer.id}
 
 
-def fault_of(seen: list[bytes]) -> str | None:
-    """Return why a stream is bad, or None."""
-    if not seen or seen[-1] != SSE_END:
-        return "the stream does not end with [DONE]"
-    if sum(event.startswith(COMPLETED) for event in seen) != 1:
-        return "not exactly one response.completed"
-    return None
+class BackgroundUser(ResponsesUser):
+    """Starts Responses in the background and asks for them until they have ended."""
+
+    @task
+    def start_and_poll(self) -> None:
+        """Start one."""
+        self.background("background")
+
+
+class WebSocketUser(ResponsesUser):
+    """Sends turns on one WebSocket; nothing is stored, and the connection remembers the turn before."""
+
+    @task
+    def converse(self) -> None:
+        """Send the turns of one chain."""
+        previous: Json = {}
+        for _ in range(CHAIN_TURNS):
+            answer = self.turn("websocket", **previous)
+            if answer is None:
+                return
+            previous = {"previous_response_id": answer.id}
+
+
+class AgentUser(ResponsesUser):
+    """A coding agent, as Codex works: bodies of 60 to 81 kB that grow with each turn, and small requests between."""
+
+    @task
+    def session(self) -> None:
+        """Do one piece of work: a title, then turns with tools between them."""
+        self.create("agent: title", input="Give this conversation a title of at most five words.")
+        for steps in range(STEPS + 1):
+            if self.stream("agent: turn", **turn(steps)) is None:
+                return
+            time.sleep(self.environment.parsed_options.tool_s)
+
+
+@cache
+def turn(steps: int) -> Json:
+    """Return the body of an agent's turn after so many calls of tools."""
+    return agent_turn(steps)

@@ -12,7 +12,7 @@ from os import pathsep
 from pathlib import Path
 
 LOAD = "bench.load"
-WEBSOCKET_LOAD = "bench.websocket"
+WEBSOCKET_LOAD = "bench.turns"
 """The modules of the clients that servers are loaded with."""
 
 

@@ -66,6 +66,7 @@ RULES = (
             "penstock.stores.sqlite.event_waiters": "another process may have let a conversation go",
             "penstock_adapters.cli.worker_processes": "a worker that died at once is not replaced at once",
             "penstock_adapters.http_client.pool": "asyncio's transports end in the next turn of the loop",
+            "penstock_adapters.locust_users.users": "a simulated user polls in intervals; it is no part of a server",
             "penstock_adapters.postgres.notifications": "the wait before another connection, and between notifications",
             "penstock_adapters.redis.pipeline": "the wait before another connection",
         },

@@ -30,6 +30,7 @@ CODE = {
     "server": "adapters",
     "redis": "adapters/penstock_adapters/redis",
     "postgres": "adapters/penstock_adapters/postgres",
+    "locust": "adapters/penstock_adapters/locust_users",
     "dev": "tests",
     "bench": "bench",
     "clients": "tests/clients",
@@ -44,7 +45,12 @@ NOT_IMPORTED = {
     "ruff": "`make check` runs it",
     "uv": "`make lock` runs it",
 }
-MODULES = {"backports-zstd": "backports", "openai-agents": "agents", "ruamel-yaml": "ruamel"}
+MODULES = {
+    "backports-zstd": "backports",
+    "openai-agents": "agents",
+    "ruamel-yaml": "ruamel",
+    "websocket-client": "websocket",
+}
 """What a package is imported as, where that is not its name."""
 
 

@@ -52,6 +52,16 @@ REQUIREMENTS = (
         _ATTACKS,
     ),
     Requirement(
+        "locust-distributed",
+        "Figures of streams are rows of locust's statistics, also where a master adds up those of its workers.",
+        "how users of locust load a server",
+    ),
+    Requirement(
+        "locust-users",
+        "Other people's locustfiles build on `ResponsesUser` of the installed package.",
+        "how users of locust load a server",
+    ),
+    Requirement(
         "tokenizer-routes",
         "A tokenizer's route that the upstream lacks is no error: the estimate takes its place.",
         "seen with llama-cpp-python 0.3.36",

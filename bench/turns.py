@@ -24,7 +24,7 @@ COMPLETED = '{"type":"response.completed"'
 FAILED = ('{"type":"error"', '{"type":"response.failed"', '{"type":"response.incomplete"')
 
 
-class ChainCache:
+class TurnRun:
     """One run: connections that send a turn when the last one has ended."""
 
     def __init__(self, url: str, create: str, text_chars: int | None) -> None:
@@ -89,9 +89,7 @@ def main() -> None:
     arguments = parser.parse_args()
     host, port, path = loopback(arguments.url)
     body = {key: value for key, value in orjson.loads(arguments.body).items() if key != "stream"}
-    turns = ChainCache(
-        f"ws://{host}:{port}{path}", orjson.dumps({"type": CREATE} | body).decode(), arguments.text_chars
-    )
+    turns = TurnRun(f"ws://{host}:{port}{path}", orjson.dumps({"type": CREATE} | body).decode(), arguments.text_chars)
     bounds = Bounds(min(arguments.seconds, SECONDS_MAX), min(arguments.connections, CONNECTIONS_MAX))
     print(msgspec.json.encode(uvloop.run(turns.go(bounds))).decode())
 
