@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TypeAlias
 
@@ -20,6 +20,11 @@ class Module:
     text: str
     tree: ast.Module
 
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """Every node of the tree. Most rules look at all of them."""
+        return list(ast.walk(self.tree))
+
     def definitions(self) -> Iterator[tuple[str, Definition]]:
         """Every class and function, however deep, with its dotted name."""
         yield from _definitions(self.tree, self.name)
@@ -31,7 +36,7 @@ class Module:
 
     def imports(self) -> Iterator[str]:
         """Every absolute import, dotted; `from a import b` gives `a.b`."""
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.Import):
                 yield from (alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom) and not node.level:

@@ -87,7 +87,7 @@ RULES = (
 
 
 def doers(rule: Rule, modules: Iterable[Module]) -> set[str]:
-    return {module.name for module in modules if any(map(rule.is_seen, ast.walk(module.tree)))}
+    return {module.name for module in modules if any(map(rule.is_seen, module.nodes))}
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.what)

@@ -17,7 +17,7 @@ PROGRAMS = {
 
 def named(module: Module) -> Iterator[str]:
     """The names that the module imports, absolute, and those that stand in it as a text, for `import_module`."""
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         match node:
             case ast.Import(names=names):
                 yield from (alias.name for alias in names)

@@ -8,6 +8,7 @@ import io
 import re
 import tokenize
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -72,9 +73,10 @@ LIBRARY_NAMES = {
 WORD = re.compile(r"[A-Za-z][a-z]*|[A-Z]+(?![a-z])")
 
 
-def words(text: str) -> set[str]:
+@cache
+def words(text: str) -> frozenset[str]:
     """The words of a name or a text, in lower case: `told` of `_told_s`, `ToldStream` and `It is told.`."""
-    return {word.lower() for word in WORD.findall(text)}
+    return frozenset(word.lower() for word in WORD.findall(text))
 
 
 def singular(word: str, table: dict[str, str]) -> str:
@@ -87,20 +89,32 @@ def unwanted(text: str, table: dict[str, str]) -> set[str]:
     return {word for word in words(text) if singular(word, table) in table}
 
 
+def tokens(module: Module, kind: int) -> Iterator[tuple[str, int]]:
+    """The tokens of one kind, with their lines."""
+    for token in _tokens(module.text):
+        if token.type == kind:
+            yield token.string, token.start[0]
+
+
+@cache
+def _tokens(text: str) -> list[tokenize.TokenInfo]:
+    return list(tokenize.generate_tokens(io.StringIO(text).readline))
+
+
 def names(module: Module) -> Iterator[tuple[str, int]]:
     """The module's name, and every identifier that it has or uses."""
     yield module.name, 1
-    for token in tokenize.generate_tokens(io.StringIO(module.text).readline):
-        if token.type == tokenize.NAME and token.string not in LIBRARY_NAMES:
-            yield token.string, token.start[0]
+    for name, line in tokens(module, tokenize.NAME):
+        if name not in LIBRARY_NAMES:
+            yield name, line
 
 
 def texts(module: Module) -> Iterator[tuple[str, int]]:
     """Every comment, and every docstring of a module, class, function, field or constant, without code in backticks."""
-    for token in tokenize.generate_tokens(io.StringIO(module.text).readline):
-        if token.type == tokenize.COMMENT and not token.string.startswith("# spec:"):  # the id of a requirement
-            yield token.string, token.start[0]
-    for node in ast.walk(module.tree):
+    for comment, line in tokens(module, tokenize.COMMENT):
+        if not comment.startswith("# spec:"):  # the id of a requirement
+            yield comment, line
+    for node in module.nodes:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             yield re.sub(r"`[^`]*`", "", node.value.value), node.lineno
 

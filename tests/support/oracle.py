@@ -5,7 +5,9 @@ Knows the package's models and the grammar of a stream. Never imports penstock: 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, Literal
 
 from openai.types import responses
@@ -115,8 +117,14 @@ class OracleError(AssertionError):
 
 def check(kind: Any, value: Any, shapes: Shapes = SHAPES) -> None:
     """The value is exactly what this type of the package says."""
-    if problems := list(shapes.problems(kind, value)):
+    if problems := _problems(kind, json.dumps(value), shapes):
         raise OracleError(problems)
+
+
+@lru_cache(maxsize=4096)
+def _problems(kind: Any, text: str, shapes: Shapes) -> tuple[str, ...]:
+    """Streams of tests have most of their events in common: each is judged once."""
+    return tuple(shapes.problems(kind, json.loads(text)))
 
 
 def check_response(body: Json) -> Json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
+import json
 from typing import Any
 
 from support.tool_items import CUSTOMER, space
@@ -249,4 +249,5 @@ def stream(items: list[list[Json]] = ITEMS) -> list[Json]:
         *(event for events in items for event in events),
         {"type": "response.completed", "response": RESPONSE | {"output": output}},
     ]
-    return [deepcopy(event) for event in numbered(events)]
+    copied: list[Json] = json.loads(json.dumps(numbered(events)))  # by far faster than deepcopy
+    return copied
