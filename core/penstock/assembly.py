@@ -136,8 +136,14 @@ def open_store(url: str, stores: Mapping[str, OpenStore] = _NO_STORES) -> Store 
 def build_routes(settings: Settings, connect: Connect) -> Routes:
     """A route for each upstream. Without upstreams, the route of the synthetic model."""
     if not settings.upstreams:
-        local = SyntheticUpstream()
-        route = Route(name="synthetic", upstream=local, models=synthetic.MODELS, check_options=local.check_options)
+        local = SyntheticUpstream(settings.limits)
+        route = Route(
+            name="synthetic",
+            upstream=local,
+            models=synthetic.MODELS,
+            extras=synthetic.PARAMETERS,
+            check_options=local.check_options,
+        )
         return Routes([route], settings.model or synthetic.MODELS[0], limits=settings.limits)
     routes = [_route(upstream, settings, connect) for upstream in settings.upstreams]
     return Routes(routes, settings.model, limits=settings.limits)

@@ -76,6 +76,9 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     output_bytes_max: Bytes = 64 * 2**20
     """The text, reasoning, arguments, annotations and logprobs of one response, in characters."""
 
+    synthetic_tokens_max: Count = 1_000_000
+    """The tokens that a request may ask the synthetic model for."""
+
     returned_bytes_max: Bytes = 4 * 2**20
     """The fields of one reply that its upstream needs back in later turns, such as signatures."""
     recovered_items_max: Count = 128

@@ -613,4 +613,10 @@ REQUIREMENTS = (
         "A wrong option of the synthetic model is a 400 that names the parameter, the mistake and its offset.",
         _LOAD,
     ),
+    Requirement(
+        "synthetic-lengths",
+        "The synthetic model's answers have exactly as many tokens as was asked for, by options, `ignore_eos` with a "
+        "limit, `min_tokens` or the size of a context, and their usage counts them.",
+        _LOAD,
+    ),
 )

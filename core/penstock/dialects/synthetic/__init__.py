@@ -8,7 +8,7 @@ satisfies schemas, and `seeded_random` makes every choice repeatable.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from penstock.ports import Turn
@@ -25,9 +25,11 @@ from penstock.transcript.deltas import (
 from penstock.wire import OutputTokensDetails, Usage
 
 from .answer import Answer, CallTokens, make_answer
-from .draws import Draws
+from .draws import FIRST, Draws
+from .lengths import PARAMETERS, TOKENS_MAX
 from .options import DEFAULTS, SyntheticOptions
 from .prompt_view import read_prompt
+from .repeated_tokens import joined
 from .tokens import count_tokens
 
 MODELS: tuple[str, ...] = ("synthetic",)
@@ -37,17 +39,19 @@ BATCH_DELTAS = 32
 """How many deltas of a stream are in one batch. Between two batches, other requests are served."""
 
 T = TypeVar("T")
-_FIRST = Draws()
 
 
-def generate(turn: Turn, options: SyntheticOptions = DEFAULTS, draws: Draws = _FIRST) -> Iterator[list[Delta]]:
+def generate(
+    turn: Turn, options: SyntheticOptions = DEFAULTS, draws: Draws = FIRST, tokens_max: int = TOKENS_MAX
+) -> Iterator[list[Delta]]:
     """The answer to a turn: in batches of a few tokens, or all in one where it is not streamed.
 
-    `options` decide how long it is, and `draws` are the random choices of the request.
+    `options` decide how long it is, and `draws` are the random choices of the request. `tokens_max` is the most that
+    it may be asked for.
 
     Raises `ApiError` for a turn that the model cannot answer. It does so when it is called, not while it is iterated.
     """
-    answer = make_answer(turn, options)
+    answer = make_answer(turn, options, draws, tokens_max)
     return _in_pieces(answer) if turn.stream else iter([_in_one_batch(answer)])
 
 
@@ -78,20 +82,20 @@ def _text_with_logprobs(answer: Answer) -> list[Delta]:
     return [TextDelta(token, [logprob]) for token, logprob in zip(answer.text, answer.logprobs, strict=True)]
 
 
-def _batches(pieces: list[T]) -> Iterator[list[T]]:
+def _batches(pieces: Sequence[T]) -> Iterator[list[T]]:
     for start in range(0, len(pieces), BATCH_DELTAS):
-        yield pieces[start : start + BATCH_DELTAS]
+        yield [*pieces[start : start + BATCH_DELTAS]]
 
 
 def _in_one_batch(answer: Answer) -> list[Delta]:
     batch: list[Delta] = []
     if answer.reasoning:
-        batch.append(ReasoningDelta("".join(answer.reasoning)))
+        batch.append(ReasoningDelta(joined(answer.reasoning)))
     for index, call in enumerate(answer.calls):
         arguments = "".join(call.tokens)
         batch.append(ToolCallDelta(index=index, call_id=call.call_id, name=call.name, arguments=arguments))
     if answer.text:
-        batch.append(TextDelta("".join(answer.text), answer.logprobs))
+        batch.append(TextDelta(joined(answer.text), answer.logprobs))
     return batch + _end(answer)
 
 
@@ -106,4 +110,4 @@ def _end(answer: Answer) -> list[Delta]:
     return [UsageDelta(usage), Finish(answer.incomplete)]
 
 
-__all__ = ["MODELS", "count_input", "count_tokens", "generate"]
+__all__ = ["MODELS", "PARAMETERS", "count_input", "count_tokens", "generate"]

@@ -6,19 +6,28 @@ are used up. It does not know whether the answer is streamed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import repeat
 
 import msgspec
+from msgspec.structs import replace
 
-from penstock.ports import Turn
+from penstock.errors import invalid
+from penstock.ports import Choice, Turn
 from penstock.wire import CreateResponse, IncompleteReason, JsonObjectFormat, JsonSchemaFormat, Logprob
 
+from .draws import FIRST, Draws
+from .lengths import TOKENS_MAX, Lengths, read_lengths
 from .logprobs import logprobs
 from .options import DEFAULTS, SyntheticOptions
 from .prompt_view import PromptView, read_prompt
 from .prose import answer_tokens, reasoning_tokens
+from .repeated_tokens import first, joined
 from .seeded_random import CALLS, LOGPROBS, PROSE, REASONING, SeededRandom, seed
 from .tokens import split
+
+LOGPROBS_MAX = 10_000
+"""The tokens of a text with logprobs. Each of them costs much more memory than its token."""
 
 
 class CallTokens(msgspec.Struct):
@@ -33,9 +42,9 @@ class Answer(msgspec.Struct, kw_only=True):
     """The output of one turn. No token is empty. `logprobs` has an entry for every token of `text`, or none."""
 
     input_tokens: int
-    reasoning: list[str]
+    reasoning: Sequence[str]
     calls: list[CallTokens]
-    text: list[str]
+    text: Sequence[str]
     logprobs: list[Logprob] = []
     incomplete: IncompleteReason | None = None
 
@@ -44,28 +53,42 @@ class Answer(msgspec.Struct, kw_only=True):
         return len(self.reasoning) + sum([1 + len(call.tokens) for call in self.calls]) + len(self.text)
 
 
-def make_answer(turn: Turn, options: SyntheticOptions = DEFAULTS) -> Answer:
+def make_answer(
+    turn: Turn, options: SyntheticOptions = DEFAULTS, draws: Draws = FIRST, tokens_max: int = TOKENS_MAX
+) -> Answer:
     """The answer to a turn. Raises `ApiError` for a turn that the model cannot answer."""
+    request = turn.request
     prompt = read_prompt(turn)
+    lengths = read_lengths(turn, options, draws, prompt.input_tokens, tokens_max)
     seeds = seed(prompt.content if options.seed is None else f"{options.seed}\x1f{prompt.content}")
     answer = Answer(
         input_tokens=prompt.input_tokens,
-        reasoning=_reasoning(turn.request, prompt, seeds),
-        calls=_calls(turn, prompt, seeds),
+        reasoning=_reasoning(request, prompt, seeds, lengths.reasoning),
+        calls=_calls(_with_choice(turn, prompt, options.tool_call_rate, draws), prompt, seeds),
         text=[],
     )
-    if not answer.calls:
-        answer.text = _before_stop(_text(turn.request, prompt, seeds), turn.request.stop)
-    _cut_to_limit(answer, turn.request.max_output_tokens)
-    answer.logprobs = _logprobs(turn.request, answer.text, seeds)
+    at_least = lengths.at_least - answer.output_tokens()
+    if answer.calls and at_least > 0:
+        answer.text = answer_tokens(prompt, SeededRandom(seeds, PROSE), None, at_least)
+    elif not answer.calls:
+        answer.text = _before_stop(_text(request, prompt, seeds, lengths.text, at_least), request.stop)
+    _cut_to_limit(answer, lengths)
+    answer.logprobs = _logprobs(request, answer.text, seeds)
     return answer
 
 
-def _reasoning(request: CreateResponse, prompt: PromptView, seeds: bytes) -> list[str]:
+def _reasoning(request: CreateResponse, prompt: PromptView, seeds: bytes, exactly: int | None) -> Sequence[str]:
     effort = request.reasoning.effort if request.reasoning else None
-    if effort in (None, "none"):
+    if exactly is None and effort in (None, "none"):
         return []
-    return reasoning_tokens(prompt, SeededRandom(seeds, REASONING), effort)
+    return reasoning_tokens(prompt, SeededRandom(seeds, REASONING), effort, exactly)
+
+
+def _with_choice(turn: Turn, prompt: PromptView, rate: float | None, draws: Draws) -> Turn:
+    """The turn with the decision whether tools are called, where a rate decides that. After results it does not."""
+    if rate is None or turn.choice.mode != "auto" or prompt.results:
+        return turn
+    return replace(turn, choice=Choice(mode="required" if draws.happens("tool_call", rate) else "none"))
 
 
 def _calls(turn: Turn, prompt: PromptView, seeds: bytes) -> list[CallTokens]:
@@ -77,26 +100,32 @@ def _calls(turn: Turn, prompt: PromptView, seeds: bytes) -> list[CallTokens]:
     return [CallTokens(call.call_id, call.name, split(call.arguments)) for call in made]
 
 
-def _text(request: CreateResponse, prompt: PromptView, seeds: bytes) -> list[str]:
+def _text(
+    request: CreateResponse, prompt: PromptView, seeds: bytes, exactly: int | None, at_least: int
+) -> Sequence[str]:
     text_format = request.text.format if request.text else None
     random = SeededRandom(seeds, PROSE)
     if isinstance(text_format, JsonObjectFormat | JsonSchemaFormat):
         from .structured import json_text
         from .work_budget import WorkBudget
 
-        return split(json_text(text_format, prompt, random, WorkBudget()))
-    return answer_tokens(prompt, random, request.text.verbosity if request.text else None)
+        tokens = split(json_text(text_format, prompt, random, WorkBudget()))
+        missing = max(exactly or 0, at_least) - len(tokens)
+        return [*tokens, *repeat("\n", missing)]  # what follows the JSON must not change it
+    return answer_tokens(prompt, random, request.text.verbosity if request.text else None, exactly, at_least)
 
 
-def _before_stop(tokens: list[str], stop: str | Sequence[str] | None) -> list[str]:
+def _before_stop(tokens: Sequence[str], stop: str | Sequence[str] | None) -> Sequence[str]:
     """The tokens before the first stop sequence. A token in which the sequence begins is cut."""
-    text = "".join(tokens) if stop else ""
-    starts = [text.find(each) for each in ([stop] if isinstance(stop, str) else stop or ()) if each]
+    if not stop:
+        return tokens
+    text = joined(tokens)
+    starts = [text.find(each) for each in ([stop] if isinstance(stop, str) else stop) if each]
     end = min([start for start in starts if start >= 0], default=None)
     return tokens if end is None else _cut(tokens, end)
 
 
-def _cut(tokens: list[str], chars: int) -> list[str]:
+def _cut(tokens: Iterable[str], chars: int) -> list[str]:
     before: list[str] = []
     for token in tokens:
         if chars <= 0:
@@ -106,14 +135,15 @@ def _cut(tokens: list[str], chars: int) -> list[str]:
     return before
 
 
-def _cut_to_limit(answer: Answer, tokens_max: int | None) -> None:
+def _cut_to_limit(answer: Answer, lengths: Lengths) -> None:
     """Cut the output to the limit, from its end."""
-    if tokens_max is None or answer.output_tokens() <= tokens_max:
+    tokens_max = lengths.at_most
+    output_tokens = answer.output_tokens()
+    if tokens_max is None or output_tokens < tokens_max or (output_tokens == tokens_max and not lengths.are_exact):
         return
     answer.incomplete = "max_output_tokens"
-    answer.reasoning = answer.reasoning[:tokens_max]
+    answer.reasoning = first(answer.reasoning, tokens_max)
     left = tokens_max - len(answer.reasoning)
-    answer.text = answer.text[:left]
     within: list[CallTokens] = []
     for call in answer.calls:
         if left <= 0:
@@ -122,10 +152,14 @@ def _cut_to_limit(answer: Answer, tokens_max: int | None) -> None:
         left -= 1 + len(call.tokens)
         within.append(call)
     answer.calls = within
+    answer.text = first(answer.text, left)
 
 
-def _logprobs(request: CreateResponse, tokens: list[str], seeds: bytes) -> list[Logprob]:
+def _logprobs(request: CreateResponse, tokens: Sequence[str], seeds: bytes) -> list[Logprob]:
     wanted = "message.output_text.logprobs" in (request.include or ())
     if not (wanted or request.top_logprobs):
         return []
+    if len(tokens) > LOGPROBS_MAX:
+        message = f"Invalid 'top_logprobs': there are logprobs for at most {LOGPROBS_MAX:,} tokens of text."
+        raise invalid(message, "top_logprobs", "invalid_value")
     return logprobs(tokens, request.top_logprobs or 0, SeededRandom(seeds, LOGPROBS))

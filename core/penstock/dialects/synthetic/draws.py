@@ -32,3 +32,7 @@ class Draws(msgspec.Struct, frozen=True):
     def happens(self, purpose: str, rate: float) -> bool:
         """Whether something happens that has this probability."""
         return rate > 0 and (rate >= 1 or self.random(purpose).unit() < rate)
+
+
+FIRST = Draws()
+"""The draws of the first request, without a seed."""

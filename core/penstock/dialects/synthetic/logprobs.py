@@ -6,6 +6,8 @@ position add up to less than one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from penstock.wire import Logprob, TopLogprob
 
 from .phrases import SENTENCES
@@ -27,7 +29,7 @@ HALF = -0.6931
 ALTERNATIVES = tuple(sorted({token for frame in SENTENCES for gap in frame for tokens in gap for token in tokens}))
 
 
-def logprobs(tokens: list[str], top: int, random: SeededRandom) -> list[Logprob]:
+def logprobs(tokens: Sequence[str], top: int, random: SeededRandom) -> list[Logprob]:
     """One entry for each token, with the `top` most likely tokens at its position."""
     return [_logprob(token, top, random) for token in tokens]
 

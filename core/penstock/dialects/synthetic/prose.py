@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from .phrases import FALLBACK_WORDS, OPENINGS, REASONING, SENTENCES, Frame
 from .prompt_view import RESULTS_MAX, PromptView, Result
+from .repeated_tokens import RepeatedTokens
 from .seeded_random import SeededRandom
 from .tokens import split
 
@@ -20,6 +21,8 @@ VERBOSITY = {"low": 1, "medium": 2, "high": 5}
 """The length of an answer by the request's verbosity, in halves of a length from the distribution."""
 EFFORT = {"minimal": 1, "low": 2, "medium": 6, "high": 14, "xhigh": 24, "max": 48}
 """The length of the reasoning by the request's effort, in quarters of a length from the distribution."""
+DISTINCT_TOKENS_MAX = 128
+"""After so many tokens a text of a given length repeats, so that a text of any length costs no work and no memory."""
 
 PARAGRAPH_ENDS = 40
 """The probability that a sentence begins a paragraph, in 256ths."""
@@ -39,19 +42,31 @@ def length_tokens(random: SeededRandom, numerator: int, denominator: int) -> int
     return (low * 100 + (high - low) * part) * numerator // (denominator * 100)
 
 
-def answer_tokens(prompt: PromptView, random: SeededRandom, verbosity: str | None) -> list[str]:
-    """An answer in prose. It begins with the results of calls if there are any, else with a word of the question."""
+def answer_tokens(
+    prompt: PromptView, random: SeededRandom, verbosity: str | None, exactly: int | None = None, at_least: int = 0
+) -> Sequence[str]:
+    """An answer in prose. It begins with the results of calls if there are any, else with a word of the question.
+
+    It has `exactly` so many tokens, or as many as it happens to have, but `at_least` so many.
+    """
     length = length_tokens(random, VERBOSITY[verbosity or "medium"], 2)
     quotes = quoted(prompt.words(), random)
     tokens = _reported(prompt.results) if prompt.results else _sentence(random.pick(OPENINGS), random, quotes)
-    return _filled(tokens, SENTENCES, random, quotes, length)
+    if exactly is None and at_least <= length:
+        return _filled(tokens, SENTENCES, random, quotes, length)
+    return _exact(tokens, SENTENCES, random, quotes, max(length if exactly is None else exactly, at_least))
 
 
-def reasoning_tokens(prompt: PromptView, random: SeededRandom, effort: str) -> list[str]:
-    """The reasoning before an answer or a call."""
-    length = length_tokens(random, EFFORT[effort], 4)
+def reasoning_tokens(
+    prompt: PromptView, random: SeededRandom, effort: str | None, exactly: int | None = None
+) -> Sequence[str]:
+    """The reasoning before an answer or a call: exactly so many tokens, or as many as the effort gives."""
+    length = length_tokens(random, EFFORT.get(effort or "", EFFORT["medium"]), 4)
     quotes = quoted(prompt.words(), random)
-    return _filled(_sentence(REASONING[0], random, quotes), REASONING, random, quotes, length)
+    tokens = _sentence(REASONING[0], random, quotes)
+    if exactly is None:
+        return _filled(tokens, REASONING, random, quotes, length)
+    return _exact(tokens, REASONING, random, quotes, exactly)
 
 
 def quoted(words: Sequence[str], random: SeededRandom) -> Quotes:
@@ -77,6 +92,15 @@ def _filled(
             sentence[0] = sentence[0].lstrip()
         tokens += sentence
     return tokens
+
+
+def _exact(
+    tokens: list[str], frames: tuple[Frame, ...], random: SeededRandom, quotes: Quotes, length: int
+) -> Sequence[str]:
+    """Exactly `length` tokens, which repeat from `DISTINCT_TOKENS_MAX` on."""
+    tokens = _filled(tokens, frames, random, quotes, min(length, DISTINCT_TOKENS_MAX))
+    # spec: synthetic-lengths
+    return tokens[:length] if length <= len(tokens) else RepeatedTokens(tokens, length)
 
 
 def _sentence(frame: Frame, random: SeededRandom, quotes: Quotes) -> list[str]:

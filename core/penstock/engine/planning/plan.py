@@ -149,7 +149,7 @@ def _select_tools(
 
 def _settle(decoded: Decoded, context: Context, route: Route, policies: Policies) -> Extras:
     """Apply the policy to unknown parameters, items and parts of the request and its context. Raises `ApiError`."""
-    extras = settle_unknown(decoded.unknown, policies.unknown_parameters, relays=route.relays)
+    extras = settle_unknown(decoded.unknown, policies.unknown_parameters, relays=route.relays, known=route.extras)
     if not route.relays:
         extras.ignored += settle_unknown_items(decoded.request, context.items, policies.unknown_parameters)
     return extras

@@ -6,7 +6,7 @@ and listed all the same. Content of this turn is never ignored: the model would 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import msgspec
@@ -43,18 +43,22 @@ class _Location(NamedTuple):
     """Whether it has content for the model; reasoning of an earlier turn is not."""
 
 
-def settle_unknown(unknown: dict[str, msgspec.Raw], policy: Policy, *, relays: bool = False) -> Extras:
+def settle_unknown(
+    unknown: dict[str, msgspec.Raw], policy: Policy, *, relays: bool = False, known: Container[str] = ()
+) -> Extras:
     """Apply the policy. An upstream of the Responses API may know the parameter: it gets all but rejected ones.
+
+    Every upstream gets those of `known`, which it reads.
 
     Raises `ApiError` 400 for `reject`.
     """
-    names = sorted(unknown)
+    names = sorted([name for name in unknown if name not in known])
     if policy == "forward" or (policy == "ignore" and relays):
         return Extras(forwarded=unknown, ignored=[])
     if policy == "reject" and names:
         raise invalid(f"Unknown parameter: '{names[0]}'.", names[0], "unknown_parameter")
     # spec: codex
-    return Extras(forwarded={}, ignored=names)
+    return Extras(forwarded={name: unknown[name] for name in unknown if name in known}, ignored=names)
 
 
 def parts_of(item: InputItem | OutputItem) -> Iterator[tuple[str, list[Any]]]:

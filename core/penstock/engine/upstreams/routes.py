@@ -53,6 +53,8 @@ class Route(msgspec.Struct, kw_only=True, frozen=True):
     """A lower priority is tried first, equal ones share; routes without one are tried last, in their order."""
     weight: float = 1.0
     """The share among routes of the same priority."""
+    extras: frozenset[str] = frozenset()
+    """The parameters that its upstream reads, of those that OpenAI's API does not have."""
     check_options: Callable[[str], None] | None = None
     """Checks a name with options, such as `synthetic?tokens=9`. None where no name has any. Raises `ApiError`."""
 

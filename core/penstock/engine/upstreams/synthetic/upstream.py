@@ -13,11 +13,12 @@ from functools import lru_cache
 from msgspec.structs import replace
 
 from penstock.dialects import synthetic
-from penstock.dialects.synthetic.draws import Draws
+from penstock.dialects.synthetic.draws import FIRST, Draws
 from penstock.dialects.synthetic.options import DEFAULTS, Mistake, QuantileTable, SyntheticOptions
 from penstock.engine.offload import offload
 from penstock.engine.upstreams.local import LocalDeltas, LocalUpstream
 from penstock.errors import invalid, shortened
+from penstock.limits import Limits
 from penstock.ports import Deltas, Turn
 
 from .request_numbers import RequestNumbers
@@ -28,6 +29,7 @@ _CACHED_MAX = 1_000
 """The options of so many texts are cached."""
 _SHOWN_CHARS_MAX = 500
 """How much of a wrong text a message contains."""
+_LIMITS = Limits()
 _NO_PROFILES: Mapping[str, str] = {}
 _NO_TABLES: Mapping[str, QuantileTable] = {}
 
@@ -36,9 +38,13 @@ class SyntheticUpstream(LocalUpstream):
     """The synthetic model. `profiles` has options by name, and `tables` has measured distributions by name."""
 
     def __init__(
-        self, profiles: Mapping[str, str] = _NO_PROFILES, tables: Mapping[str, QuantileTable] = _NO_TABLES
+        self,
+        limits: Limits = _LIMITS,
+        profiles: Mapping[str, str] = _NO_PROFILES,
+        tables: Mapping[str, QuantileTable] = _NO_TABLES,
     ) -> None:
         super().__init__(synthetic.generate, synthetic.MODELS, synthetic.count_input)
+        self._tokens_max = limits.synthetic_tokens_max
         self._profiles = profiles
         self._tables = tables
         self._live = DEFAULTS
@@ -59,11 +65,14 @@ class SyntheticUpstream(LocalUpstream):
         """Begin the turn. Raises `ApiError` for what the model cannot do, and where the options ask for an error."""
         options = self.options(turn.model, turn.synthetic)
         if options is DEFAULTS:
-            return LocalDeltas(await offload(turn.size, synthetic.generate, turn))
+            return await self._answer(turn, options, FIRST)
         draws = Draws(options.seed or 0, self._numbers.take(turn.model))
         # The options do not change the text, so the answer does not depend on the name that has them.
         turn = replace(turn, model=turn.model.partition("?")[0])
-        return LocalDeltas(await offload(turn.size, synthetic.generate, turn, options, draws))
+        return await self._answer(turn, options, draws)
+
+    async def _answer(self, turn: Turn, options: SyntheticOptions, draws: Draws) -> Deltas:
+        return LocalDeltas(await offload(turn.size, synthetic.generate, turn, options, draws, self._tokens_max))
 
     async def context_tokens(self, model: str, bearer: object) -> int | None:
         """The size of the context, where the name of the model has one. Else it has no limit."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import pytest
 
@@ -16,9 +16,11 @@ from penstock.errors import ApiError
 from penstock.settings import Settings
 from requirements import shows
 
+Policy: TypeAlias = Literal["ignore", "reject", "forward"]
 
-def answer(model: str, **asked: Any) -> Answer:
-    service = build(Settings(store="none://"))
+
+def answer(model: str, policy: Policy = "ignore", **asked: Any) -> Answer:
+    service = build(Settings(store="none://", unknown_parameters=policy))
     return asyncio.run(ask(service, {"model": model, "input": "What is a penstock?", **asked}, headers=JSON_HEADERS))
 
 
@@ -54,7 +56,7 @@ def test_only_the_seed_changes_the_text() -> None:
 
 
 def test_the_name_overrides_the_header() -> None:
-    upstream = SyntheticUpstream({"slow": "tokens=9&itl_ms=1"})
+    upstream = SyntheticUpstream(profiles={"slow": "tokens=9&itl_ms=1"})
     assert upstream.options("synthetic", "slow") == SyntheticOptions(tokens=Constant(value=9), itl_ms=Constant(value=1))
     assert upstream.options("synthetic", "seed=1") == SyntheticOptions(seed=1)
     both = upstream.options("synthetic?itl_ms=2", "slow")
@@ -76,3 +78,34 @@ def test_requests_are_numbered_by_name() -> None:
     numbers.take("other 999")
     numbers.reset()
     assert numbers.take("other 999") == 0
+
+
+@shows("synthetic-lengths")
+@pytest.mark.parametrize("policy", ["ignore", "reject", "forward"])
+def test_parameters_that_are_read_are_not_ignored(policy: Policy) -> None:
+    answered = answer(
+        "synthetic",
+        policy,
+        ignore_eos=True,
+        min_tokens=3,
+        max_output_tokens=50,
+        **({} if policy == "reject" else {"x": 1}),
+    )
+    assert answered.status == 200
+    assert answered.headers.get("x-penstock-ignored") == ("x" if policy == "ignore" else None)
+    response = answered.json()
+    assert (response["status"], response["usage"]["output_tokens"]) == ("incomplete", 50)
+    assert response["incomplete_details"] == {"reason": "max_output_tokens"}
+    assert answer("synthetic", policy, min_tokens="3").json()["error"]["param"] == "min_tokens"
+
+
+def test_a_context_is_known_before_a_turn_is_cut_to_it() -> None:
+    long = [
+        {"role": "user", "content": "word " * 100},
+        {"role": "assistant", "content": "Yes."},
+        {"role": "user", "content": "Hi"},
+    ]
+    answered = answer("synthetic?context=60&tokens=5", input=long, truncation="auto")
+    assert (answered.status, answered.json()["usage"]["output_tokens"]) == (200, 5)
+    refused = answer("synthetic?context=60&tokens=5", input=long).json()["error"]
+    assert refused["code"] == "context_length_exceeded"
