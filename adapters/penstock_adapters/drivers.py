@@ -7,6 +7,7 @@ stores' drivers only its own.
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
 
 from penstock import assembly
 from penstock.limits import Limits
@@ -25,6 +26,7 @@ def create_asgi_app(settings: Settings) -> AsgiApp:
         stores=STORES,
         make_sealer=_sealing(settings),
         prompts=_prompts,
+        read_file=read_file,
     )
     return AsgiApp(service)
 
@@ -54,6 +56,11 @@ def _prompts(path: str) -> Prompts:
     from penstock_adapters.prompts import PromptFolder
 
     return PromptFolder(path)
+
+
+def read_file(path: str) -> str:
+    """The text of a file that the settings name. Raises `OSError`, and `ValueError` where it is not UTF-8."""
+    return Path(path).read_text("utf-8-sig")
 
 
 def _sealing(settings: Settings) -> assembly.MakeSealer | None:

@@ -9,19 +9,28 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 from penstock.access import Access, named_key
 from penstock.dialects import synthetic
 from penstock.dialects.chat_completions import ChatCompletions, Options
 from penstock.dialects.responses import ResponsesDialect
+from penstock.dialects.synthetic.options import QuantileTable, read_table
 from penstock.engine import Policies, RemoteUpstream, Route, Routes, SyntheticUpstream
 from penstock.engine.upstreams.attempt_log import without_secrets
 from penstock.limits import Limits
 from penstock.origins import Origins
 from penstock.ports import Destination, Dialect, NoSiblings, Prompts, Sealer, Siblings, Store, Transport
 from penstock.service import Decompress, Service, no_encodings
-from penstock.settings import SEAL_KEY_BYTES, Settings, SettingsError, UpstreamSettings, read_seal_keys
+from penstock.settings import (
+    SEAL_KEY_BYTES,
+    Settings,
+    SettingsError,
+    SyntheticSettings,
+    UpstreamSettings,
+    read_seal_keys,
+)
 
 Connect = Callable[[Destination, Limits], Transport]
 """`connect(destination, limits)`: a transport to an upstream, which is not connected yet."""
@@ -67,6 +76,10 @@ def _no_files(path: str) -> Prompts:
     raise TypeError(f"build() needs an argument 'prompts' to read templates from {path}")
 
 
+def _no_file(path: str) -> NoReturn:
+    raise TypeError(f"build() needs an argument 'read_file' to read quantiles from {path}")
+
+
 def build(
     settings: Settings,
     *,
@@ -75,12 +88,13 @@ def build(
     stores: Mapping[str, OpenStore] = _NO_STORES,
     make_sealer: MakeSealer | None = None,
     prompts: Callable[[str], Prompts] = _no_files,
+    read_file: Callable[[str], str] = _no_file,
     siblings: Siblings = _ALONE,
 ) -> Service:
     """The service that the settings describe. Nothing is connected to or opened before the first request."""
     origins = Origins(settings.allowed_origins)
     return Service(
-        build_routes(settings, connect),
+        build_routes(settings, connect, read_file),
         access=_access(settings, origins),
         limits=settings.limits,
         policies=Policies(unknown_parameters=settings.unknown_parameters, absent_tools=settings.absent_tools),
@@ -133,10 +147,12 @@ def open_store(url: str, stores: Mapping[str, OpenStore] = _NO_STORES) -> Store 
         raise SettingsError("store", str(error)) from None
 
 
-def build_routes(settings: Settings, connect: Connect) -> Routes:
+def build_routes(settings: Settings, connect: Connect, read_file: Callable[[str], str] = _no_file) -> Routes:
     """A route for each upstream. Without upstreams, the route of the synthetic model."""
     if not settings.upstreams:
-        local = SyntheticUpstream(settings.limits)
+        local = SyntheticUpstream(
+            settings.limits, settings.synthetic.profiles, read_quantiles(settings.synthetic, read_file)
+        )
         route = Route(
             name="synthetic",
             upstream=local,
@@ -147,6 +163,20 @@ def build_routes(settings: Settings, connect: Connect) -> Routes:
         return Routes([route], settings.model or synthetic.MODELS[0], limits=settings.limits)
     routes = [_route(upstream, settings, connect) for upstream in settings.upstreams]
     return Routes(routes, settings.model, limits=settings.limits)
+
+
+def read_quantiles(settings: SyntheticSettings, read_file: Callable[[str], str]) -> dict[str, QuantileTable]:
+    """The measured values of the synthetic model by name. Raises `SettingsError`."""
+    tables: dict[str, QuantileTable] = {}
+    for name, path in settings.quantiles.items():
+        where = f"synthetic.quantiles.{name}"
+        try:
+            tables[name] = read_table(name, read_file(path))
+        except OSError as error:
+            raise SettingsError(where, f"cannot read {path}: {error.strerror}") from None
+        except ValueError as error:
+            raise SettingsError(where, f"{path}: {error}") from None
+    return tables
 
 
 def _route(upstream: UpstreamSettings, settings: Settings, connect: Connect) -> Route:

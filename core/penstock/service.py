@@ -27,7 +27,7 @@ from penstock.endpoints.passthrough import RELAYED, PassthroughEndpoints
 from penstock.endpoints.request_context import RequestContext
 from penstock.endpoints.responses import ResponseEndpoints
 from penstock.endpoints.sockets import Sockets
-from penstock.engine import Engine, Policies, Routes, Run, UpstreamReport
+from penstock.engine import SYNTHETIC_HEADER, Engine, Policies, Routes, Run, UpstreamReport
 from penstock.engine.offload import offload
 from penstock.engine.request.request_body import without_bom
 from penstock.engine.running.deadlines import ClientLeft
@@ -222,7 +222,9 @@ class Service:
         admit = partial(self._access.check, request.headers)
         record.key_name = self._access.name_of(admit())
         self._sockets.check()
-        await self._sockets.serve(channel, identified(_SWITCHED, record.request_id).headers, admit, _key(request))
+        headers = identified(_SWITCHED, record.request_id).headers
+        synthetic = request.headers.get(SYNTHETIC_HEADER, "")
+        await self._sockets.serve(channel, headers, admit, _key(request), synthetic)
         return _SWITCHED
 
     async def _dispatch(self, request: Request, record: AccessRecord) -> Reply:

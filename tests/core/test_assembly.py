@@ -1,6 +1,7 @@
 """From settings to a service."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,9 @@ import pytest
 from core.kit import JSON_HEADERS, Answer, Json, Scripted, ScriptedReply, ask
 from penstock import Limits, Secret, Settings, UpstreamSettings, build
 from penstock.ports import Destination, Transport
+from penstock.service import Service
+from penstock.settings import SettingsError, SyntheticSettings
+from penstock_adapters.drivers import read_file
 from support import oracle
 
 BODY = b'{"choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1}}'
@@ -93,3 +97,23 @@ def test_settings_reach_where_they_belong() -> None:
 def test_an_upstream_needs_a_way_to_it() -> None:
     with pytest.raises(TypeError, match="http://a/v1"):
         build(Settings(upstreams=[upstream("a")]))
+
+
+def test_quantiles_are_read_from_files(tmp_path: Path) -> None:
+    (tmp_path / "tokens.txt").write_text("5\n5\n")
+    (tmp_path / "broken.txt").write_text("5\nx\n")
+
+    def built(name: str) -> Service:
+        quantiles = {"few": str(tmp_path / name)}
+        return build(Settings(store="none://", synthetic=SyntheticSettings(quantiles=quantiles)), read_file=read_file)
+
+    asked = {"model": "synthetic?tokens=quantiles(few)", "input": "Hi"}
+    told = asyncio.run(ask(built("tokens.txt"), asked, headers=JSON_HEADERS)).json()
+    assert told["usage"]["output_tokens"] == 5
+    for name, problem in (
+        ("broken.txt", "broken.txt: Line 2: 'x' is not a number."),
+        ("gone.txt", "gone.txt: No such"),
+    ):
+        with pytest.raises(SettingsError, match=problem) as raised:
+            built(name)
+        assert raised.value.where == "synthetic.quantiles.few"

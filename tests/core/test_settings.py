@@ -179,7 +179,7 @@ def test_a_variable_sets(variable: str) -> None:
 
 def test_every_setting_and_every_limit_has_a_variable() -> None:
     names = {name for _, name, _ in ENVIRONMENT.values()}
-    assert names == set(Settings.__struct_fields__) - {"upstreams", "keys", "limits"}
+    assert names == set(Settings.__struct_fields__) - {"upstreams", "keys", "limits", "synthetic"}
     for name in Limits.__struct_fields__:
         assert getattr(load(NOTHING, {f"PENSTOCK_LIMITS_{name.upper()}": "7"}).limits, name) == 7
 

@@ -195,3 +195,24 @@ def test_whatever_is_given_there_are_settings_or_one_line(
         assert len(str(error).splitlines()) == 1
     else:
         assert isinstance(loaded, Settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("tokens=x", "synthetic.profiles.slow: 'tokens': 'x' is not a number. (offset 7) (line 2)"),
+        ("itl_ms=quantiles(gpu)", "synthetic.profiles.slow: 'itl_ms': There is no table 'gpu' of quantiles."),
+    ],
+)
+def test_a_wrong_profile_is_named(text: str, problem: str) -> None:
+    file = ConfigFile("penstock.toml", f"[synthetic.profiles]\nslow = '{text}'\n")
+    with pytest.raises(SettingsError) as raised:
+        load({}, {}, file)
+    assert str(raised.value).startswith(f"penstock.toml: {problem}")
+
+
+def test_a_profile_may_use_quantiles() -> None:
+    file = ConfigFile(
+        "f", "[synthetic]\nprofiles = { a = 'itl_ms=quantiles(gpu)' }\nquantiles = { gpu = 'gaps.txt' }\n"
+    )
+    assert load({}, {}, file).synthetic.quantiles == {"gpu": "gaps.txt"}

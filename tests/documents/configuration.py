@@ -19,7 +19,7 @@ from penstock.dialects.chat_completions import Options
 from penstock.limits import Limits
 from penstock.ports import Tls
 from penstock.secrets import Secret
-from penstock.settings import KeySettings, Settings, UpstreamSettings
+from penstock.settings import KeySettings, Settings, SyntheticSettings, UpstreamSettings
 from penstock.settings.sources import _names, _variable
 from penstock_adapters.cli import _FLAGS
 
@@ -65,6 +65,12 @@ _TABLES = (
         "The table `[upstreams.options]`: how its Chat Completions differ. A preset sets some; what is set here wins.",
         Options,
         prefix="options.",
+    ),
+    _Table(
+        "The synthetic model",
+        "The table `[synthetic]`; [synthetic.md](synthetic.md) has the options.",
+        SyntheticSettings,
+        prefix="synthetic.",
     ),
     _Table("API keys", "The tables `[[keys]]`, which `penstock keys new` prints.", KeySettings),
 )

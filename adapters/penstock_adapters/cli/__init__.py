@@ -197,10 +197,11 @@ def _serve(options: argparse.Namespace) -> int:
     on_stop(_exit)
     with _server_extra("serve"):
         from .serving import serve
-    from penstock.assembly import open_store
-    from penstock_adapters.drivers import STORES, create_asgi_app
+    from penstock.assembly import open_store, read_quantiles
+    from penstock_adapters.drivers import STORES, create_asgi_app, read_file
 
     settings = with_seal_keys(with_store(settings))
+    read_quantiles(settings.synthetic, read_file)
     open_store(settings.store or "", STORES)  # a wrong URL is reported now, and not at the first request
     if settings.prompts and not Path(settings.prompts).is_dir():
         raise SettingsError("prompts", f"there is no folder {settings.prompts}")

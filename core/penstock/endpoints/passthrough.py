@@ -89,6 +89,7 @@ class PassthroughEndpoints:
             accept=request.http.headers.get("accept", "*/*"),
             bearer=request.key if route.takes_bearer else None,
             client=request.owner,
+            synthetic=request.synthetic,
         )
         return await self._send(request, route, outbound)
 

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from penstock.engine import SYNTHETIC_HEADER
 from penstock.engine.offload import offload
 from penstock.engine.request.request_body import no_sizes, read_body
 from penstock.errors import invalid, quoted
@@ -53,6 +54,11 @@ class RequestContext(msgspec.Struct, kw_only=True):
         sizes = no_sizes if items_max is None else lambda _: {"items": items_max}
         read, _ = await offload(len(body), read_body, body, struct, self.limits, items="items", sizes=sizes)
         return read
+
+    @property
+    def synthetic(self) -> str:
+        """The header with options of the synthetic model, or an empty text."""
+        return self.http.headers.get(SYNTHETIC_HEADER, "")
 
     def flag(self, name: str) -> bool:
         """Whether a parameter of the query is true, in any of the usual spellings."""

@@ -36,7 +36,9 @@ class ResponseEndpoints:
 
     async def create(self, request: RequestContext) -> Reply:
         """`POST /responses`: decode, resolve, plan and run."""
-        prepared = await self._engine.prepare(await request.body(), request.owner, request.key)
+        prepared = await self._engine.prepare(
+            await request.body(), request.owner, request.key, synthetic=request.synthetic
+        )
         if prepared.plan.skeleton.background:
             row = await self._engine.submit(prepared, request.key)
             return self._queued(

@@ -57,14 +57,18 @@ _IDLE = CloseReason("The connection was idle.", lambda: invalid("The connection 
 
 
 class Socket:
-    """One connection of one caller, whose key is checked for each response. `key` is the caller's bearer token."""
+    """One connection of one caller, whose key is checked for each response. `key` is the caller's bearer token.
 
-    def __init__(self, engine: Engine, channel: Channel, admit: Admit, key: Secret | None) -> None:
+    `synthetic` has options of the synthetic model, from the header of the handshake.
+    """
+
+    def __init__(self, engine: Engine, channel: Channel, admit: Admit, key: Secret | None, synthetic: str = "") -> None:
         self._engine = engine
         self._limits = engine.limits
         self._channel = channel
         self._admit = admit
         self._key = key
+        self._synthetic = synthetic
         self._handshake = current()
         self._recent = engine.recents.open()
         self._queues = StreamQueues(engine.limits, self._on_idle)
@@ -173,7 +177,12 @@ class Socket:
             raise self._close_reason.error()
         with self._engine.drain.answering():
             prepared = await self._engine.prepare(
-                body, self._admit(), self._key, recent=self._recent, generate=event.generate is not False
+                body,
+                self._admit(),
+                self._key,
+                recent=self._recent,
+                generate=event.generate is not False,
+                synthetic=self._synthetic,
             )
             if event.stream is False:
                 prepared = prepared.ignoring("stream")

@@ -31,9 +31,11 @@ class Sockets:
         if len(self._open) >= self._engine.limits.sockets_max:
             raise rate_limited("This server has reached its limit of WebSocket connections.", _TRY_AGAIN_S)
 
-    async def serve(self, channel: Channel, headers: Headers, admit: Admit, key: Secret | None) -> None:
+    async def serve(
+        self, channel: Channel, headers: Headers, admit: Admit, key: Secret | None, synthetic: str = ""
+    ) -> None:
         """Accept the handshake with `headers`, and serve the connection to its end."""
-        socket = Socket(self._engine, channel, admit, key)
+        socket = Socket(self._engine, channel, admit, key, synthetic)
         self._open.add(socket)
         try:
             with self._engine.drain.answering():

@@ -19,9 +19,11 @@ from .upstreams.catalog import Catalog, UpstreamReport
 from .upstreams.local import LocalUpstream
 from .upstreams.remote import RemoteUpstream
 from .upstreams.routes import Route, Routes
+from .upstreams.synthetic.upstream import HEADER as SYNTHETIC_HEADER
 from .upstreams.synthetic.upstream import SyntheticUpstream
 
 __all__ = [
+    "SYNTHETIC_HEADER",
     "Catalog",
     "ConnectionCache",
     "ConnectionCaches",

@@ -43,6 +43,7 @@ from .store_check import StoreCheck
 from .store_clock import StoreClock
 from .upstreams.catalog import Catalog
 from .upstreams.routes import Routes
+from .upstreams.synthetic.upstream import HEADER as SYNTHETIC_HEADER
 
 _NO_READERS = Recorder()
 _log = logging.getLogger("penstock.engine")
@@ -159,11 +160,12 @@ class Engine:
         recent: ConnectionCache | None = None,
         generate: bool = True,
         compacts: bool = False,
+        synthetic: str = "",
     ) -> Prepared:
         """Decode, resolve and plan. Raises `ApiError`.
 
         `recent` is the cache of the caller's connection; without `generate` the model is not called. With `compacts`
-        the body is that of a compaction.
+        the body is that of a compaction. `synthetic` has options of the synthetic model, from the request's header.
         """
         decoded = await self._decode_compaction(body) if compacts else await self._decode(body, owner)
         await self._open_store_for(decoded.request, is_stored=decoded.request.store is not False)
@@ -171,6 +173,8 @@ class Engine:
         writer = await self._lock(decoded.request, owner, response_id)
         try:
             context, plan = await self._plan(decoded, owner, key, response_id, recent, compacts=compacts)
+            plan.turn.synthetic = synthetic
+            _check_header(plan)
         except BaseException:
             if writer is not None:
                 await writer.unlock()
@@ -352,3 +356,10 @@ class Engine:
         run = Run(prepared.plan, self.limits, new_id=ids.new_id, now_s=ids.now_s, saver=saver)
         await run.open()
         return run
+
+
+def _check_header(plan: Plan) -> None:
+    """Raise `ApiError` 400 where the options of the header would be lost: only the body of the request is stored."""
+    if plan.turn.synthetic and plan.skeleton.background and plan.route.check_options:
+        message = f"A background response has no '{SYNTHETIC_HEADER}': put the options into the name of the model."
+        raise invalid(message, SYNTHETIC_HEADER, "unsupported_parameter")

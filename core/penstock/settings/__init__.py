@@ -12,7 +12,7 @@ from .keys import make_key
 from .loading import load
 from .seal_keys import SEAL_KEY_BYTES, read_seal_keys, written_seal_key
 from .sources import CLIENT_KEY_VARIABLE, ConfigFile, suggestion
-from .structs import KeySettings, Settings, SettingsError, UpstreamSettings
+from .structs import KeySettings, Settings, SettingsError, SyntheticSettings, UpstreamSettings
 
 __all__ = [
     "CLIENT_KEY_VARIABLE",
@@ -22,6 +22,7 @@ __all__ = [
     "KeySettings",
     "Settings",
     "SettingsError",
+    "SyntheticSettings",
     "UpstreamSettings",
     "as_toml",
     "effective",

@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from penstock.ports import FRAMING_HEADERS, Tls
 from penstock.secrets import Secret
 
-from .structs import Settings, SettingsError
+from .structs import Settings, SettingsError, SyntheticSettings
 
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HOST = re.compile(r"[^/:\s\[\]A-Z]+|[0-9a-f:.]+")
@@ -101,6 +101,19 @@ def check_header_names(names: Iterable[str], where: str) -> None:
             raise SettingsError(where, f"{name!r} cannot be the name of a header")
         if name.lower() in FRAMING_HEADERS:
             raise SettingsError(where, f"{name} is about the end of a request or its connection, and cannot be set")
+
+
+def check_profiles(settings: SyntheticSettings, where: str) -> None:
+    """Check the options of each profile. The files of quantiles are read later."""
+    from penstock.dialects.synthetic.options import Mistake, QuantileTable
+    from penstock.dialects.synthetic.options.grammar import read_options
+
+    tables = {name: QuantileTable(name, (0.0, 0.0)) for name in settings.quantiles}
+    for name, text in settings.profiles.items():
+        try:
+            read_options(text, tables=tables)
+        except Mistake as mistake:
+            raise SettingsError(f"{where}.profiles.{name}", f"{mistake.message} (offset {mistake.offset})") from None
 
 
 def check_host_names(hosts: Iterable[str], where: str) -> None:

@@ -19,6 +19,7 @@ from .checks import (
     check_header_names,
     check_host_names,
     check_origins,
+    check_profiles,
     check_proxy,
     check_state,
     check_tls,
@@ -68,6 +69,8 @@ def _load(flags: Mapping[str, str], env: Mapping[str, str], file: ConfigFile | N
         check_host_names(settings.allowed_hosts, table["allowed_hosts"].where)
     if settings.allowed_origins:
         check_origins(settings.allowed_origins, table["allowed_origins"].where)
+    if settings.synthetic.profiles:
+        check_profiles(settings.synthetic, table["synthetic"].where)
     check_exposure(settings, table["host"].where if "host" in table else "host")
     check_workers(settings, table["store"].where if "store" in table else "store")
     check_state(settings, table["upstreams"].where if "upstreams" in table else "upstreams")

@@ -20,6 +20,8 @@ _SHORT = ("upstream", "upstream_key_env", "preset")
 """The settings of the short form of one upstream, which are not fields of `Settings`."""
 _CONFIG_FILE = "config"
 """The setting that names the file. The adapter that reads the file reads it."""
+_TABLES = ("upstreams", "keys", "limits", "synthetic")
+"""The settings that are tables of the file."""
 CLIENT_KEY_VARIABLE = "PENSTOCK_KEY"
 """The variable with the API key of clients that `penstock init` configured. It is no setting."""
 _KUBERNETES = re.compile(r".+_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT_\d+_(TCP|UDP|SCTP)(_.+)?)")
@@ -104,7 +106,7 @@ def _from_file(file: ConfigFile) -> Table:
 
 def _names() -> Iterator[str]:
     """The names of settings that a variable can set."""
-    yield from (name for name in Settings.__struct_fields__ if name not in ("upstreams", "keys", "limits"))
+    yield from (name for name in Settings.__struct_fields__ if name not in _TABLES)
     yield from (f"limits.{name}" for name in Limits.__struct_fields__)
     yield from (*_SHORT, _CONFIG_FILE)
 

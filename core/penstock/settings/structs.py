@@ -86,6 +86,16 @@ class KeySettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fiel
         return bytes.fromhex(self.hash.removeprefix("sha256:"))
 
 
+class SyntheticSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """The built-in synthetic model."""
+
+    profiles: dict[Name, Name] = {}
+    """Options by name: `slow = "tokens=9&itl_ms=1"` is used as the model `synthetic?profile=slow`."""
+    quantiles: dict[Name, Name] = {}
+    """Files with measured values by name, one number on each line: `gpu = "gaps.txt"` is used as
+    `itl_ms=quantiles(gpu)`."""
+
+
 class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """All settings. The defaults serve the synthetic model to this machine only."""
 
@@ -106,6 +116,8 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     """The model of requests that name none."""
     upstreams: list[UpstreamSettings] = []
     """The upstreams. Without any, the built-in synthetic model answers."""
+    synthetic: SyntheticSettings = SyntheticSettings()
+    """The profiles of the synthetic model, and its measured values."""
 
     store: Name | None = None
     """Where responses and conversations are stored: `memory://`, `sqlite:///path`, `redis://…`, `postgresql://…`, or

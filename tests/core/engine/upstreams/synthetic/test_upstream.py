@@ -13,15 +13,19 @@ from penstock.dialects.synthetic.options import Constant, SyntheticOptions
 from penstock.engine import SyntheticUpstream
 from penstock.engine.upstreams.synthetic.request_numbers import RequestNumbers
 from penstock.errors import ApiError
-from penstock.settings import Settings
+from penstock.settings import Settings, SyntheticSettings
 from requirements import shows
 
 Policy: TypeAlias = Literal["ignore", "reject", "forward"]
 
 
-def answer(model: str, policy: Policy = "ignore", **asked: Any) -> Answer:
-    service = build(Settings(store="none://", unknown_parameters=policy))
-    return asyncio.run(ask(service, {"model": model, "input": "What is a penstock?", **asked}, headers=JSON_HEADERS))
+PROFILES = SyntheticSettings(profiles={"slow": "tokens=9&tool_call_rate=0"})
+
+
+def answer(model: str, policy: Policy = "ignore", header: str = "", store: str = "none://", **asked: Any) -> Answer:
+    service = build(Settings(store=store, unknown_parameters=policy, synthetic=PROFILES))
+    headers = JSON_HEADERS | ({"x-penstock-synthetic": header} if header else {})
+    return asyncio.run(ask(service, {"model": model, "input": "What is a penstock?", **asked}, headers=headers))
 
 
 def text_of(response: Json) -> str:
@@ -109,3 +113,31 @@ def test_a_context_is_known_before_a_turn_is_cut_to_it() -> None:
     assert (answered.status, answered.json()["usage"]["output_tokens"]) == (200, 5)
     refused = answer("synthetic?context=60&tokens=5", input=long).json()["error"]
     assert refused["code"] == "context_length_exceeded"
+
+
+@shows("synthetic-options")
+@pytest.mark.parametrize(
+    ("model", "header", "tokens"),
+    [
+        ("synthetic?profile=slow", "", 9),
+        ("synthetic", "slow", 9),
+        ("synthetic", "tokens=8", 8),
+        ("synthetic", "profile=slow&tokens=7", 7),
+        ("synthetic?tokens=6", "slow", 6),
+    ],
+)
+def test_options_come_from_the_name_a_profile_or_the_header(model: str, header: str, tokens: int) -> None:
+    assert answer(model, header=header).json()["usage"]["output_tokens"] == tokens
+
+
+def test_a_wrong_header_is_a_400() -> None:
+    error = answer("synthetic", header="slwo").json()["error"]
+    assert (error["param"], error["code"]) == ("x-penstock-synthetic", "invalid_value")
+    assert "There is no profile 'slwo'; did you mean 'slow'?" in error["message"]
+
+
+def test_a_background_response_keeps_the_options_of_its_name_only() -> None:
+    refused = answer("synthetic", header="slow", store="memory://", background=True)
+    assert (refused.status, refused.json()["error"]["param"]) == (400, "x-penstock-synthetic")
+    assert answer("synthetic?profile=slow", store="memory://", background=True).status == 200
+    assert answer("synthetic?profile=slwo", store="memory://", background=True).status == 400
