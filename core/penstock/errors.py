@@ -147,6 +147,12 @@ def stopping() -> ApiError:
     return ApiError(message, status=503, type="server_error", code="server_stopping", retry_after_s=1.0)
 
 
+def out_of_time() -> ApiError:
+    """The error where the host of the server ends the request before it has a reply: 504."""
+    message = "The request took longer than the host of this server allows."
+    return ApiError(message, status=504, type="server_error", code="deadline_exceeded")
+
+
 def internal_error() -> ApiError:
     """The error of a bug: 500. The log has the details under the request's id. The reply does not."""
     return ApiError(

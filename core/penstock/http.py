@@ -40,6 +40,8 @@ class Request(msgspec.Struct, kw_only=True):
     """Reads the rest of the body, of at most this many bytes. Raises `ApiError`, and `ClientLeft`."""
     disconnected: Callable[[], Awaitable[None]] | None = None
     """Returns when the client has left. It is awaited at most once. None where the adapter cannot detect it."""
+    deadline_s: float | None = None
+    """When the host ends the request, by `time.monotonic`: it is answered before. None where no host does."""
 
     @property
     def has_body(self) -> bool:

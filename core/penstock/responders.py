@@ -13,7 +13,8 @@ from functools import partial
 from typing import Any, get_args
 
 from penstock.engine import Follower, Run, View
-from penstock.errors import ApiError, internal_error, stopping, untraced
+from penstock.engine.running.request_deadline import RequestDeadline
+from penstock.errors import ApiError, internal_error, out_of_time, stopping, untraced
 from penstock.json_codec import encode
 from penstock.obfuscation import padding
 from penstock.ports import Headers
@@ -50,7 +51,12 @@ class FollowStream:
     """The stream of a background response, from its event log. The end of the stream does not end the response."""
 
     def __init__(
-        self, follower: Follower, *, done_marker: bool, disconnected: Callable[[], Awaitable[None]] | None
+        self,
+        follower: Follower,
+        *,
+        done_marker: bool,
+        disconnected: Callable[[], Awaitable[None]] | None,
+        deadline: RequestDeadline | None = None,
     ) -> None:
         self._follower = follower
         self._batches = follower.batches()
@@ -59,7 +65,12 @@ class FollowStream:
         self._done_marker = done_marker
         self._disconnected = disconnected
         self._next: asyncio.Future[list[bytes] | None] | None = None
-        self._is_ended_early = False
+        self._ended_by: Callable[[], ApiError] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        if deadline is not None:
+            loop = asyncio.get_running_loop()
+            # spec: request-deadline
+            self._timer = loop.call_at(deadline.ends_s, self.end_early, out_of_time)
         self._buffers = self._write()
 
     def __aiter__(self) -> AsyncIterator[bytes | bytearray]:
@@ -67,12 +78,14 @@ class FollowStream:
 
     async def aclose(self) -> None:
         """Stop reading the log."""
+        if self._timer is not None:
+            self._timer.cancel()
         await self._buffers.aclose()
         await self._batches.aclose()
 
-    def end_early(self) -> None:
+    def end_early(self, error: Callable[[], ApiError] = stopping) -> None:
         """The server has to stop: end the stream with an error. The response continues in another process."""
-        self._is_ended_early = True
+        self._ended_by = error
         if self._next is not None:
             self._next.cancel()
 
@@ -82,8 +95,8 @@ class FollowStream:
             while (events := await self._next_in_order(client_left)) is not None:
                 yield b"".join(events) if events else HEARTBEAT
             self._record.is_cut = client_left is not None and client_left.done()
-            if self._is_ended_early:
-                yield self._follower.error(stopping())
+            if self._ended_by is not None:
+                yield self._follower.error(self._ended_by())
             if self._done_marker:
                 yield DONE
         finally:
@@ -104,7 +117,7 @@ class FollowStream:
 
     async def _next_unless(self, client_left: asyncio.Future[None] | None) -> list[bytes] | None:
         """The next batch. None at the end, when the client has left, or when the server has to stop."""
-        if self._is_ended_early:
+        if self._ended_by is not None:
             return None
         following = self._next = asyncio.ensure_future(anext(self._batches, None))
         waited: set[asyncio.Future[Any]] = {following, client_left} if client_left else {following}

@@ -31,6 +31,7 @@ from penstock.engine import SYNTHETIC_HEADER, Engine, Policies, Routes, Run, Ups
 from penstock.engine.offload import offload
 from penstock.engine.request.request_body import without_bom
 from penstock.engine.running.deadlines import ClientLeft
+from penstock.engine.running.request_deadline import request_deadline
 from penstock.errors import ApiError, internal_error, not_found, quoted, untraced
 from penstock.http import RecordedStream, Reply, Request, error_reply, identified, request_id, without_body
 from penstock.json_codec import encode
@@ -249,6 +250,7 @@ class Service:
         endpoint = endpoints.get(request.method)
         if endpoint is None:
             return _method_not_allowed(request, _allowed(endpoints))
+        deadline = request_deadline(request.deadline_s)
         context = RequestContext(
             http=request,
             owner=owner,
@@ -256,8 +258,9 @@ class Service:
             ids=path_ids,
             limits=self.limits,
             read_body=self._json_body,
+            deadline=deadline,
         )
-        with self._engine.drain.answering():
+        with self._engine.drain.answering(deadline):
             await self._engine.start()
             if pattern.startswith(_NEEDS_STORE):
                 await self._engine.open_store()

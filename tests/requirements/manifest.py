@@ -23,6 +23,7 @@ _SUITE = "the Open Responses compliance suite"
 _UPSTREAMS = "seen with upstreams of Chat Completions"
 _LOAD = "load tests with this server as their target"
 _ATTACKS = "attacks and trials of our own, November 2026"
+_SERVERLESS = "trials of functions and edge workers, November 2026"
 
 REQUIREMENTS = (
     Requirement(
@@ -213,6 +214,11 @@ REQUIREMENTS = (
         "drained-in-order",
         "A server that stops answers every request: with its end, as incomplete, or with 503.",
         _ATTACKS,
+    ),
+    Requirement(
+        "request-deadline",
+        "A request that its host ends at a time has its end before: a stream as incomplete, all others as 504.",
+        _SERVERLESS,
     ),
     Requirement(
         "stored-streams",

@@ -16,7 +16,7 @@ from penstock.endpoints.request_context import RequestContext
 from penstock.engine import Engine, Route
 from penstock.engine.offload import offload
 from penstock.engine.request.request_body import read_body
-from penstock.engine.running.deadlines import ClientLeft, Deadlines, OutOfTime
+from penstock.engine.running.deadlines import ClientLeft, Deadlines, OutOfTime, server_stops
 from penstock.errors import ApiError, upstream_failed
 from penstock.http import Reply
 from penstock.ports import Headers, HttpReply, PassthroughRequest, TransportError
@@ -96,7 +96,11 @@ class PassthroughEndpoints:
     async def _send(self, request: RequestContext, route: Route, outbound: PassthroughRequest) -> Reply:
         current().model = outbound.named or outbound.model
         deadlines = Deadlines(
-            self._engine.limits, heartbeats=False, idle=outbound.stream, disconnected=request.http.disconnected
+            self._engine.limits,
+            heartbeats=False,
+            idle=outbound.stream,
+            disconnected=request.http.disconnected,
+            request=request.deadline,
         )
         try:
             reply = await deadlines.wait(route.upstream.relay(outbound))
@@ -134,7 +138,7 @@ class RelayedStream:
 
     def end_early(self) -> None:
         """The server has to stop: cut the body here."""
-        self._deadlines.stop(OutOfTime)
+        self._deadlines.stop(server_stops)
 
     async def _read(self) -> AsyncGenerator[bytes]:
         """The pieces. Raises `ConnectionAbortedError` where the body is cut, to cut the client's connection too."""

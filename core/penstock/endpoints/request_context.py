@@ -14,6 +14,7 @@ import msgspec
 from penstock.engine import SYNTHETIC_HEADER
 from penstock.engine.offload import offload
 from penstock.engine.request.request_body import no_sizes, read_body
+from penstock.engine.running.request_deadline import RequestDeadline
 from penstock.errors import invalid, quoted
 from penstock.http import Request
 from penstock.limits import Limits
@@ -40,6 +41,7 @@ class RequestContext(msgspec.Struct, kw_only=True):
     limits: Limits
     read_body: Callable[[Request], Awaitable[bytes]]
     """Reads and decompresses the body. Raises `ApiError`."""
+    deadline: RequestDeadline | None = None
 
     async def body(self) -> bytes:
         """Read the body as JSON text. It may be called once. Raises `ApiError` where it is not JSON."""

@@ -44,7 +44,7 @@ class ResponseEndpoints:
             return self._queued(
                 row, request, ignored_headers(prepared.plan), streams=bool(prepared.plan.turn.request.stream)
             )
-        run = await self._engine.run(prepared, request.http.disconnected)
+        run = await self._engine.run(prepared, request.http.disconnected, request.deadline)
         headers = ignored_headers(run.plan)  # starting the run may have truncated the context
         if run.plan.stream:
             return Reply(200, [*SSE, *headers], SseStream(run, done_marker=self._done_marker))
@@ -53,7 +53,7 @@ class ResponseEndpoints:
     async def compact(self, request: RequestContext) -> Reply:
         """`POST /responses/compact`: every user message unchanged, and an item that replaces all others."""
         prepared = await self._engine.prepare(await request.body(), request.owner, request.key, compacts=True)
-        run = await self._engine.run(prepared, request.http.disconnected)
+        run = await self._engine.run(prepared, request.http.disconnected, request.deadline)
         response = await read_response(run)
         if run.error is not None:
             raise run.error
@@ -128,7 +128,12 @@ class ResponseEndpoints:
 
     def _follow(self, row: StoredResponse, request: RequestContext, headers: Headers, *, after: int) -> Reply:
         follower = Follower(self._store(), row, after=after, heartbeat_s=self._engine.limits.heartbeat_s)
-        stream = FollowStream(follower, done_marker=self._done_marker, disconnected=request.http.disconnected)
+        stream = FollowStream(
+            follower,
+            done_marker=self._done_marker,
+            disconnected=request.http.disconnected,
+            deadline=request.deadline,
+        )
         return Reply(200, [*SSE, *headers], self._engine.drain.watch(stream))
 
     async def _input_page(self, request: RequestContext) -> ItemPage | None:

@@ -38,6 +38,7 @@ from .request.request_cache import RequestCache
 from .running.connection_cache import ConnectionCache, ConnectionCaches, ConnectionSaver
 from .running.drain import Drain
 from .running.persistence import ConversationWriter, ResponseSaver, TurnSaver, begun_turn
+from .running.request_deadline import RequestDeadline
 from .running.run import Run
 from .store_check import StoreCheck
 from .store_clock import StoreClock
@@ -191,7 +192,12 @@ class Engine:
         _, plan = await self._plan(decoded, owner, key, ids.new_id("resp_"))
         return plan
 
-    async def run(self, prepared: Prepared, disconnected: Callable[[], Awaitable[None]] | None = None) -> Run:
+    async def run(
+        self,
+        prepared: Prepared,
+        disconnected: Callable[[], Awaitable[None]] | None = None,
+        deadline: RequestDeadline | None = None,
+    ) -> Run:
         """A run that a client waits for, accepted by its upstream. Raises `ApiError`."""
         run = self.drain.watch(
             Run(
@@ -201,6 +207,7 @@ class Engine:
                 now_s=ids.now_s,
                 disconnected=disconnected,
                 saver=self._saver(prepared),
+                deadline=deadline,
             )
         )
         try:

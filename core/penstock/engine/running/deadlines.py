@@ -13,9 +13,10 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any, TypeVar
 
-from penstock.errors import upstream_failed
+from penstock.errors import ApiError, out_of_time, stopping, upstream_failed
 from penstock.limits import Limits
 
+from .request_deadline import RequestDeadline
 from .timer_wheel import wheel_of
 
 T = TypeVar("T")
@@ -31,14 +32,28 @@ class ClientLeft(Exception):
 
 
 class OutOfTime(Exception):
-    """The server must stop before the upstream has finished."""
+    """The run must end before the upstream has finished. `error` is for a client that got nothing yet."""
 
-    def __str__(self) -> str:
-        return "the server is stopping"
+    def __init__(self, error: ApiError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+def server_stops() -> OutOfTime:
+    """The run must end since the server stops."""
+    return OutOfTime(stopping())
+
+
+def request_ends() -> OutOfTime:
+    """The run must end since the host ends its request."""
+    return OutOfTime(out_of_time())
 
 
 class Deadlines:
-    """Ends or interrupts the waits of one run. `disconnected` is awaited once, and returns when the client has left."""
+    """Ends or interrupts the waits of one run. `disconnected` is awaited once, and returns when the client has left.
+
+    At the deadline of the `request`, the wait raises what `late` makes.
+    """
 
     def __init__(
         self,
@@ -47,6 +62,8 @@ class Deadlines:
         heartbeats: bool,
         idle: bool,
         disconnected: Callable[[], Awaitable[None]] | None,
+        request: RequestDeadline | None = None,
+        late: Callable[[], Exception] = out_of_time,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         now = self._loop.time()
@@ -54,6 +71,9 @@ class Deadlines:
         self._idle_s = limits.idle_s if idle else float("inf")
         self._total_s = limits.total_s
         self._deadline = now + limits.total_s
+        self._late: Callable[[], Exception] | None = None
+        if request is not None and request.ends_s < self._deadline:
+            self._deadline, self._late = request.ends_s, late
         self._sent = self._waiting_since = now
         self._task: asyncio.Task[Any] | None = None
         self._was_interrupted = False
@@ -134,7 +154,8 @@ class Deadlines:
             self._watching_client.add_done_callback(self._on_disconnect)
         now = self._loop.time()
         if now >= self._deadline:
-            self.stop(partial(upstream_failed, f"The response took longer than {self._total_s:g} s.", status=504))
+            took_too_long = partial(upstream_failed, f"The response took longer than {self._total_s:g} s.", status=504)
+            self.stop(self._late or took_too_long)
             return
         if self._task is not None and now >= self._waiting_since + self._idle_s:
             self.stop(partial(upstream_failed, f"The upstream said nothing for {self._idle_s:g} s.", status=504))

@@ -7,11 +7,14 @@ request without a reply is answered with 503. It does not know what a run is.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, TypeVar
 from weakref import WeakSet
 
-from penstock.errors import stopping
+from penstock.errors import ApiError, out_of_time, stopping
+
+from .request_deadline import RequestDeadline
 
 _MARGIN_S = 1.0
 """How many seconds before the limit runs end, so that their ends can be stored and sent; at most half of the time."""
@@ -50,9 +53,9 @@ class Drain:
             running.end_early()
         return running
 
-    def answering(self) -> Answering:
+    def answering(self, deadline: RequestDeadline | None = None) -> Answering:
         """`with drain.answering():` around the work of the current task until it has a reply."""
-        return Answering(self._unanswered)
+        return Answering(self._unanswered, deadline)
 
     def _end(self, margin_s: float) -> None:
         self._is_over = True
@@ -63,17 +66,22 @@ class Drain:
 
     def _interrupt_unanswered(self) -> None:
         for answering in list(self._unanswered):
-            answering.end_early()
+            answering.end_early(stopping)
 
 
 class Answering:
-    """The work on one reply by the current task. It raises `ApiError` 503 where the drain interrupts it."""
+    """The work on one reply by the current task. It raises `ApiError` 503 where the drain interrupts it.
 
-    __slots__ = ("_cancelling", "_is_cut", "_task", "_unanswered")
+    At the deadline of its request it raises `ApiError` 504.
+    """
 
-    def __init__(self, unanswered: set[Answering]) -> None:
+    __slots__ = ("_cancelling", "_deadline", "_interrupted_by", "_task", "_timer", "_unanswered")
+
+    def __init__(self, unanswered: set[Answering], deadline: RequestDeadline | None) -> None:
         self._unanswered = unanswered
-        self._is_cut = False
+        self._deadline = deadline
+        self._timer: asyncio.TimerHandle | None = None
+        self._interrupted_by: Callable[[], ApiError] | None = None
 
     def __enter__(self) -> None:
         task = asyncio.current_task()
@@ -81,16 +89,24 @@ class Answering:
         self._task = task
         self._cancelling = task.cancelling()
         self._unanswered.add(self)
+        if self._deadline is not None:
+            loop = asyncio.get_running_loop()
+            # spec: request-deadline
+            self._timer = loop.call_at(self._deadline.replies_s, self.end_early, out_of_time)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._unanswered.discard(self)
-        if self._is_cut and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+        if self._timer is not None:
+            self._timer.cancel()
+        interrupted_by = self._interrupted_by
+        if interrupted_by and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             # spec: drained-in-order
-            raise stopping() from None
+            raise interrupted_by() from None
 
-    def end_early(self) -> None:
-        """Cancel the task within the block, as `asyncio.timeout` does."""
-        self._is_cut = True
-        self._task.cancel()
+    def end_early(self, error: Callable[[], ApiError]) -> None:
+        """Cancel the task within the block, as `asyncio.timeout` does. The block then raises this error."""
+        if self._interrupted_by is None:
+            self._interrupted_by = error
+            self._task.cancel()

@@ -14,7 +14,7 @@ from typing import TypeAlias, TypeVar
 from penstock.engine.context.compaction import estimate_turn
 from penstock.engine.context.fitting import open_fitted
 from penstock.engine.planning.plan import Plan
-from penstock.errors import ApiError, internal_error, stopping, untraced
+from penstock.errors import ApiError, internal_error, out_of_time, untraced
 from penstock.ids import NewId, Now
 from penstock.json_codec import encode
 from penstock.limits import Limits
@@ -24,8 +24,9 @@ from penstock.text_runs import Recorded, one_by_one
 from penstock.transcript import Reducer, Transcript
 from penstock.wire import Event, LifecycleEvent, Response, Usage
 
-from .deadlines import ClientLeft, Deadlines, OutOfTime
+from .deadlines import ClientLeft, Deadlines, OutOfTime, request_ends, server_stops
 from .persistence import Ending, ResponseSaver
+from .request_deadline import RequestDeadline
 
 T = TypeVar("T")
 View: TypeAlias = Callable[[list[Recorded]], T]
@@ -45,6 +46,7 @@ class Run:
         now_s: Now,
         disconnected: Callable[[], Awaitable[None]] | None = None,
         saver: ResponseSaver | None = None,
+        deadline: RequestDeadline | None = None,
     ) -> None:
         self.plan = plan
         self._record = current()
@@ -69,7 +71,14 @@ class Run:
             seal=plan.seal.thoughts if plan.seal else None,
             seal_extras=plan.extras_seal.thoughts if plan.extras_seal else None,
         )
-        self._deadlines = Deadlines(limits, heartbeats=plan.stream, idle=plan.stream, disconnected=disconnected)
+        self._deadlines = Deadlines(
+            limits,
+            heartbeats=plan.stream,
+            idle=plan.stream,
+            disconnected=disconnected,
+            request=deadline,
+            late=request_ends if plan.stream else out_of_time,
+        )
         self._opening: asyncio.Task[tuple[Plan, Deltas]] | None = None
         self._deltas: Deltas | None = None
 
@@ -112,7 +121,7 @@ class Run:
         except BaseException as error:
             await self.aclose()
             if isinstance(error, OutOfTime):
-                raise stopping() from None
+                raise error.error from None
             raise
 
     def events(self) -> AsyncGenerator[list[Event]]:
@@ -175,7 +184,7 @@ class Run:
 
     def end_early(self) -> None:
         """The server must stop: the response ends as `incomplete` with its output so far."""
-        self._deadlines.stop(OutOfTime)
+        self._deadlines.stop(server_stops)
 
     def stop(self) -> None:
         """Stop the run; `events` ends without a terminal event, since the response has ended elsewhere."""
