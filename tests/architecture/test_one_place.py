@@ -62,6 +62,7 @@ RULES = (
             "penstock.engine.running.persistence": "the lock of a conversation is renewed in intervals",
             "penstock.engine.upstreams.local": "other tasks run between the batches of the synthetic model",
             "penstock.engine.upstreams.pool": "the wait before another attempt",
+            "penstock.engine.upstreams.synthetic.pacing": "other tasks run between the batches of a late answer",
             "penstock.stores.sqlite.connection": "another process has the lock; in a thread of its own",
             "penstock.stores.sqlite.event_waiters": "another process may have let a conversation go",
             "penstock_adapters.cli.worker_processes": "a worker that died at once is not replaced at once",

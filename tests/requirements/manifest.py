@@ -625,4 +625,9 @@ REQUIREMENTS = (
         "limit, `min_tokens` or the size of a context, and their usage counts them.",
         _LOAD,
     ),
+    Requirement(
+        "synthetic-pace",
+        "Each token of a paced answer comes at its time; what is late comes together, and delays nothing after it.",
+        _LOAD,
+    ),
 )

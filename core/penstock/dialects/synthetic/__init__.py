@@ -1,44 +1,28 @@
 """The synthetic model: it answers every request at once, without cost, and equal requests equally.
 
 It needs no upstream: it serves tests, demonstrations and load tests. `generate` yields the deltas of a turn, as an
-upstream's reply does; `answer` makes their content. All of it is pure: no clock, no system randomness, no I/O.
-`prompt_view` reads the turn, `prose` writes text, `calls` calls tools, `structured` and `values` make JSON that
-satisfies schemas, and `seeded_random` makes every choice repeatable.
+upstream's reply does; `answer` makes their content, and `pieces` makes deltas of it. All of it is pure: no clock, no
+system randomness, no I/O. `prompt_view` reads the turn, `prose` writes text, `calls` calls tools, `structured` and
+`values` make JSON that satisfies schemas, and `seeded_random` makes every choice repeatable.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Iterator
 
 from penstock.ports import Turn
-from penstock.transcript.deltas import (
-    Delta,
-    Finish,
-    ReasoningDelta,
-    ReasoningRun,
-    TextDelta,
-    TextRun,
-    ToolCallDelta,
-    UsageDelta,
-)
-from penstock.wire import OutputTokensDetails, Usage
+from penstock.transcript.deltas import Delta
 
-from .answer import Answer, CallTokens, make_answer
+from .answer import make_answer
 from .draws import FIRST, Draws
 from .lengths import PARAMETERS, TOKENS_MAX
 from .options import DEFAULTS, SyntheticOptions
+from .pieces import BATCH_DELTAS, Pieces, in_batches, in_one_batch
 from .prompt_view import read_prompt
-from .repeated_tokens import joined
 from .tokens import count_tokens
 
 MODELS: tuple[str, ...] = ("synthetic",)
 """The names by which the model is asked for."""
-
-BATCH_DELTAS = 32
-"""How many deltas of a stream are in one batch. Between two batches, other requests are served."""
-
-T = TypeVar("T")
 
 
 def generate(
@@ -52,7 +36,12 @@ def generate(
     Raises `ApiError` for a turn that the model cannot answer. It does so when it is called, not while it is iterated.
     """
     answer = make_answer(turn, options, draws, tokens_max)
-    return _in_pieces(answer) if turn.stream else iter([_in_one_batch(answer)])
+    return in_batches(answer, options.tokens_per_delta) if turn.stream else iter([in_one_batch(answer)])
+
+
+def generate_pieces(turn: Turn, options: SyntheticOptions, draws: Draws, tokens_max: int = TOKENS_MAX) -> Pieces:
+    """The answer to a turn like `generate`, for a reader that takes each delta at its time. Raises `ApiError`."""
+    return Pieces(make_answer(turn, options, draws, tokens_max), options.tokens_per_delta)
 
 
 def count_input(turn: Turn) -> int:
@@ -60,54 +49,13 @@ def count_input(turn: Turn) -> int:
     return read_prompt(turn).input_tokens
 
 
-def _in_pieces(answer: Answer) -> Iterator[list[Delta]]:
-    for reasoning in _batches(answer.reasoning):
-        yield [ReasoningRun(reasoning)]
-    for index, call in enumerate(answer.calls):
-        yield from _batches(_call_in_pieces(index, call))
-    if answer.logprobs:
-        yield from _batches(_text_with_logprobs(answer))
-    else:
-        for texts in _batches(answer.text):
-            yield [TextRun(texts)]
-    yield _end(answer)
-
-
-def _call_in_pieces(index: int, call: CallTokens) -> list[Delta]:
-    first = ToolCallDelta(index=index, call_id=call.call_id, name=call.name)
-    return [first, *[ToolCallDelta(index=index, arguments=token) for token in call.tokens]]
-
-
-def _text_with_logprobs(answer: Answer) -> list[Delta]:
-    return [TextDelta(token, [logprob]) for token, logprob in zip(answer.text, answer.logprobs, strict=True)]
-
-
-def _batches(pieces: Sequence[T]) -> Iterator[list[T]]:
-    for start in range(0, len(pieces), BATCH_DELTAS):
-        yield [*pieces[start : start + BATCH_DELTAS]]
-
-
-def _in_one_batch(answer: Answer) -> list[Delta]:
-    batch: list[Delta] = []
-    if answer.reasoning:
-        batch.append(ReasoningDelta(joined(answer.reasoning)))
-    for index, call in enumerate(answer.calls):
-        arguments = "".join(call.tokens)
-        batch.append(ToolCallDelta(index=index, call_id=call.call_id, name=call.name, arguments=arguments))
-    if answer.text:
-        batch.append(TextDelta(joined(answer.text), answer.logprobs))
-    return batch + _end(answer)
-
-
-def _end(answer: Answer) -> list[Delta]:
-    output_tokens = answer.output_tokens()
-    usage = Usage(
-        input_tokens=answer.input_tokens,
-        output_tokens=output_tokens,
-        output_tokens_details=OutputTokensDetails(reasoning_tokens=len(answer.reasoning)),
-        total_tokens=answer.input_tokens + output_tokens,
-    )
-    return [UsageDelta(usage), Finish(answer.incomplete)]
-
-
-__all__ = ["MODELS", "PARAMETERS", "count_input", "count_tokens", "generate"]
+__all__ = [
+    "BATCH_DELTAS",
+    "MODELS",
+    "PARAMETERS",
+    "Pieces",
+    "count_input",
+    "count_tokens",
+    "generate",
+    "generate_pieces",
+]

@@ -1,7 +1,7 @@
 """The timer wheel: one timer for all timeouts in an event loop, in place of a timer for each.
 
-It turns every `TICK_S` seconds while there are entries, and calls what is due: never early, and at most two ticks late.
-An entry that is removed in time has cost no timer; that is nearly every entry.
+It turns every tick while there are entries, and calls what is due: never early, and at most two ticks late. An entry
+that is removed in time has cost no timer; that is nearly every timeout.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Protocol
 from weakref import WeakKeyDictionary
 
 TICK_S = 0.02
+"""The tick of timeouts, which need not be exact."""
 
 
 class Timed(Protocol):
@@ -24,7 +25,8 @@ class Timed(Protocol):
 class TimerWheel:
     """The wheel of one event loop. It has no reference to the loop, so that both can be freed."""
 
-    def __init__(self) -> None:
+    def __init__(self, tick_s: float) -> None:
+        self._tick_s = tick_s
         self._slots: dict[int, set[Timed]] = {}
         """The entries by the tick at which they are due. No set in it is empty."""
         self._due: list[Timed] = []
@@ -37,9 +39,9 @@ class TimerWheel:
         """Call `timed` at this time by the loop's clock. Returns the tick, with which it can be removed."""
         # spec: one-timer
         if not self._is_turning:
-            self._tick = int(loop.time() / TICK_S)
+            self._tick = int(loop.time() / self._tick_s)
             self._turn_later(loop)
-        tick = max(int(at_s / TICK_S), self._tick) + 1
+        tick = max(int(at_s / self._tick_s), self._tick) + 1
         slot = self._slots.get(tick)
         if slot is None:
             self._slots[tick] = {timed}
@@ -57,7 +59,7 @@ class TimerWheel:
 
     def _turn(self) -> None:
         loop = asyncio.get_running_loop()
-        now = int(loop.time() / TICK_S)
+        now = int(loop.time() / self._tick_s)
         for tick in range(self._tick + 1, now + 1):
             self._due += self._slots.pop(tick, ())
         self._tick = now
@@ -72,15 +74,19 @@ class TimerWheel:
     def _turn_later(self, loop: asyncio.AbstractEventLoop) -> None:
         """Schedule the next turn, with an empty context: a request's context would live as long as the timer."""
         self._is_turning = True
-        loop.call_later(TICK_S, self._turn, context=self._context)
+        loop.call_later(self._tick_s, self._turn, context=self._context)
 
 
-_WHEELS: WeakKeyDictionary[asyncio.AbstractEventLoop, TimerWheel] = WeakKeyDictionary()
+_WHEELS: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[float, TimerWheel]] = WeakKeyDictionary()
+"""The wheels of each event loop, by their ticks."""
 
 
-def wheel_of(loop: asyncio.AbstractEventLoop) -> TimerWheel:
-    """The wheel of an event loop."""
-    wheel = _WHEELS.get(loop)
+def wheel_of(loop: asyncio.AbstractEventLoop, tick_s: float = TICK_S) -> TimerWheel:
+    """The wheel of an event loop that has this tick."""
+    wheels = _WHEELS.get(loop)
+    if wheels is None:
+        wheels = _WHEELS[loop] = {}
+    wheel = wheels.get(tick_s)
     if wheel is None:
-        wheel = _WHEELS[loop] = TimerWheel()
+        wheel = wheels[tick_s] = TimerWheel(tick_s)
     return wheel

@@ -109,6 +109,11 @@ class SyntheticOptions(msgspec.Struct, kw_only=True, frozen=True):
         _NOTHING
     )
 
+    @property
+    def is_timed(self) -> bool:
+        """Whether any delta of an answer has to wait."""
+        return self.ttft_ms != _NOTHING or self.itl_ms != _NOTHING
+
 
 DEFAULTS = SyntheticOptions()
 """The model without options."""

@@ -7,6 +7,7 @@ faults are added here, around the deltas of the answer.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -21,6 +22,7 @@ from penstock.errors import invalid, shortened
 from penstock.limits import Limits
 from penstock.ports import Deltas, Turn
 
+from .pacing import PacedDeltas, gaps
 from .request_numbers import RequestNumbers
 
 HEADER = "x-penstock-synthetic"
@@ -72,7 +74,15 @@ class SyntheticUpstream(LocalUpstream):
         return await self._answer(turn, options, draws)
 
     async def _answer(self, turn: Turn, options: SyntheticOptions, draws: Draws) -> Deltas:
+        if options.is_timed:
+            return await self._paced(turn, options, draws)
         return LocalDeltas(await offload(turn.size, synthetic.generate, turn, options, draws, self._tokens_max))
+
+    async def _paced(self, turn: Turn, options: SyntheticOptions, draws: Draws) -> Deltas:
+        """The answer with its times, which begin now."""
+        first_s = asyncio.get_running_loop().time() + draws.draw("ttft_ms", options.ttft_ms) / 1000
+        pieces = await offload(turn.size, synthetic.generate_pieces, turn, options, draws, self._tokens_max)
+        return PacedDeltas(pieces, first_s, gaps(options, draws), step=1 if turn.stream else synthetic.BATCH_DELTAS)
 
     async def context_tokens(self, model: str, bearer: object) -> int | None:
         """The size of the context, where the name of the model has one. Else it has no limit."""
