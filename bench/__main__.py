@@ -1,16 +1,20 @@
-"""Run the bench: `python -m bench [scenario ...] [--seconds N] [--connections N] [--write]`.
+"""Run the bench: `python -m bench [scenario ...] [--seconds N] [--connections N] [--write [NAME]]`.
 
 Starts a fake upstream, Penstock and a bare endpoint, loads them in turn, and prints Markdown tables. Whatever
 happens, it ends the processes that it started, and no other.
 """
 
 import argparse
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
 
-from bench.report import page, table, write
+from bench.machine import machine, public, today, versions
+from bench.measured import Result, Section
+from bench.pages import publish
+from bench.report import markdown
 from bench.rounds import Effort, Outcome, measure
 from bench.scenarios import SCENARIOS, Scenario
 from bench.servers import SERVERS, Server, checkout_of, server_of, with_checkouts
@@ -19,6 +23,12 @@ SECONDS_MAX = 60.0
 ROUNDS_MAX = 20
 CONNECTIONS_MAX = 1024
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+METHOD = (
+    "Medians of interleaved rounds; ratios are medians of the ratios of rounds that were played one after another. The "
+    "server under test had one core alone (where there are two), the load client and the upstream shared another. "
+    "`bare` is a Starlette route that returns fixed bytes in one send (`bare-each`: one send per event), `tcp-relay` "
+    "writes what it reads: floors, not rivals. `name@checkout` is the same server by the code of an older tree."
+)
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -44,7 +54,13 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         metavar="NAME=PATH",
         help="each Penstock once more by the code of another checkout, and how much of that this one costs",
     )
-    parser.add_argument("--write", action="store_true", help="write bench/results/<date>.md")
+    parser.add_argument(
+        "--write",
+        nargs="?",
+        const="",
+        metavar="NAME",
+        help="store the result as bench/results/<date>[-NAME].json, and write its pages and charts",
+    )
     choices = parser.parse_args(argv)
     if unknown := set(choices.scenario) - set(names):
         parser.error(f"unknown scenario: {', '.join(sorted(unknown))}")
@@ -63,11 +79,12 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def run(scenario: Scenario, servers: Sequence[Server], effort: Effort) -> list[Outcome]:
+def run(scenario: Scenario, servers: Sequence[Server], effort: Effort) -> Section:
     """Measure the installed servers; the others get no score, and the reason is told."""
     present = [server for server in servers if server.exists()]
     absent = [Outcome(server, fault="not installed") for server in servers if not server.exists()]
-    return absent + measure(scenario, present, effort, say)
+    rows = [outcome.row(scenario) for outcome in absent + measure(scenario, present, effort, say)]
+    return Section(scenario.name, scenario.title, scenario.floor, rows, scenario.family, scenario.size)
 
 
 def _end_cleanly(number: int, _: FrameType | None) -> None:
@@ -90,18 +107,24 @@ def main(argv: Sequence[str]) -> int:
     extra = [server_of(definition) for definition in choices.server]
     checkouts = [checkout_of(definition) for definition in choices.checkout]
     only = set(choices.servers.split(",")) if choices.servers else None
-    sections, faults = [], 0
-    for scenario in SCENARIOS:
-        if not choices.scenario or scenario.name in choices.scenario:
-            servers = with_checkouts(contenders(scenario, extra, only), checkouts)
-            outcomes = run(scenario, list(servers), effort)
-            faults += sum(bool(outcome.fault) for outcome in outcomes)
-            sections.append(table(scenario, outcomes, checkouts))
-    text = page(argv, sections)
-    print(text)
-    if choices.write:
-        say(f"written: {write(text)}")
-    return 1 if faults else 0
+    sections = [
+        run(scenario, list(with_checkouts(contenders(scenario, extra, only), checkouts)), effort)
+        for scenario in SCENARIOS
+        if not choices.scenario or scenario.name in choices.scenario
+    ]
+    result = Result(
+        name="-".join(filter(None, [today(), choices.write])),
+        machine=machine(),
+        versions=versions(),
+        command=public(shlex.join(["python", "-m", "bench", *argv])),
+        method=METHOD,
+        sections=sections,
+        checkouts=[checkout.name for checkout in checkouts],
+    )
+    print(markdown(result))
+    if choices.write is not None:
+        say(f"written: {publish(result)}")
+    return 1 if any(row.fault for section in sections for row in section.rows) else 0
 
 
 if __name__ == "__main__":

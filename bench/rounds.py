@@ -1,6 +1,6 @@
 """Measures one scenario: starts the upstream and the servers, then interleaves short rounds A B A B.
 
-It knows processes, load runs and CPU clocks; it prints nothing and compares nothing (`report.py` does).
+It knows processes, load runs and CPU clocks; it prints nothing and compares nothing (`measured.py` does).
 """
 
 import contextlib
@@ -10,11 +10,14 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 
 import msgspec
 
-from bench.figures import LoadResult
+from bench.figures import LoadResult, Percentiles
 from bench.load import GRACE_S
+from bench.machine import public
+from bench.measured import Row
 from bench.processes import ROOT, Child, StartError, cores, free_port, prepare, running
 from bench.scenarios import Scenario
 from bench.servers import Server
@@ -41,6 +44,34 @@ class Round:
     server_cpu_s: float
     upstream_cpu_s: float
 
+    @property
+    def cpu_us_per_reply(self) -> float:
+        """The server's CPU microseconds per reply."""
+        return self.server_cpu_s * 1e6 / self.load.replies
+
+    def figures(self, scenario: Scenario) -> dict[str, float]:
+        """Return the figures by their keys in `FIGURES`."""
+        found = {
+            "server_busy_percent": self.server_cpu_s * 100 / self.load.elapsed_s,
+            "others_busy_percent": (self.load.client_cpu_s + self.upstream_cpu_s) * 100 / self.load.elapsed_s,
+        }
+        found |= percentile_figures("", self.load.latency)
+        if not scenario.stream:
+            return found | {"requests_per_s": self.load.replies_per_s, "cpu_us_per_request": self.cpu_us_per_reply}
+        found |= percentile_figures("first_event_", self.load.first_event)
+        found |= percentile_figures("first_delta_", self.load.first_delta)
+        return found | {
+            "streams_per_s": self.load.replies_per_s,
+            "cpu_us_per_stream": self.cpu_us_per_reply,
+            "cpu_us_per_chunk": self.cpu_us_per_reply / scenario.deltas,
+            "events_per_stream": self.load.events_per_reply,
+        }
+
+
+def percentile_figures(prefix: str, found: Percentiles | None) -> dict[str, float]:
+    """Return percentiles by their keys in `FIGURES`."""
+    return {f"{prefix}{name}": getattr(found, name) for name in ("p50_ms", "p90_ms", "p99_ms")} if found else {}
+
 
 @dataclass(slots=True)
 class Outcome:
@@ -50,6 +81,25 @@ class Outcome:
     rounds: list[Round] = field(default_factory=list)
     peak_rss_mb: float = 0.0
     fault: str | None = None
+
+    def row(self, scenario: Scenario) -> Row:
+        """Return what is stored of it."""
+        if self.fault or not self.rounds:
+            return Row(self.server.name, fault=public(self.fault or "no rounds"))
+        costs = [played.cpu_us_per_reply for played in self.rounds]
+        found: dict[str, list[float]] = {
+            "cpu_spread_percent": [(max(costs) - min(costs)) * 100 / median(costs)],
+            "peak_rss_mb": [self.peak_rss_mb],
+        }
+        for played in self.rounds:
+            for key, value in played.figures(scenario).items():
+                found.setdefault(key, []).append(significant(value))
+        return Row(self.server.name, found)
+
+
+def significant(value: float) -> float:
+    """Return the value with five digits: more are noise, and make files long."""
+    return float(f"{value:.5g}")
 
 
 def measure(scenario: Scenario, servers: Sequence[Server], effort: Effort, say: Say) -> list[Outcome]:

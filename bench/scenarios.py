@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from bench.agent import Json, agent_turn
+from bench.agent import Json, agent_turn, prose
 from bench.bodies import WORD_CHARS
 
 SHORT: Json = {"input": "Count."}
@@ -25,6 +25,9 @@ class Scenario:
     """The request, but for its model, `store` and `stream`."""
     connections: int | None = None
     """How many there are, whatever the command line says."""
+    family: str = ""
+    """What it has a size of: the scenarios of a family differ in that alone."""
+    size: int = 0
 
     @property
     def floor(self) -> str:
@@ -128,5 +131,44 @@ SCENARIOS = (
         True,
         ("tcp-relay", "penstock", "penstock-relay"),
         connections=4,
+    ),
+    *(
+        Scenario(
+            f"reply-{words}",
+            f"JSON reply of {words:,} words",
+            f"json-{words}",
+            False,
+            ("tcp-relay", "penstock"),
+            deltas=words,
+            family="JSON reply, words",
+            size=words,
+        )
+        for words in (20, 200, 2_000)
+    ),
+    *(
+        Scenario(
+            f"deltas-{deltas}",
+            f"stream of {deltas:,} deltas, ten per write",
+            f"stream-{deltas}x10",
+            True,
+            ("tcp-relay", "penstock"),
+            deltas=deltas,
+            family="stream, deltas",
+            size=deltas,
+        )
+        for deltas in (20, 200, 2_000)
+    ),
+    *(
+        Scenario(
+            f"body-{kilobytes}k",
+            f"a request of {kilobytes} kB, answered as JSON",
+            "json-200",
+            False,
+            ("tcp-relay", "penstock"),
+            ask={"input": prose(kilobytes * 1_000)},
+            family="request, kB",
+            size=kilobytes,
+        )
+        for kilobytes in (1, 10, 100)
     ),
 )

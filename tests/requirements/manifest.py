@@ -53,6 +53,11 @@ REQUIREMENTS = (
         _ATTACKS,
     ),
     Requirement(
+        "bench-history",
+        "Results of the bench are stored as data; tables, charts and the history of each figure are made of it.",
+        "how readers of benchmarks compare days",
+    ),
+    Requirement(
         "locust-distributed",
         "Figures of streams are rows of locust's statistics, also where a master adds up those of its workers.",
         "how users of locust load a server",
