@@ -62,6 +62,15 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     tools_max: Count = 512
     """The entries of `tools`, with those in namespaces and those in items of the context."""
 
+    choices_max: Count = 128
+    """The choices of one completion of the built-in model: its prompts times `n`."""
+    embedding_inputs_max: Count = 2_048
+    """The inputs of one request for embeddings of the built-in model."""
+    embedding_dimensions_max: Count = 4_096
+    """The numbers of one embedding of the built-in model."""
+    tokenized_bytes_max: Bytes = 2**20
+    """A text whose tokens the built-in model returns, in UTF-8."""
+
     request_cache_bytes_max: Bytes = 32 * 2**20
     """The cache of decoded instructions and tools, which clients send repeatedly.
 

@@ -70,6 +70,8 @@ class PromptView(msgspec.Struct, kw_only=True):
     """The outputs of calls after that message."""
     content: str
     """Everything that the answer depends on. Ids are not in it, since they differ from run to run."""
+    text: str
+    """The texts of all items."""
     input_tokens: int
 
     def words(self) -> list[str]:
@@ -92,6 +94,7 @@ def read_prompt(turn: Turn) -> PromptView:
         question=reader.question or request.instructions or "",
         results=reader.results,
         content=content,
+        text=text,
         input_tokens=tokens,
     )
 

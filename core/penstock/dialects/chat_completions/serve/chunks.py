@@ -1,0 +1,202 @@
+"""Deltas as the chunks of a stream: the reverse of `penstock.dialects.chat_completions.decode`.
+
+It knows the chunks of chat completions and of completions. Chunks of one stream differ only in a few values, so their
+common bytes are made once, and a run of texts is joined with them in one step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, TypeAlias
+
+import msgspec
+
+from penstock.errors import ApiError
+from penstock.sse import DONE
+from penstock.transcript.deltas import (
+    Delta,
+    Finish,
+    ReasoningDelta,
+    ReasoningRun,
+    RefusalDelta,
+    TextDelta,
+    TextRun,
+    ToolCallDelta,
+    UsageDelta,
+)
+from penstock.wire import Logprob, Usage
+
+from .logprobs import text_logprobs
+from .turns import Generation
+from .usage import finish_reason, sum_usage
+
+_encoder = msgspec.json.Encoder()
+_encode = _encoder.encode
+_encode_lines = _encoder.encode_lines
+
+_NOT_ENDED = b',"logprobs":null,"finish_reason":null'
+_ROLE = b'"delta":{"role":"assistant","content":""}' + _NOT_ENDED
+
+Write: TypeAlias = Callable[[Any, int, Any], bytes]
+
+
+class ChunkWriter:
+    """Writes the chunks of one stream. Each choice has its deltas written in their order."""
+
+    kind: ClassVar[str]
+    """The `object` of each chunk."""
+    end: ClassVar[bytes]
+    """The last content of a choice, which is empty."""
+    writers: ClassVar[dict[type[Any], Write]] = {}
+    """How a delta of each class is written. Others have no form in these chunks."""
+
+    def __init__(self, generation: Generation, *, id: str, created: int, prompt_tokens: int = 0) -> None:
+        """`prompt_tokens` is needed where each chunk has the usage so far."""
+        self._generation = generation
+        head = {"id": id, "object": self.kind, "created": created, "model": generation.model}
+        self._head = b"data: %b," % _encode(head)[:-1]
+        self._prompt_tokens = prompt_tokens
+        self._completion_tokens = 0
+        self._usages: list[Usage | None] = [None] * len(generation.turns)
+        self._has_calls: set[int] = set()
+        self._tail = b'}],"usage":null}\n\n' if generation.includes_usage else b"}]}\n\n"
+
+    def write(self, choice: int, deltas: Sequence[Delta]) -> bytes:
+        """The chunks of these deltas of a choice. Empty where they have none."""
+        writers = self.writers
+        return b"".join([writers[type(delta)](self, choice, delta) for delta in deltas if type(delta) in writers])
+
+    def close(self) -> bytes:
+        """The end of the stream, with its usage where the client asked for it."""
+        if not self._generation.includes_usage:
+            return DONE
+        usage = _encode(sum_usage(self._generation, self._usages))
+        return b'%b"choices":[],"usage":%b}\n\n%b' % (self._head, usage, DONE)
+
+    def fail(self, error: ApiError) -> bytes:
+        """The end of a stream that failed."""
+        return b"data: %b\n\n%b" % (error.body(), DONE)
+
+    def _chunks(self, choice: int, before: bytes, values: Sequence[bytes], after: bytes, tokens: int = 1) -> bytes:
+        """A chunk for each of these values, which are JSON. Each value is of `tokens` tokens."""
+        before = b'%b"choices":[{"index":%d,%b' % (self._head, choice, before)
+        if self._generation.counts_tokens:
+            return b"".join([before + value + after + self._counted(tokens) for value in values])
+        after += self._tail
+        return before + (after + before).join(values) + after
+
+    def _counted(self, tokens: int) -> bytes:
+        """The end of a chunk, with the usage so far."""
+        self._completion_tokens += tokens
+        prompt, completion = self._prompt_tokens, self._completion_tokens
+        counts = (prompt, completion, prompt + completion)
+        return b'}],"usage":{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d}}\n\n' % counts
+
+    def _usage(self, choice: int, delta: UsageDelta) -> bytes:
+        self._usages[choice] = delta.usage
+        return b""
+
+    def _finish(self, choice: int, delta: Finish) -> bytes:
+        reason = _encode(finish_reason(delta.incomplete, has_calls=choice in self._has_calls))
+        return self._chunks(choice, self.end + b',"logprobs":null,"finish_reason":', [reason], b"", tokens=0)
+
+
+class ChatChunks(ChunkWriter):
+    """The chunks of a chat completion. The first chunk of a choice has its role."""
+
+    kind = "chat.completion.chunk"
+    end = b'"delta":{}'
+
+    def __init__(self, generation: Generation, *, id: str, created: int, prompt_tokens: int = 0) -> None:
+        super().__init__(generation, id=id, created=created, prompt_tokens=prompt_tokens)
+        self._begun: set[int] = set()
+
+    def write(self, choice: int, deltas: Sequence[Delta]) -> bytes:
+        """The chunks of these deltas, after the chunk with the role where they are the first ones."""
+        if choice in self._begun:
+            return super().write(choice, deltas)
+        before = self._chunks(choice, _ROLE, [b""], b"", tokens=0)
+        if chunks := super().write(choice, deltas):
+            self._begun.add(choice)
+            return before + chunks
+        return b""
+
+    def _text_run(self, choice: int, run: TextRun) -> bytes:
+        return self._chunks(choice, b'"delta":{"content":', _lines(run.texts), b"}" + _NOT_ENDED)
+
+    def _text(self, choice: int, delta: TextDelta) -> bytes:
+        if not delta.logprobs:
+            return self._chunks(choice, b'"delta":{"content":', [_encode(delta.text)], b"}" + _NOT_ENDED)
+        value = b'%b},"logprobs":{"content":%b' % (_encode(delta.text), _encode(delta.logprobs))
+        after = b',"refusal":null},"finish_reason":null'
+        return self._chunks(choice, b'"delta":{"content":', [value], after, len(delta.logprobs))
+
+    def _refusal(self, choice: int, delta: RefusalDelta) -> bytes:
+        return self._chunks(choice, b'"delta":{"refusal":', [_encode(delta.text)], b"}" + _NOT_ENDED)
+
+    def _thoughts(self, choice: int, run: ReasoningRun) -> bytes:
+        if not self._generation.includes_reasoning:
+            return b""
+        values = [b'%b,"reasoning":%b' % (line, line) for line in _lines(run.texts)]
+        return self._chunks(choice, b'"delta":{"reasoning_content":', values, b"}" + _NOT_ENDED)
+
+    def _thought(self, choice: int, delta: ReasoningDelta) -> bytes:
+        return self._thoughts(choice, ReasoningRun([delta.text]))
+
+    def _call(self, choice: int, delta: ToolCallDelta) -> bytes:
+        self._has_calls.add(choice)
+        before = b'"delta":{"tool_calls":[{"index":%d,' % delta.index
+        if delta.call_id or delta.name:
+            before += b'"id":%b,"type":"function",' % _encode(delta.call_id)
+        name = b'"name":%b,' % _encode(delta.name) if delta.name else b""
+        before += b'"function":{%b"arguments":' % name
+        return self._chunks(choice, before, [_encode(delta.arguments)], b"}}]}" + _NOT_ENDED)
+
+    writers: ClassVar[dict[type[Any], Write]] = {
+        TextRun: _text_run,
+        TextDelta: _text,
+        RefusalDelta: _refusal,
+        ReasoningRun: _thoughts,
+        ReasoningDelta: _thought,
+        ToolCallDelta: _call,
+        UsageDelta: ChunkWriter._usage,
+        Finish: ChunkWriter._finish,
+    }
+
+
+class TextChunks(ChunkWriter):
+    """The chunks of a completion, which are text only."""
+
+    kind = "text_completion"
+    end = b'"text":""'
+
+    def __init__(self, generation: Generation, *, id: str, created: int, prompt_tokens: int = 0) -> None:
+        super().__init__(generation, id=id, created=created, prompt_tokens=prompt_tokens)
+        self._chars = [0] * len(generation.turns)
+        """The characters so far of each choice, where it has logprobs."""
+
+    def _text_run(self, choice: int, run: TextRun) -> bytes:
+        return self._chunks(choice, b'"text":', _lines(run.texts), _NOT_ENDED)
+
+    def _text(self, choice: int, delta: TextDelta) -> bytes:
+        if not delta.logprobs:
+            return self._chunks(choice, b'"text":', [_encode(delta.text)], _NOT_ENDED)
+        value = b'%b,"logprobs":%b' % (_encode(delta.text), self._logprobs(choice, delta.logprobs))
+        return self._chunks(choice, b'"text":', [value], b',"finish_reason":null', len(delta.logprobs))
+
+    def _logprobs(self, choice: int, logprobs: list[Logprob]) -> bytes:
+        encoded = _encode(text_logprobs(logprobs, self._chars[choice]))
+        self._chars[choice] += sum(len(each.token) for each in logprobs)
+        return encoded
+
+    writers: ClassVar[dict[type[Any], Write]] = {
+        TextRun: _text_run,
+        TextDelta: _text,
+        UsageDelta: ChunkWriter._usage,
+        Finish: ChunkWriter._finish,
+    }
+
+
+def _lines(texts: list[str]) -> list[bytes]:
+    """The JSON of each text, which contains no line break."""
+    return _encode_lines(texts).splitlines()

@@ -1,0 +1,68 @@
+"""The inputs of completions and embeddings: texts, or lists of token ids.
+
+It knows the four forms that OpenAI's API has for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from penstock.errors import ApiError, invalid
+
+from .requests import Inputs
+
+
+class Input(msgspec.Struct):
+    """One input, and the number of its tokens."""
+
+    text: str
+    tokens: int
+
+
+class Tokenizer(Protocol):
+    """Converts texts to tokens, and back."""
+
+    def count_tokens(self, text: str) -> int:
+        """The number of tokens of a text."""
+
+    def tokens_of(self, text: str) -> list[int]:
+        """The tokens of a text."""
+
+    def text_of(self, tokens: Sequence[int]) -> str:
+        """The text of tokens. Raises `ValueError` for a number that is no token."""
+
+
+def read_inputs(given: Inputs, param: str, tokenizer: Tokenizer) -> list[Input]:
+    """The inputs of a request. Raises `ApiError` 400 for an empty or mixed list."""
+    if isinstance(given, str):
+        return [Input(given, tokenizer.count_tokens(given))]
+    if not given:
+        raise invalid(f"Invalid '{param}': it cannot be an empty list.", param, "empty_array")
+    kind = type(given[0])
+    if any(type(each) is not kind for each in given):
+        raise _mixed(param)
+    if kind is int:
+        return [_of_tokens(given, param, tokenizer)]  # type: ignore[arg-type]
+    if kind is str:
+        return [Input(text, tokenizer.count_tokens(text)) for text in given]  # type: ignore[arg-type]
+    return [_of_tokens(tokens, f"{param}[{index}]", tokenizer) for index, tokens in enumerate(given)]  # type: ignore[arg-type]
+
+
+def _of_tokens(tokens: Sequence[int], param: str, tokenizer: Tokenizer) -> Input:
+    return Input(read_tokens(tokens, param, tokenizer), len(tokens))
+
+
+def read_tokens(tokens: Sequence[int], param: str, tokenizer: Tokenizer) -> str:
+    """The text of a client's tokens. Raises `ApiError` 400 for a number that is no token."""
+    try:
+        return tokenizer.text_of(tokens)
+    except ValueError as error:
+        raise invalid(f"Invalid '{param}': {error}.", param, "invalid_value") from None
+
+
+def _mixed(param: str) -> ApiError:
+    message = f"Invalid '{param}': a list has texts only, token ids only, or lists of token ids only."
+    return invalid(message, param, "invalid_type")

@@ -1,0 +1,170 @@
+"""The requests of chat clients: the bodies of the routes that a server of Chat Completions has.
+
+It knows the parameters of OpenAI's API and the ones that vLLM adds, with their ranges. None means that the client did
+not send the parameter.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+
+from penstock.dialects.chat_completions.wire import FunctionChoice, MessagePart, ToolCall
+from penstock.wire import NULL, Effort
+
+SEED_MAX = 2**63 - 1
+"""The largest seed. The number is OpenAI's."""
+
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
+TokenId: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
+Penalty: TypeAlias = Annotated[float, msgspec.Meta(ge=-2, le=2)]
+Inputs: TypeAlias = "str | list[str | TokenId | list[TokenId]]"
+"""A text, a list of texts, token ids, or a list of token ids."""
+
+
+class _Read(msgspec.Struct, kw_only=True):
+    """A JSON object of a client. Unknown keys within it are skipped."""
+
+
+class RefusalPart(_Read, kw_only=True, tag_field="type", tag="refusal"):
+    """A refusal within a message of the assistant."""
+
+    refusal: str
+
+
+class ReadMessage(_Read, kw_only=True):
+    """A message of a client."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: str | list[MessagePart | RefusalPart] | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    refusal: str | None = None
+    tool_calls: list[ToolCall] | None = None
+    tool_call_id: str | None = None
+
+
+class ReadFunction(_Read, kw_only=True):
+    """A function that the model may call."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+    description: str | None = None
+    parameters: msgspec.Raw = NULL
+    strict: bool | None = None
+
+
+class ReadTool(_Read, kw_only=True, tag_field="type", tag="function"):
+    """A tool that the model may call."""
+
+    function: ReadFunction
+
+
+class TextFormat(_Read, kw_only=True, tag_field="type", tag="text"):
+    """Plain text."""
+
+
+class JsonObjectFormat(_Read, kw_only=True, tag_field="type", tag="json_object"):
+    """Any JSON object."""
+
+
+class ReadSchema(_Read, kw_only=True):
+    """A JSON schema and its name."""
+
+    name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    schema: msgspec.Raw
+    description: str | None = None
+    strict: bool | None = None
+
+
+class JsonSchemaFormat(_Read, kw_only=True, tag_field="type", tag="json_schema"):
+    """JSON that satisfies a schema."""
+
+    json_schema: ReadSchema
+
+
+class StreamOptions(_Read, kw_only=True):
+    """Options of a stream. `continuous_usage_stats` is vLLM's: every chunk then has the usage so far."""
+
+    include_usage: bool | None = None
+    continuous_usage_stats: bool | None = None
+    include_obfuscation: bool | None = None
+
+
+class GenerationRequest(_Read, kw_only=True):
+    """The parameters that chat completions and completions have in common."""
+
+    model: str | None = None
+    n: Count | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    max_tokens: Count | None = None
+    min_tokens: TokenId | None = None
+    ignore_eos: bool | None = None
+    stop: str | Annotated[list[str], msgspec.Meta(max_length=16)] | None = None
+    response_format: TextFormat | JsonObjectFormat | JsonSchemaFormat | None = None
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
+    top_p: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    seed: Annotated[int, msgspec.Meta(ge=-SEED_MAX - 1, le=SEED_MAX)] | None = None
+    top_k: Annotated[int, msgspec.Meta(ge=-1, le=2**31 - 1)] | None = None
+    min_p: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    repetition_penalty: Annotated[float, msgspec.Meta(ge=0, le=10)] | None = None
+    presence_penalty: Penalty | None = None
+    frequency_penalty: Penalty | None = None
+    logit_bias: dict[str, Annotated[float, msgspec.Meta(ge=-100, le=100)]] | None = None
+    user: str | None = None
+
+
+class ChatRequest(GenerationRequest, kw_only=True):
+    """The body of `POST /chat/completions`."""
+
+    messages: Annotated[list[ReadMessage], msgspec.Meta(min_length=1)]
+    max_completion_tokens: Count | None = None
+    tools: list[ReadTool] | None = None
+    tool_choice: Literal["none", "auto", "required"] | FunctionChoice | None = None
+    parallel_tool_calls: bool | None = None
+    reasoning_effort: Effort | None = None
+    include_reasoning: bool | None = None
+    verbosity: Literal["low", "medium", "high"] | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, msgspec.Meta(ge=0, le=20)] | None = None
+    metadata: msgspec.Raw = NULL
+    service_tier: str | None = None
+    safety_identifier: str | None = None
+    prompt_cache_key: str | None = None
+
+
+class CompletionRequest(GenerationRequest, kw_only=True):
+    """The body of `POST /completions`."""
+
+    prompt: Inputs
+    logprobs: Annotated[int, msgspec.Meta(ge=0, le=20)] | None = None
+
+
+class EmbeddingsRequest(_Read, kw_only=True):
+    """The body of `POST /embeddings`."""
+
+    input: Inputs
+    model: str | None = None
+    dimensions: Count | None = None
+    encoding_format: Literal["float", "base64"] | None = None
+    user: str | None = None
+
+
+class TokenizeRequest(_Read, kw_only=True):
+    """The body of vLLM's `POST /tokenize`: a text, or the messages of a chat."""
+
+    model: str | None = None
+    prompt: str | None = None
+    messages: list[ReadMessage] | None = None
+    tools: list[ReadTool] | None = None
+    return_token_strs: bool | None = None
+    add_special_tokens: bool | None = None
+    add_generation_prompt: bool | None = None
+
+
+class DetokenizeRequest(_Read, kw_only=True):
+    """The body of vLLM's `POST /detokenize`."""
+
+    tokens: list[TokenId]
+    model: str | None = None
