@@ -151,13 +151,17 @@ def build_routes(settings: Settings, connect: Connect, read_file: Callable[[str]
     """A route for each upstream. Without upstreams, the route of the synthetic model."""
     if not settings.upstreams:
         local = SyntheticUpstream(
-            settings.limits, settings.synthetic.profiles, read_quantiles(settings.synthetic, read_file)
+            settings.limits,
+            settings.synthetic.profiles,
+            read_quantiles(settings.synthetic, read_file),
+            unknown_parameters=settings.unknown_parameters,
         )
         route = Route(
             name="synthetic",
             upstream=local,
             models=synthetic.MODELS,
             extras=synthetic.PARAMETERS,
+            context_tokens=synthetic.CONTEXT_TOKENS,
             check_options=local.check_options,
         )
         return Routes([route], settings.model or synthetic.MODELS[0], limits=settings.limits)

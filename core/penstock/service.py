@@ -20,7 +20,7 @@ from penstock import ids
 from penstock.access import Access, bearer
 from penstock.endpoints.about import About
 from penstock.endpoints.conversations import Conversations
-from penstock.endpoints.health import Health
+from penstock.endpoints.health import ALIVE, Health
 from penstock.endpoints.models import Models
 from penstock.endpoints.openapi import OpenApi
 from penstock.endpoints.passthrough import RELAYED, PassthroughEndpoints
@@ -51,7 +51,7 @@ _NOT_SET = (None, NULL, UNSET)
 
 _EXPANSION = 20
 """How many times larger a body typically is after decompression."""
-_OPEN = ("/", "/health", "/healthz", "/readyz", "/openapi.json")
+_OPEN = ("/", "/health", "/healthz", "/livez", "/ping", "/readyz", "/version", "/openapi.json")
 """Paths that need no key."""
 _NEEDS_STORE = ("/responses/*", "/conversations")
 """The prefixes of the patterns of paths that need the store."""
@@ -322,8 +322,8 @@ def _table(
         "/models/*": {"GET": models.retrieve},
         **{path: {"POST": passthrough.to(path)} for path in RELAYED},
         "/": {"GET": about.server},
-        "/health": {"GET": health.alive},
-        "/healthz": {"GET": health.alive},
+        "/version": {"GET": about.version},
+        **{path: {"GET": health.alive} for path in ALIVE},
         "/readyz": {"GET": health.ready},
         "/openapi.json": {"GET": openapi.document},
     }

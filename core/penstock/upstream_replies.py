@@ -62,7 +62,7 @@ class _ReadModels(msgspec.Struct, kw_only=True):
 
 _read_model = msgspec.json.Decoder(_ReadModel).decode
 _fields_of = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_MODEL_KEYS = frozenset(field.encode_name for field in msgspec.structs.fields(Model))
+_MODEL_KEYS = frozenset({"id", "object", "created", "owned_by"})
 
 
 def read_models(body: bytes) -> list[Model]:

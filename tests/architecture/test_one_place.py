@@ -61,6 +61,7 @@ RULES = (
             "penstock.engine.background.runner": "leases are renewed in intervals; another cancel may be at work",
             "penstock.engine.running.persistence": "the lock of a conversation is renewed in intervals",
             "penstock.engine.upstreams.local": "other tasks run between the batches of the synthetic model",
+            "penstock.engine.upstreams.synthetic.chat_replies": "other tasks run between the pieces of a large body",
             "penstock.engine.upstreams.pool": "the wait before another attempt",
             "penstock.engine.upstreams.synthetic.pacing": "other tasks run between the batches of a late answer",
             "penstock.stores.sqlite.connection": "another process has the lock; in a thread of its own",

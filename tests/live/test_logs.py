@@ -272,7 +272,7 @@ def test_a_clients_mistake_is_logged_without_its_text(logging_server: PenstockSe
 
 
 @shows("quiet-probes")
-@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/health"])
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/health", "/livez", "/ping"])
 def test_probes_are_quiet(start: Start, upstream: ScriptedUpstream, path: str) -> None:
     usual = start("--upstream", upstream.url, "--log-format", "json", PENSTOCK_STORE="memory://")
     detailed = start("--log-format", "json", "--log-level", "debug")

@@ -45,7 +45,7 @@ ASKED = {
     for method, operation in methods.items()
     if path != "/openapi.json"  # schemathesis itself has read it by then
 }
-ALL_RIGHT = {"listModels", "getModel", "getServer", "isHealthy", "isAlive", "isReady"}
+ALL_RIGHT = {"listModels", "getModel", "getServer", "isHealthy", "isAlive", "isLive", "ping", "getVersion", "isReady"}
 """What cannot be asked wrongly."""
 RELAYED = {operation.id for methods in OPERATIONS["Relays"].values() for operation in methods.values()}
 """What the synthetic model has nothing to say to."""

@@ -187,8 +187,8 @@ def test_a_local_error_has_our_own_message(start: Start, synthetic: PenstockServ
     assert ask(server.url, "POST", CHAT, b"{}", {"content-type": "text/plain"}).status == 415
     assert ask(server.url, "GET", CHAT).status == 405
     assert post(server.url, ASKED, CHAT, origin="https://example.com").status == 403
-    reply = post(synthetic.url, ASKED | {"model": "synthetic"}, CHAT)
-    assert (reply.status, "/responses" in reply.error["message"]) == (404, True)
+    reply = post(synthetic.url, {"model": "synthetic", "query": "a", "documents": []}, "/rerank")
+    assert (reply.status, "/rerank" in reply.error["message"]) == (404, True)
 
 
 @shows("relays")

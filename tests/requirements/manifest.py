@@ -623,9 +623,11 @@ REQUIREMENTS = (
         "synthetic-options",
         "A wrong option of the synthetic model is a 400 that names the parameter, the mistake and its offset.",
         _LOAD,
+    ),
+    Requirement(
         "synthetic-chat",
         "The built-in model answers Chat Completions and completions in the shapes that OpenAI's own package reads.",
-        "guidellm, aiperf, vLLM's bench and LangChain as clients, November 2026",
+        _LOAD,
     ),
     Requirement(
         "synthetic-lengths",

@@ -27,6 +27,7 @@ class BackgroundOptions(BaseModel):
 
 
 OPEN_RESPONSES = "echoed as other servers do: Open Responses has it among its keys"
+LOAD_TOOLS = "vLLM lists it, and its bench reads it"
 SAME_LOGPROB = "a delta says of a token all that the finished part says of it"
 
 ITEM_STATUS = Literal["in_progress", "completed", "incomplete"]
@@ -42,6 +43,8 @@ OURS: dict[tuple[str, str], tuple[Any, str]] = {
     ("ResponseFunctionCallArgumentsDoneEvent", "name"): (str, "the API's reference has it"),
     ("LocalShellCallOutput", "call_id"): (str, "the API's reference has it"),
     ("ResponseCustomToolCall", "status"): (ITEM_STATUS, "every output item has one"),
+    ("Model", "root"): (str, LOAD_TOOLS),
+    ("Model", "max_model_len"): (int, LOAD_TOOLS),
     ("Logprob", "bytes"): (list[int], SAME_LOGPROB),
     ("LogprobTopLogprob", "bytes"): (list[int], SAME_LOGPROB),
 }

@@ -1,16 +1,18 @@
-"""The root: what this server is, for a person who opens its address in a browser. It needs no key."""
+"""The root: what this server is, for a person who opens its address in a browser, and its version. It needs no key."""
 
 from __future__ import annotations
 
 from penstock.endpoints.request_context import RequestContext
-from penstock.http import Reply
+from penstock.http import Reply, json_reply
+from penstock.json_codec import encode
 from penstock.version import version
+from penstock.wire import ServerVersion
 
 _TEXT = ("content-type", "text/plain; charset=utf-8")
 
 
 class About:
-    """`/`."""
+    """`/` and `/version`."""
 
     async def server(self, request: RequestContext) -> Reply:
         """`GET /`: the name, the version, and the paths of the API and its document."""
@@ -20,3 +22,7 @@ class About:
             "Its OpenAPI document is /v1/openapi.json.\n"
         )
         return Reply(200, [_TEXT], text.encode())
+
+    async def version(self, request: RequestContext) -> Reply:
+        """`GET /version`: the version, as vLLM reports its own."""
+        return json_reply(encode(ServerVersion(version=version())))

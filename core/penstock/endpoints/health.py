@@ -14,12 +14,15 @@ from penstock.wire import ServerStatus
 
 _encode = msgspec.json.Encoder().encode
 
+ALIVE = ("/healthz", "/health", "/livez", "/ping")
+"""The paths of the check whether the process is alive. Each is what some load tools and balancers ask for."""
+
 Check: TypeAlias = Callable[[], Awaitable[list[str]]]
 """Returns why the server is not ready, in short sentences. It is empty where the server is ready."""
 
 
 class Health:
-    """`/healthz` and `/readyz`."""
+    """`/healthz` with its other names, and `/readyz`."""
 
     def __init__(self, engine: Engine, *, needs_upstream: bool) -> None:
         self._engine = engine

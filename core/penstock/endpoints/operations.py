@@ -55,8 +55,12 @@ class Operation(NamedTuple):
 
 
 def _relay(id: str, *, streams: bool = False) -> Operation:
-    summary = "Pass a request on to the upstream of its `model`, byte for byte."
-    return Operation(id, summary, FREE, body=FREE, streams=streams, relayed=True, upstream=True)
+    summary = "Pass a request on to the upstream of its `model`, byte for byte. The built-in model answers it itself."
+    return Operation(id, summary, FREE, body=FREE, streams=streams, relayed=True, ignores=True, upstream=True)
+
+
+def _alive(id: str, more: str = "") -> Operation:
+    return Operation(id, f"Check whether the process is alive{more}.", wire.ServerStatus, open=True)
 
 
 _ID = Annotated[str, msgspec.Meta(pattern=f"^{ids.ID.pattern}$")]
@@ -186,6 +190,8 @@ OPERATIONS: dict[str, dict[str, dict[str, Operation]]] = {
         "/completions": {"POST": _relay("createCompletion", streams=True)},
         "/embeddings": {"POST": _relay("createEmbedding")},
         "/rerank": {"POST": _relay("rerank")},
+        "/tokenize": {"POST": _relay("tokenize")},
+        "/detokenize": {"POST": _relay("detokenize")},
     },
     "Server": {
         "/": {
@@ -197,12 +203,11 @@ OPERATIONS: dict[str, dict[str, dict[str, Operation]]] = {
                 media_type="text/plain; charset=utf-8",
             ),
         },
-        "/health": {
-            "GET": Operation(
-                "isHealthy", "Check whether the process is alive; the same as `/healthz`.", wire.ServerStatus, open=True
-            )
-        },
-        "/healthz": {"GET": Operation("isAlive", "Check whether the process is alive.", wire.ServerStatus, open=True)},
+        "/health": {"GET": _alive("isHealthy", "; the same as `/healthz`")},
+        "/healthz": {"GET": _alive("isAlive")},
+        "/livez": {"GET": _alive("isLive", "; the same as `/healthz`")},
+        "/ping": {"GET": _alive("ping", "; the same as `/healthz`")},
+        "/version": {"GET": Operation("getVersion", "Get the version of this server.", wire.ServerVersion, open=True)},
         "/readyz": {
             "GET": Operation(
                 "isReady",

@@ -12,6 +12,7 @@ from typing import Literal
 
 import msgspec
 
+from penstock.endpoints.ignored import ignored_header
 from penstock.endpoints.request_context import RequestContext
 from penstock.engine import Engine, Route
 from penstock.engine.offload import offload
@@ -22,7 +23,7 @@ from penstock.http import Reply
 from penstock.ports import Headers, HttpReply, PassthroughRequest, TransportError
 from penstock.telemetry import current
 
-RELAYED = ("/chat/completions", "/completions", "/embeddings", "/rerank")
+RELAYED = ("/chat/completions", "/completions", "/embeddings", "/rerank", "/tokenize", "/detokenize")
 """The paths that are passed through. Upstreams have the same."""
 _FORWARDED = frozenset({"content-type", "cache-control", "retry-after", "retry-after-ms", "x-should-retry"})
 _FORWARDED_PREFIXES = ("openai-", "x-ratelimit-")
@@ -108,7 +109,7 @@ class PassthroughEndpoints:
             deadlines.close()
             raise
         assert reply is not None  # None would be a heartbeat, and they are off
-        headers = _forwarded(reply)
+        headers = [*_forwarded(reply), *ignored_header(current().ignored)]
         # spec: hostile-upstreams
         if not all(_SENDABLE.fullmatch(value) for _, value in headers):
             deadlines.close()

@@ -5,15 +5,13 @@ They know the reply of each route. The engine makes runs, the store has the rows
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from urllib.parse import quote
-
 import msgspec
 
 from penstock import ids
+from penstock.endpoints.ignored import ignored_headers
 from penstock.endpoints.pages import page_reply, unknown_after
 from penstock.endpoints.request_context import RequestContext
-from penstock.engine import Engine, Follower, Plan, count_input, stored_input
+from penstock.engine import Engine, Follower, count_input, stored_input
 from penstock.errors import ApiError, invalid, not_found, stopping, upstream_failed
 from penstock.http import JSON, SSE, Reply, json_reply
 from penstock.json_codec import encode
@@ -22,9 +20,6 @@ from penstock.responders import FollowStream, SseStream, read_json, read_respons
 from penstock.wire import UNSET, CompactedResponse, CompactionItem, Deleted, InputTokens, Message
 
 _encode = msgspec.json.Encoder().encode
-
-_NAMES_MAX = 32
-_NAME_CHARS_MAX = 64
 
 
 class ResponseEndpoints:
@@ -166,16 +161,3 @@ def require_store(store: Store | None) -> Store:
 
 def _unknown(response_id: str) -> ApiError:
     return not_found(f"Response with id '{response_id}' not found.", param="response_id")
-
-
-def ignored_headers(plan: Plan) -> Headers:
-    """Headers that name what is ignored of the request, and the content parts that were read as another type."""
-    # spec: chat-parts
-    named = (("x-penstock-ignored", plan.ignored), ("x-penstock-mapped", plan.mapped))
-    return [(header, _names(names)) for header, names in named if names]
-
-
-def _names(names: Sequence[str]) -> str:
-    """A header's list of names. The client chose them, so each is escaped for a header."""
-    escaped = [quote(name[:_NAME_CHARS_MAX], safe="[]=") for name in names[:_NAMES_MAX]]
-    return ", ".join(escaped if len(names) <= _NAMES_MAX else [*escaped, "..."])

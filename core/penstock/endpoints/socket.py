@@ -13,6 +13,7 @@ from contextlib import aclosing, suppress
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
+from penstock.endpoints.ignored import ignored_headers
 from penstock.endpoints.messages import (
     Fields,
     error_message,
@@ -22,7 +23,6 @@ from penstock.endpoints.messages import (
     steer_failed,
     stream_id,
 )
-from penstock.endpoints.responses import ignored_headers
 from penstock.endpoints.stream_queues import StreamQueues
 from penstock.engine import Engine
 from penstock.engine.offload import offload

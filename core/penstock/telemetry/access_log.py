@@ -12,7 +12,7 @@ from .records import AccessRecord, Failure
 
 _log = logging.getLogger("penstock.access")
 
-_PROBES = frozenset({"/healthz", "/health", "/readyz", "/metrics"})
+_PROBES = frozenset({"/healthz", "/health", "/livez", "/ping", "/readyz", "/metrics"})
 """Paths that machines request every few seconds. Their lines have the level `debug`."""
 _TOOL = "tools."
 """The prefix of the names of ignored hosted tools."""

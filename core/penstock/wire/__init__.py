@@ -203,7 +203,7 @@ from .shell import (
     ShellTool,
     TimeoutOutcome,
 )
-from .status import ServerStatus
+from .status import ServerStatus, ServerVersion
 from .tool_choice import (
     AllowedTool,
     ToolChoice,

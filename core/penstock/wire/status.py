@@ -16,3 +16,9 @@ class ServerStatus(Wire, kw_only=True):
     status: Literal["ok", "ready", "unready", "draining"]
     reasons: list[str] | UnsetType = UNSET
     """The reason why the server is not ready."""
+
+
+class ServerVersion(Wire, kw_only=True):
+    """The version of this server."""
+
+    version: str

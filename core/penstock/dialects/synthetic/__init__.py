@@ -24,6 +24,9 @@ from .tokens import count_tokens
 MODELS: tuple[str, ...] = ("synthetic",)
 """The names by which the model is asked for."""
 
+CONTEXT_TOKENS = 131_072
+"""The size of the context that clients are shown. A longer input is answered too, unless an option limits it."""
+
 
 def generate(
     turn: Turn, options: SyntheticOptions = DEFAULTS, draws: Draws = FIRST, tokens_max: int = TOKENS_MAX
@@ -51,6 +54,7 @@ def count_input(turn: Turn) -> int:
 
 __all__ = [
     "BATCH_DELTAS",
+    "CONTEXT_TOKENS",
     "MODELS",
     "PARAMETERS",
     "Pieces",

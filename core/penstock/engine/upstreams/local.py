@@ -67,8 +67,7 @@ class LocalUpstream:
 
     async def relay(self, request: PassthroughRequest) -> HttpReply:
         """It has no API besides Responses. Raises `ApiError` 404."""
-        message = f"The built-in model '{request.model}' answers POST /responses only, not {request.path}."
-        raise not_found(message, "unknown_url")
+        raise not_found(f"The model '{request.model}' answers POST /responses only, not {request.path}.", "unknown_url")
 
     async def count_tokens(self, turn: Turn) -> int | None:
         """The model's own count. Raises `ApiError`."""

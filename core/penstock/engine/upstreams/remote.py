@@ -58,6 +58,8 @@ _BUSY_S = 1.0
 """After how many seconds a client without a free connection may retry."""
 _STATUS_MAX = 599
 """The largest status code (RFC 9110, section 15)."""
+_BESIDE_V1 = frozenset({"/tokenize", "/detokenize"})
+"""Paths that are passed on, and that are no routes of OpenAI's API."""
 
 
 class RemoteUpstream:
@@ -132,6 +134,7 @@ class RemoteUpstream:
         http_request = HttpRequest(
             method=request.method,
             path=request.path,
+            beside_v1=request.path in _BESIDE_V1,
             headers=[*([("content-type", "application/json")] if request.body else []), ("accept", request.accept)],
             body=await _with_upstream_model(request),
             head_s=request.head_s,

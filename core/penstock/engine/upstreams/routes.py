@@ -55,6 +55,8 @@ class Route(msgspec.Struct, kw_only=True, frozen=True):
     """The share among routes of the same priority."""
     extras: frozenset[str] = frozenset()
     """The parameters that its upstream reads, of those that OpenAI's API does not have."""
+    context_tokens: int | None = None
+    """The size of the context that the list of models has. None where it is not known."""
     check_options: Callable[[str], None] | None = None
     """Checks a name with options, such as `synthetic?tokens=9`. None where no name has any. Raises `ApiError`."""
 

@@ -27,6 +27,7 @@ from penstock.transcript.deltas import (
 from penstock.wire import Logprob, Usage
 
 from .logprobs import text_logprobs
+from .replies import ChatUsage
 from .turns import Generation
 from .usage import finish_reason, sum_usage
 
@@ -58,7 +59,7 @@ class ChunkWriter:
         self._prompt_tokens = prompt_tokens
         self._completion_tokens = 0
         self._usages: list[Usage | None] = [None] * len(generation.turns)
-        self._has_calls: set[int] = set()
+        self._has_calls = [False] * len(generation.turns)
         self._tail = b'}],"usage":null}\n\n' if generation.includes_usage else b"}]}\n\n"
 
     def write(self, choice: int, deltas: Sequence[Delta]) -> bytes:
@@ -66,12 +67,15 @@ class ChunkWriter:
         writers = self.writers
         return b"".join([writers[type(delta)](self, choice, delta) for delta in deltas if type(delta) in writers])
 
+    def usage(self) -> ChatUsage:
+        """The usage of all choices, when all their deltas were written."""
+        return sum_usage(self._generation, self._usages)
+
     def close(self) -> bytes:
         """The end of the stream, with its usage where the client asked for it."""
         if not self._generation.includes_usage:
             return DONE
-        usage = _encode(sum_usage(self._generation, self._usages))
-        return b'%b"choices":[],"usage":%b}\n\n%b' % (self._head, usage, DONE)
+        return b'%b"choices":[],"usage":%b}\n\n%b' % (self._head, _encode(self.usage()), DONE)
 
     def fail(self, error: ApiError) -> bytes:
         """The end of a stream that failed."""
@@ -92,12 +96,12 @@ class ChunkWriter:
         counts = (prompt, completion, prompt + completion)
         return b'}],"usage":{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d}}\n\n' % counts
 
-    def _usage(self, choice: int, delta: UsageDelta) -> bytes:
+    def _note_usage(self, choice: int, delta: UsageDelta) -> bytes:
         self._usages[choice] = delta.usage
         return b""
 
     def _finish(self, choice: int, delta: Finish) -> bytes:
-        reason = _encode(finish_reason(delta.incomplete, has_calls=choice in self._has_calls))
+        reason = _encode(finish_reason(delta.incomplete, has_calls=self._has_calls[choice]))
         return self._chunks(choice, self.end + b',"logprobs":null,"finish_reason":', [reason], b"", tokens=0)
 
 
@@ -109,15 +113,15 @@ class ChatChunks(ChunkWriter):
 
     def __init__(self, generation: Generation, *, id: str, created: int, prompt_tokens: int = 0) -> None:
         super().__init__(generation, id=id, created=created, prompt_tokens=prompt_tokens)
-        self._begun: set[int] = set()
+        self._begun = [False] * len(generation.turns)
 
     def write(self, choice: int, deltas: Sequence[Delta]) -> bytes:
         """The chunks of these deltas, after the chunk with the role where they are the first ones."""
-        if choice in self._begun:
+        if self._begun[choice]:
             return super().write(choice, deltas)
         before = self._chunks(choice, _ROLE, [b""], b"", tokens=0)
         if chunks := super().write(choice, deltas):
-            self._begun.add(choice)
+            self._begun[choice] = True
             return before + chunks
         return b""
 
@@ -144,7 +148,7 @@ class ChatChunks(ChunkWriter):
         return self._thoughts(choice, ReasoningRun([delta.text]))
 
     def _call(self, choice: int, delta: ToolCallDelta) -> bytes:
-        self._has_calls.add(choice)
+        self._has_calls[choice] = True
         before = b'"delta":{"tool_calls":[{"index":%d,' % delta.index
         if delta.call_id or delta.name:
             before += b'"id":%b,"type":"function",' % _encode(delta.call_id)
@@ -159,7 +163,7 @@ class ChatChunks(ChunkWriter):
         ReasoningRun: _thoughts,
         ReasoningDelta: _thought,
         ToolCallDelta: _call,
-        UsageDelta: ChunkWriter._usage,
+        UsageDelta: ChunkWriter._note_usage,
         Finish: ChunkWriter._finish,
     }
 
@@ -192,7 +196,7 @@ class TextChunks(ChunkWriter):
     writers: ClassVar[dict[type[Any], Write]] = {
         TextRun: _text_run,
         TextDelta: _text,
-        UsageDelta: ChunkWriter._usage,
+        UsageDelta: ChunkWriter._note_usage,
         Finish: ChunkWriter._finish,
     }
 

@@ -40,7 +40,7 @@ def read_inputs(given: Inputs, param: str, tokenizer: Tokenizer) -> list[Input]:
     if isinstance(given, str):
         return [Input(given, tokenizer.count_tokens(given))]
     if not given:
-        raise invalid(f"Invalid '{param}': it cannot be an empty list.", param, "empty_array")
+        raise invalid(f"Invalid '{param}': it cannot be an empty list.", param, "array_below_min_length")
     kind = type(given[0])
     if any(type(each) is not kind for each in given):
         raise _mixed(param)

@@ -204,11 +204,18 @@ def _offer(tool: ReadTool, param: str) -> FunctionDefinition:
     )
 
 
-def in_chat_terms(error: ApiError) -> ApiError:
-    """The error of a turn, whose `param` names the parameter of Chat Completions."""
+_NAMES = {"max_output_tokens": "max_tokens"}
+
+
+def in_chat_terms(error: ApiError, input_name: str) -> ApiError:
+    """The error of a turn, whose `param` names the client's parameter. `input_name` is that of its input."""
     param = error.param or ""
     if param.startswith("text.format"):
         error.param = param.replace("text.format", "response_format.json_schema", 1)
     elif param.startswith("tools["):
         error.param = param.replace("].", "].function.", 1)
+    elif param == "input":
+        error.param = input_name
+    else:
+        error.param = _NAMES.get(param, error.param)
     return error

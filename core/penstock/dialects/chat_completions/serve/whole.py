@@ -29,6 +29,7 @@ from .logprobs import text_logprobs
 from .replies import (
     ChatChoice,
     ChatLogprobs,
+    ChatUsage,
     Completion,
     SentCall,
     SentMessage,
@@ -99,6 +100,10 @@ class CompletionWriter:
             if collect := _COLLECT.get(type(delta)):
                 collect(self._choices[choice], delta)
 
+    def usage(self) -> ChatUsage:
+        """The usage of all choices, when all their deltas were added."""
+        return sum_usage(self._generation, [choice.usage for choice in self._choices])
+
     def write(self, *, id: str, created: int) -> bytes:
         """The reply, when all deltas were added."""
         generation = self._generation
@@ -110,7 +115,7 @@ class CompletionWriter:
                 created=created,
                 model=generation.model,
                 choices=self._chat_choices() if is_chat else self._text_choices(),
-                usage=sum_usage(generation, [choice.usage for choice in self._choices]),
+                usage=self.usage(),
             )
         )
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -17,13 +18,17 @@ from penstock.dialects import synthetic
 from penstock.dialects.synthetic.draws import FIRST, Draws
 from penstock.dialects.synthetic.options import DEFAULTS, Mistake, QuantileTable, SyntheticOptions
 from penstock.engine.offload import offload
+from penstock.engine.request.unknown_parameters import Policy
 from penstock.engine.upstreams.local import LocalDeltas, LocalUpstream
 from penstock.errors import invalid, shortened
 from penstock.limits import Limits
-from penstock.ports import Deltas, Turn
+from penstock.ports import Deltas, HttpReply, PassthroughRequest, Turn
 
 from .pacing import PacedDeltas, gaps
 from .request_numbers import RequestNumbers
+
+if TYPE_CHECKING:
+    from .chat_routes import ChatRoutes
 
 HEADER = "x-penstock-synthetic"
 """The header with options, or with the name of a profile."""
@@ -44,11 +49,15 @@ class SyntheticUpstream(LocalUpstream):
         limits: Limits = _LIMITS,
         profiles: Mapping[str, str] = _NO_PROFILES,
         tables: Mapping[str, QuantileTable] = _NO_TABLES,
+        *,
+        unknown_parameters: Policy = "ignore",
     ) -> None:
         super().__init__(synthetic.generate, synthetic.MODELS, synthetic.count_input)
         self._tokens_max = limits.synthetic_tokens_max
         self._profiles = profiles
         self._tables = tables
+        self._limits = limits
+        self._unknown_parameters = unknown_parameters
         self._live = DEFAULTS
         self._numbers = RequestNumbers()
         self._options_of = lru_cache(_CACHED_MAX)(self._read)
@@ -83,6 +92,17 @@ class SyntheticUpstream(LocalUpstream):
         first_s = asyncio.get_running_loop().time() + draws.draw("ttft_ms", options.ttft_ms) / 1000
         pieces = await offload(turn.size, synthetic.generate_pieces, turn, options, draws, self._tokens_max)
         return PacedDeltas(pieces, first_s, gaps(options, draws), step=1 if turn.stream else synthetic.BATCH_DELTAS)
+
+    async def relay(self, request: PassthroughRequest) -> HttpReply:
+        """The reply to a client of Chat Completions. Raises `ApiError`, as `open` does."""
+        return await self._chat.relay(request)
+
+    @cached_property
+    def _chat(self) -> ChatRoutes:
+        """The routes of such clients. Most servers have none, and do not load them."""
+        from .chat_routes import ChatRoutes
+
+        return ChatRoutes(self, self._limits, self._unknown_parameters)
 
     async def context_tokens(self, model: str, bearer: object) -> int | None:
         """The size of the context, where the name of the model has one. Else it has no limit."""

@@ -88,6 +88,8 @@ def test_prompts_and_choices_are_bounded_together() -> None:
 @pytest.mark.parametrize(
     ("param", "asked"),
     [
+        ("min_tokens", {"min_tokens": 9, "max_tokens": 5}),
+        ("max_tokens", {"max_tokens": 10**9, "ignore_eos": True}),
         (
             "response_format.json_schema.schema",
             {"response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": {"$ref": "#/b"}}}},
@@ -104,4 +106,4 @@ def test_prompts_and_choices_are_bounded_together() -> None:
 def test_errors_of_the_model_name_parameters_of_chat(param: str, asked: dict[str, Any]) -> None:
     with pytest.raises(ApiError) as raised:
         synthetic.generate(chat(**asked).turns[0])
-    assert str(in_chat_terms(raised.value).param).startswith(param)
+    assert str(in_chat_terms(raised.value, "messages").param).startswith(param)
