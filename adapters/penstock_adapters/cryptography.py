@@ -25,16 +25,28 @@ if TYPE_CHECKING:
 
 PREFIX = "pnsk1"
 """The prefix of a blob: its maker and version."""
+_KEY_BYTES = 32
 _NONCE_BYTES = 12
 _ID_DIGITS = 16
 
 
 class AeadSealer:
-    """The sealer over keys of 32 bytes: the first seals, all of them open. The package is loaded at the first use."""
+    """The sealer over keys of 32 bytes: the first seals, all of them open. Without keys, it makes one for itself.
+
+    At the first use it makes that key and loads the package, and not before: a process that is copied before would
+    have the key of its copies.
+    """
 
     def __init__(self, keys: Sequence[bytes]) -> None:
-        self._key_id = _key_id(keys[0])
-        self._keys = {_key_id(key): key for key in keys}
+        self._given = keys
+
+    @cached_property
+    def _keys(self) -> dict[str, bytes]:
+        return {_key_id(key): key for key in self._given or [os.urandom(_KEY_BYTES)]}
+
+    @cached_property
+    def _first_id(self) -> str:
+        return next(iter(self._keys))
 
     @cached_property
     def _ciphers(self) -> dict[str, AESGCMSIV]:
@@ -45,9 +57,9 @@ class AeadSealer:
     def seal(self, kind: str, owner: str, plaintext: bytes) -> str:
         """The text as `pnsk1.<id of the key>.<nonce and ciphertext in base64>`."""
         nonce = os.urandom(_NONCE_BYTES)
-        bound = _bound(kind, owner, self._key_id)
-        sealed = nonce + self._ciphers[self._key_id].encrypt(nonce, plaintext, bound)
-        return f"{PREFIX}.{self._key_id}.{_encode(sealed)}"
+        bound = _bound(kind, owner, self._first_id)
+        sealed = nonce + self._ciphers[self._first_id].encrypt(nonce, plaintext, bound)
+        return f"{PREFIX}.{self._first_id}.{_encode(sealed)}"
 
     def open(self, kind: str, owner: str, blob: str) -> bytes | None:
         """The text; None for a blob of another maker, owner or kind, a damaged one, or one under an unknown key."""

@@ -7,7 +7,6 @@ arguments.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 from urllib.parse import urlsplit
@@ -24,7 +23,6 @@ from penstock.origins import Origins
 from penstock.ports import Destination, Dialect, NoSiblings, Prompts, Sealer, Siblings, Store, Transport
 from penstock.service import Decompress, Service, no_encodings
 from penstock.settings import (
-    SEAL_KEY_BYTES,
     Settings,
     SettingsError,
     SyntheticSettings,
@@ -41,7 +39,7 @@ OpenStore = Callable[[str], Store | None]
 
 
 MakeSealer = Callable[[Sequence[bytes]], Sealer]
-"""Makes the sealer of some keys. There is at least one key."""
+"""Makes the sealer of some keys. Without keys, the sealer makes one for this process."""
 
 
 def _sqlite(url: str) -> Store:
@@ -99,7 +97,7 @@ def build(
         limits=settings.limits,
         policies=Policies(unknown_parameters=settings.unknown_parameters, absent_tools=settings.absent_tools),
         store=open_store(settings.store or "memory://", stores),
-        sealer=make_sealer(_seal_keys(settings)) if make_sealer else None,
+        sealer=make_sealer(read_seal_keys(settings.seal_keys, "seal_keys")) if make_sealer else None,
         prompts=prompts(settings.prompts) if settings.prompts else None,
         decompress=decompress,
         done_marker=settings.done_marker,
@@ -108,11 +106,6 @@ def build(
         origins=origins,
         siblings=siblings,
     )
-
-
-def _seal_keys(settings: Settings) -> list[bytes]:
-    """The configured keys, or a new key of this process."""
-    return read_seal_keys(settings.seal_keys, "seal_keys") or [os.urandom(SEAL_KEY_BYTES)]
 
 
 def _access(settings: Settings, origins: Origins) -> Access:

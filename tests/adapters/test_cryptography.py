@@ -95,3 +95,12 @@ def test_a_long_text() -> None:
     plain = os.urandom(2_000_000)
     sealer = AeadSealer([NEW])
     assert sealer.open("reasoning", "me", sealer.seal("reasoning", "me", plain)) == plain
+
+
+def test_without_keys_each_sealer_makes_its_own_at_its_first_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("os.urandom", lambda size: pytest.fail("too early"))
+        one, other = AeadSealer([]), AeadSealer([])
+    blob = one.seal("kind", "me", b"text")
+    assert one.open("kind", "me", blob) == b"text"
+    assert other.open("kind", "me", blob) is None

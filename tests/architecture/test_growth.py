@@ -68,6 +68,8 @@ WHILE_THE_SERVER_RUNS = {
     "penstock_adapters.cli.worker_processes.WorkerProcesses._indexes": "the workers",
     "penstock_adapters.codings._has_library": "the codings of the code",
     "penstock_adapters.cryptography.AeadSealer._ciphers": "the keys in the configuration",
+    "penstock_adapters.cryptography.AeadSealer._keys": "the configured keys, or one",
+    "penstock_adapters.cryptography.AeadSealer._first_id": "one text",
     "penstock_adapters.http_client.pool.Pool._busy": "upstream_connections_max",
     "penstock_adapters.http_client.pool.Pool._idle": "upstream_idle_connections_max",
     "penstock_adapters.http_client.requests.RequestWriter._template": "128 paths of at most 500 characters",

@@ -83,7 +83,6 @@ ELSEWHERE = {
     "penstock_adapters.cli.init": "adapters/test_cli_init.py",
     "penstock_adapters.cli.websocket": "adapters/test_websocket_sends.py adapters/test_websocket_slices.py",
     "penstock_adapters.codings": "adapters/test_compression.py live/test_bodies.py",
-    "penstock_adapters.drivers": "core/test_assembly.py architecture/test_stores.py",
     "penstock_adapters.http_client": "conformance/transports adapters/test_reply_parser.py",
     "penstock_adapters.postgres": "conformance adapters/test_postgres.py adapters/test_postgres_server.py",
     "penstock_adapters.redis": "conformance adapters/test_redis.py adapters/test_redis_server.py",

@@ -226,6 +226,11 @@ REQUIREMENTS = (
         _SERVERLESS,
     ),
     Requirement(
+        "pure-build",
+        "Making the service opens nothing, asks no clock and draws no chance: copies of a snapshot share no key.",
+        _SERVERLESS,
+    ),
+    Requirement(
         "stored-streams",
         "A stream whose store fails meanwhile ends by an error that is an event, and [DONE].",
         _ATTACKS,

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from random import Random
+from random import Random, SystemRandom
 
 import msgspec
 from msgspec.structs import replace
@@ -92,7 +92,7 @@ class Routes:
         random: Random | None = None,
     ) -> None:
         self._limits = limits
-        self._random = random or Random()
+        self._random = random or SystemRandom()  # it has no state, which copies of this process would share
         self.default_model = default_model
         self._configured = [
             _Configured(route, Breaker(route.name, limits, clock_s), index) for index, route in enumerate(routes)
