@@ -42,6 +42,7 @@ class AeadSealer:
 
     @cached_property
     def _keys(self) -> dict[str, bytes]:
+        # spec: pure-build
         return {_key_id(key): key for key in self._given or [os.urandom(_KEY_BYTES)]}
 
     @cached_property

@@ -95,7 +95,11 @@ def build(
         build_routes(settings, connect, read_file),
         access=_access(settings, origins),
         limits=settings.limits,
-        policies=Policies(unknown_parameters=settings.unknown_parameters, absent_tools=settings.absent_tools),
+        policies=Policies(
+            unknown_parameters=settings.unknown_parameters,
+            absent_tools=settings.absent_tools,
+            background=settings.background,
+        ),
         store=open_store(settings.store or "memory://", stores),
         sealer=make_sealer(read_seal_keys(settings.seal_keys, "seal_keys")) if make_sealer else None,
         prompts=prompts(settings.prompts) if settings.prompts else None,

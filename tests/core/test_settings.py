@@ -168,6 +168,7 @@ ENVIRONMENT = {
     "PENSTOCK_PROMPTS": ("prompts", "prompts", "prompts"),
     "PENSTOCK_DONE_MARKER": ("0", "done_marker", False),
     "PENSTOCK_WEBSOCKET": ("false", "websocket", False),
+    "PENSTOCK_BACKGROUND": ("false", "background", False),
 }
 
 

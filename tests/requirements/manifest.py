@@ -231,6 +231,11 @@ REQUIREMENTS = (
         _SERVERLESS,
     ),
     Requirement(
+        "no-background",
+        "A server that runs no background responses refuses `background`, takes over no response and sweeps no store.",
+        _SERVERLESS,
+    ),
+    Requirement(
         "stored-streams",
         "A stream whose store fails meanwhile ends by an error that is an event, and [DONE].",
         _ATTACKS,

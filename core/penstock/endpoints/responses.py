@@ -11,7 +11,7 @@ from penstock import ids
 from penstock.endpoints.ignored import ignored_headers
 from penstock.endpoints.pages import page_reply, unknown_after
 from penstock.endpoints.request_context import RequestContext
-from penstock.engine import Engine, Follower, count_input, stored_input
+from penstock.engine import Engine, Follower, count_input, no_background, stored_input
 from penstock.errors import ApiError, invalid, not_found, stopping, upstream_failed
 from penstock.http import JSON, SSE, Reply, json_reply
 from penstock.json_codec import encode
@@ -101,8 +101,10 @@ class ResponseEndpoints:
     async def cancel(self, request: RequestContext) -> Reply:
         """`POST /responses/{id}/cancel`: idempotent. A response that has ended does not change."""
         row = await self._row(request)
-        if not row.background or self._engine.background is None:
+        if not row.background:
             raise invalid("Only a response that was created with 'background' can be cancelled.", "response_id")
+        if self._engine.background is None:
+            raise no_background("response_id")
         cancelled = await self._engine.background.cancel(row)
         # spec: cancels-together
         if cancelled is None:

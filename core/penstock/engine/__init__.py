@@ -8,7 +8,7 @@ from __future__ import annotations
 from .background.follow import Follower
 from .context.resolve import Context, resolve
 from .context.token_count import count_input
-from .engine import Engine, Prepared
+from .engine import Engine, Prepared, no_background
 from .planning.plan import Plan, Policies, make_plan
 from .request.chat_parts import read_chat_parts
 from .request.decode import Decoded, decode
@@ -45,6 +45,7 @@ __all__ = [
     "count_input",
     "decode",
     "make_plan",
+    "no_background",
     "read_chat_parts",
     "resolve",
     "stored_input",

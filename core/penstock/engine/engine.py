@@ -15,7 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from penstock import ids
-from penstock.errors import invalid, upstream_failed
+from penstock.errors import ApiError, invalid, upstream_failed
 from penstock.limits import Limits
 from penstock.ports import Prompts, RequestRejected, Sealer, Store, StoredResponse
 from penstock.secrets import Secret
@@ -97,7 +97,7 @@ class Engine:
         self._store_clock = None if store is None else StoreClock(store)
         self.background = (
             None
-            if store is None or self._store_clock is None
+            if store is None or self._store_clock is None or not policies.background
             else Background(store, limits, self._resume, self._store_clock, recorder, ready=self._ready)
         )
         self._policies = policies
@@ -303,6 +303,9 @@ class Engine:
         """Resolve, plan and, with `truncation: "auto"`, fit into the model's context. Raises `ApiError`."""
         decoded = await self._with_model(decoded, key)
         request = decoded.request
+        # spec: no-background
+        if request.background and self.background is None and self.store is not None:
+            raise no_background("background")
         record = current()
         record.model = request.model or ""
         recall = recent.recall if recent else None
@@ -370,3 +373,8 @@ def _check_header(plan: Plan) -> None:
     if plan.turn.synthetic and plan.skeleton.background and plan.route.check_options:
         message = f"A background response has no '{SYNTHETIC_HEADER}': put the options into the name of the model."
         raise invalid(message, SYNTHETIC_HEADER, "unsupported_parameter")
+
+
+def no_background(param: str) -> ApiError:
+    """The error of a server that runs no background responses."""
+    return invalid("This server runs no background responses.", param, "unsupported_parameter")

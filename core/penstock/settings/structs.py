@@ -124,6 +124,10 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     `none://`. The default of the server is a SQLite file in the user's state directory. The default of an app that is
     mounted into another one is memory."""
 
+    background: bool = True
+    """Whether this server runs background responses: its own, and those of other servers that have stopped. Otherwise
+    `background` is refused, and no expired response is removed from the store."""
+
     prompts: Name | None = None
     """The folder of prompt templates, `<id>/<version>.toml`."""
 

@@ -46,10 +46,11 @@ _LIMITS = Limits()
 
 
 class Policies(msgspec.Struct, kw_only=True, frozen=True):
-    """What happens to unknown parameters and unavailable tools."""
+    """What happens to unknown parameters and unavailable tools, and whether background responses are run."""
 
     unknown_parameters: Literal["ignore", "reject", "forward"] = "ignore"
     absent_tools: Literal["ignore", "reject"] = "ignore"
+    background: bool = True
 
 
 class Plan(msgspec.Struct, kw_only=True):

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
+from core.kit import Answer, FakeUpstream, ask, service
+from penstock.access import ANONYMOUS
+from penstock.engine import Policies
 from penstock.engine.background.runner import Background, BackgroundSaver
 from penstock.engine.running.run import Run
 from penstock.errors import ApiError, unavailable
@@ -14,6 +18,7 @@ from penstock.limits import Limits
 from penstock.ports import Claim, StoredConversation, StoredResponse
 from penstock.secrets import Secret
 from penstock.stores.memory import MemoryStore
+from requirements import shows
 
 LIMITS = Limits(lease_s=0.3, writer_lock_s=0.3, background_runs_max=1)
 
@@ -113,3 +118,47 @@ def test_it_ends_though_its_store_is_away(caplog: pytest.LogCaptureFixture) -> N
     assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
         "leases were not released; other processes wait until they expire: The store is not available."
     ]
+
+
+async def background_turns(store: MemoryStore, *, runs_background: bool) -> list[Answer]:
+    """A background response is asked for, and one that exists is cancelled."""
+    made = service(FakeUpstream(), store=store, policies=Policies(background=runs_background))
+    try:
+        answers = [
+            await ask(made, {"input": "Hi", "background": True}),
+            await ask(made, path="/v1/responses/resp_1/cancel", headers={}),
+        ]
+        await asyncio.sleep(LIMITS.lease_s)
+        return answers
+    finally:
+        await made.aclose()
+
+
+class SweptStore(MemoryStore):
+    """A store that counts how often a server looks for work in it."""
+
+    looked = 0
+
+    async def unclaimed(self, *, now: float, limit: int) -> list[StoredResponse]:
+        self.looked += 1
+        return await super().unclaimed(now=now, limit=limit)
+
+
+@shows("no-background")
+def test_a_server_that_runs_none_refuses_them_and_leaves_those_of_others() -> None:
+    async def main() -> tuple[list[Answer], SweptStore]:
+        store = SweptStore()
+        await store.save(msgspec.structs.replace(row(1), owner=ANONYMOUS))
+        return await background_turns(store, runs_background=False), store
+
+    answers, store = asyncio.run(main())
+    errors = [(answer.status, answer.json()["error"]["param"]) for answer in answers]
+    assert errors == [(400, "background"), (400, "response_id")]
+    assert all("runs no background responses" in answer.json()["error"]["message"] for answer in answers)
+    assert store.looked == 0
+
+
+def test_a_server_that_runs_them_looks_for_work() -> None:
+    store = SweptStore()
+    assert [answer.status for answer in asyncio.run(background_turns(store, runs_background=True))] == [200, 404]
+    assert store.looked > 0
