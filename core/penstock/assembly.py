@@ -159,6 +159,7 @@ def build_routes(settings: Settings, connect: Connect, read_file: Callable[[str]
             models=synthetic.MODELS,
             extras=synthetic.PARAMETERS,
             context_tokens=synthetic.CONTEXT_TOKENS,
+            wire_faults=local.wire_faults,
             check_options=local.check_options,
         )
         return Routes([route], settings.model or synthetic.MODELS[0], limits=settings.limits)

@@ -13,6 +13,9 @@ from penstock.ports import Headers
 GOING_AWAY = 1001
 """The close code of a server that stops or ends an idle connection (RFC 6455, section 7.4.1)."""
 
+BROKEN = 1011
+"""The close code of a server that cannot go on."""
+
 
 class ChannelClosed(Exception):
     """The client has left: nothing can be sent."""

@@ -22,6 +22,7 @@ ELSEWHERE = {
     "penstock.dialects.synthetic": "core/dialects live/test_synthetic.py",
     "penstock.dialects.synthetic.options": "core/dialects/synthetic/options",
     "penstock.endpoints": "core/test_service.py core/test_fuzz_routes.py",
+    "penstock.endpoints.faulty": "core/engine/upstreams/synthetic",
     "penstock.endpoints.health": "live/test_upstreams_at_start.py live/test_store_outages.py",
     "penstock.endpoints.models": "live/test_models.py",
     "penstock.endpoints.passthrough": "live/test_relays.py live/test_upstream_state.py",

@@ -44,6 +44,7 @@ RULES = (
         {
             "penstock.transcript.transcript": "it numbers what it records",
             "penstock.text_runs": "the deltas of one read are one run of numbers, which the transcript gave",
+            "penstock.engine.upstreams.synthetic.event_formats": "a faulty end has the number that was asked for",
             "penstock.engine.background.follow": "a stream of what is over has the number of its log",
         },
     ),
@@ -64,6 +65,8 @@ RULES = (
             "penstock.engine.upstreams.synthetic.chat_replies": "other tasks run between the pieces of a large body",
             "penstock.engine.upstreams.pool": "the wait before another attempt",
             "penstock.engine.upstreams.synthetic.pacing": "other tasks run between the batches of a late answer",
+            "penstock.engine.upstreams.synthetic.faulty_stream": "a stall, which options ask for",
+            "penstock.engine.upstreams.synthetic.upstream": "the wait for a head, which options ask for",
             "penstock.stores.sqlite.connection": "another process has the lock; in a thread of its own",
             "penstock.stores.sqlite.event_waiters": "another process may have let a conversation go",
             "penstock_adapters.cli.worker_processes": "a worker that died at once is not replaced at once",

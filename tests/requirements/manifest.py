@@ -650,4 +650,10 @@ REQUIREMENTS = (
         "Each token of a paced answer comes at its time; what is late comes together, and delays nothing after it.",
         _LOAD,
     ),
+    Requirement(
+        "synthetic-faults",
+        "Faults that are asked of the synthetic model happen at exactly the event, and to exactly the requests, that "
+        "its options say, on JSON, streams and WebSocket, and again in the same way.",
+        _LOAD,
+    ),
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from penstock import ids
+from penstock.endpoints.faulty import faulty_events, faulty_json
 from penstock.endpoints.ignored import ignored_headers
 from penstock.endpoints.pages import page_reply, unknown_after
 from penstock.endpoints.request_context import RequestContext
@@ -42,8 +43,8 @@ class ResponseEndpoints:
         run = await self._engine.run(prepared, request.http.disconnected, request.deadline)
         headers = ignored_headers(run.plan)  # starting the run may have truncated the context
         if run.plan.stream:
-            return Reply(200, [*SSE, *headers], SseStream(run, done_marker=self._done_marker))
-        return Reply(200, [JSON, *headers], await read_json(run))
+            return Reply(200, [*SSE, *headers], faulty_events(SseStream(run, done_marker=self._done_marker), run))
+        return Reply(200, [JSON, *headers], faulty_json(await read_json(run), run))
 
     async def compact(self, request: RequestContext) -> Reply:
         """`POST /responses/compact`: every user message unchanged, and an item that replaces all others."""

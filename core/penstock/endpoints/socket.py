@@ -13,6 +13,7 @@ from contextlib import aclosing, suppress
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
+from penstock.endpoints.faulty import faulty_messages
 from penstock.endpoints.ignored import ignored_headers
 from penstock.endpoints.messages import (
     Fields,
@@ -30,7 +31,7 @@ from penstock.errors import ApiError, internal_error, invalid, quoted, stopping,
 from penstock.responders import read_messages
 from penstock.secrets import Secret
 from penstock.telemetry import CLIENT_LEFT, AccessRecord, current, enter
-from penstock.websocket import GOING_AWAY, Channel, ChannelClosed
+from penstock.websocket import BROKEN, GOING_AWAY, Channel, ChannelClosed
 from penstock.wire import ClientEvent
 
 Admit: TypeAlias = Callable[[], str]
@@ -165,6 +166,9 @@ class Socket:
             return await self._send_error(untraced(error), stream)
         except ChannelClosed:
             raise
+        except ConnectionAbortedError:
+            await self._channel.close(BROKEN, "")
+            raise ChannelClosed from None
         except Exception as error:
             _log.exception("a response over WebSocket failed by a fault of this server")
             untraced(error)
@@ -187,7 +191,8 @@ class Socket:
             if event.stream is False:
                 prepared = prepared.ignoring("stream")
             run = await self._engine.run(prepared)
-        async with aclosing(read_messages(run, ignored_headers(run.plan), stream)) as batches:
+        messages_of = faulty_messages(read_messages(run, ignored_headers(run.plan), stream), run)
+        async with aclosing(messages_of) as batches:
             async for messages in batches:
                 if run.has_failed:
                     self._forget_previous(body)

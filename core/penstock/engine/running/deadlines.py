@@ -87,6 +87,11 @@ class Deadlines:
         first_s = now + _WATCH_CLIENT_AFTER_S if disconnected else self._next_due(now)
         self._tick = self._wheel.put(self, first_s, self._loop)
 
+    @property
+    def are_over(self) -> bool:
+        """Whether the next wait will raise the exception that ends the run."""
+        return self._end is not None
+
     async def wait(self, awaitable: Awaitable[T]) -> T | None:
         """The awaitable's result, or None when a heartbeat is due. Raises `ApiError` at a deadline, or `ClientLeft`."""
         try:

@@ -186,6 +186,15 @@ class Run:
         """The server must stop: the response ends as `incomplete` with its output so far."""
         self._deadlines.stop(server_stops)
 
+    def fail(self, error: Callable[[], ApiError]) -> None:
+        """The response fails with this error, in place of the next delta."""
+        self._deadlines.stop(error)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it ends at the next delta: its client has left, or the server must stop."""
+        return self._deadlines.are_over
+
     def stop(self) -> None:
         """Stop the run; `events` ends without a terminal event, since the response has ended elsewhere."""
         self._deadlines.stop(ClientLeft)

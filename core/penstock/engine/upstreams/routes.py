@@ -15,10 +15,11 @@ from random import Random, SystemRandom
 import msgspec
 from msgspec.structs import replace
 
+from penstock.dialects.synthetic.wire_faults import WireFaults
 from penstock.errors import ApiError, invalid, not_found
 from penstock.ids import Clock
 from penstock.limits import Limits
-from penstock.ports import Upstream
+from penstock.ports import Turn, Upstream
 
 from .breaker import Breaker
 from .pool import Member, Pool
@@ -57,6 +58,8 @@ class Route(msgspec.Struct, kw_only=True, frozen=True):
     """The parameters that its upstream reads, of those that OpenAI's API does not have."""
     context_tokens: int | None = None
     """The size of the context that the list of models has. None where it is not known."""
+    wire_faults: Callable[[Turn], WireFaults | None] | None = None
+    """Decides on the faults of a stream or a body, once for each. None where there are never any."""
     check_options: Callable[[str], None] | None = None
     """Checks a name with options, such as `synthetic?tokens=9`. None where no name has any. Raises `ApiError`."""
 

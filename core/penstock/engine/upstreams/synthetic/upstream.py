@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from penstock.dialects import synthetic
 from penstock.dialects.synthetic.draws import FIRST, Draws
 from penstock.dialects.synthetic.options import DEFAULTS, Mistake, QuantileTable, SyntheticOptions
+from penstock.dialects.synthetic.wire_faults import WireFaults, read_wire_faults
 from penstock.engine.offload import offload
 from penstock.engine.request.unknown_parameters import Policy
 from penstock.engine.upstreams.local import LocalDeltas, LocalUpstream
@@ -24,8 +25,12 @@ from penstock.errors import invalid, shortened
 from penstock.limits import Limits
 from penstock.ports import Deltas, HttpReply, PassthroughRequest, Turn
 
+from .errors import asked_error
+from .event_formats import failure
+from .faulty_replies import FaultyReply
 from .pacing import PacedDeltas, gaps
-from .request_numbers import RequestNumbers
+from .request_counts import RequestCounts
+from .single_deltas import SingleDeltas
 
 if TYPE_CHECKING:
     from .chat_routes import ChatRoutes
@@ -36,6 +41,8 @@ _CACHED_MAX = 1_000
 """The options of so many texts are cached."""
 _SHOWN_CHARS_MAX = 500
 """How much of a wrong text a message contains."""
+_GENERATING = ("/chat/completions", "/completions")
+"""The routes of chat clients that open turns."""
 _LIMITS = Limits()
 _NO_PROFILES: Mapping[str, str] = {}
 _NO_TABLES: Mapping[str, QuantileTable] = {}
@@ -59,7 +66,8 @@ class SyntheticUpstream(LocalUpstream):
         self._limits = limits
         self._unknown_parameters = unknown_parameters
         self._live = DEFAULTS
-        self._numbers = RequestNumbers()
+        self._counts = RequestCounts()
+        self._replies = RequestCounts()
         self._options_of = lru_cache(_CACHED_MAX)(self._read)
 
     def check_options(self, model: str) -> None:
@@ -77,15 +85,44 @@ class SyntheticUpstream(LocalUpstream):
         options = self.options(turn.model, turn.synthetic)
         if options is DEFAULTS:
             return await self._answer(turn, options, FIRST)
-        draws = Draws(options.seed or 0, self._numbers.take(turn.model))
+        draws = await self._admit(turn.model, options, stream=turn.stream)
         # The options do not change the text, so the answer does not depend on the name that has them.
         turn = replace(turn, model=turn.model.partition("?")[0])
         return await self._answer(turn, options, draws)
 
     async def _answer(self, turn: Turn, options: SyntheticOptions, draws: Draws) -> Deltas:
+        deltas: Deltas
         if options.is_timed:
-            return await self._paced(turn, options, draws)
-        return LocalDeltas(await offload(turn.size, synthetic.generate, turn, options, draws, self._tokens_max))
+            deltas = await self._paced(turn, options, draws)
+        else:
+            deltas = LocalDeltas(await offload(turn.size, synthetic.generate, turn, options, draws, self._tokens_max))
+        return deltas if options.fail_at is None else SingleDeltas(deltas)
+
+    async def _admit(self, model: str, options: SyntheticOptions, *, stream: bool) -> Draws:
+        """Number the request, and wait as long as the head of its reply takes. Raises the error that is asked for."""
+        counts = self._counts.of(model)
+        draws = Draws(options.seed or 0, self._counts.number(model))
+        wait_s = draws.draw("head_ms", options.head_ms) / 1000
+        if options.stall_at is not None and not stream:  # a body stalls as a whole
+            wait_s += draws.draw("stall_ms", options.stall_ms) / 1000
+        if wait_s:
+            await asyncio.sleep(wait_s)
+        if error := asked_error(options, draws, counts):
+            raise error
+        if not stream and (options.fail_at, options.error_at) != (None, None):
+            raise failure()
+        return draws
+
+    def wire_faults(self, turn: Turn) -> WireFaults | None:
+        """The faults of the reply to a turn."""
+        return self._faults(turn.model, turn.synthetic)
+
+    def _faults(self, model: str, header: str) -> WireFaults | None:
+        """The faults of a reply. They are drawn by its number among the replies with this model name."""
+        options = self.options(model, header)
+        if options is DEFAULTS:
+            return None
+        return read_wire_faults(options, Draws(options.seed or 0, self._replies.number(model)))
 
     async def _paced(self, turn: Turn, options: SyntheticOptions, draws: Draws) -> Deltas:
         """The answer with its times, which begin now."""
@@ -95,7 +132,13 @@ class SyntheticUpstream(LocalUpstream):
 
     async def relay(self, request: PassthroughRequest) -> HttpReply:
         """The reply to a client of Chat Completions. Raises `ApiError`, as `open` does."""
-        return await self._chat.relay(request)
+        if request.path not in _GENERATING:
+            options = self.options(request.model, request.synthetic)
+            if options is not DEFAULTS:
+                await self._admit(request.model, options, stream=False)
+        reply = await self._chat.relay(request)
+        faults = self._faults(request.model, request.synthetic)
+        return reply if faults is None else FaultyReply(reply, faults, stream=request.stream)
 
     @cached_property
     def _chat(self) -> ChatRoutes:

@@ -11,7 +11,6 @@ from core.kit import JSON_HEADERS, Answer, Json, ask
 from penstock.assembly import build
 from penstock.dialects.synthetic.options import Constant, SyntheticOptions
 from penstock.engine import SyntheticUpstream
-from penstock.engine.upstreams.synthetic.request_numbers import RequestNumbers
 from penstock.errors import ApiError
 from penstock.settings import Settings, SyntheticSettings
 from requirements import shows
@@ -71,17 +70,6 @@ def test_a_wrong_header_is_named() -> None:
     with pytest.raises(ApiError, match="at offset 0 of 'fast': There is no profile 'fast'") as raised:
         SyntheticUpstream().options("synthetic", "fast")
     assert raised.value.param == "x-penstock-synthetic"
-
-
-def test_requests_are_numbered_by_name() -> None:
-    numbers = RequestNumbers()
-    assert [numbers.take(name) for name in ("a", "b", "a", "a")] == [0, 0, 1, 2]
-    for index in range(1_000):
-        numbers.take(f"other {index}")
-    assert numbers.take("a") == 0  # it was forgotten
-    numbers.take("other 999")
-    numbers.reset()
-    assert numbers.take("other 999") == 0
 
 
 @shows("synthetic-lengths")
