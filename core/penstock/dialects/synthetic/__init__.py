@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from penstock.ports import Turn
 from penstock.transcript.deltas import Delta
 
-from .answer import make_answer
+from .answer import Answer, make_answer
 from .draws import FIRST, Draws
 from .lengths import PARAMETERS, TOKENS_MAX
 from .options import DEFAULTS, SyntheticOptions
@@ -42,11 +42,6 @@ def generate(
     return in_batches(answer, options.tokens_per_delta) if turn.stream else iter([in_one_batch(answer)])
 
 
-def generate_pieces(turn: Turn, options: SyntheticOptions, draws: Draws, tokens_max: int = TOKENS_MAX) -> Pieces:
-    """The answer to a turn like `generate`, for a reader that takes each delta at its time. Raises `ApiError`."""
-    return Pieces(make_answer(turn, options, draws, tokens_max), options.tokens_per_delta)
-
-
 def count_input(turn: Turn) -> int:
     """The input tokens that a turn's usage reports. Raises `ApiError` for a turn that the model cannot answer."""
     return read_prompt(turn).input_tokens
@@ -57,9 +52,11 @@ __all__ = [
     "CONTEXT_TOKENS",
     "MODELS",
     "PARAMETERS",
+    "Answer",
     "Pieces",
     "count_input",
     "count_tokens",
     "generate",
-    "generate_pieces",
+    "in_one_batch",
+    "make_answer",
 ]

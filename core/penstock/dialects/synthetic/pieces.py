@@ -5,8 +5,9 @@ It knows the order of the deltas of a turn, and how many tokens each has. It doe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
 
 from penstock.transcript.deltas import (
     Delta,
@@ -27,36 +28,11 @@ BATCH_DELTAS = 32
 """How many deltas of a stream are in one batch at most. Between two batches, other requests are served."""
 
 
-class _Made(NamedTuple):
-    """Deltas that are made before they are taken, since each is different."""
+class _Section(NamedTuple):
+    """The pieces of one kind that were not taken yet, and the function that makes deltas of some of them."""
 
-    deltas: list[Delta]
-
-    @property
-    def length(self) -> int:
-        """How many there are."""
-        return len(self.deltas)
-
-    def slice(self, start: int, end: int) -> list[Delta]:
-        """Some of them."""
-        return self.deltas[start:end]
-
-
-class _Texts(NamedTuple):
-    """Tokens of one kind, how many each delta has, and the delta of a run of them."""
-
-    tokens: Sequence[str]
-    size: int
-    run: Callable[[list[str]], Delta]
-
-    @property
-    def length(self) -> int:
-        """How many deltas it has."""
-        return -(-len(self.tokens) // self.size)
-
-    def slice(self, start: int, end: int) -> list[Delta]:
-        """Some of the deltas."""
-        return [self.run(_grouped(self.tokens[start * self.size : end * self.size], self.size))]
+    pieces: Iterator[Any]
+    deltas: Callable[[list[Any]], list[Delta]]
 
 
 class Pieces:
@@ -64,10 +40,9 @@ class Pieces:
 
     def __init__(self, answer: Answer, tokens_per_delta: int = 1) -> None:
         self._answer = answer
-        self._sections = [section for section in _sections(answer, tokens_per_delta) if section.length]
-        self._at = 0
-        """How many deltas of the first section were taken."""
-        self.left = sum([section.length for section in self._sections])
+        self._sections = list(_sections(answer, tokens_per_delta))
+        self.left = sum([_length(tokens, tokens_per_delta) for tokens in (answer.reasoning, answer.text)])
+        self.left += sum([1 + _length(call.tokens, tokens_per_delta) for call in answer.calls])
         """How many deltas are left, without the end."""
         self.is_taken = False
         """Whether the end was taken."""
@@ -75,16 +50,16 @@ class Pieces:
     def take(self, count: int) -> list[Delta]:
         """The next deltas, at most `count`, and the end after the last one. Nothing after the end."""
         taken: list[Delta] = []
-        while count and self._sections:
-            section, start = self._sections[0], self._at
-            self._at = min(start + count, section.length)
-            taken += section.slice(start, self._at)
-            count -= self._at - start
-            self.left -= self._at - start
-            if self._at == section.length:
+        while count and self.left:
+            section = self._sections[0]
+            pieces = list(islice(section.pieces, count))
+            if pieces:
+                taken += section.deltas(pieces)
+                count -= len(pieces)
+                self.left -= len(pieces)
+            else:
                 del self._sections[0]
-                self._at = 0
-        if not (self._sections or self.is_taken):
+        if not (self.left or self.is_taken):
             self.is_taken = True
             taken += _end(self._answer)
         return taken
@@ -121,27 +96,43 @@ def _end(answer: Answer) -> list[Delta]:
     return [UsageDelta(usage), Finish(answer.incomplete)]
 
 
-def _sections(answer: Answer, size: int) -> Iterator[_Made | _Texts]:
+def _sections(answer: Answer, size: int) -> Iterator[_Section]:
     """The sections of a turn in their order. Each delta has `size` tokens, and the last of a section may have less."""
-    yield _Texts(answer.reasoning, size, ReasoningRun)
+    yield _Section(_grouped(answer.reasoning, size), _reasoning)
     for index, call in enumerate(answer.calls):
-        yield _Made(_call(index, call, size))
+        yield _Section(_call(index, call, size), list)
     if answer.logprobs:
-        yield _Made(_with_logprobs(answer, size))
+        yield _Section(_with_logprobs(answer, size), list)
     else:
-        yield _Texts(answer.text, size, TextRun)
+        yield _Section(_grouped(answer.text, size), _text)
 
 
-def _grouped(tokens: Sequence[str], size: int) -> list[str]:
+def _length(tokens: Sequence[str], size: int) -> int:
+    """How many groups the tokens have."""
+    return -(-len(tokens) // size)
+
+
+def _grouped(tokens: Iterable[str], size: int) -> Iterator[str]:
     """The tokens in groups of this size, each group as one text."""
-    return list(tokens) if size == 1 else ["".join(tokens[at : at + size]) for at in range(0, len(tokens), size)]
+    left = iter(tokens)
+    return left if size == 1 else iter(lambda: "".join(islice(left, size)), "")
 
 
-def _call(index: int, call: CallTokens, size: int) -> list[Delta]:
-    first = ToolCallDelta(index=index, call_id=call.call_id, name=call.name)
-    return [first, *[ToolCallDelta(index=index, arguments=text) for text in _grouped(call.tokens, size)]]
+def _reasoning(texts: list[str]) -> list[Delta]:
+    return [ReasoningRun(texts)]
 
 
-def _with_logprobs(answer: Answer, size: int) -> list[Delta]:
-    texts, logprobs = _grouped(answer.text, size), answer.logprobs
-    return [TextDelta(text, logprobs[at * size : (at + 1) * size]) for at, text in enumerate(texts)]
+def _text(texts: list[str]) -> list[Delta]:
+    return [TextRun(texts)]
+
+
+def _call(index: int, call: CallTokens, size: int) -> Iterator[Delta]:
+    yield ToolCallDelta(index=index, call_id=call.call_id, name=call.name)
+    for text in _grouped(call.tokens, size):
+        yield ToolCallDelta(index=index, arguments=text)
+
+
+def _with_logprobs(answer: Answer, size: int) -> Iterator[Delta]:
+    left = iter(answer.logprobs)
+    for text in _grouped(answer.text, size):
+        yield TextDelta(text, list(islice(left, size)))

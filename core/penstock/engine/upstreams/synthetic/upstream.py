@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from penstock.dialects import synthetic
+from penstock.dialects.synthetic import Pieces
 from penstock.dialects.synthetic.draws import FIRST, Draws
 from penstock.dialects.synthetic.options import DEFAULTS, Mistake, QuantileTable, SyntheticOptions
 from penstock.dialects.synthetic.wire_faults import WireFaults, read_wire_faults
@@ -28,7 +29,7 @@ from penstock.ports import Deltas, HttpReply, PassthroughRequest, Turn
 from .errors import asked_error
 from .event_formats import failure
 from .faulty_replies import FaultyReply
-from .pacing import PacedDeltas, gaps
+from .pacing import PacedDeltas, PacedReply, gaps
 from .request_counts import RequestCounts
 from .single_deltas import SingleDeltas
 
@@ -127,8 +128,11 @@ class SyntheticUpstream(LocalUpstream):
     async def _paced(self, turn: Turn, options: SyntheticOptions, draws: Draws) -> Deltas:
         """The answer with its times, which begin now."""
         first_s = asyncio.get_running_loop().time() + draws.draw("ttft_ms", options.ttft_ms) / 1000
-        pieces = await offload(turn.size, synthetic.generate_pieces, turn, options, draws, self._tokens_max)
-        return PacedDeltas(pieces, first_s, gaps(options, draws), step=1 if turn.stream else synthetic.BATCH_DELTAS)
+        answer = await offload(turn.size, synthetic.make_answer, turn, options, draws, self._tokens_max)
+        random, per_delta = draws.random("itl_ms"), options.tokens_per_delta
+        if not turn.stream:
+            return PacedReply(answer, first_s, gaps(options.itl_ms, random))
+        return PacedDeltas(Pieces(answer, per_delta), first_s, gaps(options.itl_ms, random, per_delta))
 
     async def relay(self, request: PassthroughRequest) -> HttpReply:
         """The reply to a client of Chat Completions. Raises `ApiError`, as `open` does."""

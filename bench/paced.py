@@ -1,0 +1,187 @@
+"""Paced streams of the synthetic model: how well one core holds the times of thousands of them.
+
+Run by hand: `python -m bench.paced [--loads 2500x20,5000x50] [--tokens 500]`. A load is a number of streams and the
+milliseconds from token to token. Its streams begin within one interval for each hundred of them. The client reads with
+epoll and parses nothing. Of the time in which all streams run: the tokens that came, in per cent of those that were
+due, the gaps between two reads of a stream, the CPU of the server's core; and of each whole stream, how far its mean
+gap is from the one that was asked for, of which the worst is shown.
+"""
+
+import argparse
+import contextlib
+import os
+import select
+import socket
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+import orjson
+
+from bench.figures import percentiles
+from bench.load import target_of
+from bench.processes import Child, cores, free_port, running
+from bench.servers import SERVERS, Server, checkout_of, with_checkouts
+
+DELTA = b"event: response.output_text.delta"
+END = b"0\r\n\r\n"
+RECEIVE_BYTES = 2**16
+GRACE_S = 20.0
+STREAMS_PER_INTERVAL = 100
+HEADINGS = (
+    "| server | streams | interval ms | rate % | gap p50 ms | p99 ms | max ms | worst mean % | CPU % | CPU us a write "
+    "| cut |"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How many streams, and the time from token to token."""
+
+    streams: int
+    interval_ms: int
+    tokens: int
+
+    @property
+    def interval_s(self) -> float:
+        """The same in seconds."""
+        return self.interval_ms / 1000
+
+    def body(self) -> bytes:
+        """Return the request of a stream."""
+        model = f"synthetic?tokens={self.tokens}&itl_ms={self.interval_ms}"
+        return orjson.dumps({"model": model, "input": "Count.", "stream": True, "store": False})
+
+
+@dataclass(slots=True)
+class Stream:
+    """One stream: when something came, and how many tokens that were."""
+
+    connection: socket.socket
+    times_s: list[float] = field(default_factory=list)
+    counts: list[int] = field(default_factory=list)
+    is_whole: bool = False
+
+    def read(self) -> bool:
+        """Read what is there. Say whether more may come."""
+        data = self.connection.recv(RECEIVE_BYTES)
+        count = data.count(DELTA)
+        if count:
+            self.times_s.append(time.perf_counter())
+            self.counts.append(count)
+        self.is_whole = data.endswith(END)
+        return bool(data) and not self.is_whole
+
+    def mean_gap_s(self) -> float:
+        """Return the mean time between two tokens."""
+        return (self.times_s[-1] - self.times_s[0]) / (sum(self.counts) - self.counts[0])
+
+
+class Client:
+    """All streams of one load, and the time in which all of them ran."""
+
+    def __init__(self, child: Child, load: Load) -> None:
+        """Connect; `run` sends the requests."""
+        self._child, self._load = child, load
+        self._request = target_of(f"http://127.0.0.1:{child.port}/v1/responses", load.body(), None).request
+        self._poll = select.epoll()
+        self.streams: dict[int, Stream] = {}
+        self.began_s = self.ended_s = self.cpu_s = 0.0
+        """When the last stream had begun, when the first one ended, and the server's CPU seconds between the two."""
+
+    def run(self) -> None:
+        """Begin all streams, and read them to their ends."""
+        for _ in range(self._load.streams):
+            connection = socket.create_connection(("127.0.0.1", self._child.port))
+            self.streams[connection.fileno()] = Stream(connection)
+        self._begin()
+        self.began_s, self.cpu_s = time.perf_counter(), -self._child.cpu_s()
+        deadline_s = self.began_s + self._load.tokens * self._load.interval_s + GRACE_S
+        left = len(self.streams)
+        while left and time.perf_counter() < deadline_s:
+            ended = self._read(1.0)
+            if ended and not self.ended_s:
+                self.ended_s, self.cpu_s = time.perf_counter(), self.cpu_s + self._child.cpu_s()
+            left -= ended
+        for stream in self.streams.values():
+            stream.connection.close()
+
+    def _begin(self) -> None:
+        """Send the requests one after the other, and read meanwhile."""
+        step_s = self._load.interval_s / STREAMS_PER_INTERVAL
+        due_s = time.perf_counter()
+        for number, stream in self.streams.items():
+            stream.connection.sendall(self._request)
+            self._poll.register(number, select.EPOLLIN)
+            due_s += step_s
+            while (wait_s := due_s - time.perf_counter()) > 0:
+                self._read(wait_s)
+
+    def _read(self, wait_s: float) -> int:
+        """Read all streams of which something came. Return how many have ended."""
+        ended = 0
+        for number, _ in self._poll.poll(wait_s):
+            if not self.streams[number].read():
+                self._poll.unregister(number)
+                ended += 1
+        return ended
+
+
+def line_of(server: Server, load: Load, client: Client) -> str:
+    """Return the line of the table."""
+    gaps: list[float] = []
+    tokens = writes = 0
+    for stream in client.streams.values():
+        times = [time_s for time_s in stream.times_s if client.began_s <= time_s < client.ended_s]
+        writes += len(times)
+        gaps += [later - time_s for time_s, later in pairwise(times)]
+        came = zip(stream.times_s, stream.counts, strict=True)
+        tokens += sum(count for time_s, count in came if client.began_s <= time_s < client.ended_s)
+    span_s = client.ended_s - client.began_s
+    rate = tokens * load.interval_s / (span_s * load.streams)
+    found = percentiles(gaps)
+    assert found is not None
+    means = [stream.mean_gap_s() / load.interval_s - 1 for stream in client.streams.values() if stream.is_whole]
+    worst = max(map(abs, means), default=float("nan"))
+    cut = sum(not stream.is_whole for stream in client.streams.values())
+    shown = f"{rate * 100:.2f} | {found.p50_ms:.1f} | {found.p99_ms:.1f} | {found.max_ms:.0f} | {worst * 100:.2f}"
+    spent = f"{client.cpu_s / span_s * 100:.0f} | {client.cpu_s / writes * 1e6:.1f}"
+    return f"| {server.name} | {load.streams} | {load.interval_ms} | {shown} | {spent} | {cut} |"
+
+
+def measure(server: Server, load: Load, core: int | None) -> str:
+    """Start the server, load it, and return its line of the table."""
+    port = free_port()
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        command = server.argv(port, port, folder)
+        child = stack.enter_context(running(command, port, core, server.variables))
+        client = Client(child, load)
+        client.run()
+    return line_of(server, load, client)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--loads", default="2500x20,5000x50")
+    parser.add_argument("--tokens", type=int, default=500)
+    parser.add_argument("--checkout", action="append", default=[], metavar="NAME=PATH")
+    options = parser.parse_args(argv)
+    synthetic = [server for server in SERVERS if server.name == "penstock-synthetic"]
+    servers = list(with_checkouts(synthetic, map(checkout_of, options.checkout)))
+    loads = [Load(*map(int, text.split("x")), options.tokens) for text in options.loads.split(",")]
+    print(f"{HEADINGS}\n| --- |{' ---: |' * (HEADINGS.count('|') - 2)}")
+    servers_core, own_core = cores()
+    if own_core is not None:
+        os.sched_setaffinity(0, {own_core})
+    for load in loads:
+        for server in servers:
+            print(measure(server, load, servers_core), flush=True)
+
+
+if __name__ == "__main__":
+    main()
