@@ -41,6 +41,17 @@ _ROLE = b'"delta":{"role":"assistant","content":""}' + _NOT_ENDED
 Write: TypeAlias = Callable[[Any, int, Any], bytes]
 
 
+class _Progress(msgspec.Struct):
+    """What was written of one choice."""
+
+    tokens: int = 0
+    chars: int = 0
+    """The characters of its text, where it has logprobs."""
+    has_calls: bool = False
+    is_begun: bool = False
+    usage: Usage | None = None
+
+
 class ChunkWriter:
     """Writes the chunks of one stream. Each choice has its deltas written in their order."""
 
@@ -51,25 +62,29 @@ class ChunkWriter:
     writers: ClassVar[dict[type[Any], Write]] = {}
     """How a delta of each class is written. Others have no form in these chunks."""
 
-    def __init__(self, generation: Generation, *, id: str, created: int, prompt_tokens: int = 0) -> None:
-        """`prompt_tokens` is needed where each chunk has the usage so far."""
+    def __init__(self, generation: Generation, *, id: str, created: int) -> None:
         self._generation = generation
         head = {"id": id, "object": self.kind, "created": created, "model": generation.model}
         self._head = b"data: %b," % _encode(head)[:-1]
-        self._prompt_tokens = prompt_tokens
-        self._completion_tokens = 0
-        self._usages: list[Usage | None] = [None] * len(generation.turns)
-        self._has_calls = [False] * len(generation.turns)
+        self._prompt_tokens, self._tokens_per_delta = 0, 1
+        self._choices = [_Progress() for _ in generation.turns]
         self._tail = b'}],"usage":null}\n\n' if generation.includes_usage else b"}]}\n\n"
+
+    def count(self, *, prompt_tokens: int, tokens_per_delta: int) -> None:
+        """Note what is needed where each chunk has the usage so far."""
+        self._prompt_tokens, self._tokens_per_delta = prompt_tokens, tokens_per_delta
 
     def write(self, choice: int, deltas: Sequence[Delta]) -> bytes:
         """The chunks of these deltas of a choice. Empty where they have none."""
+        for delta in deltas:
+            if type(delta) is UsageDelta:
+                self._choices[choice].usage = delta.usage
         writers = self.writers
         return b"".join([writers[type(delta)](self, choice, delta) for delta in deltas if type(delta) in writers])
 
     def usage(self) -> ChatUsage:
         """The usage of all choices, when all their deltas were written."""
-        return sum_usage(self._generation, self._usages)
+        return sum_usage(self._generation, [choice.usage for choice in self._choices])
 
     def close(self) -> bytes:
         """The end of the stream, with its usage where the client asked for it."""
@@ -81,27 +96,32 @@ class ChunkWriter:
         """The end of a stream that failed."""
         return b"data: %b\n\n%b" % (error.body(), DONE)
 
-    def _chunks(self, choice: int, before: bytes, values: Sequence[bytes], after: bytes, tokens: int = 1) -> bytes:
-        """A chunk for each of these values, which are JSON. Each value is of `tokens` tokens."""
+    def _chunks(
+        self, choice: int, before: bytes, values: Sequence[bytes], after: bytes, tokens: int | None = None
+    ) -> bytes:
+        """A chunk for each of these values, which are JSON. Each value is of one delta, or of `tokens` tokens."""
         before = b'%b"choices":[{"index":%d,%b' % (self._head, choice, before)
         if self._generation.counts_tokens:
-            return b"".join([before + value + after + self._counted(tokens) for value in values])
+            tokens = self._tokens_per_delta if tokens is None else tokens
+            return b"".join([before + value + after + self._counted(choice, tokens) for value in values])
         after += self._tail
         return before + (after + before).join(values) + after
 
-    def _counted(self, tokens: int) -> bytes:
+    def _counted(self, choice: int, tokens: int) -> bytes:
         """The end of a chunk, with the usage so far."""
-        self._completion_tokens += tokens
-        prompt, completion = self._prompt_tokens, self._completion_tokens
+        progress = self._choices[choice]
+        progress.tokens += tokens
+        if progress.usage is not None:  # the last delta may have fewer tokens than the others
+            progress.tokens = min(progress.tokens, progress.usage.output_tokens)
+        prompt, completion = self._prompt_tokens, sum([choice.tokens for choice in self._choices])
         counts = (prompt, completion, prompt + completion)
         return b'}],"usage":{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d}}\n\n' % counts
 
-    def _note_usage(self, choice: int, delta: UsageDelta) -> bytes:
-        self._usages[choice] = delta.usage
-        return b""
-
     def _finish(self, choice: int, delta: Finish) -> bytes:
-        reason = _encode(finish_reason(delta.incomplete, has_calls=self._has_calls[choice]))
+        progress = self._choices[choice]
+        if progress.usage is not None:
+            progress.tokens = progress.usage.output_tokens
+        reason = _encode(finish_reason(delta.incomplete, has_calls=progress.has_calls))
         return self._chunks(choice, self.end + b',"logprobs":null,"finish_reason":', [reason], b"", tokens=0)
 
 
@@ -111,17 +131,13 @@ class ChatChunks(ChunkWriter):
     kind = "chat.completion.chunk"
     end = b'"delta":{}'
 
-    def __init__(self, generation: Generation, *, id: str, created: int, prompt_tokens: int = 0) -> None:
-        super().__init__(generation, id=id, created=created, prompt_tokens=prompt_tokens)
-        self._begun = [False] * len(generation.turns)
-
     def write(self, choice: int, deltas: Sequence[Delta]) -> bytes:
         """The chunks of these deltas, after the chunk with the role where they are the first ones."""
-        if self._begun[choice]:
+        if self._choices[choice].is_begun:
             return super().write(choice, deltas)
         before = self._chunks(choice, _ROLE, [b""], b"", tokens=0)
         if chunks := super().write(choice, deltas):
-            self._begun[choice] = True
+            self._choices[choice].is_begun = True
             return before + chunks
         return b""
 
@@ -148,7 +164,7 @@ class ChatChunks(ChunkWriter):
         return self._thoughts(choice, ReasoningRun([delta.text]))
 
     def _call(self, choice: int, delta: ToolCallDelta) -> bytes:
-        self._has_calls[choice] = True
+        self._choices[choice].has_calls = True
         before = b'"delta":{"tool_calls":[{"index":%d,' % delta.index
         if delta.call_id or delta.name:
             before += b'"id":%b,"type":"function",' % _encode(delta.call_id)
@@ -163,7 +179,6 @@ class ChatChunks(ChunkWriter):
         ReasoningRun: _thoughts,
         ReasoningDelta: _thought,
         ToolCallDelta: _call,
-        UsageDelta: ChunkWriter._note_usage,
         Finish: ChunkWriter._finish,
     }
 
@@ -173,11 +188,6 @@ class TextChunks(ChunkWriter):
 
     kind = "text_completion"
     end = b'"text":""'
-
-    def __init__(self, generation: Generation, *, id: str, created: int, prompt_tokens: int = 0) -> None:
-        super().__init__(generation, id=id, created=created, prompt_tokens=prompt_tokens)
-        self._chars = [0] * len(generation.turns)
-        """The characters so far of each choice, where it has logprobs."""
 
     def _text_run(self, choice: int, run: TextRun) -> bytes:
         return self._chunks(choice, b'"text":', _lines(run.texts), _NOT_ENDED)
@@ -189,14 +199,13 @@ class TextChunks(ChunkWriter):
         return self._chunks(choice, b'"text":', [value], b',"finish_reason":null', len(delta.logprobs))
 
     def _logprobs(self, choice: int, logprobs: list[Logprob]) -> bytes:
-        encoded = _encode(text_logprobs(logprobs, self._chars[choice]))
-        self._chars[choice] += sum(len(each.token) for each in logprobs)
+        encoded = _encode(text_logprobs(logprobs, self._choices[choice].chars))
+        self._choices[choice].chars += sum(len(each.token) for each in logprobs)
         return encoded
 
     writers: ClassVar[dict[type[Any], Write]] = {
         TextRun: _text_run,
         TextDelta: _text,
-        UsageDelta: ChunkWriter._note_usage,
         Finish: ChunkWriter._finish,
     }
 

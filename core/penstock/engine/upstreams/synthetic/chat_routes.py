@@ -32,6 +32,7 @@ from penstock.dialects.chat_completions.serve.turns import (
 from penstock.dialects.chat_completions.serve.whole import CompletionWriter
 from penstock.dialects.synthetic import CONTEXT_TOKENS, vocabulary
 from penstock.dialects.synthetic.embedding import DIMENSIONS, unit_vector
+from penstock.dialects.synthetic.options import SyntheticOptions
 from penstock.engine.offload import offload
 from penstock.engine.request.json_bounds import check_depth
 from penstock.engine.request.request_body import check_size, read_body
@@ -58,6 +59,9 @@ Route: TypeAlias = Callable[[PassthroughRequest], Awaitable[HttpReply]]
 
 class Model(Protocol):
     """The model that answers."""
+
+    def options(self, model: str, header: str) -> SyntheticOptions:
+        """The options of a request. Raises `ApiError`."""
 
     async def open(self, turn: Turn) -> Deltas:
         """Begin a turn. Raises `ApiError`."""
@@ -127,8 +131,11 @@ class ChatRoutes:
         writer_class, prefix = _KINDS[generation.kind]
         if not generation.stream:
             return WholeReply(await self._collect(generation, prefix))
-        prompt_tokens = await self._count(generation) if generation.counts_tokens else 0
-        writer = writer_class(generation, id=new_id(prefix), created=now_s(), prompt_tokens=prompt_tokens)
+        writer = writer_class(generation, id=new_id(prefix), created=now_s())
+        if generation.counts_tokens:
+            turn = generation.turns[0]
+            tokens_per_delta = self._model.options(turn.model, turn.synthetic).tokens_per_delta
+            writer.count(prompt_tokens=await self._count(generation), tokens_per_delta=tokens_per_delta)
         return ChunkedReply(await self._open(generation), writer, current())
 
     async def _open(self, generation: Generation) -> list[Deltas]:

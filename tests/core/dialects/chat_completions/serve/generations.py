@@ -14,6 +14,7 @@ from penstock.dialects.chat_completions.serve.requests import ChatRequest, Compl
 from penstock.dialects.chat_completions.serve.turns import Generation, chat_generation, completion_generation
 from penstock.dialects.chat_completions.serve.whole import CompletionWriter
 from penstock.dialects.synthetic import vocabulary
+from penstock.dialects.synthetic.options import SyntheticOptions
 
 CREATED = 1_700_000_000
 HELLO = [{"role": "user", "content": "What is the weather in Paris today?"}]
@@ -39,13 +40,15 @@ def completion(**fields: Any) -> Generation:
     return completion_generation(request, "synthetic", "synthetic", LIMITS, vocabulary)
 
 
-def chunks(generation: Generation, prompt_tokens: int = 0) -> list[Json]:
+def chunks(generation: Generation, prompt_tokens: int = 0, tokens_per_delta: int = 1) -> list[Json]:
     """The chunks of the model's answer. The last event is `[DONE]`."""
     kind = ChatChunks if generation.kind == "chat" else TextChunks
-    writer = kind(generation, id="chatcmpl-1", created=CREATED, prompt_tokens=prompt_tokens)
+    writer = kind(generation, id="chatcmpl-1", created=CREATED)
+    writer.count(prompt_tokens=prompt_tokens, tokens_per_delta=tokens_per_delta)
+    options = SyntheticOptions(tokens_per_delta=tokens_per_delta)
     sent = b""
     for choice, turn in enumerate(generation.turns):
-        for batch in synthetic.generate(turn):
+        for batch in synthetic.generate(turn, options):
             sent += writer.write(choice, batch)
     *events, done, rest = (sent + writer.close()).decode().split("\n\n")
     assert (done, rest) == ("data: [DONE]", "")

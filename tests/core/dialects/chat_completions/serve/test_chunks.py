@@ -140,6 +140,11 @@ def test_every_chunk_counts_the_tokens_where_the_client_asks_for_it() -> None:
     assert sent[-1]["usage"]["total_tokens"] == 13 + counts[-1]
 
 
+def test_a_chunk_may_have_several_tokens() -> None:
+    sent = chunks(chat(stream=True, max_tokens=10, **ASKED["counts"]), tokens_per_delta=4)
+    assert [chunk["usage"]["completion_tokens"] for chunk in sent] == [0, 4, 8, 10, 10, 10]
+
+
 def test_without_usage_no_chunk_has_the_key() -> None:
     assert all("usage" not in chunk for chunk in chunks(chat(stream=True)))
     *others, last = chunks(chat(stream=True, **ASKED["usage"]))
