@@ -71,6 +71,17 @@ ROUTES: dict[str, tuple[type[msgspec.Struct], dict[str, Any]]] = {
     "/conversations/conv_1/items": (CreateConversationItems, {}),
 }
 RELAYED = ("/chat/completions", "/completions", "/embeddings", "/rerank")
+SYNTHETIC = {"model": "synthetic"}
+SERVED: dict[str, dict[str, Any]] = {
+    "/chat/completions": {"messages": [{"role": "user", "content": "Hi"}]},
+    "/completions": {"prompt": "Hi"},
+    "/embeddings": {"input": "Hi"},
+    "/tokenize": {"prompt": "Hi"},
+    "/detokenize": {"tokens": [1]},
+}
+"""What the built-in model answers beside `/responses`."""
+LARGE_IN = ("tools", "tool_choice", "response_format", "stop", "logit_bias", "metadata", "unknown")
+"""The other fields of a chat that hold lists and objects."""
 
 
 def body_of(fixed: dict[str, Any], name: str, fill: Fill) -> Fill:
@@ -102,6 +113,24 @@ def of_routes() -> Iterator[tuple[str, Shape]]:
         for number, field in enumerate(("model", "stream", "messages")):
             for name, fill in few(number, 5):
                 yield f"{path} {field}: {name}", Shape("chat", path, body_of({"model": "m"}, field, fill))
+
+
+def of_served() -> Iterator[tuple[str, Shape]]:
+    """The large fields of the bodies that the built-in model reads as a server of Chat Completions does."""
+    for path, fixed in SERVED.items():
+        for number, field in enumerate([*fixed, *(LARGE_IN if "messages" in fixed else ())]):
+            for name, fill in FILLS.items() if field in fixed else few(number, 1):
+                yield (
+                    f"served {path} {field}: {name}",
+                    Shape("synthetic", path, body_of(SYNTHETIC | fixed, field, fill)),
+                )
+    message = body_of(SYNTHETIC, "messages", lambda size: b"[%b]" % repeated(MESSAGE, size))
+    yield "served /chat/completions: messages", Shape("synthetic", "/chat/completions", message)
+    yield "served /tokenize: messages", Shape("synthetic", "/tokenize", message)
+    tokens = body_of(SYNTHETIC, "tokens", lambda size: b"[%b]" % repeated(b"1768320365", size))
+    yield "served /detokenize: tokens", Shape("synthetic", "/detokenize", tokens)
+    prompts = body_of(SYNTHETIC, "input", lambda size: b"[%b]" % repeated(b'"%b"' % (b"a" * 100), size))
+    yield "served /embeddings: inputs", Shape("synthetic", "/embeddings", prompts)
 
 
 def of_structs() -> Iterator[tuple[str, Shape]]:
@@ -218,4 +247,4 @@ def _filled(fixed: dict[str, Any], fill: Fill) -> Fill:
     return lambda size: before + fill(size) + after
 
 
-SHAPES: dict[str, Shape] = {**dict(of_routes()), **dict(of_structs()), **dict(of_lists())}
+SHAPES: dict[str, Shape] = {**dict(of_routes()), **dict(of_served()), **dict(of_structs()), **dict(of_lists())}

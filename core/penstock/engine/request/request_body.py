@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import TypeAlias, TypeVar
 
 import msgspec
@@ -67,10 +67,24 @@ def read_body(
     `items` is the field with a list of items, `sizes` has the maximum number of entries of such fields. A body that
     `whole` can decode returns no fields: they are in the struct. Raises `ApiError` 400 for an invalid body.
     """
+    return _checked(body, struct, limits, lambda: _read(body, struct, limits, items, sizes, whole))
+
+
+def read_plain_body(
+    body: bytes, struct: type[T], limits: Limits, sizes: Sizes = no_sizes
+) -> tuple[T, dict[str, msgspec.Raw]]:
+    """The same for a struct that has no unknown fields within it, and no short forms. Raises `ApiError` 400."""
+    return _checked(body, struct, limits, lambda: _read_plain(body, struct, limits, sizes))
+
+
+def _checked(
+    body: bytes, struct: type[T], limits: Limits, read: Callable[[], tuple[T, dict[str, msgspec.Raw]]]
+) -> tuple[T, dict[str, msgspec.Raw]]:
+    """What `read` returns. Raises `ApiError` 400 for a body that is too large, and in place of msgspec's errors."""
     # spec: bounded-bodies
     check_json(body, limits)
     try:
-        return _read(body, struct, limits, items, sizes, whole)
+        return read()
     except msgspec.ValidationError as error:
         raise validation_error(error, struct) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -92,11 +106,21 @@ def check_size(size: int, size_max: int, param: str) -> None:
         raise invalid(message, param, "array_above_max_length")
 
 
+def _read_plain(body: bytes, struct: type[T], limits: Limits, sizes: Sizes) -> tuple[T, dict[str, msgspec.Raw]]:
+    _check_text(body)
+    fields = _decode_fields(body)
+    _check_sizes(fields, limits, sizes)
+    return _plain_decoder(struct).decode(body), fields
+
+
+@cache
+def _plain_decoder(struct: type[T]) -> msgspec.json.Decoder[T]:
+    return msgspec.json.Decoder(struct)
+
+
 def _read(
     body: bytes, struct: type[T], limits: Limits, items: str, sizes: Sizes, whole: Callable[[bytes], T] | None
 ) -> tuple[T, dict[str, msgspec.Raw]]:
-    if not body:
-        raise invalid("The request has no body; a JSON object was expected.")
     _check_text(body)
     body = one_line(body)
     if whole is not None:
@@ -117,7 +141,12 @@ def _read(
 
 
 def _check_text(body: bytes) -> None:
-    """Raises `UnicodeDecodeError`: msgspec does not check undecoded parts, which are sent on and echoed."""
+    """Raises `ApiError` 400 for an empty body.
+
+    Raises `UnicodeDecodeError`: msgspec does not check undecoded parts, which are sent on and echoed.
+    """
+    if not body:
+        raise invalid("The request has no body; a JSON object was expected.")
     if body.isascii():
         return
     decode = codecs.getincrementaldecoder("utf-8")().decode

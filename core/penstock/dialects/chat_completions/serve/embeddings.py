@@ -21,11 +21,8 @@ _encode = msgspec.json.Encoder().encode
 
 
 def embedding_inputs(request: EmbeddingsRequest, tokenizer: Tokenizer, limits: Limits) -> list[Input]:
-    """The inputs of a request. Raises `ApiError` 400 for too many of them, or for too many dimensions."""
+    """The inputs of a request. Raises `ApiError` 400 for what is no input, or for too many dimensions."""
     inputs = read_inputs(request.input, "input", tokenizer)
-    if len(inputs) > (inputs_max := limits.embedding_inputs_max):
-        message = f"Invalid 'input': array too long. Expected at most {inputs_max} elements, but got {len(inputs)}."
-        raise invalid(message, "input", "array_above_max_length")
     if (request.dimensions or 0) > (dimensions_max := limits.embedding_dimensions_max):
         message = f"Invalid 'dimensions': Expected a value <= {dimensions_max}, but got {request.dimensions}."
         raise invalid(message, "dimensions", "integer_above_max_value")

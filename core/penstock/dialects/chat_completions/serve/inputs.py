@@ -5,6 +5,7 @@ It knows the four forms that OpenAI's API has for them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -12,7 +13,10 @@ import msgspec
 
 from penstock.errors import ApiError, invalid
 
-from .requests import Inputs
+from .requests import TokenId
+
+_decode = msgspec.json.Decoder(str | list[str | TokenId | list[TokenId]]).decode
+_LIST_OF_INPUTS = re.compile(rb'\[\s*[\["]')
 
 
 class Input(msgspec.Struct):
@@ -35,8 +39,17 @@ class Tokenizer(Protocol):
         """The text of tokens. Raises `ValueError` for a number that is no token."""
 
 
-def read_inputs(given: Inputs, param: str, tokenizer: Tokenizer) -> list[Input]:
-    """The inputs of a request. Raises `ApiError` 400 for an empty or mixed list."""
+def is_list_of_inputs(raw: msgspec.Raw) -> bool:
+    """Whether the JSON of inputs is a list of texts or of lists, and no text or list of tokens."""
+    return _LIST_OF_INPUTS.match(memoryview(raw)) is not None
+
+
+def read_inputs(raw: msgspec.Raw, param: str, tokenizer: Tokenizer) -> list[Input]:
+    """The inputs of a request. Raises `ApiError` 400 for other JSON, and for an empty or mixed list."""
+    try:
+        given = _decode(raw)
+    except msgspec.ValidationError:
+        raise _mixed(param) from None
     if isinstance(given, str):
         return [Input(given, tokenizer.count_tokens(given))]
     if not given:
@@ -45,10 +58,10 @@ def read_inputs(given: Inputs, param: str, tokenizer: Tokenizer) -> list[Input]:
     if any(type(each) is not kind for each in given):
         raise _mixed(param)
     if kind is int:
-        return [_of_tokens(given, param, tokenizer)]  # type: ignore[arg-type]
+        return [_of_tokens(given, param, tokenizer)]
     if kind is str:
-        return [Input(text, tokenizer.count_tokens(text)) for text in given]  # type: ignore[arg-type]
-    return [_of_tokens(tokens, f"{param}[{index}]", tokenizer) for index, tokens in enumerate(given)]  # type: ignore[arg-type]
+        return [Input(text, tokenizer.count_tokens(text)) for text in given]
+    return [_of_tokens(tokens, f"{param}[{index}]", tokenizer) for index, tokens in enumerate(given)]
 
 
 def _of_tokens(tokens: Sequence[int], param: str, tokenizer: Tokenizer) -> Input:
@@ -64,5 +77,5 @@ def read_tokens(tokens: Sequence[int], param: str, tokenizer: Tokenizer) -> str:
 
 
 def _mixed(param: str) -> ApiError:
-    message = f"Invalid '{param}': a list has texts only, token ids only, or lists of token ids only."
+    message = f"Invalid '{param}': expected a text, or a list of texts, of token ids, or of lists of token ids."
     return invalid(message, param, "invalid_type")

@@ -19,8 +19,6 @@ SEED_MAX = 2**63 - 1
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
 TokenId: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 Penalty: TypeAlias = Annotated[float, msgspec.Meta(ge=-2, le=2)]
-Inputs: TypeAlias = "str | list[str | TokenId | list[TokenId]]"
-"""A text, a list of texts, token ids, or a list of token ids."""
 
 
 class _Read(msgspec.Struct, kw_only=True):
@@ -135,16 +133,16 @@ class ChatRequest(GenerationRequest, kw_only=True):
 
 
 class CompletionRequest(GenerationRequest, kw_only=True):
-    """The body of `POST /completions`."""
+    """The body of `POST /completions`. `inputs` reads the prompt."""
 
-    prompt: Inputs
+    prompt: msgspec.Raw
     logprobs: Annotated[int, msgspec.Meta(ge=0, le=20)] | None = None
 
 
 class EmbeddingsRequest(_Read, kw_only=True):
-    """The body of `POST /embeddings`."""
+    """The body of `POST /embeddings`. `inputs` reads the input."""
 
-    input: Inputs
+    input: msgspec.Raw
     model: str | None = None
     dimensions: Count | None = None
     encoding_format: Literal["float", "base64"] | None = None

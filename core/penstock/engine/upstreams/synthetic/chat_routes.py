@@ -14,7 +14,7 @@ import msgspec
 
 from penstock.dialects.chat_completions.serve.chunks import ChatChunks, TextChunks
 from penstock.dialects.chat_completions.serve.embeddings import embedding_inputs, write_embeddings
-from penstock.dialects.chat_completions.serve.inputs import read_tokens
+from penstock.dialects.chat_completions.serve.inputs import Input, is_list_of_inputs, read_tokens
 from penstock.dialects.chat_completions.serve.replies import Detokenized, Tokens
 from penstock.dialects.chat_completions.serve.requests import (
     ChatRequest,
@@ -34,8 +34,8 @@ from penstock.dialects.synthetic import CONTEXT_TOKENS, vocabulary
 from penstock.dialects.synthetic.embedding import DIMENSIONS, unit_vector
 from penstock.dialects.synthetic.options import SyntheticOptions
 from penstock.engine.offload import offload
-from penstock.engine.request.json_bounds import check_depth
-from penstock.engine.request.request_body import check_size, read_body
+from penstock.engine.request.json_bounds import check_depth, count_entries
+from penstock.engine.request.request_body import check_size, read_plain_body
 from penstock.engine.request.unknown_parameters import Policy, settle_unknown
 from penstock.errors import ApiError, invalid, not_found
 from penstock.ids import new_id, now_s
@@ -109,12 +109,11 @@ class ChatRoutes:
 
     def _chat(self, request: PassthroughRequest) -> Generation:
         body = self._read(request, ChatRequest)
-        check_size(len(body.messages), self._limits.input_items_max, "messages")
-        check_size(len(body.tools or ()), self._limits.tools_max, "tools")
         return self._sized(chat_generation(body, request.model, _named(request), self._limits), request)
 
     def _completion(self, request: PassthroughRequest) -> Generation:
         body = self._read(request, CompletionRequest)
+        _check_inputs(body.prompt, self._limits.choices_max, "prompt")
         return self._sized(
             completion_generation(body, request.model, _named(request), self._limits, vocabulary), request
         )
@@ -174,11 +173,15 @@ class ChatRoutes:
         )
 
     async def _embed(self, request: PassthroughRequest) -> HttpReply:
-        body = await offload(len(request.body), self._read, request, EmbeddingsRequest)
-        inputs = await offload(len(request.body), embedding_inputs, body, vocabulary, self._limits)
+        body, inputs = await offload(len(request.body), self._embeddings, request)
         vector_of = partial(unit_vector, dimensions=body.dimensions or DIMENSIONS)
         pieces = write_embeddings(body, inputs, _named(request), vector_of)
         return WholeReply(b"".join(pieces)) if len(inputs) == 1 else PiecesReply(pieces)
+
+    def _embeddings(self, request: PassthroughRequest) -> tuple[EmbeddingsRequest, list[Input]]:
+        body = self._read(request, EmbeddingsRequest)
+        _check_inputs(body.input, self._limits.embedding_inputs_max, "input")
+        return body, embedding_inputs(body, vocabulary, self._limits)
 
     async def _tokenize(self, request: PassthroughRequest) -> HttpReply:
         tokens = await offload(len(request.body), self._tokens, request)
@@ -209,7 +212,7 @@ class ChatRoutes:
 
     def _read(self, request: PassthroughRequest, kind: type[T]) -> T:
         """The body as a struct. Raises `ApiError` 400, also for unknown parameters where the policy rejects them."""
-        body, fields = read_body(request.body, kind, self._limits)
+        body, fields = read_plain_body(request.body, kind, self._limits, _sizes)
         for name in _DEEP:
             if name in fields:
                 check_depth(fields[name], name, self._limits)
@@ -224,6 +227,16 @@ def check_text_size(size_bytes: int, limits: Limits) -> None:
     if size_bytes > limits.tokenized_bytes_max:
         message = f"Invalid 'prompt': too long. Expected a body of at most {limits.tokenized_bytes_max} bytes."
         raise invalid(message, "prompt", "string_above_max_length")
+
+
+def _check_inputs(raw: msgspec.Raw, size_max: int, param: str) -> None:
+    """Raises `ApiError` 400 for too many inputs, before they are decoded."""
+    if is_list_of_inputs(raw):
+        check_size(count_entries(raw), size_max, param)
+
+
+def _sizes(limits: Limits) -> dict[str, int]:
+    return {"messages": limits.input_items_max, "tools": limits.tools_max}
 
 
 @cache

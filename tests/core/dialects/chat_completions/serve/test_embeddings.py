@@ -21,7 +21,7 @@ from penstock.limits import Limits
 
 
 def embed(limits: Limits = LIMITS, **fields: Any) -> Json:
-    request = msgspec.convert({"model": "synthetic", "input": "a"} | fields, EmbeddingsRequest)
+    request = msgspec.json.decode(json.dumps({"model": "synthetic", "input": "a"} | fields), type=EmbeddingsRequest)
     inputs = embedding_inputs(request, vocabulary, limits)
     pieces = write_embeddings(request, inputs, "synthetic", lambda text: unit_vector(text, request.dimensions or 8))
     body: Json = json.loads(b"".join(pieces))
@@ -43,9 +43,9 @@ def test_base64_has_the_same_numbers() -> None:
 
 @pytest.mark.parametrize(
     ("param", "asked"),
-    [("input", {"input": ["a", "b", "c"]}), ("input", {"input": []}), ("dimensions", {"dimensions": 17})],
+    [("input", {"input": []}), ("dimensions", {"dimensions": 17})],
 )
 def test_the_bounds(param: str, asked: dict[str, Any]) -> None:
     with pytest.raises(ApiError) as raised:
-        embed(Limits(embedding_inputs_max=2, embedding_dimensions_max=16), **asked)
+        embed(Limits(embedding_dimensions_max=16), **asked)
     assert (raised.value.status, raised.value.param) == (400, param)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from penstock.dialects.chat_completions.serve.inputs import Input, read_inputs
@@ -24,7 +26,7 @@ TOKENS = vocabulary.tokens_of("Hello!")
     ids=["text", "texts", "tokens", "lists of tokens"],
 )
 def test_every_form(given: Any, texts: list[str]) -> None:
-    read = read_inputs(given, "prompt", vocabulary)
+    read = read_inputs(msgspec.Raw(json.dumps(given).encode()), "prompt", vocabulary)
     assert read == [Input(text, vocabulary.count_tokens(text)) for text in texts]
 
 
@@ -32,7 +34,10 @@ def test_every_form(given: Any, texts: list[str]) -> None:
     ("given", "param", "words"),
     [
         ([], "prompt", "empty list"),
-        ([1, "a"], "prompt", "texts only"),
+        ({}, "prompt", "expected a text"),
+        ([[["a"]]], "prompt", "expected a text"),
+        ([-1], "prompt", "expected a text"),
+        ([1, "a"], "prompt", "expected a text"),
         ([[2**40], [1]], "prompt[0]", "is not a token"),
         ([2**40], "prompt", "is not a token of this model"),
         ([[1], [2**40]], "prompt[1]", "is not a token of this model"),
@@ -40,5 +45,5 @@ def test_every_form(given: Any, texts: list[str]) -> None:
 )
 def test_what_is_no_input(given: Any, param: str, words: str) -> None:
     with pytest.raises(ApiError, match=words) as raised:
-        read_inputs(given, "prompt", vocabulary)
+        read_inputs(msgspec.Raw(json.dumps(given).encode()), "prompt", vocabulary)
     assert (raised.value.status, raised.value.param) == (400, param)
