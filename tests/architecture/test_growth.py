@@ -44,6 +44,7 @@ WHILE_THE_SERVER_RUNS = {
     "penstock.engine.upstreams.synthetic.upstream.SyntheticUpstream._options_of": "1,000 texts of 2,000 characters",
     "penstock.engine.upstreams.synthetic.upstream.SyntheticUpstream._chat": "one",
     "penstock.engine.upstreams.synthetic.chat_routes._known": "the structs of the code",
+    "penstock.engine.request.request_body._plain_decoder": "the structs of the code",
     "penstock.dialects.synthetic.options.grammar.table": "one",
     "penstock.engine.running.timer_wheel.TimerWheel._slots": "the runs that go on",
     "penstock.endpoints.sockets.Sockets._open": "sockets_max",

@@ -23,7 +23,8 @@ HEAD_CHARS, TAIL_CHARS = 66, 46
 """What is shown of a longer line."""
 MASKED = [
     (r"\b(resp|msg|req|rs|fc|conv)_[0-9a-f]{16,}", r"\1_…"),
-    (r'"(created_at|completed_at)":( ?)\d+', r'"\1":\g<2>0'),
+    (r"\b(chatcmpl)-[0-9a-f]{16,}", r"\1-…"),
+    (r'"(created|created_at|completed_at)":( ?)\d+', r'"\1":\g<2>0'),
 ]
 
 

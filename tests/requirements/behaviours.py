@@ -68,12 +68,12 @@ BEHAVIOURS = (
     ),
     Behaviour(
         "relays",
-        "`/chat/completions`, `/completions`, `/embeddings`, `/rerank`",
+        "`/chat/completions`, `/completions`, `/embeddings`, `/rerank`, `/tokenize`, `/detokenize`",
         "relayed to the upstream of the body's `model`, an alias replaced in place; of headers, `accept`, "
         "`content-type` and "
         "the key go there, `content-type`, `retry-after`, `x-ratelimit-*` and `openai-*` come back; what an "
         "upstream says of "
-        "the server's own key does not",
+        "the server's own key does not. The built-in model answers all but `/rerank` itself",
     ),
     Behaviour(
         "cut-relays",
