@@ -32,7 +32,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 pyth
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install serve test test-fast test-pythons test-all soak test-real clients golden check format bench \
-        bench-guard lock clean
+        compare bench-guard lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,6 +89,9 @@ format: $(DEV) ## mend what can be mended by machine
 bench: $(BENCH) ## measure; ARGS go to `python -m bench`
 	@$(BIN)/python -m bench $(ARGS)
 
+compare: $(BENCH) ## measure beside servers of others, which it installs in .peers; ARGS go to `python -m bench.compare`
+	@$(BIN)/python -m bench.compare $(ARGS)
+
 bench-guard: $(BENCH) ## count calls, allocations and callbacks, and hold them to bench/guard/bounds.toml
 	@$(BIN)/python -m bench.guard $(ARGS)
 
@@ -99,7 +102,7 @@ lock: $(DEV) ## pin every dependency anew
 	@$(LOCK) --extra clients --constraints requirements-dev.lock --output-file requirements-clients.lock
 
 clean: ## remove .venv and what the tools remember
-	@rm -rf $(VENV) .venv-3.* build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) .venv-3.* .peers build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@rm -rf tests/clients/node_modules
 	@find core adapters tests bench -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 

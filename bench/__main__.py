@@ -13,7 +13,6 @@ from types import FrameType
 
 from bench.machine import machine, public, today, versions
 from bench.measured import Result, Section
-from bench.pages import publish
 from bench.report import markdown
 from bench.rounds import Effort, Outcome, measure
 from bench.scenarios import SCENARIOS, Scenario
@@ -87,17 +86,21 @@ def run(scenario: Scenario, servers: Sequence[Server], effort: Effort) -> Sectio
     return Section(scenario.name, scenario.title, scenario.floor, rows, scenario.family, scenario.size)
 
 
-def _end_cleanly(number: int, _: FrameType | None) -> None:
-    # As an exception, so that every `finally` runs and ends its process; a second signal must not stop that.
+def end_cleanly() -> None:
+    """Let a signal end this process like an exception, so that every `finally` runs and ends the servers."""
     for signum in ENDINGS:
+        signal.signal(signum, _end)
+
+
+def _end(number: int, _: FrameType | None) -> None:
+    for signum in ENDINGS:  # a second signal must not stop that
         signal.signal(signum, signal.SIG_IGN)
     raise SystemExit(128 + number)
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the chosen scenarios; return 1 when a server got no score."""
-    for signum in ENDINGS:
-        signal.signal(signum, _end_cleanly)
+    end_cleanly()
     choices = parse(argv)
     effort = Effort(
         min(choices.seconds, SECONDS_MAX),
@@ -123,6 +126,8 @@ def main(argv: Sequence[str]) -> int:
     )
     print(markdown(result))
     if choices.write is not None:
+        from bench.pages import publish  # and matplotlib, which takes a second
+
         say(f"written: {publish(result)}")
     return 1 if any(row.fault for section in sections for row in section.rows) else 0
 

@@ -42,7 +42,7 @@ class Footprint:
 def ask(port: int, server: Server) -> None:
     """Send one request and read its reply."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    connection.request("POST", server.path, JSON.body(server.model), {"content-type": "application/json"})
+    connection.request("POST", server.path, JSON.body(server), {"content-type": "application/json"})
     reply = connection.getresponse()
     body = reply.read()
     connection.close()

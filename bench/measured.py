@@ -43,6 +43,14 @@ FIGURES = {
     "server_busy_percent": Figure("server core busy %"),
     "others_busy_percent": Figure("other core busy %"),
     "cpu_spread_percent": Figure("CPU spread %"),
+    "cpu_us_per_lone_chunk": Figure("CPU µs/lone chunk", 1, ratio=True),
+    "cpu_us_per_batched_chunk": Figure("CPU µs/batched chunk", 2, ratio=True),
+    "added_p50_ms_c1": Figure("added p50 ms, c=1", 2),
+    "added_p99_ms_c1": Figure("added p99 ms, c=1", 2),
+    "added_p50_ms_c32": Figure("added p50 ms, c=32", 1),
+    "added_p99_ms_c32": Figure("added p99 ms, c=32", 1),
+    "added_ttft_p99_ms_c1": Figure("added TTFT p99 ms, c=1", 2),
+    "added_ttft_p99_ms_c32": Figure("added TTFT p99 ms, c=32", 1),
     "start_s": Figure("start to first reply s", 2),
     "idle_rss_mb": Figure("RSS idle MB"),
     "peak_rss_mb": Figure("peak RSS MB"),
@@ -61,6 +69,8 @@ class Row(msgspec.Struct, omit_defaults=True):
     server: str
     figures: dict[str, list[float]] = {}
     fault: str = ""
+    absent: list[str] = []
+    """Why figures that others have are not there."""
 
     def value(self, key: str) -> float | None:
         """Return the median of a figure over the rounds, where the server has it."""

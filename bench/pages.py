@@ -56,6 +56,7 @@ def write_page(result: Result, folder: Path) -> None:
     ]
     for section in result.sections:
         body += [f"<h3>{escape(section.name)}: {escape(section.title)}</h3>", _table(cells(section, result.checkouts))]
+        body += [f"<p>{escape(row.server)}: {escape(reason)}</p>" for row in section.rows for reason in row.absent]
     _write(folder / f"{result.name}.html", f"Bench, {result.name}", body)
 
 

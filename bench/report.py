@@ -24,7 +24,13 @@ def table(section: Section, checkouts: Sequence[str]) -> str:
     lines = [f"### {section.name}: {section.title}", ""]
     headings, *rows = cells(section, checkouts)
     rule = ["---"] + ["---:"] * (len(headings) - 1)
-    return "\n".join([*lines, *map(_line, [headings, rule, *rows])]) + "\n"
+    return "\n".join([*lines, *map(_line, [headings, rule, *rows]), *_notes(section)]) + "\n"
+
+
+def _notes(section: Section) -> list[str]:
+    """Return why figures are absent, behind an empty line."""
+    notes = [f"* {row.server}: {reason}" for row in section.rows for reason in row.absent]
+    return ["", *notes] if notes else []
 
 
 def cells(section: Section, checkouts: Sequence[str]) -> list[list[str]]:

@@ -4,10 +4,11 @@ It knows processes, load runs and CPU clocks; it prints nothing and compares not
 """
 
 import contextlib
+import math
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -18,9 +19,9 @@ from bench.figures import LoadResult, Percentiles
 from bench.load import GRACE_S
 from bench.machine import public
 from bench.measured import Row
-from bench.processes import ROOT, Child, StartError, cores, free_port, prepare, running
+from bench.processes import ROOT, Child, External, StartError, cores, free_port, prepare, running
 from bench.scenarios import Scenario
-from bench.servers import Server
+from bench.servers import Server, Words
 
 Say = Callable[[str], None]
 WARM_UP_S = 0.5
@@ -93,57 +94,75 @@ class Outcome:
         }
         for played in self.rounds:
             for key, value in played.figures(scenario).items():
-                found.setdefault(key, []).append(significant(value))
-        return Row(self.server.name, found)
+                found.setdefault(key, []).append(value)
+        return Row(self.server.name, known(found))
 
 
-def significant(value: float) -> float:
-    """Return the value with five digits: more are noise, and make files long."""
-    return float(f"{value:.5g}")
+def known(figures: Mapping[str, list[float]]) -> dict[str, list[float]]:
+    """Return the figures that are known, with five digits: more are noise, and make files long."""
+    rounded = {key: [float(f"{value:.5g}") for value in values] for key, values in figures.items()}
+    return {key: values for key, values in rounded.items() if not any(map(math.isnan, values))}
+
+
+@dataclass(slots=True)
+class Contender:
+    """A server that runs, or the reason why it does not."""
+
+    server: Server
+    child: Child | External | None
+    fault: str | None = None
 
 
 def measure(scenario: Scenario, servers: Sequence[Server], effort: Effort, say: Say) -> list[Outcome]:
-    """Return one outcome per server, the rounds interleaved; every process is ended on return."""
-    outcomes = [Outcome(server) for server in servers]
+    """Start the servers and return one outcome for each; every process is ended on return."""
     with contextlib.ExitStack() as stack:
         upstream = start_upstream(stack)
-        children = [_start_or_fault(stack, outcome, upstream) for outcome in outcomes]
-        pairs = [(outcome, child) for outcome, child in zip(outcomes, children, strict=True) if child]
-        for number in range(effort.rounds + 1):
-            say(f"{scenario.name}: {f'round {number} of {effort.rounds}' if number else 'warm-up'}")
-            for outcome, child in pairs:
-                if not outcome.fault:
-                    _play(outcome, child, upstream, scenario, effort, warm_up=number == 0)
+        contenders = [begin(stack, server, upstream) for server in servers]
+        return play(scenario, contenders, upstream, effort, say)
+
+
+def play(
+    scenario: Scenario, contenders: Sequence[Contender], upstream: Child, effort: Effort, say: Say
+) -> list[Outcome]:
+    """Play the rounds, interleaved, and return one outcome per contender."""
+    outcomes = [Outcome(each.server, fault=each.fault) for each in contenders]
+    pairs = [(outcome, each.child) for outcome, each in zip(outcomes, contenders, strict=True) if each.child]
+    for number in range(effort.rounds + 1):
+        say(f"{scenario.name}: {f'round {number} of {effort.rounds}' if number else 'warm-up'}")
         for outcome, child in pairs:
-            outcome.peak_rss_mb = child.peak_rss_mb()
+            if not outcome.fault:
+                _play(outcome, child, upstream, scenario, effort, warm_up=number == 0)
+    for outcome, child in pairs:
+        outcome.peak_rss_mb = child.peak_rss_mb()
     return outcomes
 
 
-def start_upstream(stack: contextlib.ExitStack) -> Child:
+def start_upstream(stack: contextlib.ExitStack, port: int | None = None) -> Child:
     """Start the fake upstream; it ends with `stack`."""
-    port = free_port()
+    port = port or free_port()
     command = (sys.executable, "-m", "bench.upstream", "--port", str(port))
     return stack.enter_context(running(command, port, cores()[1]))
 
 
 def start(stack: contextlib.ExitStack, server: Server, upstream: Child) -> Child:
     """Start a server in front of the upstream; it ends with `stack`. Raises `StartError`."""
-    port = free_port()
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-    command = server.argv(port, upstream.port, folder)
-    return stack.enter_context(running(command, port, cores()[0], server.variables))
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
+    words = Words(free_port(), upstream.port, folder)
+    return stack.enter_context(running(server.argv(words), words.port, cores()[0], server.variables(words)))
 
 
-def _start_or_fault(stack: contextlib.ExitStack, outcome: Outcome, upstream: Child) -> Child | None:
+def begin(stack: contextlib.ExitStack, server: Server, upstream: Child) -> Contender:
+    """Start a server that does not run already; one that cannot be started has a fault."""
+    if server.running_at is not None:
+        return Contender(server, External(server.running_at))
     try:
-        return start(stack, outcome.server, upstream)
+        return Contender(server, start(stack, server, upstream))
     except StartError as error:
-        outcome.fault = str(error)
-        return None
+        return Contender(server, None, str(error))
 
 
 def _play(
-    outcome: Outcome, child: Child, upstream: Child, scenario: Scenario, effort: Effort, *, warm_up: bool
+    outcome: Outcome, child: Child | External, upstream: Child, scenario: Scenario, effort: Effort, *, warm_up: bool
 ) -> None:
     seconds = min(WARM_UP_S, effort.seconds) if warm_up else effort.seconds
     server_s, upstream_s = child.cpu_s(), upstream.cpu_s()
@@ -160,7 +179,7 @@ def _play(
 def load_command(server: Server, port: int, scenario: Scenario, seconds: float, connections: int) -> list[str]:
     """Return the command of a load client; it prints a `LoadResult`."""
     command = [sys.executable, "-m", server.client, f"http://127.0.0.1:{port}{server.path}"]
-    command += ["--body", scenario.body(server.model).decode(), "--seconds", str(seconds)]
+    command += ["--body", scenario.body(server).decode(), "--seconds", str(seconds)]
     command += ["--connections", str(connections)]
     if server.text_known:
         command += ["--text-chars", str(scenario.text_chars)]

@@ -6,6 +6,7 @@ import orjson
 
 from bench.agent import Json, agent_turn, prose
 from bench.bodies import WORD_CHARS
+from bench.servers import Server
 
 SHORT: Json = {"input": "Count."}
 
@@ -34,9 +35,9 @@ class Scenario:
         """The name of the server that others are measured by."""
         return self.servers[0]
 
-    def body(self, model: str | None) -> bytes:
-        """Return the request; `model` is the server's own, where it has one."""
-        request = self.ask | {"model": model or self.model, "store": self.store}
+    def body(self, server: Server) -> bytes:
+        """Return the request to that server."""
+        request = self.ask | {"model": server.model_for(self.model), "store": self.store}
         return orjson.dumps(request | {"stream": True} if self.stream else request)
 
     @property

@@ -6,10 +6,12 @@ A server is a command. What it writes to disk is in a folder of its own, which i
 import shlex
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from os import pathsep
 from pathlib import Path
+
+from bench.load import loopback
 
 LOAD = "bench.load"
 WEBSOCKET_LOAD = "bench.turns"
@@ -17,34 +19,56 @@ WEBSOCKET_LOAD = "bench.turns"
 
 
 @dataclass(frozen=True, slots=True)
+class Words:
+    """What the words in braces mean in a command, a configuration and an environment variable."""
+
+    port: int
+    upstream_port: int
+    folder: Path
+
+    def fill(self, text: str) -> str:
+        """Return the text with its words filled in."""
+        root = f"http://127.0.0.1:{self.upstream_port}"
+        return text.format(port=self.port, folder=self.folder, upstream=f"{root}/v1", upstream_root=root)
+
+
+@dataclass(frozen=True, slots=True)
 class Server:
-    """One contender: a command with the words `{port}`, `{upstream}` and `{folder}`, and where it answers."""
+    """One contender: a command with `{port}`, `{upstream}`, `{upstream_root}` and `{folder}`, and where it answers."""
 
     name: str
     command: tuple[str, ...]
     path: str = "/v1/responses"
     model: str | None = None
+    model_prefix: str = ""
     text_known: bool = True
     config: str = ""
+    config_name: str = "config"
     client: str = LOAD
     source: Path | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    running_at: int | None = None
+    """The port of a server that runs already: it is not started, and its process is not known."""
 
-    def argv(self, port: int, upstream_port: int, folder: Path) -> list[str]:
-        """Return the command to run; its configuration and all that it writes are in `folder`."""
-        words = {"port": port, "upstream": f"http://127.0.0.1:{upstream_port}/v1", "folder": folder}
+    def argv(self, words: Words) -> list[str]:
+        """Return the command to run; its configuration and all that it writes are in the folder."""
         if self.config:
-            (folder / "penstock.toml").write_text(self.config.format(**words), encoding="utf-8")
-        return [word.format(**words) for word in self.command]
+            (words.folder / self.config_name).write_text(words.fill(self.config), encoding="utf-8")
+        return [words.fill(word) for word in self.command]
 
-    @property
-    def variables(self) -> dict[str, str]:
-        """Environment variables of its process: where Python finds the code of another checkout."""
+    def variables(self, words: Words) -> dict[str, str]:
+        """Return its environment variables, among them where Python finds the code of another checkout."""
         roots = [self.source / "core", self.source / "adapters"] if self.source else []
-        return {"PYTHONPATH": pathsep.join(map(str, roots))} if roots else {}
+        found = {name: words.fill(text) for name, text in self.environment.items()}
+        return found | ({"PYTHONPATH": pathsep.join(map(str, roots))} if roots else {})
+
+    def model_for(self, name: str) -> str:
+        """Return what the model of that name is called by this server."""
+        return self.model or f"{self.model_prefix}{name}"
 
     def exists(self) -> bool:
         """Say whether the program is installed."""
-        return shutil.which(self.command[0]) is not None
+        return self.running_at is not None or shutil.which(self.command[0]) is not None
 
 
 PENSTOCK = str(Path(sys.executable).parent / "penstock")
@@ -56,7 +80,7 @@ SERVE = (PENSTOCK, "serve", "--port", "{port}", "--log-level", "warning")
 UPSTREAM = (*SERVE, "--upstream", "{upstream}")
 NO_STORE = ("--store", "none://")
 SQLITE = ("--store", "sqlite:///{folder}/penstock.db")
-CONFIG = ("--config", "{folder}/penstock.toml")
+CONFIG = ("--config", "{folder}/config")
 
 RELAYING = """\
 [[upstreams]]
@@ -104,6 +128,13 @@ def server_of(definition: str) -> Server:
     """Return the server that `NAME=COMMAND` defines; it takes part in every scenario."""
     name, command = _pair(definition, "--server", "COMMAND")
     return Server(name, tuple(shlex.split(command)))
+
+
+def server_at(definition: str) -> Server:
+    """Return the server that runs already where `NAME=URL` says."""
+    name, url = _pair(definition, "--url", "URL")
+    _, port, path = loopback(url)
+    return Server(name, (), path=path if path != "/" else "/v1/responses", running_at=port)
 
 
 def checkout_of(definition: str) -> Checkout:

@@ -27,7 +27,7 @@ from bench.leaving import Client, Work
 from bench.processes import Child, free_port, running
 from bench.rounds import start_upstream
 from bench.saturation import health_s
-from bench.servers import SERVERS
+from bench.servers import SERVERS, Words
 from bench.soaked import Living
 
 CLIENTS = 32
@@ -131,7 +131,7 @@ def soaked(module: str) -> Iterator[Soaked]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         upstream, port, file = start_upstream(stack), free_port(), folder / "living"
         server = next(each for each in SERVERS if each.name == "penstock")
-        command = [sys.executable, "-m", module, str(file), *server.argv(port, upstream.port, folder)[1:]]
+        command = [sys.executable, "-m", module, str(file), *server.argv(Words(port, upstream.port, folder))[1:]]
         child = stack.enter_context(running(command, port, None, VARIABLES))
         health_s(port)  # it has the port before it runs its loop, and can answer only then
         yield Soaked(child, file)

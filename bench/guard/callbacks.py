@@ -17,7 +17,7 @@ from bench.guard.counting import COUNT_BYTES, Count
 from bench.guard.counts import DELTA
 from bench.guard.inprocess import Case
 from bench.processes import Child, free_port, running
-from bench.servers import SERVERS
+from bench.servers import SERVERS, Words
 from bench.upstream import ASK, MODELS, Ask, json_reply, stream_writes
 
 COUNTING = (sys.executable, "-m", "bench.guard.counting")
@@ -162,7 +162,7 @@ class Stand:
         self._count, port = Count(file), free_port()
         self._upstream = stack.enter_context(contextlib.closing(Upstream()))
         server = next(each for each in SERVERS if each.name == ("penstock-relay" if relays else "penstock"))
-        serve = server.argv(port, self._upstream.port, folder)[1:]
+        serve = server.argv(Words(port, self._upstream.port, folder))[1:]
         self._server = stack.enter_context(running([*COUNTING, str(file), *serve], port, None))
 
     def callbacks(self, case: Case) -> int:

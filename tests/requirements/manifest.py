@@ -53,6 +53,11 @@ REQUIREMENTS = (
         _ATTACKS,
     ),
     Requirement(
+        "bench-compare",
+        "One command measures servers of others beside this one, through one upstream. Absent figures have a reason.",
+        "how readers of benchmarks choose a server",
+    ),
+    Requirement(
         "bench-history",
         "Results of the bench are stored as data; tables, charts and the history of each figure are made of it.",
         "how readers of benchmarks compare days",
