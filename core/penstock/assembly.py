@@ -29,6 +29,8 @@ from penstock.settings import (
     UpstreamSettings,
     read_seal_keys,
 )
+from penstock.stores.measured import measured
+from penstock.telemetry.metrics import Metrics
 
 Connect = Callable[[Destination, Limits], Transport]
 """`connect(destination, limits)`: a transport to an upstream, which is not connected yet."""
@@ -91,8 +93,11 @@ def build(
 ) -> Service:
     """The service that the settings describe. Nothing is connected to or opened before the first request."""
     origins = Origins(settings.allowed_origins)
+    routes = build_routes(settings, connect, read_file)
+    metrics = _metrics(settings, routes) if settings.metrics else None
+    store = open_store(settings.store or "memory://", stores)
     return Service(
-        build_routes(settings, connect, read_file),
+        routes,
         access=_access(settings, origins),
         limits=settings.limits,
         policies=Policies(
@@ -100,7 +105,7 @@ def build(
             absent_tools=settings.absent_tools,
             background=settings.background,
         ),
-        store=open_store(settings.store or "memory://", stores),
+        store=measured(store, metrics) if store and metrics else store,
         sealer=make_sealer(read_seal_keys(settings.seal_keys, "seal_keys")) if make_sealer else None,
         prompts=prompts(settings.prompts) if settings.prompts else None,
         decompress=decompress,
@@ -108,7 +113,18 @@ def build(
         websocket=settings.websocket,
         ready_needs_upstream=settings.ready_needs_upstream,
         origins=origins,
+        metrics=metrics,
         siblings=siblings,
+    )
+
+
+def _metrics(settings: Settings, routes: Routes) -> Metrics:
+    local = [route.name for route in routes.direct if route.is_local]
+    return Metrics(
+        models=list(routes.named_models()),
+        local_upstreams=local,
+        names_max=settings.limits.metric_names_max,
+        has_vllm_names=bool(local) if settings.vllm_metrics is None else settings.vllm_metrics,
     )
 
 
@@ -161,6 +177,7 @@ def build_routes(settings: Settings, connect: Connect, read_file: Callable[[str]
             context_tokens=synthetic.CONTEXT_TOKENS,
             wire_faults=local.wire_faults,
             check_options=local.check_options,
+            is_local=True,
         )
         return Routes([route], settings.model or synthetic.MODELS[0], limits=settings.limits)
     routes = [_route(upstream, settings, connect) for upstream in settings.upstreams]

@@ -152,6 +152,10 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     sockets_recent_bytes_max: Bytes = 256 * 2**20
     """The caches of all connections of a process together. Beyond it, the largest cache drops its oldest response."""
 
+    metric_names_max: Count = 64
+    """The names of models in the metrics, and those of ignored parameters. What has another name is counted as
+    `_other`."""
+
     connect_s: Seconds = 10.0
     """How long connecting to an upstream may take."""
     idle_s: Seconds = 120.0

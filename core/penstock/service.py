@@ -21,9 +21,11 @@ from penstock.access import Access, bearer
 from penstock.endpoints.about import About
 from penstock.endpoints.conversations import Conversations
 from penstock.endpoints.health import ALIVE, Health
+from penstock.endpoints.metrics import MetricsEndpoint, add_known_series
 from penstock.endpoints.models import Models
 from penstock.endpoints.openapi import OpenApi
 from penstock.endpoints.passthrough import RELAYED, PassthroughEndpoints
+from penstock.endpoints.paths import path_pattern, plain, route_name
 from penstock.endpoints.request_context import RequestContext
 from penstock.endpoints.responses import ResponseEndpoints
 from penstock.endpoints.sockets import Sockets
@@ -41,6 +43,7 @@ from penstock.ports import NoSiblings, Prompts, Sealer, Siblings, Store
 from penstock.responders import read_response
 from penstock.secrets import Secret
 from penstock.telemetry import CLIENT_LEFT, AccessRecord, Recorder, RecordSink, log_access
+from penstock.telemetry.metrics import Metrics
 from penstock.websocket import Channel
 from penstock.wire import NULL, UNSET, CreateResponse, Event, Response
 
@@ -95,11 +98,12 @@ class Service:
         origins: Origins = NO_ORIGINS,
         ready_needs_upstream: bool = True,
         sinks: Sequence[RecordSink] = (log_access,),
+        metrics: Metrics | None = None,
         siblings: Siblings = _ALONE,
     ) -> None:
         self.limits = limits
         self.siblings = siblings
-        self._recorder = Recorder(*sinks)
+        self._recorder = Recorder(*sinks, *([metrics.record] if metrics else []), measures=metrics is not None)
         self._engine = Engine(routes, policies, limits, store, sealer, prompts, self._recorder)
         self._access = access
         self._decompress = decompress
@@ -113,9 +117,13 @@ class Service:
             Health(self._engine, needs_upstream=ready_needs_upstream),
             OpenApi(websocket=self._sockets is not None),
             About(),
+            MetricsEndpoint(metrics, self._engine, self._sockets, siblings),
         )
+        self._route_names = {pattern: route_name(pattern) for pattern in self._table}
         if routes.stateful_route is not None:
             self._table |= _relayed(self._table, PassthroughEndpoints(self._engine))
+        if metrics is not None:
+            add_known_series(metrics, routes, self._route_names.values())
 
     async def handle(self, request: Request) -> Reply:
         """Answer a request. It raises nothing but `CancelledError`: an error is a reply too."""
@@ -218,8 +226,9 @@ class Service:
     async def _connect(self, request: Request, channel: Channel, record: AccessRecord) -> Reply:
         if self._sockets is None:
             return _upgrade_required()
-        if _plain(request.path) != "/responses":
+        if plain(request.path) != "/responses":
             raise not_found(f"No WebSocket is served at {request.path}.", "unknown_url")
+        record.route = self._route_names["/responses"]
         admit = partial(self._access.check, request.headers)
         record.key_name = self._access.name_of(admit())
         self._sockets.check()
@@ -229,9 +238,10 @@ class Service:
         return _SWITCHED
 
     async def _dispatch(self, request: Request, record: AccessRecord) -> Reply:
-        path = _plain(request.path)
-        pattern, path_ids = _pattern(path, self._table)
+        path = plain(request.path)
+        pattern, path_ids = path_pattern(path, self._table)
         endpoints = self._table.get(pattern)
+        record.route = self._route_names.get(pattern, "")
         if request.method == "OPTIONS" and endpoints is not None:
             return self._options(request, _allowed(endpoints))
         # spec: key-first
@@ -301,6 +311,7 @@ def _table(
     health: Health,
     openapi: OpenApi,
     about: About,
+    metrics: MetricsEndpoint,
 ) -> Table:
     """All routes: the pattern of a path, in which `*` is an id, and its methods."""
     return {
@@ -325,6 +336,7 @@ def _table(
         "/version": {"GET": about.version},
         **{path: {"GET": health.alive} for path in ALIVE},
         "/readyz": {"GET": health.ready},
+        "/metrics": {"GET": metrics.text},
         "/openapi.json": {"GET": openapi.document},
     }
 
@@ -346,31 +358,10 @@ def _failed(record: AccessRecord, error: ApiError) -> Reply:
     return error_reply(error)
 
 
-def _plain(path: str) -> str:
-    """The path without `/v1` and without a slash at its end, as in the table."""
-    path = path.removeprefix("/v1") or "/"
-    return path.rstrip("/") or ("/" if path == "/" else path)
-
-
 def _key(request: Request) -> Secret | None:
     """The caller's bearer token."""
     key = bearer(request.headers)
     return Secret(key) if key else None
-
-
-def _pattern(path: str, table: Table) -> tuple[str, list[str]]:
-    """A path's pattern and the ids in it.
-
-    A path without ids is its own pattern. In others, every second step is an id. All after `/models/` is one id.
-    """
-    if path in table and "*" not in path:
-        return path, []
-    if path.startswith("/models/"):
-        return "/models/*", [path.removeprefix("/models/")]
-    steps = path.split("/")
-    path_ids = steps[2::2]
-    steps[2::2] = ["*"] * len(path_ids)
-    return "/".join(steps), path_ids
 
 
 def _allowed(endpoints: dict[str, Endpoint]) -> str:

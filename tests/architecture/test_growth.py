@@ -58,6 +58,7 @@ WHILE_THE_SERVER_RUNS = {
     "penstock.json_codec._Object.decoder": "one of each struct",
     "penstock.json_codec._Object.keys": "one of each struct",
     "penstock.json_codec._Shape.tagged": "the structs of the code",
+    "penstock.telemetry.metrics.values.Names._names": "metric_names_max names of at most 200 characters",
     "penstock.telemetry.outage.OutageLog._logged": "10 reasons of at most 500 characters",
     "penstock.sse._heads": "the event classes of the code",
     "penstock.stores.memory.tables.Table._holders": "the items of the entries",

@@ -48,6 +48,7 @@ NOT_IMPORTED = {
 MODULES = {
     "backports-zstd": "backports",
     "openai-agents": "agents",
+    "prometheus-client": "prometheus_client",
     "ruamel-yaml": "ruamel",
     "websocket-client": "websocket",
 }

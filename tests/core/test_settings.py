@@ -156,6 +156,8 @@ ENVIRONMENT = {
     "PENSTOCK_LOG_FORMAT": ("json", "log_format", "json"),
     "PENSTOCK_READY_NEEDS_UPSTREAM": ("false", "ready_needs_upstream", False),
     "PENSTOCK_DRAIN_S": ("2.5", "drain_s", 2.5),
+    "PENSTOCK_METRICS": ("false", "metrics", False),
+    "PENSTOCK_VLLM_METRICS": ("true", "vllm_metrics", True),
     "PENSTOCK_MODEL": ("m", "model", "m"),
     "PENSTOCK_API_KEYS": ("sk-1, sk-2,", "api_keys", [Secret("sk-1"), Secret("sk-2")]),
     "PENSTOCK_SEAL_KEYS": (f"{'A' * 43},{'B' * 42}A=", "seal_keys", [Secret("A" * 43), Secret("B" * 42 + "A=")]),

@@ -611,6 +611,17 @@ REQUIREMENTS = (
         _ATTACKS,
     ),
     Requirement("quiet-probes", "Health checks are no lines of the log, unless it is detailed.", _ATTACKS),
+    Requirement(
+        "metrics",
+        "Every request is in the metrics once, with its route and status, and every response with its end, its tokens "
+        "and its times, however it was asked for and however it ended.",
+        _ATTACKS,
+    ),
+    Requirement(
+        "bounded-labels",
+        "What clients send cannot make the number of series grow: names beyond a bound are counted as `_other`.",
+        _ATTACKS,
+    ),
     Requirement("log-injection", "No client writes a line of the log, or what steers a terminal.", _ATTACKS),
     Requirement("json-logs", "The log can be one JSON object a line, uvicorn's lines and tracebacks too.", _ATTACKS),
     Requirement(

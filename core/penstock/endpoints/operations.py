@@ -217,6 +217,15 @@ OPERATIONS: dict[str, dict[str, dict[str, Operation]]] = {
                 open=True,
             ),
         },
+        "/metrics": {
+            "GET": Operation(
+                "getMetrics",
+                "Get the metrics, in Prometheus' text format.",
+                str,
+                also={404: wire.ErrorBody},
+                media_type="text/plain; version=0.0.4; charset=utf-8",
+            ),
+        },
         "/openapi.json": {"GET": Operation("getDocument", "Get this document.", FREE, open=True)},
     },
 }

@@ -29,6 +29,8 @@ _FORWARDED = frozenset({"content-type", "cache-control", "retry-after", "retry-a
 _FORWARDED_PREFIXES = ("openai-", "x-ratelimit-")
 """The headers of the upstream's reply that clients get. All others are about its connection to us, or private."""
 
+_RESPONSES = frozenset({"/chat/completions", "/completions", "/responses"})
+"""The paths whose replies are answers of a model. They are counted as responses."""
 _SENDABLE = re.compile(r"[\t\x20-\x7e]*")
 _METHODS: dict[str, Literal["GET", "POST", "DELETE"]] = {"GET": "GET", "POST": "POST", "DELETE": "DELETE"}
 
@@ -95,13 +97,17 @@ class PassthroughEndpoints:
         return await self._send(request, route, outbound)
 
     async def _send(self, request: RequestContext, route: Route, outbound: PassthroughRequest) -> Reply:
-        current().model = outbound.named or outbound.model
+        record = current()
+        record.model = outbound.named or outbound.model
+        if _is_response(outbound):
+            record.runs()
         deadlines = Deadlines(
             self._engine.limits,
             heartbeats=False,
             idle=outbound.stream,
             disconnected=request.http.disconnected,
             request=request.deadline,
+            sent_at=record.sent_at if _is_response(outbound) and outbound.stream else None,
         )
         try:
             reply = await deadlines.wait(route.upstream.relay(outbound))
@@ -109,23 +115,30 @@ class PassthroughEndpoints:
             deadlines.close()
             raise
         assert reply is not None  # None would be a heartbeat, and they are off
-        headers = [*_forwarded(reply), *ignored_header(current().ignored)]
+        if 400 <= reply.status < 500 and reply.status != 429:  # others were counted with their attempt
+            record.upstream_failed("client")
+        headers = [*_forwarded(reply), *ignored_header(record.ignored)]
         # spec: hostile-upstreams
         if not all(_SENDABLE.fullmatch(value) for _, value in headers):
             deadlines.close()
             await reply.aclose()
             raise upstream_failed("The upstream's reply has a header with control characters.")
-        return Reply(reply.status, headers, self._engine.drain.watch(RelayedStream(reply, deadlines)))
+        stream = RelayedStream(reply, deadlines, outbound)
+        return Reply(reply.status, headers, self._engine.drain.watch(stream))
 
 
 class RelayedStream:
     """The body of a reply as it arrives: each read is one piece."""
 
-    def __init__(self, reply: HttpReply, deadlines: Deadlines) -> None:
+    def __init__(self, reply: HttpReply, deadlines: Deadlines, request: PassthroughRequest) -> None:
         self._reply = reply
         self._deadlines = deadlines
         self._record = current()
         self._record.is_cut = True  # until it has been read to its end
+        self._is_response = _is_response(request)
+        self._ending = ("completed", "") if reply.status < 400 else ("failed", _reason(reply.status))
+        self._note_end("cancelled")
+        self._is_stream = self._is_response and request.stream and reply.status < 400
         self._pieces = self._read()
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -144,20 +157,44 @@ class RelayedStream:
     async def _read(self) -> AsyncGenerator[bytes]:
         """The pieces. Raises `ConnectionAbortedError` where the body is cut, to cut the client's connection too."""
         chunks = aiter(self._reply)
+        piece: bytes | None = None
         while True:
             try:
-                piece = await self._deadlines.wait(anext(chunks))
+                piece = await self._deadlines.wait(anext(chunks), sent=bool(piece))
             except StopAsyncIteration:
                 self._record.is_cut = False
+                self._note_end(*(self._ending if self._record.failure is None else ("failed", "")))
                 return
             except ClientLeft:
                 return
             except (TransportError, ApiError, OutOfTime) as error:
                 self._record.is_cut = False
                 self._record.failed(upstream_failed(f"The relayed reply was cut: {error}"))
+                if not isinstance(error, OutOfTime):
+                    self._record.upstream_failed("upstream")
+                self._note_end("failed", "server_error")
                 raise ConnectionAbortedError from None
             if piece:
+                if self._is_stream and self._record.first_event_s is None:
+                    self._record.first_event()
                 yield piece
+
+    def _note_end(self, status: str, reason: str = "") -> None:
+        """Record how the reply ended, if it is an answer of a model."""
+        if self._is_response:
+            self._record.response_status, self._record.response_reason = status, reason
+
+
+def _is_response(request: PassthroughRequest) -> bool:
+    """Whether the reply is an answer of a model."""
+    return request.method == "POST" and request.path.partition("?")[0] in _RESPONSES
+
+
+def _reason(status: int) -> str:
+    """Why an upstream refused a request, in the words of a failed Response."""
+    if status == 429:
+        return "rate_limit_exceeded"
+    return "server_error" if status >= 500 else "invalid_prompt"
 
 
 def _forwarded(reply: HttpReply) -> Headers:

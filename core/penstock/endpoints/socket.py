@@ -101,6 +101,11 @@ class Socket:
         elif self._close_reason is not None:
             await self._close(self._close_reason)
 
+    @property
+    def waiting(self) -> int:
+        """How many requests wait on this connection."""
+        return self._queues.waiting
+
     def end(self, reason: CloseReason) -> None:
         """Start no more responses, and end the connection when the running ones have ended."""
         self._close_reason = self._close_reason or reason

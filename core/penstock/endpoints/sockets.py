@@ -46,6 +46,16 @@ class Sockets:
         finally:
             self._open.discard(socket)
 
+    @property
+    def open(self) -> int:
+        """How many connections are open."""
+        return len(self._open)
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait on them."""
+        return sum(socket.waiting for socket in self._open)
+
     def drain(self) -> None:
         """The server is stopping: idle connections end now, and the others when their responses have ended."""
         for socket in list(self._open):

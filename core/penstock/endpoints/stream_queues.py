@@ -43,6 +43,11 @@ class StreamQueues:
         """Whether nothing waits or runs."""
         return not self._workers
 
+    @property
+    def waiting(self) -> int:
+        """How many requests wait."""
+        return self._count
+
     def put(self, name: str | None, work: Work, size: int) -> None:
         """Add work to the queue of a stream. `size` is the memory that it takes while it waits, in bytes.
 

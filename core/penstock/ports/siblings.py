@@ -28,6 +28,10 @@ class Siblings(Protocol):
     def worker(self) -> str:
         """This worker's label: its index among the workers. A worker that replaces another one has the same."""
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether there are no other workers."""
+
     def answer(self, path: str, answer: Answer) -> None:
         """Answer the questions of siblings about `path` by this function from now on."""
 
@@ -39,6 +43,7 @@ class NoSiblings:
     """The siblings of a process that is alone."""
 
     worker = "0"
+    is_alone = True
 
     def answer(self, path: str, answer: Answer) -> None:
         """There is no one who asks."""

@@ -112,6 +112,12 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     drain_s: Seconds = 10.0
     """How long running requests may continue when the server stops."""
 
+    metrics: bool = True
+    """Whether `/metrics` counts what the server does, for Prometheus."""
+    vllm_metrics: bool | None = None
+    """Whether `/metrics` has vLLM's names too, for dashboards and gateways that know those of an engine. Without it,
+    they are there where the synthetic model answers."""
+
     model: Name | None = None
     """The model of requests that name none."""
     upstreams: list[UpstreamSettings] = []

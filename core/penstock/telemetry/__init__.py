@@ -10,11 +10,12 @@ from __future__ import annotations
 from .access_log import log_access
 from .formats import LogFormat, configure_logging, escaped
 from .outage import OutageLog
-from .records import CLIENT_LEFT, AccessRecord, Failure, Recorder, RecordSink, current, enter, leave
+from .records import CLIENT_LEFT, AccessRecord, Blame, Failure, Recorder, RecordSink, current, enter, leave
 
 __all__ = [
     "CLIENT_LEFT",
     "AccessRecord",
+    "Blame",
     "Failure",
     "LogFormat",
     "OutageLog",

@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -17,6 +17,9 @@ from penstock.errors import ApiError
 
 CLIENT_LEFT = 499
 """The status of a request whose client left before the reply had ended. The number is nginx's. It is never sent."""
+
+Blame: TypeAlias = Literal["client", "upstream", "server"]
+"""Whose fault the failure of an upstream's call is: the client's request, the upstream, or this server's settings."""
 
 _log = logging.getLogger("penstock.telemetry")
 
@@ -32,12 +35,14 @@ class Failure(msgspec.Struct, kw_only=True, frozen=True):
     """Empty where the message may repeat texts of the client."""
 
 
-class AccessRecord(msgspec.Struct, kw_only=True):
+class AccessRecord(msgspec.Struct, kw_only=True, eq=False):
     """The record of one request, of one message over WebSocket, or of one background run."""
 
     method: str
     """`WEBSOCKET` for a message over WebSocket, `BACKGROUND` for a background run, `LIBRARY` for a call by code."""
     path: str
+    route: str = ""
+    """The route of an HTTP request, such as `/v1/responses/{id}`. Empty where there is none for the path."""
     request_id: str
     begun_s: float
     """The time of its beginning, by the monotonic clock, in seconds."""
@@ -47,6 +52,9 @@ class AccessRecord(msgspec.Struct, kw_only=True):
     """The time until the reply had ended, in seconds."""
     first_event_s: float | None = None
     """Of a stream, the time until the first event of the model's answer, in seconds."""
+    sent_at: list[float] | None = None
+    """Of a stream, when something of the model's answer was sent, by the event loop's clock: once for each read of the
+    upstream. None where it is not measured."""
     key_name: str = ""
     model: str = ""
     upstream: str = ""
@@ -56,18 +64,40 @@ class AccessRecord(msgspec.Struct, kw_only=True):
     response_id: str = ""
     response_status: str = ""
     """The final status of the response. A stream that ends with `response.failed` has the HTTP status 200 too."""
+    response_reason: str = ""
+    """Why the response is incomplete, or the code of its error."""
     input_tokens: int | None = None
     output_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    upstream_errors: tuple[Blame, ...] = ()
+    """The blame of each call of an upstream that failed."""
+    lacks_terminal: bool = False
+    """Whether a stream ended without a terminal event while its client was there. That is a bug."""
     ignored: Sequence[str] = ()
     """The names of parameters and tools of the request that were ignored."""
     failure: Failure | None = None
     is_cut: bool = False
     """Whether the client left before the end."""
     is_ended: bool = False
+    has_run: bool = False
+    """Whether a response or a chat reply was made for it. A stream that follows another run makes none."""
+    running: set[AccessRecord] | None = None
+    """The records whose responses are being made now, if anyone counts them."""
 
     def first_event(self) -> None:
         """Note that the first event of the model's answer is sent now."""
         self.first_event_s = time.monotonic() - self.begun_s
+
+    def runs(self) -> None:
+        """Note that a response or a chat reply is being made, until the record ends."""
+        self.has_run = True
+        if self.running is not None:
+            self.running.add(self)
+
+    def upstream_failed(self, blame: Blame) -> None:
+        """Note that the call of an upstream failed."""
+        self.upstream_errors += (blame,)
 
     def failed(self, error: ApiError, *, by_upstream: bool = False) -> None:
         """Note the error. Its message is stored only where it comes from the upstream or from us.
@@ -103,14 +133,27 @@ def leave() -> None:
 
 
 class Recorder:
-    """Begins records, and passes each to the sinks when it is complete."""
+    """Begins records, and passes each to the sinks when it is complete.
 
-    def __init__(self, *sinks: RecordSink) -> None:
+    `measures` is whether they note which responses are being made, and when their events are sent.
+    """
+
+    def __init__(self, *sinks: RecordSink, measures: bool = False) -> None:
         self._sinks = sinks
+        self.running: set[AccessRecord] | None = set() if measures else None
+        """The records whose responses are being made now."""
 
     def begin(self, method: str, path: str, request_id: str) -> AccessRecord:
         """A new record, which becomes the `current` one."""
-        record = AccessRecord(method=method, path=path, request_id=request_id, begun_s=time.monotonic())
+        running = self.running
+        record = AccessRecord(
+            method=method,
+            path=path,
+            request_id=request_id,
+            begun_s=time.monotonic(),
+            sent_at=None if running is None else [],
+            running=running,
+        )
         enter(record)
         return record
 
@@ -119,6 +162,8 @@ class Recorder:
         if record.is_ended:
             return
         record.is_ended = True
+        if record.running is not None:
+            record.running.discard(record)
         record.status = CLIENT_LEFT if record.is_cut else status
         record.duration_s = time.monotonic() - record.begun_s
         for sink in self._sinks:

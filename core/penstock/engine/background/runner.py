@@ -127,6 +127,13 @@ class Background:
         self._runs: dict[str, Run] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._tending: asyncio.Task[None] | None = None
+        self.taken_over = 0
+        """How many responses of processes that had stopped this process has taken over."""
+
+    @property
+    def waiting(self) -> int:
+        """How many responses wait here until they can run."""
+        return len(self._waiting)
 
     @property
     def is_started(self) -> bool:
@@ -313,6 +320,7 @@ class Background:
             claim = await self._claim(row)
             if claim is None:
                 continue
+            self.taken_over += 1
             # spec: resume
             if row.request and not await self._store.events(row.id, after=-1):
                 self._enqueue(_Waiting(row, claim, None))

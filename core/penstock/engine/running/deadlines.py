@@ -52,7 +52,8 @@ def request_ends() -> OutOfTime:
 class Deadlines:
     """Ends or interrupts the waits of one run. `disconnected` is awaited once, and returns when the client has left.
 
-    At the deadline of the `request`, the wait raises what `late` makes.
+    At the deadline of the `request`, the wait raises what `late` makes. `sent_at` gets the time whenever something was
+    sent before a wait.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Deadlines:
         disconnected: Callable[[], Awaitable[None]] | None,
         request: RequestDeadline | None = None,
         late: Callable[[], Exception] = out_of_time,
+        sent_at: list[float] | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         now = self._loop.time()
@@ -75,6 +77,7 @@ class Deadlines:
         if request is not None and request.ends_s < self._deadline:
             self._deadline, self._late = request.ends_s, late
         self._sent = self._waiting_since = now
+        self._sent_at = sent_at
         self._task: asyncio.Task[Any] | None = None
         self._was_interrupted = False
         self._is_heartbeat = False
@@ -92,10 +95,10 @@ class Deadlines:
         """Whether the next wait will raise the exception that ends the run."""
         return self._end is not None
 
-    async def wait(self, awaitable: Awaitable[T]) -> T | None:
+    async def wait(self, awaitable: Awaitable[T], *, sent: bool = False) -> T | None:
         """The awaitable's result, or None when a heartbeat is due. Raises `ApiError` at a deadline, or `ClientLeft`."""
         try:
-            self.begin()
+            self.begin(sent=sent)
         except BaseException:
             _close_unawaited(awaitable)
             raise
@@ -121,6 +124,8 @@ class Deadlines:
             self._waiting_since = now = self._loop.time()
             if sent:
                 self._sent = now
+                if self._sent_at is not None:
+                    self._sent_at.append(now)
         self._task = asyncio.current_task(self._loop)  # faster with the loop as its argument
 
     def interrupted(self) -> None:

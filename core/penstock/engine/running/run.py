@@ -19,7 +19,7 @@ from penstock.ids import NewId, Now
 from penstock.json_codec import encode
 from penstock.limits import Limits
 from penstock.ports import Deltas
-from penstock.telemetry import current
+from penstock.telemetry import AccessRecord, current
 from penstock.text_runs import Recorded, one_by_one
 from penstock.transcript import Reducer, Transcript
 from penstock.wire import Event, LifecycleEvent, Response, Usage
@@ -54,6 +54,9 @@ class Run:
         """Whether it is a stream, and the model's first event has not been recorded yet."""
         self._saver = saver
         self._saved: Ending | None = None
+        self._is_read = False
+        """Whether the upstream's answer has been read to its end."""
+        self._has_client_left = False
         self._final: Response | None = None
         """The Response of the terminal event, once that is recorded."""
         self.error: ApiError | None = None
@@ -78,6 +81,7 @@ class Run:
             disconnected=disconnected,
             request=deadline,
             late=request_ends if plan.stream else out_of_time,
+            sent_at=self._record.sent_at,
         )
         self._opening: asyncio.Task[tuple[Plan, Deltas]] | None = None
         self._deltas: Deltas | None = None
@@ -108,6 +112,7 @@ class Run:
         A stream waits only `head_wait_s` seconds, so that its client soon receives the first event. A background
         response does not wait: no client is there to receive a status.
         """
+        self._record.runs()
         opening = open_fitted(self.plan, self._limits)
         try:
             if self.plan.stream:
@@ -160,6 +165,7 @@ class Run:
             await self._end_by(error)
         finally:
             await self.aclose()
+        self._record.lacks_terminal = not self.is_ended and not self._has_client_left
         if self.is_ended:
             yield last_view(self._new_events())
 
@@ -226,8 +232,9 @@ class Run:
             record.response_status = "cancelled"
             return
         record.response_status = response.status
+        record.response_reason = _reason(response)
         if response.usage is not None:
-            record.input_tokens, record.output_tokens = response.usage.input_tokens, response.usage.output_tokens
+            _note_usage(record, response.usage)
 
     async def _accepted(self, within_s: float | None = None) -> Deltas | None:
         """The upstream's deltas, once it has accepted; None if `within_s` or a heartbeat is over before that."""
@@ -260,6 +267,7 @@ class Run:
     async def _end_by(self, error: Exception) -> None:
         """End the response by an error. If the client has disconnected, the response has no end."""
         if isinstance(error, ClientLeft):
+            self._has_client_left = True
             return
         # spec: one-end
         ending = self._failure(error)
@@ -268,6 +276,7 @@ class Run:
 
     async def _save_end(self, ending: LifecycleEvent) -> None:
         """Save the Response, then record its end: no client sees an end that is not saved. Raises `ApiError`."""
+        self._is_read = True
         if self._saver is not None:
             saved = Ending(ending.response, self._transcript.fresh, self._reducer.returned())
             # spec: stored-before-told
@@ -302,6 +311,8 @@ class Run:
         if not isinstance(error, ApiError):
             _log.error("response %s failed because of an internal error", self.plan.skeleton.id, exc_info=error)
             error = internal_error()
+        elif self._deltas is not None and not self._is_read:
+            self._record.upstream_failed("upstream")
         self.error = error
         self._record.failed(error, by_upstream=True)
         try:
@@ -311,3 +322,17 @@ class Run:
             _log.exception("response %s could not be closed in order", self.plan.skeleton.id)
             self._reducer.abandon()
             return self._reducer.failure(error)
+
+
+def _reason(response: Response) -> str:
+    """Why a response is incomplete, or the code of its error. Empty where it is complete."""
+    if response.error is not None:
+        return response.error.code
+    details = response.incomplete_details
+    return details.reason or "" if details is not None else ""
+
+
+def _note_usage(record: AccessRecord, usage: Usage) -> None:
+    record.input_tokens, record.output_tokens = usage.input_tokens, usage.output_tokens
+    record.cached_tokens = usage.input_tokens_details.cached_tokens
+    record.reasoning_tokens = usage.output_tokens_details.reasoning_tokens

@@ -63,6 +63,8 @@ class Breaker:
         """Failures since the last success."""
         self._rests_until = 0.0
         self._changes = 0
+        self.trips = 0
+        """How often it opened after it was closed."""
         self.state: State = "closed"
 
     def wait_s(self, client: str) -> float:
@@ -108,6 +110,7 @@ class Breaker:
         state = _TABLE[self.state, outcome]
         if state == self.state:
             return
+        self.trips += outcome == "tripped"
         self.state = state
         self._changes += 1
         level, line = _LOG_LINES[state]

@@ -20,7 +20,7 @@ from penstock.errors import ApiError, unavailable, untraced
 from penstock.limits import Limits
 from penstock.ports import AttemptFailed, Deltas, Health, HttpReply, PassthroughRequest, RequestRejected, Turn, Upstream
 from penstock.secrets import Secret
-from penstock.telemetry import current
+from penstock.telemetry import Blame, current
 from penstock.wire import Model
 
 from .breaker import Breaker, Failure
@@ -39,6 +39,17 @@ _REPORT_HEALTH: dict[Health, Callable[[Breaker, int, Failure], None]] = {
     "sick": Breaker.failed,
     "unknown": lambda breaker, ticket, _: breaker.dropped(ticket),
 }
+
+
+_KEY_REFUSED = frozenset({401, 403})
+
+
+def _blame(refusal: RequestRejected) -> Blame:
+    """Whose fault it is. Without a reply and a doubt about the upstream, all connections were in use."""
+    if refusal.status < 500 and refusal.status != 429:
+        return "client"
+    has_no_connection = refusal.upstream_status is None and refusal.health == "unknown"
+    return "server" if has_no_connection or refusal.upstream_status in _KEY_REFUSED else "upstream"
 
 
 class Member(msgspec.Struct, kw_only=True, frozen=True):
@@ -161,9 +172,12 @@ class Pool:
             if refusal.provoked_by is not None:
                 failure = failure._replace(request=refusal.provoked_by)
             _REPORT_HEALTH[refusal.health](member.breaker, ticket, failure)
+            record.upstream_failed(_blame(refusal))
             raise
-        except BaseException:
+        except BaseException as error:
             member.breaker.dropped(ticket)
+            if isinstance(error, ApiError):
+                record.upstream_failed("upstream" if error.status >= 500 else "client")
             raise
         member.breaker.answered(ticket)
         return answer

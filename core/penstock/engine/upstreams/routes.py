@@ -50,6 +50,8 @@ class Route(msgspec.Struct, kw_only=True, frozen=True):
     """Whether the upstream serves the Responses API: tools, items and events are passed on unchanged."""
     stores_state: bool = False
     """Whether the upstream stores responses and conversations, in place of this server."""
+    is_local: bool = False
+    """Whether it is a model of this process, whose reads bring one token each unless they are late."""
     priority: int | None = None
     """A lower priority is tried first, equal ones share; routes without one are tried last, in their order."""
     weight: float = 1.0
@@ -157,6 +159,11 @@ class Routes:
         # spec: unknown-model
         message = f"The model '{name[:_NAME_CHARS_MAX]}' does not exist or is not served here. {self.served()}"
         return not_found(message, "model_not_found", "model")
+
+    @property
+    def breakers(self) -> list[Breaker]:
+        """The breaker of each upstream."""
+        return [each.breaker for each in self._configured]
 
     @property
     def stateful_route(self) -> Route | None:

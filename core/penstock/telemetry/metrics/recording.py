@@ -1,0 +1,104 @@
+"""The metrics of one process: what is counted when a record ends.
+
+It knows records and the register. It sees no text of a request or response.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from operator import sub
+
+from penstock.telemetry.records import CLIENT_LEFT, AccessRecord
+
+from . import register
+from .values import Names, Values
+
+_ENDED = frozenset({"completed", "incomplete", "failed", "cancelled"})
+_ANSWERED = frozenset({"completed", "incomplete"})
+_ROUTES = {"WEBSOCKET": "websocket", "BACKGROUND": "background", "LIBRARY": "library"}
+"""The route of what is no HTTP request, by the method in its record."""
+
+
+class Metrics:
+    """The metrics of one process. `models` are the names in the configuration.
+
+    `local_upstreams` are those of which every token is observed. Of others, every read is.
+    """
+
+    def __init__(
+        self,
+        *,
+        models: Sequence[str] = (),
+        local_upstreams: Iterable[str] = (),
+        names_max: int = 64,
+        has_vllm_names: bool = False,
+    ) -> None:
+        self.values = Values()
+        self.has_vllm_names = has_vllm_names
+        self.only_model = models[0] if len(models) == 1 else register.OTHER
+        """The only model in the configuration, or else `_other`."""
+        self.models = models[:names_max]
+        self._models = Names(names_max, models)
+        self._parameters = Names(names_max)
+        self._reasons = Names(names_max)
+        self._local_upstreams = frozenset(local_upstreams)
+
+    def record(self, record: AccessRecord) -> None:
+        """Count a record that has ended. It is a `RecordSink`."""
+        values = self.values
+        # spec: metrics
+        route = _ROUTES.get(record.method) or record.route or register.OTHER
+        values.number(register.REQUESTS, route, str(record.status)).value += 1
+        for blame in record.upstream_errors:
+            values.number(register.UPSTREAM_ERRORS, blame).value += 1
+        if record.attempts > 1:
+            values.number(register.UPSTREAM_RETRIES).value += record.attempts - 1
+        for name in record.ignored:
+            values.number(register.IGNORED_PARAMETERS, self._parameters.label(name)).value += 1
+        if record.lacks_terminal:
+            values.number(register.STREAMS_WITHOUT_TERMINAL).value += 1
+        if record.has_run and (status := _terminal_status(record)) is not None:
+            self._record_response(record, status)
+
+    def model(self, name: str, *, may_add: bool = False) -> str:
+        """The label of a model. Options after a question mark are no part of it."""
+        return self._models.label(name.partition("?")[0], may_add=may_add)
+
+    def _record_response(self, record: AccessRecord, status: str) -> None:
+        values = self.values
+        # a name is a new label only where an upstream has answered for it: clients may send any name
+        model = self.model(record.model, may_add=status in _ANSWERED)
+        reason = record.response_reason or (record.failure.code if record.failure else "")
+        values.number(register.RESPONSES, model, status, self._reasons.label(reason) if reason else "").value += 1
+        values.histogram(register.RESPONSE_DURATION, model).observe(record.duration_s)
+        if record.input_tokens is not None:
+            self._record_tokens(model, record)
+        if record.first_event_s is not None:
+            self.values.histogram(register.FIRST_TOKEN, model).observe(record.first_event_s)
+        if record.sent_at:
+            self._record_gaps(model, record.sent_at, record)
+
+    def _record_tokens(self, model: str, record: AccessRecord) -> None:
+        number = self.values.number
+        number(register.INPUT_TOKENS, model).value += record.input_tokens or 0
+        number(register.OUTPUT_TOKENS, model).value += record.output_tokens or 0
+        number(register.CACHED_TOKENS, model).value += record.cached_tokens or 0
+        number(register.REASONING_TOKENS, model).value += record.reasoning_tokens or 0
+
+    def _record_gaps(self, model: str, sent_at: list[float], record: AccessRecord) -> None:
+        """Count the times between two tokens, or between two reads."""
+        gaps = self.values.histogram(register.INTER_TOKEN, model)
+        if record.upstream in self._local_upstreams and record.output_tokens:
+            # what is sent after the last token is none, and tokens that came together have no time between them
+            sent_at = sent_at[: record.output_tokens]
+            gaps.observe(0.0, times=record.output_tokens - len(sent_at))
+        gaps.observe_all(map(sub, sent_at[1:], sent_at))
+
+
+def _terminal_status(record: AccessRecord) -> str | None:
+    """How a response ended, also one that failed or lost its client before its first event. None if it goes on."""
+    if record.response_status in _ENDED:
+        return record.response_status
+    if record.failure is not None:
+        return "failed"
+    return "cancelled" if record.status == CLIENT_LEFT else None
