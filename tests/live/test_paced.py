@@ -78,3 +78,13 @@ def test_deadlines_are_those_of_other_models(start: Start) -> None:
     server = start(PENSTOCK_LIMITS_TOTAL_S="0.5")
     answer = post(server.url, asked(SLOW))
     assert (answer.status, answer.json()["error"]["message"]) == (504, "The response took longer than 0.5 s.")
+
+
+@shows("synthetic-load")
+def test_usage_shows_what_was_cached(synthetic: PenstockServer) -> None:
+    model = "synthetic?cache_tokens=4096"
+    turns = ["A long and tedious introduction. " * 40, "A long and tedious introduction. " * 40 + "And now?"]
+    usages = [post(synthetic.url, asked(model, input=text)).json()["usage"] for text in turns]
+    cached = [usage["input_tokens_details"]["cached_tokens"] for usage in usages]
+    assert cached == [0, 320]
+    assert usages[0]["input_tokens"] - 320 < 32

@@ -672,4 +672,10 @@ REQUIREMENTS = (
         "its options say, on JSON, streams and WebSocket, and again in the same way.",
         _LOAD,
     ),
+    Requirement(
+        "synthetic-load",
+        "Under load the synthetic model behaves like an engine with continuous batching: a queue, a KV cache with "
+        "preemptions, a prefix cache that usage shows, and tokens that are slower in a larger batch.",
+        _LOAD,
+    ),
 )

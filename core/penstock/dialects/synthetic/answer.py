@@ -16,6 +16,7 @@ from penstock.errors import invalid
 from penstock.ports import Choice, Turn
 from penstock.wire import CreateResponse, IncompleteReason, JsonObjectFormat, JsonSchemaFormat, Logprob
 
+from .batching import block_hashes
 from .draws import FIRST, Draws
 from .lengths import TOKENS_MAX, Lengths, read_lengths
 from .logprobs import logprobs
@@ -47,6 +48,10 @@ class Answer(msgspec.Struct, kw_only=True):
     text: Sequence[str]
     logprobs: list[Logprob] = []
     incomplete: IncompleteReason | None = None
+    blocks: Sequence[int] = ()
+    """The hashes of the input, where there is a prefix cache."""
+    cached_tokens: int = 0
+    """How many tokens of the input were in the prefix cache."""
 
     def output_tokens(self) -> int:
         """The number of all tokens of the output, reasoning included."""
@@ -73,6 +78,8 @@ def make_answer(
     elif not answer.calls:
         answer.text = _before_stop(_text(request, prompt, seeds, lengths.text, at_least), request.stop)
     _cut_to_limit(answer, lengths)
+    if options.cache_tokens:
+        answer.blocks = block_hashes(f"{request.instructions or ''}\n{prompt.text}", options.cache_tokens)
     answer.logprobs = _logprobs(request, answer.text, seeds)
     return answer
 

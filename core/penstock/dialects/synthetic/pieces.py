@@ -19,7 +19,7 @@ from penstock.transcript.deltas import (
     ToolCallDelta,
     UsageDelta,
 )
-from penstock.wire import OutputTokensDetails, Usage
+from penstock.wire import InputTokensDetails, OutputTokensDetails, Usage
 
 from .answer import Answer, CallTokens
 from .repeated_tokens import joined
@@ -89,6 +89,7 @@ def _end(answer: Answer) -> list[Delta]:
     output_tokens = answer.output_tokens()
     usage = Usage(
         input_tokens=answer.input_tokens,
+        input_tokens_details=InputTokensDetails(cached_tokens=answer.cached_tokens),
         output_tokens=output_tokens,
         output_tokens_details=OutputTokensDetails(reasoning_tokens=len(answer.reasoning)),
         total_tokens=answer.input_tokens + output_tokens,

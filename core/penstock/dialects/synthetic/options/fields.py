@@ -112,7 +112,13 @@ class SyntheticOptions(msgspec.Struct, kw_only=True, frozen=True):
     @property
     def is_timed(self) -> bool:
         """Whether any delta of an answer has to wait."""
-        return self.ttft_ms != _NOTHING or self.itl_ms != _NOTHING
+        return self.ttft_ms != _NOTHING or self.itl_ms != _NOTHING or self.is_batched
+
+    @property
+    def is_batched(self) -> bool:
+        """Whether requests share an engine: others make an answer slower, or its input faster to compute."""
+        limits = (self.batch_max, self.kv_tokens)
+        return limits != (None, None) or (self.prefill_ms + self.itl_slope_ms + self.cache_tokens) > 0
 
 
 DEFAULTS = SyntheticOptions()

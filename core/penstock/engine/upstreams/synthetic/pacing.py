@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import repeat
+from math import inf
 from typing import TypeAlias
 
 from penstock.dialects.synthetic import BATCH_DELTAS, Answer, Pieces, in_one_batch
@@ -24,42 +25,49 @@ TICK_S = 0.001
 """The tick of paced answers."""
 
 
-class _Paced:
-    """What waits for its time. The time may pass while it does something else."""
+class Pace:
+    """The times of an answer. `due_s` is when its next delta is due by the event loop's clock; `inf` while it waits."""
 
-    def __init__(self, first_s: float, gap_s: Gap) -> None:
-        self._due_s = first_s
-        """When the next delta is due, by the clock of the event loop."""
+    def __init__(self, due_s: float, gap_s: Gap) -> None:
+        self.due_s = due_s
+        self.loop = asyncio.get_running_loop()
         self._gap_s = gap_s
-        self._loop = asyncio.get_running_loop()
-        self._wheel = wheel_of(self._loop, TICK_S)
+        self._wheel = wheel_of(self.loop, TICK_S)
         self._tick = 0
         self._waiting: asyncio.Future[None] | None = None
+
+    def advance(self) -> None:
+        """A delta is there: the next one is due after a gap."""
+        self.due_s += self._gap_s()
+
+    def wait(self) -> Awaitable[None]:
+        """A wait until the next delta is due. It yields to the event loop in any case, like a read from a socket."""
+        if self.due_s <= self.loop.time():
+            return asyncio.sleep(0)
+        self._waiting = self.loop.create_future()
+        self._put()
+        return self._waiting
 
     def on_due(self) -> None:
         """The time of the next delta has come."""
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
 
-    async def aclose(self) -> None:
-        """The reader has ended, or its client has left: nothing of it waits any longer."""
+    def close(self) -> None:
+        """The answer has ended, or its client has left: nothing waits for it any longer."""
         self._wheel.remove(self, self._tick)
 
-    def _wait(self) -> Awaitable[None]:
-        """A wait until the next delta is due. It yields to the event loop in any case, like a read from a socket."""
-        if self._due_s <= self._loop.time():
-            return asyncio.sleep(0)
-        self._waiting = self._loop.create_future()
-        self._tick = self._wheel.put(self, self._due_s, self._loop)
-        return self._waiting
+    def _put(self) -> None:
+        if self.due_s < inf:
+            self._tick = self._wheel.put(self, self.due_s, self.loop)
 
 
-class PacedDeltas(_Paced):
-    """An answer that is streamed: its first delta is due at `first_s`, and each other one `gap_s` after the last."""
+class PacedDeltas:
+    """An answer that is streamed."""
 
-    def __init__(self, pieces: Pieces, first_s: float, gap_s: Gap) -> None:
-        super().__init__(first_s, gap_s)
+    def __init__(self, pieces: Pieces, pace: Pace) -> None:
         self._pieces = pieces
+        self._pace = pace
 
     def __aiter__(self) -> AsyncIterator[list[Delta]]:
         return self
@@ -68,23 +76,28 @@ class PacedDeltas(_Paced):
         """The deltas that are due, once there are any."""
         if self._pieces.is_taken:
             raise StopAsyncIteration
-        await self._wait()
+        pace = self._pace
+        await pace.wait()
         # spec: synthetic-pace
-        now_s, count = self._loop.time(), 0
-        while self._due_s <= now_s and count < BATCH_DELTAS:
-            self._due_s += self._gap_s()
+        now_s, count = pace.loop.time(), 0
+        while pace.due_s <= now_s and count < BATCH_DELTAS:
+            pace.advance()
             count += 1
         return self._pieces.take(count)
 
+    async def aclose(self) -> None:
+        """The reader has ended, or its client has left."""
+        self._pace.close()
 
-class PacedReply(_Paced):
+
+class PacedReply:
     """An answer that is not streamed. It is complete when its last token is due."""
 
-    def __init__(self, answer: Answer, first_s: float, gap_s: Gap) -> None:
-        super().__init__(first_s, gap_s)
+    def __init__(self, answer: Answer, pace: Pace) -> None:
         self._answer = answer
+        self._pace = pace
         self._gaps = max(0, answer.output_tokens() - 1)
-        """How many gaps between tokens were not added yet."""
+        """How many gaps between its tokens have not begun."""
         self._is_read = False
 
     def __aiter__(self) -> AsyncIterator[list[Delta]]:
@@ -94,17 +107,28 @@ class PacedReply(_Paced):
         """All deltas. It wakes between batches of tokens only."""
         if self._is_read:
             raise StopAsyncIteration
-        await self._wait()
-        while self._gaps:
-            count = min(self._gaps, BATCH_DELTAS)
-            self._gaps -= count
-            self._due_s += sum([self._gap_s() for _ in range(count)])
-            await self._wait()
+        pace = self._pace
+        await pace.wait()
+        while self._gaps or pace.due_s > pace.loop.time():
+            self._begin_gaps()
+            await pace.wait()
         self._is_read = True
         return in_one_batch(self._answer)
 
+    def _begin_gaps(self) -> None:
+        """Begin the next gaps, unless the request waits for its turn."""
+        for _ in range(min(self._gaps, BATCH_DELTAS)):
+            if self._pace.due_s == inf:
+                return
+            self._pace.advance()
+            self._gaps -= 1
 
-def gaps(itl_ms: Distribution, random: SeededRandom, tokens: int = 1) -> Gap:
+    async def aclose(self) -> None:
+        """The reader has ended, or its client has left."""
+        self._pace.close()
+
+
+def gaps(itl_ms: Distribution, random: SeededRandom, tokens: int) -> Gap:
     """The times between deltas of so many tokens: each takes the time of all of its tokens."""
     if isinstance(itl_ms, Constant):
         return repeat(itl_ms.value * tokens / 1000).__next__

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from penstock.dialects import synthetic
 from penstock.dialects.synthetic import Pieces
+from penstock.dialects.synthetic.batching import LoadFacts
 from penstock.dialects.synthetic.draws import FIRST, Draws
 from penstock.dialects.synthetic.options import DEFAULTS, Mistake, QuantileTable, SyntheticOptions
 from penstock.dialects.synthetic.wire_faults import WireFaults, read_wire_faults
@@ -29,7 +30,8 @@ from penstock.ports import Deltas, HttpReply, PassthroughRequest, Turn
 from .errors import asked_error
 from .event_formats import failure
 from .faulty_replies import FaultyReply
-from .pacing import PacedDeltas, PacedReply, gaps
+from .load import Engines
+from .pacing import PacedDeltas, PacedReply
 from .request_counts import RequestCounts
 from .single_deltas import SingleDeltas
 
@@ -69,6 +71,7 @@ class SyntheticUpstream(LocalUpstream):
         self._live = DEFAULTS
         self._counts = RequestCounts()
         self._replies = RequestCounts()
+        self._engines = Engines()
         self._options_of = lru_cache(_CACHED_MAX)(self._read)
 
     def check_options(self, model: str) -> None:
@@ -127,12 +130,15 @@ class SyntheticUpstream(LocalUpstream):
 
     async def _paced(self, turn: Turn, options: SyntheticOptions, draws: Draws) -> Deltas:
         """The answer with its times, which begin now."""
-        first_s = asyncio.get_running_loop().time() + draws.draw("ttft_ms", options.ttft_ms) / 1000
+        arrived_s = asyncio.get_running_loop().time()
         answer = await offload(turn.size, synthetic.make_answer, turn, options, draws, self._tokens_max)
-        random, per_delta = draws.random("itl_ms"), options.tokens_per_delta
-        if not turn.stream:
-            return PacedReply(answer, first_s, gaps(options.itl_ms, random))
-        return PacedDeltas(Pieces(answer, per_delta), first_s, gaps(options.itl_ms, random, per_delta))
+        tokens = options.tokens_per_delta if turn.stream else 1
+        pace = self._engines.pace(answer, options, draws, arrived_s, tokens)
+        return PacedDeltas(Pieces(answer, tokens), pace) if turn.stream else PacedReply(answer, pace)
+
+    def load(self) -> LoadFacts:
+        """The load of the engines, of requests whose options limit what an engine has room for."""
+        return self._engines.facts()
 
     async def relay(self, request: PassthroughRequest) -> HttpReply:
         """The reply to a client of Chat Completions. Raises `ApiError`, as `open` does."""

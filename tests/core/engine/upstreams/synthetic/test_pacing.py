@@ -156,7 +156,7 @@ def test_the_gaps_of_many_streams_follow_their_distribution() -> None:
 
 def test_each_gap_is_drawn_once_and_repeats() -> None:
     options = read_options("itl_ms=gamma(2,10)&seed=5")
-    gap_s, again_s, other_s = (gaps(options.itl_ms, Draws(5, number).random("itl_ms")) for number in (0, 0, 1))
+    gap_s, again_s, other_s = (gaps(options.itl_ms, Draws(5, number).random("itl_ms"), 1) for number in (0, 0, 1))
     drawn = [gap_s() for _ in range(9)]
     assert drawn == [again_s() for _ in range(9)]
     assert drawn != [other_s() for _ in range(9)]
