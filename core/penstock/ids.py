@@ -33,6 +33,11 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_drawn.clear)  # parent and child would make the same ids
 
 
+def forget_drawn() -> None:
+    """Drop the random digits that are drawn: copies of a snapshot of this process would make the same ids."""
+    _drawn.clear()
+
+
 def may_be_id(text: str) -> bool:
     """Whether a text is a valid id. For others, the store is not called."""
     return ID.fullmatch(text) is not None

@@ -10,6 +10,7 @@ from architecture.source import Module, everything
 PROGRAMS = {
     "penstock.__main__": "python -m penstock",
     "penstock.transcript.diagram": "python -m penstock.transcript.diagram, and the tests of the documents",
+    "penstock_adapters.aws_lambda.__main__": "python -m penstock_adapters.aws_lambda",
     "penstock_adapters.cli.__main__": "python -m penstock_adapters.cli",
     "penstock_adapters.starlette": "an entry point for users: the app that they mount",
 }

@@ -171,6 +171,7 @@ ENVIRONMENT = {
     "PENSTOCK_DONE_MARKER": ("0", "done_marker", False),
     "PENSTOCK_WEBSOCKET": ("false", "websocket", False),
     "PENSTOCK_BACKGROUND": ("false", "background", False),
+    "PENSTOCK_INVOKE_MODE": ("buffered", "invoke_mode", "buffered"),
 }
 
 

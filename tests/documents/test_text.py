@@ -16,7 +16,7 @@ from penstock.stores.memory import MemoryStore
 LIMITS = Limits()
 MIB = 2**20
 MEMORY = inspect.signature(MemoryStore).parameters
-README_LINES_MAX = 170
+README_LINES_MAX = 180
 AN_HOUR = {3_600.0: "It lasts an hour"}
 NUMBERS = [
     f"at most {MEMORY['responses_max'].default:,} responses and {MEMORY['bytes_max'].default // MIB} MiB",

@@ -241,6 +241,31 @@ REQUIREMENTS = (
         _SERVERLESS,
     ),
     Requirement(
+        "exposed-functions",
+        "A function has keys, or was told that everyone may use it; else it does not start.",
+        _SERVERLESS,
+    ),
+    Requirement(
+        "function-init",
+        "A function that cannot start says why to its host, and ends with another status than 0.",
+        _SERVERLESS,
+    ),
+    Requirement(
+        "function-events",
+        "An event that is no HTTP request is reported as an error, and the next one is answered.",
+        _SERVERLESS,
+    ),
+    Requirement(
+        "function-streams",
+        "A function's reply leaves piece by piece as it is made; a relay that is cut ends with an error.",
+        _SERVERLESS,
+    ),
+    Requirement(
+        "function-results",
+        "A reply that is longer than the host takes becomes an error that says so.",
+        _SERVERLESS,
+    ),
+    Requirement(
         "stored-streams",
         "A stream whose store fails meanwhile ends by an error that is an event, and [DONE].",
         _ATTACKS,

@@ -148,6 +148,10 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     allowed_origins: list[Name] = []
     """Origins whose pages may read replies in a browser (CORS), such as `https://chat.example.com`. `*` allows all."""
 
+    invoke_mode: Literal["response_stream", "buffered"] = "response_stream"
+    """How the replies of an AWS Lambda function are sent. `buffered` is for a Function URL of the mode `BUFFERED`, and
+    for a REST API whose integration does not stream."""
+
     seal_keys: list[Secret] = []
     """The keys that seal the reasoning and summaries that clients store for the server. The first key seals, and all of
     them open. Replicas need the same keys. The default of the server is a key in the user's state directory. The

@@ -1,0 +1,98 @@
+"""The function: the service of the environment's settings, and its answers to events.
+
+It knows what is different in a function: nothing outlives a request, other machines can always reach it, and the time
+of each request is limited. It does not know how events arrive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec.structs import replace
+
+from penstock.errors import upstream_failed
+from penstock.http import Reply, Stream, error_reply
+from penstock.service import Service
+from penstock.settings import Settings, SettingsError, load
+from penstock.telemetry import configure_logging
+from penstock_adapters.drivers import create_asgi_app
+
+from .events import Event, read_event, request_of
+from .results import bytes_max, result, too_long
+
+
+def function_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of the `PENSTOCK_…` variables. Without a store in them, nothing is stored. Raises `SettingsError`.
+
+    A function is always reachable by others, so it needs keys, or `allow_anonymous`.
+    """
+    settings = load({}, environment)
+    # spec: exposed-functions
+    if not settings.has_keys and not settings.allow_anonymous:
+        problem = "a function can be reached by others: set keys, or PENSTOCK_ALLOW_ANONYMOUS=true"
+        raise SettingsError("PENSTOCK_API_KEYS", problem)
+    configure_logging(settings.log_level, settings.log_format)
+    return replace(settings, store=settings.store or "none://", background=False, websocket=False)
+
+
+class Function:
+    """Answers events by the service of some settings. A managed runtime has one event at a time."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.service: Service = create_asgi_app(settings).service
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def answer(self, event: Any, context: Any) -> dict[str, Any]:
+        """The result for an event of a managed runtime. Raises `EventError`."""
+        read = read_event(event)
+        remaining = getattr(context, "get_remaining_time_in_millis", None)
+        deadline_s = time.monotonic() + remaining() / 1000 if remaining else None
+        if self._loop is None:  # one for all events, so that connections to upstreams stay open
+            self._loop = asyncio.new_event_loop()
+        return self._loop.run_until_complete(self.buffered(read, deadline_s))
+
+    def close(self) -> None:
+        """Close the connections to upstreams and stores. The next event opens them again."""
+        loop, self._loop = self._loop, None
+        if loop is not None:
+            loop.run_until_complete(self.service.aclose())
+            loop.close()
+
+    async def reply(self, event: Event, deadline_s: float | None) -> Reply:
+        """The reply to an event."""
+        return await self.service.handle(request_of(event, deadline_s))
+
+    async def buffered(self, event: Event, deadline_s: float | None) -> dict[str, Any]:
+        """The result for an event, with the whole body in it."""
+        reply = await self.reply(event, deadline_s)
+        try:
+            body = await _whole(reply.body, bytes_max(event.form))
+        except OSError:  # the service cuts a relay whose upstream was cut
+            reply, body = _failed(error_reply(upstream_failed("The upstream's reply was cut.")))
+        if body is None:
+            reply, body = _failed(error_reply(too_long(event.form)))
+        return result(event.form, reply.status, reply.headers, body)
+
+
+def _failed(reply: Reply) -> tuple[Reply, bytes]:
+    assert isinstance(reply.body, bytes)
+    return reply, reply.body
+
+
+async def _whole(body: bytes | Stream | None, bytes_max: int) -> bytes | None:
+    """The whole body. None where it is too long. Raises `OSError` where it is cut."""
+    if body is None or isinstance(body, bytes):
+        return body or b""
+    pieces = bytearray()
+    try:
+        async for piece in body:
+            pieces += piece
+            if len(pieces) > bytes_max:
+                return None
+    finally:
+        await body.aclose()
+    return bytes(pieces)
