@@ -42,7 +42,7 @@ from penstock.origins import NO_ORIGINS, Origins
 from penstock.ports import NoSiblings, Prompts, Sealer, Siblings, Store
 from penstock.responders import read_response
 from penstock.secrets import Secret
-from penstock.telemetry import CLIENT_LEFT, AccessRecord, Recorder, RecordSink, log_access
+from penstock.telemetry import CLIENT_LEFT, AccessRecord, Recorder, RecordSink, log_access, read_trace
 from penstock.telemetry.metrics import Metrics
 from penstock.websocket import Channel
 from penstock.wire import NULL, UNSET, CreateResponse, Event, Response
@@ -196,7 +196,8 @@ class Service:
             self._recorder.end(record, status)
 
     def _begin(self, request: Request) -> AccessRecord:
-        return self._recorder.begin(request.method, request.path, request_id(request.headers))
+        record_id = request_id(request.headers)
+        return self._recorder.begin(request.method, request.path, record_id, read_trace(request.headers, record_id))
 
     def _recorded(self, record: AccessRecord, reply: Reply) -> Reply:
         """End the record of the reply, now, or when its stream has ended."""

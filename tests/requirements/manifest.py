@@ -703,4 +703,9 @@ REQUIREMENTS = (
         "preemptions, a prefix cache that usage shows, and tokens that are slower in a larger batch.",
         _LOAD,
     ),
+    Requirement(
+        "trace-context",
+        "A client's trace goes on in the upstream, under a new span for each call, and so does its id of the request.",
+        "W3C Trace Context, sections 2 and 3",
+    ),
 )

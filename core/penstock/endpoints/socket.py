@@ -133,9 +133,10 @@ class Socket:
             self._end(error.status)
 
     def _begin(self) -> None:
-        """Begin the access record of a message, with the request id of the connection."""
-        record = self._engine.recorder.begin("WEBSOCKET", self._handshake.path, self._handshake.request_id)
-        record.key_name = self._handshake.key_name
+        """Begin the access record of a message, with the ids of the connection."""
+        handshake = self._handshake
+        record = self._engine.recorder.begin("WEBSOCKET", handshake.path, handshake.request_id, handshake.trace)
+        record.key_name = handshake.key_name
 
     def _end(self, status: int) -> None:
         """End the access record of the message that this task handles."""

@@ -11,9 +11,11 @@ from .access_log import log_access
 from .formats import LogFormat, configure_logging, escaped
 from .outage import OutageLog
 from .records import CLIENT_LEFT, AccessRecord, Blame, Failure, Recorder, RecordSink, current, enter, leave
+from .trace import NO_TRACE, Trace, read_trace
 
 __all__ = [
     "CLIENT_LEFT",
+    "NO_TRACE",
     "AccessRecord",
     "Blame",
     "Failure",
@@ -21,10 +23,12 @@ __all__ = [
     "OutageLog",
     "RecordSink",
     "Recorder",
+    "Trace",
     "configure_logging",
     "current",
     "enter",
     "escaped",
     "leave",
     "log_access",
+    "read_trace",
 ]

@@ -60,6 +60,7 @@ def _facts(record: AccessRecord) -> dict[str, Any]:
         "key": record.key_name,
         "response_id": record.response_id,
         "request_id": record.request_id,
+        "trace_id": record.trace.trace_id,
     }
     return {name: value for name, value in facts.items() if value not in (None, "")}
 

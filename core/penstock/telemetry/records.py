@@ -15,6 +15,8 @@ import msgspec
 
 from penstock.errors import ApiError
 
+from .trace import NO_TRACE, Trace
+
 CLIENT_LEFT = 499
 """The status of a request whose client left before the reply had ended. The number is nginx's. It is never sent."""
 
@@ -46,6 +48,8 @@ class AccessRecord(msgspec.Struct, kw_only=True, eq=False):
     request_id: str
     begun_s: float
     """The time of its beginning, by the monotonic clock, in seconds."""
+    trace: Trace = NO_TRACE
+    """What the client sent about the trace of its request, for the calls of upstreams."""
     status: int = 0
     """The status of the HTTP reply, or the status that an HTTP reply would have had."""
     duration_s: float = 0.0
@@ -143,7 +147,7 @@ class Recorder:
         self.running: set[AccessRecord] | None = set() if measures else None
         """The records whose responses are being made now."""
 
-    def begin(self, method: str, path: str, request_id: str) -> AccessRecord:
+    def begin(self, method: str, path: str, request_id: str, trace: Trace = NO_TRACE) -> AccessRecord:
         """A new record, which becomes the `current` one."""
         running = self.running
         record = AccessRecord(
@@ -151,6 +155,7 @@ class Recorder:
             path=path,
             request_id=request_id,
             begun_s=time.monotonic(),
+            trace=trace,
             sent_at=None if running is None else [],
             running=running,
         )

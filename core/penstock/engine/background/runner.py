@@ -266,9 +266,10 @@ class Background:
                 self._end(record)
 
     def _begin(self, row: StoredResponse, asked: AccessRecord | None = None) -> AccessRecord:
-        """The access record of a run, with the request id of `asked` if that is known."""
+        """The access record of a run, with the ids of `asked` if that is known."""
         record = self._recorder.begin("BACKGROUND", "/v1/responses", asked.request_id if asked else "")
-        record.key_name = asked.key_name if asked else ""
+        if asked is not None:
+            record.key_name, record.trace = asked.key_name, asked.trace
         record.response_id = row.id
         return record
 

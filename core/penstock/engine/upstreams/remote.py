@@ -16,6 +16,7 @@ from penstock.engine.context.estimate import has_media
 from penstock.engine.offload import offload
 from penstock.engine.planning.redaction import secrets_of
 from penstock.errors import ApiError, unavailable, upstream_failed
+from penstock.ids import random_digits
 from penstock.limits import Limits
 from penstock.ports import (
     AttemptFailed,
@@ -35,6 +36,7 @@ from penstock.ports import (
     Turn,
 )
 from penstock.secrets import Secret
+from penstock.telemetry import NO_TRACE, Trace, current
 from penstock.too_long import context_tokens_in
 from penstock.transcript.deltas import Delta, UpstreamFailed
 from penstock.upstream_replies import KeyOwner
@@ -58,6 +60,8 @@ _BUSY_S = 1.0
 """After how many seconds a client without a free connection may retry."""
 _STATUS_MAX = 599
 """The largest status code (RFC 9110, section 15)."""
+_SPAN_DIGITS = 16
+"""The hexadecimal digits of the id of a span."""
 _BESIDE_V1 = frozenset({"/tokenize", "/detokenize"})
 """Paths that are passed on, and that are no routes of OpenAI's API."""
 
@@ -83,6 +87,7 @@ class RemoteUpstream:
         self._attempts = AttemptLog(name, url)
         self._key = key
         self._headers = list(headers)
+        self._header_names = frozenset(name.lower() for name, _ in self._headers)
         self._mask = Mask([*([key] if key else []), *(value for _, value in self._headers)])
         self._sizes = ContextSizes(context_tokens, self._read_sizes)
 
@@ -195,6 +200,8 @@ class RemoteUpstream:
         """The reply to one attempt, with any status; masked if it is not successful. Raises `AttemptFailed`."""
         self._attempts.sent(request)
         request.headers += _credentials(self._key or bearer, self._headers)
+        if (trace := current().trace) is not NO_TRACE:
+            request.headers += self._trace_headers(trace)
         try:
             if request.head_s is None:
                 reply = await self._answer(request)
@@ -215,6 +222,11 @@ class RemoteUpstream:
             self._attempts.lost(request, f"no answer within {request.head_s:g} s")
             late = upstream_failed(f"The upstream did not answer within {request.head_s:g} s.", status=504)
             raise _provoked(AttemptFailed(late, "sick", again=False), request) from None
+
+    def _trace_headers(self, trace: Trace) -> Headers:
+        """The trace context of the client, with a new span for this attempt. Configured headers are not replaced."""
+        headers = trace.headers(random_digits()[:_SPAN_DIGITS])
+        return [each for each in headers if each[0] not in self._header_names]
 
     async def _answer(self, request: HttpRequest) -> HttpReply:
         """The final reply of the upstream. Raises `TransportError`."""
