@@ -17,7 +17,7 @@ from penstock_adapters.asgi import AsgiApp
 from penstock_adapters.compression import decompress
 
 
-def create_asgi_app(settings: Settings) -> AsgiApp:
+def create_asgi_app(settings: Settings, *, is_mounted: bool = False) -> AsgiApp:
     """The application that the settings describe. Nothing is opened before a request. Raises `SettingsError`."""
     service = assembly.build(
         settings,
@@ -27,6 +27,7 @@ def create_asgi_app(settings: Settings) -> AsgiApp:
         make_sealer=_sealing(settings),
         prompts=_prompts,
         read_file=read_file,
+        is_mounted=is_mounted,
     )
     return AsgiApp(service)
 

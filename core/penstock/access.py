@@ -85,6 +85,18 @@ class Access:
         self._check_local(headers)
         return ANONYMOUS
 
+    def check_change(self, headers: Mapping[str, str]) -> None:
+        """Check a request that changes the server, after `check`: no page of another site may send it.
+
+        No setting but `allowed_hosts` allows more. Raises `ApiError` 403.
+        """
+        # spec: synthetic-live
+        if not self._keys and _host_name(f"//{headers.get('host', '')}") not in self._allowed_hosts:
+            raise _foreign("with this 'Host'", "allowed_hosts")
+        origin = headers.get("origin")
+        if origin and _host_name(origin) not in self._allowed_hosts:
+            raise ApiError("Pages of this 'Origin' may not change this server.", status=403, code="forbidden_origin")
+
     def name_of(self, owner: str) -> str:
         """The name of the key of this owner. Empty where no key is needed."""
         return self._names.get(owner, "")

@@ -16,6 +16,7 @@ from penstock.dialects import synthetic
 from penstock.dialects.chat_completions import ChatCompletions, Options
 from penstock.dialects.responses import ResponsesDialect
 from penstock.dialects.synthetic.options import QuantileTable, read_table
+from penstock.endpoints.admin import Admin
 from penstock.engine import Policies, RemoteUpstream, Route, Routes, SyntheticUpstream
 from penstock.engine.upstreams.attempt_log import without_secrets
 from penstock.limits import Limits
@@ -27,6 +28,7 @@ from penstock.settings import (
     SettingsError,
     SyntheticSettings,
     UpstreamSettings,
+    is_loopback,
     read_seal_keys,
 )
 from penstock.stores.measured import measured
@@ -90,15 +92,20 @@ def build(
     prompts: Callable[[str], Prompts] = _no_files,
     read_file: Callable[[str], str] = _no_file,
     siblings: Siblings = _ALONE,
+    is_mounted: bool = False,
 ) -> Service:
-    """The service that the settings describe. Nothing is connected to or opened before the first request."""
+    """The service that the settings describe. Nothing is connected to or opened before the first request.
+
+    With `is_mounted` it is a part of another app, whose address the settings do not have.
+    """
     origins = Origins(settings.allowed_origins)
-    routes = build_routes(settings, connect, read_file)
+    routes = build_routes(settings, connect, read_file, siblings)
+    access = _access(settings, origins)
     metrics = _metrics(settings, routes) if settings.metrics else None
     store = open_store(settings.store or "memory://", stores)
     return Service(
         routes,
-        access=_access(settings, origins),
+        access=access,
         limits=settings.limits,
         policies=Policies(
             unknown_parameters=settings.unknown_parameters,
@@ -115,6 +122,18 @@ def build(
         origins=origins,
         metrics=metrics,
         siblings=siblings,
+        admin=_admin(settings, routes, access, is_mounted=is_mounted),
+    )
+
+
+def _admin(settings: Settings, routes: Routes, access: Access, *, is_mounted: bool) -> Admin | None:
+    """The route of the administrator, for the synthetic model, where the settings allow it."""
+    is_private = is_loopback(settings.host) and not is_mounted
+    if not (settings.admin if settings.has_keys else is_private):
+        return None
+    upstreams = [route.upstream for route in routes.direct]
+    return next(
+        (Admin(each.live, access.check_change) for each in upstreams if isinstance(each, SyntheticUpstream)), None
     )
 
 
@@ -160,7 +179,12 @@ def open_store(url: str, stores: Mapping[str, OpenStore] = _NO_STORES) -> Store 
         raise SettingsError("store", str(error)) from None
 
 
-def build_routes(settings: Settings, connect: Connect, read_file: Callable[[str], str] = _no_file) -> Routes:
+def build_routes(
+    settings: Settings,
+    connect: Connect,
+    read_file: Callable[[str], str] = _no_file,
+    siblings: Siblings = _ALONE,
+) -> Routes:
     """A route for each upstream. Without upstreams, the route of the synthetic model."""
     if not settings.upstreams:
         local = SyntheticUpstream(
@@ -168,6 +192,7 @@ def build_routes(settings: Settings, connect: Connect, read_file: Callable[[str]
             settings.synthetic.profiles,
             read_quantiles(settings.synthetic, read_file),
             unknown_parameters=settings.unknown_parameters,
+            siblings=siblings,
         )
         route = Route(
             name="synthetic",

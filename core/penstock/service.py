@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from penstock import ids
 from penstock.access import Access, bearer
 from penstock.endpoints.about import About
+from penstock.endpoints.admin import Admin
 from penstock.endpoints.conversations import Conversations
 from penstock.endpoints.health import ALIVE, Health
 from penstock.endpoints.metrics import MetricsEndpoint, add_known_series
@@ -100,6 +101,7 @@ class Service:
         sinks: Sequence[RecordSink] = (log_access,),
         metrics: Metrics | None = None,
         siblings: Siblings = _ALONE,
+        admin: Admin | None = None,
     ) -> None:
         self.limits = limits
         self.siblings = siblings
@@ -119,6 +121,8 @@ class Service:
             About(),
             MetricsEndpoint(metrics, self._engine, self._sockets, siblings),
         )
+        if admin is not None:
+            self._table["/admin/synthetic"] = {"GET": admin.read, "POST": admin.write}
         self._route_names = {pattern: route_name(pattern) for pattern in self._table}
         if routes.stateful_route is not None:
             self._table |= _relayed(self._table, PassthroughEndpoints(self._engine))

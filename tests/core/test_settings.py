@@ -161,6 +161,7 @@ ENVIRONMENT = {
     "PENSTOCK_MODEL": ("m", "model", "m"),
     "PENSTOCK_API_KEYS": ("sk-1, sk-2,", "api_keys", [Secret("sk-1"), Secret("sk-2")]),
     "PENSTOCK_SEAL_KEYS": (f"{'A' * 43},{'B' * 42}A=", "seal_keys", [Secret("A" * 43), Secret("B" * 42 + "A=")]),
+    "PENSTOCK_ADMIN": ("true", "admin", True),
     "PENSTOCK_ALLOW_ANONYMOUS": ("true", "allow_anonymous", True),
     "PENSTOCK_ALLOWED_HOSTS": ("a.example,b.example", "allowed_hosts", ["a.example", "b.example"]),
     "PENSTOCK_ALLOWED_ORIGINS": ("https://a.example:1,*", "allowed_origins", ["https://a.example:1", "*"]),

@@ -21,11 +21,11 @@ from penstock.ports import Tls
 from penstock.secrets import Secret
 from penstock.settings import KeySettings, Settings, SyntheticSettings, UpstreamSettings
 from penstock.settings.sources import _names, _variable
-from penstock_adapters.cli import _FLAGS
+from penstock_adapters.cli import _FLAGS, _SWITCHES
 
 _MIB, _KIB = 2**20, 2**10
 _DAY = 86_400
-_FLAGGED = {*_FLAGS, "allow_anonymous"}
+_FLAGGED = {*_FLAGS, *_SWITCHES}
 
 _HEAD = """# Configuration
 

@@ -671,6 +671,12 @@ REQUIREMENTS = (
         _LOAD,
     ),
     Requirement(
+        "synthetic-live",
+        "The options of all requests can be set while the server runs, in all workers, and no page of another site can "
+        "do so.",
+        _LOAD,
+    ),
+    Requirement(
         "synthetic-options",
         "A wrong option of the synthetic model is a 400 that names the parameter, the mistake and its offset.",
         _LOAD,

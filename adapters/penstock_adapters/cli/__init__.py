@@ -1,4 +1,4 @@
-"""The command line: `penstock serve`, `config`, `init`, `keys`, `store` and `prompts`, and `penstock --version`.
+"""The command line: `penstock serve`, `config`, `init`, `keys`, `store`, `prompts` and `synthetic`, and the version.
 
 It knows flags, the file and exit codes; the settings check values. Modules that take long to import are imported when
 they are needed, so that mistakes are reported at once.
@@ -36,6 +36,10 @@ _FLAGS = {
     "log_level": ("LEVEL", "debug, info, warning or error (info)"),
     "log_format": ("FORMAT", "text, or json: one object a line (text)"),
 }
+_SWITCHES = {
+    "allow_anonymous": "let others in without API keys",
+    "admin": "serve /admin to callers with an API key",
+}
 _ACTIONS = {
     "stats": "count the stored rows",
     "sweep": "remove what has expired, as servers do by themselves",
@@ -52,6 +56,7 @@ _EXAMPLES = """examples:
   penstock keys seal                                      a key to seal what clients store
   penstock store stats                                    counts of rows; also: sweep, migrate
   penstock prompts check                                  whether every prompt template can be used
+  penstock synthetic --describe                           the options of the synthetic model
 
 Each flag is also a variable (PENSTOCK_PORT) and a key of penstock.toml (port).
 A flag wins over a variable, and a variable over the file.
@@ -79,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> Parser:
     parser = _with_examples(Parser("penstock"), "The OpenAI Responses API in front of any model.")
     parser.add_argument("--version", action="store_true", help="print the version")
-    commands = parser.add_subparsers(dest="command", metavar="{serve,config,init,keys,store,prompts}")
+    commands = parser.add_subparsers(dest="command", metavar="{serve,config,init,keys,store,prompts,synthetic}")
     for name, run, add_arguments, what in (
         ("serve", _serve, _add_flags, "run the server"),
         ("config", _config, _add_flags, "print the effective settings, secrets masked"),
@@ -87,6 +92,7 @@ def _parser() -> Parser:
         ("keys", _keys, _add_key, "make an API key, or a key for sealing"),
         ("store", _store, _add_action, "count, sweep or migrate the store"),
         ("prompts", _prompts, _add_folder, "check the prompt templates"),
+        ("synthetic", _synthetic, _add_describe, "describe the options of the synthetic model"),
     ):
         command = _with_examples(commands.add_parser(name, help=what), f"{what[0].upper()}{what[1:]}.")
         command.set_defaults(run=run)
@@ -105,7 +111,9 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the settings; the values of all are texts here."""
     for name, (metavar, meaning) in _FLAGS.items():
         parser.add_argument("--" + name.replace("_", "-"), metavar=metavar, help=meaning)
-    parser.add_argument("--allow-anonymous", action="store_const", const="true", help="let others in without API keys")
+    for name, meaning in _SWITCHES.items():
+        flag = "--" + name.replace("_", "-")
+        parser.add_argument(flag, action="store_const", const="true", help=meaning)
     _add_config(parser)
 
 
@@ -147,8 +155,12 @@ def _add_folder(parser: argparse.ArgumentParser) -> None:
     _add_config(parser)
 
 
+def _add_describe(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--describe", action="store_true", required=True, help="print every option and its values")
+
+
 def _settings(options: argparse.Namespace) -> Settings:
-    given = {name: getattr(options, name, None) for name in (*_FLAGS, "allow_anonymous")}
+    given = {name: getattr(options, name, None) for name in (*_FLAGS, *_SWITCHES)}
     flags = {name: text for name, text in given.items() if text is not None}
     return read_settings(flags, options.config)
 
@@ -190,6 +202,13 @@ def _prompts(options: argparse.Namespace) -> int:
     from .templates import check
 
     return check(settings.prompts, settings.limits)
+
+
+def _synthetic(options: argparse.Namespace) -> int:
+    from penstock.dialects.synthetic.options.describe import describe
+
+    sys.stdout.write(describe())
+    return 0
 
 
 def _serve(options: argparse.Namespace) -> int:

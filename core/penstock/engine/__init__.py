@@ -19,6 +19,7 @@ from .upstreams.catalog import Catalog, UpstreamReport
 from .upstreams.local import LocalUpstream
 from .upstreams.remote import RemoteUpstream
 from .upstreams.routes import Route, Routes
+from .upstreams.synthetic.live_options import LiveOptions
 from .upstreams.synthetic.upstream import HEADER as SYNTHETIC_HEADER
 from .upstreams.synthetic.upstream import SyntheticUpstream
 
@@ -31,6 +32,7 @@ __all__ = [
     "Decoded",
     "Engine",
     "Follower",
+    "LiveOptions",
     "LocalUpstream",
     "Plan",
     "Policies",

@@ -7,6 +7,7 @@ do.
 
 from penstock.dialects.chat_completions import PRESETS
 
+from .checks import is_loopback
 from .effective import as_toml, effective, without_credentials
 from .keys import make_key
 from .loading import load
@@ -26,6 +27,7 @@ __all__ = [
     "UpstreamSettings",
     "as_toml",
     "effective",
+    "is_loopback",
     "load",
     "make_key",
     "read_seal_keys",

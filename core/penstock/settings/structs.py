@@ -137,6 +137,9 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     prompts: Name | None = None
     """The folder of prompt templates, `<id>/<version>.toml`."""
 
+    admin: bool = False
+    """Whether `/admin` can be used with an API key. A server without keys that only this machine can reach has it
+    always."""
     api_keys: list[Secret] = []
     """The keys that clients send as bearer token. With neither these nor `keys`, no key is needed."""
     keys: list[KeySettings] = []

@@ -25,11 +25,12 @@ from penstock.engine.request.unknown_parameters import Policy
 from penstock.engine.upstreams.local import LocalDeltas, LocalUpstream
 from penstock.errors import invalid, shortened
 from penstock.limits import Limits
-from penstock.ports import Deltas, HttpReply, PassthroughRequest, Turn
+from penstock.ports import Deltas, HttpReply, NoSiblings, PassthroughRequest, Siblings, Turn
 
 from .errors import asked_error
 from .event_formats import failure
 from .faulty_replies import FaultyReply
+from .live_options import LiveOptions
 from .load import Engines
 from .pacing import PacedDeltas, PacedReply
 from .request_counts import RequestCounts
@@ -47,6 +48,7 @@ _SHOWN_CHARS_MAX = 500
 _GENERATING = ("/chat/completions", "/completions")
 """The routes of chat clients that open turns."""
 _LIMITS = Limits()
+_ALONE = NoSiblings()
 _NO_PROFILES: Mapping[str, str] = {}
 _NO_TABLES: Mapping[str, QuantileTable] = {}
 
@@ -61,6 +63,7 @@ class SyntheticUpstream(LocalUpstream):
         tables: Mapping[str, QuantileTable] = _NO_TABLES,
         *,
         unknown_parameters: Policy = "ignore",
+        siblings: Siblings = _ALONE,
     ) -> None:
         super().__init__(synthetic.generate, synthetic.MODELS, synthetic.count_input)
         self._tokens_max = limits.synthetic_tokens_max
@@ -68,7 +71,8 @@ class SyntheticUpstream(LocalUpstream):
         self._tables = tables
         self._limits = limits
         self._unknown_parameters = unknown_parameters
-        self._live = DEFAULTS
+        self._base = DEFAULTS
+        self.live = LiveOptions(self._parse_live, self._set_base, siblings)
         self._counts = RequestCounts()
         self._replies = RequestCounts()
         self._engines = Engines()
@@ -81,11 +85,13 @@ class SyntheticUpstream(LocalUpstream):
     def options(self, model: str, header: str) -> SyntheticOptions:
         """The options of a request, from the name of its model and the header. Raises `ApiError` 400."""
         if "?" not in model and not header:
-            return self._live
+            return self._base
         return self._options_of(model, header)
 
     async def open(self, turn: Turn) -> Deltas:
         """Begin the turn. Raises `ApiError` for what the model cannot do, and where the options ask for an error."""
+        if not self.live.has_joined:
+            await self.live.join()
         options = self.options(turn.model, turn.synthetic)
         if options is DEFAULTS:
             return await self._answer(turn, options, FIRST)
@@ -142,6 +148,8 @@ class SyntheticUpstream(LocalUpstream):
 
     async def relay(self, request: PassthroughRequest) -> HttpReply:
         """The reply to a client of Chat Completions. Raises `ApiError`, as `open` does."""
+        if not self.live.has_joined:
+            await self.live.join()
         if request.path not in _GENERATING:
             options = self.options(request.model, request.synthetic)
             if options is not DEFAULTS:
@@ -161,9 +169,21 @@ class SyntheticUpstream(LocalUpstream):
         """The size of the context, where the name of the model has one. Else it has no limit."""
         return self.options(model, "").context
 
+    def _parse_live(self, text: str) -> SyntheticOptions:
+        from penstock.dialects.synthetic.options.grammar import read_options
+
+        return read_options(text, DEFAULTS, self._profiles, self._tables) if text else DEFAULTS
+
+    def _set_base(self, options: SyntheticOptions) -> None:
+        """The live options have changed, from which on requests are numbered anew."""
+        self._base = options
+        self._options_of.cache_clear()
+        self._counts.reset()
+        self._replies.reset()
+
     def _read(self, model: str, header: str) -> SyntheticOptions:
         """The options, from the weakest source to the strongest one. Raises `ApiError` 400."""
-        options = self._live
+        options = self._base
         if header:
             text = header if "=" in header else f"profile={header}"
             options = self._parse(HEADER, header, text, options)
