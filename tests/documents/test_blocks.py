@@ -9,12 +9,14 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from documents.pages import ROOT, Block, blocks
 from penstock.settings import ConfigFile, KeySettings, load
+from penstock.telemetry.metrics.register import REGISTER
 from penstock_adapters.cli import main
 
-READ_HERE = {"python", "toml", "json"}
+READ_HERE = {"python", "toml", "json", "prometheus"}
 READ_ELSEWHERE = {
     "console": "test_commands.py, and test_printed.py what is printed",
     "sh": "test_commands.py",
@@ -72,6 +74,14 @@ def test_a_template_can_be_used(block: Block, tmp_path: Path, capsys: pytest.Cap
     file.write_text(block.text, encoding="utf-8")
     assert main(["prompts", "check", "--prompts", str(tmp_path / "prompts")]) == 0
     assert capsys.readouterr().out == "compare 2: that, this, trade\n"
+
+
+@pytest.mark.parametrize("block", named(blocks("prometheus")))
+def test_metrics_are_those_of_the_register(block: Block) -> None:
+    families = [*text_string_to_metric_families(block.text.replace("…", "."))]
+    assert families
+    known = {metric.name.removesuffix("_total"): metric.kind for metric in REGISTER}
+    assert {family.name: family.type for family in families}.items() <= known.items()
 
 
 @pytest.mark.parametrize("block", named(blocks("json")))
