@@ -177,3 +177,13 @@ def test_loops_have_wheels_of_their_own() -> None:
         return len(each.called_at)
 
     assert [asyncio.run(asyncio.wait_for(main(), SLOW_S)) for _ in range(3)] == [1, 1, 1]
+
+
+def test_a_loop_has_one_wheel_for_each_tick() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert wheel_of(loop) is wheel_of(loop, TICK_S)
+        assert wheel_of(loop, TICK_S / 20) is wheel_of(loop, TICK_S / 20)
+        assert wheel_of(loop, TICK_S / 20) is not wheel_of(loop)
+
+    asyncio.run(main())

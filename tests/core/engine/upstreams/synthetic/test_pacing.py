@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from itertools import pairwise
 from statistics import NormalDist, fmean, quantiles
 from typing import Any
@@ -166,3 +168,26 @@ def test_an_answer_without_times_is_not_paced() -> None:
     assert not DEFAULTS.is_timed
     assert not read_options("seed=4").is_timed
     assert read_options("itl_ms=1").is_timed
+
+
+@shows("freed-at-once")
+@pytest.mark.parametrize("options", ["itl_ms=20", "itl_ms=gamma(2,10)", "itl_ms=20&batch_max=1&cache_tokens=99"])
+@pytest.mark.parametrize("is_left", [True, False])
+def test_an_answer_goes_with_its_last_reference(options: str, is_left: bool) -> None:
+    async def main() -> None:
+        upstream = SyntheticUpstream()
+        deltas = await upstream.open(turn(f"synthetic?{options}", max_output_tokens=9))
+        async for _ in deltas:
+            if is_left:
+                break
+        await deltas.aclose()
+        reference = weakref.ref(deltas._pace)  # type: ignore[attr-defined]
+        del deltas
+        assert reference() is None
+
+    gc.collect()
+    gc.disable()
+    try:
+        virtual_time.run(main())
+    finally:
+        gc.enable()
