@@ -201,6 +201,7 @@ def build_routes(
             extras=synthetic.PARAMETERS,
             context_tokens=synthetic.CONTEXT_TOKENS,
             wire_faults=local.wire_faults,
+            load=local.load,
             check_options=local.check_options,
             is_local=True,
         )

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from penstock.dialects.synthetic.batching import LoadFacts
 from penstock.endpoints.request_context import RequestContext
 from penstock.endpoints.sockets import Sockets
 from penstock.engine import Engine, Routes
@@ -35,6 +36,7 @@ def add_known_series(metrics: Metrics, routes: Routes, names: Iterable[str]) -> 
         routes=names,
         model_routes=_MAKE_RESPONSES,
         version=version(),
+        has_load=any(route.load for route in routes.direct),
     )
 
 
@@ -74,6 +76,7 @@ class MetricsEndpoint:
         """The values of this worker, with those that are looked up."""
         self._look_up_upstreams(metrics)
         self._look_up_requests(metrics)
+        self._look_up_load(metrics)
         return take_snapshot(self._siblings.worker, metrics.values)
 
     def _look_up_upstreams(self, metrics: Metrics) -> None:
@@ -92,3 +95,22 @@ class MetricsEndpoint:
         number(register.QUEUED, metrics.only_model).value = waiting
         number(register.LEASES_TAKEN_OVER).value = background.taken_over if background else 0
         number(register.WEBSOCKETS).value = sockets.open if sockets else 0
+
+    def _look_up_load(self, metrics: Metrics) -> None:
+        """The load of the synthetic model. Requests that wait at it are not running."""
+        for route in self._engine.routes.direct:
+            if route.load is not None:
+                add_load(metrics, metrics.model(route.named[0]), route.load())
+
+
+def add_load(metrics: Metrics, model: str, load: LoadFacts) -> None:
+    """Set the values of a model's load."""
+    number = metrics.values.number
+    number(register.RUNNING, model).value -= load.waiting
+    number(register.QUEUED, model).value += load.waiting
+    number(register.KV_USAGE, model).value = load.kv_usage
+    number(register.PREEMPTIONS, model).value = load.preemptions_total
+    number(register.PREFIX_CACHE_QUERIES, model).value = load.cache_queries_total
+    number(register.PREFIX_CACHE_HITS, model).value = load.cache_hits_total
+    lag_s = metrics.values.histogram(register.STREAM_LAG)
+    lag_s.counts, lag_s.total = load.lag_s.counts, load.lag_s.total

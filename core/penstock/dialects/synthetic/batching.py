@@ -14,6 +14,9 @@ from typing import Protocol
 
 import msgspec
 
+from penstock.telemetry.metrics.register import STREAM_LAG
+from penstock.telemetry.metrics.values import Histogram, empty_histogram
+
 from .tokens import TOKEN_BYTES
 
 BLOCK_TOKENS = 16
@@ -41,6 +44,8 @@ class LoadFacts(msgspec.Struct):
     """The tokens that were searched for in the prefix cache."""
     cache_hits_total: int = 0
     """Those of them that were found."""
+    lag_s: Histogram = msgspec.field(default_factory=lambda: empty_histogram(STREAM_LAG))
+    """How late tokens were, where they have times."""
 
 
 class BatchMember(Protocol):
@@ -65,7 +70,7 @@ class Batch:
         self._requests_max = float("inf") if capacity.requests is None else capacity.requests
         self._kv_tokens_max = float("inf") if capacity.kv_tokens is None else capacity.kv_tokens
         self._kv_tokens = 0
-        self._totals = totals
+        self.totals = totals
         self._cache = PrefixCache(capacity.cache_tokens)
         self._waiting: deque[BatchMember] = deque()
         self._running: dict[BatchMember, None] = {}
@@ -100,7 +105,7 @@ class Batch:
             last, _ = self._running.popitem()
             self._kv_tokens -= last.held_tokens
             self._waiting.appendleft(last)
-            self._totals.preemptions_total += 1
+            self.totals.preemptions_total += 1
             last.preempted()
             if last is member:
                 return
@@ -133,8 +138,8 @@ class Batch:
         if not member.blocks:
             return 0
         found = min(self._cache.take(member.blocks), member.held_tokens - 1)
-        self._totals.cache_queries_total += member.held_tokens
-        self._totals.cache_hits_total += found
+        self.totals.cache_queries_total += member.held_tokens
+        self.totals.cache_hits_total += found
         return found
 
 

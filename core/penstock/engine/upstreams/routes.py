@@ -15,6 +15,7 @@ from random import Random, SystemRandom
 import msgspec
 from msgspec.structs import replace
 
+from penstock.dialects.synthetic.batching import LoadFacts
 from penstock.dialects.synthetic.wire_faults import WireFaults
 from penstock.errors import ApiError, invalid, not_found
 from penstock.ids import Clock
@@ -62,6 +63,8 @@ class Route(msgspec.Struct, kw_only=True, frozen=True):
     """The size of the context that the list of models has. None where it is not known."""
     wire_faults: Callable[[Turn], WireFaults | None] | None = None
     """Decides on the faults of a stream or a body, once for each. None where there are never any."""
+    load: Callable[[], LoadFacts] | None = None
+    """The load of a model of this process. None where no one knows it."""
     check_options: Callable[[str], None] | None = None
     """Checks a name with options, such as `synthetic?tokens=9`. None where no name has any. Raises `ApiError`."""
 

@@ -203,6 +203,38 @@ STREAM_LAG = Metric(
     unit="seconds",
     buckets=_LAG_S,
 )
+KV_USAGE = Metric(
+    name="penstock_kv_cache_usage",
+    kind="gauge",
+    help="The share of the synthetic model's KV cache that is in use, from 0 to 1, where a size is asked for.",
+    labels=(MODEL,),
+    vllm="vllm:kv_cache_usage_perc",
+    is_synthetic=True,
+)
+PREEMPTIONS = Metric(
+    name="penstock_preemptions_total",
+    kind="counter",
+    help="Requests that lost their room in the synthetic model's KV cache, and had to wait again.",
+    labels=(MODEL,),
+    vllm="vllm:num_preemptions_total",
+    is_synthetic=True,
+)
+PREFIX_CACHE_QUERIES = Metric(
+    name="penstock_prefix_cache_queries_total",
+    kind="counter",
+    help="Tokens that were searched for in the synthetic model's prefix cache.",
+    labels=(MODEL,),
+    vllm="vllm:prefix_cache_queries_total",
+    is_synthetic=True,
+)
+PREFIX_CACHE_HITS = Metric(
+    name="penstock_prefix_cache_hits_total",
+    kind="counter",
+    help="Tokens that were found in the synthetic model's prefix cache.",
+    labels=(MODEL,),
+    vllm="vllm:prefix_cache_hits_total",
+    is_synthetic=True,
+)
 SCRAPE_ERRORS = Metric(
     name="penstock_scrape_errors_total",
     kind="counter",
@@ -237,6 +269,10 @@ REGISTER: tuple[Metric, ...] = (
     LEASES_TAKEN_OVER,
     WEBSOCKETS,
     STREAM_LAG,
+    KV_USAGE,
+    PREEMPTIONS,
+    PREFIX_CACHE_QUERIES,
+    PREFIX_CACHE_HITS,
     SCRAPE_ERRORS,
     BUILD,
 )

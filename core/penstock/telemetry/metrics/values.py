@@ -55,6 +55,11 @@ class Histogram(msgspec.Struct):
 T = TypeVar("T", Number, Histogram)
 
 
+def empty_histogram(metric: Metric) -> Histogram:
+    """A series of a histogram, before anything was observed."""
+    return Histogram(metric.buckets, [0] * (len(metric.buckets) + 1))
+
+
 class Values:
     """The values of every metric. A series exists, with zero, from the first call on that names it."""
 
@@ -76,7 +81,7 @@ class Values:
         """The series of a histogram with these labels."""
         all_series = self._histograms[metric]
         found = all_series.get(labels)
-        return found or _added(all_series, labels, Histogram(metric.buckets, [0] * (len(metric.buckets) + 1)))
+        return found or _added(all_series, labels, empty_histogram(metric))
 
     def start(self, metric: Metric, *labels: str) -> None:
         """The series with these labels exists from now on."""

@@ -36,12 +36,18 @@ def add_zeros(
     routes: Iterable[str],
     model_routes: Iterable[str],
     version: str,
+    has_load: bool,
 ) -> None:
-    """Make the series of these names. `model_routes` are the routes that make responses or chat replies."""
+    """Make the series of these names. `model_routes` are the routes that make responses or chat replies.
+
+    `has_load` is whether one of the models is the synthetic model, whose load is known.
+    """
     models = models or (OTHER,)
     known = {**_KNOWN, "model": models, "upstream": upstreams}
     values.number(BUILD, version).value = 1
     for metric in REGISTER:
+        if metric.is_synthetic and not has_load:
+            continue
         for labels in product(*(known.get(label, ()) for label in metric.labels)):
             values.start(metric, *labels)
     for model, (status, reason) in product(models, _ENDS):

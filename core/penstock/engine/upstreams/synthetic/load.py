@@ -35,7 +35,7 @@ class Engines:
         first_s = draws.draw("ttft_ms", options.ttft_ms) / 1000
         gap_s = gaps(options.itl_ms, draws.random("itl_ms"), tokens)
         if not options.is_batched:
-            return Pace(arrived_s + first_s, gap_s)
+            return Pace(arrived_s + first_s, gap_s, self._totals.lag_s)
         return BatchedPace(answer, options, self._batch(options), first_s, gap_s, tokens)
 
     def facts(self) -> LoadFacts:
@@ -66,7 +66,7 @@ class BatchedPace(Pace):
     def __init__(
         self, answer: Answer, options: SyntheticOptions, batch: Batch, first_s: float, gap_s: Gap, tokens: int
     ) -> None:
-        super().__init__(inf, gap_s)
+        super().__init__(inf, gap_s, batch.totals.lag_s)
         self.held_tokens = answer.input_tokens
         self.blocks = answer.blocks
         self._answer = answer

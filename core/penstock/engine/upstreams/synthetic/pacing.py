@@ -16,6 +16,7 @@ from penstock.dialects.synthetic import BATCH_DELTAS, Answer, Pieces, in_one_bat
 from penstock.dialects.synthetic.options import Constant, Distribution
 from penstock.dialects.synthetic.seeded_random import SeededRandom
 from penstock.engine.running.timer_wheel import wheel_of
+from penstock.telemetry.metrics.values import Histogram
 from penstock.transcript.deltas import Delta
 
 Gap: TypeAlias = Callable[[], float]
@@ -28,8 +29,9 @@ TICK_S = 0.001
 class Pace:
     """The times of an answer. `due_s` is when its next delta is due by the event loop's clock; `inf` while it waits."""
 
-    def __init__(self, due_s: float, gap_s: Gap) -> None:
+    def __init__(self, due_s: float, gap_s: Gap, lag_s: Histogram) -> None:
         self.due_s = due_s
+        self.lag_s = lag_s
         self.loop = asyncio.get_running_loop()
         self._gap_s = gap_s
         self._wheel = wheel_of(self.loop, TICK_S)
@@ -80,6 +82,8 @@ class PacedDeltas:
         await pace.wait()
         # spec: synthetic-pace
         now_s, count = pace.loop.time(), 0
+        if pace.due_s <= now_s:
+            pace.lag_s.observe(now_s - pace.due_s)
         while pace.due_s <= now_s and count < BATCH_DELTAS:
             pace.advance()
             count += 1
@@ -113,6 +117,7 @@ class PacedReply:
             self._begin_gaps()
             await pace.wait()
         self._is_read = True
+        pace.lag_s.observe(pace.loop.time() - pace.due_s)
         return in_one_batch(self._answer)
 
     def _begin_gaps(self) -> None:
