@@ -11,13 +11,15 @@ from pathlib import Path
 
 from penstock import assembly
 from penstock.limits import Limits
-from penstock.ports import Destination, Prompts, Store, Transport
+from penstock.ports import Destination, NoSiblings, Prompts, Siblings, Store, Transport
 from penstock.settings import Settings, SettingsError
 from penstock_adapters.asgi import AsgiApp
 from penstock_adapters.compression import decompress
 
+_ALONE = NoSiblings()
 
-def create_asgi_app(settings: Settings, *, is_mounted: bool = False) -> AsgiApp:
+
+def create_asgi_app(settings: Settings, siblings: Siblings = _ALONE, *, is_mounted: bool = False) -> AsgiApp:
     """The application that the settings describe. Nothing is opened before a request. Raises `SettingsError`."""
     service = assembly.build(
         settings,
@@ -28,6 +30,7 @@ def create_asgi_app(settings: Settings, *, is_mounted: bool = False) -> AsgiApp:
         prompts=_prompts,
         read_file=read_file,
         is_mounted=is_mounted,
+        siblings=siblings,
     )
     return AsgiApp(service)
 

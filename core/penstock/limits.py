@@ -156,6 +156,11 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     """The names of models in the metrics, and those of ignored parameters. What has another name is counted as
     `_other`."""
 
+    sibling_wait_s: Seconds = 1.0
+    """How long a worker waits for the answers of the other workers, for the metrics of all."""
+    sibling_bytes_max: Bytes = 16 * 2**20
+    """A message between two workers."""
+
     connect_s: Seconds = 10.0
     """How long connecting to an upstream may take."""
     idle_s: Seconds = 120.0

@@ -26,6 +26,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from penstock import Settings, build
+from penstock.ports import Siblings
 from penstock_adapters.asgi import AsgiApp
 from requirements import shows
 
@@ -55,7 +56,7 @@ class SlowEnd:
 def stubbed_penstock(fault: str) -> int:
     stub: Any = ModuleType("penstock_adapters.drivers")
 
-    def create_asgi_app(settings: Settings) -> AsgiApp:
+    def create_asgi_app(settings: Settings, siblings: Siblings) -> AsgiApp:
         if fault == "app":
             raise RuntimeError("no app today")
         if fault == "frozen":
@@ -64,6 +65,7 @@ def stubbed_penstock(fault: str) -> int:
 
     stub.create_asgi_app = create_asgi_app
     stub.STORES = {}
+    stub.read_file = Path.read_text
     sys.modules["penstock_adapters.drivers"] = stub
     if fault == "slow end":
         stub.slow_end = SlowEnd()

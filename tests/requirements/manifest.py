@@ -647,6 +647,12 @@ REQUIREMENTS = (
         "What clients send cannot make the number of series grow: names beyond a bound are counted as `_other`.",
         _ATTACKS,
     ),
+    Requirement(
+        "silent-siblings",
+        "The metrics of all workers are one reply; a worker that does not answer is left out after a short time, and "
+        "counted, and no series of another worker goes down.",
+        _ATTACKS,
+    ),
     Requirement("log-injection", "No client writes a line of the log, or what steers a terminal.", _ATTACKS),
     Requirement("json-logs", "The log can be one JSON object a line, uvicorn's lines and tracebacks too.", _ATTACKS),
     Requirement(

@@ -15,12 +15,16 @@ import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 from types import FrameType
 from typing import Any, TypeAlias
 
 import uvicorn
 
 from penstock.engine import UpstreamReport
+from penstock.ports import NoSiblings, Siblings
 from penstock.service import Service
 from penstock.settings import Settings, SettingsError
 from penstock.telemetry import configure_logging
@@ -30,12 +34,13 @@ from .accepting import Acceptor
 from .http1 import http_protocol
 from .listening import listen, listen_together
 from .open_files import allow_open_files
+from .siblings import UnixSiblings
 from .signals import ignore_stop, on_stop
 from .startup_banner import listening, startup_banner
 from .worker_processes import WorkerProcesses
 
-CreateApp: TypeAlias = Callable[[Settings], AsgiApp]
-"""Makes the application of the settings."""
+CreateApp: TypeAlias = Callable[[Settings, Siblings], AsgiApp]
+"""Makes the application of the settings, for a worker with these siblings."""
 PrintBanner: TypeAlias = Callable[[Sequence[UpstreamReport]], None]
 """Prints the banner with the reports of the upstreams."""
 
@@ -60,14 +65,28 @@ def serve(settings: Settings, create_app: CreateApp) -> int:
 def _serve_with_workers(settings: Settings, create_app: CreateApp) -> int:
     listeners = listen_together(settings.host, settings.port, settings.workers)
     leader = os.getpid()
+    folder = _private_folder()
 
-    def work(listener: socket.socket) -> int:
-        server = _server(settings, create_app, listener, leader=leader, prints_banner=listener is listeners[0])
-        return _run(server, listener)
+    def work(index: int, listener: socket.socket) -> int:
+        siblings = UnixSiblings(folder, index, settings.workers, settings.limits)
+        return _run(_server(settings, create_app, listener, leader=leader, siblings=siblings), listener)
 
     _announce(settings, listening(listeners[0]))
     _tune_garbage_collection()
-    return WorkerProcesses(settings.workers, listeners, work).work()
+    try:
+        return WorkerProcesses(settings.workers, listeners, work).work()
+    finally:
+        if os.getpid() == leader:
+            rmtree(folder, ignore_errors=True)
+
+
+def _private_folder() -> Path:
+    """A new folder that only this user may use. Where there can be none, its path is that of nothing."""
+    try:
+        return Path(mkdtemp(prefix="penstock-"))
+    except OSError as error:
+        _log.warning("there is no folder for the sockets of the workers: %s", error)
+        return Path(os.devnull)
 
 
 def _configure_logging(settings: Settings) -> None:
@@ -97,8 +116,11 @@ class _Server(uvicorn.Server):
     `print_banner` is called with the reports of the upstreams as soon as they are there.
     """
 
-    def __init__(self, config: uvicorn.Config, service: Service, print_banner: PrintBanner) -> None:
+    def __init__(
+        self, config: uvicorn.Config, service: Service, print_banner: PrintBanner, siblings: UnixSiblings | None
+    ) -> None:
         super().__init__(config)
+        self._siblings = siblings
         self._service = service
         self._acceptors: list[Acceptor] = []
         self._print_banner = print_banner
@@ -107,6 +129,8 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept connections first, and ask the upstreams then: no upstream delays the start."""
         await super().startup([])
+        if self._siblings is not None:
+            await self._siblings.start()
         batch_max = self._service.limits.accept_batch_max
         self._acceptors = [Acceptor(each, self._connection, batch_max=batch_max) for each in sockets or []]
         # spec: models-at-start
@@ -150,6 +174,8 @@ class _Server(uvicorn.Server):
         """Stop the service at once: uvicorn informs an app only after all its streams have ended."""
         if self._checking is not None:
             self._checking.cancel()
+        if self._siblings is not None:
+            await self._siblings.aclose()
         # spec: drained-in-order
         self._service.drain(float(self.config.timeout_graceful_shutdown or 0))
         for acceptor in self._acceptors:
@@ -163,19 +189,19 @@ def _server(
     listener: socket.socket,
     *,
     leader: int | None = None,
-    prints_banner: bool = True,
+    siblings: UnixSiblings | None = None,
 ) -> _Server:
     """A server with its own app. A worker checks every second whether its leader still runs."""
 
     def print_banner(reports: Sequence[UpstreamReport]) -> None:
-        if prints_banner:
+        if siblings is None or siblings.worker == "0":
             _announce(settings, startup_banner(settings, listener, reports))
 
     async def look() -> None:
         if os.getppid() != leader:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    app = create_app(settings)
+    app = create_app(settings, siblings or NoSiblings())
     config = uvicorn.Config(
         app,
         interface="asgi3",
@@ -190,7 +216,7 @@ def _server(
         timeout_notify=1,
         callback_notify=look if leader else None,
     )
-    return _Server(config, app.service, print_banner)
+    return _Server(config, app.service, print_banner, siblings)
 
 
 def _websocket(settings: Settings) -> dict[str, Any]:

@@ -26,11 +26,13 @@ _log = logging.getLogger(__name__)
 class WorkerProcesses:
     """`work()` keeps a number of workers running. A worker that fails ends them all, so that a supervisor notices.
 
-    If there are fewer listeners than workers, they are shared. They stay open when a worker dies: its replacement
-    accepts the connections that wait.
+    `serve` gets the worker's index, which its replacement has too. If there are fewer listeners than workers, they are
+    shared. They stay open when a worker dies: its replacement accepts the connections that wait.
     """
 
-    def __init__(self, size: int, listeners: Sequence[socket.socket], serve: Callable[[socket.socket], int]) -> None:
+    def __init__(
+        self, size: int, listeners: Sequence[socket.socket], serve: Callable[[int, socket.socket], int]
+    ) -> None:
         self._size = size
         self._listeners = listeners
         self._serve = serve
@@ -44,7 +46,7 @@ class WorkerProcesses:
         while self._indexes or not self._stopping:
             for index in set(range(self._size)) - set(self._indexes.values()):
                 if not self._stopping and self._fork(index, outside):
-                    return self._serve(self._take(index))
+                    return self._serve(index, self._take(index))
             if self._indexes:
                 self._remove(*os.wait())
         ignore_stop()
