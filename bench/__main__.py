@@ -14,7 +14,7 @@ from types import FrameType
 from bench.machine import machine, public, today, versions
 from bench.measured import Result, Section
 from bench.report import markdown
-from bench.rounds import Effort, Outcome, measure
+from bench.rounds import Effort, Outcome, measure, section
 from bench.scenarios import SCENARIOS, Scenario
 from bench.servers import SERVERS, Server, checkout_of, server_of, with_checkouts
 
@@ -82,8 +82,7 @@ def run(scenario: Scenario, servers: Sequence[Server], effort: Effort) -> Sectio
     """Measure the installed servers; the others get no score, and the reason is told."""
     present = [server for server in servers if server.exists()]
     absent = [Outcome(server, fault="not installed") for server in servers if not server.exists()]
-    rows = [outcome.row(scenario) for outcome in absent + measure(scenario, present, effort, say)]
-    return Section(scenario.name, scenario.title, scenario.floor, rows, scenario.family, scenario.size)
+    return section(scenario, absent + measure(scenario, present, effort, say))
 
 
 def end_cleanly() -> None:

@@ -21,7 +21,7 @@ from bench.measured import Result, Row, Section
 from bench.peers import PEERS, Peer
 from bench.processes import Child
 from bench.report import markdown
-from bench.rounds import Contender, Effort, begin, play, start_upstream
+from bench.rounds import Contender, Effort, begin, play, section, start_upstream
 from bench.scenarios import SCENARIOS, Scenario
 from bench.servers import SERVERS, Server, server_at
 
@@ -97,8 +97,7 @@ def started(stack: contextlib.ExitStack, server: Server, upstream: Child, starts
 
 def section_of(scenario: Scenario, contenders: Sequence[Contender], upstream: Child, effort: Effort) -> Section:
     """Play one question with all that run."""
-    rows = [outcome.row(scenario) for outcome in play(scenario, contenders, upstream, effort, say)]
-    return Section(scenario.name, scenario.title, OURS[0], rows)
+    return section(scenario, play(scenario, contenders, upstream, effort, say), OURS[0])
 
 
 def chosen(names: Sequence[str]) -> tuple[list[Peer], list[Row]]:

@@ -21,7 +21,7 @@ from bench.agent import STEPS, Json, agent_turn
 CHAIN_TURNS = 5
 
 
-@events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
+@events.init_command_line_parser.add_listener
 def add_options(parser: LocustArgumentParser) -> None:
     """Let the command line (or the web form) set how long an agent's tools run."""
     parser.add_argument("--tool-s", type=float, default=0.0, help="how long the tools of an agent run between turns")

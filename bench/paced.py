@@ -24,7 +24,7 @@ import orjson
 from bench.figures import percentiles
 from bench.load import target_of
 from bench.processes import Child, cores, free_port, running
-from bench.servers import SERVERS, Server, checkout_of, with_checkouts
+from bench.servers import SERVERS, Server, Words, checkout_of, with_checkouts
 
 DELTA = b"event: response.output_text.delta"
 END = b"0\r\n\r\n"
@@ -157,11 +157,16 @@ def measure(server: Server, load: Load, core: int | None) -> str:
     port = free_port()
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        command = server.argv(port, port, folder)
-        child = stack.enter_context(running(command, port, core, server.variables))
+        words = Words(port, port, folder)  # it has no upstream
+        child = stack.enter_context(running(server.argv(words), port, core, server.variables(words)))
         client = Client(child, load)
         client.run()
     return line_of(server, load, client)
+
+
+def _load(text: str, tokens: int) -> Load:
+    streams, interval_ms = map(int, text.split("x"))
+    return Load(streams, interval_ms, tokens)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -173,7 +178,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser.parse_args(argv)
     synthetic = [server for server in SERVERS if server.name == "penstock-synthetic"]
     servers = list(with_checkouts(synthetic, map(checkout_of, options.checkout)))
-    loads = [Load(*map(int, text.split("x")), options.tokens) for text in options.loads.split(",")]
+    loads = [_load(text, options.tokens) for text in options.loads.split(",")]
     print(f"{HEADINGS}\n| --- |{' ---: |' * (HEADINGS.count('|') - 2)}")
     servers_core, own_core = cores()
     if own_core is not None:

@@ -14,7 +14,7 @@ USERS_MAX = 10_000
 SECONDS_MAX = 86_400.0
 
 
-@events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
+@events.init_command_line_parser.add_listener
 def add_options(parser: LocustArgumentParser) -> None:
     """Add the option with the stages."""
     parser.add_argument("--stages", type=checked, default="1x10,10x10,50x10", help="USERSxSECONDS,USERSxSECONDS,…")

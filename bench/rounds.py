@@ -18,7 +18,7 @@ import msgspec
 from bench.figures import LoadResult, Percentiles
 from bench.load import GRACE_S
 from bench.machine import public
-from bench.measured import Row
+from bench.measured import Row, Section
 from bench.processes import ROOT, Child, External, StartError, cores, free_port, prepare, running
 from bench.scenarios import Scenario
 from bench.servers import Server, Words
@@ -135,6 +135,12 @@ def play(
     for outcome, child in pairs:
         outcome.peak_rss_mb = child.peak_rss_mb()
     return outcomes
+
+
+def section(scenario: Scenario, outcomes: Sequence[Outcome], floor: str | None = None) -> Section:
+    """Return the outcomes as a section of a result. `floor` is another floor than that of the scenario."""
+    rows = [outcome.row(scenario) for outcome in outcomes]
+    return Section(scenario.name, scenario.title, floor or scenario.floor, rows, scenario.family, scenario.size)
 
 
 def start_upstream(stack: contextlib.ExitStack, port: int | None = None) -> Child:

@@ -16,7 +16,7 @@ from bench.guard.callbacks import Stand
 from bench.guard.counts import per_delta, per_request
 from bench.guard.inprocess import AGENT, JSON, RUN, STREAM
 from bench.report import table
-from bench.rounds import Effort, measure
+from bench.rounds import Effort, measure, section
 from bench.scenarios import SCENARIOS
 from bench.servers import SERVERS
 
@@ -72,7 +72,7 @@ def print_cpu() -> None:
     for scenario in SCENARIOS:
         if names := CPU_OF.get(scenario.name):
             servers = [server for server in SERVERS if server.name in names]
-            print(table(scenario, measure(scenario, servers, CPU_EFFORT, lambda _: None), []))
+            print(table(section(scenario, measure(scenario, servers, CPU_EFFORT, lambda _: None)), []))
 
 
 def main(argv: Sequence[str]) -> int:

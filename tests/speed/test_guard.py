@@ -11,6 +11,7 @@ from bench.guard import __main__ as guard
 from bench.guard.bounds import FILE, Bounds, Table, faults, python_fault, read_bounds
 from bench.guard.counts import Counts, least
 from bench.guard.inprocess import JSON, Hop
+from bench.rounds import Effort
 
 from requirements import shows
 
@@ -98,3 +99,15 @@ def test_every_kind_of_work_has_its_bounds_and_every_table_its_reason() -> None:
     assert read_bounds().table.keys() == {*guard.REQUESTS, *guard.DELTAS}
     tables = re.split(r"\n(?=\[)", FILE.read_text(encoding="utf-8"))[1:]
     assert all(re.search(r"^# \d{4}-\d\d-\d\d: \w", table, re.MULTILINE) for table in tables)
+
+
+@pytest.mark.slow
+def test_the_cpu_is_printed_beside_the_floors(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(guard, "CPU_EFFORT", Effort(seconds=0.2, rounds=1, connections=2))
+    guard.print_cpu()
+    printed = capsys.readouterr().out
+    assert all(
+        re.search(rf"^\| {server} \| [\d,]+", printed, re.MULTILINE) for server in ("bare", "tcp-relay", "penstock")
+    )
