@@ -48,6 +48,11 @@ REQUIREMENTS = (
         "RFC 9112, section 6.3",
     ),
     Requirement(
+        "load-tools",
+        "guidellm and aiperf get exactly the tokens that they ask for, and find what they look for first.",
+        "seen with guidellm 0.8.1 and aiperf 0.13.0, November 2026",
+    ),
+    Requirement(
         "locust-as-it-comes",
         "The locust file of bench works with a server as it comes.",
         _ATTACKS,

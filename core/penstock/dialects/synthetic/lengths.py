@@ -50,6 +50,7 @@ def read_lengths(
     at_least, param = _parameter(turn, "min_tokens", _TOKENS) or 0, "min_tokens"
     if limit is not None and at_least > limit:
         raise invalid(f"Invalid 'min_tokens': {at_least} is more than the limit of {limit} tokens.", param)
+    # spec: load-tools
     if _parameter(turn, "ignore_eos", _FLAG) and limit is not None:
         at_least, param = limit, "max_output_tokens"
     return Lengths(
