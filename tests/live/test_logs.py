@@ -8,6 +8,7 @@ import re
 from contextlib import suppress
 from typing import Any
 
+import httpx2
 import pytest
 
 from live.conftest import Start
@@ -99,6 +100,33 @@ def test_a_stream_is_logged_by_its_end(logging_server: PenstockServer, model: st
     reply = access(logging_server, f"ended-{model}")
     assert (reply["status"], reply["response"]) == (200, ended)
     assert reply.get("error") == ("server_error" if ended == "failed" else None)
+    assert reply.get("reason") == ("max_output_tokens" if ended == "incomplete" else None)
+
+
+@shows("access-lines")
+@pytest.mark.parametrize("path", ["/responses", "/chat/completions"])
+def test_a_stream_that_the_server_cuts_has_failed(start: Start, path: str) -> None:
+    server = start("--log-format", "json")
+    body = {"model": "synthetic?disconnect_at=3", "input": "Hi", "messages": [{"role": "user", "content": "Hi"}]}
+    del body["messages" if path == "/responses" else "input"]
+    with pytest.raises(httpx2.RemoteProtocolError):
+        httpx2.post(f"{server.url}{path}", json=body | {"stream": True}, headers={"x-request-id": f"cut-{path[1]}"})
+    reply = access(server, f"cut-{path[1]}")
+    assert (reply["status"], reply["response"], reply["error"]) == (200, "failed", "server_error")
+    [failed, _] = lines(server, request_id=f"cut-{path[1]}", logger="penstock.access")
+    assert failed["message"] == "failed: The connection was cut, as the options of the synthetic model ask."
+
+
+@shows("access-lines")
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_chat_is_logged_by_its_end_too(start: Start, stream: bool) -> None:
+    server = start("--log-format", "json")
+    body = {"model": "synthetic", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 3, "stream": stream}
+    assert post(server.url, body, "/chat/completions", x_request_id=f"chat-{stream}").status == 200
+    reply = access(server, f"chat-{stream}")
+    wanted = {"response": "incomplete", "reason": "max_output_tokens", "input_tokens": 5, "output_tokens": 3}
+    assert wanted.items() <= reply.items()
+    assert ("first_event_ms" in reply) is stream
 
 
 @shows("access-lines")

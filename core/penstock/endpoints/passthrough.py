@@ -136,7 +136,9 @@ class RelayedStream:
         self._record = current()
         self._record.is_cut = True  # until it has been read to its end
         self._is_response = _is_response(request)
-        self._ending = ("completed", "") if reply.status < 400 else ("failed", _reason(reply.status))
+        noted = self._record.response_status, self._record.response_reason  # by a model in this process
+        read = ("completed", "") if reply.status < 400 else ("failed", _reason(reply.status))
+        self._ending = noted if noted[0] else read
         self._note_end("cancelled")
         self._is_stream = self._is_response and request.stream and reply.status < 400
         self._pieces = self._read()
@@ -162,8 +164,7 @@ class RelayedStream:
             try:
                 piece = await self._deadlines.wait(anext(chunks), sent=bool(piece))
             except StopAsyncIteration:
-                self._record.is_cut = False
-                self._note_end(*(self._ending if self._record.failure is None else ("failed", "")))
+                self._note_whole()
                 return
             except ClientLeft:
                 return
@@ -178,6 +179,12 @@ class RelayedStream:
                 if self._is_stream and self._record.first_event_s is None:
                     self._record.first_event()
                 yield piece
+
+    def _note_whole(self) -> None:
+        """Record that the reply has reached its end. A model in this process has noted which one it is."""
+        self._record.is_cut = False
+        if self._record.response_status == "cancelled":
+            self._note_end(*(self._ending if self._record.failure is None else ("failed", "")))
 
     def _note_end(self, status: str, reason: str = "") -> None:
         """Record how the reply ended, if it is an answer of a model."""

@@ -49,6 +49,7 @@ def _facts(record: AccessRecord) -> dict[str, Any]:
         "path": record.path[:_CHARS_MAX],
         "status": record.status,
         "response": record.response_status,
+        "reason": record.response_reason if record.response_status == "incomplete" else "",
         "error": record.failure.code if record.failure else "",
         "model": record.model[:_CHARS_MAX],
         "upstream": record.upstream,

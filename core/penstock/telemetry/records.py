@@ -82,7 +82,7 @@ class AccessRecord(msgspec.Struct, kw_only=True, eq=False):
     """The names of parameters and tools of the request that were ignored."""
     failure: Failure | None = None
     is_cut: bool = False
-    """Whether the client left before the end."""
+    """Whether the reply did not reach its end. The client has left, unless `failure` has another reason."""
     is_ended: bool = False
     has_run: bool = False
     """Whether a response or a chat reply was made for it. A stream that follows another run makes none."""
@@ -169,7 +169,12 @@ class Recorder:
         record.is_ended = True
         if record.running is not None:
             record.running.discard(record)
-        record.status = CLIENT_LEFT if record.is_cut else status
+        record.status = status
+        if record.is_cut and record.failure is None:
+            record.status = CLIENT_LEFT
+        elif record.is_cut and record.failure is not None:  # this server has cut the reply
+            record.is_cut = False
+            record.response_status, record.response_reason = "failed", record.failure.code
         record.duration_s = time.monotonic() - record.begun_s
         for sink in self._sinks:
             try:

@@ -24,7 +24,7 @@ from penstock.transcript.deltas import (
     ToolCallDelta,
     UsageDelta,
 )
-from penstock.wire import Logprob, Usage
+from penstock.wire import IncompleteReason, Logprob, Usage
 
 from .logprobs import text_logprobs
 from .replies import ChatUsage
@@ -50,6 +50,7 @@ class _Progress(msgspec.Struct):
     has_calls: bool = False
     is_begun: bool = False
     usage: Usage | None = None
+    incomplete: IncompleteReason | None = None
 
 
 class ChunkWriter:
@@ -86,6 +87,10 @@ class ChunkWriter:
         """The usage of all choices, when all their deltas were written."""
         return sum_usage(self._generation, [choice.usage for choice in self._choices])
 
+    def incomplete(self) -> IncompleteReason | None:
+        """Why a choice is incomplete, if one is."""
+        return next((choice.incomplete for choice in self._choices if choice.incomplete), None)
+
     def close(self) -> bytes:
         """The end of the stream, with its usage where the client asked for it."""
         if not self._generation.includes_usage:
@@ -119,6 +124,7 @@ class ChunkWriter:
 
     def _finish(self, choice: int, delta: Finish) -> bytes:
         progress = self._choices[choice]
+        progress.incomplete = delta.incomplete
         if progress.usage is not None:
             progress.tokens = progress.usage.output_tokens
         reason = _encode(finish_reason(delta.incomplete, has_calls=progress.has_calls))

@@ -104,6 +104,10 @@ class CompletionWriter:
         """The usage of all choices, when all their deltas were added."""
         return sum_usage(self._generation, [choice.usage for choice in self._choices])
 
+    def incomplete(self) -> IncompleteReason | None:
+        """Why a choice is incomplete, if one is."""
+        return next((choice.incomplete for choice in self._choices if choice.incomplete), None)
+
     def write(self, *, id: str, created: int) -> bytes:
         """The reply, when all deltas were added."""
         generation = self._generation

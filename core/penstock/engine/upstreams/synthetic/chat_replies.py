@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
 from penstock.dialects.chat_completions.serve.chunks import ChunkWriter
-from penstock.dialects.chat_completions.serve.replies import ChatUsage
+from penstock.dialects.chat_completions.serve.whole import CompletionWriter
 from penstock.errors import ApiError
 from penstock.ports import Deltas
 from penstock.telemetry import AccessRecord
@@ -69,7 +69,7 @@ class ChunkedReply:
         self._open = deque(enumerate(choices))
         self._writer = writer
         self._record = record
-        self._is_begun = self._is_ended = False
+        self._is_ended = False
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -87,7 +87,7 @@ class ChunkedReply:
             else:
                 self._open.rotate(-1)
                 if chunks := self._writer.write(choice, batch):
-                    return self._noted(chunks)
+                    return chunks
         return self._end()
 
     async def aclose(self) -> None:
@@ -95,29 +95,26 @@ class ChunkedReply:
         for deltas in self._choices:
             await deltas.aclose()
 
-    def _noted(self, chunks: bytes) -> bytes:
-        if not self._is_begun:
-            self._is_begun = True
-            self._record.first_event()
-        return chunks
-
     def _fail(self, error: ApiError) -> bytes:
         """The end of a stream that failed after it had begun."""
         self._open.clear()
         self._is_ended = True
         self._record.failed(error, by_upstream=True)
-        self._record.response_status = "failed"
         return self._writer.fail(error)
 
     def _end(self) -> bytes:
         if self._is_ended:
             raise StopAsyncIteration
         self._is_ended = True
-        note_usage(self._record, self._writer.usage())
+        note_end(self._record, self._writer)
         return self._writer.close()
 
 
-def note_usage(record: AccessRecord, usage: ChatUsage) -> None:
-    """Note a completion that has ended, and its usage."""
-    record.response_status = "completed"
+def note_end(record: AccessRecord, writer: ChunkWriter | CompletionWriter) -> None:
+    """Note how a completion has ended, and what it cost."""
+    usage, reason = writer.usage(), writer.incomplete()
+    record.response_status = "incomplete" if reason else "completed"
+    record.response_reason = reason or ""
     record.input_tokens, record.output_tokens = usage.prompt_tokens, usage.completion_tokens
+    record.cached_tokens = usage.prompt_tokens_details.cached_tokens
+    record.reasoning_tokens = usage.completion_tokens_details.reasoning_tokens

@@ -43,7 +43,7 @@ from penstock.limits import Limits
 from penstock.ports import Deltas, HttpReply, PassthroughRequest, Turn
 from penstock.telemetry import current
 
-from .chat_replies import ChunkedReply, PiecesReply, WholeReply, note_usage
+from .chat_replies import ChunkedReply, PiecesReply, WholeReply, note_end
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -158,7 +158,7 @@ class ChatRoutes:
                     writer.add(index, batch)
         finally:
             await _close(choices)
-        note_usage(current(), writer.usage())
+        note_end(current(), writer)
         return writer.write(id=new_id(prefix), created=now_s())
 
     async def _count(self, generation: Generation) -> int:

@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 
 from penstock.dialects.synthetic.wire_faults import FaultyEvents, Step, Steps, WireFaults
+from penstock.errors import upstream_failed
+from penstock.telemetry import current
 
 from .event_formats import COMMENT, EventFormat, split_events
 
@@ -57,7 +59,7 @@ class FaultyStream:
                 elif part is Step.STALL:
                     await self._stall()
                 elif part is Step.DISCONNECT:
-                    raise ConnectionAbortedError
+                    raise _cut()
                 else:
                     yield await self._end(part, pieces)
                     return
@@ -128,5 +130,11 @@ async def faulty_body(body: bytes, faults: WireFaults, form: EventFormat) -> Asy
     """A body without events, which is faulty as a whole. Raises `ConnectionAbortedError` after its first half."""
     if faults.disconnect_at is not None:
         yield body[: len(body) // 2]
-        raise ConnectionAbortedError
+        raise _cut()
     yield body if faults.malformed_at is None else form.malformed(body)
+
+
+def _cut() -> ConnectionAbortedError:
+    """The error that cuts the connection. The record of the request has the reason."""
+    current().failed(upstream_failed("The connection was cut, as the options of the synthetic model ask."))
+    return ConnectionAbortedError()
