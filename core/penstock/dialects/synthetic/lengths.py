@@ -15,7 +15,7 @@ from penstock.limits import Limits
 from penstock.ports import Turn
 
 from .draws import Draws
-from .options import Distribution, SyntheticOptions
+from .options import DEFAULTS, Distribution, SyntheticOptions
 
 PARAMETERS = frozenset({"ignore_eos", "min_tokens"})
 """The parameters that are read here, of those that OpenAI's API does not have."""
@@ -46,6 +46,8 @@ def read_lengths(
     turn: Turn, options: SyntheticOptions, draws: Draws, input_tokens: int, tokens_max: int = TOKENS_MAX
 ) -> Lengths:
     """The lengths of a turn. Raises `ApiError` 400, also where the context is too small for the input."""
+    if options is DEFAULTS and not turn.extras:
+        return Lengths(text=None, reasoning=None, at_least=0, at_most=turn.request.max_output_tokens)
     limit = _limit(turn.request.max_output_tokens, options.context, input_tokens)
     at_least, param = _parameter(turn, "min_tokens", _TOKENS) or 0, "min_tokens"
     if limit is not None and at_least > limit:

@@ -48,9 +48,9 @@ class RepeatedTokens(Sequence[str]):
 
 def first(tokens: Sequence[str], length: int) -> Sequence[str]:
     """The first tokens of a text."""
-    return tokens.first(length) if isinstance(tokens, RepeatedTokens) else tokens[:length]
+    return tokens.first(length) if type(tokens) is RepeatedTokens else tokens[:length]
 
 
 def joined(tokens: Sequence[str]) -> str:
     """The tokens as one text."""
-    return tokens.text() if isinstance(tokens, RepeatedTokens) else "".join(tokens)
+    return tokens.text() if type(tokens) is RepeatedTokens else "".join(tokens)

@@ -52,6 +52,8 @@ def settle_unknown(
 
     Raises `ApiError` 400 for `reject`.
     """
+    if not unknown:  # nearly always
+        return Extras(forwarded={}, ignored=[])
     names = sorted([name for name in unknown if name not in known])
     if policy == "forward" or (policy == "ignore" and relays):
         return Extras(forwarded=unknown, ignored=[])

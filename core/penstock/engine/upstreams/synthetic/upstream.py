@@ -130,7 +130,7 @@ class SyntheticUpstream(LocalUpstream):
     def _faults(self, model: str, header: str) -> WireFaults | None:
         """The faults of a reply. They are drawn by its number among the replies with this model name."""
         options = self.options(model, header)
-        if options is DEFAULTS:
+        if options is DEFAULTS:  # nearly always
             return None
         return read_wire_faults(options, Draws(options.seed or 0, self._replies.number(model)))
 
