@@ -191,7 +191,10 @@ def test_the_same_on_a_websocket(options: str, numbers: Any, last: str) -> None:
             line.create(model="synthetic?tokens=1")
             if last != "response.output_text.delta":
                 assert (await line.hear())["type"] == "response.created"
-            await asyncio.sleep(0.05)
+            for _ in range(1_000):
+                if line.closed is not None or not options.startswith("disconnect"):
+                    break
+                await asyncio.sleep(0.01)
             return got, line.closed
 
     got, closed = asyncio.run(main())
@@ -317,3 +320,12 @@ def test_errors_come_on_every_route(path: str) -> None:
         return [each.status for each in answers]
 
     assert asyncio.run(main()) == [429, 429, 200]
+
+
+def test_the_header_counts_for_a_chat_too() -> None:
+    async def main() -> int:
+        headers = JSON_HEADERS | {"x-penstock-synthetic": "error=418"}
+        asked = {"model": "synthetic", "messages": [{"role": "user", "content": "Hi"}]}
+        return (await ask(service(), asked, path="/v1/chat/completions", headers=headers)).status
+
+    assert asyncio.run(main()) == 418
