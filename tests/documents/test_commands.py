@@ -18,6 +18,7 @@ RUN_ELSEWHERE = {
     "locust": "tests/live/test_locust.py runs it",
     "pip": "it installs; the wheel is tests/architecture/test_project.py's",
     "pre-commit": "it installs a hook of Git",
+    "promtool": "tests/live/test_prometheus.py runs it",
     "python": "tests/bench and the bench itself",
     "uvicorn": "tests/live/test_hosts.py runs these servers",
     "gunicorn": "tests/live/test_hosts.py",

@@ -1,0 +1,33 @@
+"""The dashboard is what its script makes of the register, and shows every metric once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from deploy.grafana.dashboard import SECTIONS, WIDTH, current
+
+from penstock.telemetry.metrics import REGISTER
+
+
+def test_the_dashboard_is_up_to_date(golden: Callable[[str | Path, str], None]) -> None:
+    golden("../deploy/grafana/penstock.json", current())
+
+
+def test_every_metric_is_on_one_panel() -> None:
+    shown = [panel.metric.name for panels in SECTIONS.values() for panel in panels]
+    assert sorted(shown) == sorted(row.name for row in REGISTER)
+
+
+def test_panels_have_a_place_of_their_own() -> None:
+    panels = json.loads(current())["panels"]
+    cells = [
+        (x, y)
+        for place in (panel["gridPos"] for panel in panels)
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
+    ]
+    assert len(set(cells)) == len(cells)
+    assert max(x for x, _ in cells) < WIDTH
+    assert len({panel["id"] for panel in panels}) == len(panels)
