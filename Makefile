@@ -77,7 +77,7 @@ golden: $(DEV) ## rewrite the golden transcripts; read the diff before you commi
 	@$(BIN)/python -m pytest --rewrite-golden $(ARGS)
 	@git diff --stat -- tests
 
-check: $(DEV) ## format, lint and types, changing nothing
+check: $(DEV) $(BENCH) ## format, lint and types, changing nothing
 	@$(BIN)/ruff format --check
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
