@@ -5,6 +5,7 @@ It knows what each parameter means in a request of the Responses API. It never a
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 import msgspec
@@ -204,6 +205,7 @@ def _offer(tool: ReadTool, param: str) -> FunctionDefinition:
     )
 
 
+_SCHEMA_OF_TOOL = re.compile(r"tools\[\d+\]\.parameters")
 _NAMES = {"max_output_tokens": "max_tokens"}
 
 
@@ -212,7 +214,7 @@ def in_chat_terms(error: ApiError, input_name: str) -> ApiError:
     param = error.param or ""
     if param.startswith("text.format"):
         error.param = param.replace("text.format", "response_format.json_schema", 1)
-    elif param.startswith("tools["):
+    elif _SCHEMA_OF_TOOL.match(param):
         error.param = param.replace("].", "].function.", 1)
     elif param == "input":
         error.param = input_name
