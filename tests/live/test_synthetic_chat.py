@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -221,8 +222,25 @@ def _answer(response: Any) -> str:
 
 
 def test_a_gateway_passes_tokens_on_beside_v1(synthetic: PenstockServer, start: Start) -> None:
-    gateway = start("--upstream", synthetic.url)
+    gateway = start("--upstream", synthetic.url, "--preset", "vllm")
     assert post(gateway, "/tokenize", {"prompt": "abcd"}).json()["count"] == 1
+    ask = {"input": "What is a penstock?", "instructions": "Be brief."}
+    counted = post(gateway, "/v1/responses/input_tokens", ask).json()
+    answered = post(gateway, "/v1/responses", ask).json()
+    assert counted == {"object": "response.input_tokens", "input_tokens": answered["usage"]["input_tokens"]}
+
+
+def test_a_slow_chat_comes_in_time(synthetic: PenstockServer) -> None:
+    """The first token comes after `ttft_ms`, with the head of its choice, and a body waits for all of its times."""
+    body = {"model": "synthetic?tokens=3&ttft_ms=300&itl_ms=100", "messages": HELLO}
+    began = time.monotonic()
+    with httpx2.stream("POST", f"{synthetic.url}/chat/completions", json=body | {"stream": True}) as reply:
+        first = next(reply.iter_bytes())
+    assert time.monotonic() - began >= 0.3
+    assert first.count(b"data: ") >= 2
+    began = time.monotonic()
+    assert post(synthetic, "/v1/chat/completions", body).json()["usage"]["completion_tokens"] == 3
+    assert time.monotonic() - began >= 0.5
 
 
 @shows("synthetic-chat")

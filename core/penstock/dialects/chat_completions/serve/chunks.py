@@ -76,12 +76,15 @@ class ChunkWriter:
         self._prompt_tokens, self._tokens_per_delta = prompt_tokens, tokens_per_delta
 
     def write(self, choice: int, deltas: Sequence[Delta]) -> bytes:
-        """The chunks of these deltas of a choice. Empty where they have none."""
+        """The chunks of these deltas of a choice, after its first chunk. Empty where they have none."""
+        progress, writers = self._choices[choice], self.writers
         for delta in deltas:
             if type(delta) is UsageDelta:
-                self._choices[choice].usage = delta.usage
-        writers = self.writers
-        return b"".join([writers[type(delta)](self, choice, delta) for delta in deltas if type(delta) in writers])
+                progress.usage = delta.usage
+        first = b"" if progress.is_begun else self._first(choice)
+        chunks = b"".join([writers[type(delta)](self, choice, delta) for delta in deltas if type(delta) in writers])
+        progress.is_begun = progress.is_begun or bool(chunks)
+        return first + chunks if chunks else b""
 
     def usage(self) -> ChatUsage:
         """The usage of all choices, when all their deltas were written."""
@@ -122,6 +125,10 @@ class ChunkWriter:
         counts = (prompt, completion, prompt + completion)
         return b'}],"usage":{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d}}\n\n' % counts
 
+    def _first(self, choice: int) -> bytes:
+        """The chunk before those of the deltas, if there is one."""
+        return b""
+
     def _finish(self, choice: int, delta: Finish) -> bytes:
         progress = self._choices[choice]
         progress.incomplete = delta.incomplete
@@ -137,15 +144,8 @@ class ChatChunks(ChunkWriter):
     kind = "chat.completion.chunk"
     end = b'"delta":{}'
 
-    def write(self, choice: int, deltas: Sequence[Delta]) -> bytes:
-        """The chunks of these deltas, after the chunk with the role where they are the first ones."""
-        if self._choices[choice].is_begun:
-            return super().write(choice, deltas)
-        before = self._chunks(choice, _ROLE, [b""], b"", tokens=0)
-        if chunks := super().write(choice, deltas):
-            self._choices[choice].is_begun = True
-            return before + chunks
-        return b""
+    def _first(self, choice: int) -> bytes:
+        return self._chunks(choice, _ROLE, [b""], b"", tokens=0)
 
     def _text_run(self, choice: int, run: TextRun) -> bytes:
         return self._chunks(choice, b'"delta":{"content":', _lines(run.texts), b"}" + _NOT_ENDED)
@@ -218,4 +218,4 @@ class TextChunks(ChunkWriter):
 
 def _lines(texts: list[str]) -> list[bytes]:
     """The JSON of each text, which contains no line break."""
-    return _encode_lines(texts).splitlines()
+    return [_encode(texts[0])] if len(texts) == 1 else _encode_lines(texts).splitlines()
