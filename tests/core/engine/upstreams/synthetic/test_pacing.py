@@ -13,6 +13,7 @@ import pytest
 
 from core import kit
 from penstock.dialects import synthetic
+from penstock.dialects.synthetic import BATCH_DELTAS
 from penstock.dialects.synthetic.draws import Draws
 from penstock.dialects.synthetic.options import DEFAULTS
 from penstock.dialects.synthetic.options.grammar import read_options
@@ -77,9 +78,12 @@ def test_late_tokens_come_together_and_delay_no_others() -> None:
 
 def test_tokens_without_time_between_them_come_in_batches() -> None:
     async def main() -> list[int]:
-        return [len(texts(batch)) async for batch in await opened("synthetic?ttft_ms=50", max_output_tokens=70)]
+        return [
+            len(texts(batch))
+            async for batch in await opened("synthetic?ttft_ms=50", max_output_tokens=BATCH_DELTAS + 6)
+        ]
 
-    assert virtual_time.run(main()) == [32, 32, 6]
+    assert virtual_time.run(main()) == [BATCH_DELTAS, 6]
 
 
 def test_a_delta_of_several_tokens_takes_the_time_of_all() -> None:
