@@ -13,7 +13,7 @@ from penstock.dialects.synthetic.wire_faults import FaultyEvents, Step, Steps, W
 from penstock.errors import upstream_failed
 from penstock.telemetry import current
 
-from .event_formats import COMMENT, EventFormat, split_events
+from .event_formats import COMMENT, EventFormat, failure, split_events
 
 _STEP_S = 0.25
 """How long a stall may go on after the stream has ended."""
@@ -26,9 +26,9 @@ def _never() -> bool:
 class FaultyStream:
     """The pieces of a stream with faults. A piece is a list of events.
 
-    `fail` lets the response fail: then its last event is the end of the stream, and it is changed. Without `fail`, the
-    event at which the stream fails is changed. `is_over` is whether the stream has ended, so that a stall need not go
-    on. Raises `ConnectionAbortedError` to cut the connection.
+    `fail` lets the response fail, where the stream fails or ends with an error: the last event of the response is then
+    changed to the last one of the stream. Without `fail`, it is the event at which the stream ends. `is_over` is
+    whether the stream has ended, so that a stall need not go on. Raises `ConnectionAbortedError` to cut the connection.
     """
 
     def __init__(
@@ -94,15 +94,17 @@ class FaultyStream:
 
     async def _end(self, step: Step, pieces: AsyncIterator[list[bytes]]) -> list[bytes]:
         """The last event of a stream that fails, or ends with an error. None where the response has ended before."""
-        number = self._events.number
-        if step is Step.ERROR:
-            return [self._form.error(self._unsent, number)]
-        last = self._unsent
-        if self._fail is not None:
+        number, last = self._events.number, self._unsent
+        if self._fail is None:
+            record = current()
+            record.failed(failure(), by_upstream=True)
+            record.response_status = "failed"
+        else:
             self._fail()
             async for piece in pieces:
                 last = self._last_of(piece) or last
-        return [self._form.failed(last, number)] if last else []
+        write = self._form.error if step is Step.ERROR else self._form.failed
+        return [write(last, number)] if last else []
 
     def _last_of(self, piece: list[bytes]) -> bytes:
         return next((event for event in reversed(piece) if self._form.is_event(event)), b"")

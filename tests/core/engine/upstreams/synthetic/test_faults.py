@@ -94,6 +94,16 @@ def test_a_response_fails_with_the_event(at: int) -> None:
     assert not got.cut
 
 
+def test_a_response_whose_stream_ends_with_an_error_is_stored_as_failed() -> None:
+    async def main() -> Any:
+        server = service("memory://")
+        got = await read(server, "error_at=9")
+        path = f"/v1/responses/{got.events[0]['response']['id']}"
+        return (await ask(server, method="GET", path=path, headers={})).json()["status"]
+
+    assert asyncio.run(main()) == "failed"
+
+
 def test_a_failed_response_is_stored_as_failed() -> None:
     async def main() -> tuple[Stream, Json]:
         server = service("memory://")
