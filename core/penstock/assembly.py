@@ -128,7 +128,7 @@ def build(
 
 def _admin(settings: Settings, routes: Routes, access: Access, *, is_mounted: bool) -> Admin | None:
     """The route of the administrator, for the synthetic model, where the settings allow it."""
-    is_private = is_loopback(settings.host) and not is_mounted
+    is_private = (bool(settings.uds) or is_loopback(settings.host)) and not is_mounted
     if not (settings.admin if settings.has_keys else is_private):
         return None
     upstreams = [route.upstream for route in routes.direct]

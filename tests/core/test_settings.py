@@ -18,11 +18,13 @@ from penstock.settings import (
     ConfigFile,
     KeySettings,
     Settings,
+    SettingsError,
     UpstreamSettings,
     effective,
     load,
     without_credentials,
 )
+from requirements import shows
 
 NOTHING: Mapping[str, str] = {}
 
@@ -172,6 +174,8 @@ ENVIRONMENT = {
     "PENSTOCK_DONE_MARKER": ("0", "done_marker", False),
     "PENSTOCK_WEBSOCKET": ("false", "websocket", False),
     "PENSTOCK_BACKGROUND": ("false", "background", False),
+    "PENSTOCK_UDS": ("/run/penstock.sock", "uds", "/run/penstock.sock"),
+    "PENSTOCK_UDS_MODE": ("660", "uds_mode", "660"),
     "PENSTOCK_INVOKE_MODE": ("buffered", "invoke_mode", "buffered"),
 }
 
@@ -180,6 +184,23 @@ ENVIRONMENT = {
 def test_a_variable_sets(variable: str) -> None:
     text, name, value = ENVIRONMENT[variable]
     assert getattr(load(NOTHING, {variable: text}), name) == value
+
+
+@shows("port-variable")
+def test_port_is_the_port_unless_ours_is_set() -> None:
+    assert load(NOTHING, {"PORT": "9001"}).port == 9001
+    assert load(NOTHING, {"PORT": "9001", "PENSTOCK_PORT": "9002"}).port == 9002
+    assert load({"port": "9003"}, {"PORT": "9001"}).port == 9003
+    assert load(NOTHING, {"PORT": "9001"}, file("port = 9004")).port == 9001
+    assert load(NOTHING, {"PORT": ""}).port == 8080
+    with pytest.raises(SettingsError, match="PORT"):
+        load(NOTHING, {"PORT": "http"})
+
+
+@pytest.mark.parametrize("mode", ["8", "999", "rw", "1777"])
+def test_a_mode_has_octal_digits(mode: str) -> None:
+    with pytest.raises(SettingsError, match="PENSTOCK_UDS_MODE"):
+        load(NOTHING, {"PENSTOCK_UDS_MODE": mode})
 
 
 def test_every_setting_and_every_limit_has_a_variable() -> None:

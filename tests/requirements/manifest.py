@@ -246,6 +246,26 @@ REQUIREMENTS = (
         _SERVERLESS,
     ),
     Requirement(
+        "unix-sockets",
+        "A server listens on a Unix socket that only those whom it lets may use; a crash leaves nothing in its way.",
+        _SERVERLESS,
+    ),
+    Requirement(
+        "inherited-sockets",
+        "A server takes the socket that systemd has opened for it, under the same rules of access.",
+        _SERVERLESS,
+    ),
+    Requirement(
+        "systemd-notify",
+        "systemd is told when the server takes connections, and when it stops.",
+        _SERVERLESS,
+    ),
+    Requirement(
+        "port-variable",
+        "A server listens on the port of the variable PORT, as hosts of containers expect.",
+        _SERVERLESS,
+    ),
+    Requirement(
         "exposed-functions",
         "A function has keys, or was told that everyone may use it; else it does not start.",
         _SERVERLESS,

@@ -1,4 +1,4 @@
-"""The command line: `penstock serve`, `config`, `init`, `keys`, `store`, `prompts` and `synthetic`, and the version.
+"""The command line: `penstock serve` and the commands around it, and the version.
 
 It knows flags, the file and exit codes; the settings check values. Modules that take long to import are imported when
 they are needed, so that mistakes are reported at once.
@@ -32,6 +32,9 @@ _FLAGS = {
     "model": ("NAME", "model of requests without one"),
     "store": ("URL", "where responses are stored: memory://, sqlite:///path, redis://..., postgresql://..., none://"),
     "prompts": ("FOLDER", "prompt templates: <id>/<version>.toml"),
+    "uds": ("PATH", "Unix socket to listen on, in place of host and port"),
+    "uds_mode": ("MODE", "its permissions in octal digits (600)"),
+    "drain_s": ("SECONDS", "how long running requests may go on when the server stops (10)"),
     "workers": ("N", "processes that share the port (1)"),
     "log_level": ("LEVEL", "debug, info, warning or error (info)"),
     "log_format": ("FORMAT", "text, or json: one object a line (text)"),
@@ -50,6 +53,7 @@ _EXAMPLES = """examples:
   penstock serve --upstream http://127.0.0.1:11434/v1     Ollama, llama.cpp, vLLM, ...
   penstock serve --upstream https://api.example.com/v1 --upstream-key-env EXAMPLE_KEY
   PENSTOCK_API_KEYS=secret penstock serve --host 0.0.0.0  for other machines
+  penstock health                                         exit code 0 where the server is well
   penstock config                                         every effective setting, as TOML
   penstock init codex                                     set up Codex; --print writes nothing
   penstock keys new alice                                 an API key, and its entry for the file
@@ -84,9 +88,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> Parser:
     parser = _with_examples(Parser("penstock"), "The OpenAI Responses API in front of any model.")
     parser.add_argument("--version", action="store_true", help="print the version")
-    commands = parser.add_subparsers(dest="command", metavar="{serve,config,init,keys,store,prompts,synthetic}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, run, add_arguments, what in (
         ("serve", _serve, _add_flags, "run the server"),
+        ("health", _health, _add_probe, "ask a running server whether it is well"),
         ("config", _config, _add_flags, "print the effective settings, secrets masked"),
         ("init", _init, _add_client, "set up a client to use this server"),
         ("keys", _keys, _add_key, "make an API key, or a key for sealing"),
@@ -119,6 +124,17 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
 
 def _add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", metavar="FILE", help="settings as TOML (penstock.toml, where there is one)")
+
+
+def _add_probe(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of the server's address, and of what is asked."""
+    parser.add_argument(
+        "--ready", action="store_true", help="whether it takes requests, its upstreams and store included"
+    )
+    for name in ("host", "port", "uds"):
+        metavar, meaning = _FLAGS[name]
+        parser.add_argument(f"--{name}", metavar=metavar, help=meaning)
+    _add_config(parser)
 
 
 def _add_client(parser: argparse.ArgumentParser) -> None:
@@ -163,6 +179,12 @@ def _settings(options: argparse.Namespace) -> Settings:
     given = {name: getattr(options, name, None) for name in (*_FLAGS, *_SWITCHES)}
     flags = {name: text for name, text in given.items() if text is not None}
     return read_settings(flags, options.config)
+
+
+def _health(options: argparse.Namespace) -> int:
+    from .health import health
+
+    return health(_settings(options), ready=options.ready)
 
 
 def _config(options: argparse.Namespace) -> int:

@@ -5,13 +5,84 @@ It knows addresses and the system's errors for them. Connections wait in a socke
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
-from penstock.settings import SettingsError
+from penstock.settings import Settings, SettingsError, is_loopback
+
+from .systemd import inherited_sockets
 
 _BACKLOG = 2_048
+_PROBE_S = 1.0
+"""How long a server at a Unix socket has to accept a connection."""
+
+
+def listeners_of(settings: Settings) -> list[socket.socket]:
+    """The sockets of a server: those of systemd, a Unix socket, or one for each worker. Raises `SettingsError`."""
+    if inherited := inherited_sockets():
+        _check_inherited(inherited, settings)
+        return inherited
+    if settings.uds:
+        return [listen_unix(settings.uds, int(settings.uds_mode, 8))]
+    if settings.workers > 1:
+        return listen_together(settings.host, settings.port, settings.workers)
+    return [listen(settings.host, settings.port)]
+
+
+def _check_inherited(sockets: Sequence[socket.socket], settings: Settings) -> None:
+    """Check that other machines need a key: the unit, and not the settings, has the address."""
+    if settings.uds:
+        raise SettingsError("uds", "systemd has opened the socket of this server: leave this out")
+    if len(sockets) > settings.workers:
+        raise SettingsError("workers", f"systemd has opened {len(sockets)} sockets, and a worker serves one of them")
+    for each in sockets:
+        host = each.getsockname()[0] if each.family in (socket.AF_INET, socket.AF_INET6) else "localhost"
+        # spec: inherited-sockets
+        if not (settings.has_keys or settings.allow_anonymous or is_loopback(host)):
+            problem = f"other machines can reach {host}, the address of systemd's socket, and there are no API keys"
+            raise SettingsError("PENSTOCK_API_KEYS", problem)
+
+
+def listen_unix(path: str, mode: int) -> socket.socket:
+    """A Unix socket at this path, which those may use whom `mode` lets write. Raises `SettingsError`.
+
+    The file of a server that has crashed is replaced. That of one that runs is not.
+    """
+    listener = socket.socket(socket.AF_UNIX)
+    before = os.umask(0o777 & ~mode)
+    try:
+        _remove_unused(path)
+        listener.bind(path)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        problem = os.strerror(error.errno).lower() if error.errno else str(error)
+        raise SettingsError("uds", f"cannot listen on {path}: {problem}") from None
+    finally:
+        os.umask(before)
+    return listener
+
+
+def _remove_unused(path: str) -> None:
+    """Remove the file of a socket on which no server listens. Raises `OSError` where one does."""
+    if not Path(path).is_socket():
+        return
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(_PROBE_S)
+        if probe.connect_ex(path) in (0, errno.EAGAIN):
+            raise OSError(errno.EADDRINUSE, "")
+    # spec: unix-sockets
+    remove_socket(path)
+
+
+def remove_socket(path: str | None) -> None:
+    """Remove the file of a Unix socket, at the end of its server."""
+    if path:
+        Path(path).unlink(missing_ok=True)
 
 
 def listen(host: str, port: int, *, is_one_of_many: bool = False) -> socket.socket:

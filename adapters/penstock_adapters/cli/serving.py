@@ -32,11 +32,12 @@ from penstock_adapters.asgi import AsgiApp
 
 from .accepting import Acceptor
 from .http1 import http_protocol
-from .listening import listen, listen_together
+from .listening import listeners_of, remove_socket
 from .open_files import allow_open_files
 from .siblings import UnixSiblings
 from .signals import ignore_stop, on_stop
 from .startup_banner import listening, startup_banner
+from .systemd import notify
 from .worker_processes import WorkerProcesses
 
 CreateApp: TypeAlias = Callable[[Settings, Siblings], AsgiApp]
@@ -54,16 +55,20 @@ def serve(settings: Settings, create_app: CreateApp) -> int:
         raise SettingsError("workers", "more than one needs an operating system that can fork")
     _configure_logging(settings)
     allow_open_files(settings)
-    if settings.workers > 1:
-        return _serve_with_workers(settings, create_app)
-    listener = listen(settings.host, settings.port)
-    server = _server(settings, create_app, listener)
-    _announce(settings, listening(listener))
-    return _run(server, listener)
+    listeners, leader = listeners_of(settings), os.getpid()
+    try:
+        if settings.workers > 1:
+            return _serve_with_workers(settings, create_app, listeners)
+        [listener] = listeners
+        server = _server(settings, create_app, listener)
+        _begin(settings, listener)
+        return _run(server, listener)
+    finally:
+        if os.getpid() == leader:
+            remove_socket(settings.uds)
 
 
-def _serve_with_workers(settings: Settings, create_app: CreateApp) -> int:
-    listeners = listen_together(settings.host, settings.port, settings.workers)
+def _serve_with_workers(settings: Settings, create_app: CreateApp, listeners: Sequence[socket.socket]) -> int:
     leader = os.getpid()
     folder = _private_folder()
 
@@ -71,7 +76,7 @@ def _serve_with_workers(settings: Settings, create_app: CreateApp) -> int:
         siblings = UnixSiblings(folder, index, settings.workers, settings.limits)
         return _run(_server(settings, create_app, listener, leader=leader, siblings=siblings), listener)
 
-    _announce(settings, listening(listeners[0]))
+    _begin(settings, listeners[0])
     _tune_garbage_collection()
     try:
         return WorkerProcesses(settings.workers, listeners, work).work()
@@ -94,6 +99,13 @@ def _configure_logging(settings: Settings) -> None:
     configure_logging(settings.log_level, settings.log_format)
     _banner.setLevel(logging.INFO)
     logging.getLogger("uvicorn.error").addFilter(_is_no_cut_stream)
+
+
+def _begin(settings: Settings, listener: socket.socket) -> None:
+    """From here on connections wait in the socket."""
+    _announce(settings, listening(listener))
+    # spec: systemd-notify
+    notify("READY=1")
 
 
 def _announce(settings: Settings, lines: str) -> None:
@@ -176,6 +188,7 @@ class _Server(uvicorn.Server):
             self._checking.cancel()
         if self._siblings is not None:
             await self._siblings.aclose()
+        notify("STOPPING=1")
         # spec: drained-in-order
         self._service.drain(float(self.config.timeout_graceful_shutdown or 0))
         for acceptor in self._acceptors:

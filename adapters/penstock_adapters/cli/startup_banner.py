@@ -28,19 +28,20 @@ HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 def listening(listener: socket.socket) -> str:
-    """The line `listening on http://…` with the real port."""
+    """The line `listening on http://…` with the real port, or `listening on unix:…`."""
+    if listener.family == socket.AF_UNIX:
+        return f"listening on unix:{listener.getsockname()}\n"
     host, port = listener.getsockname()[:2]
     return f"listening on {http_url(host, port)}\n"
 
 
 def startup_banner(settings: Settings, listener: socket.socket, reports: Sequence[UpstreamReport] = ()) -> str:
     """The models as far as the upstreams have listed them, the store, and a request to copy."""
-    host, port = listener.getsockname()[:2]
     listed = {report.route.name: report.models for report in reports}
     lines = [
         *(f"models: {line}" for line in _models(settings, listed)),
         *(f"store: {line}" for line in _store(settings)),
-        f"try: {shlex.join(_curl(settings, listed, http_url(HERE.get(host, host), port)))}",
+        f"try: {shlex.join(_curl(settings, listed, listener))}",
     ]
     return "".join(f"{line}\n" for line in lines)
 
@@ -75,10 +76,15 @@ def _names(upstream: UpstreamSettings, listed: Listed) -> list[str]:
     return [escaped(name) for name in dict.fromkeys([*configured, *upstream.aliases, *(models or ())])]
 
 
-def _curl(settings: Settings, listed: Listed, url: str) -> list[str]:
+def _curl(settings: Settings, listed: Listed, listener: socket.socket) -> list[str]:
+    if listener.family == socket.AF_UNIX:
+        address = ["--unix-socket", listener.getsockname(), "http://localhost/v1/responses"]
+    else:
+        host, port = listener.getsockname()[:2]
+        address = [f"{http_url(HERE.get(host, host), port)}/v1/responses"]
     key = ["-H", "authorization: Bearer YOUR_API_KEY"] if settings.has_keys else []
     body = json.dumps({"model": example_model(settings, listed), "input": "Say hello."})
-    return ["curl", f"{url}/v1/responses", "-H", "content-type: application/json", *key, "-d", body]
+    return ["curl", *address, "-H", "content-type: application/json", *key, "-d", body]
 
 
 def example_model(settings: Settings, listed: Listed = _NOTHING) -> str:

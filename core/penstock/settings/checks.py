@@ -135,7 +135,7 @@ def check_origins(origins: Iterable[str], where: str) -> None:
 
 def check_exposure(settings: Settings, where: str) -> None:
     """Check that a server that other machines can reach needs keys, or has `allow_anonymous`."""
-    if settings.has_keys or is_loopback(settings.host):
+    if settings.has_keys or settings.uds or is_loopback(settings.host):
         return
     if settings.admin:
         raise SettingsError("admin", "other machines can reach this server: /admin needs API keys here")

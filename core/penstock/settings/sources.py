@@ -16,6 +16,8 @@ from penstock.limits import Limits
 from .structs import Settings, SettingsError
 
 _PREFIX = "PENSTOCK_"
+_PORT = "PORT"
+"""The variable in which hosts of containers pass the port to listen on. `PENSTOCK_PORT` overrides it."""
 _SHORT = ("upstream", "upstream_key_env", "preset")
 """The settings of the short form of one upstream, which are not fields of `Settings`."""
 _CONFIG_FILE = "config"
@@ -77,6 +79,9 @@ def _from_flags(flags: Mapping[str, str]) -> Table:
 def _from_env(env: Mapping[str, str], exempt: Iterable[str]) -> Iterator[tuple[str, Given]]:
     """The settings of variables. An empty variable counts as not set: compose files cannot leave one out."""
     names = {_variable(name): name for name in _names()}
+    # spec: port-variable
+    if env.get(_PORT) and not env.get(_variable("port")):
+        yield "port", Given(env[_PORT], _PORT, is_text=True)
     for variable, value in env.items():
         if not variable.startswith(_PREFIX) or not value or variable in exempt or _is_kubernetes(variable, value):
             continue

@@ -21,6 +21,7 @@ Name = Annotated[str, msgspec.Meta(min_length=1)]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Tokens = Annotated[int, msgspec.Meta(ge=1)]
 Weight = Annotated[float, msgspec.Meta(gt=0)]
+SocketMode = Annotated[str, msgspec.Meta(pattern=r"^0?[0-7]{3}$")]
 Workers = Annotated[int, msgspec.Meta(ge=1, le=1_024)]
 
 
@@ -103,6 +104,10 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     """The address to listen on. An address that other machines can reach needs API keys."""
     port: Port = 8080
     """The port to listen on. 0 is any free port."""
+    uds: Name | None = None
+    """The path of a Unix socket to listen on, in place of `host` and `port`."""
+    uds_mode: SocketMode = "600"
+    """The permissions of that socket, in octal digits: who may write to it may use the server."""
     workers: Workers = 1
     """The number of processes that share the port."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
