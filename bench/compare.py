@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from http.client import HTTPException
 
 from bench.__main__ import CONNECTIONS_MAX, ROUNDS_MAX, SECONDS_MAX, end_cleanly, say
 from bench.comparison import COSTS, ITSELF, Started, summary
@@ -68,13 +69,11 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     return choices
 
 
-def start_all(stack: contextlib.ExitStack, servers: Sequence[Server], upstream: Child, starts: int) -> list[Started]:
-    """Start each server so many times, and let the last run; ask it once, so that only those are loaded that answer."""
-    return [started(stack, server, upstream, starts) for server in servers]
-
-
 def started(stack: contextlib.ExitStack, server: Server, upstream: Child, starts: int) -> Started:
-    """Start one, and note how long that takes and how much memory it has then."""
+    """Start a server so many times, and let the last run; note how long that takes and how much memory it has then.
+
+    It is asked once each time: one that does not answer is not loaded.
+    """
     found = Started(Contender(server, None))
     for number in range(1, starts + 1):
         say(f"{server.name}: start {number} of {starts}")
@@ -85,7 +84,7 @@ def started(stack: contextlib.ExitStack, server: Server, upstream: Child, starts
                 return found
             try:
                 ask(found.contender.child.port, server)
-            except (OSError, SystemExit) as error:
+            except (OSError, HTTPException, SystemExit) as error:
                 return Started(Contender(server, None, f"no good reply: {error}"))
             if server.running_at is None:
                 found.starts_s.append(time.perf_counter() - began_s)
@@ -125,7 +124,7 @@ def main(argv: Sequence[str]) -> int:
     servers = [*ours, *(peer.server for peer in peers), *map(server_at, choices.url)]
     with contextlib.ExitStack() as stack:
         upstream = start_upstream(stack, choices.upstream_port)
-        running = start_all(stack, servers, upstream, max(1, choices.starts))
+        running = [started(stack, server, upstream, max(1, choices.starts)) for server in servers]
         contenders = [one.contender for one in running]
         sections = [
             section_of(question, contenders, upstream, effort)

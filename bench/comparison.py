@@ -13,7 +13,7 @@ from bench.rounds import Contender, known
 ITSELF = "upstream-itself"
 """The server whose latency is taken off: the upstream, without a server between."""
 COSTS = {
-    "json": {"cpu_us_per_request": "cpu_us_per_request"},
+    "json": {"cpu_us_per_request": "cpu_us_per_json_reply"},
     "lone-chunk": {"cpu_us_per_chunk": "cpu_us_per_lone_chunk"},
     "stream-batched": {"cpu_us_per_chunk": "cpu_us_per_batched_chunk"},
 }

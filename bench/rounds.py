@@ -66,6 +66,7 @@ class Round:
             "cpu_us_per_stream": self.cpu_us_per_reply,
             "cpu_us_per_chunk": self.cpu_us_per_reply / scenario.deltas,
             "events_per_stream": self.load.events_per_reply,
+            "events_per_cpu_s": self.load.events_per_reply * 1e6 / self.cpu_us_per_reply,
         }
 
 

@@ -133,6 +133,29 @@ SCENARIOS = (
         ("tcp-relay", "penstock", "penstock-relay"),
         connections=4,
     ),
+    Scenario(
+        "seen",
+        "JSON reply of 200 words, without metrics and access lines, and with both",
+        "json-200",
+        False,
+        ("penstock-unseen", "penstock-seen"),
+    ),
+    Scenario(
+        "seen-stream",
+        "stream of 200 deltas, each its own write, without metrics and access lines, and with both",
+        "stream-200",
+        True,
+        ("penstock-unseen", "penstock-seen"),
+    ),
+    Scenario(
+        "synthetic-long",
+        "stream of 2,000 tokens of the synthetic model, as fast as it can",
+        "stream-2000",
+        True,
+        ("penstock-2000-tokens",),
+        deltas=2_000,
+        connections=16,
+    ),
     *(
         Scenario(
             f"reply-{words}",

@@ -95,11 +95,14 @@ SERVERS = (
     Server("tcp-relay", TCP_RELAY),
     Server("upstream-itself", UPSTREAM_ITSELF),
     Server("penstock", (*UPSTREAM, *NO_STORE)),
+    Server("penstock-unseen", (*UPSTREAM, *NO_STORE), environment={"PENSTOCK_METRICS": "false"}),
+    Server("penstock-seen", (*UPSTREAM, *NO_STORE, "--log-level", "info")),
     Server("penstock-websocket", (*UPSTREAM, *NO_STORE), client=WEBSOCKET_LOAD),
     Server("penstock-sqlite", (*UPSTREAM, *SQLITE)),
     Server("penstock-memory", (*UPSTREAM, "--store", "memory://")),
     Server("penstock-relay", (*SERVE, *CONFIG, *NO_STORE), config=RELAYING),
     Server("penstock-synthetic", (*SERVE, *NO_STORE), model="synthetic", text_known=False),
+    Server("penstock-2000-tokens", (*SERVE, *NO_STORE), model="synthetic?tokens=2000", text_known=False),
 )
 
 

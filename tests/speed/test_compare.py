@@ -46,7 +46,7 @@ def test_the_table_has_what_each_question_found_out() -> None:
     found = summary(SECTIONS, running, "penstock")
     ours, other = found.rows
     assert (ours.value("added_p50_ms_c1"), ours.value("added_p99_ms_c1")) == (1.0, 2.0)
-    assert other.ratio("cpu_us_per_request", ours) == 4.0
+    assert other.ratio("cpu_us_per_json_reply", ours) == 4.0
     assert "no figures of one-json: 2 of 9 replies bad" in other.absent
     assert "* other: no CPU, memory and start" in table(found, [])
 
