@@ -88,13 +88,15 @@ class Access:
     def check_change(self, headers: Mapping[str, str]) -> None:
         """Check a request that changes the server, after `check`: no page of another site may send it.
 
-        No setting but `allowed_hosts` allows more. Raises `ApiError` 403.
+        Without keys, `Host` and `Origin` must be local, whatever the settings allow. With a key, `allowed_hosts` may
+        be origins too. Raises `ApiError` 403.
         """
         # spec: synthetic-live
-        if not self._keys and _host_name(f"//{headers.get('host', '')}") not in self._allowed_hosts:
-            raise _foreign("with this 'Host'", "allowed_hosts")
+        if not self._keys and _host_name(f"//{headers.get('host', '')}") not in _LOCAL:
+            message = "Without API keys, this server can be changed under a local 'Host' only, such as localhost."
+            raise ApiError(message, status=403, code="forbidden_host")
         origin = headers.get("origin")
-        if origin and _host_name(origin) not in self._allowed_hosts:
+        if origin and _host_name(origin) not in (self._allowed_hosts if self._keys else _LOCAL):
             raise ApiError("Pages of this 'Origin' may not change this server.", status=403, code="forbidden_origin")
 
     def name_of(self, owner: str) -> str:

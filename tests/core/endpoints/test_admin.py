@@ -98,7 +98,13 @@ def test_it_is_not_there_without_the_synthetic_model_or_in_another_app() -> None
         ({}, {"host": "evil.example"}, 403),
         ({"allowed_origins": ["*"]}, {"origin": "https://evil.example"}, 403),
         ({"allow_anonymous": True}, {"host": "evil.example"}, 403),
-        ({"allowed_hosts": ["lab.example"]}, {"host": "lab.example", "origin": "http://lab.example"}, 200),
+        ({"allowed_hosts": ["lab.example"]}, {"host": "lab.example"}, 403),
+        ({"allowed_hosts": ["lab.example"]}, {"origin": "http://lab.example"}, 403),
+        (
+            {"allowed_hosts": ["lab.example"], "api_keys": KEYS, "admin": True},
+            KEY | {"host": "lab.example", "origin": "http://lab.example"},
+            200,
+        ),
         ({"api_keys": KEYS, "admin": True}, KEY | {"origin": "https://evil.example"}, 403),
     ],
 )
