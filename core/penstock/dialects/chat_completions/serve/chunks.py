@@ -6,7 +6,7 @@ common bytes are made once, and a run of texts is joined with them in one step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, TypeAlias
 
 import msgspec
@@ -36,6 +36,7 @@ _encode = _encoder.encode
 _encode_lines = _encoder.encode_lines
 
 _NOT_ENDED = b',"logprobs":null,"finish_reason":null'
+_USAGE = b'}],"usage":{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d}}\n\n'
 _ROLE = b'"delta":{"role":"assistant","content":""}' + _NOT_ENDED
 
 Write: TypeAlias = Callable[[Any, int, Any], bytes]
@@ -111,19 +112,22 @@ class ChunkWriter:
         before = b'%b"choices":[{"index":%d,%b' % (self._head, choice, before)
         if self._generation.counts_tokens:
             tokens = self._tokens_per_delta if tokens is None else tokens
-            return b"".join([before + value + after + self._counted(choice, tokens) for value in values])
+            ends = self._counted(choice, tokens, len(values))
+            return b"".join([before + value + after + end for value, end in zip(values, ends, strict=True)])
         after += self._tail
         return before + (after + before).join(values) + after
 
-    def _counted(self, choice: int, tokens: int) -> bytes:
-        """The end of a chunk, with the usage so far."""
-        progress = self._choices[choice]
-        progress.tokens += tokens
-        if progress.usage is not None:  # the last delta may have fewer tokens than the others
-            progress.tokens = min(progress.tokens, progress.usage.output_tokens)
-        prompt, completion = self._prompt_tokens, sum([choice.tokens for choice in self._choices])
-        counts = (prompt, completion, prompt + completion)
-        return b'}],"usage":{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d}}\n\n' % counts
+    def _counted(self, choice: int, tokens: int, chunks: int) -> Iterator[bytes]:
+        """The ends of so many chunks of a choice, each with the usage so far."""
+        progress, prompt = self._choices[choice], self._prompt_tokens
+        others = sum([each.tokens for each in self._choices]) - progress.tokens
+        own = progress.tokens
+        # The last delta may have fewer tokens than the others.
+        own_max = own + tokens * chunks if progress.usage is None else progress.usage.output_tokens
+        for _ in range(chunks):
+            own = min(own + tokens, own_max)
+            yield _USAGE % (prompt, others + own, prompt + others + own)
+        progress.tokens = own
 
     def _first(self, choice: int) -> bytes:
         """The chunk before those of the deltas, if there is one."""

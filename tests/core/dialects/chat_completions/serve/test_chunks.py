@@ -14,7 +14,6 @@ from openai.types.chat import ChatCompletionChunk
 from core.dialects.chat_completions.decoded import decode
 from core.dialects.chat_completions.serve.generations import CREATED, WEATHER, chat, chunks, completion, whole
 from core.kit import CUTS, singly, split
-from penstock.dialects import synthetic
 from penstock.dialects.chat_completions.serve.chunks import ChatChunks
 from penstock.errors import rate_limited
 from penstock.transcript.deltas import (
@@ -191,10 +190,7 @@ def test_a_stream_that_fails_ends_with_the_error() -> None:
     assert (done, rest) == (b"data: [DONE]", b"")
 
 
-def test_a_run_costs_one_piece_for_each_text() -> None:
-    """Many texts of one batch are one buffer, and each is a chunk of its own."""
-    generation = chat(stream=True)
-    writer = ChatChunks(generation, id="chatcmpl-1", created=CREATED)
-    batch = next(iter(synthetic.generate(generation.turns[0])))
-    sent = writer.write(0, batch)
-    assert sent.count(b"\n\n") == 1 + len(batch[0].texts) > 2  # type: ignore[union-attr]
+def test_a_run_is_one_piece_with_a_chunk_for_each_text() -> None:
+    writer = ChatChunks(chat(stream=True), id="chatcmpl-1", created=CREATED)
+    assert writer.write(0, [TextRun(["a", "b", "c"])]).count(b"\n\n") == 1 + 3
+    assert writer.write(0, [TextRun(["d", "e"])]).count(b"\n\n") == 2
