@@ -51,3 +51,12 @@ def test_late_tokens_are_counted(server: PenstockServer) -> None:
     before = value(server, "penstock_stream_lag_seconds_count")
     post(server.url, {"model": "synthetic?tokens=5&itl_ms=1", "input": "Which way?", "stream": True})
     assert 1 <= value(server, "penstock_stream_lag_seconds_count") - before <= 5
+
+
+@shows("synthetic-load")
+@pytest.mark.parametrize("stream", [True, False])
+def test_choices_wait_for_each_other_in_the_queue(server: PenstockServer, stream: bool) -> None:
+    body = {"model": "synthetic?tokens=4&itl_ms=1&batch_max=1", "n": 3, "stream": stream}
+    answer = post(server.url, body | {"messages": [{"role": "user", "content": "Which way?"}]}, "/chat/completions")
+    assert answer.status == 200
+    assert answer.body.count(b'"finish_reason":"stop"') == 3

@@ -6,7 +6,6 @@ They read the deltas of all choices in turn, so that slow choices of one request
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
 from penstock.dialects.chat_completions.serve.chunks import ChunkWriter
@@ -14,6 +13,7 @@ from penstock.dialects.chat_completions.serve.whole import CompletionWriter
 from penstock.errors import ApiError
 from penstock.ports import Deltas
 from penstock.telemetry import AccessRecord
+from penstock.transcript.deltas import Delta
 
 _JSON = "application/json"
 
@@ -66,7 +66,9 @@ class ChunkedReply:
 
     def __init__(self, choices: Sequence[Deltas], writer: ChunkWriter, record: AccessRecord) -> None:
         self._choices = choices
-        self._open = deque(enumerate(choices))
+        self._open = dict(enumerate(choices))
+        """The choices that have not ended, in the order of their turns."""
+        self._reading: dict[int, asyncio.Future[list[Delta] | None]] = {}
         self._writer = writer
         self._record = record
         self._is_ended = False
@@ -77,23 +79,36 @@ class ChunkedReply:
     async def __anext__(self) -> bytes:
         """The chunks of the next batch. A cancelled call loses nothing."""
         while self._open:
-            choice, deltas = self._open[0]
             try:
-                batch = await anext(aiter(deltas))
-            except StopAsyncIteration:
-                self._open.popleft()
+                choice, batch = await self._next()
             except ApiError as error:
                 return self._fail(error)
-            else:
-                self._open.rotate(-1)
-                if chunks := self._writer.write(choice, batch):
-                    return chunks
+            deltas = self._open.pop(choice)
+            if batch is None:
+                continue
+            self._open[choice] = deltas  # after the others
+            if chunks := self._writer.write(choice, batch):
+                return chunks
         return self._end()
 
     async def aclose(self) -> None:
         """End all choices."""
+        for reading in self._reading.values():
+            if not reading.cancel() and not reading.cancelled():
+                reading.exception()  # it is of no use any longer
         for deltas in self._choices:
             await deltas.aclose()
+
+    async def _next(self) -> tuple[int, list[Delta] | None]:
+        """The next batch of any choice, or None at the end of one. A choice may wait until another one has ended."""
+        if len(self._choices) == 1:
+            return 0, await anext(aiter(self._choices[0]), None)
+        for choice, deltas in self._open.items():
+            if choice not in self._reading:
+                self._reading[choice] = asyncio.ensure_future(anext(aiter(deltas), None))
+        await asyncio.wait(self._reading.values(), return_when=asyncio.FIRST_COMPLETED)
+        choice = next(choice for choice in self._open if self._reading[choice].done())
+        return choice, self._reading.pop(choice).result()
 
     def _fail(self, error: ApiError) -> bytes:
         """The end of a stream that failed after it had begun."""

@@ -87,7 +87,10 @@ class PacedDeltas:
         while pace.due_s <= now_s and count < BATCH_DELTAS:
             pace.advance()
             count += 1
-        return self._pieces.take(count)
+        deltas = self._pieces.take(count)
+        if self._pieces.is_taken:
+            pace.close()  # its room is free before its reader has ended
+        return deltas
 
     async def aclose(self) -> None:
         """The reader has ended, or its client has left."""
@@ -118,6 +121,7 @@ class PacedReply:
             await pace.wait()
         self._is_read = True
         pace.lag_s.observe(pace.loop.time() - pace.due_s)
+        pace.close()
         return in_one_batch(self._answer)
 
     def _begin_gaps(self) -> None:
