@@ -32,6 +32,12 @@ class Context:
         return self.ms
 
 
+@pytest.fixture(autouse=True)
+def unlogged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log of this process stays as it is; that of a function is test_runtime's."""
+    monkeypatch.setattr("penstock_adapters.aws_lambda.function.configure_logging", lambda *_: None)
+
+
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[ScriptedUpstream]:
     with ScriptedUpstream() as running:
