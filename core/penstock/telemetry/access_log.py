@@ -22,8 +22,6 @@ _MESSAGE_CHARS_MAX = 500
 """How much of the message of a failed request is logged."""
 _NAMES_MAX = 32
 """How many ignored names are logged."""
-_IN_THE_LINE = ("method", "path", "status")
-"""The fields that the message of a text line contains. Only JSON lines repeat them as fields."""
 
 
 def log_access(record: AccessRecord) -> None:
@@ -38,16 +36,17 @@ def log_access(record: AccessRecord) -> None:
         _log_failure(record, record.failure, logging.WARNING if record.failure.status >= 500 else level)
     # spec: access-lines
     if _log.isEnabledFor(level):
-        line = (record.method, record.path[:_CHARS_MAX], record.status)
-        _log.log(level, "%s %s %d", *line, extra={"fields": _facts(record), "in_the_line": _IN_THE_LINE})
+        method, path, status = record.method, record.path[:_CHARS_MAX], record.status
+        # `Logger.log` would look for the file and line of the caller, which no format shows
+        line = logging.LogRecord(_log.name, level, "", 0, "%s %s %d", (method, path, status), None)
+        line.fields = _facts(record)
+        line.in_message = {"method": method, "path": path, "status": status}
+        _log.handle(line)
 
 
 def _facts(record: AccessRecord) -> dict[str, Any]:
     """The fields of a line, in order. Empty ones are left out."""
     facts: dict[str, Any] = {
-        "method": record.method,
-        "path": record.path[:_CHARS_MAX],
-        "status": record.status,
         "response": record.response_status,
         "reason": record.response_reason if record.response_status == "incomplete" else "",
         "error": record.failure.code if record.failure else "",

@@ -23,6 +23,10 @@ _encode = msgspec.json.Encoder(enc_hook=str).encode
 _OURS = ("penstock", "penstock_adapters")
 _PLAIN = re.compile(r"[!#-<>-\[\]-~]+")
 """A value without quotes: letters, digits and signs, but no space, quote, backslash or equals sign."""
+_PLAIN_FIELDS = re.compile(rf"(?: [a-z_]+={_PLAIN.pattern})*")
+"""Fields whose values are all without quotes."""
+_NUMBERS = frozenset({int, float})
+_PLAIN_TYPES = _NUMBERS | {str}
 
 
 def configure_logging(level: str, format_: LogFormat) -> None:
@@ -47,17 +51,14 @@ class TextFormat(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, with the lines of a traceback indented below it."""
-        in_message = getattr(record, "in_the_line", ())
-        fields = "".join(
-            f" {name}={_value(value)}" for name, value in _fields(record).items() if name not in in_message
-        )
+        fields = _as_text(_fields(record))
         time_text = f"{self._seconds.text(record.created)},{int(record.msecs):03d}"
         head = f"{time_text} {record.levelname} {record.name}: "
         return "\n  ".join([f"{head}{escaped(record.getMessage())}{fields}", *_traceback(self, record)])
 
 
 class JsonFormat(logging.Formatter):
-    """A line for machines: one JSON object."""
+    """A line for machines: one JSON object. It repeats the fields that its message contains."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,7 +72,8 @@ class JsonFormat(logging.Formatter):
             "logger": record.name,
             "message": escaped(record.getMessage()),
         }
-        line |= {name: _printable(value) for name, value in _fields(record).items()}
+        fields = {**getattr(record, "in_message", {}), **_fields(record)}
+        line |= {name: _printable(value) for name, value in fields.items()}
         if traceback := _traceback(self, record):
             line["traceback"] = "\n".join(traceback)
         return _json(line)
@@ -124,9 +126,19 @@ def _traceback(format_: logging.Formatter, record: logging.LogRecord) -> list[st
     return [escaped(line) for text in texts for line in text.split("\n")]
 
 
+def _as_text(fields: Mapping[str, object]) -> str:
+    """The fields as `name=value`. Values seldom need quotes, so all of them are checked at once."""
+    text = "".join([f" {name}={value}" for name, value in fields.items()])
+    # with more equals signs than fields, a value only looks like two fields
+    is_plain = _PLAIN_FIELDS.fullmatch(text) and text.count("=") == len(fields)
+    if is_plain and _PLAIN_TYPES.issuperset(map(type, fields.values())):
+        return text
+    return "".join([f" {name}={_value(value)}" for name, value in fields.items()])
+
+
 def _value(value: object) -> str:
     """A value as text. A text that is not plain becomes a JSON string, and any other value becomes JSON."""
-    if type(value) in (int, float):
+    if type(value) in _NUMBERS:
         return str(value)
     if isinstance(value, str):
         return value if _PLAIN.fullmatch(value) else _encode(escaped(value)).decode()

@@ -71,3 +71,9 @@ def test_a_line_has_the_id_of_the_request_that_it_is_about() -> None:
 
 def test_what_can_be_printed_stays() -> None:
     assert escaped("Grüße, 世界 😀") == "Grüße, 世界 😀"
+
+
+@shows("log-injection")
+def test_a_value_that_looks_like_two_fields_is_one() -> None:
+    line = TextFormat().format(record("Told.", model="m status=200", path="/a"))
+    assert ' model="m status=200" path=/a' in line
