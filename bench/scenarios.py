@@ -135,17 +135,17 @@ SCENARIOS = (
     ),
     Scenario(
         "seen",
-        "JSON reply of 200 words, without metrics and access lines, and with both",
+        "JSON reply of 200 words, without metrics and access lines, with metrics, and with both",
         "json-200",
         False,
-        ("penstock-unseen", "penstock-seen"),
+        ("penstock-unseen", "penstock", "penstock-seen"),
     ),
     Scenario(
         "seen-stream",
-        "stream of 200 deltas, each its own write, without metrics and access lines, and with both",
+        "stream of 200 deltas, each its own write, without metrics and access lines, with metrics, and with both",
         "stream-200",
         True,
-        ("penstock-unseen", "penstock-seen"),
+        ("penstock-unseen", "penstock", "penstock-seen"),
     ),
     Scenario(
         "synthetic-long",
