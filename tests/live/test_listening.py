@@ -184,6 +184,18 @@ def test_a_socket_that_others_can_reach_needs_keys(folder: Path) -> None:
     assert (run.returncode, "other machines can reach 0.0.0.0" in run.stderr) == (2, True)
 
 
+@shows("inherited-sockets")
+def test_a_socket_that_others_can_reach_has_no_open_administration(folder: Path) -> None:
+    """`/admin` needs no key where only this machine can reach the server, whatever the settings say of the host."""
+    with inherited("0.0.0.0") as listener:
+        command = [sys.executable, "-c", INHERIT, str(listener.fileno()), *PROGRAM[1:]]
+        with serving(folder, "--allow-anonymous", command=command, fd=listener.fileno()):
+            connection = http.client.HTTPConnection("127.0.0.1", listener.getsockname()[1], timeout=20)
+            connection.request("GET", "/admin/synthetic")
+            assert connection.getresponse().status == 404
+            connection.close()
+
+
 def test_a_probe_of_what_is_not_there_fails(folder: Path) -> None:
     for arguments in (["--uds", str(folder / "none.sock")], ["--port", "1"]):
         unwell = health(*arguments)

@@ -12,7 +12,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from penstock.settings import Settings, SettingsError, is_loopback
+from msgspec.structs import replace
+
+from penstock.settings import Settings, SettingsError, check_exposure, is_loopback
 
 from .systemd import inherited_sockets
 
@@ -21,30 +23,32 @@ _PROBE_S = 1.0
 """How long a server at a Unix socket has to accept a connection."""
 
 
-def listeners_of(settings: Settings) -> list[socket.socket]:
-    """The sockets of a server: those of systemd, a Unix socket, or one for each worker. Raises `SettingsError`."""
+def listeners_of(settings: Settings) -> tuple[list[socket.socket], Settings]:
+    """The sockets of a server: those of systemd, a Unix socket, or one for each worker. Raises `SettingsError`.
+
+    The settings have the address of systemd's socket, which the rules of access depend on.
+    """
     if inherited := inherited_sockets():
-        _check_inherited(inherited, settings)
-        return inherited
+        return inherited, _inherited(inherited, settings)
     if settings.uds:
-        return [listen_unix(settings.uds, int(settings.uds_mode, 8))]
+        return [listen_unix(settings.uds, int(settings.uds_mode, 8))], settings
     if settings.workers > 1:
-        return listen_together(settings.host, settings.port, settings.workers)
-    return [listen(settings.host, settings.port)]
+        return listen_together(settings.host, settings.port, settings.workers), settings
+    return [listen(settings.host, settings.port)], settings
 
 
-def _check_inherited(sockets: Sequence[socket.socket], settings: Settings) -> None:
-    """Check that other machines need a key: the unit, and not the settings, has the address."""
+def _inherited(sockets: Sequence[socket.socket], settings: Settings) -> Settings:
+    """The settings with the address of the sockets. Where other machines can reach it, they need a key."""
     if settings.uds:
         raise SettingsError("uds", "systemd has opened the socket of this server: leave this out")
     if len(sockets) > settings.workers:
         raise SettingsError("workers", f"systemd has opened {len(sockets)} sockets, and a worker serves one of them")
     for each in sockets:
-        host = each.getsockname()[0] if each.family in (socket.AF_INET, socket.AF_INET6) else "localhost"
-        # spec: inherited-sockets
-        if not (settings.has_keys or settings.allow_anonymous or is_loopback(host)):
-            problem = f"other machines can reach {host}, the address of systemd's socket, and there are no API keys"
-            raise SettingsError("PENSTOCK_API_KEYS", problem)
+        if each.family in (socket.AF_INET, socket.AF_INET6) and not is_loopback(each.getsockname()[0]):
+            settings = replace(settings, host=each.getsockname()[0])
+    # spec: inherited-sockets
+    check_exposure(settings, "PENSTOCK_API_KEYS")
+    return settings
 
 
 def listen_unix(path: str, mode: int) -> socket.socket:

@@ -55,7 +55,8 @@ def serve(settings: Settings, create_app: CreateApp) -> int:
         raise SettingsError("workers", "more than one needs an operating system that can fork")
     _configure_logging(settings)
     allow_open_files(settings)
-    listeners, leader = listeners_of(settings), os.getpid()
+    listeners, settings = listeners_of(settings)
+    leader = os.getpid()
     try:
         if settings.workers > 1:
             return _serve_with_workers(settings, create_app, listeners)

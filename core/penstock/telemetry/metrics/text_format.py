@@ -22,6 +22,8 @@ def to_text(snapshots: Sequence[Snapshot], *, workers: bool = False, vllm: bool 
     lines: list[str] = []
     for metric in REGISTER:
         samples = [(_worker(each, workers), each.samples.get(metric.name, [])) for each in snapshots]
+        if metric.is_synthetic and not any(listed for _, listed in samples):
+            continue  # it would stay without a series for ever
         lines += _family(metric, samples)
         if vllm and metric.vllm:
             renamed = [(worker, vllm_samples(metric, listed)) for worker, listed in samples]
