@@ -7,7 +7,7 @@ from copy import deepcopy
 from typing import Any, get_args
 
 import pytest
-from openai.types import responses
+from openai.types import Model, responses
 from openai.types.responses.input_token_count_response import InputTokenCountResponse
 from pydantic import BaseModel
 
@@ -55,6 +55,7 @@ def reachable(kind: Any, seen: set[Any]) -> set[Any]:
 MODELS = reachable(responses.ResponseStreamEvent, reachable(responses.ResponseItem, set())) | {
     oracle.UsageEvent,
     InputTokenCountResponse,
+    Model,
 }
 
 
