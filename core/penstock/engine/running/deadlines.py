@@ -25,6 +25,8 @@ _STEP_MIN_S = 0.001
 """How many seconds pass at least before a deadline that moves is checked again."""
 _WATCH_CLIENT_AFTER_S = 0.25
 """After how many seconds a run begins to wait for its client's disconnect: most end sooner, and it needs a task."""
+_SENT_AT_MAX = 100_000
+"""When so many times are noted, no further ones are from the next check on: checking each chunk would cost more."""
 
 
 class ClientLeft(Exception):
@@ -170,6 +172,8 @@ class Deadlines:
         if self._task is not None and now >= self._waiting_since + self._idle_s:
             self.stop(partial(upstream_failed, f"The upstream said nothing for {self._idle_s:g} s.", status=504))
             return
+        if self._sent_at is not None and len(self._sent_at) > _SENT_AT_MAX:
+            self._sent_at = None
         # spec: heartbeats
         if now >= self._sent + self._heartbeat_s:
             self._sent = now

@@ -269,3 +269,22 @@ def test_waits_of_several_tasks_are_guarded() -> None:
         return beats
 
     assert run(main) >= 1
+
+
+def test_the_times_of_an_endless_stream_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deadlines, "_SENT_AT_MAX", 10)
+
+    async def main() -> list[float]:
+        sent_at: list[float] = []
+        limits = Limits(heartbeat_s=QUICK_S, idle_s=SLOW_S, total_s=SLOW_S)
+        guard = Deadlines(limits, heartbeats=True, idle=True, disconnected=None, sent_at=sent_at)
+        for _ in range(2):
+            for _ in range(20):
+                guard.begin(sent=True)
+                guard.end()
+            while await guard.wait(never()) is not None:
+                pass
+        guard.close()
+        return sent_at
+
+    assert len(run(main)) == 20
