@@ -96,7 +96,7 @@ def build(
 ) -> Service:
     """The service that the settings describe. Nothing is connected to or opened before the first request.
 
-    With `is_mounted` it is a part of another app, whose address the settings do not have.
+    With `is_mounted` it is a part of another app or a function, whose address the settings do not have.
     """
     origins = Origins(settings.allowed_origins)
     routes = build_routes(settings, connect, read_file, siblings)

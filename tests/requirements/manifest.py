@@ -257,7 +257,7 @@ REQUIREMENTS = (
     ),
     Requirement(
         "systemd-notify",
-        "systemd is told when the server takes connections, and when it stops.",
+        "systemd gets a message when the server takes connections, and when it stops.",
         _SERVERLESS,
     ),
     Requirement(
@@ -267,7 +267,7 @@ REQUIREMENTS = (
     ),
     Requirement(
         "exposed-functions",
-        "A function has keys, or was told that everyone may use it; else it does not start.",
+        "A function has keys, or a setting lets everyone use it; else it does not start, and `/admin` needs a key.",
         _SERVERLESS,
     ),
     Requirement(

@@ -116,7 +116,7 @@ class Holder:
         )
         for key in keys:
             need((final.get(key) or None) == (self.value.get(key) or None),
-                 f"{key} is {final.get(key)!r} at the end, told was {self.value.get(key)!r}")  # fmt: skip
+                 f"{key} is {final.get(key)!r} at the end, reported was {self.value.get(key)!r}")  # fmt: skip
         self._same_logprobs(final)
         self.value, self.closed = final, True
 
@@ -124,7 +124,7 @@ class Holder:
         """Deltas have them without `bytes` in OpenAI's own streams."""
         result, last = ([(one["token"], one["logprob"]) for one in owner.get("logprobs") or ()]
                       for owner in (self.value, final))  # fmt: skip
-        need(result == last, f"logprobs are {last} at the end, told was {result}")
+        need(result == last, f"logprobs are {last} at the end, reported was {result}")
 
 
 class Commands:
@@ -160,7 +160,7 @@ class Commands:
         need(self.kind != "shell_call" or item["action"]["commands"] == whole, f"whole commands were {whole}")
         result = not self.holders or self.outputs == item.get("output")
         is_cut = item.get("status") == "incomplete"
-        need(self.kind != "shell_call_output" or result or is_cut, f"the outputs told were {self.outputs}")
+        need(self.kind != "shell_call_output" or result or is_cut, f"the outputs reported were {self.outputs}")
         need(is_cut or all(holder.settled for holder in self.holders), "a command was never done")
 
 
@@ -259,7 +259,7 @@ class Reading:
         if name in TERMINAL:
             need(all(item.closed for item in self.items), "the response ends over an open item")
         result = [item.value for item in self.items]
-        need(response["output"] == result, f"its response's output is {response['output']}, told was {result}")
+        need(response["output"] == result, f"its response's output is {response['output']}, reported was {result}")
         self.state, self.response = name, response
 
     def _read_item(self, verb: str, event: Json) -> None:

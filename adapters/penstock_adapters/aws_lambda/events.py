@@ -129,11 +129,11 @@ def _path(event: Event) -> str:
     """The decoded path, without the stage. Of the forms, only v1 has it decoded."""
     if event.form == "rest":
         return event.path or "/"
-    path = event.path if event.raw_path is None else event.raw_path
-    stage = event.context.stage
-    if event.form == "http" and stage and stage != "$default":
-        path = (path or "").removeprefix(f"/{stage}")
-    return unquote(path or "/")
+    path = (event.path if event.raw_path is None else event.raw_path) or "/"
+    stage = f"/{event.context.stage}"
+    if event.form == "http" and f"{path}/".startswith(f"{stage}/"):  # of `$default` there is nothing in the path
+        path = path.removeprefix(stage) or "/"
+    return unquote(path)
 
 
 def _query(event: Event) -> str:

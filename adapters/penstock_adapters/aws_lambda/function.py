@@ -43,7 +43,8 @@ class Function:
     """Answers events by the service of some settings. A managed runtime has one event at a time."""
 
     def __init__(self, settings: Settings) -> None:
-        self.service: Service = create_asgi_app(settings).service
+        # spec: exposed-functions
+        self.service: Service = create_asgi_app(settings, is_mounted=True).service  # its address is Lambda's
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def answer(self, event: Any, context: Any) -> dict[str, Any]:

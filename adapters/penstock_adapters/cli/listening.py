@@ -77,7 +77,7 @@ def _remove_unused(path: str) -> None:
         return
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(_PROBE_S)
-        if probe.connect_ex(path) in (0, errno.EAGAIN):
+        if probe.connect_ex(path) != errno.ECONNREFUSED:  # only then it is certain that no server is there
             raise OSError(errno.EADDRINUSE, "")
     # spec: unix-sockets
     remove_socket(path)

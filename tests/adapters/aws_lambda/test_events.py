@@ -14,6 +14,7 @@ from penstock.http import Request
 from penstock_adapters.aws_lambda.events import EventError, decode_event, read_event, request_of
 from support.lambda_events import FORMS, FUNCTION_URL, HTTP_API, JSON_HEADERS, v1, v2
 
+STAGED = {"http": {"method": "GET"}, "stage": "prod", "domainName": "api.example.com"}
 every_form = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 
 
@@ -57,10 +58,16 @@ def test_cookies_stand_apart() -> None:
     assert request(v2("GET", "/", cookies=["a=1", "b=2"])).headers["cookie"] == "a=1; b=2"
 
 
-@pytest.mark.parametrize("path", ["/v1/models", "/prod/x", "/"])
+@pytest.mark.parametrize("path", ["/v1/models", "/prod/x", "/production", "/"])
 def test_the_stage_is_no_part_of_the_path(path: str) -> None:
     assert request(v2("GET", path, domain=HTTP_API, stage="prod")).path == path
     assert request(v1("GET", path)).path == path
+
+
+@pytest.mark.parametrize("path", ["/production/v1", "/v1/prod"])
+def test_a_path_that_only_resembles_the_stage_stays(path: str) -> None:
+    """A domain of one's own may leave the stage out."""
+    assert request(v2("GET", path, domain=HTTP_API) | {"requestContext": STAGED}).path == path
 
 
 def test_where_a_reply_may_stream() -> None:

@@ -102,6 +102,12 @@ def test_nothing_outlives_a_request(function: MakeFunction) -> None:
         assert (got["statusCode"], json.loads(got["body"])["error"]["param"]) == (400, next(iter(body)))
 
 
+@shows("exposed-functions")
+def test_there_is_no_open_administration(function: MakeFunction) -> None:
+    """A load balancer passes on any `Host`, a local one too."""
+    assert function().answer(v2("GET", "/admin/synthetic", headers=[("host", "localhost")]), None)["statusCode"] == 404
+
+
 def test_an_upgrade_is_refused(function: MakeFunction) -> None:
     headers = [("upgrade", "websocket"), ("connection", "upgrade"), ("host", FUNCTION_URL)]
     assert function().answer(v2("GET", "/v1/responses", headers=headers), Context())["statusCode"] == 426

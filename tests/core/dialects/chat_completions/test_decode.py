@@ -311,7 +311,7 @@ def test_text_has_its_logprobs_where_thoughts_come_before_it() -> None:
     splitter = ThinkSplitter()
     for token in ("<think>", *["a"] * 100):
         splitter.feed(token, probable(token))
-    assert splitter._logprobs == [], "of thoughts nobody is result them"
+    assert splitter._logprobs == [], "no logprobs of thoughts are reported"
     whole = choice({"content": "<think>a</think>b c"}, logprobs=likely("<think>", "a", "</think>", "b", " c"))
     assert decode(stream(whole), inline_think=True)[1] == TextDelta("b c", probable("b", " c"))
     assert decode(stream(choice({"content": "<thi"}, logprobs=likely("<thi"))), inline_think=True)[0] == TextDelta(
