@@ -56,9 +56,11 @@ class AsgiApp:
             await self._websocket(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        root_path = scope.get("root_path", "")
         request = Request(
             method=scope["method"],
-            path=_path(scope),
+            path=scope["path"].removeprefix(root_path),
+            root_path=root_path,
             query=_query(scope),
             headers=_headers(scope),
             receive=partial(_read_body, receive),
@@ -70,7 +72,8 @@ class AsgiApp:
         if (await receive())["type"] != "websocket.connect":
             return
         channel = AsgiChannel(receive, send, sends_all=SEND_ALL in scope.get("extensions", {}))
-        request = Request(method="GET", path=_path(scope), query=_query(scope), headers=_headers(scope))
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        request = Request(method="GET", path=path, query=_query(scope), headers=_headers(scope))
         reply = await self.service.connect(request, channel)
         if reply is None:
             return
@@ -135,11 +138,6 @@ class AsgiChannel:
             await self._send(message)
         except (OSError, RuntimeError) as error:  # servers raise different errors once the client has disconnected
             raise ChannelClosed from error
-
-
-def _path(scope: Scope) -> str:
-    path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", ""))
 
 
 def _query(scope: Scope) -> str:

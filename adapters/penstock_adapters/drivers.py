@@ -6,8 +6,11 @@ stores' drivers only its own.
 
 from __future__ import annotations
 
+import logging
 from importlib.util import find_spec
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from penstock import assembly
 from penstock.limits import Limits
@@ -15,6 +18,9 @@ from penstock.ports import Destination, NoSiblings, Prompts, Siblings, Store, Tr
 from penstock.settings import Settings, SettingsError
 from penstock_adapters.asgi import AsgiApp
 from penstock_adapters.compression import decompress
+from penstock_adapters.proxies import environment_proxy
+
+_log = logging.getLogger("penstock.proxies")
 
 _ALONE = NoSiblings()
 
@@ -43,7 +49,8 @@ class _Clients:
         self._by_proxy: assembly.Connect | None = None
 
     def transport(self, destination: Destination, limits: Limits) -> Transport:
-        """A transport to this upstream. Raises `SettingsError`."""
+        """A transport to this upstream, through its proxy or that of the environment. Raises `SettingsError`."""
+        destination = _with_proxy(destination)
         if destination.proxy is None:
             # spec: lean-imports
             from penstock_adapters.http_client import HttpTransport
@@ -54,6 +61,22 @@ class _Clients:
 
             self._by_proxy = AiohttpClient(self._limits).transport
         return self._by_proxy(destination, limits)
+
+
+def _with_proxy(destination: Destination) -> Destination:
+    """The upstream with the proxy that the environment has for it, unless it has its own."""
+    if destination.proxy is None:
+        found = environment_proxy(destination.url)
+        if found is None:
+            return destination
+        variable = found.variable
+        _log.info("upstream %s is reached through the proxy of %s", destination.name, variable)
+        destination = replace(destination, proxy=found.url)
+    else:
+        variable = f"upstream {destination.name}: proxy"
+    if find_spec("aiohttp") is None:
+        raise SettingsError(variable, "aiohttp is not installed: pip install 'penstock[server]', or use no proxy")
+    return destination
 
 
 def _prompts(path: str) -> Prompts:

@@ -123,6 +123,7 @@ def build(
         metrics=metrics,
         siblings=siblings,
         admin=_admin(settings, routes, access, is_mounted=is_mounted),
+        root_path=settings.root_path,
     )
 
 

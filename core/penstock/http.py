@@ -35,6 +35,8 @@ class Request(msgspec.Struct, kw_only=True):
     headers: Mapping[str, str]
     body: bytes = b""
     """The body, as far as the adapter has read it already."""
+    root_path: str = ""
+    """Where clients find this server below its host, such as `/llm`; `path` comes after it."""
     query: str = ""
     receive: Callable[[int], Awaitable[bytes]] | None = None
     """Reads the rest of the body, of at most this many bytes. Raises `ApiError`, and `ClientLeft`."""

@@ -26,7 +26,7 @@ from penstock.endpoints.metrics import MetricsEndpoint, add_known_series
 from penstock.endpoints.models import Models
 from penstock.endpoints.openapi import OpenApi
 from penstock.endpoints.passthrough import RELAYED, PassthroughEndpoints
-from penstock.endpoints.paths import path_pattern, plain, route_name
+from penstock.endpoints.paths import below_root, path_pattern, plain, route_name
 from penstock.endpoints.request_context import RequestContext
 from penstock.endpoints.responses import ResponseEndpoints
 from penstock.endpoints.sockets import Sockets
@@ -102,9 +102,11 @@ class Service:
         metrics: Metrics | None = None,
         siblings: Siblings = _ALONE,
         admin: Admin | None = None,
+        root_path: str = "",
     ) -> None:
         self.limits = limits
         self.siblings = siblings
+        self._root_path = root_path
         self._recorder = Recorder(*sinks, *([metrics.record] if metrics else []), measures=metrics is not None)
         self._engine = Engine(routes, policies, limits, store, sealer, prompts, self._recorder)
         self._access = access
@@ -200,8 +202,13 @@ class Service:
             self._recorder.end(record, status)
 
     def _begin(self, request: Request) -> AccessRecord:
+        """Begin the record of a request. It has the path as sent; from here on the path is the one below the root."""
         record_id = request_id(request.headers)
-        return self._recorder.begin(request.method, request.path, record_id, read_trace(request.headers, record_id))
+        trace = read_trace(request.headers, record_id)
+        record = self._recorder.begin(request.method, request.path, record_id, trace)
+        if self._root_path:
+            request.path, request.root_path = below_root(request.path, self._root_path), self._root_path
+        return record
 
     def _recorded(self, record: AccessRecord, reply: Reply) -> Reply:
         """End the record of the reply, now, or when its stream has ended."""

@@ -16,7 +16,7 @@ LONGER_FUNCTIONS: dict[str, int] = {}
 LONGER_MODULES: dict[str, int] = {}
 MORE_PARAMETERS = {
     "penstock.assembly.build": 9,
-    "penstock.service.Service.__init__": 16,
+    "penstock.service.Service.__init__": 17,
     "penstock.engine.planning.plan.make_plan": 11,
     "penstock.transcript.reducer.Reducer.__init__": 9,
 }

@@ -18,6 +18,14 @@ FLAGS = {
     "--port: expected `int` >= 0, got '-1'": {"port": "-1"},
     "--workers: expected `int` >= 1, got '0'": {"workers": "0"},
     "--log-level: expected one of debug, info, warning, error, got 'loud'": {"log_level": "loud"},
+    "--root-path: 'llm' is not a root path: it begins with a slash, as /llm, and has letters, digits and ._~- only": {
+        "root_path": "llm"
+    },
+    "--root-path: '/a//b' is not a root path: it begins with a slash, as /llm, and has letters, digits and ._~- only": {
+        "root_path": "/a//b"
+    },
+    "--root-path: '/a/../b' is not a root path: it begins with a slash, as /llm, and has letters, digits and ._~- "
+    "only": {"root_path": "/a/../b"},
     "--model: expected `str` of length >= 1, got ''": {"model": ""},
     "--model: not UTF-8": {"model": "\udcff"},
     "--host: other machines can reach 0.0.0.0, and there are no API keys: set PENSTOCK_API_KEYS "

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from live.conftest import Start
+from requirements import shows
 from support.certificates import Authority
 from support.ignored_headers import Told, post
 from support.proxy import Proxy
@@ -141,3 +142,24 @@ def test_a_proxy_that_is_not_there(start: Start, upstream: ScriptedUpstream) -> 
         502,
         "The upstream cannot be reached: its proxy cannot be reached",
     )
+
+
+@shows("environment-proxies")
+def test_a_proxy_of_the_environment(start: Start, upstream: ScriptedUpstream) -> None:
+    far = f"http://model.test:{upstream.port}/v1"
+    toml = f'[[upstreams]]\nname = "far"\nurl = "{far}"\n'
+    with Proxy(hosts={"model.test": "127.0.0.1"}) as proxy:
+        env = {"HTTP_PROXY": f"http://me:secret@127.0.0.1:{proxy.port}", "NO_PROXY": "other.test"}
+        server = start(toml=toml, **env)
+        reply = post(server.url, {"model": "text", "input": "Hello?"})
+        assert reply.response["status"] == "completed"
+        assert proxy.asked == [f"GET {far}/models HTTP/1.1", f"POST {far}/chat/completions HTTP/1.1"]
+        assert "upstream far is reached through the proxy of HTTP_PROXY" in server.log
+        assert "secret" not in server.log
+
+        proxy.asked.clear()
+        exempt = start(toml=toml, **env | {"NO_PROXY": "other.test,.test"})
+        assert post(exempt.url, {"model": "text", "input": "Hello?"}).status == 502  # there is no such host
+        near = start(toml=f'[[upstreams]]\nname = "near"\nurl = "{upstream.url}"\n', **env)
+        assert post(near.url, {"model": "text", "input": "Hello?"}).response["status"] == "completed"
+        assert proxy.asked == []

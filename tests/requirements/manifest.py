@@ -261,6 +261,16 @@ REQUIREMENTS = (
         _SERVERLESS,
     ),
     Requirement(
+        "root-path",
+        "Behind a reverse proxy the server has a root path, whether the proxy removes it from requests or not.",
+        _SERVERLESS,
+    ),
+    Requirement(
+        "environment-proxies",
+        "Upstreams are reached through the HTTP proxy of the environment, but for this machine and hosts of NO_PROXY.",
+        _SERVERLESS,
+    ),
+    Requirement(
         "port-variable",
         "A server listens on the port of the variable PORT, as hosts of containers expect.",
         _SERVERLESS,

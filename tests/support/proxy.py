@@ -1,6 +1,6 @@
 """A small HTTP proxy on a loopback port: it tunnels and forwards, and remembers what it was asked.
 
-Knows CONNECT and absolute URLs. `refuse` answers everything with that status instead.
+Knows CONNECT and absolute URLs. `refuse` answers everything with that status instead. `hosts` has addresses of names.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from urllib.parse import urlsplit
 
@@ -19,8 +19,9 @@ _ABSOLUTE = re.compile(rb"([A-Z]+ )http://[^/ ]+(?=/)")
 
 
 class Proxy:
-    def __init__(self, refuse: int | None = None) -> None:
+    def __init__(self, refuse: int | None = None, hosts: Mapping[str, str] | None = None) -> None:
         self.refuse = refuse
+        self.hosts = hosts or {}
         self.asked: list[str] = []
         """The first lines."""
         self.credentials: list[str] = []
@@ -54,7 +55,8 @@ class Proxy:
                 return
             method, target, _ = first.split(" ")
             where = urlsplit(target if "://" in target else f"//{target}")
-            with socket.create_connection((where.hostname, where.port), TIMEOUT_S) as server:
+            address = self.hosts.get(where.hostname or "", where.hostname)
+            with socket.create_connection((address, where.port), TIMEOUT_S) as server:
                 if method == "CONNECT":
                     client.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
                 else:

@@ -34,6 +34,7 @@ _FLAGS = {
     "prompts": ("FOLDER", "prompt templates: <id>/<version>.toml"),
     "uds": ("PATH", "Unix socket to listen on, in place of host and port"),
     "uds_mode": ("MODE", "its permissions in octal digits (600)"),
+    "root_path": ("PATH", "its path behind a reverse proxy, such as /llm"),
     "drain_s": ("SECONDS", "how long running requests may go on when the server stops (10)"),
     "workers": ("N", "processes that share the port (1)"),
     "log_level": ("LEVEL", "debug, info, warning or error (info)"),

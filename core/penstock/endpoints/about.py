@@ -16,10 +16,11 @@ class About:
 
     async def server(self, request: RequestContext) -> Reply:
         """`GET /`: the name, the version, and the paths of the API and its document."""
+        root = request.http.root_path
         text = (
             f"Penstock {version()}: the OpenAI Responses API in front of any model.\n"
-            "The API is under /v1 of this address: POST /v1/responses, GET /v1/models.\n"
-            "Its OpenAPI document is /v1/openapi.json.\n"
+            f"The API is under {root}/v1 of this address: POST {root}/v1/responses, GET {root}/v1/models.\n"
+            f"Its OpenAPI document is {root}/v1/openapi.json.\n"
         )
         return Reply(200, [_TEXT], text.encode())
 

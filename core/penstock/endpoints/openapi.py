@@ -80,17 +80,20 @@ class OpenApi:
 
     def __init__(self, *, websocket: bool) -> None:
         self._websocket = websocket
+        self._root_path = ""
         self._document: bytes | None = None
 
     async def document(self, request: RequestContext) -> Reply:
-        """`GET /openapi.json`."""
-        if self._document is None:
-            self._document = _encode(make_document(version(), websocket=self._websocket))
+        """`GET /openapi.json`. The document is stored until it is requested at another root path."""
+        root_path = request.http.root_path
+        if self._document is None or root_path != self._root_path:
+            self._document = _encode(make_document(version(), websocket=self._websocket, root_path=root_path))
+            self._root_path = root_path
         return json_reply(self._document)
 
 
-def make_document(release: str, *, websocket: bool) -> dict[str, Any]:
-    """The document of this release of the server."""
+def make_document(release: str, *, websocket: bool, root_path: str = "") -> dict[str, Any]:
+    """The document of this release of the server, which clients find at this root path."""
     schemas = make_schemas(*_kinds())
     paths = {
         path: {method.lower(): _operation(path, operation, tag, schemas) for method, operation in methods.items()}
@@ -102,7 +105,7 @@ def make_document(release: str, *, websocket: bool) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "Penstock", "version": release, "description": _DESCRIPTION, "license": {"name": "MIT"}},
-        "servers": [{"url": "/v1"}],
+        "servers": [{"url": f"{root_path}/v1"}],
         "tags": [{"name": tag} for tag in OPERATIONS],
         "security": [{"bearer": []}, {}],
         "paths": paths,

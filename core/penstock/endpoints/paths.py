@@ -17,6 +17,12 @@ def plain(path: str) -> str:
     return path.rstrip("/") or ("/" if path == "/" else path)
 
 
+def below_root(path: str, root: str) -> str:
+    """The path below the root path, which a proxy may have removed already."""
+    # spec: root-path
+    return path.removeprefix(root) or "/" if f"{path}/".startswith(f"{root}/") else path
+
+
 def path_pattern(path: str, table: Container[str]) -> tuple[str, list[str]]:
     """A path's pattern and the ids in it.
 

@@ -7,7 +7,7 @@ do.
 
 from penstock.dialects.chat_completions import PRESETS
 
-from .checks import check_exposure, is_loopback
+from .checks import check_exposure, check_proxy, is_loopback
 from .effective import as_toml, effective, without_credentials
 from .keys import make_key
 from .loading import load
@@ -27,6 +27,7 @@ __all__ = [
     "UpstreamSettings",
     "as_toml",
     "check_exposure",
+    "check_proxy",
     "effective",
     "is_loopback",
     "load",

@@ -24,6 +24,8 @@ _UNIX = "http+unix://"
 """The prefix of the URL of an upstream behind a Unix socket."""
 _SOCKET_PATH_BYTES_MAX = 103
 """The length that every system allows: 108 bytes on Linux and 104 on others, with a zero byte at the end."""
+_ROOT_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*")
+"""Steps of unreserved characters (RFC 3986, section 2.3), so that each path has one form."""
 _ENDPOINTS = ("/chat/completions", "/completions", "/models", "/responses")
 
 
@@ -33,6 +35,17 @@ def checked_url(url: str, where: str) -> str:
     if problem:
         raise SettingsError(where, problem)
     return url.rstrip("/")
+
+
+def checked_root_path(path: str, where: str) -> str:
+    """The root path without a slash at its end."""
+    root_path = path.rstrip("/")
+    if not _ROOT_PATH.fullmatch(root_path):
+        raise SettingsError(
+            where,
+            f"{path!r} is not a root path: it begins with a slash, as /llm, and has letters, digits and ._~- only",
+        )
+    return root_path
 
 
 def check_proxy(proxy: Secret, url: str, where: str) -> None:

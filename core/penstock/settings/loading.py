@@ -24,6 +24,7 @@ from .checks import (
     check_state,
     check_tls,
     check_workers,
+    checked_root_path,
     checked_url,
 )
 from .decode import decode_table, decode_value, secret
@@ -61,6 +62,9 @@ def _load(flags: Mapping[str, str], env: Mapping[str, str], file: ConfigFile | N
     limits = _take_limits(table)
     settings = decode_table(Settings, table, "settings")
     settings = msgspec.structs.replace(settings, upstreams=upstreams, keys=keys, limits=limits)
+    if settings.root_path:
+        root_path = checked_root_path(settings.root_path, table["root_path"].where)
+        settings = msgspec.structs.replace(settings, root_path=root_path)
     if settings.api_keys:
         check_once(keys, settings.api_keys, table["api_keys"].where)
     if settings.seal_keys:

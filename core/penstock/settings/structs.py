@@ -108,6 +108,9 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     """The path of a Unix socket to listen on, in place of `host` and `port`."""
     uds_mode: SocketMode = "600"
     """The permissions of that socket, in octal digits: who may write to it may use the server."""
+    root_path: str = ""
+    """The path of this server behind a reverse proxy, such as `/llm`. Requests may come with it and without it, since
+    some proxies remove it, and `/openapi.json` contains it."""
     workers: Workers = 1
     """The number of processes that share the port."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
