@@ -188,6 +188,7 @@ STATEMENTS: list[tuple[str, tuple[Any, ...]]] = [
     (conversations.LOCK, ("c", "r", 0.0, 1.0)),
     (conversations.UNLOCK, ("c", "r")),
     *((sql, (1, 10)) for sql in maintenance.SWEEPS),
+    (maintenance.MARK, (ME, "mcpr_1", 1)),
 ]
 
 

@@ -462,7 +462,7 @@ def test_stats_walk_over_many_keys(store: RedisStore, runner: asyncio.Runner, mo
         await store._pipeline.command("SET", "r:somebody-elses", "key")
         stats = await store.stats()
         assert stats.pop("bytes") > 10_000
-        assert stats == {"responses": 60, "conversations": 1, "items": 123, "event_logs": 0}
+        assert stats == {"responses": 60, "conversations": 1, "items": 123, "event_logs": 0, "marks": 0}
 
     runner.run(scenario())
 

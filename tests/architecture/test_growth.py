@@ -65,6 +65,7 @@ WHILE_THE_SERVER_RUNS = {
     "penstock.telemetry.metrics.values.Names._names": "metric_names_max names of at most 200 characters",
     "penstock.telemetry.outage.OutageLog._logged": "10 reasons of at most 500 characters",
     "penstock.sse._heads": "the event classes of the code",
+    "penstock.stores.memory.marks.MarkTable._expiry": "`marks_max`",
     "penstock.stores.memory.tables.Table._holders": "the items of the entries",
     "penstock.stores.memory.tables.Table.entries": "10,000 entries and 256 MiB",
     "penstock.stores.sqlite.event_waiters.EventWaiters._waiters": "the waiting tasks",

@@ -14,7 +14,7 @@ CHECK_S = 60
 """How many seconds the key of a check exists."""
 SWEPT_AT_A_TIME = 50
 SCANNED_AT_A_TIME = 1_000
-_KINDS = {b"r": "responses", b"c": "conversations", b"i": "items", b"e": "event_logs"}
+_KINDS = {b"r": "responses", b"c": "conversations", b"i": "items", b"e": "event_logs", b"m": "marks"}
 
 
 class Maintenance:
@@ -50,6 +50,11 @@ class Maintenance:
             removed, more = await self._pipeline.run("sweep", now, min(limit - total, SWEPT_AT_A_TIME))
             total += removed
         return total
+
+    async def mark_once(self, owner: str, name: str, *, expires_at: int) -> bool:
+        """See `Marks`. The length of the owner makes the key unique. Redis removes it when it has expired."""
+        key = f"{PREFIX}m:{len(owner)}:{owner}:{name}"
+        return await self._pipeline.command("SET", key, b"1", "NX", "EXAT", expires_at) is not None
 
     async def stats(self) -> dict[str, int]:
         """See `Store`. It scans all keys; `bytes` is the memory of the whole server."""

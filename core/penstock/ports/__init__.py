@@ -17,6 +17,7 @@ from .store import (
     EventLog,
     ItemPage,
     Leases,
+    Marks,
     ResponseStore,
     Store,
     StoredConversation,

@@ -15,7 +15,7 @@ The guarantees, which `tests/conformance` checks for every store:
 from __future__ import annotations
 
 from collections.abc import Collection, Container, Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -249,6 +249,18 @@ class ConversationStore(Protocol):
         """Remove the writer, if it is `writer`."""
 
 
+@runtime_checkable
+class Marks(Protocol):
+    """Marks: names of which each can be set once, such as the id of an approval that was used.
+
+    A store has this beside `Store` where its engine can compare and set. A repeated call that is refused is safe, a
+    call that is allowed twice is not: so a call whose answer is lost may be one that has set the mark.
+    """
+
+    async def mark_once(self, owner: str, name: str, *, expires_at: int) -> bool:
+        """Set a mark. Of all calls for one owner and name, one gets True until the mark expires, by any replica."""
+
+
 class Store(ResponseStore, EventLog, Leases, ConversationStore, Protocol):
     """The whole store, in one engine."""
 
@@ -262,7 +274,10 @@ class Store(ResponseStore, EventLog, Leases, ConversationStore, Protocol):
         """The time in Unix seconds, by the clock of the engine, which all replicas share."""
 
     async def sweep(self, *, now: float, limit: int) -> int:
-        """Remove up to `limit` expired responses and conversations, with their contents. Returns their number."""
+        """Remove up to `limit` expired responses, conversations and marks, with their contents. Returns their number.
+
+        A store whose engine removes expired marks by itself does not count them.
+        """
 
     async def stats(self) -> dict[str, int]:
         """The number of rows of each kind, and `bytes` where the engine knows it.

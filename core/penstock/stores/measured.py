@@ -27,7 +27,7 @@ _READS = (
 _WRITES = (
     *("save", "settle", "delete_response", "append_events", "claim", "renew", "release"),
     *("save_conversation", "update_conversation", "delete_conversation", "add_items", "delete_item"),
-    *("lock_conversation", "unlock_conversation"),
+    *("lock_conversation", "unlock_conversation", "mark_once"),
 )
 """The calls that are timed. Others are no work on rows, or wait for something."""
 

@@ -28,6 +28,7 @@ from penstock.ports import (
     TooManyBytes,
 )
 
+from .marks import MarkTable
 from .tables import ConversationEntry, ResponseEntry, Table, event_weight, has_expired, item_weight
 
 __all__ = ["MemoryStore"]
@@ -41,6 +42,7 @@ class MemoryStore:
 
     def __init__(self, *, responses_max: int = 10_000, bytes_max: int = 256 * 2**20) -> None:
         self._table = Table(responses_max, bytes_max)
+        self._marks = MarkTable(responses_max)
 
     # Responses.
 
@@ -286,6 +288,10 @@ class MemoryStore:
         if entry and entry.writer == writer:
             entry.writer = None
 
+    async def mark_once(self, owner: str, name: str, *, expires_at: int) -> bool:
+        """Set a mark that is not set yet."""
+        return self._marks.mark_once(owner, name, expires_at)
+
     # The whole store.
 
     async def migrate(self) -> None:
@@ -299,11 +305,11 @@ class MemoryStore:
         return clock_s()
 
     async def sweep(self, *, now: float, limit: int) -> int:
-        """Remove expired responses and conversations."""
+        """Remove expired responses, conversations and marks."""
         expired = [entry for entry in self._table.entries.values() if has_expired(entry.row, now)][:limit]
         for entry in expired:
             self._table.remove(entry)
-        return len(expired)
+        return len(expired) + self._marks.sweep(now, limit - len(expired))
 
     async def stats(self) -> dict[str, int]:
         """The number of rows of each kind, and their bytes."""
@@ -315,6 +321,7 @@ class MemoryStore:
             "items": sum(len(entry.items) for entry in entries),
             "event_batches": sum(len(entry.events) for entry in responses),
             "leases": sum(entry.is_busy and entry.until is not None for entry in responses),
+            "marks": len(self._marks),
             "bytes": self._table.bytes,
         }
 

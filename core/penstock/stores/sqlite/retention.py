@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
-_SWEEP = "DELETE FROM {0} WHERE number IN (SELECT number FROM {0} WHERE expires_at <= ? LIMIT ?)"
+_SWEEP = "DELETE FROM {0} WHERE rowid IN (SELECT rowid FROM {0} WHERE expires_at <= ? LIMIT ?)"
+_SWEPT = ("responses", "conversations", "marks")
 _KINDS = {
     "responses": "responses",
     "response_items": "response_items",
@@ -12,13 +13,16 @@ _KINDS = {
     "leases": "leases",
     "conversations": "conversations",
     "conversation_items": "conversation_items",
+    "marks": "marks",
 }
 
 
 def sweep(db: sqlite3.Connection, at: float, limit: int) -> int:
-    """Remove the responses and conversations that have expired at that time, with their items and events."""
-    responses = db.execute(_SWEEP.format("responses"), (at, limit)).rowcount
-    return responses + db.execute(_SWEEP.format("conversations"), (at, limit - responses)).rowcount
+    """Remove the responses, conversations and marks that have expired at that time, with their items and events."""
+    removed = 0
+    for table in _SWEPT:
+        removed += db.execute(_SWEEP.format(table), (at, limit - removed)).rowcount
+    return removed
 
 
 def stats(db: sqlite3.Connection) -> dict[str, int]:

@@ -77,7 +77,17 @@ CREATE TABLE conversation_items (
 CREATE UNIQUE INDEX conversation_items_by_id ON conversation_items (id, conversation);
 """
 
-MIGRATIONS = (_FIRST,)
+_MARKS = """
+CREATE TABLE marks (
+    owner TEXT NOT NULL,
+    name TEXT NOT NULL,
+    expires_at INTEGER NOT NULL,
+    PRIMARY KEY (owner, name)
+);
+CREATE INDEX marks_by_expiry ON marks (expires_at)
+"""
+
+MIGRATIONS = (_FIRST, _MARKS)
 """The migrations of an empty file, in order. `PRAGMA user_version` is the number of those that were applied."""
 
 

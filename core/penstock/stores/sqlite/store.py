@@ -17,7 +17,7 @@ from typing import Literal
 from penstock.ids import clock_s, now_s
 from penstock.ports import Claim, EventBatch, ItemPage, StoredConversation, StoredItem, StoredResponse
 
-from . import background, conversations, responses, retention, schema
+from . import background, conversations, marks, responses, retention, schema
 from .connection import Synchronous, open_reader, open_writer
 from .event_waiters import EventPosition, EventWaiters
 from .file import StoreFile
@@ -207,6 +207,10 @@ class SqliteStore:
         """Remove the writer of a conversation."""
         await self._writer.run(lambda db: conversations.unlock(db, conversation_id, writer=writer))
 
+    async def mark_once(self, owner: str, name: str, *, expires_at: int) -> bool:
+        """Set a mark that is not set yet."""
+        return await self._writer.run(lambda db: marks.mark_once(db, owner, name, expires_at, now_s()))
+
     # The whole store.
 
     async def migrate(self) -> None:
@@ -223,7 +227,7 @@ class SqliteStore:
         return clock_s()
 
     async def sweep(self, *, now: float, limit: int) -> int:
-        """Remove expired responses and conversations."""
+        """Remove expired responses, conversations and marks."""
         return await self._writer.run(lambda db: retention.sweep(db, now, limit), erases=True)
 
     async def stats(self) -> dict[str, int]:
