@@ -5,13 +5,15 @@ It moves bytes and knows their deadlines; it never reads them. Every failure of 
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
 import aiohttp
 from yarl import URL
 
+from penstock.egress import refusal
 from penstock.engine.upstreams.connection_limit import ConnectionLimit
 from penstock.errors import untraced
 from penstock.limits import Limits
@@ -40,14 +42,24 @@ _URL_CHARS_KEPT_MAX = 500
 
 
 class AiohttpClient:
-    """The session that all upstreams share."""
+    """The session that all upstreams share. With `admits`, only addresses that it admits are connected to."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, admits: Callable[[str], bool] | None = None) -> None:
         self._limits = limits
+        self._make_socket = _guarded(admits) if admits else None
         self._session: aiohttp.ClientSession | None = None
 
     def transport(self, destination: Destination, limits: Limits) -> AiohttpTransport:
-        """A transport to this upstream. Raises `SettingsError` for certificates that cannot be read."""
+        """A transport to this upstream. Raises `SettingsError` for certificates that cannot be read.
+
+        A guarded one has its own session. Behind a proxy, the proxy looks names up, so that its own rules count.
+        """
+        if destination.egress is not None and destination.proxy is None:
+            url = URL(destination.url)
+            admits = partial(destination.egress.admits, url.raw_host or "", url.port or 0)
+            return AiohttpTransport(
+                AiohttpClient(limits, admits), destination, ConnectionLimit(destination.name, limits)
+            )
         return AiohttpTransport(self, destination, ConnectionLimit(destination.name, limits))
 
     def session(self) -> aiohttp.ClientSession:
@@ -55,7 +67,7 @@ class AiohttpClient:
         if self._session is None or self._session.closed:
             limits = self._limits
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),
+                connector=aiohttp.TCPConnector(limit=0, socket_factory=self._make_socket),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=limits.connect_s),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=("user-agent",),
@@ -67,6 +79,19 @@ class AiohttpClient:
         """Close every connection."""
         if self._session is not None:
             await self._session.close()
+
+
+def _guarded(admits: Callable[[str], bool]) -> Callable[[Any], socket.socket]:
+    """The factory of sockets that judges each address. A resolver is not asked about hosts that are IP addresses."""
+
+    def make_socket(info: Any) -> socket.socket:
+        family, kind, protocol, _, address = info
+        # spec: egress
+        if not admits(address[0]):
+            raise refusal()
+        return socket.socket(family, kind, protocol)
+
+    return make_socket
 
 
 class AiohttpTransport:

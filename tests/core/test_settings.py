@@ -16,6 +16,7 @@ from penstock.secrets import REDACTED, Secret
 from penstock.settings import (
     PRESETS,
     ConfigFile,
+    EgressSettings,
     KeySettings,
     Settings,
     SettingsError,
@@ -153,6 +154,7 @@ def test_the_sizes_of_contexts_and_who_counts(given: str, context_tokens: object
 ENVIRONMENT = {
     "PENSTOCK_HOST": ("::1", "host", "::1"),
     "PENSTOCK_PORT": ("0", "port", 0),
+    "PENSTOCK_ROOT_PATH": ("/llm/", "root_path", "/llm"),
     "PENSTOCK_WORKERS": ("3", "workers", 3),
     "PENSTOCK_LOG_LEVEL": ("error", "log_level", "error"),
     "PENSTOCK_LOG_FORMAT": ("json", "log_format", "json"),
@@ -205,9 +207,18 @@ def test_a_mode_has_octal_digits(mode: str) -> None:
 
 def test_every_setting_and_every_limit_has_a_variable() -> None:
     names = {name for _, name, _ in ENVIRONMENT.values()}
-    assert names == set(Settings.__struct_fields__) - {"upstreams", "keys", "limits", "synthetic"}
+    assert names == set(Settings.__struct_fields__) - {"upstreams", "keys", "limits", "synthetic", "egress"}
     for name in Limits.__struct_fields__:
         assert getattr(load(NOTHING, {f"PENSTOCK_LIMITS_{name.upper()}": "7"}).limits, name) == 7
+
+
+def test_what_tools_may_call_is_a_variable_and_a_key_of_the_file() -> None:
+    allow = ["mcp.internal:8080", "[::1]:443"]
+    for env, text in (
+        ({"PENSTOCK_EGRESS_ALLOW": "mcp.internal:8080, [::1]:443"}, ""),
+        ({}, "egress.allow = ['mcp.internal:8080', '[::1]:443']"),
+    ):
+        assert load(NOTHING, env, file(text)).egress == EgressSettings(allow=allow)
 
 
 @pytest.mark.parametrize("source", ["flags", "env", "file"])

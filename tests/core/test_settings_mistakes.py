@@ -96,6 +96,9 @@ VARIABLES = {
             "https://",
         )
     },
+    "PENSTOCK_EGRESS_ALLOW: 'mcp.internal' is not host:port: give both, such as mcp.internal:8080": {
+        "PENSTOCK_EGRESS_ALLOW": "mcp.internal"
+    },
     "PENSTOCK_UPSTREAM_KEY_ENV: the variable KEY contains no key: a secret must not be empty": {
         "PENSTOCK_UPSTREAM": "http://a",
         "PENSTOCK_UPSTREAM_KEY_ENV": "KEY",
@@ -111,6 +114,8 @@ FILES = {
     "p.toml: host: other machines can reach ::, and": "host = '::'",
     "p.toml: limits: expected a table": "limits = 1",
     "p.toml: limits.idle: there is no such setting; did you mean idle_s?": "limits.idle = 1",
+    "p.toml: egress.allow: 'a:0' does not end with a port from 1 to 65535": "[egress]\nallow = ['b:1', 'a:0']",
+    "p.toml: egress.allowed: there is no such setting; did you mean allow?": "egress.allowed = []",
     "p.toml: limits.idle_s: expected `float`, got `str`": "limits.idle_s = '1'",
     "p.toml: api_keys[1]: expected a `str`, got `int`": "api_keys = ['sk-secret', 1]",
     "p.toml: api_keys: the key 'alice' of `keys` is here too: remove it from one of them": "api_keys = ['sk-secret']\n"

@@ -19,7 +19,7 @@ from penstock.dialects.chat_completions import Options
 from penstock.limits import Limits
 from penstock.ports import Tls
 from penstock.secrets import Secret
-from penstock.settings import KeySettings, Settings, SyntheticSettings, UpstreamSettings
+from penstock.settings import EgressSettings, KeySettings, Settings, SyntheticSettings, UpstreamSettings
 from penstock.settings.sources import _names, _variable
 from penstock_adapters.cli import _FLAGS, _SWITCHES
 
@@ -56,6 +56,13 @@ _TABLES = (
         "The table `[limits]`. Sizes are bytes, times are seconds.",
         Limits,
         prefix="limits.",
+        has_variables=True,
+    ),
+    _Table(
+        "Egress",
+        "The table `[egress]`: what tools may call for a client or a model, besides public addresses.",
+        EgressSettings,
+        prefix="egress.",
         has_variables=True,
     ),
     _Table("Upstreams", "The tables `[[upstreams]]`, one for each place where models are.", UpstreamSettings),

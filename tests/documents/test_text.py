@@ -10,7 +10,8 @@ import pytest
 
 from documents.pages import PAGES, ROOT, text_of_all
 from penstock.limits import Limits
-from penstock.settings import Settings
+from penstock.settings import CLIENT_KEY_VARIABLE, Settings
+from penstock.settings.sources import _names, _variable
 from penstock.stores.memory import MemoryStore
 
 LIMITS = Limits()
@@ -72,12 +73,11 @@ def test_every_file_that_is_named_is_there() -> None:
 
 
 def test_every_setting_that_is_named_is_one() -> None:
-    known = {*Settings.__struct_fields__, *(f"limits.{name}" for name in Limits.__struct_fields__)}
+    known = {*_names(), *Settings.__struct_fields__}
     text = text_of_all()
     assert set(re.findall(r"`(limits\.[a-z_]+_(?:s|max|min))`", text)) <= known
     for name in re.findall(r"PENSTOCK_([A-Z_]+)\b", text):
-        settings = {name.lower(), name.lower().replace("limits_", "limits.", 1)}
-        assert settings & {*known, "upstream", "upstream_key_env", "preset", "config", "key"}, name
+        assert f"PENSTOCK_{name}" in {*map(_variable, known), CLIENT_KEY_VARIABLE}, name
 
 
 @pytest.mark.parametrize("number", NUMBERS)

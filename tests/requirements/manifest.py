@@ -41,6 +41,11 @@ REQUIREMENTS = (
         "The limit of open files is raised as far as the settings need, and a warning says where that cannot be.",
         _ATTACKS,
     ),
+    Requirement(
+        "egress",
+        "What a client or a model names is connected to only at addresses that are public or allowed by the operator.",
+        "modelcontextprotocol/servers 4838, 4492, 4143",
+    ),
     Requirement("no-smuggling", "No header or path of a request to an upstream is taken for two.", _ATTACKS),
     Requirement(
         "upstream-framing",

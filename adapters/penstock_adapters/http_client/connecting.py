@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from penstock.egress import Egress
 from penstock.engine.loops import LoopLock
 
 from .addresses import Address
@@ -28,8 +29,11 @@ MakeConnection: TypeAlias = Callable[[], Connection]
 class Connector:
     """Connects to one upstream."""
 
-    def __init__(self, address: Address, context: ssl.SSLContext | None, connect_s: float) -> None:
+    def __init__(
+        self, address: Address, context: ssl.SSLContext | None, connect_s: float, egress: Egress | None = None
+    ) -> None:
         self._address = address
+        self._egress = egress
         self._tls: dict[str, Any] = {"ssl": context, "server_hostname": address.host} if context else {}
         self._connect_s = connect_s
         self._lookups = LoopLock()
@@ -52,9 +56,18 @@ class Connector:
         if self._address.socket_path:
             _, connection = await loop.create_unix_connection(make, self._address.socket_path)
             return connection
-        reached = await first_connected(loop, await self._lookup(loop))
+        reached = await first_connected(loop, self._admitted(await self._lookup(loop)))
         _, connection = await loop.create_connection(make, sock=reached, **self._tls)
         return connection
+
+    def _admitted(self, endpoints: list[Endpoint]) -> list[Endpoint]:
+        """The endpoints that may be called. These very addresses are connected: the name is not looked up again."""
+        if self._egress is None:
+            return endpoints
+        host, port = self._address.host, self._address.port
+        # spec: egress
+        admitted = self._egress.admitted(host, port, [address[0] for _, address in endpoints])
+        return [endpoint for endpoint in endpoints if endpoint[1][0] in admitted]
 
     async def _lookup(self, loop: asyncio.AbstractEventLoop) -> list[Endpoint]:
         """The addresses of the host. Of several callers at a time, one looks them up."""

@@ -30,7 +30,7 @@ class HttpTransport:
         context = client_context(destination) if address.is_secure else None
         self._writer = RequestWriter(address)
         limit = ConnectionLimit(destination.name, limits)
-        self._pool = Pool(Connector(address, context, limits.connect_s), limit, limits)
+        self._pool = Pool(Connector(address, context, limits.connect_s, destination.egress), limit, limits)
 
     async def send(self, request: HttpRequest) -> HttpReply:
         """Send a request and wait for the reply's head. Raises `TransportError`."""

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
+from penstock.egress import Egress
 from penstock.errors import ApiError
 from penstock.secrets import Secret
 from penstock.tool_calls import FunctionDefinition
@@ -213,6 +214,8 @@ class Destination(msgspec.Struct, kw_only=True, frozen=True):
     tls: Tls = Tls()
     proxy: Secret | None = None
     """The URL of an HTTP proxy, which may contain a password."""
+    egress: Egress | None = None
+    """For a URL that the operator did not write: only addresses that it admits are connected to."""
 
 
 class Transport(Protocol):

@@ -13,13 +13,14 @@ from .keys import make_key
 from .loading import load
 from .seal_keys import SEAL_KEY_BYTES, read_seal_keys, written_seal_key
 from .sources import CLIENT_KEY_VARIABLE, ConfigFile, suggestion
-from .structs import KeySettings, Settings, SettingsError, SyntheticSettings, UpstreamSettings
+from .structs import EgressSettings, KeySettings, Settings, SettingsError, SyntheticSettings, UpstreamSettings
 
 __all__ = [
     "CLIENT_KEY_VARIABLE",
     "PRESETS",
     "SEAL_KEY_BYTES",
     "ConfigFile",
+    "EgressSettings",
     "KeySettings",
     "Settings",
     "SettingsError",

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from penstock.egress import UrlRefused, allowed_endpoint
 from penstock.ports import FRAMING_HEADERS, Tls
 from penstock.secrets import Secret
 
@@ -144,6 +145,15 @@ def check_origins(origins: Iterable[str], where: str) -> None:
         if origin != "*" and not _ORIGIN.fullmatch(origin):
             example = "give scheme and host in lower case without a path, such as https://chat.example.com, or *"
             raise SettingsError(where, f"{origin!r} is not an origin: {example}")
+
+
+def check_egress(allow: Iterable[str], where: str) -> None:
+    """Check that these are hosts with ports."""
+    for entry in allow:
+        try:
+            allowed_endpoint(entry)
+        except UrlRefused as refused:
+            raise SettingsError(where, f"{entry!r} {refused}: give both, such as mcp.internal:8080") from None
 
 
 def check_exposure(settings: Settings, where: str) -> None:

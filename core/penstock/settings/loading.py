@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import TypeVar
 
 import msgspec
 
@@ -15,6 +16,7 @@ from penstock.limits import Limits
 from penstock.secrets import Secret
 
 from .checks import (
+    check_egress,
     check_exposure,
     check_header_names,
     check_host_names,
@@ -32,7 +34,9 @@ from .keys import check_once, read_keys
 from .lines import line_of
 from .seal_keys import read_seal_keys
 from .sources import ConfigFile, Given, Table, collect
-from .structs import Settings, SettingsError, UpstreamSettings
+from .structs import EgressSettings, Settings, SettingsError, UpstreamSettings
+
+_Struct = TypeVar("_Struct", bound=msgspec.Struct)
 
 _SHORT_FORM = {"upstream_key_env": "key_env", "preset": "preset"}
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
@@ -59,9 +63,9 @@ def _load(flags: Mapping[str, str], env: Mapping[str, str], file: ConfigFile | N
     table = collect(flags, env, file)
     upstreams = _upstreams(table, env)
     keys = read_keys(table.pop("keys", None))
-    limits = _take_limits(table)
+    flat = _flat_tables(table)
     settings = decode_table(Settings, table, "settings")
-    settings = msgspec.structs.replace(settings, upstreams=upstreams, keys=keys, limits=limits)
+    settings = msgspec.structs.replace(settings, upstreams=upstreams, keys=keys, **flat)
     if settings.root_path:
         root_path = checked_root_path(settings.root_path, table["root_path"].where)
         settings = msgspec.structs.replace(settings, root_path=root_path)
@@ -81,9 +85,18 @@ def _load(flags: Mapping[str, str], env: Mapping[str, str], file: ConfigFile | N
     return settings
 
 
-def _take_limits(table: Table) -> Limits:
-    names = [name for name in table if name.startswith("limits.")]
-    return decode_table(Limits, {name.removeprefix("limits."): table.pop(name) for name in names}, "limits")
+def _flat_tables(table: Table) -> dict[str, msgspec.Struct]:
+    """Remove the flat tables and decode them."""
+    where = table["egress.allow"].where if "egress.allow" in table else "egress.allow"
+    egress = _take_flat("egress", EgressSettings, table)
+    check_egress(egress.allow, where)
+    return {"egress": egress, "limits": _take_flat("limits", Limits, table)}
+
+
+def _take_flat(prefix: str, struct: type[_Struct], table: Table) -> _Struct:
+    """Remove the keys of a flat table and decode them."""
+    names = [name for name in table if name.startswith(f"{prefix}.")]
+    return decode_table(struct, {name.removeprefix(f"{prefix}."): table.pop(name) for name in names}, prefix)
 
 
 def _upstreams(table: Table, env: Mapping[str, str]) -> list[UpstreamSettings]:

@@ -13,7 +13,7 @@ import msgspec
 
 from penstock.limits import Limits
 
-from .structs import Settings, SettingsError
+from .structs import EgressSettings, Settings, SettingsError
 
 _PREFIX = "PENSTOCK_"
 _PORT = "PORT"
@@ -22,8 +22,10 @@ _SHORT = ("upstream", "upstream_key_env", "preset")
 """The settings of the short form of one upstream, which are not fields of `Settings`."""
 _CONFIG_FILE = "config"
 """The setting that names the file. The adapter that reads the file reads it."""
-_TABLES = ("upstreams", "keys", "limits", "synthetic")
-"""The settings that are tables of the file."""
+_TABLES = ("upstreams", "keys", "synthetic")
+"""The settings that are tables of the file only."""
+_FLAT_TABLES: dict[str, type[msgspec.Struct]] = {"egress": EgressSettings, "limits": Limits}
+"""The tables whose keys are variables too."""
 CLIENT_KEY_VARIABLE = "PENSTOCK_KEY"
 """The variable with the API key of clients that `penstock init` configured. It is no setting."""
 _KUBERNETES = re.compile(r".+_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT_\d+_(TCP|UDP|SCTP)(_.+)?)")
@@ -60,7 +62,7 @@ class Given(msgspec.Struct, frozen=True):
 
 
 Table: TypeAlias = dict[str, Given]
-"""Settings by name. The name of a limit is such as `limits.idle_s`."""
+"""Settings by name. The name of a key of a flat table is such as `limits.idle_s`."""
 
 
 def collect(flags: Mapping[str, str], env: Mapping[str, str], file: ConfigFile | None) -> Table:
@@ -105,14 +107,15 @@ def _from_file(file: ConfigFile) -> Table:
         raise SettingsError(table["upstream"].where, "this is one URL; did you mean [[upstreams]]?")
     if "upstream" in table and "upstreams" in table:
         raise SettingsError(table["upstream"].where, "give either this or `upstreams`")
-    limits = table.pop("limits").table() if "limits" in table else {}
-    return table | {f"limits.{key}": given for key, given in limits.items()}
+    for name in _FLAT_TABLES.keys() & table.keys():
+        table |= {f"{name}.{key}": given for key, given in table.pop(name).table().items()}
+    return table
 
 
 def _names() -> Iterator[str]:
     """The names of settings that a variable can set."""
-    yield from (name for name in Settings.__struct_fields__ if name not in _TABLES)
-    yield from (f"limits.{name}" for name in Limits.__struct_fields__)
+    yield from (name for name in Settings.__struct_fields__ if name not in {*_TABLES, *_FLAT_TABLES})
+    yield from (f"{table}.{name}" for table, struct in _FLAT_TABLES.items() for name in struct.__struct_fields__)
     yield from (*_SHORT, _CONFIG_FILE)
 
 

@@ -97,6 +97,14 @@ class SyntheticSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknow
     `itl_ms=quantiles(gpu)`."""
 
 
+class EgressSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """What this server may call for a client or a model, besides public addresses."""
+
+    allow: list[Name] = []
+    """Hosts with ports, such as `mcp.internal:8080` or `[fd00::1]:443`, that tools may call though they are private or
+    have another port than 80 and 443. Requests with secrets need no https there."""
+
+
 class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """All settings. The defaults serve the synthetic model to this machine only."""
 
@@ -178,6 +186,8 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     """Whether `/v1/responses` accepts WebSocket connections. Otherwise they get status 426."""
     ready_needs_upstream: bool = True
     """Whether `/readyz` is 503 while no upstream answers. Turn it off where stored responses should stay available."""
+    egress: EgressSettings = EgressSettings()
+    """What tools may call besides public addresses."""
     limits: Limits = Limits()
     """All limits, by name."""
 
