@@ -178,8 +178,8 @@ class _Server(uvicorn.Server):
     def _cut(self) -> dict[str, int]:
         """Count the requests, streams and connections that would not end in order."""
         cycles = [getattr(connection, "cycle", None) for connection in self.server_state.connections]
-        open_cycles = [cycle for cycle in cycles if cycle is not None and not cycle.response_complete]
-        begun = sum(cycle.response_started for cycle in open_cycles)
+        open_cycles = [cycle for cycle in cycles if cycle is not None and not cycle.is_complete]
+        begun = sum(cycle.is_started for cycle in open_cycles)
         sockets = sum(not hasattr(connection, "cycle") for connection in self.server_state.connections)
         return {"request": len(open_cycles) - begun, "stream": begun, "WebSocket connection": sockets}
 
@@ -223,7 +223,7 @@ def _server(
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        http=http_protocol(settings.limits),
+        http=http_protocol(app.service),
         **_websocket(settings),
         workers=1,
         timeout_graceful_shutdown=math.ceil(settings.drain_s),

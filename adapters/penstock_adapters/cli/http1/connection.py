@@ -1,7 +1,7 @@
 """A connection: its requests one after the other, each answered before the next one is read.
 
 It knows when to read, when to wait and when to end. During a request the bytes after it stay in the socket, except for
-one read; so a connection buffers a bounded number of bytes, and the app receives one request of it at a time.
+one read; so a connection buffers a bounded number of bytes, and the service gets one request of it at a time.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from penstock.errors import ApiError
-from penstock.limits import Limits
+from penstock.http import Request
+from penstock.service import Service
 
 from .deadlines import NEVER, Deadlines, tick_s
 from .exchange import Exchange
-from .heads import Body, Head, Target, read_head, read_target
+from .heads import Body, Target, read_head, read_target
 from .parser import HeadParser
 from .phases import Phase
 from .refusals import late, malformed, overloaded, refusal
@@ -34,9 +35,10 @@ _BETWEEN = (Phase.RESTING, Phase.HEAD)
 """The phases in which the next bytes belong to a head."""
 
 
-def http_protocol(limits: Limits) -> type[asyncio.Protocol]:
-    """The protocol for `uvicorn.Config(http=…)`, with these bounds."""
-    return cast("type[asyncio.Protocol]", partial(Connection, limits=limits, deadlines=Deadlines(tick_s(limits))))
+def http_protocol(service: Service) -> type[asyncio.Protocol]:
+    """The protocol for `uvicorn.Config(http=…)`, by which the service answers. It calls no ASGI application."""
+    deadlines = Deadlines(tick_s(service.limits))
+    return cast("type[asyncio.Protocol]", partial(Connection, service=service, deadlines=deadlines))
 
 
 class Connection(HttpToolsProtocol):
@@ -51,13 +53,14 @@ class Connection(HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
-        limits: Limits,
+        service: Service,
         deadlines: Deadlines,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         del self.parser  # uvicorn's own, which would refer to this connection
         self.deadline = NEVER
-        self._limits = limits
+        self._service = service
+        self._limits = limits = service.limits
         self._deadlines = deadlines
         self._phase = Phase.RESTING
         self._is_reusable = True
@@ -87,7 +90,12 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has disconnected, or the connection was closed."""
-        super().connection_lost(exc)
+        self.connections.discard(self)
+        if self.cycle is not None:
+            self.cycle.disconnect()
+        self.flow.resume_writing()
+        if exc is None:
+            self.transport.close()
         self._parser.release()
         self._deadlines.discard(self)
         self._waiting = b""
@@ -104,7 +112,7 @@ class Connection(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """The server stops: the connection ends after its current reply."""
-        if self.cycle is None or self.cycle.response_complete:
+        if self.cycle is None or self.cycle.is_complete:
             self.transport.close()
         else:
             self._is_reusable = self.cycle.keep_alive = False
@@ -160,55 +168,44 @@ class Connection(HttpToolsProtocol):
         method, version = parser.method, parser.version
         head = read_head(parser.fields, method, version, self._limits)
         target = read_target(parser.url, method)
-        self.scope = self._scope(method, version, target)
         # spec: upgrades
         if head.upgrades and self.ws_protocol_class is not None:
-            self._upgrade()
+            self._upgrade(version, target, head.fields)
             return
         self._is_reusable = parser.is_reusable and version == "1.1"
         self._body = head.body
-        self.cycle = exchange = self._exchange(head)
-        self._start_asgi_task(exchange, self.app)
+        self.cycle = exchange = Exchange(
+            self.transport,
+            self.flow,
+            self.server_state.default_headers,
+            self._on_reply,
+            is_1_1=version == "1.1",
+            expects_continue=head.expects_continue,
+            keep_alive=not head.expects_continue and self._may_go_on(),
+        )
+        self._start(exchange, method, target, head.fields)
         if head.body is None:
             self._answer(exchange)
         else:
             self._phase = Phase.BODY
             self._counted_from = 0.0
 
-    def _scope(self, method: bytes, version: str, target: Target) -> HTTPScope:
-        fields = self._parser.fields
+    def _start(self, exchange: Exchange, method: bytes, target: Target, fields: dict[bytes, bytes]) -> None:
+        """Begin to answer, in a task of its own."""
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in fields.items()}
         if target.host is not None:  # it overrides the header (RFC 9112, section 3.2.2)
-            fields = [(b"host", target.host), *(field for field in fields if field[0] != b"host")]
-        return {
-            "type": "http",
-            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
-            "http_version": version,
-            "server": self.server,
-            "client": self.client,
-            "scheme": self.scheme or "http",
-            "root_path": self.root_path,
-            "headers": fields,
-            "state": self.app_state.copy(),
-            "method": method.decode("ascii"),
-            "path": self.root_path + target.path,
-            "raw_path": self.root_path.encode("ascii") + target.raw_path,
-            "query_string": target.query,
-        }
-
-    def _exchange(self, head: Head) -> Exchange:
-        return Exchange(
-            self.scope,
-            self.transport,
-            self.flow,
-            self.logger,
-            self.access_logger,
-            False,  # access_log
-            self.server_state.default_headers,
-            asyncio.Event(),
-            head.expects_continue,
-            not head.expects_continue and self._may_go_on(),
-            self.on_response_complete,
+            headers["host"] = target.host.decode("latin-1")
+        request = Request(
+            method=method.decode("ascii"),
+            path=target.path,
+            query=target.query.decode("latin-1"),
+            headers=headers,
+            receive=exchange.read,
+            disconnected=exchange.disconnected,
         )
+        task = self.loop.create_task(exchange.answer(self._service, request))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     def _may_go_on(self) -> bool:
         """Whether the connection can be reused if the reply came now: the missing rest of the body is small."""
@@ -221,10 +218,14 @@ class Connection(HttpToolsProtocol):
         self.deadline = self.loop.time() + self._limits.reply_stall_s
         exchange.end_body()
 
-    def _upgrade(self) -> None:
+    def _upgrade(self, version: str, target: Target, fields: dict[bytes, bytes]) -> None:
+        """Give the connection to the protocol of WebSocket, which reads the handshake again."""
         self._phase = Phase.UPGRADED
         self._deadlines.discard(self)
         self.url = self._parser.url
+        if target.host is not None:
+            fields = {**fields, b"host": target.host}
+        self.scope = cast("HTTPScope", {"method": "GET", "http_version": version, "headers": [*fields.items()]})
         self.handle_websocket_upgrade()
         if not getattr(self.transport.get_protocol(), "handshake_initiated", True):  # it has not answered
             self._send_refusal(malformed("its WebSocket handshake cannot be read"))
@@ -241,11 +242,11 @@ class Connection(HttpToolsProtocol):
         piece, start = body.feed(data, start)
         if body.is_done:
             self._body = None
-        if exchange.response_complete:
+        if exchange.is_complete:
             if body.is_done:
                 self._rest()
             return start
-        if not exchange.response_started:
+        if not exchange.is_started:
             exchange.keep_alive = self._may_go_on()
         exchange.take(piece)
         if body.is_done:
@@ -271,7 +272,7 @@ class Connection(HttpToolsProtocol):
 
     # The end of a request, and of the connection.
 
-    def on_response_complete(self) -> None:
+    def _on_reply(self) -> None:
         """The reply was sent."""
         self.server_state.total_requests += 1
         if self.transport.is_closing() or self.cycle is None:
@@ -312,7 +313,7 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, error: ApiError) -> None:
         """Answer in place of the app, unless the app has begun to, and close."""
         exchange, self.cycle = self.cycle, None
-        is_answered = self._phase is Phase.BODY and exchange is not None and exchange.response_started
+        is_answered = self._phase is Phase.BODY and exchange is not None and exchange.is_started
         if self._phase is Phase.BODY and exchange is not None:
             exchange.disconnect()
         if not is_answered:

@@ -1,33 +1,71 @@
-"""An exchange: one request of a connection and its reply, as an ASGI app receives the one and sends the other.
+"""An exchange: one request of a connection, which the service gets, and its reply.
 
-It knows uvicorn's cycle, which runs the app. It decides how a reply is framed; `connection` decides when the
-connection ends.
+It decides how a reply is framed. The head of a whole reply is sent together with its body: one more write costs more
+than all that is done here. `connection` decides when the connection ends.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+import logging
+from collections.abc import Callable
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from penstock.engine.running.deadlines import ClientLeft
 from penstock.errors import internal_error
-from penstock.http import error_reply, identified, request_id
+from penstock.http import Reply, Request, Stream, body_too_long, error_reply, identified, request_id
+from penstock.ports import Headers
+from penstock.service import Service
+
+_log = logging.getLogger(__name__)
 
 _CONTROLS = bytes([*range(0x09), *range(0x0A, 0x20), 0x7F])
 """Characters that no header may contain: they could end the header, or be read differently by a proxy."""
 _UNKNOWN = float("inf")
 _NO_BODY = frozenset({204, 304})
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_CHUNKED = b"transfer-encoding: chunked\r\n"
+_COPIED_BYTES_MAX = 64 * 2**10
+"""A larger body is not copied into one piece with its head."""
 
 
-class Exchange(RequestResponseCycle):
+class Exchange:
     """One request and its reply. `body` is the part of the body that arrived and was not taken yet."""
 
-    body: bytes | bytearray = b""  # type: ignore[assignment]
-    _sends_body = True
-    _is_chunked = False
-    _left: float = 0
-    """How many bytes of the announced body are missing; None for a body that ends with the connection."""
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        flow: FlowControl,
+        default_headers: list[tuple[bytes, bytes]],
+        on_end: Callable[[], None],
+        *,
+        is_1_1: bool,
+        expects_continue: bool,
+        keep_alive: bool,
+    ) -> None:
+        self.body: bytes | bytearray = b""
+        self.keep_alive = keep_alive
+        self.is_started = False
+        """Whether the head of the reply was sent."""
+        self.is_complete = False
+        """Whether the whole reply was sent."""
+        self._transport = transport
+        self._flow = flow
+        self._default_headers = default_headers
+        self._on_end = on_end
+        self._is_1_1 = is_1_1
+        self._waits_for_continue = expects_continue
+        self._has_whole_body = False
+        self._is_disconnected = False
+        self._changed: asyncio.Event | None = None
+        """Set with the next change, if anyone waits for it."""
+        self._is_chunked = False
+        self._left = 0.0
+        """How many bytes of the announced body of the reply are missing."""
+
+    # Called by the connection.
 
     def take(self, piece: bytes) -> None:
         """A piece of the body has arrived."""
@@ -38,91 +76,171 @@ class Exchange(RequestResponseCycle):
         else:
             self.body = bytearray(self.body + piece)
         if piece:
-            self.waiting_for_100_continue = False
-            self.message_event.set()
+            self._waits_for_continue = False
+            self._note_change()
 
     def end_body(self) -> None:
         """The body is complete."""
-        self.more_body = False
-        self.message_event.set()
+        self._has_whole_body = True
+        self._note_change()
 
     def disconnect(self) -> None:
         """Send nothing to the client from now on."""
-        self.disconnected = True
-        self.message_event.set()
+        self._is_disconnected = True
+        self._note_change()
 
-    async def receive(self) -> Any:
-        """The next piece of the body, or the client's disconnect."""
-        if self.waiting_for_100_continue and self.more_body and not self.transport.is_closing():
-            self.transport.write(_CONTINUE)
-            self.waiting_for_100_continue = False
-        if not self.disconnected and not self.response_complete:
-            if self.more_body:  # else the next bytes belong to the next request, and wait in the socket
-                self.flow.resume_reading()
-            await self.message_event.wait()
-            self.message_event.clear()
-        if self.disconnected or self.response_complete:
-            return {"type": "http.disconnect"}
-        body, self.body = self.body, b""
-        return {"type": "http.request", "body": bytes(body), "more_body": self.more_body}
+    async def answer(self, service: Service, request: Request) -> None:
+        """Send the service's reply to the request. A reply that is cut ends the connection."""
+        try:
+            await self._send(await service.handle(request), request)
+        except OSError:
+            """The service cuts its reply."""
+        except Exception:
+            _log.exception("%s %s has no whole reply by a fault of this server", request.method, request.path)
+        finally:
+            if not (self.is_complete or self._is_disconnected):
+                self._fail()
+            self._on_end = _nothing
 
-    async def send(self, message: Any) -> None:
-        """Send a piece of the reply, after the client has taken enough of the previous ones."""
-        if self.flow.write_paused and not self.disconnected:
-            await self.flow.drain()
-        if self.disconnected:
-            return
-        if not self.response_started:
-            self._start(message["status"], message["headers"])
-        elif not self.response_complete:
-            self._continue(message.get("body", b""), is_last=not message.get("more_body", False))
+    # Called by the service.
+
+    async def read(self, bytes_max: int) -> bytes:
+        """The body as it was sent. Raises `ApiError` 413 as soon as it is known to be too long, and `ClientLeft`."""
+        taken = bytearray()
+        while not self._is_disconnected:
+            piece, self.body = self.body, b""
+            if len(taken) + len(piece) > bytes_max:
+                raise body_too_long(bytes_max)
+            if self._has_whole_body and not taken:
+                return bytes(piece)
+            taken += piece
+            if self._has_whole_body:
+                return bytes(taken)
+            await self._more()
+        raise ClientLeft
+
+    async def disconnected(self) -> None:
+        """Wait until the client has disconnected, or has its reply."""
+        while not (self._is_disconnected or self.is_complete):
+            await self._change()
+
+    async def _more(self) -> None:
+        """Wait for the next piece of the body."""
+        if self._waits_for_continue and not self._transport.is_closing():
+            self._transport.write(_CONTINUE)
+            self._waits_for_continue = False
+        self._flow.resume_reading()
+        await self._change()
+
+    async def _change(self) -> None:
+        if self._changed is None:
+            self._changed = asyncio.Event()
+        await self._changed.wait()
+
+    def _note_change(self) -> None:
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
+
+    # The reply.
+
+    async def _send(self, reply: Reply, request: Request) -> None:
+        body = reply.body
+        if body is None or isinstance(body, bytes):
+            await self._drain()
+            self._send_whole(reply.status, reply.headers, body, request.method)
         else:
-            raise RuntimeError("the reply was complete")
+            await self._send_stream(reply.status, reply.headers, body)
 
-    async def send_500_response(self) -> None:
-        """The reply if the app fails without one."""
-        reply = identified(error_reply(internal_error()), request_id({}))
-        assert isinstance(reply.body, bytes)
-        headers = [(name.encode(), value.encode()) for name, value in reply.headers]
-        headers.append((b"content-length", b"%d" % len(reply.body)))
-        self.keep_alive = False
-        await self.send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await self.send({"type": "http.response.body", "body": reply.body})
+    async def _drain(self) -> None:
+        """Wait until the client has taken enough of what was sent."""
+        if self._flow.write_paused and not self._is_disconnected:
+            await self._flow.drain()
 
-    def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        lines = [*self.default_headers, *headers]
-        block = b"".join([b"%b: %b\r\n" % line for line in lines])
-        if len(block.translate(None, _CONTROLS)) != len(block) - 2 * len(lines):
-            raise RuntimeError("a header of the reply has control characters")
-        block += self._framing(status, dict(headers))
-        self.response_started = True
-        self.waiting_for_100_continue = False
-        self.transport.write(STATUS_LINE[status] + block)
+    def _send_whole(self, status: int, headers: Headers, body: bytes | None, method: str) -> None:
+        if self._is_disconnected:
+            return
+        has_length = body is not None or (method != "HEAD" and status not in _NO_BODY)
+        framing = b"content-length: %d\r\n" % len(body or b"") if has_length else b""
+        head = self._head(status, headers, framing)
+        if body is None or len(body) > _COPIED_BYTES_MAX:
+            self._transport.write(head)
+            head = b""
+        if body is not None:
+            self._transport.write(head + body)
+        self._complete()
 
-    def _framing(self, status: int, headers: dict[bytes, bytes]) -> bytes:
-        """How the client finds the end of the body: by its length, by chunks, or by the end of the connection."""
-        self._sends_body = self.scope["method"] != "HEAD" and status not in _NO_BODY
-        framing = b""
-        if (length := headers.get(b"content-length")) is not None:
+    async def _send_stream(self, status: int, headers: Headers, stream: Stream) -> None:
+        """Send a stream in pieces, each after the previous was taken, so that a slow client slows its upstream."""
+        try:
+            await self._drain()
+            if not self._is_disconnected:
+                self._transport.write(self._head(status, headers, self._stream_framing(headers)))
+            async for piece in stream:
+                await self._drain()
+                if not self._is_disconnected:
+                    self._send_piece(piece)
+            await self._drain()
+            if not self._is_disconnected:
+                self._end_stream()
+        finally:
+            await stream.aclose()
+
+    def _stream_framing(self, headers: Headers) -> bytes:
+        """How the client finds the end of a stream: by its length, by chunks, or by the end of the connection."""
+        length = next((value for name, value in headers if name == "content-length"), None)
+        if length is not None:
             self._left = int(length)
-        elif self._sends_body and self.scope["http_version"] == "1.1":
+        elif self._is_1_1:
             self._is_chunked = True
-            framing = b"transfer-encoding: chunked\r\n"
-        elif self._sends_body:
+            return _CHUNKED
+        else:
             self._left = _UNKNOWN
             self.keep_alive = False
-        return framing + (b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
+        return b""
 
-    def _continue(self, body: bytes, *, is_last: bool) -> None:
+    def _head(self, status: int, headers: Headers, framing: bytes) -> bytes:
+        lines = "".join([f"{name}: {value}\r\n" for name, value in headers]).encode("latin-1")
+        if len(lines.translate(None, _CONTROLS)) != len(lines) - 2 * len(headers):
+            raise RuntimeError("a header of the reply has control characters")
+        ours = b"".join([b"%b: %b\r\n" % header for header in self._default_headers])
+        end = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
+        self.is_started = True
+        self._waits_for_continue = False
+        return b"".join((STATUS_LINE[status], ours, lines, framing, end))
+
+    def _send_piece(self, piece: bytes | bytearray) -> None:
         if self._is_chunked:
-            end = b"0\r\n\r\n" if is_last else b""
-            self.transport.write(b"%x\r\n%b\r\n%b" % (len(body), body, end) if body else end)
-        elif self._sends_body:
-            self._left -= len(body)
-            if self._left < 0 or (is_last and 0 < self._left < _UNKNOWN):
-                raise RuntimeError("the body of the reply does not have the announced length")
-            self.transport.write(body)
-        if is_last:
-            self.response_complete = True
-            self.message_event.set()
-            self.on_response()
+            if piece:  # an empty chunk would be the last one
+                self._transport.write(b"".join((b"%x\r\n" % len(piece), piece, b"\r\n")))
+            return
+        self._left -= len(piece)
+        if self._left < 0:
+            raise RuntimeError("the body of the reply is longer than announced")
+        self._transport.write(piece)
+
+    def _end_stream(self) -> None:
+        if self._is_chunked:
+            self._transport.write(b"0\r\n\r\n")
+        elif 0 < self._left < _UNKNOWN:
+            raise RuntimeError("the body of the reply is shorter than announced")
+        self._complete()
+
+    def _complete(self) -> None:
+        self.is_complete = True
+        self._note_change()
+        self._on_end()
+
+    def _fail(self) -> None:
+        """There is no reply, or only a part of one."""
+        if self.is_started:
+            self._transport.close()
+        else:
+            self.keep_alive = False
+            reply = identified(error_reply(internal_error()), request_id({}))
+            assert isinstance(reply.body, bytes)
+            self._send_whole(reply.status, reply.headers, reply.body, "")
+
+
+def _nothing() -> None:
+    """Do nothing: the exchange has ended."""

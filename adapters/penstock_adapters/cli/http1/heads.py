@@ -38,6 +38,8 @@ class Target(NamedTuple):
 class Head(NamedTuple):
     """What a head contains besides the target."""
 
+    fields: dict[bytes, bytes]
+    """The headers by name, in lower case."""
     body: Body | None = None
     """None where there is no body."""
     expects_continue: bool = False
@@ -45,7 +47,6 @@ class Head(NamedTuple):
     """Whether it requests WebSocket."""
 
 
-_PLAIN = Head()
 _UNUSUAL = frozenset({b"content-length", b"transfer-encoding", b"upgrade"})
 """A request without any of these fields has no body and no upgrade."""
 
@@ -86,19 +87,20 @@ def read_head(fields: Fields, method: bytes, version: str, limits: Limits) -> He
     if host is None or not _HOST.fullmatch(host):
         _check_host(host, version)
     if found.keys().isdisjoint(_UNUSUAL):
-        return _PLAIN
+        return Head(found)
     body = _body(found, version, limits)
     upgrades = method == b"GET" and body is None and version == "1.1" and _asks_for_websocket(found)
     if upgrades:
         _check_handshake(found)
-    return Head(body, body is not None and version == "1.1" and _has(found, b"expect", b"100-continue"), upgrades)
+    expects_continue = body is not None and version == "1.1" and _has(found, b"expect", b"100-continue")
+    return Head(found, body, expects_continue, upgrades)
 
 
 def _combined(fields: Fields) -> dict[bytes, bytes]:
     """The values of a header that occurs several times are a list with commas (RFC 9110, section 5.3)."""
     found: dict[bytes, bytes] = {}
     for name, value in fields:
-        found[name] = value if name not in found else found[name] + b"," + value
+        found[name] = value if name not in found else found[name] + b", " + value
     return found
 
 
