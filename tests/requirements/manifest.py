@@ -46,6 +46,16 @@ REQUIREMENTS = (
         "What a client or a model names is connected to only at addresses that are public or allowed by the operator.",
         "modelcontextprotocol/servers 4838, 4492, 4143",
     ),
+    Requirement(
+        "citations",
+        "A citation covers exactly the text of its marker, in streams too, and text from outside forges none.",
+        "litellm 19126, 11491; openai-agents-python 1346; ogx 3698",
+    ),
+    Requirement(
+        "tool-replies-fenced",
+        "Text from outside reaches a model between marks that its author cannot know, and named as data.",
+        "modelcontextprotocol/servers 4143",
+    ),
     Requirement("no-smuggling", "No header or path of a request to an upstream is taken for two.", _ATTACKS),
     Requirement(
         "upstream-framing",
