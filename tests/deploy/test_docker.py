@@ -9,28 +9,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+from deploy.dockerfile import of, variables_of_image
 from deploy.files import DEPLOY, Json, seconds, settings_of, yaml_file
+from penstock.settings import load
 from penstock_adapters.cli import _parser
 from support.server import ROOT
 
 FOLDER = DEPLOY / "docker"
 BIN = Path(sys.executable).parent
-INSTRUCTIONS = [
-    line.split(maxsplit=1)
-    for line in re.sub(r" *\\\n *", " ", (FOLDER / "Dockerfile").read_text(encoding="utf-8")).splitlines()
-    if line and not line.startswith("#")
-]
 COMPOSE = yaml_file(FOLDER / "compose.yaml")
 SERVICE: Json = COMPOSE["services"]["penstock"]
 _DEFAULT = re.compile(r"\$\{(\w+)(?::([-?+])([^}]*))?\}")
-
-
-def of(instruction: str) -> list[str]:
-    return [value for name, value in INSTRUCTIONS if name == instruction]
-
-
-def variables_of_image() -> dict[str, str]:
-    return dict(word.split("=", 1) for line in of("ENV") for word in shlex.split(line))
 
 
 def interpolated(text: str, given: dict[str, str]) -> str:
@@ -104,8 +93,6 @@ def test_the_settings_of_compose_can_be_loaded() -> None:
     for environment in (given, {"PENSTOCK_API_KEYS": "sk-1"}):
         variables = {name: interpolated(value, environment) for name, value in SERVICE["environment"].items()}
         present = variables_of_image() | {name: value for name, value in variables.items() if value}
-        from penstock.settings import load
-
         settings = load({}, present)
         assert bool(settings.upstreams) == ("PENSTOCK_UPSTREAM" in environment)
         assert settings.drain_s < seconds(SERVICE["stop_grace_period"])
