@@ -16,7 +16,6 @@ from penstock.wire import Model
 
 from .decode import ChatDecoder
 from .encode import encode, to_json
-from .extras import ExtrasReader
 from .finish import FinishReasons
 from .notes import UnknownWords
 from .presets import PRESETS, Preset
@@ -52,7 +51,8 @@ class ChatCompletions:
         return ChatDecoder(
             inline_think=self._options.inline_think,
             event_bytes_max=self._limits.upstream_event_bytes_max,
-            extras=ExtrasReader(self._origin, bytes_max=self._limits.returned_bytes_max),
+            origin=self._origin,
+            returned_bytes_max=self._limits.returned_bytes_max,
             unknown=self._unknown,
             finish_reasons=self._finish_reasons,
         )

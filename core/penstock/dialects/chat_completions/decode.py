@@ -12,7 +12,7 @@ import msgspec
 from penstock import lenient
 from penstock.errors import ApiError, untraced, upstream_failed
 from penstock.sse import SseReader
-from penstock.transcript.deltas import Delta, Finish, UsageDelta
+from penstock.transcript.deltas import Delta, Finish, TextDelta, UsageDelta
 from penstock.upstream_errors import is_error, read_error
 from penstock.upstream_replies import reported_error
 
@@ -22,7 +22,7 @@ from .finish import FinishReasons
 from .messages import MessageReader
 from .notes import UnknownWords
 from .packed import packed
-from .plain import PlainReader
+from .plain import PlainReader, PlainReply, read_plain_reply
 from .usage import ReadUsage, read_usage
 
 _decode = msgspec.json.Decoder(wire.ReadReply).decode
@@ -43,18 +43,20 @@ class ChatDecoder:
         event_bytes_max: int,
         unknown: UnknownWords | None = None,
         finish_reasons: FinishReasons | None = None,
-        extras: ExtrasReader | None = None,
+        origin: str | None = "",
+        returned_bytes_max: int = 2**20,
     ) -> None:
         self.is_done = False
         self._event_bytes_max = event_bytes_max
         self._begun = b""
         self._sse: SseReader | None = None
         self._body: bytearray | None = None
-        unknown = unknown or UnknownWords()
-        extras = extras or ExtrasReader("", bytes_max=event_bytes_max)
-        self._plain = PlainReader()
-        self._message = MessageReader(inline_think=inline_think, unknown=unknown, extras=extras)
-        self._finish_reasons = finish_reasons or FinishReasons({}, unknown)
+        self._inline_think = inline_think
+        self._unknown = unknown or UnknownWords()
+        self._origin, self._returned_bytes_max = origin, returned_bytes_max
+        self._plain: PlainReader
+        self._message: MessageReader
+        self._finish_reasons = finish_reasons or FinishReasons({}, self._unknown)
         self._has_delta = self._has_message = False
         self._words: str | None = None
         """The message of a chunk without an answer, for the error that is raised where no answer comes."""
@@ -79,7 +81,11 @@ class ChatDecoder:
         """The end of the reply: what was held back, and the finish. A reply without a reported end was cut short."""
         out: list[Delta] = []
         if self._body is not None:
+            if not self._inline_think and (plain := read_plain_reply(self._body)) is not None:
+                return self._close_plain(plain)
+            self._message = self._new_message()
             self._reply(bytes(self._body), out)
+            out += self._message.close()
         elif self._sse is not None:
             out += self._take_events(self._sse.close())
         if self._error is not None:
@@ -87,8 +93,16 @@ class ChatDecoder:
                 raise self._error
             finally:
                 self._error = None
-        out += self._message.close()
+        if self._sse is not None:
+            out += self._message.close()
         out.append(self._end())
+        return out
+
+    def _close_plain(self, reply: PlainReply) -> list[Delta]:
+        [choice] = reply.choices
+        out: list[Delta] = [TextDelta(choice.message.content)]
+        self._cost(reply.usage, out)
+        out.append(self._finish_reasons.read(choice.finish_reason, None) or Finish())
         return out
 
     def _end(self) -> Finish:
@@ -115,12 +129,17 @@ class ChatDecoder:
         self._begun = b""
         if first in (b"{", b"["):
             self._body = bytearray()
-        elif first == b"<":
+            return self._feed_body(self._body, begun)
+        if first == b"<":
             # spec: quirk-errors
             raise upstream_failed("The upstream answered with a page of HTML: is its URL right?", retriable=False)
-        else:
-            self._sse = SseReader(event_bytes_max=self._event_bytes_max, wraps_errors=True)
-        return self.feed(begun)
+        self._plain, self._message = PlainReader(), self._new_message()
+        self._sse = SseReader(event_bytes_max=self._event_bytes_max, wraps_errors=True)
+        return self._take_events(self._sse.feed(begun))
+
+    def _new_message(self) -> MessageReader:
+        extras = ExtrasReader(self._origin, bytes_max=self._returned_bytes_max)
+        return MessageReader(inline_think=self._inline_think, unknown=self._unknown, extras=extras)
 
     def _feed_body(self, body: bytearray, chunk: bytes) -> list[Delta]:
         body += chunk

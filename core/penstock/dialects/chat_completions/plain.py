@@ -1,16 +1,18 @@
 """The plain chunk: a piece of the answer's text, or of a thought, and nothing else. Nearly every chunk is one.
 
-It knows a part of what `wire` knows, in structs that take a third of the time. What it does not take is read as
-`wire.ReadReply`; what it takes means the same there.
+And the plain reply: a whole completion with a text, and nothing else. Both know a part of what `wire` knows, in structs
+that take a third of the time. What they do not take is read as `wire.ReadReply`; what they take means the same there.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
 from penstock.transcript.deltas import ReasoningRun, TextRun
+
+from .usage import ReadUsage
 
 _MISSES_MAX = 8
 """How many chunks of a reply may be no plain ones; then all of them are read in the other way, without a first try."""
@@ -48,6 +50,55 @@ class _Chunk(_Plain):
 
 
 _decode = msgspec.json.Decoder(_Chunk).decode
+
+_Nothing: TypeAlias = Annotated[list[Any], msgspec.Meta(max_length=0)] | None
+"""What stands where there are none of something."""
+
+
+class PlainMessage(_Plain, forbid_unknown_fields=True):
+    """A message with a text, and nothing else."""
+
+    content: Annotated[str, msgspec.Meta(min_length=1)]
+    role: str | None = None
+    refusal: None = None
+    annotations: _Nothing = None
+    audio: None = None
+    tool_calls: _Nothing = None
+    function_call: None = None
+    reasoning_content: None = None
+    reasoning: None = None
+
+
+class PlainChoice(_Plain):
+    """The only choice."""
+
+    message: PlainMessage
+    index: Literal[0] | None = None
+    delta: None = None
+    finish_reason: str | None = None
+    native_finish_reason: None = None
+    error: None = None
+    usage: None = None
+    logprobs: None = None
+
+
+class PlainReply(_Plain):
+    """A whole completion."""
+
+    choices: tuple[PlainChoice]
+    usage: ReadUsage | None = None
+    error: None = None
+
+
+_decode_reply = msgspec.json.Decoder(PlainReply).decode
+
+
+def read_plain_reply(body: bytes | bytearray) -> PlainReply | None:
+    """The completion, if it is a plain one."""
+    try:
+        return _decode_reply(body)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
 
 
 class PlainReader:

@@ -46,9 +46,13 @@ class ReadUsage(msgspec.Struct, kw_only=True):
     reasoning_tokens: int | None = None
 
 
+_NO_PROMPT_DETAILS = ReadPromptDetails()
+_NO_COMPLETION_DETAILS = ReadCompletionDetails()
+
+
 def read_usage(read: ReadUsage) -> Usage | None:
     """The cost of a turn; None where the input or the output was not counted, so that both are estimated."""
-    details = read.prompt_tokens_details or read.input_tokens_details or ReadPromptDetails()
+    details = read.prompt_tokens_details or read.input_tokens_details or _NO_PROMPT_DETAILS
     # spec: odd-usage
     cached = _first(
         details.cached_tokens,
@@ -98,19 +102,16 @@ def _anthropic_input(read: ReadUsage) -> int | None:
 
 
 def _reasoning(read: ReadUsage) -> int:
-    details = read.completion_tokens_details or read.output_tokens_details or ReadCompletionDetails()
+    details = read.completion_tokens_details or read.output_tokens_details or _NO_COMPLETION_DETAILS
     return _first(details.reasoning_tokens, read.reasoning_tokens) or 0
 
 
 def _first(*counts: int | None) -> int | None:
     """The first count that is one; a zero only where nothing else is known."""
-    first = None
-    for count in counts:
-        if count is not None and 0 <= count < _COUNT_MAX:
-            if count:
-                return count
-            first = 0
-    return first
+    for count in filter(None, counts):
+        if 0 < count < _COUNT_MAX:
+            return count
+    return 0 if 0 in counts else None
 
 
 def _count(reported: int | None) -> int | None:

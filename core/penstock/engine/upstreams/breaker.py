@@ -75,6 +75,8 @@ class Breaker:
 
     def admit(self, client: str) -> int | None:
         """A ticket for one attempt; None while no requests are sent to the upstream."""
+        if self.state == "closed":
+            return self._changes
         if self.wait_s(client) > 0:
             return None
         if self.state == "open" and self._clock_s() >= self._rests_until:
@@ -85,7 +87,8 @@ class Breaker:
         """The upstream has answered."""
         if ticket == self._changes:
             self._failures.clear()
-            self._apply("answered")
+            if self.state != "closed":
+                self._apply("answered")
 
     def failed(self, ticket: int, failure: Failure) -> None:
         """The upstream has failed to answer this request."""

@@ -13,6 +13,7 @@ from core.dialects.chat_completions.decoded import EVENT_BYTES_MAX, choice, deco
 from core.kit import CUTS, Json, split
 from penstock.dialects.chat_completions import plain
 from penstock.dialects.chat_completions.decode import ChatDecoder
+from penstock.errors import ApiError
 from penstock.transcript.deltas import ReasoningRun, RefusalDelta, TextRun
 from requirements import shows
 
@@ -60,3 +61,44 @@ def test_chunks_that_are_never_plain_are_soon_read_in_one_way(monkeypatch: pytes
 
 def _missed() -> Any:
     raise msgspec.DecodeError
+
+
+MESSAGES = [{"content": "a"}, {"content": "ü", "role": "assistant", "tool_calls": [], "refusal": None}]
+OTHER_MESSAGES = [{"content": ""}, {"content": "b", "reasoning": "c"}, {"content": "d", "glow": 1}, {"refusal": "e"}]
+OTHER_MESSAGES += [{"content": ["f"]}, {"content": "g", "annotations": [{"url": "https://h"}]}, None]
+USAGES = [None, {"prompt_tokens": 3, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 2}}, {}]
+WHOLE = st.fixed_dictionaries(
+    {
+        "choices": st.lists(
+            st.fixed_dictionaries(
+                {"message": st.sampled_from(MESSAGES * 2 + OTHER_MESSAGES)},
+                optional={
+                    "finish_reason": st.sampled_from(["stop", "length", None, "error", "odd"]),
+                    "index": st.sampled_from([0, 1]),
+                    "delta": st.just({"content": "i"}),
+                    "logprobs": st.sampled_from([None, likely("t")]),
+                    "usage": st.sampled_from(USAGES),
+                    "error": st.just("j"),
+                },
+            ),
+            max_size=2,
+        )
+    },
+    optional={"usage": st.sampled_from(USAGES), "error": st.just({"message": "k"}), "id": st.just("l")},
+)
+
+
+@given(WHOLE, st.booleans())
+def test_a_plain_reply_means_the_same_as_any_other(reply: Json, think: bool) -> None:
+    body = msgspec.json.encode(reply)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("penstock.dialects.chat_completions.decode.read_plain_reply", lambda _: None)
+        without = _decoded_or_refused(body, think)
+    assert _decoded_or_refused(body, think) == without
+
+
+def _decoded_or_refused(body: bytes, think: bool) -> object:
+    try:
+        return decode(body, inline_think=think)
+    except ApiError as error:
+        return error.status, error.message
