@@ -54,6 +54,7 @@ WHILE_THE_SERVER_RUNS = {
     "penstock.endpoints.sockets.Sockets._open": "sockets_max",
     "penstock.engine.offload._thread": "one",
     "penstock.engine.running.connection_cache.ConnectionCaches._open": "sockets_max",
+    "penstock.engine.planning.plan_cache.PlanCache._made": "256 clients and models, 4 plans of 16 KiB each",
     "penstock.engine.context.chain_cache.ChainCache._turns": "chain_cache_bytes_max",
     "penstock.json_codec.decoder": "the structs of the code",
     "penstock.json_codec.Decoder._shape": "one of each decoder",

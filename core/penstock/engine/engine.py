@@ -9,7 +9,6 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from functools import partial
 
 import msgspec
 from msgspec.structs import replace
@@ -31,7 +30,8 @@ from .context.sealing import Seal, is_sealed
 from .loops import LoopLock
 from .offload import offload
 from .planning.no_generate import without_generation
-from .planning.plan import Plan, Policies, make_plan
+from .planning.plan import Plan, Policies
+from .planning.plan_cache import PlanCache
 from .planning.redaction import RequestSecret, secrets_of
 from .request.decode import Decoded, decode, decode_compaction
 from .request.request_cache import RequestCache
@@ -100,7 +100,7 @@ class Engine:
             if store is None or self._store_clock is None or not policies.background
             else Background(store, limits, self._resume, self._store_clock, recorder, ready=self._ready)
         )
-        self._policies = policies
+        self._plans = PlanCache(routes, policies, limits)
         self._sealer = sealer
         self._prompts = prompts
         self._changing = LoopLock()
@@ -169,9 +169,10 @@ class Engine:
         the body is that of a compaction. `synthetic` has options of the synthetic model, from the request's header.
         """
         decoded = await self._decode_compaction(body) if compacts else await self._decode(body, owner)
-        await self._open_store_for(decoded.request, is_stored=decoded.request.store is not False)
+        request = decoded.request
+        await self._open_store_for(request, is_stored=request.store is not False)
         response_id = response_id or ids.new_id("resp_")
-        writer = await self._lock(decoded.request, owner, response_id)
+        writer = None if request.conversation is None else await self._lock(request, owner, response_id)
         try:
             context, plan = await self._plan(decoded, owner, key, response_id, recent, compacts=compacts)
             plan.turn.synthetic = synthetic
@@ -181,7 +182,7 @@ class Engine:
                 await writer.unlock()
             raise
         plan = plan if generate else without_generation(plan)
-        secrets = secrets_of(decoded.request, decoded.unknown) if decoded.request.background else ()
+        secrets = secrets_of(request, decoded.unknown) if request.background else ()
         return Prepared(body, owner, context, plan, writer, recent, secrets)
 
     async def plan(self, body: bytes, owner: str = "", key: Secret | None = None) -> Plan:
@@ -282,8 +283,15 @@ class Engine:
 
     async def _decode(self, body: bytes, owner: str, *, model_may_be_null: bool = False) -> Decoded:
         """The request, with its prompt template filled in. Raises `ApiError`."""
-        read = partial(decode, model_may_be_null=model_may_be_null, cached=self._request_cache, owner=owner)
-        decoded = await offload(len(body), read, body, self.limits)
+        decoded = await offload(
+            len(body),
+            decode,
+            body,
+            self.limits,
+            model_may_be_null=model_may_be_null,
+            cached=self._request_cache,
+            owner=owner,
+        )
         prompt = decoded.request.prompt
         return decoded if prompt is None else await apply_prompt(decoded, prompt, self._prompts, self.limits)
 
@@ -301,7 +309,8 @@ class Engine:
         compacts: bool = False,
     ) -> tuple[Context, Plan]:
         """Resolve, plan and, with `truncation: "auto"`, fit into the model's context. Raises `ApiError`."""
-        decoded = await self._with_model(decoded, key)
+        if decoded.request.model is None and self.routes.default_model is None:
+            decoded = await self._with_model(decoded, key)
         request = decoded.request
         # spec: no-background
         if request.background and self.background is None and self.store is not None:
@@ -312,17 +321,14 @@ class Engine:
         context = await resolve(
             decoded, self.store, owner, self.limits, recall=recall, turns=self.turns, compacts=compacts
         )
-        plan = make_plan(
+        plan = self._plans.plan(
             decoded,
             context,
-            self.routes,
-            self._policies,
             bearer=key,
             client=owner,
             response_id=response_id,
             created_at=ids.now_s(),
             is_stored=self.store is not None and request.store is not False,
-            limits=self.limits,
             seal=self._seal(owner),
         )
         if request.truncation == "auto" and plan.compacting is None:  # a compacted context is not truncated
@@ -331,9 +337,7 @@ class Engine:
         return context, plan
 
     async def _with_model(self, decoded: Decoded, key: Secret | None) -> Decoded:
-        """The request with the only model of the only upstream, if neither it nor the settings name a model."""
-        if decoded.request.model is not None or self.routes.default_model is not None:
-            return decoded
+        """The request with the only model of the only upstream."""
         model = await self.catalog.default_model(key)
         return replace(decoded, request=replace(decoded.request, model=model))
 

@@ -77,7 +77,7 @@ def settle_unknown_items(request: CreateResponse, items: Sequence[InputItem], po
     Raises `ApiError` 400 for content of this turn, and with `reject` for any part of it. Stored items were accepted
     before, and are not rejected now.
     """
-    if not any(map(_has_unknown, items)):  # nearly always
+    if not any(map(has_unknown, items)):  # nearly always
         return []
     own = request.input if isinstance(request.input, list) else []
     unknown = [each for index, item in enumerate(own) for each in _unknown_in(item, f"input[{index}]")]
@@ -93,7 +93,7 @@ def settle_unknown_items(request: CreateResponse, items: Sequence[InputItem], po
     ]
 
 
-def _has_unknown(item: InputItem) -> bool:
+def has_unknown(item: InputItem) -> bool:
     """Whether an item or one of its parts is of an unknown type."""
     if type(item) is UnknownItem:
         return True
