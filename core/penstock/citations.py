@@ -68,6 +68,11 @@ class Citer:
         """Whether there is anything to cite. Without sources, all texts stay as they are."""
         return bool(self._sources)
 
+    @property
+    def last(self) -> int:
+        """The number of the last source. One less than the first number where there is none."""
+        return self._first + len(self._sources) - 1
+
     def add(self, sources: Sequence[Source]) -> int:
         """Number further sources. Returns the number of the first; the others follow it."""
         number = self._first + len(self._sources)

@@ -62,6 +62,19 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     tools_max: Count = 512
     """The entries of `tools`, with those in namespaces and those in items of the context."""
 
+    tool_calls_max: Count = 32
+    """The calls of hosted tools that one response may make. A smaller `max_tool_calls` of the request counts."""
+    tool_rounds_max: Count = 16
+    """The turns of the model in one response after which hosted tools are not offered any more."""
+    tool_calls_parallel_max: Count = 8
+    """The calls of hosted tools of one response that run at a time."""
+    tool_runs_max: Count = 100
+    """The calls of hosted tools that one process runs at a time. Others wait."""
+    tool_call_s: Seconds = 60.0
+    """How long one call of a hosted tool may take, with its wait."""
+    tool_reply_bytes_max: Bytes = 64 * 2**10
+    """What the model reads of one call of a hosted tool. The rest is cut off, with a note."""
+
     choices_max: Count = 128
     """The choices of one completion of the built-in model: its prompts times `n`."""
     embedding_inputs_max: Count = 2_048

@@ -1,7 +1,8 @@
-"""Fields that an upstream needs back in later turns, such as signatures and encrypted reasoning. An item carries them.
+"""What an item carries for later turns and no client gets: fields that an upstream needs back, and what the model read.
 
-It knows the key of an item that contains them, beside the fields for clients. A dialect knows which fields its upstream
-needs, and where it sends them. Lists for clients leave the key out (`penstock.endpoints.included`).
+An upstream needs back such fields as signatures and encrypted reasoning; its dialect knows which, and where it sends
+them. What the model read of a hosted call is more than its item shows. Here is the key of an item that contains them,
+beside the fields for clients. Lists for clients leave the key out (`penstock.endpoints.included`).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from .wire import UNSET, Unknown
+from .wire import UNSET, ContentPart, Unknown
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -25,16 +26,22 @@ Fields: TypeAlias = dict[str, msgspec.Raw]
 
 
 class Returned(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """The fields that one upstream needs back with a turn. No other upstream gets them."""
+    """The fields that one upstream needs back with a turn, which no other upstream gets, and what the model read."""
 
-    origin: str
-    """The hash of the upstream."""
+    origin: str = ""
+    """The hash of the upstream. Empty where it needs nothing back."""
     item: Fields = {}
     """Fields of the item."""
     turn: Fields = {}
     """Fields of the upstream's message."""
     calls: dict[str, Fields] = {}
     """Fields of the turn's calls, by the client's `call_id`."""
+    reply: str | list[ContentPart] = ""
+    """What the model read, where the item is a hosted call."""
+    last_source: int = 0
+    """The number of the last source up to this call, so that the sources of later responses have other numbers."""
+    ends_turn: bool = False
+    """Whether it is the last item of a turn of the model that another turn of the same response follows."""
 
 
 _encode = msgspec.json.Encoder().encode
@@ -56,6 +63,12 @@ def carried(item: Any) -> Returned | None:
         return _decode(raw)
     except msgspec.DecodeError:  # a client wrote it
         return None
+
+
+def in_mid_turn(item: T) -> T:
+    """The item as one that more of the same turn follows."""
+    known = carried(item)
+    return item if known is None or not known.ends_turn else carry(item, replace(known, ends_turn=False))
 
 
 def carries(body: bytes) -> bool:

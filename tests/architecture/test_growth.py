@@ -94,6 +94,13 @@ WHILE_THE_SERVER_RUNS = {
 """What lives as long as the process, and what bounds it."""
 
 WHILE_A_REQUEST_RUNS = {
+    "penstock.engine.hosted_tools.loop.ToolLoop",
+    "penstock.engine.hosted_tools.turn_calls.TurnCalls",
+    "penstock.transcript.carried_fields.CarriedFields",
+    "penstock.transcript.hosted_items.HostedEvents",
+    "penstock.transcript.hosted_items.HostedWholes",
+    "penstock.transcript.item_writers.EventItems",
+    "penstock.transcript.whole.WholeItems",
     "penstock.tool_calls.pairing._Pairing",
     "penstock.dialects.synthetic.document.Document",
     "penstock.dialects.chat_completions.extras.ExtrasReader",

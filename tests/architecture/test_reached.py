@@ -9,8 +9,6 @@ from architecture.source import Module, everything
 
 PROGRAMS = {
     "penstock.__main__": "python -m penstock",
-    "penstock.citations": "hosted tools, which will find sources",
-    "penstock.tool_replies": "hosted tools, which will reply",
     "penstock.transcript.diagram": "python -m penstock.transcript.diagram, and the tests of the documents",
     "penstock_adapters.aws_lambda.__main__": "python -m penstock_adapters.aws_lambda",
     "penstock_adapters.cli.__main__": "python -m penstock_adapters.cli",

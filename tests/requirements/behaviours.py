@@ -137,9 +137,26 @@ BEHAVIOURS = (
         "an input that the upstream finds too long is 400 `context_length_exceeded`",
     ),
     Behaviour(
-        "max-tool-calls",
+        "tool-call-limit",
         "`max_tool_calls`",
-        "bounds the calls that the server itself makes, of which there are none yet",
+        "bounds all calls of hosted tools of a response, as `limits.tool_calls_max` does. A call beyond it opens no"
+        " item and is not run; the model reads that the limit is reached, and answers. The response is `completed`",
+    ),
+    Behaviour(
+        "hosted-turns",
+        "a model's turn with calls of hosted tools",
+        "the calls run at once, or one after the other with `parallel_tool_calls: false`; then the model goes on. Calls"
+        " of the client's functions in the same turn end the response after them. `usage` is the sum of all turns",
+    ),
+    Behaviour(
+        "hosted-choice",
+        "`tool_choice` that demands a hosted tool",
+        "counts for the first turn; then the model may answer. `allowed_tools` filters the functions of all turns",
+    ),
+    Behaviour(
+        "hosted-failures",
+        "a hosted tool that fails, or takes longer than `limits.tool_call_s`",
+        "its item fails, the model reads why, and the response goes on",
     ),
     Behaviour(
         "thoughts",

@@ -23,6 +23,7 @@ _SUITE = "the Open Responses compliance suite"
 _UPSTREAMS = "seen with upstreams of Chat Completions"
 _LOAD = "load tests with this server as their target"
 _ATTACKS = "attacks and trials of our own, November 2026"
+_GATEWAYS = "gateways that run hosted tools, tried in November 2026"
 _SERVERLESS = "trials of functions and edge workers, November 2026"
 
 REQUIREMENTS = (
@@ -378,6 +379,21 @@ REQUIREMENTS = (
         "whole-replies",
         "A JSON reply is byte for byte the Response that the events of the same answer make.",
         _UPSTREAMS,
+    ),
+    Requirement(
+        "hosted-calls",
+        "Every call of a hosted tool has one outcome: a tool that fails or hangs ends its item alone.",
+        "ogx 3107, 3443",
+    ),
+    Requirement(
+        "max-tool-calls",
+        "max_tool_calls bounds all hosted calls of a response; a call beyond it is not run, and the model answers.",
+        _GATEWAYS,
+    ),
+    Requirement(
+        "hosted-replies",
+        "What a model read of a hosted call is there in the next turn of a chain, and no client gets it.",
+        _GATEWAYS,
     ),
     Requirement(
         "memory",

@@ -9,7 +9,8 @@ from .background.follow import Follower
 from .context.resolve import Context, resolve
 from .context.token_count import count_input
 from .engine import Engine, Prepared, no_background
-from .planning.plan import Plan, Policies, make_plan
+from .planning.plan import Plan, make_plan
+from .planning.policies import Policies
 from .request.chat_parts import read_chat_parts
 from .request.decode import Decoded, decode
 from .running.connection_cache import ConnectionCache, ConnectionCaches

@@ -30,8 +30,9 @@ from .context.sealing import Seal, is_sealed
 from .loops import LoopLock
 from .offload import offload
 from .planning.no_generate import without_generation
-from .planning.plan import Plan, Policies
+from .planning.plan import Plan
 from .planning.plan_cache import PlanCache
+from .planning.policies import Policies
 from .planning.redaction import RequestSecret, secrets_of
 from .request.decode import Decoded, decode, decode_compaction
 from .request.request_cache import RequestCache

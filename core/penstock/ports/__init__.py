@@ -5,6 +5,18 @@
 
 from __future__ import annotations
 
+from .hosted_tools import (
+    Cite,
+    DeclaredTool,
+    HostedFunction,
+    HostedTool,
+    ItemDelta,
+    Outcome,
+    ToolCall,
+    ToolReply,
+    ToolRequest,
+    ToolSession,
+)
 from .prompts import PromptBroken, Prompts, PromptTemplate
 from .sealing import Sealer
 from .siblings import NoSiblings, SiblingReply, Siblings

@@ -51,6 +51,7 @@ from penstock.wire import (
 )
 
 from . import (
+    _base,
     apply_patch,
     code_interpreter,
     computer,
@@ -124,6 +125,10 @@ OUTPUTS: dict[type[Item], Callable[[Any], Output]] = {
     McpCall: mcp.output,
     ProgramOutput: program.output,
 }
+"""Reads the output of a call of the history."""
+HOSTED_CALLS: frozenset[type[Item]] = frozenset(OUTPUTS.keys() & CALLS.keys())
+"""Calls that a server runs: their items contain the output too, or a part of it."""
+OUTPUTS.update({kind: _base.with_reply(OUTPUTS[kind]) for kind in HOSTED_CALLS})
 UNSUPPORTED_DIRECTIVES: frozenset[type[Item]] = frozenset({ConfigurationUpdate, McpApprovalResponse})
 """Items that are instructions for the server, and not for a model."""
 SILENT: frozenset[type[Item]] = UNSUPPORTED_DIRECTIVES | {
@@ -142,6 +147,7 @@ READ_AS: dict[type[Item], Callable[[Any], InputItem]] = {
 __all__ = [
     "CALLS",
     "GROUPS",
+    "HOSTED_CALLS",
     "OFFERS",
     "OUTPUTS",
     "READ_AS",

@@ -5,12 +5,13 @@ It knows what every chat model supports. Each tool family has a file of its own 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias, TypeGuard, TypeVar
 
 import msgspec
 
 from penstock.json_codec import encode
+from penstock.returned import carried
 from penstock.wire import NULL, UNSET, ContentPart, Event, NamespaceTool, OutputItem, UnsetType
 
 T = TypeVar("T")
@@ -57,6 +58,18 @@ class Output(msgspec.Struct, kw_only=True):
     content: str | list[ContentPart]
     is_object: bool = False
     """Whether the item's `output` is an object, and not a list of parts."""
+
+
+def with_reply(read: Callable[[Any], Output]) -> Callable[[Any], Output]:
+    """A reader of a hosted call's output that prefers what the model read, where the item carries that."""
+
+    def output(item: Any) -> Output:
+        known = carried(item) if item.unknown else None
+        if known is None or not known.reply:
+            return read(item)
+        return Output(call_id=item.id or "", content=known.reply)
+
+    return output
 
 
 class ArgumentsReader(Protocol):

@@ -95,7 +95,7 @@ def close_open(transcript: Transcript, status: ItemStatus = "incomplete") -> Non
         # spec: pairs
         if transcript.item_state(index) != DONE:
             settle_item(transcript, index, transcript.item(index))
-            item = _ended(transcript.item(index), status)
+            item = ended(transcript.item(index), status)
             transcript.record(OutputItemDone(output_index=index, item=item))
 
 
@@ -104,12 +104,21 @@ def settle_item(transcript: Transcript, output_index: int, item: Item) -> None:
     if output_index not in range(transcript.output_count) or transcript.item_state(output_index) == DONE:
         return
     _close_parts(transcript, output_index)
+    _end_text(transcript, output_index, item)
+
+
+def end_text(transcript: Transcript, output_index: int) -> None:
+    """Record the event with the complete text of an item, as it has grown."""
+    _end_text(transcript, output_index, transcript.item(output_index))
+
+
+def _end_text(transcript: Transcript, output_index: int, item: Item) -> None:
     settle = _SETTLE_ITEM.get(type(item))
     if settle is not None and transcript.item_state(output_index) == OPEN:
         transcript.record(settle(item, output_index))
 
 
-def _ended(item: Any, status: ItemStatus) -> Any:
+def ended(item: Any, status: ItemStatus) -> Any:
     """The final form of an item. Some families have no status, or none for this."""
     if "status" not in item.__struct_fields__ or (status == "incomplete" and type(item) in _UNCHANGED):
         return item

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from penstock.returned import Fields
-from penstock.wire import Annotation, Event, IncompleteReason, Logprob, ResponseError, Usage
+from penstock.wire import Annotation, ContentPart, Event, IncompleteReason, Logprob, OutputItem, ResponseError, Usage
 
 
 class TextDelta(msgspec.Struct):
@@ -91,6 +91,42 @@ class Compacted(msgspec.Struct):
     encrypted_content: str
 
 
+class ItemOpened(msgspec.Struct):
+    """The item of a hosted tool begins, as it is at its beginning. Its id is new."""
+
+    item: OutputItem
+    call: int | None = None
+    """The index of the call in the turn, where the item is a call of the model. A tool leaves it out."""
+
+
+class ItemStatusDelta(msgspec.Struct):
+    """The item of a hosted tool has reached a step, such as `in_progress` or `searching`. Its last step is no delta."""
+
+    item_id: str
+    status: str
+
+
+class ItemTextDelta(msgspec.Struct):
+    """A piece of the text that grows in the item of a hosted tool, such as its arguments. `is_last` ends the text."""
+
+    item_id: str
+    text: str
+    is_last: bool = False
+
+
+class ItemClosed(msgspec.Struct):
+    """The item of a hosted tool has ended. `reply` is what the model reads, which is stored with the item."""
+
+    item: OutputItem
+    reply: str | list[ContentPart] = ""
+    last_source: int = 0
+    """The number of the last source that the model may cite by now."""
+
+
+class TurnEnded(msgspec.Struct):
+    """One of several turns of the response is over, with the calls of hosted tools in it. Its items end."""
+
+
 class UsageDelta(msgspec.Struct):
     """The usage of the turn. The last one counts."""
 
@@ -144,6 +180,11 @@ Delta: TypeAlias = (
     | ImageDelta
     | AudioDelta
     | Compacted
+    | ItemOpened
+    | ItemStatusDelta
+    | ItemTextDelta
+    | ItemClosed
+    | TurnEnded
     | UsageDelta
     | Finish
     | UpstreamFailed
@@ -151,3 +192,9 @@ Delta: TypeAlias = (
     | RelayedRun
     | ResponseFields
 )
+
+
+def size_of(logprobs: list[Logprob]) -> int:
+    """The approximate number of characters in logprobs."""
+    tokens = [token for logprob in logprobs for token in (logprob, *(logprob.top_logprobs or ()))]
+    return sum(len(token.token) + len(token.bytes or ()) for token in tokens)

@@ -7,6 +7,7 @@ that no text can be added to a call. Every final text is read from the transcrip
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, TypeAlias
 
 from msgspec.structs import replace
@@ -42,6 +43,7 @@ from penstock.wire import (
 from . import deltas
 from .calls import ActionCall
 from .closing import END_PART, SETTLE_PART
+from .hosted_items import HostedEvents, HostedItems
 from .transcript import OpenText, Transcript
 
 SealReasoning: TypeAlias = Callable[[ReasoningItem], str | None]
@@ -274,6 +276,14 @@ class EventItems:
             self._transcript.record(event(item_id=item_id, output_index=index))
         item = replace(item, status="completed", result=delta.result)
         self._transcript.record(OutputItemDone(output_index=index, item=item))
+
+    @cached_property
+    def hosted(self) -> HostedItems:
+        """The writer of the items of hosted tools."""
+        return HostedEvents(self._transcript)
+
+    def cut(self, status: ItemStatus) -> None:
+        """The response ends. What is open is open in the transcript too, and is closed there."""
 
     def item(self, item: OutputItem) -> None:
         """Record an item that is complete when it begins."""

@@ -1,7 +1,8 @@
 """The reducer: it turns the deltas of any upstream into events, and records them in the transcript of one response.
 
 It knows which item is open, and when the next one begins. A message or a reasoning item is open at a time, beside any
-number of calls, since some upstreams write several calls at once. It never numbers an event and never stores a text.
+number of calls and of items of hosted tools: some upstreams write several calls at once, and tools run at once. It
+never numbers an event and never stores a text.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from penstock.errors import ApiError, upstream_failed
 from penstock.ids import NewId, Now
 from penstock.json_codec import encode
 from penstock.limits import Limits
-from penstock.returned import Returned, carry
+from penstock.returned import Returned
 from penstock.tool_calls import CallFormat
 from penstock.tool_calls.function_call import FunctionCallFormat
 from penstock.wire import (
@@ -31,7 +32,6 @@ from penstock.wire import (
     InProgress,
     ItemStatus,
     LifecycleEvent,
-    Logprob,
     OutputItemAdded,
     OutputTextDelta,
     Queued,
@@ -44,6 +44,7 @@ from penstock.wire import (
 
 from . import deltas
 from .calls import OpenCall, PendingCall
+from .carried_fields import CarriedFields
 from .closing import close_open
 from .item_writers import EventItems, MessageWriter, ReasoningWriter, SealReasoning
 from .passthrough import Relay
@@ -86,9 +87,7 @@ class Reducer:
         self._items: EventItems | WholeItems
         self._open_item: MessageWriter | WholeMessage | ReasoningWriter | WholeReasoning | None = None
         self._calls: dict[int, PendingCall] = {}
-        self._indexes: dict[str, int] = {}
-        """The index of each call, by the client's id."""
-        self._extras: list[deltas.Extras] = []
+        self._carried = CarriedFields(transcript)
         self._usage: Usage | None = None
         self._incomplete: IncompleteReason | None = None
         self._upstream_error: ResponseError | None = None
@@ -143,14 +142,8 @@ class Reducer:
         return Completed(response=self._transcript.snapshot(completed_at=self._now_s(), **fields))
 
     def returned(self) -> dict[str, Returned]:
-        """The fields that the upstream needs back, by the id of the item that carries them. For the end of a turn."""
-        carriers: dict[str, Returned] = {}
-        for extras in self._extras:
-            for item_id, fields in extras.items.items():
-                carriers[item_id] = Returned(origin=extras.origin, item=fields)
-            if (turn := self._returned_with_turn(extras)) and (count := self._transcript.output_count):
-                carriers[self._transcript.item(count - 1).id] = turn
-        return carriers
+        """What items carry for later turns, by their ids. For the end of a turn."""
+        return self._carried.returned()
 
     def failure(self, error: ApiError) -> LifecycleEvent:
         """The response has failed: close open items as incomplete, and return the terminal event, as `ending` does."""
@@ -172,7 +165,7 @@ class Reducer:
             return
         self._spend(len(delta.text))
         if delta.logprobs:
-            self._spend(_size(delta.logprobs))
+            self._spend(deltas.size_of(delta.logprobs))
             self._message().text(delta)
         else:
             self._message().texts([delta.text])
@@ -217,27 +210,39 @@ class Reducer:
             call = self._calls[delta.index] = PendingCall()
         call.receive(delta, self._open_call)
 
-    def _collect_extras(self, delta: deltas.Extras) -> None:
-        groups = (delta.turn, *delta.calls.values(), *delta.items.values())
-        self._spend(sum(len(memoryview(value)) for fields in groups for value in fields.values()))
-        self._extras.append(delta)
+    def _item_opened(self, delta: deltas.ItemOpened) -> None:
+        self._end_complete()
+        self._count_item()
+        self._items.hosted.open(delta.item)
+        if delta.call is not None:
+            self._carried.call_indexes[str(delta.item.id)] = delta.call
 
-    def _returned_with_turn(self, extras: deltas.Extras) -> Returned | None:
-        """The fields to return with the turn, with those of its calls by the client's ids."""
-        calls = {call_id: extras.calls[index] for call_id, index in self._indexes.items() if index in extras.calls}
-        return Returned(origin=extras.origin, turn=extras.turn, calls=calls) if extras.turn or calls else None
+    def _item_grown(self, delta: deltas.ItemStatusDelta | deltas.ItemTextDelta) -> None:
+        self._spend(self._items.hosted.grow(delta))
+
+    def _item_closed(self, delta: deltas.ItemClosed) -> None:
+        self._items.hosted.close(delta.item)
+        if delta.reply:
+            self._carried.add_reply(str(delta.item.id), delta.reply, delta.last_source)
+
+    def _turn_ended(self, delta: deltas.TurnEnded) -> None:
+        """The model's items end; those of hosted tools have ended when their tools had run."""
+        self._close_model_items("completed")
+        self._seal_extras()
+        self._carried.end_turn()
+
+    def _collect_extras(self, delta: deltas.Extras) -> None:
+        self._spend(self._carried.add(delta))
 
     def _seal_extras(self) -> None:
         """Record an empty reasoning item with the sealed fields, for a client that stores its turns itself.
 
         A client that did not ask for sealed reasoning gets it only if the turn has calls: the next request needs it.
         """
-        if self._seal_with_fields is None or not (self._seal or self._indexes):
+        if self._seal_with_fields is None or not (self._seal or self._carried.call_indexes):
             return
-        for extras in self._extras:
-            item = ReasoningItem(id=self._new_id(ReasoningItem.id_prefix), status="completed", summary=[], content=[])
-            if (turn := self._returned_with_turn(extras)) and (sealed := self._seal_with_fields(carry(item, turn))):
-                self._record_complete(replace(item, encrypted_content=sealed))
+        for item in self._carried.sealed(self._seal_with_fields, self._new_id):
+            self._record_complete(item)
 
     def _compacted(self, delta: deltas.Compacted) -> None:
         self._end_complete()
@@ -278,7 +283,7 @@ class Reducer:
         output = getattr(event, "delta", None) or getattr(event, "annotation", "")
         self._spend(len(output if isinstance(output, str) else encode(output)))
         if type(event) is OutputTextDelta and event.logprobs:
-            self._spend(_size(event.logprobs))
+            self._spend(deltas.size_of(event.logprobs))
         self._relay.record(event)
 
     def _relayed_run(self, delta: deltas.RelayedRun) -> None:
@@ -305,9 +310,9 @@ class Reducer:
         """
         self._count_item()
         # spec: call-ids-of-a-turn
-        if call_id is None or call_id in self._indexes:
+        if call_id is None or call_id in self._carried.call_indexes:
             call_id = self._new_id("call_")
-        self._indexes[call_id] = index
+        self._carried.call_indexes[call_id] = index
         form = self._forms.get(name) or FunctionCallFormat(name)
         return self._items.call(form, name, call_id)
 
@@ -326,11 +331,15 @@ class Reducer:
             self._open_item.close(status)
             self._open_item = None
 
-    def _close(self, status: ItemStatus) -> None:
+    def _close_model_items(self, status: ItemStatus) -> None:
         self._close_output(status)
         for call in self._calls.values():
             call.close("completed" if call.writer and call.writer.is_whole() else status)
         self._calls.clear()
+
+    def _close(self, status: ItemStatus) -> None:
+        self._close_model_items(status)
+        self._items.cut(status)
         if self._has_audio:
             self._has_audio = False
             self._transcript.record(AudioDone())
@@ -340,9 +349,8 @@ class Reducer:
         """Count an item when it begins. The item of an action is recorded later."""
         self._begun += 1
         if self._begun > self._limits.output_items_max:
-            raise upstream_failed(
-                f"The upstream wrote more than {self._limits.output_items_max} output items.", retriable=False
-            )
+            message = f"The upstream wrote more than {self._limits.output_items_max} output items."
+            raise upstream_failed(message, retriable=False)
 
     def _within_budget(self, texts: list[str]) -> Iterable[list[str]]:
         """All the texts at once, or one by one near the limit, so that the response ends at the same text."""
@@ -361,9 +369,8 @@ class Reducer:
         self._budget -= chars
         # spec: memory
         if self._budget < 0:
-            raise upstream_failed(
-                f"The upstream wrote more than {self._limits.output_bytes_max} characters.", retriable=False
-            )
+            message = f"The upstream wrote more than {self._limits.output_bytes_max} characters."
+            raise upstream_failed(message, retriable=False)
 
 
 _RECEIVE: dict[type[Any], Callable[[Reducer, Any], None]] = {
@@ -378,6 +385,11 @@ _RECEIVE: dict[type[Any], Callable[[Reducer, Any], None]] = {
     deltas.ImageDelta: Reducer._image,
     deltas.AudioDelta: Reducer._audio,
     deltas.Compacted: Reducer._compacted,
+    deltas.ItemOpened: Reducer._item_opened,
+    deltas.ItemStatusDelta: Reducer._item_grown,
+    deltas.ItemTextDelta: Reducer._item_grown,
+    deltas.ItemClosed: Reducer._item_closed,
+    deltas.TurnEnded: Reducer._turn_ended,
     deltas.UsageDelta: Reducer._set_usage,
     deltas.Finish: Reducer._finish,
     deltas.UpstreamFailed: Reducer._set_error,
@@ -386,9 +398,3 @@ _RECEIVE: dict[type[Any], Callable[[Reducer, Any], None]] = {
     deltas.ResponseFields: Reducer._set_fields,
 }
 """The method of each delta. A table of bound methods in the reducer would be a reference cycle."""
-
-
-def _size(logprobs: list[Logprob]) -> int:
-    """The approximate number of characters in them."""
-    tokens = [token for logprob in logprobs for token in (logprob, *(logprob.top_logprobs or ()))]
-    return sum(len(token.token) + len(token.bytes or ()) for token in tokens)

@@ -6,6 +6,7 @@ its events would make. Items are recorded in the order in which they began.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from msgspec.structs import replace
@@ -29,6 +30,7 @@ from penstock.wire import (
 
 from . import deltas
 from .calls import ActionCall
+from .hosted_items import HostedWholes
 from .item_writers import SealReasoning
 from .transcript import Transcript
 
@@ -70,6 +72,16 @@ class WholeItems:
         output_format = delta.output_format or UNSET
         item_id = self.new_id(ImageGenerationCall.id_prefix)
         self.item(ImageGenerationCall(id=item_id, status="completed", result=delta.result, output_format=output_format))
+
+    @cached_property
+    def hosted(self) -> HostedWholes:
+        """The writer of the items of hosted tools."""
+        return HostedWholes(self)
+
+    def cut(self, status: ItemStatus) -> None:
+        """The response ends, and with it the items of hosted tools that are open."""
+        if "hosted" in self.__dict__:
+            self.hosted.cut(status)
 
     def item(self, item: OutputItem) -> None:
         """Record an item that is complete when it begins."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from penstock.errors import ApiError, invalid
-from penstock.returned import Fields
+from penstock.returned import Fields, carried
 from penstock.tool_calls import CALLS, OUTPUTS, SILENT, Call, Output
 from penstock.tool_calls.pairing import Pairs, pair
 from penstock.wire import InputItem, Message, ReasoningItem, ReasoningText
@@ -135,6 +135,9 @@ class _Writer:
         if self._options.short_call_ids:
             call.call_id = short_id(call.call_id)
         self._calls.append(_Made(call, call_output, fields))
+        # spec: hosted-replies
+        if own_output is not None and item.unknown and (known := carried(item)) and known.ends_turn:
+            self._end_turn()
 
     def _reasoning(self, item: ReasoningItem, index: int) -> None:
         thoughts = [part.text for part in item.content or () if isinstance(part, ReasoningText)]

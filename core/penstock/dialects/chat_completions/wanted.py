@@ -54,7 +54,7 @@ def _find_turn(items: Sequence[InputItem], end: int, returned: Returned, wanted:
     start, is_one_message = end, True
     for index in range(end, -1, -1):
         item = items[index]
-        if not _is_of_turn(item) or (index < end and carried(item) is not None):
+        if not _is_of_turn(item) or (index < end and _is_end(item)):
             break
         is_one_message &= type(item) in CALLS or type(item) not in OUTPUTS
         if is_one_message:
@@ -70,6 +70,12 @@ def _is_of_turn(item: InputItem) -> bool:
     """Whether it is the assistant's text or thought, or the output of the assistant's call."""
     kind = type(item)
     return kind is ReasoningItem or kind in CALLS or kind in OUTPUTS or _is_answer(item)
+
+
+def _is_end(item: InputItem) -> bool:
+    """Whether the item is the last of another turn."""
+    known = carried(item) if item.unknown else None
+    return known is not None and bool(known.ends_turn or known.turn or known.calls or known.item)
 
 
 def _is_answer(item: InputItem) -> bool:

@@ -140,7 +140,7 @@ def estimate_turn(turn: Turn, compacting: Compacting | None, output: Sequence[It
     usage = _summary_usage(compacting, compaction.summary)
     if not compacting.answers:
         return usage
-    return _sum(usage, estimate_usage(_answer_turn(turn, compacting, compaction), answer))
+    return sum_usage(usage, estimate_usage(_answer_turn(turn, compacting, compaction), answer))
 
 
 def _summary_usage(compacting: Compacting, summary: str) -> Usage:
@@ -234,11 +234,12 @@ class CompactingDeltas:
     def _with_usage(self, delta: Delta) -> Delta:
         """The answer's usage plus that of the summary."""
         if isinstance(delta, UsageDelta) and self._usage is not None:
-            return UsageDelta(_sum(self._usage, delta.usage))
+            return UsageDelta(sum_usage(self._usage, delta.usage))
         return delta
 
 
-def _sum(one: Usage, other: Usage) -> Usage:
+def sum_usage(one: Usage, other: Usage) -> Usage:
+    """The usage of two turns together."""
     cached = one.input_tokens_details.cached_tokens + other.input_tokens_details.cached_tokens
     written = one.input_tokens_details.cache_write_tokens + other.input_tokens_details.cache_write_tokens
     thought = one.output_tokens_details.reasoning_tokens + other.output_tokens_details.reasoning_tokens

@@ -14,7 +14,7 @@ from penstock.ids import may_be_id
 from penstock.json_codec import Decoder
 from penstock.ports import Store, TooManyBytes
 from penstock.returned import carried, carries, carry
-from penstock.tool_calls import CALLS
+from penstock.tool_calls import CALLS, HOSTED_CALLS
 from penstock.wire import InputItem, ItemReference, Message, ReasoningItem
 
 _decode_item = Decoder[InputItem](InputItem).decode
@@ -69,15 +69,15 @@ async def _find(store: Store, owner: str, wanted: set[str], sent_back: set[str],
 
 
 def _sent_back(items: Sequence[InputItem], count: int) -> list[str]:
-    """The ids of the last items that may have upstream fields: reasoning, and the last item of an assistant's turn."""
+    """The ids of the last items that may carry something: reasoning, hosted calls, and the last one of each turn."""
     if not count or all(isinstance(item, Message) for item in items):
-        return []  # plain messages have no upstream fields
+        return []  # plain messages carry nothing
     ids: list[str] = []
     ends_turn = True
     for item in reversed(items):
         is_output = type(item) in CALLS or isinstance(item, ReasoningItem) or _is_answer(item)
         item_id = getattr(item, "id", None)
-        may_carry = is_output and (ends_turn or isinstance(item, ReasoningItem))
+        may_carry = is_output and (ends_turn or isinstance(item, ReasoningItem) or type(item) in HOSTED_CALLS)
         if may_carry and item_id and may_be_id(item_id) and carried(item) is None:
             ids.append(item_id)
         ends_turn = not is_output

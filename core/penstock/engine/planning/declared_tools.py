@@ -12,9 +12,12 @@ import msgspec
 from msgspec.structs import replace
 
 from penstock.errors import invalid
+from penstock.ports import DeclaredTool
 from penstock.tool_calls import GROUPS, OFFERS, CallFormat, Declared, FunctionDefinition, namespace
 from penstock.tool_calls.tool_search import ToolSearchCallFormat
 from penstock.wire import McpTool, Tool
+
+from .policies import Policies
 
 _ALSO = {
     "computer": ("computer_use_preview",),
@@ -60,9 +63,11 @@ class _Entry(msgspec.Struct):
 class DeclaredTools:
     """All functions that may be offered, by name; the last declaration of a tool counts."""
 
-    def __init__(self, absent_tools: str, tools_max: int) -> None:
+    def __init__(self, policies: Policies, tools_max: int) -> None:
         self.ignored: list[str] = []
-        self._absent_tools = absent_tools
+        self.hosted: list[DeclaredTool] = []
+        """The hosted tools, which are no function yet."""
+        self._policies = policies
         self._tools_max = tools_max
         self._entries: dict[str, _Entry] = {}
         self._requested: dict[str, None] = {}
@@ -75,14 +80,14 @@ class DeclaredTools:
         for index, tool in enumerate(source.tools):
             for declared in GROUPS[type(tool)](tool) if type(tool) in GROUPS else (Declared(tool),):
                 self._declare(declared, source, f"{source.param}[{index}]{declared.path}")
-        if len(self._entries) > self._tools_max:
+        if len(self._entries) + len(self.hosted) > self._tools_max:
             message = f"More than {self._tools_max} tools are to be offered, those of the context included."
             raise invalid(message, source.param, "array_above_max_length")
 
     def _declare(self, declared: Declared, source: Source, param: str) -> None:
         offers = _offers(declared)
         if offers is None:
-            self._refuse_or_ignore(declared.tool, param)
+            self._declare_hosted(declared.tool, param)
             return
         for offer, form in offers:
             self._check_name(offer.name, form, source, f"{param}.name")
@@ -98,10 +103,16 @@ class DeclaredTools:
         if (source.is_request and name in self._requested) or (known and known.form != form):
             raise invalid(f"More than one tool is named '{name}'.", param)
 
+    def _declare_hosted(self, tool: Tool, param: str) -> None:
+        if self._policies.tools.serves(tool):
+            self.hosted.append(DeclaredTool(tool, param))
+        else:
+            self._refuse_or_ignore(tool, param)
+
     def _refuse_or_ignore(self, tool: Tool, param: str) -> None:
-        if isinstance(tool, McpTool) or self._absent_tools == "reject":
+        if isinstance(tool, McpTool) or self._policies.absent_tools == "reject":
             message = f"The tool '{tool.type}' is not available on this server: no driver for it is configured."
-            if self._absent_tools == "reject":
+            if self._policies.absent_tools == "reject":
                 message += ' The setting absent_tools = "ignore" lets requests go on without such tools.'
             raise invalid(message, f"{param}.type", "unsupported_tool")
         # spec: codex

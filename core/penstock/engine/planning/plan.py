@@ -14,6 +14,7 @@ from penstock.engine.context.error_location import locate
 from penstock.engine.context.resolve import Context
 from penstock.engine.context.sealing import Seal
 from penstock.engine.context.visible_items import visible_items
+from penstock.engine.hosted_tools.plan import HostedPlan, plan_hosted
 from penstock.engine.request.decode import Decoded
 from penstock.engine.request.request_cache import CachedValue
 from penstock.engine.request.unknown_parameters import Extras, settle_unknown, settle_unknown_items
@@ -39,18 +40,11 @@ from penstock.wire import (
     TextFormat,
 )
 
+from .policies import Policies
 from .redaction import redacted
 from .tool_selection import ToolSelection, contains_tools, offer_nothing, offer_tools
 
 _LIMITS = Limits()
-
-
-class Policies(msgspec.Struct, kw_only=True, frozen=True):
-    """What happens to unknown parameters and unavailable tools, and whether background responses are run."""
-
-    unknown_parameters: Literal["ignore", "reject", "forward"] = "ignore"
-    absent_tools: Literal["ignore", "reject"] = "ignore"
-    background: bool = True
 
 
 class Plan(msgspec.Struct, kw_only=True):
@@ -62,6 +56,8 @@ class Plan(msgspec.Struct, kw_only=True):
     """The compaction of the turn's context, if there is one."""
     seal: Seal | None
     """Seals the model's reasoning, where the client stores it."""
+    hosted: HostedPlan | None
+    """The hosted tools of the response, if it has any."""
     extras_seal: Seal | None
     """Seals the fields that the upstream expects back, where perhaps only the client stores them."""
     forms: dict[str, CallFormat]
@@ -74,10 +70,14 @@ class Plan(msgspec.Struct, kw_only=True):
     """The parameters and tools of the request that are ignored; `x-penstock-ignored` names them."""
     mapped: list[str]
     """The content parts that are read as another type; `x-penstock-mapped` names them."""
-    stream: bool
     summarize: bool
     report_usage: bool
     obfuscate: bool
+
+    @property
+    def stream(self) -> bool:
+        """Whether the upstream is asked for a stream, and the events are read."""
+        return self.turn.stream
 
 
 def make_plan(
@@ -99,7 +99,7 @@ def make_plan(
     model, route = routes.choose(request.model)
     selection = _select_tools(decoded, context, route, policies, limits)
     extras = _settle(decoded, context, route, policies)
-    unsupported = _unsupported(request, context, route, is_stored=is_stored, seals=seal is not None)
+    ignored = _unsupported(request, context, route, is_stored=is_stored, seals=seal is not None)
     turn = Turn(
         model=route.aliases.get(model, model),
         request=request,
@@ -119,13 +119,13 @@ def make_plan(
         turn=turn,
         compacting=None if route.relays else plan_compaction(turn, context, seal),
         seal=seal if _wants_sealed_reasoning(request) else None,
+        hosted=plan_hosted(selection.hosted, policies.tools, turn, context, response_id, is_stored=is_stored),
         extras_seal=seal if _wants_sealed_reasoning(request) or not is_stored else None,
         forms=selection.forms,
         skeleton=_skeleton(decoded, context, model, response_id, created_at=created_at, is_stored=is_stored),
-        ignored=[*extras.ignored, *selection.ignored, *unsupported],
+        ignored=[*extras.ignored, *selection.ignored, *ignored],
         mapped=decoded.mapped,
         leading=len(context.leading),
-        stream=turn.stream,
         summarize=_summary(request.reasoning) is not None,
         report_usage=bool(request.stream_options and request.stream_options.include_usage),
         obfuscate=bool(request.stream_options and request.stream_options.include_obfuscation),
@@ -140,9 +140,9 @@ def _select_tools(
     if route.relays:
         return offer_nothing()
     if cached is None or request.tool_choice not in (None, "auto") or contains_tools(context):
-        return offer_tools(request, context, policies.absent_tools, limits)
+        return offer_tools(request, context, policies, limits)
     if cached.selection is None:
-        selection = offer_tools(request, context, policies.absent_tools, limits)
+        selection = offer_tools(request, context, policies, limits)
         selection.offers = CachedOffers(selection.offers)
         cached.selection = selection
     return cached.selection

@@ -20,7 +20,8 @@ from penstock.limits import Limits
 from penstock.secrets import Secret
 from penstock.wire import CreateResponse, CustomTool, FunctionTool, Message
 
-from .plan import Plan, Policies, make_plan
+from .plan import Plan, make_plan
+from .policies import Policies
 
 _KEYS_MAX = 256
 _PLANS_PER_KEY_MAX = 4

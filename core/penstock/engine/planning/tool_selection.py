@@ -7,25 +7,31 @@ It knows where tools come from: the request, and the items of its context that c
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from penstock.engine.context.resolve import Context
+from penstock.engine.hosted_tools.choice import is_of_type
 from penstock.errors import ApiError, invalid
 from penstock.limits import Limits
-from penstock.ports import Choice
+from penstock.ports import Choice, DeclaredTool
 from penstock.tool_calls import TOOL_CARRYING_ITEMS, CallFormat, FunctionDefinition
 from penstock.wire import (
+    UNSET,
+    AllowedTool,
     CreateResponse,
     InputItem,
     ToolChoice,
     ToolChoiceAllowed,
     ToolChoiceCustom,
     ToolChoiceFunction,
+    ToolChoiceHosted,
+    ToolChoiceMcp,
 )
 
 from .declared_tools import DeclaredTools, Source
+from .policies import Policies
 
 
 class ToolSelection(msgspec.Struct):
@@ -35,6 +41,8 @@ class ToolSelection(msgspec.Struct):
     forms: dict[str, CallFormat]
     choice: Choice
     ignored: list[str]
+    hosted: list[DeclaredTool] = []
+    """The tools that this server runs. Their functions are known, and chosen, when their sessions are open."""
 
 
 def offer_nothing() -> ToolSelection:
@@ -42,16 +50,15 @@ def offer_nothing() -> ToolSelection:
     return ToolSelection([], {}, Choice(), [])
 
 
-def offer_tools(
-    request: CreateResponse, context: Context, absent_tools: Literal["ignore", "reject"], limits: Limits
-) -> ToolSelection:
+def offer_tools(request: CreateResponse, context: Context, policies: Policies, limits: Limits) -> ToolSelection:
     """The selection of a request. Raises `ApiError` 400 for invalid tools and choices."""
     if not request.tools and request.tool_choice in (None, "auto") and not contains_tools(context):
         return offer_nothing()  # the common case
-    declared = DeclaredTools(absent_tools, limits.tools_max)
+    declared = DeclaredTools(policies, limits.tools_max)
     for source in _sources(request, context):
         declared.add(source)
-    selection = ToolSelection(declared.offers(), declared.forms(), Choice(), list(dict.fromkeys(declared.ignored)))
+    ignored = list(dict.fromkeys(declared.ignored))
+    selection = ToolSelection(declared.offers(), declared.forms(), Choice(), ignored, declared.hosted)
     _choose(selection, request.tool_choice, declared)
     selection.offers = declared.introduced(selection.offers)
     return selection
@@ -89,12 +96,21 @@ def _choose(selection: ToolSelection, choice: ToolChoice | None, declared: Decla
         selection.choice = Choice("required")
     elif isinstance(choice, ToolChoiceAllowed):
         _allow(selection, choice, declared)
+    elif isinstance(choice, ToolChoiceMcp | ToolChoiceHosted) and _is_hosted(selection, choice):
+        return  # its functions are not known yet
     # spec: custom-tools
     elif isinstance(choice, ToolChoiceFunction | ToolChoiceCustom):
         names = declared.names(choice.type, choice.name)
         _require(selection, names, f"{choice.type} tool '{choice.name}'", "tool_choice.name")
     else:
         _require(selection, declared.names(choice.type), f"tool '{choice.type}'", "tool_choice")
+
+
+def _is_hosted(selection: ToolSelection, choice: ToolChoiceMcp | ToolChoiceHosted | AllowedTool) -> bool:
+    """Whether a choice is of a tool that this server runs."""
+    label = getattr(choice, "server_label", UNSET)
+    same = [tool for tool, _ in selection.hosted if is_of_type(tool, choice.type)]
+    return any(label in (UNSET, getattr(tool, "server_label", UNSET)) for tool in same)
 
 
 def _require(selection: ToolSelection, names: list[str], what: str, param: str) -> None:
@@ -113,7 +129,7 @@ def _allow(selection: ToolSelection, choice: ToolChoiceAllowed, declared: Declar
     for index, tool in enumerate(choice.tools):
         names = declared.names(tool.type, tool.name or "", tool.namespace or "")
         allowed.update(names)
-        if not names and tool.type not in ignored:
+        if not names and tool.type not in ignored and not _is_hosted(selection, tool):
             raise _not_offered(f"{tool.type} tool '{tool.name or ''}'", f"tool_choice.tools[{index}]")
     selection.offers = [offer for offer in selection.offers if offer.name in allowed]
     if choice.mode == "required":
@@ -122,7 +138,7 @@ def _allow(selection: ToolSelection, choice: ToolChoiceAllowed, declared: Declar
 
 
 def _require_any(selection: ToolSelection) -> None:
-    if not selection.offers:
+    if not selection.offers and not selection.hosted:
         raise invalid("A tool call is required, but no tool is offered that this server has.", "tool_choice")
 
 

@@ -13,6 +13,7 @@ from typing import TypeAlias, TypeVar
 
 from penstock.engine.context.compaction import estimate_turn
 from penstock.engine.context.fitting import open_fitted
+from penstock.engine.hosted_tools.loop import ToolLoop
 from penstock.engine.planning.plan import Plan
 from penstock.errors import ApiError, internal_error, out_of_time, untraced
 from penstock.ids import NewId, Now
@@ -22,7 +23,7 @@ from penstock.ports import Deltas
 from penstock.telemetry import AccessRecord, current
 from penstock.text_runs import Recorded, one_by_one
 from penstock.transcript import Reducer, Transcript
-from penstock.wire import Event, LifecycleEvent, Response, Usage
+from penstock.wire import Event, LifecycleEvent, OutputItem, Response, Usage
 
 from .deadlines import ClientLeft, Deadlines, OutOfTime, request_ends, server_stops
 from .persistence import Ending, ResponseSaver
@@ -85,6 +86,8 @@ class Run:
         )
         self._opening: asyncio.Task[tuple[Plan, Deltas]] | None = None
         self._deltas: Deltas | None = None
+        self._loop: ToolLoop | None = None
+        """The loop over several turns, for a response with hosted tools."""
 
     @property
     def response(self) -> Response:
@@ -113,7 +116,7 @@ class Run:
         response does not wait: no client is there to receive a status.
         """
         self._record.runs()
-        opening = open_fitted(self.plan, self._limits)
+        opening = self._open()
         try:
             if self.plan.stream:
                 self._opening = asyncio.ensure_future(opening)
@@ -128,6 +131,18 @@ class Run:
             if isinstance(error, OutOfTime):
                 raise error.error from None
             raise
+
+    def _open(self) -> Awaitable[tuple[Plan, Deltas]]:
+        """Open the upstream's turn, or the loop over all turns of a response with hosted tools."""
+        hosted = self.plan.hosted
+        if hosted is None:
+            return open_fitted(self.plan, self._limits)
+        self._loop = ToolLoop(self.plan, hosted, self._limits, self._output)
+        return self._loop.open()
+
+    def _output(self) -> list[OutputItem]:
+        """The output items so far, with what they carry for later turns."""
+        return Ending(self._transcript.snapshot(), (), self._reducer.returned()).output()
 
     def events(self) -> AsyncGenerator[list[Event]]:
         """The events, in batches as they come; an empty batch means that a heartbeat is due.
@@ -301,6 +316,8 @@ class Run:
 
     def _estimate(self, response: Response) -> Usage:
         """The estimated usage of the turn, if the upstream does not report it."""
+        if self._loop is not None:
+            return self._loop.estimate(response.output)
         return estimate_turn(self.plan.turn, self.plan.compacting, response.output)
 
     def _failure(self, error: Exception) -> LifecycleEvent:

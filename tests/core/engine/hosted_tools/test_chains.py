@@ -1,0 +1,117 @@
+"""Hosted calls in later turns: what the model read of them is there again, and no client gets it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from core.engine.hosted_tools.families import END, MAPS, SEARCH, Turns, called, maps_tool, policies, search_tool
+from core.kit import LIMITS, Answer, Json, ask, service
+from penstock.dialects.chat_completions import ChatCompletions
+from penstock.dialects.chat_completions.wire import Options
+from penstock.returned import KEY
+from penstock.service import Service
+from penstock.stores.memory import MemoryStore
+from penstock.transcript.deltas import ReasoningDelta, TextDelta
+from requirements import shows
+
+READ = "A secret of the page."
+CALLS = [[ReasoningDelta("Hmm"), *called(0, "web_search", '{"q":1}')], END]
+MORE = [[*called(0, "maps__route", "{}"), *called(1, "maps__find", '{"b":2}')], END]
+ANSWER = [[TextDelta("Done.")], END]
+
+
+def messages(upstream: Turns, number: int) -> list[Json]:
+    """What a chat model reads in a turn, without the ids of calls."""
+    body = json.loads(ChatCompletions(Options(), LIMITS).encode(upstream.turns[number]).body)
+    for message in body["messages"]:
+        message.pop("tool_call_id", None)
+        for call in message.get("tool_calls", ()):
+            del call["id"]
+    result: list[Json] = body["messages"]
+    return result
+
+
+def go(upstream: Turns, main: Callable[[Service], Coroutine[Any, Any, None]]) -> None:
+    families = policies(search_tool(lambda _: READ), maps_tool(lambda _: READ))
+
+    async def run() -> None:
+        server = service(upstream, policies=families, store=MemoryStore())
+        async with asyncio.timeout(20):
+            await main(server)
+        await server.aclose()
+
+    asyncio.run(run())
+
+
+def hides_the_reply(answer: Answer) -> bool:
+    return READ.encode() not in answer.body and KEY.encode() not in answer.body
+
+
+@shows("hosted-replies")
+@pytest.mark.parametrize("stream", [True, False])
+def test_the_next_turn_of_a_chain_begins_as_the_last_turn_of_the_response_did(stream: bool) -> None:
+    upstream = Turns(CALLS, MORE, ANSWER, ANSWER)
+
+    async def main(server: Service) -> None:
+        asked = {"model": "any", "input": "Hi", "tools": [SEARCH, MAPS], "stream": stream}
+        first = await ask(server, asked)
+        assert (first.status, hides_the_reply(first)) == (200, True)
+        body = first.body.decode()
+        response_id = json.loads(body)["id"] if not stream else body.partition('"id":"')[2].partition('"')[0]
+        second = await ask(server, {"input": "And?", "previous_response_id": response_id, "tools": [SEARCH, MAPS]})
+        assert (second.status, hides_the_reply(second)) == (200, True)
+        for path in (f"/v1/responses/{response_id}", f"/v1/responses/{second.json()['id']}/input_items"):
+            assert hides_the_reply(await ask(server, method="GET", path=path))
+
+    go(upstream, main)
+    within, later = messages(upstream, 2), messages(upstream, 3)
+    assert later[: len(within)] == within
+    assert [message["role"] for message in within] == ["user", "assistant", "tool", "assistant", "tool", "tool"]
+    assert [message["content"] for message in within if message["role"] == "tool"] == [READ] * 3
+
+
+def test_items_that_a_client_sends_back_get_what_the_store_knows() -> None:
+    upstream = Turns(CALLS, ANSWER, ANSWER)
+
+    async def main(server: Service) -> None:
+        asked = {"model": "any", "input": "Hi", "tools": [SEARCH]}
+        output = (await ask(server, asked)).json()["output"]
+        again = [{"role": "user", "content": "Hi"}, *output, {"role": "user", "content": "And?"}]
+        assert (await ask(server, asked | {"input": again})).status == 200
+
+    go(upstream, main)
+    assert [message["content"] for message in messages(upstream, 2) if message["role"] == "tool"] == [READ]
+
+
+def test_a_background_response_runs_its_tools() -> None:
+    upstream = Turns(CALLS, ANSWER)
+
+    async def main(server: Service) -> None:
+        asked = {"model": "any", "input": "Hi", "tools": [SEARCH], "background": True, "stream": True}
+        response_id = (await ask(server, asked)).body.decode().partition('"id":"')[2].partition('"')[0]
+        response = (await ask(server, method="GET", path=f"/v1/responses/{response_id}")).json()
+        assert [item["type"] for item in response["output"]] == ["reasoning", "web_search_call", "message"]
+        assert response["status"] == "completed"
+
+    go(upstream, main)
+
+
+def test_sources_of_a_chain_have_different_numbers() -> None:
+    upstream = Turns(CALLS, ANSWER)
+    families = policies(search_tool(lambda _: "[{n}]"))
+
+    async def main() -> None:
+        server = service(upstream, policies=families, store=MemoryStore())
+        asked: Json = {"model": "any", "input": "Hi", "tools": [SEARCH]}
+        first = (await ask(server, asked)).json()
+        upstream.restart()
+        await ask(server, asked | {"previous_response_id": first["id"]})
+        await server.aclose()
+
+    asyncio.run(main())
+    assert [message["content"] for message in messages(upstream, 3) if message["role"] == "tool"] == ["[1]", "[2]"]
