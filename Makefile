@@ -8,6 +8,7 @@ DEV     := $(VENV)/.dev-is-installed
 BENCH   := $(VENV)/.bench-is-installed
 CLIENTS := $(VENV)/.clients-are-installed
 DEPLOY  := $(VENV)/.deploy-is-installed
+HOSTS   := .venv-hosts/.hosts-are-installed
 PIP     := $(BIN)/python -m pip --quiet --no-input --disable-pip-version-check
 UV      := $(BIN)/uv pip install --no-config --quiet --python $(BIN)/python --no-deps
 LOCK     = $(BIN)/uv pip compile pyproject.toml --group build --quiet --universal --python-version 3.11 \
@@ -32,8 +33,8 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 pyth
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install serve test test-fast test-pythons test-all test-image soak test-real clients golden check format bench \
-        compare bench-guard lock clean
+.PHONY: help install serve test test-fast test-pythons test-all test-image soak test-real clients hosts golden check format \
+        bench compare bench-guard lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,6 +78,8 @@ test-real: $(DEV) ## run the tests that need the real llama.cpp server
 
 clients: $(CLIENTS) $(NODE_CLIENTS) ## install the clients of others that the suite drives (needs npm)
 
+hosts: $(HOSTS) ## install the hosts of others that the suite runs the app in: functions' runtimes, ASGI servers
+
 golden: $(DEV) ## rewrite the golden transcripts; read the diff before you commit it
 	@$(BIN)/python -m pytest --rewrite-golden $(ARGS)
 	@git diff --stat -- tests
@@ -106,6 +109,8 @@ lock: $(DEV) ## pin every dependency anew
 	@$(LOCK) --extra clients --constraints requirements-dev.lock --output-file requirements-clients.lock
 	@$(LOCK) --extra deploy --constraints requirements-dev.lock --output-file requirements-deploy.lock
 	@$(subst --group build,,$(LOCK)) --extra server --extra redis --extra postgres --constraints requirements-dev.lock --output-file requirements-image.lock
+	@$(LOCK) --extra server --group hosts --constraints requirements-dev.lock --output-file requirements-hosts.lock
+	@$(LOCK) --group emulator --no-deps --constraints requirements-dev.lock --output-file requirements-emulator.lock
 
 clean: ## remove .venv and what the tools remember
 	@rm -rf $(VENV) .venv-3.* .peers build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
@@ -144,6 +149,18 @@ $(CLIENTS): requirements-clients.lock $(DEV)
 
 $(DEPLOY): requirements-deploy.lock $(DEV)
 	@$(call locked,requirements-deploy.lock)
+	@touch $@
+
+# They have a virtual environment of their own, with the Python that most of them run on.
+$(HOSTS): requirements-hosts.lock requirements-emulator.lock $(DEV)
+	@test -x .venv-hosts/bin/python || for python in $(PYENV)/versions/3.1[34].*/bin/python \
+	    python3.13 python3.14 $(PYENV)/versions/3.12.*/bin/python python3.12 $(BIN)/python; do \
+	        "$$python" -c 'import ensurepip, venv' 2>/dev/null && "$$python" -m venv .venv-hosts && break; \
+	    done
+	@for lock in requirements-hosts.lock requirements-emulator.lock; do \
+	    $(BIN)/uv pip install --no-config --quiet --python .venv-hosts/bin/python --no-deps --require-hashes -r $$lock \
+	    || .venv-hosts/bin/python -m pip --quiet install --no-deps --require-hashes -r $$lock || exit 1; \
+	done
 	@touch $@
 
 $(NODE_CLIENTS): tests/clients/package-lock.json

@@ -23,6 +23,8 @@ Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 SEND_ALL = "penstock.websocket.send"
 """The type of a message, and the server's extension for it: `texts`, each in UTF-8, are sent in one write."""
+Deadline = Callable[[], float | None]
+"""When the host ends the current request, by `time.monotonic`. None where it is unknown."""
 _OUR_FAULT = 1011
 _REFUSED = 1008
 
@@ -30,8 +32,9 @@ _REFUSED = 1008
 class AsgiApp:
     """The service as an ASGI application; it may be mounted at any path of another application."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, deadline: Deadline | None = None) -> None:
         self.service = service
+        self._deadline = deadline
         self._lifetimes = 0
 
     @asynccontextmanager
@@ -65,6 +68,7 @@ class AsgiApp:
             headers=_headers(scope),
             receive=partial(_read_body, receive),
             disconnected=partial(_disconnected, receive),
+            deadline_s=self._deadline() if self._deadline else None,
         )
         await _send_reply(await self.service.handle(request), send)
 

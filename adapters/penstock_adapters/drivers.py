@@ -25,7 +25,9 @@ _log = logging.getLogger("penstock.proxies")
 _ALONE = NoSiblings()
 
 
-def create_asgi_app(settings: Settings, siblings: Siblings = _ALONE, *, is_mounted: bool = False) -> AsgiApp:
+def create_asgi_app(
+    settings: Settings, siblings: Siblings = _ALONE, *, location: assembly.Location = "server"
+) -> AsgiApp:
     """The application that the settings describe. Nothing is opened before a request. Raises `SettingsError`."""
     service = assembly.build(
         settings,
@@ -35,7 +37,7 @@ def create_asgi_app(settings: Settings, siblings: Siblings = _ALONE, *, is_mount
         make_sealer=_sealing(settings),
         prompts=_prompts,
         read_file=read_file,
-        is_mounted=is_mounted,
+        location=location,
         siblings=siblings,
     )
     return AsgiApp(service)

@@ -43,7 +43,7 @@ class _Starlette(Starlette):
 
 def create_app(settings: Settings | None = None) -> Starlette:
     """The app that the settings describe; without settings the synthetic model. Nothing is opened before a request."""
-    app = create_asgi_app(settings or Settings(), is_mounted=True)
+    app = create_asgi_app(settings or Settings(), location="app")
     starlette = _Starlette(app)
     starlette.state.drain = app.service.drain
     return starlette

@@ -56,7 +56,10 @@ def key_digest(key: str) -> bytes:
 
 
 class Access:
-    """Checks each request before its route is called. `any_host` disables the check of `Host`, for open servers."""
+    """Checks each request before its route is called. `any_host` disables the check of `Host`, for open servers.
+
+    With `is_exposed` others can reach the server under any `Host`: without keys and `any_host` no request has access.
+    """
 
     def __init__(
         self,
@@ -65,6 +68,7 @@ class Access:
         named: Sequence[AccessKey] = (),
         allowed_hosts: Iterable[str] = (),
         any_host: bool = False,
+        is_exposed: bool = False,
         origins: Origins = NO_ORIGINS,
         now_s: ids.Now = ids.now_s,
     ) -> None:
@@ -73,6 +77,7 @@ class Access:
         self._now_s = now_s
         self._allowed_hosts = _LOCAL | {name.lower() for name in allowed_hosts}
         self._any_host = any_host
+        self._is_closed = is_exposed and not any_host and not self._keys
         self._origins = origins
 
     def check(self, headers: Mapping[str, str]) -> str:
@@ -82,6 +87,9 @@ class Access:
         """
         if self._keys:
             return self._check_key(bearer(headers))
+        # spec: exposed-functions
+        if self._is_closed:
+            raise _closed()
         self._check_local(headers)
         return ANONYMOUS
 
@@ -154,6 +162,14 @@ def _read_host_name(url: str) -> str | None:
 
 
 _known_host_name = lru_cache(_HOSTS_MAX)(_read_host_name)
+
+
+def _closed() -> ApiError:
+    message = (
+        "This server has no API keys, and others can reach it. Set PENSTOCK_API_KEYS, or PENSTOCK_ALLOW_ANONYMOUS=true "
+        "if its host checks who calls it."
+    )
+    return ApiError(message, status=401, code="invalid_api_key")
 
 
 def _foreign(which: str, setting: str) -> ApiError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import NoReturn
+from typing import Literal, NoReturn
 from urllib.parse import urlsplit
 
 from penstock.access import Access, named_key
@@ -64,6 +64,10 @@ def _memory(url: str) -> Store:
     return MemoryStore()
 
 
+Location = Literal["server", "app", "function"]
+"""Where the service is: in a server of its own, in an app of others, or in a function of a platform."""
+
+
 STORES: dict[str, OpenStore] = {"memory": _memory, "sqlite": _sqlite, "none": lambda url: None}
 """The stores of the core, by the scheme of their URL."""
 _NO_STORES: Mapping[str, OpenStore] = {}
@@ -92,15 +96,16 @@ def build(
     prompts: Callable[[str], Prompts] = _no_files,
     read_file: Callable[[str], str] = _no_file,
     siblings: Siblings = _ALONE,
-    is_mounted: bool = False,
+    location: Location = "server",
 ) -> Service:
     """The service that the settings describe. Nothing is connected to or opened before the first request.
 
-    With `is_mounted` it is a part of another app or a function, whose address the settings do not have.
+    The settings have the address of a server only. Others can reach a function: without keys or `allow_anonymous`
+    no request has access to it.
     """
     origins = Origins(settings.allowed_origins)
     routes = build_routes(settings, connect, read_file, siblings)
-    access = _access(settings, origins)
+    access = _access(settings, origins, is_exposed=location == "function")
     metrics = _metrics(settings, routes) if settings.metrics else None
     store = open_store(settings.store or "memory://", stores)
     return Service(
@@ -122,14 +127,14 @@ def build(
         origins=origins,
         metrics=metrics,
         siblings=siblings,
-        admin=_admin(settings, routes, access, is_mounted=is_mounted),
+        admin=_admin(settings, routes, access, location),
         root_path=settings.root_path,
     )
 
 
-def _admin(settings: Settings, routes: Routes, access: Access, *, is_mounted: bool) -> Admin | None:
+def _admin(settings: Settings, routes: Routes, access: Access, location: Location) -> Admin | None:
     """The route of the administrator, for the synthetic model, where the settings allow it."""
-    is_private = (bool(settings.uds) or is_loopback(settings.host)) and not is_mounted
+    is_private = (bool(settings.uds) or is_loopback(settings.host)) and location == "server"
     if not (settings.admin if settings.has_keys else is_private):
         return None
     upstreams = [route.upstream for route in routes.direct]
@@ -148,7 +153,7 @@ def _metrics(settings: Settings, routes: Routes) -> Metrics:
     )
 
 
-def _access(settings: Settings, origins: Origins) -> Access:
+def _access(settings: Settings, origins: Origins, *, is_exposed: bool) -> Access:
     """The access control, with the keys of `api_keys` and `keys`."""
     named = [
         named_key(key.name, key.digest, expires_at=key.expires.timestamp() if key.expires else None)
@@ -159,6 +164,7 @@ def _access(settings: Settings, origins: Origins) -> Access:
         named=named,
         allowed_hosts=settings.allowed_hosts,
         any_host=settings.allow_anonymous,
+        is_exposed=is_exposed,
         origins=origins,
     )
 

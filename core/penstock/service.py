@@ -272,7 +272,7 @@ class Service:
         endpoint = endpoints.get(request.method)
         if endpoint is None:
             return _method_not_allowed(request, _allowed(endpoints))
-        deadline = request_deadline(request.deadline_s)
+        deadline = request_deadline(request.deadline_s, self.limits.request_s)
         context = RequestContext(
             http=request,
             owner=owner,

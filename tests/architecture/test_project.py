@@ -29,6 +29,7 @@ TOOLS = ("dev", "bench", "clients", "deploy")
 """The extras that no user installs; each has its own lock file."""
 CODE = {
     "server": "adapters",
+    "function": "adapters",
     "redis": "adapters/penstock_adapters/redis",
     "postgres": "adapters/penstock_adapters/postgres",
     "locust": "adapters/penstock_adapters/locust_users",

@@ -11,8 +11,11 @@ PROGRAMS = {
     "penstock.__main__": "python -m penstock",
     "penstock.transcript.diagram": "python -m penstock.transcript.diagram, and the tests of the documents",
     "penstock_adapters.aws_lambda.__main__": "python -m penstock_adapters.aws_lambda",
+    "penstock_adapters.azure_functions": "an entry point for users: deploy/azure",
     "penstock_adapters.cli.__main__": "python -m penstock_adapters.cli",
+    "penstock_adapters.google_functions": "an entry point for users: deploy/google",
     "penstock_adapters.starlette": "an entry point for users: the app that they mount",
+    "penstock_adapters.vercel": "an entry point for users: deploy/vercel",
 }
 
 

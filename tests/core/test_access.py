@@ -14,6 +14,7 @@ OPEN = Access([])
 LOCKED = Access([Secret("sk-one"), Secret("sk-two")])
 NAMED = Access([], allowed_hosts=["example.com"])
 PUBLIC = Access([], any_host=True)
+EXPOSED = Access([], is_exposed=True)
 PAGES = Access([], origins=Origins(["https://chat.example.com"]))
 ANY_PAGE = Access([], origins=Origins(["*"]))
 
@@ -39,6 +40,11 @@ WELCOME: dict[str, tuple[Access, Headers]] = {
     "an allowed host": (NAMED, {"host": "example.com:443", "origin": "https://example.com"}),
     "any host": (PUBLIC, {"host": "example.org"}),
     "no host, any host": (PUBLIC, {}),
+    "any host, where others can reach it": (Access([], any_host=True, is_exposed=True), {"host": "example.org"}),
+    "a key, where others can reach it": (
+        Access([Secret("sk-one")], is_exposed=True),
+        {"authorization": "Bearer sk-one"},
+    ),
     "no host, with a key": (LOCKED, {"authorization": "Bearer sk-one"}),
     "a page that is allowed": (PAGES, {"host": "localhost", "origin": "https://chat.example.com"}),
     "a page where all are": (ANY_PAGE, {"host": "localhost", "origin": "null"}),
@@ -50,6 +56,8 @@ WELCOME: dict[str, tuple[Access, Headers]] = {
     "a key from anywhere": (LOCKED, {"authorization": "Bearer sk-one", "host": "a.b", "origin": "https://a.b"}),
 }
 REFUSED: dict[str, tuple[Access, Headers, int, str]] = {
+    "localhost, where others can reach it": (EXPOSED, {"host": "localhost"}, 401, "PENSTOCK_ALLOW_ANONYMOUS=true"),
+    "a key, where there is none": (EXPOSED, {"authorization": "Bearer sk-one"}, 401, "no API keys"),
     "no host": (OPEN, {}, 403, "without a 'Host'"),
     "an empty host": (OPEN, {"host": ""}, 403, "without a 'Host'"),
     "two hosts with ports": (OPEN, {"host": "localhost:1, example.com"}, 403, "allowed_hosts"),

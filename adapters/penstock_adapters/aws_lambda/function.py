@@ -44,7 +44,7 @@ class Function:
 
     def __init__(self, settings: Settings) -> None:
         # spec: exposed-functions
-        self.service: Service = create_asgi_app(settings, is_mounted=True).service  # its address is Lambda's
+        self.service: Service = create_asgi_app(settings, location="function").service
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def answer(self, event: Any, context: Any) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def test_it_is_there_where_only_this_machine_or_a_key_has_access(
 def test_it_is_not_there_without_the_synthetic_model_or_in_another_app() -> None:
     upstream = UpstreamSettings(name="a", url="http://a/v1")
     assert send(private(upstreams=[upstream]), connect=lambda *_: None).status == 404
-    assert send(private(), is_mounted=True).status == 404
+    assert send(private(), location="app").status == 404
 
 
 @shows("synthetic-live")

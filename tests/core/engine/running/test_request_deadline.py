@@ -27,6 +27,7 @@ from penstock.dialects.chat_completions import ChatCompletions, Options
 from penstock.engine import RemoteUpstream
 from penstock.engine.running.request_deadline import request_deadline
 from penstock.http import Request
+from penstock.limits import Limits
 from penstock.ports import StoredResponse
 from penstock.service import Service
 from penstock.stores.memory import MemoryStore
@@ -44,13 +45,13 @@ def go(coroutine: Awaitable[T]) -> T:
     return asyncio.run(asyncio.wait_for(coroutine, 20))
 
 
-def request(body: dict[str, Any] | None = None, path: str = "/v1/responses", in_s: float = SOON_S) -> Request:
+def request(body: dict[str, Any] | None = None, path: str = "/v1/responses", in_s: float | None = SOON_S) -> Request:
     return Request(
         method="POST" if body else "GET",
         path=path,
         headers=JSON_HEADERS,
         body=json.dumps(body).encode() if body else b"",
-        deadline_s=time.monotonic() + in_s,
+        deadline_s=None if in_s is None else time.monotonic() + in_s,
     )
 
 
@@ -207,3 +208,23 @@ def test_how_much_earlier_it_ends(in_s: float, margin_s: float) -> None:
 
 def test_a_request_without_a_deadline_has_none() -> None:
     assert request_deadline(None) is None
+
+
+def test_a_limit_is_the_deadline_where_the_host_tells_of_none() -> None:
+    async def main() -> tuple[float, float]:
+        limited = request_deadline(None, 10)
+        told = request_deadline(time.monotonic() + 100, 10)
+        assert limited is not None
+        assert told is not None
+        return limited.ends_s - asyncio.get_running_loop().time(), told.ends_s - limited.ends_s
+
+    left, later = go(main())
+    assert (left, later) == (pytest.approx(9, abs=0.1), pytest.approx(89, abs=0.1))
+
+
+@shows("request-deadline")
+def test_each_request_of_a_limited_service_has_the_limit() -> None:
+    made = service(FakeUpstream(HI, None), limits=Limits(request_s=0.5))
+    events = sse.events(go(answer(made, request({"input": "Hi", "stream": True}, in_s=None))).body)
+    assert events[-1]["response"]["status"] == "incomplete"
+    assert code(go(answer(made, request({"input": "Hi"}, in_s=None)))) == LATE

@@ -1,0 +1,44 @@
+"""Every test here runs in every host of the table. A host is started once, in front of one scripted upstream."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from conformance.hosts.kit import Host
+from conformance.hosts.table import HOSTS
+from conformance.servers import Missing
+from support.upstream import ScriptedUpstream
+
+
+def started(host: Host, upstream: str, **variables: str) -> Host:
+    """The host, started. One that is missing is skipped here and fails where `CI` is set."""
+    try:
+        host.start(upstream, **variables)
+    except Missing as error:
+        if os.environ.get("CI"):
+            pytest.fail(str(error), pytrace=False)
+        pytest.skip(str(error))
+    return host
+
+
+@pytest.fixture(scope="session")
+def shared_upstream() -> Iterator[ScriptedUpstream]:
+    with ScriptedUpstream() as running:
+        yield running
+
+
+@pytest.fixture
+def upstream(shared_upstream: ScriptedUpstream) -> ScriptedUpstream:
+    """The upstream of all hosts, which has not been asked for anything."""
+    shared_upstream.forget()
+    return shared_upstream
+
+
+@pytest.fixture(scope="session", params=HOSTS)
+def host(request: pytest.FixtureRequest, shared_upstream: ScriptedUpstream) -> Iterator[Host]:
+    running = started(HOSTS[request.param](), shared_upstream.url)
+    yield running
+    running.stop()
