@@ -38,6 +38,7 @@ SECTIONS: dict[str, tuple[Panel, ...]] = {
         Panel("Requests that wait", register.QUEUED),
         Panel("WebSocket connections", register.WEBSOCKETS),
         Panel("Ignored parameters per second", register.IGNORED_PARAMETERS),
+        Panel("Calls of hosted tools", register.TOOL_CALLS),
     ),
     "Times": (
         Panel("Time to first token", register.FIRST_TOKEN),

@@ -203,7 +203,7 @@ def test_every_series_is_there_from_the_start(start: Start, upstream: ScriptedUp
     read = scrape(server)
     families = {line.split()[2] for line in read.text.splitlines() if line.startswith("# TYPE ")}
     with_samples = {sample.name.removesuffix("_count") for sample in read.samples}
-    assert families - with_samples == {"penstock_ignored_parameters_total"}
+    assert families - with_samples == {"penstock_ignored_parameters_total", "penstock_tool_call_seconds"}
     assert read(ENDED, status="completed") == read(STATUS, route="/v1/responses", status="500") == 0
     assert read(ERRORS, blame="server") == read("penstock_scrape_errors_total") == 0
     assert ("vllm:num_requests_running" in with_samples) is not remote

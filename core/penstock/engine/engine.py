@@ -101,6 +101,7 @@ class Engine:
             if store is None or self._store_clock is None or not policies.background
             else Background(store, limits, self._resume, self._store_clock, recorder, ready=self._ready)
         )
+        self._tools = policies.tools
         self._plans = PlanCache(routes, policies, limits)
         self._sealer = sealer
         self._prompts = prompts
@@ -245,6 +246,7 @@ class Engine:
             self._is_store_open = False
             if self.store is not None:
                 closing.push_async_callback(self.store.aclose)
+            closing.push_async_callback(self._tools.aclose)
             for route in self.routes.all:
                 closing.push_async_callback(route.upstream.aclose)
             if self.background is not None:

@@ -57,6 +57,7 @@ def _facts(record: AccessRecord) -> dict[str, Any]:
         "first_event_ms": None if record.first_event_s is None else round(record.first_event_s * 1000, 2),
         "input_tokens": record.input_tokens,
         "output_tokens": record.output_tokens,
+        "tool_calls": len(record.tools) or None,
         "key": record.key_name,
         "response_id": record.response_id,
         "request_id": record.request_id,

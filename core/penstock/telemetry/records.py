@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -24,6 +24,16 @@ Blame: TypeAlias = Literal["client", "upstream", "server"]
 """Whose fault the failure of an upstream's call is: the client's request, the upstream, or this server's settings."""
 
 _log = logging.getLogger("penstock.telemetry")
+
+
+class ToolUse(NamedTuple):
+    """A call of a hosted tool that has ended."""
+
+    family: str
+    """The type of its item, such as `web_search_call`."""
+    status: str
+    """The last status of its item."""
+    duration_s: float
 
 
 class Failure(msgspec.Struct, kw_only=True, frozen=True):
@@ -76,6 +86,8 @@ class AccessRecord(msgspec.Struct, kw_only=True, eq=False):
     reasoning_tokens: int | None = None
     upstream_errors: tuple[Blame, ...] = ()
     """The blame of each call of an upstream that failed."""
+    tools: tuple[ToolUse, ...] = ()
+    """The calls of hosted tools, in the order in which they ended."""
     lacks_terminal: bool = False
     """Whether a stream ended without a terminal event while its client was there. That is a bug."""
     ignored: Sequence[str] = ()
@@ -102,6 +114,10 @@ class AccessRecord(msgspec.Struct, kw_only=True, eq=False):
     def upstream_failed(self, blame: Blame) -> None:
         """Note that the call of an upstream failed."""
         self.upstream_errors += (blame,)
+
+    def tool_ended(self, family: str, status: str, duration_s: float) -> None:
+        """Note that a call of a hosted tool has ended."""
+        self.tools += (ToolUse(family, status, duration_s),)
 
     def failed(self, error: ApiError, *, by_upstream: bool = False) -> None:
         """Note the error. Its message is stored only where it comes from the upstream or from us.

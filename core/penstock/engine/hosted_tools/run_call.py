@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
@@ -12,6 +13,7 @@ from msgspec.structs import replace
 from penstock.errors import untraced
 from penstock.limits import Limits
 from penstock.ports import Cite, ItemDelta, Outcome, ToolCall, ToolReply, ToolSession
+from penstock.telemetry import current
 from penstock.tool_replies import cut
 from penstock.transcript.deltas import Delta, ItemClosed
 from penstock.wire import ContentPart, InputText, OutputText
@@ -48,10 +50,12 @@ class CallRunner:
 
         async def step(emit: Emit) -> None:
             assert hosted.call is not None
+            begun_s = time.monotonic()
             message = await self._outcome_of(hosted, hosted.call, calls, emit)
             # spec: hosted-calls
             if hosted.outcome is None:
                 await emit(calls.ended(hosted, hosted.call.failed(message)))
+            _note(hosted, time.monotonic() - begun_s)
 
         return step
 
@@ -82,6 +86,13 @@ class CallRunner:
     def _cut(self, outcome: Outcome) -> Outcome:
         """The outcome with a reply of at most `tool_reply_bytes_max` bytes of text."""
         return replace(outcome, reply=cut_reply(outcome.reply, self._limits.tool_reply_bytes_max))
+
+
+def _note(hosted: HostedCall, duration_s: float) -> None:
+    """Note the call in the record of the request."""
+    item = hosted.outcome.item if hosted.outcome is not None else None
+    if item is not None:
+        current().tool_ended(item.type, str(getattr(item, "status", "")), duration_s)
 
 
 def cut_reply(reply: ToolReply, bytes_max: int) -> ToolReply:

@@ -55,6 +55,8 @@ class Metrics:
             values.number(register.UPSTREAM_RETRIES).value += record.attempts - 1
         for name in record.ignored:
             values.number(register.IGNORED_PARAMETERS, self._parameters.label(name)).value += 1
+        for use in record.tools:
+            values.histogram(register.TOOL_CALLS, use.family, use.status).observe(use.duration_s)
         if record.lacks_terminal:
             values.number(register.STREAMS_WITHOUT_TERMINAL).value += 1
         if record.has_run and (status := _terminal_status(record)) is not None:

@@ -178,6 +178,14 @@ IGNORED_PARAMETERS = Metric(
     help="Parameters and hosted tools of requests that were ignored, by name.",
     labels=("parameter",),
 )
+TOOL_CALLS = Metric(
+    name="penstock_tool_call_seconds",
+    kind="histogram",
+    help="How long the calls of hosted tools take, by the type of their item and its last status.",
+    labels=("item", "status"),
+    unit="seconds",
+    buckets=_RESPONSE_S,
+)
 STORE = Metric(
     name="penstock_store_seconds",
     kind="histogram",
@@ -265,6 +273,7 @@ REGISTER: tuple[Metric, ...] = (
     BREAKER_OPEN,
     BREAKER_TRIPS,
     IGNORED_PARAMETERS,
+    TOOL_CALLS,
     STORE,
     LEASES_TAKEN_OVER,
     WEBSOCKETS,

@@ -16,6 +16,9 @@ from penstock.dialects.chat_completions.wire import Options
 from penstock.returned import KEY
 from penstock.service import Service
 from penstock.stores.memory import MemoryStore
+from penstock.telemetry import AccessRecord
+from penstock.telemetry.metrics import Metrics
+from penstock.telemetry.metrics.register import TOOL_CALLS
 from penstock.transcript.deltas import ReasoningDelta, TextDelta
 from requirements import shows
 
@@ -99,6 +102,25 @@ def test_a_background_response_runs_its_tools() -> None:
         assert response["status"] == "completed"
 
     go(upstream, main)
+
+
+def test_calls_are_in_the_metrics_and_the_access_log() -> None:
+    records: list[AccessRecord] = []
+    upstream, metrics = Turns(CALLS, MORE, ANSWER), Metrics()
+    tools = policies(search_tool(lambda _: READ), maps_tool(lambda text: ValueError() if "b" in text else READ))
+
+    async def main() -> None:
+        server = service(upstream, policies=tools, metrics=metrics, sinks=[records.append])
+        await ask(server, {"model": "any", "input": "Hi", "tools": [SEARCH, MAPS]})
+        await server.aclose()
+
+    asyncio.run(main())
+    assert sorted(use[:2] for use in records[0].tools) == [
+        ("mcp_call", "completed"),
+        ("mcp_call", "failed"),
+        ("web_search_call", "completed"),
+    ]
+    assert sum(metrics.values.histogram(TOOL_CALLS, "mcp_call", "failed").counts) == 1
 
 
 def test_sources_of_a_chain_have_different_numbers() -> None:
