@@ -7,6 +7,7 @@ stores' drivers only its own.
 from __future__ import annotations
 
 import logging
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -117,6 +118,21 @@ def _postgres(url: str) -> Store:
     return PostgresStore(url)
 
 
+def _dynamodb(url: str) -> Store:
+    from penstock_adapters.dynamodb import DynamoStore
+
+    return DynamoStore(url, aws_transport, os.environ)
+
+
+def aws_transport(url: str) -> Transport:
+    """A transport to a service of AWS, or to a source of its credentials."""
+    _need("httptools", "server")
+    from penstock_adapters.aws.api import LIMITS
+    from penstock_adapters.http_client import HttpTransport
+
+    return HttpTransport(Destination(name="aws", url=url), LIMITS)
+
+
 def _need(driver: str, extra: str) -> None:
     """Raise `SettingsError` for a missing driver now: a store imports it with its first connection."""
     if find_spec(driver) is None:
@@ -124,6 +140,7 @@ def _need(driver: str, extra: str) -> None:
 
 
 STORES: dict[str, assembly.OpenStore] = {
+    "dynamodb": _dynamodb,
     "redis": _redis,
     "rediss": _redis,
     "valkey": _redis,

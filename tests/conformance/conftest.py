@@ -17,6 +17,9 @@ from conformance.engines import ENGINES, Engine
 from conformance.servers import Missing
 from penstock.ports import Store
 
+EVERYTHING = "LONG_STORE_TESTS"
+"""The variable that `make test-all` sets."""
+
 
 @pytest.fixture(scope="session", params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
@@ -60,6 +63,20 @@ def stores(engine: Engine, place: str, runner: asyncio.Runner) -> Iterator[tuple
 def store(stores: tuple[Store, Store]) -> Store:
     """A store in front of nothing."""
     return stores[0]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """An engine that takes minutes runs its longest tests with `make test-all` only."""
+    if os.environ.get(EVERYTHING):
+        return
+    left_out = [each for each in items if _is_too_long(each)]
+    items[:] = [each for each in items if each not in left_out]
+    config.hook.pytest_deselected(items=left_out)
+
+
+def _is_too_long(item: pytest.Item) -> bool:
+    engine = getattr(item, "callspec", None) and item.callspec.params.get("engine")  # type: ignore[attr-defined]
+    return bool(engine) and item.originalname in ENGINES[engine].long_tests  # type: ignore[attr-defined]
 
 
 @pytest.hookimpl(tryfirst=True)

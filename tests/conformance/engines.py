@@ -10,17 +10,20 @@ import re
 import socket
 import sqlite3
 import subprocess
+import sys
 import tempfile
 from contextlib import closing
 from importlib import import_module
 from itertools import count
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
-from conformance.servers import Process, adapter, free_port, program, remove, unprivileged
+from conformance.servers import Missing, Process, adapter, free_port, program, remove, unprivileged
 from penstock.ports import Store
 from penstock.stores.memory import MemoryStore
 from penstock.stores.sqlite import SqliteStore
+from penstock_adapters.drivers import aws_transport
 
 
 class Engine:
@@ -31,6 +34,8 @@ class Engine:
     """The schemes of the URLs that open such a store."""
     is_durable: ClassVar[bool] = True
     """Whether a store that is opened again has what was there."""
+    long_tests: ClassVar[frozenset[str]] = frozenset()
+    """The tests that take minutes in front of this server, and are left to `make test-all`."""
 
     def start(self) -> None:
         """Make places possible. Raises `Missing`, and leaves nothing behind then."""
@@ -195,4 +200,102 @@ class Postgres(Engine):
         return run.stdout.strip()
 
 
-ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in (Memory, Sqlite, Redis, Postgres)}
+class Dynamo(Engine):
+    """A table in a server that has DynamoDB's API. The real one cannot be reached from here."""
+
+    schemes = frozenset({"dynamodb"})
+
+    def start(self) -> None:
+        self._client = adapter("botocore.session", "get_session")
+        command = self._command()
+        super().start()
+        self._numbers = count(1)
+        self.process = Process([*command, str(self.port)], self.directory)
+        self.process.until(lambda: bool(socket.create_connection(("127.0.0.1", self.port), 1).close() is None))
+
+    def _command(self) -> list[str]:
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        self.process.end()
+        super().stop()
+
+    def place(self) -> str:
+        endpoint = f"http://127.0.0.1:{self.port}"
+        return f"dynamodb://table{next(self._numbers)}?region=eu-west-1&endpoint={endpoint}"
+
+    def open(self, place: str) -> Store:
+        dynamo: Any = adapter("penstock_adapters.dynamodb", "DynamoStore")
+        store: Store = dynamo(place, aws_transport, ENVIRONMENT)
+        return store
+
+    def rows(self, place: str) -> int:
+        return len(self._scan(place))
+
+    def contents(self, place: str) -> bytes:
+        return repr(self._scan(place)).encode()
+
+    def _scan(self, place: str) -> list[Any]:
+        session: Any = self._client
+        client = session().create_client(
+            "dynamodb",
+            region_name="eu-west-1",
+            endpoint_url=f"http://127.0.0.1:{self.port}",
+            aws_access_key_id=ENVIRONMENT["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=ENVIRONMENT["AWS_SECRET_ACCESS_KEY"],
+        )
+        pages = client.get_paginator("scan").paginate(TableName=urlsplit(place).netloc, ConsistentRead=True)
+        rows = [row for page in pages for row in page["Items"]]
+        client.close()
+        return rows
+
+
+class Moto(Dynamo):
+    """The server of moto, in Python."""
+
+    name = "moto"
+    long_tests = frozenset(
+        {
+            "test_a_long_log_is_read_in_turns",
+            "test_a_page_takes_the_memory_of_a_page",
+            "test_a_reader_sees_one_moment",
+            "test_a_sweep_is_bounded",
+            "test_a_thousand_items_at_once",
+            "test_completion_against_cancel_a_thousand_times",
+            "test_deleting_leaves_nothing",
+            "test_every_engine_does_as_the_model_does",
+            "test_items_come_at_the_end_and_in_order",
+            "test_many_items_at_once",
+            "test_many_wait_and_each_is_woken_by_its_own",
+            "test_replicas_share_out_what_waits",
+            "test_replicas_sweep_together",
+            "test_three_thousand_responses_stay_linear",
+            "test_turns_in_one_conversation_follow_each_other",
+            "test_who_reads_while_it_is_written_misses_nothing",
+        }
+    )
+
+    def _command(self) -> list[str]:
+        adapter("moto", "mock_aws")
+        self.port = free_port()
+        return [sys.executable, str(Path(__file__).with_name("moto_server.py"))]
+
+
+class Dynalite(Dynamo):
+    """dynalite, in JavaScript: it shares no code with moto."""
+
+    name = "dynalite"
+    long_tests = frozenset({"test_a_long_log_is_read_in_turns"})
+
+    def _command(self) -> list[str]:
+        node, script = program("node"), NODE_PROGRAMS / "dynalite" / "cli.js"
+        if not script.exists():
+            raise Missing("there is no dynalite: make clients")
+        self.port = free_port()
+        return [node, str(script), "--createTableMs", "0", "--deleteTableMs", "0", "--updateTableMs", "0", "--port"]
+
+
+ENVIRONMENT = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret"}
+NODE_PROGRAMS = Path(__file__).parents[1] / "clients" / "node_modules"
+
+ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in (Memory, Sqlite, Redis, Postgres, Moto, Dynalite)}

@@ -15,8 +15,9 @@ from requirements import shows
 Stores = tuple[Store, Store]
 
 BODY_BYTES = 20_000
-PAGE_BYTES_MAX = 500_000
-"""More than a page of two such bodies needs in any engine, and less than a twentieth of the chain."""
+PAGE_BYTES_MAX = 700_000
+"""More than a page of two such bodies needs in any engine, of which asyncio takes 256 kB for one read of a socket; and
+less than a tenth of the chain."""
 
 
 async def page(store: Store, known: StoredResponse, **how: Any) -> ItemPage:

@@ -6,10 +6,16 @@ import re
 
 from documents.pages import ROOT
 from penstock.stores.sqlite import schema
+from penstock_adapters.dynamodb import maintenance
 from penstock_adapters.postgres.migrations import read_scripts
 from penstock_adapters.redis.maintenance import SCHEMA
 
-NEWEST = {"SQLite": len(schema.MIGRATIONS), "PostgreSQL": len(read_scripts()), "Redis": int(SCHEMA)}
+NEWEST = {
+    "SQLite": len(schema.MIGRATIONS),
+    "PostgreSQL": len(read_scripts()),
+    "Redis": int(SCHEMA),
+    "DynamoDB": maintenance.SCHEMA,
+}
 
 
 def test_every_schema_of_a_store_has_its_row() -> None:

@@ -105,7 +105,7 @@ class PassthroughRequest(msgspec.Struct, kw_only=True):
 class HttpRequest(msgspec.Struct, kw_only=True):
     """A request to an upstream. `path` is relative to the upstream's base URL and begins with a slash."""
 
-    method: Literal["GET", "POST", "DELETE"]
+    method: Literal["GET", "POST", "PUT", "DELETE"]
     path: str
     beside_v1: bool = False
     """Whether the path is relative to the parent of the base URL's `/v1`, where routes that are not OpenAI's are."""

@@ -142,9 +142,9 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     """The profiles of the synthetic model, and its measured values."""
 
     store: Name | None = None
-    """Where responses and conversations are stored: `memory://`, `sqlite:///path`, `redis://…`, `postgresql://…`, or
-    `none://`. The default of the server is a SQLite file in the user's state directory. The default of an app that is
-    mounted into another one is memory."""
+    """Where responses and conversations are stored: `memory://`, `sqlite:///path`, `redis://…`, `postgresql://…`,
+    `dynamodb://TABLE`, or `none://`. The default of the server is a SQLite file in the user's state directory. The
+    default of an app that is mounted into another one is memory."""
 
     background: bool = True
     """Whether this server runs background responses: its own, and those of other servers that have stopped. Otherwise

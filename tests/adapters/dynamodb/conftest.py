@@ -1,0 +1,43 @@
+"""An engine of the module, a store in front of an empty table of it; a test here may be `async def`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from conformance.conftest import pytest_pyfunc_call, runner
+from conformance.engines import ENVIRONMENT, Dynalite
+from conformance.servers import Missing
+from penstock_adapters.drivers import aws_transport
+from penstock_adapters.dynamodb import DynamoStore
+
+__all__ = ["pytest_pyfunc_call", "runner"]
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Dynalite]:
+    engine = Dynalite()
+    try:
+        engine.start()
+    except Missing as error:
+        if os.environ.get("CI"):
+            pytest.fail(str(error), pytrace=False)
+        pytest.skip(str(error))
+    yield engine
+    engine.stop()
+
+
+@pytest.fixture
+def place(engine: Dynalite) -> str:
+    return engine.place()
+
+
+@pytest.fixture
+def store(place: str, runner: asyncio.Runner) -> Iterator[DynamoStore]:
+    store = DynamoStore(place, aws_transport, ENVIRONMENT)
+    runner.run(store.migrate())
+    yield store
+    runner.run(store.aclose())
