@@ -61,7 +61,10 @@ def items_of(index: bytes, bodies: bytes) -> list[StoredItem]:
 
 def home_key(owner: str, item_id: str, home: str) -> Key:
     """The key of the row that lists a home of an item: the partition of a response or conversation that contains it."""
-    pk = f"item#{len(owner)}#{owner}#{item_id}"
-    if len(pk) > _KEY_CHARS_MAX:
-        pk = f"item##{hashlib.sha256(pk.encode()).hexdigest()}"
-    return Key(pk, home)
+    return Key(owned_partition("item", owner, item_id), home)
+
+
+def owned_partition(kind: str, owner: str, name: str) -> str:
+    """The partition of a name of an owner. The length of the owner makes it unique."""
+    pk = f"{kind}#{len(owner)}#{owner}#{name}"
+    return pk if len(pk) <= _KEY_CHARS_MAX else f"{kind}##{hashlib.sha256(pk.encode()).hexdigest()}"

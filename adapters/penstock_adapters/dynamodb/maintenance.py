@@ -15,6 +15,7 @@ from .attributes import Row
 from .events import WAITING, Events
 from .expressions import both, setting
 from .lookups import Lookups
+from .marks import MARK, DynamoMarks
 from .rows import CONVERSATION, HEAD, PURGE_S, RESPONSE, SHARDS, due
 from .table import ConditionFailed, Key, Query
 
@@ -29,7 +30,7 @@ _MISSING = "ResourceNotFoundException"
 _EXISTS = "ResourceInUseException"
 
 
-class Maintenance(Lookups, Events):
+class Maintenance(Lookups, Events, DynamoMarks):
     """The methods of `Store` that are not about single rows."""
 
     async def migrate(self) -> None:
@@ -72,9 +73,10 @@ class Maintenance(Lookups, Events):
 
     async def stats(self) -> dict[str, int]:
         """See `Store`. It reads the whole table; `bytes` is some hours old."""
-        counts = {"responses": 0, "conversations": 0}
+        counts = {"responses": 0, "conversations": 0, "marks": 0}
         async for page in self._table.scan(("pk", "sk", "owner")):
             for row in page:
+                counts["marks"] += row["pk"].startswith(MARK)
                 if row["sk"] == HEAD and "owner" in row:
                     counts["responses"] += row["pk"].startswith(RESPONSE)
                     counts["conversations"] += row["pk"].startswith(CONVERSATION)
@@ -87,6 +89,8 @@ class Maintenance(Lookups, Events):
 
     async def _sweep_row(self, key: Key, now: float) -> int:
         """Remove a row that has expired, or continue to remove a hidden one. Returns how many have expired."""
+        if key.pk.startswith(MARK):
+            return await self._sweep_mark(key, now)
         row = await self._table.get(key, ("pk", "owner", "gone", "expires", "due"))
         if row is None or row.get("due", now + 1) > now:
             return 0
