@@ -2,12 +2,15 @@
 
 It turns every tick while there are entries, and calls what is due: never early, and at most two ticks late. An entry
 that is removed in time has cost no timer; that is nearly every timeout.
+
+Some hosts end the timers of a request with the request, such as Cloudflare Workers. There, a wheel that other requests
+use too would stand still afterwards, so each request has its own.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextvars import Context
+from contextvars import Context, ContextVar
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
@@ -90,3 +93,25 @@ def wheel_of(loop: asyncio.AbstractEventLoop, tick_s: float = TICK_S) -> TimerWh
     if wheel is None:
         wheel = wheels[tick_s] = TimerWheel(tick_s)
     return wheel
+
+
+class _WheelsByRequest(dict[float, TimerWheel]):
+    """The wheels of an event loop by their ticks, where each request has its own."""
+
+    def get(self, tick_s: float, default: TimerWheel | None = None) -> TimerWheel | None:  # type: ignore[override]
+        """The request's wheel with this tick."""
+        return _wheels_of_request.get().get(tick_s, default)
+
+    def __setitem__(self, tick_s: float, wheel: TimerWheel) -> None:
+        _wheels_of_request.get()[tick_s] = wheel
+
+
+_wheels_of_request: ContextVar[dict[float, TimerWheel]] = ContextVar("penstock_wheels")
+
+
+def use_own_wheels() -> None:
+    """Give the request of this context, and the tasks that it creates, timer wheels of its own."""
+    loop = asyncio.get_running_loop()
+    if not isinstance(_WHEELS.get(loop), _WheelsByRequest):
+        _WHEELS[loop] = _WheelsByRequest()
+    _wheels_of_request.set({})

@@ -187,3 +187,30 @@ def test_a_loop_has_one_wheel_for_each_tick() -> None:
         assert wheel_of(loop, TICK_S / 20) is not wheel_of(loop)
 
     asyncio.run(main())
+
+
+def test_requests_with_wheels_of_their_own_survive_the_timers_of_others() -> None:
+    """A host that ends a request's timers with it does not end those of the next request."""
+
+    async def wheel_of_a_request(ended: bool) -> Noting:
+        timer_wheel.use_own_wheels()
+        loop = asyncio.get_running_loop()
+        noting = Noting()
+        wheel = await asyncio.create_task(wheel_in_a_task(loop))
+        assert wheel is wheel_of(loop)
+        assert wheel is not wheel_of(loop, 1.0)
+        if ended:
+            wheel._is_turning = True  # as if its timer were gone
+        wheel.put(noting, loop.time(), loop)
+        return noting
+
+    async def wheel_in_a_task(loop: asyncio.AbstractEventLoop) -> TimerWheel:
+        return wheel_of(loop)
+
+    async def main() -> None:
+        ended, lasting = await asyncio.gather(wheel_of_a_request(True), wheel_of_a_request(False))
+        async with asyncio.timeout(SLOW_S):
+            await lasting.called.wait()
+        assert not ended.called_at
+
+    asyncio.run(main())
