@@ -14,6 +14,7 @@ UV      := $(BIN)/uv pip install --no-config --quiet --python $(BIN)/python --no
 LOCK     = $(BIN)/uv pip compile pyproject.toml --group build --quiet --universal --python-version 3.11 \
            --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' --upgrade
 NODE_CLIENTS := tests/clients/node_modules/.package-lock.json
+WORKER_HOST  := tests/cloudflare/python_modules/.are-installed
 PYTHONS ?= 3.14 3.13 3.12 3.11
 PYENV   := $(or $(PYENV_ROOT),$(HOME)/.pyenv)
 
@@ -46,7 +47,7 @@ serve: $(SERVER) ## run the server; ARGS go to `penstock serve`
 
 # The npm packages are a part of the suite where there is npm; without them their tests are skipped, and the end says so.
 test: $(DEV) $(BENCH) $(CLIENTS) $(DEPLOY) ## run the whole suite; ARGS go to pytest, COVER=1 measures what it reaches of the core
-	@! command -v npm >/dev/null || $(MAKE) --no-print-directory $(NODE_CLIENTS) || echo "npm installed no clients"
+	@! command -v npm >/dev/null || $(MAKE) --no-print-directory $(NODE_CLIENTS) $(WORKER_HOST) || echo "npm installed no clients"
 	@$(call pytest,$(ARGS))
 
 test-fast: $(DEV) ## run the core's quick tests, the architecture's and the golden transcripts: half a minute
@@ -77,7 +78,7 @@ soak: $(DEV) $(BENCH)
 test-real: $(DEV) ## run the tests that need the real llama.cpp server
 	@$(BIN)/python -m pytest -m real $(ARGS)
 
-clients: $(CLIENTS) $(NODE_CLIENTS) ## install the clients of others that the suite drives (needs npm)
+clients: $(CLIENTS) $(NODE_CLIENTS) $(WORKER_HOST) ## install the clients and hosts of others that the suite drives (needs npm)
 
 hosts: $(HOSTS) ## install the hosts of others that the suite runs the app in: functions' runtimes, ASGI servers
 
@@ -115,7 +116,7 @@ lock: $(DEV) ## pin every dependency anew
 
 clean: ## remove .venv and what the tools remember
 	@rm -rf $(VENV) .venv-3.* .peers build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	@rm -rf tests/clients/node_modules
+	@rm -rf tests/clients/node_modules tests/cloudflare/node_modules tests/cloudflare/python_modules
 	@find core adapters tests bench -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 $(BIN)/pip:
@@ -166,4 +167,11 @@ $(HOSTS): requirements-hosts.lock requirements-emulator.lock $(DEV)
 
 $(NODE_CLIENTS): tests/clients/package-lock.json
 	@npm --prefix tests/clients ci --silent --no-audit --no-fund
+	@touch $@
+
+# Pyodide with the wheels of a Worker, and Miniflare, whose programs need no scripts of installation.
+$(WORKER_HOST): tests/cloudflare/package-lock.json tests/cloudflare/requirements.lock | $(BIN)/pip
+	@npm --prefix tests/cloudflare ci --silent --no-audit --no-fund --ignore-scripts
+	@$(PIP) install --require-hashes --no-deps --only-binary :all: --upgrade --target tests/cloudflare/python_modules \
+	    --platform pyemscripten_2026_0_wasm32 --python-version 3.14 -r tests/cloudflare/requirements.lock
 	@touch $@

@@ -70,7 +70,7 @@ class AsgiApp:
             disconnected=partial(_disconnected, receive),
             deadline_s=self._deadline() if self._deadline else None,
         )
-        await _send_reply(await self.service.handle(request), send)
+        await send_reply(await self.service.handle(request), send)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         if (await receive())["type"] != "websocket.connect":
@@ -186,7 +186,7 @@ async def _disconnected(receive: Receive) -> None:
         pass
 
 
-async def _send_reply(reply: Reply, send: Send) -> None:
+async def send_reply(reply: Reply, send: Send) -> None:
     """Send a reply; a stream in pieces, each after the previous was taken, so that a slow client slows its upstream."""
     headers = _encoded(reply.headers)
     start = {"type": "http.response.start", "status": reply.status, "headers": headers}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -27,14 +28,22 @@ _ALONE = NoSiblings()
 
 
 def create_asgi_app(
-    settings: Settings, siblings: Siblings = _ALONE, *, location: assembly.Location = "server"
+    settings: Settings,
+    siblings: Siblings = _ALONE,
+    *,
+    location: assembly.Location = "server",
+    connect: assembly.Connect | None = None,
+    stores: Mapping[str, assembly.OpenStore] | None = None,
 ) -> AsgiApp:
-    """The application that the settings describe. Nothing is opened before a request. Raises `SettingsError`."""
+    """The application that the settings describe. Nothing is opened before a request. Raises `SettingsError`.
+
+    `connect` and `stores` are those of a host that cannot use the drivers of this package.
+    """
     service = assembly.build(
         settings,
-        connect=_Clients(settings.limits).transport,
+        connect=connect or _Clients(settings.limits).transport,
         decompress=decompress,
-        stores=STORES,
+        stores=STORES if stores is None else stores,
         make_sealer=_sealing(settings),
         prompts=_prompts,
         read_file=read_file,

@@ -14,6 +14,7 @@ NO_ANSWER = "no answer in time"
 NO_CONNECTION = "no connection in time"
 NO_HOST = "its host name cannot be resolved"
 NO_HTTP = "what it sent is not HTTP"
+NO_TLS = "it does not speak TLS; is its URL http:// and not https://?"
 SPEAKS_TLS = "it speaks TLS; is its URL https:// and not http://?"
 WRONG_CODING = "its body is not of the content-encoding that its head says"
 
@@ -36,7 +37,7 @@ def handshake_failed(error: BaseException) -> str:
     """The text for a TLS handshake that fails for another reason than the certificate."""
     reason = getattr(error, "reason", None) or ""
     if reason in _NOT_TLS:
-        return "it does not speak TLS; is its URL http:// and not https://?"
+        return NO_TLS
     return f"the TLS handshake failed ({reason.replace('_', ' ').lower() or 'no reason was given'})"
 
 

@@ -77,6 +77,7 @@ WHILE_THE_SERVER_RUNS = {
     "penstock_adapters.cli.siblings.UnixSiblings._answers": "the paths in the code",
     "penstock_adapters.codings._has_library": "the codings of the code",
     "penstock_adapters.aws_lambda._function": "one function",
+    "penstock_adapters.cloudflare.entry_point._worker": "one",
     "penstock_adapters.cryptography.AeadSealer._ciphers": "the keys in the configuration",
     "penstock_adapters.cryptography.AeadSealer._keys": "the configured keys, or one",
     "penstock_adapters.cryptography.AeadSealer._first_id": "one text",
@@ -123,6 +124,7 @@ WHILE_A_REQUEST_RUNS = {
     "penstock.engine.context.truncation._Grouping",
     "penstock.transcript.reducer.Reducer",
     "penstock.transcript.transcript._Node",
+    "penstock_adapters.cloudflare.fetch_transport.FetchReply",
     "penstock_adapters.http_client.replies.IncomingReply",
 }
 """Classes whose objects end with their request, or with their connection; limits bound what those may hold."""

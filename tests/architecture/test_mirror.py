@@ -84,6 +84,7 @@ ELSEWHERE = {
     "penstock_adapters.cli.http1": "adapters/test_http1.py live/test_heads.py",
     "penstock_adapters.cli.init": "adapters/test_cli_init.py",
     "penstock_adapters.cli.websocket": "adapters/test_websocket_sends.py adapters/test_websocket_slices.py",
+    "penstock_adapters.cloudflare": "cloudflare conformance/transports",
     "penstock_adapters.codings": "adapters/test_compression.py live/test_bodies.py",
     "penstock_adapters.dynamodb": "conformance adapters/dynamodb",
     "penstock_adapters.http_client": "conformance/transports adapters/test_reply_parser.py",

@@ -293,7 +293,7 @@ REQUIREMENTS = (
     ),
     Requirement(
         "exposed-functions",
-        "A function has keys, or a setting lets everyone use it; else it does not start, and `/admin` needs a key.",
+        "A function has keys, or a setting opens it; else it does not start, or answers 401. `/admin` needs a key.",
         _SERVERLESS,
     ),
     Requirement(

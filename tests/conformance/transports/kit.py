@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import uvloop
 
+from cloudflare.host import Host, fetch_transport
 from penstock.limits import Limits
 from penstock.ports import Destination, HttpReply, HttpRequest, Transport, TransportError
 from penstock_adapters.aiohttp import AiohttpClient
@@ -27,11 +28,21 @@ class Kind(NamedTuple):
     new_loop: Callable[[], asyncio.AbstractEventLoop]
 
 
+def _fetch(to: Destination, limits: Limits) -> Transport:
+    """In Pyodide, in the host that the fixtures start."""
+    return fetch_transport(HOSTS[0])(to, limits)
+
+
+HOSTS: list[Host] = []
+FETCH = "fetch"
 KINDS = {
+    FETCH: Kind(_fetch, asyncio.new_event_loop),
     "lean": Kind(HttpTransport, asyncio.new_event_loop),
     "lean on uvloop": Kind(HttpTransport, uvloop.new_event_loop),
     "aiohttp": Kind(lambda to, limits: AiohttpClient(limits).transport(to, limits), asyncio.new_event_loop),
 }
+OWN = [name for name in KINDS if name != FETCH]
+"""The transports that connect by themselves. With `fetch`, the host does that, and decides how."""
 
 
 class Upstream:

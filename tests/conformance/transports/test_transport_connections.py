@@ -241,14 +241,14 @@ def holding(released: asyncio.Event) -> Any:
 
 
 @shows("upstream-saturation")
-def test_who_finds_no_free_connection_is_reported_so_in_time(kind: Kind, caplog: pytest.LogCaptureFixture) -> None:
+def test_who_finds_no_free_connection_is_reported_so_in_time(own: Kind, caplog: pytest.LogCaptureFixture) -> None:
     """One line says so, however many are refused, and one when it is over."""
     caplog.set_level(logging.INFO, "penstock.upstream")
 
     async def scenario() -> None:
         released = asyncio.Event()
         async with listening(holding(released)) as upstream:
-            transport = to(kind, upstream, upstream_connections_max=2, upstream_connection_wait_s=0.1)
+            transport = to(own, upstream, upstream_connections_max=2, upstream_connection_wait_s=0.1)
             running = [asyncio.ensure_future(asked(transport)) for _ in range(2)]
             for _ in range(2):
                 refused = await asyncio.gather(*[asked(transport) for _ in range(3)], return_exceptions=True)
@@ -261,7 +261,7 @@ def test_who_finds_no_free_connection_is_reported_so_in_time(kind: Kind, caplog:
             assert upstream.connections == 2
             await transport.aclose()
 
-    run(kind, scenario())
+    run(own, scenario())
     [full, free] = [record.getMessage() for record in caplog.records]
     assert full.startswith("upstream up: all 2 connections (limits.upstream_connections_max) are in use")
     assert free == "upstream up has free connections again"
@@ -440,6 +440,7 @@ def test_an_upstream_waits_for_a_slow_reader(kind: Kind) -> None:
                     writer.write(bytes(piece))
                     await writer.drain()
                     written += piece
+                await reader.read(1)
 
             return speak
 
@@ -548,7 +549,7 @@ def test_no_path_is_taken_for_a_header(lean: Kind) -> None:
 # Ways to connect.
 
 
-def test_tls_by_an_authority_of_ones_own(kind: Kind, tmp_path: Path) -> None:
+def test_tls_by_an_authority_of_ones_own(own: Kind, tmp_path: Path) -> None:
     authority = Authority(tmp_path, "ours")
     trusted = Tls(ca_file=str(authority.ca_file))
 
@@ -556,18 +557,18 @@ def test_tls_by_an_authority_of_ones_own(kind: Kind, tmp_path: Path) -> None:
         large = bytes(300_000)
         data = OK + b"content-length: 300000\r\n\r\n" + large
         async with listening(lambda upstream: says(upstream, data), tls=authority.server()) as upstream:
-            transport = to(kind, upstream, trusted)
+            transport = to(own, upstream, trusted)
             for _ in range(3):
                 assert await asked(transport, post(large)) == (200, large)
             assert upstream.connections == 1
             await transport.aclose()
-            strangers = to(kind, upstream)
+            strangers = to(own, upstream)
             fault = await fault_of(strangers)
             assert str(fault).startswith("its certificate is not trusted (")
             assert not fault.was_connected
             await strangers.aclose()
 
-    run(kind, scenario())
+    run(own, scenario())
 
 
 def test_a_port_that_does_not_speak_tls(kind: Kind) -> None:
@@ -632,7 +633,7 @@ def test_a_name_with_several_addresses(lean: Kind, monkeypatch: pytest.MonkeyPat
     run(lean, scenario())
 
 
-def test_another_event_loop_begins_anew(kind: Kind) -> None:
+def test_another_event_loop_begins_anew(own: Kind) -> None:
     """As an app that is started and ended again and again; also where nobody closed the first."""
     transport: list[Transport] = []
 
@@ -641,7 +642,7 @@ def test_another_event_loop_begins_anew(kind: Kind) -> None:
             upstream.base = f"http://127.0.0.1:{port}"
             server = await asyncio.start_server(says(upstream, HELLO), "127.0.0.1", port)
             if not transport:
-                transport.append(to(kind, upstream, upstream_connections_max=1))
+                transport.append(to(own, upstream, upstream_connections_max=1))
             for _ in range(2):
                 assert await asked(transport[0]) == (200, b"hello")
             await transport[0].aclose()
@@ -650,7 +651,7 @@ def test_another_event_loop_begins_anew(kind: Kind) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     for _ in range(3):
-        run(kind, scenario())
+        run(own, scenario())
 
 
 def test_closing_ends_what_is_under_way(lean: Kind) -> None:

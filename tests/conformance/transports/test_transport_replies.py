@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from conformance.transports.kit import (
     KINDS,
+    OWN,
     Kind,
     Upstream,
     asked,
@@ -122,7 +123,7 @@ def test_every_split(kind: Kind, name: str) -> None:
 @given(
     body=st.lists(st.binary(min_size=1, max_size=2_000), max_size=6), cuts=st.lists(st.integers(0, 5_000), max_size=6)
 )
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", OWN)
 def test_any_chunks_in_any_pieces(name: str, body: list[bytes], cuts: list[int]) -> None:
     data = OK + b"transfer-encoding: chunked\r\n\r\n" + chunked(body)
     places = sorted({cut for cut in cuts if 0 < cut < len(data)})
@@ -177,10 +178,22 @@ NONSENSE: dict[str, tuple[bytes, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", NONSENSE)
-def test_what_is_no_reply_is_said_in_plain_words(kind: Kind, name: str) -> None:
-    data, message = NONSENSE[name]
+FETCH_READS: dict[str, str | None] = {"TLS": faults.NO_HTTP, "hints without end": None}
+"""What `fetch` makes of it. Nothing, while it waits for more; then the request's own deadline ends it."""
 
+
+@pytest.mark.parametrize("name", NONSENSE)
+def test_what_is_no_reply_is_said_in_plain_words(own: Kind, name: str) -> None:
+    check_fault(own, *NONSENSE[name])
+
+
+@pytest.mark.parametrize("name", [name for name in NONSENSE if FETCH_READS.get(name, "") is not None])
+def test_what_is_no_reply_to_fetch_is_said_in_plain_words(fetch: Kind, name: str) -> None:
+    data, message = NONSENSE[name]
+    check_fault(fetch, data, FETCH_READS.get(name) or message)
+
+
+def check_fault(kind: Kind, data: bytes, message: str) -> None:
     async def scenario() -> None:
         async with listening(lambda upstream: says(upstream, data)) as upstream:
             transport = to(kind, upstream)

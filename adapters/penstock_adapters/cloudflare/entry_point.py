@@ -1,0 +1,68 @@
+"""The entry point of a Worker: the class `Default`, which Cloudflare calls for each request.
+
+Importing it does nothing: variables and bindings are read at the first request. Source: the package
+`workers-runtime-sdk`, whose ASGI adapter translates requests and replies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from functools import cache
+from typing import Any
+
+from js import Object
+from pyodide.ffi import JsException
+from workers import WorkerEntrypoint, asgi, import_from_javascript
+
+from penstock_adapters.asgi import Receive, Scope, Send
+
+from .fetch_transport import FetchTransport
+from .worker import Worker
+
+
+class Default(WorkerEntrypoint):
+    """The Worker. Its module exports this class: `from penstock_adapters.cloudflare.entry_point import Default`."""
+
+    async def fetch(self, request: Any) -> Any:
+        """Answer a request of HTTP."""
+        bounded = BoundedRequest(getattr(request, "js_object", request), _worker().body_bytes_max)
+        return await asgi.fetch(_answer, bounded, self.env, self.ctx)
+
+
+class BoundedRequest:
+    """A request of JavaScript, whose body ends soon after the bound: the SDK reads all of it before the application."""
+
+    def __init__(self, request: Any, bytes_max: int) -> None:
+        self.method = request.method
+        self.url = request.url
+        self.headers = request.headers
+        self.body = _first_bytes(request.body, bytes_max) if request.body else None
+
+
+async def _first_bytes(body: Any, bytes_max: int) -> AsyncIterator[Any]:
+    count = 0
+    async for piece in body:
+        yield piece
+        count += piece.byteLength
+        if count > bytes_max:
+            return
+
+
+async def _answer(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request, and end where its client has left."""
+
+    async def send_message(message: Any) -> None:
+        try:
+            await send(message)
+        except JsException as error:
+            raise OSError("the client has left") from error
+
+    await _worker()(scope, receive, send_message)
+
+
+@cache
+def _worker() -> Worker:
+    """The Worker of this instance."""
+    env = import_from_javascript("cloudflare:workers").env
+    variables = {name: value for name in Object.keys(env) if isinstance(value := getattr(env, name), str)}
+    return Worker(variables, FetchTransport, {})
