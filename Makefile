@@ -106,11 +106,11 @@ bench-guard: $(BENCH) ## count calls, allocations and callbacks, and hold them t
 
 lock: $(DEV) ## pin every dependency anew
 	@$(LOCK) --extra server --output-file requirements.lock
-	@$(LOCK) --extra server --extra redis --extra postgres --extra dev --constraints requirements.lock --output-file requirements-dev.lock
+	@$(LOCK) --extra server --extra redis --extra postgres --extra web --extra dev --constraints requirements.lock --output-file requirements-dev.lock
 	@$(LOCK) --extra bench --constraints requirements-dev.lock --output-file requirements-bench.lock
 	@$(LOCK) --extra clients --constraints requirements-dev.lock --output-file requirements-clients.lock
 	@$(LOCK) --extra deploy --constraints requirements-dev.lock --output-file requirements-deploy.lock
-	@$(subst --group build,,$(LOCK)) --extra server --extra redis --extra postgres --constraints requirements-dev.lock --output-file requirements-image.lock
+	@$(subst --group build,,$(LOCK)) --extra server --extra redis --extra postgres --extra web --constraints requirements-dev.lock --output-file requirements-image.lock
 	@$(LOCK) --extra server --group hosts --constraints requirements-dev.lock --output-file requirements-hosts.lock
 	@$(LOCK) --group emulator --no-deps --constraints requirements-dev.lock --output-file requirements-emulator.lock
 

@@ -52,15 +52,11 @@ class AiohttpClient:
     def transport(self, destination: Destination, limits: Limits) -> AiohttpTransport:
         """A transport to this upstream. Raises `SettingsError` for certificates that cannot be read.
 
-        A guarded one has its own session. Behind a proxy, the proxy looks names up, so that its own rules count.
+        A guarded one has its own session, which ends with it. Behind a proxy, the proxy looks names up, so that its own
+        rules count.
         """
-        if destination.egress is not None and destination.proxy is None:
-            url = URL(destination.url)
-            admits = partial(destination.egress.admits, url.raw_host or "", url.port or 0)
-            return AiohttpTransport(
-                AiohttpClient(limits, admits), destination, ConnectionLimit(destination.name, limits)
-            )
-        return AiohttpTransport(self, destination, ConnectionLimit(destination.name, limits))
+        client = self if destination.egress is None else AiohttpClient(limits, _admits(destination))
+        return AiohttpTransport(client, destination, ConnectionLimit(destination.name, limits))
 
     def session(self) -> aiohttp.ClientSession:
         """The session, made within the running loop."""
@@ -79,6 +75,14 @@ class AiohttpClient:
         """Close every connection."""
         if self._session is not None:
             await self._session.close()
+
+
+def _admits(destination: Destination) -> Callable[[str], bool] | None:
+    """Which addresses may be connected to. None where the only one is that of the operator's proxy."""
+    if destination.egress is None or destination.proxy is not None:
+        return None
+    url = URL(destination.url)
+    return partial(destination.egress.admits, url.raw_host or "", url.port or 0)
 
 
 def _guarded(admits: Callable[[str], bool]) -> Callable[[Any], socket.socket]:

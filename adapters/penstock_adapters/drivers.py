@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from penstock import assembly
 from penstock.limits import Limits
-from penstock.ports import Destination, NoSiblings, Prompts, Siblings, Store, Transport
+from penstock.ports import Destination, Extractor, NoSiblings, Prompts, Siblings, Store, Transport
 from penstock.settings import Settings, SettingsError
 from penstock_adapters.asgi import AsgiApp
 from penstock_adapters.compression import decompress
@@ -48,6 +48,7 @@ def create_asgi_app(
         prompts=_prompts,
         read_file=read_file,
         location=location,
+        make_extractor=_extractor,
         siblings=siblings,
     )
     return AsgiApp(service)
@@ -82,13 +83,20 @@ def _with_proxy(destination: Destination) -> Destination:
         if found is None:
             return destination
         variable = found.variable
-        _log.info("upstream %s is reached through the proxy of %s", destination.name, variable)
+        if destination.egress is None:  # else there is one for each page
+            _log.info("upstream %s is reached through the proxy of %s", destination.name, variable)
         destination = replace(destination, proxy=found.url)
     else:
         variable = f"upstream {destination.name}: proxy"
     if find_spec("aiohttp") is None:
         raise SettingsError(variable, "aiohttp is not installed: pip install 'penstock[server]', or use no proxy")
     return destination
+
+
+def _extractor(limits: Limits) -> Extractor:
+    from penstock_adapters.page_text import ProcessExtractor
+
+    return ProcessExtractor(limits)
 
 
 def _prompts(path: str) -> Prompts:

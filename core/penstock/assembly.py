@@ -16,12 +16,25 @@ from penstock.dialects import synthetic
 from penstock.dialects.chat_completions import ChatCompletions, Options
 from penstock.dialects.responses import ResponsesDialect
 from penstock.dialects.synthetic.options import QuantileTable, read_table
+from penstock.egress import Egress
 from penstock.endpoints.admin import Admin
-from penstock.engine import Policies, RemoteUpstream, Route, Routes, SyntheticUpstream
+from penstock.engine import HostedTools, Policies, RemoteUpstream, Route, Routes, SyntheticUpstream
 from penstock.engine.upstreams.attempt_log import without_secrets
 from penstock.limits import Limits
 from penstock.origins import Origins
-from penstock.ports import Destination, Dialect, NoSiblings, Prompts, Sealer, Siblings, Store, Transport
+from penstock.ports import (
+    Destination,
+    Dialect,
+    Extractor,
+    HostedTool,
+    NoSiblings,
+    Prompts,
+    Sealer,
+    SearchEngine,
+    Siblings,
+    Store,
+    Transport,
+)
 from penstock.service import Decompress, Service, no_encodings
 from penstock.settings import (
     Settings,
@@ -78,6 +91,10 @@ def _no_network(destination: Destination, limits: Limits) -> Transport:
     raise TypeError(f"build() needs an argument 'connect' to reach {destination.url}")
 
 
+def _no_extractor(limits: Limits) -> Extractor:
+    raise TypeError("build() needs an argument 'make_extractor' to read pages")
+
+
 def _no_files(path: str) -> Prompts:
     raise TypeError(f"build() needs an argument 'prompts' to read templates from {path}")
 
@@ -95,6 +112,7 @@ def build(
     make_sealer: MakeSealer | None = None,
     prompts: Callable[[str], Prompts] = _no_files,
     read_file: Callable[[str], str] = _no_file,
+    make_extractor: Callable[[Limits], Extractor] = _no_extractor,
     siblings: Siblings = _ALONE,
     location: Location = "server",
 ) -> Service:
@@ -116,6 +134,7 @@ def build(
             unknown_parameters=settings.unknown_parameters,
             absent_tools=settings.absent_tools,
             background=settings.background,
+            tools=_hosted_tools(settings, connect, make_extractor),
         ),
         store=measured(store, metrics) if store and metrics else store,
         sealer=make_sealer(read_seal_keys(settings.seal_keys, "seal_keys")) if make_sealer else None,
@@ -130,6 +149,35 @@ def build(
         admin=_admin(settings, routes, access, location),
         root_path=settings.root_path,
     )
+
+
+def _hosted_tools(settings: Settings, connect: Connect, make_extractor: Callable[[Limits], Extractor]) -> HostedTools:
+    """The hosted tools that the settings turn on."""
+    families: list[HostedTool] = []
+    if settings.search:
+        families.append(_web_search(settings, connect, make_extractor))
+    return HostedTools(families, runs_max=settings.limits.tool_runs_max)
+
+
+def _web_search(settings: Settings, connect: Connect, make_extractor: Callable[[Limits], Extractor]) -> HostedTool:
+    # spec: lean-imports
+    from penstock.tools.web_search import WebSearch
+    from penstock.tools.web_search.pages import Pages
+
+    limits, egress = settings.limits, Egress(settings.egress.allow)
+    reader = Pages(connect, egress, make_extractor(limits), limits)
+    return WebSearch(search_engine(settings, connect), reader, egress, opens_any=settings.search_opens == "any")
+
+
+def search_engine(settings: Settings, connect: Connect) -> SearchEngine:
+    """The search engine that the settings name."""
+    from penstock.tools.web_search.engine_client import EngineClient
+    from penstock.tools.web_search.engines import read_engine
+
+    engine = read_engine(settings.search or "")
+    key = settings.search_key.reveal() if settings.search_key else ""
+    transport = connect(Destination(name=engine.name, url=engine.url.rstrip("/")), settings.limits)
+    return EngineClient(engine, key, transport, settings.limits)
 
 
 def _admin(settings: Settings, routes: Routes, access: Access, location: Location) -> Admin | None:

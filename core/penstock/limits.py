@@ -72,6 +72,26 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     """The calls of hosted tools that one process runs at a time. Others wait."""
     tool_call_s: Seconds = 60.0
     """How long one call of a hosted tool may take, with its wait."""
+    search_s: Seconds = 10.0
+    """How long a search engine may take for one query."""
+    search_reply_bytes_max: Bytes = 4 * 2**20
+    """The answer of a search engine to one query."""
+    page_s: Seconds = 15.0
+    """How long a page may take to arrive, with its redirects."""
+    page_bytes_max: Bytes = 2 * 2**20
+    """How much of a page is read, without its content coding."""
+    page_redirects_max: Count = 5
+    """The redirects of one page."""
+    page_text_s: Seconds = 10.0
+    """How long the text of a page may take to be found."""
+    page_text_bytes_max: Bytes = 2**20
+    """The text of a page."""
+    page_text_memory_bytes_max: Bytes = 512 * 2**20
+    """The memory of a process that finds the text of pages."""
+    page_text_processes_max: Count = 2
+    """Such processes at a time."""
+    page_text_idle_s: Seconds = 60.0
+    """How long such a process may be idle until it is ended."""
     tool_reply_bytes_max: Bytes = 64 * 2**10
     """What the model reads of one call of a hosted tool. The rest is cut off, with a note."""
 

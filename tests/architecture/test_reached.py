@@ -15,6 +15,7 @@ PROGRAMS = {
     "penstock_adapters.cli.__main__": "python -m penstock_adapters.cli",
     "penstock_adapters.cloudflare.entry_point": "an entry point for users: the class that their Worker exports",
     "penstock_adapters.google_functions": "an entry point for users: deploy/google",
+    "penstock_adapters.page_text.worker": "the process of page_text.extractor",
     "penstock_adapters.starlette": "an entry point for users: the app that they mount",
     "penstock_adapters.vercel": "an entry point for users: deploy/vercel",
 }

@@ -99,6 +99,14 @@ VARIABLES = {
     "PENSTOCK_EGRESS_ALLOW: 'mcp.internal' is not host:port: give both, such as mcp.internal:8080": {
         "PENSTOCK_EGRESS_ALLOW": "mcp.internal"
     },
+    "PENSTOCK_SEARCH: expected an engine and a colon; the engines are brave, exa, searxng, tavily": {
+        "PENSTOCK_SEARCH": "google:"
+    },
+    "PENSTOCK_SEARCH: the URL of your own engine is missing: searxng:http://127.0.0.1:8888": {
+        "PENSTOCK_SEARCH": "searxng:"
+    },
+    "PENSTOCK_SEARCH: a URL begins with http:// or https://": {"PENSTOCK_SEARCH": "searxng:127.0.0.1:8888"},
+    "PENSTOCK_SEARCH: brave needs a key: set PENSTOCK_SEARCH_KEY": {"PENSTOCK_SEARCH": "brave:"},
     "PENSTOCK_UPSTREAM_KEY_ENV: the variable KEY contains no key: a secret must not be empty": {
         "PENSTOCK_UPSTREAM": "http://a",
         "PENSTOCK_UPSTREAM_KEY_ENV": "KEY",

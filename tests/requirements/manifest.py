@@ -53,6 +53,11 @@ REQUIREMENTS = (
         "litellm 19126, 11491; openai-agents-python 1346; ogx 3698",
     ),
     Requirement(
+        "web-search",
+        "Any chat model searches the web and opens pages: only those that it has seen, and within the tool's filters.",
+        "how users of hosted tools leave one provider",
+    ),
+    Requirement(
         "tool-replies-fenced",
         "Text from outside reaches a model between marks that its author cannot know, and named as data.",
         "modelcontextprotocol/servers 4143",

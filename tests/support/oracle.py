@@ -26,6 +26,16 @@ class BackgroundOptions(BaseModel):
     continuation_id: str | None = None
 
 
+class FoundPage(BaseModel):
+    """A result of a search, which the package has no model of."""
+
+    type: Literal["text_result"]
+    url: str
+    title: str
+    snippet: str
+    date: str | None = None
+
+
 OPEN_RESPONSES = "echoed as other servers do: Open Responses has it among its keys"
 LOAD_TOOLS = "vLLM lists it, and its bench reads it"
 SAME_LOGPROB = "a delta says of a token all that the finished part says of it"
@@ -43,6 +53,8 @@ OURS: dict[tuple[str, str], tuple[Any, str]] = {
     ("ResponseFunctionCallArgumentsDoneEvent", "name"): (str, "the API's reference has it"),
     ("LocalShellCallOutput", "call_id"): (str, "the API's reference has it"),
     ("ResponseCustomToolCall", "status"): (ITEM_STATUS, "every output item has one"),
+    ("ResponseFunctionWebSearch", "results"): (list[FoundPage], "`include` asks for it; the package forgot it"),
+    ("Filters", "blocked_domains"): (list[str], "the API has it"),
     ("Model", "root"): (str, LOAD_TOOLS),
     ("Model", "max_model_len"): (int, LOAD_TOOLS),
     ("Logprob", "bytes"): (list[int], SAME_LOGPROB),

@@ -9,6 +9,7 @@ from .background.follow import Follower
 from .context.resolve import Context, resolve
 from .context.token_count import count_input
 from .engine import Engine, Prepared, no_background
+from .hosted_tools.registry import HostedTools
 from .planning.plan import Plan, make_plan
 from .planning.policies import Policies
 from .request.chat_parts import read_chat_parts
@@ -33,6 +34,7 @@ __all__ = [
     "Decoded",
     "Engine",
     "Follower",
+    "HostedTools",
     "LiveOptions",
     "LocalUpstream",
     "Plan",

@@ -61,3 +61,15 @@ from .upstream import (
     Turn,
     Upstream,
 )
+from .web import (
+    Extractor,
+    Page,
+    PageContent,
+    PageFailed,
+    PageReader,
+    PageText,
+    SearchEngine,
+    SearchFailed,
+    SearchQuery,
+    SearchResult,
+)

@@ -147,6 +147,20 @@ def check_origins(origins: Iterable[str], where: str) -> None:
             raise SettingsError(where, f"{origin!r} is not an origin: {example}")
 
 
+def check_search(search: str, key: Secret | None, where: str) -> None:
+    """Check the name and the URL of the search engine, and that its key is there."""
+    from penstock.tools.web_search.engines import read_engine
+
+    try:
+        engine = read_engine(search)
+    except ValueError as error:
+        raise SettingsError(where, str(error)) from None
+    if problem := _url_problem(engine.url, _parts_problem):
+        raise SettingsError(where, problem)
+    if engine.format.needs_key and key is None:
+        raise SettingsError(where, f"{engine.name} needs a key: set PENSTOCK_SEARCH_KEY")
+
+
 def check_egress(allow: Iterable[str], where: str) -> None:
     """Check that these are hosts with ports."""
     for entry in allow:

@@ -23,6 +23,7 @@ from .checks import (
     check_origins,
     check_profiles,
     check_proxy,
+    check_search,
     check_state,
     check_tls,
     check_workers,
@@ -79,6 +80,8 @@ def _load(flags: Mapping[str, str], env: Mapping[str, str], file: ConfigFile | N
         check_origins(settings.allowed_origins, table["allowed_origins"].where)
     if settings.synthetic.profiles:
         check_profiles(settings.synthetic, table["synthetic"].where)
+    if settings.search:
+        check_search(settings.search, settings.search_key, table["search"].where)
     check_exposure(settings, table["host"].where if "host" in table else "host")
     check_workers(settings, table["store"].where if "store" in table else "store")
     check_state(settings, table["upstreams"].where if "upstreams" in table else "upstreams")

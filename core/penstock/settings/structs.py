@@ -186,6 +186,14 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     """Whether `/v1/responses` accepts WebSocket connections. Otherwise they get status 426."""
     ready_needs_upstream: bool = True
     """Whether `/readyz` is 503 while no upstream answers. Turn it off where stored responses should stay available."""
+    search: Name | None = None
+    """The search engine of the tool `web_search`: `searxng:http://127.0.0.1:8888` with the URL of your own SearXNG, or
+    `brave:`, `tavily:` or `exa:` with a key in `search_key`. Without an engine, the tool is not available."""
+    search_key: Secret | None = None
+    """The key of the search engine."""
+    search_opens: Literal["seen", "any"] = "seen"
+    """Which pages a model may open: those whose URLs stand in the conversation, in results or in pages that were read,
+    or any. With `any`, a planted instruction could make it send what it knows in the query of a URL."""
     egress: EgressSettings = EgressSettings()
     """What tools may call besides public addresses."""
     limits: Limits = Limits()

@@ -67,7 +67,19 @@ from . import (
     tool_search,
     web_search,
 )
-from ._base import ActionCallFormat, Call, CallFormat, Declared, FunctionDefinition, Output, TextCallFormat, is_json
+from ._base import (
+    ActionCallFormat,
+    Call,
+    CallFormat,
+    Declared,
+    FunctionDefinition,
+    Output,
+    TextCallFormat,
+    decoded,
+    is_json,
+    is_present,
+    read_arguments,
+)
 
 Offers: TypeAlias = Iterator[tuple[FunctionDefinition, CallFormat]]
 
@@ -162,5 +174,8 @@ __all__ = [
     "Offers",
     "Output",
     "TextCallFormat",
+    "decoded",
     "is_json",
+    "is_present",
+    "read_arguments",
 ]

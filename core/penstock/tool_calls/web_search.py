@@ -1,6 +1,6 @@
-"""Web searches of the history, as function calls for a chat model.
+"""Web searches of the history, as calls of the functions that a chat model is offered for a hosted tool.
 
-It knows searches that another server made. New searches belong to a hosted tool.
+The searches may be of another server. What the model read of those of this server is stored with the item.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ from penstock.wire import WebSearchCall
 
 from ._base import Call, Output, decoded, is_present
 
-NAME = "web_search"
+SEARCH, OPEN_PAGE, FIND = "web_search", "open_page", "find_in_page"
+"""The functions of the hosted tool."""
+_FUNCTIONS = {"open_page": OPEN_PAGE, "find_in_page": FIND, "find": FIND}
+"""The function by the type of an action. All other actions are searches."""
 
 
 class _Source(msgspec.Struct):
@@ -27,10 +30,17 @@ class _Action(msgspec.Struct):
 
 
 def call(item: WebSearchCall) -> Call:
-    """The call, with the action as its arguments, without its sources."""
+    """The call, with the arguments that the model wrote, as far as the action has them."""
     action = decoded(item.action, dict[str, msgspec.Raw]) or {}
+    kind = msgspec.json.decode(action.pop("type", _NO_TYPE))
     action.pop("sources", None)
-    return Call(call_id=item.id or "", name=NAME, arguments=msgspec.json.encode(action).decode())
+    name = _FUNCTIONS.get(kind, SEARCH) if isinstance(kind, str) else SEARCH
+    if name == SEARCH and "queries" in action:
+        action.pop("query", None)  # the first of them
+    return Call(call_id=item.id or "", name=name, arguments=msgspec.json.encode(action).decode())
+
+
+_NO_TYPE = msgspec.Raw(b'""')
 
 
 def output(item: WebSearchCall) -> Output:

@@ -23,7 +23,7 @@ def told(name: str, **fields: object) -> Json:
 
 SEARCH, FILES, CODE = told("web search"), told("file search"), told("code interpreter")
 PICTURE, CALL = told("image generation"), told("MCP call")
-QUERY = {"type": "search", "query": "rivers", "queries": ["rivers"]}
+QUERY = {"queries": ["rivers"]}
 NOT_KEPT = "what it found is not kept in this conversation."
 
 HISTORY: dict[str, tuple[Json, str, Json, object]] = {
@@ -35,9 +35,27 @@ HISTORY: dict[str, tuple[Json, str, Json, object]] = {
         '[{"title": "Rivers"}]',
     ),
     "a search without sources": (
-        told("web search", action={"type": "open_page", "url": "https://example.com"}),
+        told("web search", action={"type": "search", "query": "rivers"}),
         "web_search",
-        {"type": "open_page", "url": "https://example.com"},
+        {"query": "rivers"},
+        f"The search is completed; {NOT_KEPT}",
+    ),
+    "a page": (
+        told("web search", action={"type": "open_page", "url": "https://example.com"}),
+        "open_page",
+        {"url": "https://example.com"},
+        f"The search is completed; {NOT_KEPT}",
+    ),
+    "words in a page": (
+        told("web search", action={"type": "find_in_page", "url": "https://example.com", "pattern": "long"}),
+        "find_in_page",
+        {"url": "https://example.com", "pattern": "long"},
+        f"The search is completed; {NOT_KEPT}",
+    ),
+    "an action of an unknown type": (
+        told("web search", action={"type": 7, "query": "rivers"}),
+        "web_search",
+        {"query": "rivers"},
         f"The search is completed; {NOT_KEPT}",
     ),
     "a search of another form": (

@@ -17,6 +17,7 @@ from penstock.tool_calls import GROUPS, OFFERS, CallFormat, Declared, FunctionDe
 from penstock.tool_calls.tool_search import ToolSearchCallFormat
 from penstock.wire import McpTool, Tool
 
+from .absent_tools import hint, log_once
 from .policies import Policies
 
 _ALSO = {
@@ -112,11 +113,13 @@ class DeclaredTools:
     def _refuse_or_ignore(self, tool: Tool, param: str) -> None:
         if isinstance(tool, McpTool) or self._policies.absent_tools == "reject":
             message = f"The tool '{tool.type}' is not available on this server: no driver for it is configured."
+            message += hint(tool.type)
             if self._policies.absent_tools == "reject":
                 message += ' The setting absent_tools = "ignore" lets requests go on without such tools.'
             raise invalid(message, f"{param}.type", "unsupported_tool")
         # spec: codex
         self.ignored.append(f"tools.{tool.type}")
+        log_once(tool.type)
 
     def offers(self) -> list[FunctionDefinition]:
         """The functions that the model sees: all but deferred ones that were not found, if the client searches."""

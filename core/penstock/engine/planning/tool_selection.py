@@ -30,6 +30,7 @@ from penstock.wire import (
     ToolChoiceMcp,
 )
 
+from .absent_tools import hint
 from .declared_tools import DeclaredTools, Source
 from .policies import Policies
 
@@ -103,7 +104,10 @@ def _choose(selection: ToolSelection, choice: ToolChoice | None, declared: Decla
         names = declared.names(choice.type, choice.name)
         _require(selection, names, f"{choice.type} tool '{choice.name}'", "tool_choice.name")
     else:
-        _require(selection, declared.names(choice.type), f"tool '{choice.type}'", "tool_choice")
+        names = declared.names(choice.type)
+        if not names and f"tools.{choice.type}" in selection.ignored:
+            raise _not_offered(f"tool '{choice.type}'", "tool_choice", hint(choice.type))
+        _require(selection, names, f"tool '{choice.type}'", "tool_choice")
 
 
 def _is_hosted(selection: ToolSelection, choice: ToolChoiceMcp | ToolChoiceHosted | AllowedTool) -> bool:
@@ -139,8 +143,10 @@ def _allow(selection: ToolSelection, choice: ToolChoiceAllowed, declared: Declar
 
 def _require_any(selection: ToolSelection) -> None:
     if not selection.offers and not selection.hosted:
-        raise invalid("A tool call is required, but no tool is offered that this server has.", "tool_choice")
+        hints = "".join(dict.fromkeys(hint(name.removeprefix("tools.")) for name in selection.ignored))
+        message = "A tool call is required, but no tool is offered that this server has."
+        raise invalid(message + hints, "tool_choice")
 
 
-def _not_offered(what: str, param: str) -> ApiError:
-    return invalid(f"The {what} of 'tool_choice' is not among the 'tools' that this server can offer.", param)
+def _not_offered(what: str, param: str, hint: str = "") -> ApiError:
+    return invalid(f"The {what} of 'tool_choice' is not among the 'tools' that this server can offer.{hint}", param)

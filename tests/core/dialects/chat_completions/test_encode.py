@@ -66,7 +66,7 @@ NAMELESS = {
     "action": {"type": "search", "query": "x", "sources": [{"type": "url", "url": "https://a.b"}]},
 }
 SEARCH = NAMELESS | {"id": "ws_1"}
-SEARCHED = ("ws_1", "web_search", '{"type":"search","query":"x"}')
+SEARCHED = ("ws_1", "web_search", '{"query":"x"}')
 FOUND = "Sources:\nhttps://a.b"
 ATTACHED = "[1 attachment(s) of this result follow in the next user message]"
 
