@@ -202,7 +202,8 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     """How long a whole response may take, with retries."""
     request_s: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     """How long the host in front lets a request last, such as a function or a proxy with a time-out. Shortly before, a
-    stream ends as `incomplete`, and any other request is answered with 504. With 0 it may last as long as it takes."""
+    stream ends as `incomplete`, and any other request is answered with 504. 0 is no limit but that which the host
+    itself sets for each request, as functions do."""
     head_wait_s: Seconds = 5.0
     """How long a stream waits for the upstream's status before it begins. Until then, an error is an HTTP status."""
     heartbeat_s: Seconds = 15.0

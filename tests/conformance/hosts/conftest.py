@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from conformance.hosts.kit import Host
+from conformance.hosts.kit import BINARY, Host
 from conformance.hosts.table import HOSTS
 from conformance.servers import Missing
+from support.steps import Expect, Raw, Reply, Script
 from support.upstream import ScriptedUpstream
 
 
@@ -27,6 +28,8 @@ def started(host: Host, upstream: str, **variables: str) -> Host:
 @pytest.fixture(scope="session")
 def shared_upstream() -> Iterator[ScriptedUpstream]:
     with ScriptedUpstream() as running:
+        running.add("binary", Script((Raw(BINARY),), Expect(text=None), done=False))
+        running.add("with_cookies", Script((Reply(200, {"a": 1}, {"set-cookie": "a=b"}),), Expect(text=None)))
         yield running
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,10 +16,13 @@ from support.server import ROOT, environment
 
 KEY = "sk-of-the-conformance-suite"
 REQUEST_S = 3
-"""How long each host lets a request last."""
+"""How long a host lets a request last, if it does not need more."""
 PATIENCE_S = 30
 PYTHON = ROOT / ".venv-hosts" / "bin" / "python"
 JSON_HEADERS = (("content-type", "application/json"), ("authorization", f"Bearer {KEY}"))
+
+BINARY = bytes(range(256)) * 4
+"""What the model `binary` says."""
 
 Pairs = list[tuple[str, str]]
 
@@ -84,8 +87,15 @@ class Host:
     name: ClassVar[str]
     streams: ClassVar[bool] = True
     """Whether a client gets the pieces of a reply while it is made."""
+    is_buffered: ClassVar[bool] = False
+    """Whether the app itself gives a reply away as a whole only, so that a fault in its middle is an error."""
+    shows_cuts: ClassVar[bool] = True
+    """Whether the test sees that a reply was cut."""
+    is_function: ClassVar[bool] = False
+    """Whether nothing runs after a reply."""
     sees_disconnects: ClassVar[bool] = True
     """Whether the app learns that a client has left."""
+    request_s: ClassVar[int] = REQUEST_S
     many_at_once: ClassVar[bool] = True
     prefixes: ClassVar[tuple[str, ...]] = ("",)
     """What may stand before the paths of the API."""
@@ -101,8 +111,8 @@ class Host:
         """The whole reply."""
         raise NotImplementedError
 
-    def leave(self, call: Call) -> None:
-        """Ask for a stream, and leave after its first piece."""
+    def leave(self, call: Call, wait: Callable[[], object]) -> None:
+        """Ask, wait, and leave: after the first piece of a stream, and before a whole body."""
         raise NotImplementedError
 
 
@@ -132,25 +142,28 @@ def ask_http(address: str, call: Call) -> Answer:
     """Ask a server at `host:port`."""
     connection = http.client.HTTPConnection(address, timeout=PATIENCE_S)
     try:
-        return _read(_sent(connection, call))
+        _send(connection, call)
+        return _read(connection.getresponse())
     finally:
         connection.close()
 
 
-def leave_http(address: str, call: Call) -> None:
+def leave_http(address: str, call: Call, wait: Callable[[], object]) -> None:
     connection = http.client.HTTPConnection(address, timeout=PATIENCE_S)
-    _sent(connection, call).read1()
+    _send(connection, call)
+    wait()
+    if b'"stream": true' in call.body:
+        assert connection.getresponse().read1()
     connection.close()
 
 
-def _sent(connection: http.client.HTTPConnection, call: Call) -> http.client.HTTPResponse:
+def _send(connection: http.client.HTTPConnection, call: Call) -> None:
     target = quote(call.path) + (f"?{call.query}" if call.query else "")
     connection.putrequest(call.method, target)
     length = [("content-length", str(len(call.body)))] if call.body or call.method == "POST" else []
     for name, value in [*call.headers, *length]:
         connection.putheader(name, value)
     connection.endheaders(call.body)
-    return connection.getresponse()
 
 
 def _read(response: http.client.HTTPResponse) -> Answer:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from conformance.hosts.aws import ConcurrentRuntime, Handler, RecordedRuntime, Runtime
 from conformance.hosts.kit import Host
 from conformance.hosts.web import (
     Azure,
@@ -16,6 +19,7 @@ from conformance.hosts.web import (
     Vercel,
 )
 
+# Cloudflare's Workers have their place here, too: a `Host` that runs the Workers SDK in Pyodide.
 HOSTS: dict[str, type[Host]] = {
     host.name: host
     for host in (
@@ -29,5 +33,14 @@ HOSTS: dict[str, type[Host]] = {
         Vercel,
         Azure,
         AzureWithoutPrefix,
+        Handler,
+        Runtime,
+        ConcurrentRuntime,
+        RecordedRuntime,
     )
 }
+
+
+def names(has: Callable[[type[Host]], bool]) -> list[str]:
+    """The hosts that have a property, for tests that are about it."""
+    return [name for name, host in HOSTS.items() if has(host)]

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import ClassVar
@@ -92,8 +92,8 @@ class WebHost(Host):
     def ask(self, call: Call) -> Answer:
         return ask_http(self.address, call)
 
-    def leave(self, call: Call) -> None:
-        leave_http(self.address, call)
+    def leave(self, call: Call, wait: Callable[[], object]) -> None:
+        leave_http(self.address, call, wait)
 
 
 class Ours(WebHost):
@@ -152,6 +152,7 @@ class Google(WebHost):
     """The Functions Framework, as Cloud Run and Cloud Functions start it."""
 
     name = "functions-framework"
+    is_function = True
     given = {"CLOUD_RUN_TIMEOUT_SECONDS": str(REQUEST_S)}
 
     def command(self) -> Sequence[str]:
@@ -165,6 +166,7 @@ class Vercel(WebHost):
     """Vercel's runtime. It chooses its port, and tells it its platform through a Unix socket."""
 
     name = "vercel-runtime"
+    is_function = True
     prefixes = ("", "/api")
 
     def start(self, upstream: str, **given: str) -> None:
@@ -204,8 +206,8 @@ class Vercel(WebHost):
     def ask(self, call: Call) -> Answer:
         return super().ask(self._with_deadline(call))
 
-    def leave(self, call: Call) -> None:
-        super().leave(self._with_deadline(call))
+    def leave(self, call: Call, wait: Callable[[], object]) -> None:
+        super().leave(self._with_deadline(call), wait)
 
     def _with_deadline(self, call: Call) -> Call:
         """The request as Vercel passes it on."""
@@ -228,6 +230,7 @@ class Azure(WebHost):
     """Azure's Python runtime with its HTTP-streaming extension, behind a proxy that does what Azure's host does."""
 
     name = "azure-functions-runtime"
+    is_function = True
     prefixes = ("/api",)
     given = {
         "AzureFunctionsJobHost__extensions__http__routePrefix": "api",

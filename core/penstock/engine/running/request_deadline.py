@@ -28,14 +28,13 @@ class RequestDeadline(msgspec.Struct, kw_only=True, frozen=True):
 def request_deadline(deadline_s: float | None, request_s: float = 0.0) -> RequestDeadline | None:
     """The times of a request that its host ends at `deadline_s`, by the monotonic clock. None where no host does.
 
-    `request_s` is how long its host lets any request last, where it does not limit each; 0 where it sets no limit.
+    `request_s` is how long a request may last by the settings; 0 where they set no limit. The earlier end counts.
     """
-    if deadline_s is not None:
-        left_s = deadline_s - time.monotonic()
-    elif request_s:
-        left_s = request_s
-    else:
+    if deadline_s is None and not request_s:
         return None
+    left_s = request_s if deadline_s is None else deadline_s - time.monotonic()
+    if request_s:
+        left_s = min(left_s, request_s)
     margin_s = min(max(left_s * _MARGIN_SHARE, _MARGIN_MIN_S), _MARGIN_MAX_S)
     deadline_s = asyncio.get_running_loop().time() + left_s
     return RequestDeadline(ends_s=deadline_s - margin_s, replies_s=deadline_s - margin_s / 2)
