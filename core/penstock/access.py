@@ -142,7 +142,10 @@ def _plain_key(index: int, key: Secret) -> AccessKey:
 
 def bearer(headers: Mapping[str, str]) -> str | None:
     """The bearer token of the `authorization` header, if there is one (RFC 6750)."""
-    scheme, _, token = headers.get("authorization", "").partition(" ")
+    given = headers.get("authorization")
+    if given is None:
+        return None
+    scheme, _, token = given.partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 

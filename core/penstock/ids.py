@@ -26,6 +26,7 @@ _TICKS_MASK = 0xFFFF_FFFF_FFFF
 _DIGITS = 36
 _DRAWN_AT_ONCE = 64
 """How many ids one call of the system draws random digits for: the call costs more than the digits."""
+_EACH = re.compile(f".{{{_DIGITS}}}")
 _drawn: list[str] = []
 """Random digits for further ids."""
 if hasattr(os, "register_at_fork"):
@@ -54,8 +55,8 @@ def random_digits() -> str:
     try:
         return _drawn.pop()
     except IndexError:
-        digits = os.urandom(_DRAWN_AT_ONCE * _DIGITS // 2).hex()
-        first, *others = (digits[start : start + _DIGITS] for start in range(0, len(digits), _DIGITS))
+        first: str
+        first, *others = _EACH.findall(os.urandom(_DRAWN_AT_ONCE * _DIGITS // 2).hex())
         _drawn.extend(others)
         return first
 

@@ -53,6 +53,7 @@ _KEYS = {field.name: field.encode_name for field in msgspec.structs.fields(Creat
 """The parameters of a request: the key in JSON of each field."""
 _NOT_SET = (None, NULL, UNSET)
 
+_JSON = "application/json"
 _EXPANSION = 20
 """How many times larger a body typically is after decompression."""
 _OPEN = ("/", "/health", "/healthz", "/livez", "/ping", "/readyz", "/version", "/openapi.json")
@@ -265,7 +266,7 @@ class Service:
         if endpoints is None:
             raise not_found(f"Unknown request URL: {request.method} {request.path}.", "unknown_url")
         # spec: ids-in-paths
-        if not all(map(ids.may_be_id, path_ids)) and pattern != "/models/*":
+        if path_ids and not all(map(ids.may_be_id, path_ids)) and pattern != "/models/*":
             raise not_found(f"Nothing has the id {quoted(path_ids[-1])}.")
         if request.method == "HEAD":
             request = replace(request, method="GET")
@@ -297,16 +298,23 @@ class Service:
 
         Any page can post `text/plain` to any server without a preflight, so only JSON is accepted. Raises `ApiError`.
         """
-        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media_type != "application/json":
-            message = f"Unsupported content type: '{media_type}'. Send the body as 'application/json'."
-            raise ApiError(message, status=415, code="unsupported_content_type")
+        media_type = request.headers.get("content-type", "")
+        if media_type != _JSON:
+            _check_media_type(media_type)
         body = await request.read(self.limits.body_bytes_max)
-        encoding = request.headers.get("content-encoding", "identity").strip().lower()
+        given = request.headers.get("content-encoding")
+        encoding = given.strip().lower() if given else ""
         if encoding in ("", "identity"):
             return without_bom(body)
         bytes_max = self.limits.body_bytes_max
         return without_bom(await offload(_EXPANSION * len(body), self._decompress, body, encoding, bytes_max))
+
+
+def _check_media_type(given: str) -> None:
+    media_type = given.partition(";")[0].strip().lower()
+    if media_type != _JSON:
+        message = f"Unsupported content type: '{media_type}'. Send the body as '{_JSON}'."
+        raise ApiError(message, status=415, code="unsupported_content_type")
 
 
 def _body(request: CreateResponse, *, stream: bool) -> bytes:

@@ -36,6 +36,8 @@ class ReplyParser:
         self._pieces: list[bytes] = []
         self._framing_bytes = 0
         """The bytes since the last piece of the body: of a head, trailers, or a line between chunks."""
+        self._read_bytes = 0
+        """The same, with all bytes of the current read: no head is longer."""
         self._ends_with_connection = False
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self.can_be_reused = True
@@ -57,6 +59,7 @@ class ReplyParser:
         assert reply is not None
         assert parser is not None
         pieces = len(self._pieces)
+        self._read_bytes = self._framing_bytes + len(data)
         try:
             parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -140,15 +143,20 @@ class ReplyParser:
 
     def _read_fields(self) -> dict[str, str]:
         """The fields of the head by name; the values of a repeated field are joined."""
-        headers: dict[str, str] = {}
-        size = 0
-        for name, value in self._fields:
-            size += len(name) + len(value)
-            field, text = name.decode("latin-1").lower(), value.strip(b" \t").decode("latin-1")
-            headers[field] = f"{headers[field]}, {text}" if field in headers else text
-        if size > self._framing_bytes_max:
-            self._refuse(self._too_much())
+        if self._read_bytes > self._framing_bytes_max:
+            self._check_size()
+        fields = [
+            (name.decode("latin-1").lower(), value.strip(b" \t").decode("latin-1")) for name, value in self._fields
+        ]
+        headers = dict(fields)
+        if len(headers) < len(fields):
+            headers = {name: ", ".join([value for key, value in fields if key == name]) for name in headers}
         return headers
+
+    def _check_size(self) -> None:
+        """Raise an error for a head that is too long."""
+        if sum(len(name) + len(value) for name, value in self._fields) > self._framing_bytes_max:
+            self._refuse(self._too_much())
 
     def _skip(self) -> None:
         """Discard an informational reply."""

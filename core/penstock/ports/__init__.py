@@ -55,6 +55,7 @@ from .upstream import (
     NoFreeConnection,
     PassthroughRequest,
     RequestRejected,
+    SharedRequest,
     Tls,
     Transport,
     TransportError,

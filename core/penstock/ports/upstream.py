@@ -49,6 +49,14 @@ class CachedOffers(list[FunctionDefinition]):
     """The functions as the `tools` of Chat Completions."""
 
 
+class SharedRequest:
+    """What turns have in common that differ in their items only. A dialect encodes the rest of a request once."""
+
+    def __init__(self) -> None:
+        self.encoded: dict[tuple[object, str], tuple[bytes, bytes]] = {}
+        """The JSON before and after the items, by the dialect and the upstream's name of the model."""
+
+
 class Turn(msgspec.Struct, kw_only=True):
     """One call of a model: everything that a dialect needs to encode it."""
 
@@ -71,6 +79,8 @@ class Turn(msgspec.Struct, kw_only=True):
     """The client's key, if it is passed on because the upstream has no configured one."""
     extras: dict[str, msgspec.Raw] = {}
     """Unknown parameters, which are forwarded unchanged."""
+    shared: SharedRequest | None = None
+    """The same object in all turns that differ in their items only. None where nothing is known of others."""
     head_s: float | None = None
     """How long the head of the reply may take, in seconds, where another upstream could be called instead."""
     client: str = ""

@@ -26,6 +26,8 @@ _NAMES_MAX = 32
 
 def log_access(record: AccessRecord) -> None:
     """Write the lines of a record: what was ignored, what failed, and then the request."""
+    if record.failure is None and not record.ignored and not _log.isEnabledFor(logging.INFO):
+        return
     # spec: quiet-probes
     level = logging.DEBUG if record.path.removeprefix("/v1").rstrip("/") in _PROBES else logging.INFO
     # spec: log-of-what-is-missing

@@ -15,7 +15,7 @@ from penstock.upstream_replies import KeyOwner, read_context_sizes, read_models,
 from penstock.wire import Model
 
 from .decode import ChatDecoder
-from .encode import encode, to_json
+from .encode import encode, to_body
 from .finish import FinishReasons
 from .notes import UnknownWords
 from .presets import PRESETS, Preset
@@ -39,7 +39,7 @@ class ChatCompletions:
     def encode(self, turn: Turn) -> HttpRequest:
         """`POST /chat/completions`. Raises `ApiError` for what a chat model cannot take."""
         accept = ("accept", "text/event-stream" if turn.stream else "application/json")
-        body = to_json(encode(turn, self._options, self._origin), turn.extras)
+        body = to_body(turn, self._options, self._origin, self)
         return HttpRequest(method="POST", path="/chat/completions", headers=[_JSON, accept], body=body)
 
     def encode_again(self, turn: Turn, error: ApiError) -> HttpRequest | None:

@@ -58,6 +58,25 @@ def encode(turn: Turn, options: wire.Options, origin: str | None) -> wire.ChatRe
     return body
 
 
+def to_body(turn: Turn, options: wire.Options, origin: str | None, dialect: object) -> bytes:
+    """The body of the request as it is sent. What is not its messages is encoded once for all turns that share it."""
+    if turn.shared is None:
+        return to_json(encode(turn, options, origin), turn.extras)
+    encoded = turn.shared.encoded
+    key = dialect, turn.model
+    if key not in encoded:
+        body = encode(turn, options, origin)
+        body.messages = []
+        before, _, after = to_json(body, turn.extras).partition(_NO_MESSAGES)
+        encoded[key] = before + _MESSAGES, after
+    before, after = encoded[key]
+    return b"".join((before, json_codec.encode(_messages(turn, options, origin)), after))
+
+
+_MESSAGES = b'"messages":'
+_NO_MESSAGES = _MESSAGES + b"[]"
+
+
 def _messages(turn: Turn, options: wire.Options, origin: str | None) -> list[wire.ChatMessage]:
     """The context; instructions that are a message of their own, and were encoded before, as they were encoded."""
     written = messages(turn.request.instructions, turn.items, options, origin)

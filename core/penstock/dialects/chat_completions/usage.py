@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 import msgspec
 
 from penstock.wire import InputTokensDetails, OutputTokensDetails, Usage
@@ -46,12 +48,23 @@ class ReadUsage(msgspec.Struct, kw_only=True):
     reasoning_tokens: int | None = None
 
 
+_OTHERS = attrgetter(
+    *[
+        name
+        for name in ReadUsage.__struct_fields__
+        if name not in ("prompt_tokens", "completion_tokens", "total_tokens")
+    ]
+)
+"""The names that few backends have counts for."""
 _NO_PROMPT_DETAILS = ReadPromptDetails()
 _NO_COMPLETION_DETAILS = ReadCompletionDetails()
 
 
 def read_usage(read: ReadUsage) -> Usage | None:
     """The cost of a turn; None where the input or the output was not counted, so that both are estimated."""
+    before, after = read.prompt_tokens, read.completion_tokens
+    if before and after and before > 0 < after and max(before, after) < _COUNT_MAX and not any(_OTHERS(read)):
+        return _usage(before, after, read.total_tokens)
     details = read.prompt_tokens_details or read.input_tokens_details or _NO_PROMPT_DETAILS
     # spec: odd-usage
     cached = _first(
@@ -71,12 +84,25 @@ def read_usage(read: ReadUsage) -> Usage | None:
     input_tokens, output_tokens = _totals(read)
     if input_tokens is None or output_tokens is None:
         return None
+    return _usage(
+        input_tokens,
+        output_tokens,
+        read.total_tokens,
+        cached=cached or 0,
+        written=written or 0,
+        reasoning=_reasoning(read),
+    )
+
+
+def _usage(
+    before: int, after: int, both: int | None, *, cached: int = 0, written: int = 0, reasoning: int = 0
+) -> Usage:
     return Usage(
-        input_tokens=input_tokens,
-        input_tokens_details=InputTokensDetails(cached_tokens=cached or 0, cache_write_tokens=written or 0),
-        output_tokens=output_tokens,
-        output_tokens_details=OutputTokensDetails(reasoning_tokens=_reasoning(read)),
-        total_tokens=_count(read.total_tokens) or input_tokens + output_tokens,
+        input_tokens=before,
+        input_tokens_details=InputTokensDetails(cached_tokens=cached, cache_write_tokens=written),
+        output_tokens=after,
+        output_tokens_details=OutputTokensDetails(reasoning_tokens=reasoning),
+        total_tokens=_count(both) or before + after,
     )
 
 

@@ -115,7 +115,7 @@ def _summary_turn(turn: Turn, items: Sequence[InputItem]) -> Turn:
         user=request.user,
     )
     items = [*items, Message(role="user", content=PROMPT)]
-    return replace(turn, request=asked, items=items, offers=(), choice=Choice())
+    return replace(turn, request=asked, items=items, offers=(), choice=Choice(), shared=None)
 
 
 async def open_turn(upstream: Upstream, turn: Turn, compacting: Compacting | None) -> Deltas:

@@ -17,6 +17,7 @@ from penstock.engine.request.unknown_parameters import has_unknown
 from penstock.engine.upstreams.routes import Routes
 from penstock.json_codec import encode
 from penstock.limits import Limits
+from penstock.ports import SharedRequest
 from penstock.secrets import Secret
 from penstock.wire import CreateResponse, CustomTool, FunctionTool, Message
 
@@ -134,7 +135,7 @@ class PlanCache:
             plans.pop()
         if len(self._made) > _KEYS_MAX:
             del self._made[next(iter(self._made))]
-        plan = replace(plan, turn=replace(plan.turn, request=frame, items=()))
+        plan = replace(plan, turn=replace(plan.turn, request=frame, items=(), shared=SharedRequest()))
         plans.insert(0, _Made(frame, frozenset(decoded.cached), is_stored, plan))
 
 

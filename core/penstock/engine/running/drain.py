@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, TypeVar
-from weakref import WeakSet
+from weakref import ref
 
 from penstock.errors import ApiError, out_of_time, stopping
 
@@ -18,6 +18,9 @@ from .request_deadline import RequestDeadline
 
 _MARGIN_S = 1.0
 """How many seconds before the limit runs end, so that their ends can be stored and sent; at most half of the time."""
+
+_SWEPT_MIN = 64
+"""So many ends are swept together at least."""
 
 
 class EndsEarly(Protocol):
@@ -34,7 +37,9 @@ class Drain:
     """Everything in this process that must end before the server stops."""
 
     def __init__(self) -> None:
-        self._running: WeakSet[EndsEarly] = WeakSet()
+        self._running: list[ref[EndsEarly]] = []
+        """What runs, and what has ended since the last sweep: a weak set would call back for each end."""
+        self._swept_at = _SWEPT_MIN
         self._unanswered: set[Answering] = set()
         self._is_over = False
         self.is_begun = False
@@ -48,7 +53,10 @@ class Drain:
 
     def watch(self, running: T) -> T:
         """Register an operation, which is ended if it still runs at the limit."""
-        self._running.add(running)
+        self._running.append(ref(running))
+        if len(self._running) > self._swept_at:
+            self._running = [each for each in self._running if each() is not None]
+            self._swept_at = 2 * len(self._running) + _SWEPT_MIN
         if self._is_over:
             running.end_early()
         return running
@@ -59,9 +67,10 @@ class Drain:
 
     def _end(self, margin_s: float) -> None:
         self._is_over = True
-        for running in list(self._running):
+        for running in [each() for each in self._running]:
             # spec: drained-in-order
-            running.end_early()
+            if running is not None:
+                running.end_early()
         asyncio.get_running_loop().call_later(margin_s, self._interrupt_unanswered)
 
     def _interrupt_unanswered(self) -> None:

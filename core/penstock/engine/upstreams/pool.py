@@ -129,10 +129,10 @@ class Pool:
 
     async def _persist(self, ask: Ask[T], *, stream: bool, client: str = "") -> T:
         """The result of the first member that accepts. One that may accept later is tried again after the others."""
-        queue = deque((member, 0) for member in self._in_order())
+        queue = deque([(member, 0) for member in self._in_order()])
         attempts = 0
         refusals: list[AttemptFailed] = []
-        failure = Failure(client, object())
+        identity = object()
         while queue and attempts < self._limits.attempts_max:
             member, tries = queue.popleft()
             ticket = member.breaker.admit(client)
@@ -141,7 +141,7 @@ class Pool:
             attempts += 1
             head_s = self._head_s(stream) if self._has_others(queue, attempts, client) else None
             try:
-                return await self._attempt(ask, member, ticket, tries, head_s, failure)
+                return await self._attempt(ask, member, ticket, tries, head_s, client, identity)
             except AttemptFailed as error:
                 refusals = [untraced(error)]
                 if error.again and tries < self._limits.retries_max:
@@ -155,11 +155,18 @@ class Pool:
         return any(member.breaker.wait_s(client) == 0 for member, _ in queue)
 
     async def _attempt(
-        self, ask: Ask[T], member: Member, ticket: int, tries: int, head_s: float | None, failure: Failure
+        self,
+        ask: Ask[T],
+        member: Member,
+        ticket: int,
+        tries: int,
+        head_s: float | None,
+        client: str,
+        identity: object,
     ) -> T:
         """Try once, after a pause if it was tried before, and report the outcome to the breaker.
 
-        `failure` is the failure to report if its cause is not the request.
+        `identity` is that of the failure to report if its cause is not the request.
         """
         record = current()
         record.upstream = member.breaker.name
@@ -169,8 +176,7 @@ class Pool:
                 await asyncio.sleep(self._backoff_s(tries))
             answer = await ask(member, head_s)
         except RequestRejected as refusal:
-            if refusal.provoked_by is not None:
-                failure = failure._replace(request=refusal.provoked_by)
+            failure = Failure(client, identity if refusal.provoked_by is None else refusal.provoked_by)
             _REPORT_HEALTH[refusal.health](member.breaker, ticket, failure)
             record.upstream_failed(_blame(refusal))
             raise
@@ -191,10 +197,10 @@ class Pool:
             _log.info("upstream %s does not report the size of its contexts: %s", member.breaker.name, error)
             return None
 
-    def _in_order(self) -> list[Member]:
+    def _in_order(self) -> Sequence[Member]:
         """By rank; within one rank, a member of twice the weight comes first twice as often."""
         if len(self._members) == 1:
-            return [*self._members]
+            return self._members
         ordered: list[Member] = []
         for _, sharing in groupby(self._members, key=lambda member: member.rank):
             ordered += sorted(sharing, key=self._draw)

@@ -94,16 +94,17 @@ class RemoteUpstream:
     async def open(self, turn: Turn) -> Deltas:
         """Send the turn. Raises `ApiError`, and `AttemptFailed` where another attempt may succeed."""
         mask = partial(self._mask_for, turn.bearer, turn)
+        request = await offload(turn.size, self._dialect.encode, turn)
+        request.head_s = turn.head_s
         try:
-            reply = await self._send(
-                await offload(turn.size, self._dialect.encode, turn), turn.bearer, mask, turn.head_s
-            )
+            reply = await self._send(request, turn.bearer, mask)
         except RequestRejected as error:
             self._learn(turn.model, error)
             again = None if isinstance(error, AttemptFailed) else self._dialect.encode_again(turn, error)
             if again is None:
                 raise
-            reply = await self._send(again, turn.bearer, mask, turn.head_s)
+            again.head_s = turn.head_s
+            reply = await self._send(again, turn.bearer, mask)
         deltas = RemoteDeltas(reply, self._dialect.decoder(turn), mask)
         if reply.headers.get("content-type", "").lower().startswith(("text/event-stream", "text/plain")):
             return deltas
@@ -186,11 +187,8 @@ class RemoteUpstream:
         finally:
             await reply.aclose()
 
-    async def _send(
-        self, request: HttpRequest, bearer: Secret | None, mask: MakeMask, head_s: float | None = None
-    ) -> HttpReply:
+    async def _send(self, request: HttpRequest, bearer: Secret | None, mask: MakeMask) -> HttpReply:
         """A successful reply to one attempt. Raises `ApiError` and `AttemptFailed`."""
-        request.head_s = head_s
         reply = await self._exchange(request, bearer, mask)
         if 200 <= reply.status < 300:
             return reply
@@ -204,11 +202,14 @@ class RemoteUpstream:
             request.headers += self._trace_headers(trace)
         try:
             if request.head_s is None:
-                reply = await self._answer(request)
+                reply = await self._transport.send(request)
             else:
                 async with asyncio.timeout(request.head_s):
-                    reply = await self._answer(request)
-            return reply if 200 <= reply.status < 300 else mask().reply(reply)
+                    reply = await self._transport.send(request)
+            if 200 <= reply.status < 300:
+                return reply
+            await _check_status(reply)
+            return mask().reply(reply)
         except NoFreeConnection as error:
             # spec: upstream-saturation
             raise AttemptFailed(
@@ -227,16 +228,6 @@ class RemoteUpstream:
         """The trace context of the client, with a new span for this attempt. Configured headers are not replaced."""
         headers = trace.headers(random_digits()[:_SPAN_DIGITS])
         return [each for each in headers if each[0] not in self._header_names]
-
-    async def _answer(self, request: HttpRequest) -> HttpReply:
-        """The final reply of the upstream. Raises `TransportError`."""
-        reply = await self._transport.send(request)
-        # spec: hostile-upstreams
-        if not 200 <= reply.status <= _STATUS_MAX:
-            await reply.aclose()
-            problem = f"it answered with status {reply.status}, which is not a final status"
-            raise TransportError(problem, was_connected=True)
-        return reply
 
     async def _peeked(self, request: HttpRequest, reply: HttpReply) -> HttpReply:
         """An error reply that is passed on unchanged; its beginning is logged. Raises `AttemptFailed`."""
@@ -346,6 +337,15 @@ async def _with_upstream_model(request: PassthroughRequest) -> bytes:
     if request.named == request.model:
         return request.body
     return await offload(len(request.body), replace_model, request.body, request.model)
+
+
+async def _check_status(reply: HttpReply) -> None:
+    """Raise `TransportError` for a reply that is not a final one."""
+    # spec: hostile-upstreams
+    if not 200 <= reply.status <= _STATUS_MAX:
+        await reply.aclose()
+        problem = f"it answered with status {reply.status}, which is not a final status"
+        raise TransportError(problem, was_connected=True)
 
 
 def _credentials(key: Secret | None, headers: list[tuple[str, Secret]]) -> Headers:

@@ -7,16 +7,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from operator import sub
+from typing import NamedTuple
 
 from penstock.telemetry.records import CLIENT_LEFT, AccessRecord
 
 from . import register
-from .values import Names, Values
+from .values import Names, Number, Values
 
 _ENDED = frozenset({"completed", "incomplete", "failed", "cancelled"})
 _ANSWERED = frozenset({"completed", "incomplete"})
 _ROUTES = {"WEBSOCKET": "websocket", "BACKGROUND": "background", "LIBRARY": "library"}
 """The route of what is no HTTP request, by the method in its record."""
+
+
+_TOKENS = (register.INPUT_TOKENS, register.OUTPUT_TOKENS, register.CACHED_TOKENS, register.REASONING_TOKENS)
+
+
+class _TokenSeries(NamedTuple):
+    """The series of one model's tokens."""
+
+    input: Number
+    output: Number
+    cached: Number
+    reasoning: Number
 
 
 class Metrics:
@@ -41,6 +54,8 @@ class Metrics:
         self._models = Names(names_max, models)
         self._parameters = Names(names_max)
         self._reasons = Names(names_max)
+        self._tokens: dict[str, _TokenSeries] = {}
+        """The series of each model's tokens."""
         self._local_upstreams = frozenset(local_upstreams)
 
     def record(self, record: AccessRecord) -> None:
@@ -64,7 +79,7 @@ class Metrics:
 
     def model(self, name: str, *, may_add: bool = False) -> str:
         """The label of a model. Options after a question mark are no part of it."""
-        return self._models.label(name.partition("?")[0], may_add=may_add)
+        return self._models.label(name.partition("?")[0] if "?" in name else name, may_add=may_add)
 
     def _record_response(self, record: AccessRecord, status: str) -> None:
         values = self.values
@@ -81,11 +96,13 @@ class Metrics:
             self._record_gaps(model, record.sent_at, record)
 
     def _record_tokens(self, model: str, record: AccessRecord) -> None:
-        number = self.values.number
-        number(register.INPUT_TOKENS, model).value += record.input_tokens or 0
-        number(register.OUTPUT_TOKENS, model).value += record.output_tokens or 0
-        number(register.CACHED_TOKENS, model).value += record.cached_tokens or 0
-        number(register.REASONING_TOKENS, model).value += record.reasoning_tokens or 0
+        tokens = self._tokens.get(model)
+        if tokens is None:
+            tokens = self._tokens[model] = _TokenSeries(*[self.values.number(metric, model) for metric in _TOKENS])
+        tokens.input.value += record.input_tokens or 0
+        tokens.output.value += record.output_tokens or 0
+        tokens.cached.value += record.cached_tokens or 0
+        tokens.reasoning.value += record.reasoning_tokens or 0
 
     def _record_gaps(self, model: str, sent_at: list[float], record: AccessRecord) -> None:
         """Count the times between two tokens, or between two reads."""

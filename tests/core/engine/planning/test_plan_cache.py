@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from core.engine.planning.test_plan import ECHOES
 from core.kit import LIMITS, NOW_S, FakeUpstream, Json, at_once, decode, routes
@@ -64,13 +65,18 @@ def _called(make: Callable[..., Plan], *args: Any, **arguments: Any) -> Plan | s
         return error.message
 
 
+def _as_made(plan: Any) -> Any:
+    """The plan without what it shares with others."""
+    return plan if isinstance(plan, str) else replace(plan, turn=replace(plan.turn, shared=None))
+
+
 @settings(max_examples=40)
 @given(st.lists(st.tuples(REQUESTS, st.integers(0, 3)), min_size=1, max_size=4))
 def test_a_plan_from_the_cache_is_the_plan_that_would_be_made(asked: list[tuple[Json, int]]) -> None:
     cache = PlanCache(TO, Policies(), LIMITS)
     for request, number in asked * 2:
         plan, made = _cached(cache, request, number)
-        assert plan == made
+        assert _as_made(plan) == made
 
 
 def test_the_cache_keeps_no_input() -> None:
@@ -95,7 +101,7 @@ def test_no_client_gets_the_plan_of_another() -> None:
     cache = PlanCache(TO, Policies(), LIMITS)
     first, _ = _cached(cache, {"model": "x", "input": "a"}, 0)
     other, made = _cached(cache, {"model": "x", "input": "a"}, 0, client="other")
-    assert other == made
+    assert _as_made(other) == made
     assert first.forms is not other.forms
 
 
