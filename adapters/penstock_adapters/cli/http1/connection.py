@@ -155,15 +155,16 @@ class Connection(HttpToolsProtocol):
             self._parser.begin()
         start = self._parser.feed(data, start)
         if self._parser.is_whole:
-            self._begin_request()
-        elif not self._head_from:
+            return self._begin_request(data, start)
+        if not self._head_from:
             self._head_from = self.loop.time()
             self.deadline = self._head_from + self._limits.request_head_s
         return start
 
     # A request begins.
 
-    def _begin_request(self) -> None:
+    def _begin_request(self, data: bytes, start: int) -> int:
+        """Begin to answer, with what has arrived of the body; the index of the rest."""
         parser = self._parser
         method, version = parser.method, parser.version
         head = read_head(parser.fields, method, version, self._limits)
@@ -171,24 +172,34 @@ class Connection(HttpToolsProtocol):
         # spec: upgrades
         if head.upgrades and self.ws_protocol_class is not None:
             self._upgrade(version, target, head.fields)
-            return
+            return start
         self._is_reusable = parser.is_reusable and version == "1.1"
-        self._body = head.body
+        body, piece = head.body, b""
+        if body is not None:
+            piece, start = body.feed(data, start)
+        is_whole = body is None or body.is_done
+        self._body = None if is_whole else body
+        expects_continue = head.expects_continue and not piece
         self.cycle = exchange = Exchange(
             self.transport,
             self.flow,
             self.server_state.default_headers,
             self._on_reply,
+            body=piece,
+            has_whole_body=is_whole,
             is_1_1=version == "1.1",
-            expects_continue=head.expects_continue,
-            keep_alive=not head.expects_continue and self._may_go_on(),
+            expects_continue=expects_continue,
+            keep_alive=self._is_reusable if is_whole else not expects_continue and self._may_go_on(),
         )
         self._start(exchange, method, target, head.fields)
-        if head.body is None:
-            self._answer(exchange)
+        if is_whole:
+            self._phase = Phase.ANSWERING
+            self.deadline = self.loop.time() + self._limits.reply_stall_s
         else:
             self._phase = Phase.BODY
             self._counted_from = 0.0
+            self._hold(exchange)
+        return start
 
     def _start(self, exchange: Exchange, method: bytes, target: Target, fields: dict[bytes, bytes]) -> None:
         """Begin to answer, in a task of its own."""
@@ -251,9 +262,14 @@ class Connection(HttpToolsProtocol):
         exchange.take(piece)
         if body.is_done:
             self._answer(exchange)
-        elif len(exchange.body) > HIGH_WATER_LIMIT:
-            self.flow.pause_reading()
+        else:
+            self._hold(exchange)
         return start
+
+    def _hold(self, exchange: Exchange) -> None:
+        """Read no further while the service does not take what has arrived."""
+        if len(exchange.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
 
     def _time_body(self, size: int) -> None:
         """Count the bytes of an incomplete body."""

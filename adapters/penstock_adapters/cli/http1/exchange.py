@@ -41,11 +41,13 @@ class Exchange:
         default_headers: list[tuple[bytes, bytes]],
         on_end: Callable[[], None],
         *,
+        body: bytes,
+        has_whole_body: bool,
         is_1_1: bool,
         expects_continue: bool,
         keep_alive: bool,
     ) -> None:
-        self.body: bytes | bytearray = b""
+        self.body: bytes | bytearray = body
         self.keep_alive = keep_alive
         self.is_started = False
         """Whether the head of the reply was sent."""
@@ -57,7 +59,7 @@ class Exchange:
         self._on_end = on_end
         self._is_1_1 = is_1_1
         self._waits_for_continue = expects_continue
-        self._has_whole_body = False
+        self._has_whole_body = has_whole_body
         self._is_disconnected = False
         self._changed: asyncio.Event | None = None
         """Set with the next change, if anyone waits for it."""

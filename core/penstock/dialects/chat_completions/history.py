@@ -206,7 +206,7 @@ def _tool_call(call: Call, fields: Fields | None) -> wire.ToolCall:
 def _merge_system(written: list[wire.ChatMessage], options: wire.Options) -> list[wire.ChatMessage]:
     """System messages as the backend's chat template allows them."""
     # spec: system-order
-    if options.system_messages == "keep":
+    if len(written) < 2 or options.system_messages == "keep":
         return written
     leading = 0
     while leading < len(written) and written[leading].role == options.system_role:

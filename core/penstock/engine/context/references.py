@@ -20,6 +20,11 @@ from penstock.wire import InputItem, ItemReference, Message, ReasoningItem
 _decode_item = Decoder[InputItem](InputItem).decode
 
 
+def have_ids(items: Sequence[InputItem]) -> bool:
+    """Whether any of the items has an id, without which none is a reference or known to the store."""
+    return any(getattr(item, "id", None) for item in items)
+
+
 async def dereferenced(
     own: list[InputItem],
     earlier: Sequence[InputItem],
@@ -34,8 +39,6 @@ async def dereferenced(
     The store is asked for the upstream fields of the last `recovered_max` items of the assistant; too many bytes of
     them are not an error. Raises `ApiError` 400 for a reference to an unknown item, and `TooManyBytes`.
     """
-    if not any(getattr(item, "id", None) for item in own):
-        return own
     present = {getattr(item, "id", None) for item in earlier} - {None}
     found: dict[str, bytes] = {}
     if store is not None:

@@ -18,7 +18,7 @@ from penstock.ports import ENDED, ChainTooLong, Store, StoredItem, TooManyBytes
 from penstock.wire import CompactionItem, CompactionTrigger, CreateResponse, InputItem, ItemReference, Message
 
 from .chain_cache import ITEM_BYTES, ChainCache, SizedItems, read_items
-from .references import dereferenced
+from .references import dereferenced, have_ids
 
 _LIMITS = Limits()
 
@@ -72,8 +72,9 @@ async def resolve(
     try:
         past = recalled if recalled is not None else await _earlier(request, store, owner, limits, room, turns)
         _check_room(room := room - past.size)
-        recovered_max = limits.recovered_items_max if request.store is not False else 0
-        own = await dereferenced(own, past.items, store, owner, recovered_max=recovered_max, bytes_max=room)
+        if have_ids(own):
+            recovered_max = limits.recovered_items_max if request.store is not False else 0
+            own = await dereferenced(own, past.items, store, owner, recovered_max=recovered_max, bytes_max=room)
     except TooManyBytes:
         message = f"The context has more than {limits.context_bytes_max} bytes, as JSON."
         # spec: bounded-contexts
@@ -148,6 +149,8 @@ def _without_trigger(items: list[InputItem]) -> tuple[list[InputItem], bool]:
 
 def _refuse_memory(request: CreateResponse, own: list[InputItem], *, may_recall: bool) -> None:
     """Raise `ApiError` 400 for parameters that need a store, where there is none."""
+    if not (request.previous_response_id or request.conversation or request.background or have_ids(own)):
+        return  # nearly always
     names = ("conversation",) if may_recall else ("previous_response_id", "conversation")
     params = [param for param in names if getattr(request, param) is not None]
     params += ["background"] if request.background else []
