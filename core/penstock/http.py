@@ -15,7 +15,8 @@ from penstock import ids
 from penstock.errors import ApiError
 from penstock.ports import Headers
 
-JSON = ("content-type", "application/json")
+_JSON_TYPE = "application/json"
+JSON = ("content-type", _JSON_TYPE)
 SSE: Headers = [
     ("content-type", "text/event-stream; charset=utf-8"),
     ("cache-control", "no-cache"),
@@ -57,7 +58,11 @@ class Request(msgspec.Struct, kw_only=True):
         # spec: key-first
         if length.isdecimal() and (len(length) > _LENGTH_DIGITS_MAX or int(length) > bytes_max):
             raise body_too_long(bytes_max)
-        return self.body if self.receive is None else await self.receive(bytes_max)
+        if self.receive is not None:
+            return await self.receive(bytes_max)
+        if len(self.body) > bytes_max:
+            raise body_too_long(bytes_max)
+        return self.body
 
 
 class Stream(Protocol):
@@ -101,6 +106,16 @@ def body_too_long(bytes_max: int) -> ApiError:
     """The error for a body that is too long: 413."""
     message = f"The body of the request is too long: at most {bytes_max} bytes are allowed."
     return ApiError(message, status=413, code="request_too_large")
+
+
+def check_json_type(given: str) -> None:
+    """Raises `ApiError` 415 for a `content-type` that is not JSON."""
+    if given == _JSON_TYPE:
+        return
+    media_type = given.partition(";")[0].strip().lower()
+    if media_type != _JSON_TYPE:
+        message = f"Unsupported content type: '{media_type}'. Send the body as '{_JSON_TYPE}'."
+        raise ApiError(message, status=415, code="unsupported_content_type")
 
 
 def json_reply(body: bytes, status: int = 200) -> Reply:

@@ -36,7 +36,16 @@ from penstock.engine.request.request_body import without_bom
 from penstock.engine.running.deadlines import ClientLeft
 from penstock.engine.running.request_deadline import request_deadline
 from penstock.errors import ApiError, internal_error, not_found, quoted, untraced
-from penstock.http import RecordedStream, Reply, Request, error_reply, identified, request_id, without_body
+from penstock.http import (
+    RecordedStream,
+    Reply,
+    Request,
+    check_json_type,
+    error_reply,
+    identified,
+    request_id,
+    without_body,
+)
 from penstock.json_codec import encode
 from penstock.limits import Limits
 from penstock.origins import NO_ORIGINS, Origins
@@ -53,7 +62,6 @@ _KEYS = {field.name: field.encode_name for field in msgspec.structs.fields(Creat
 """The parameters of a request: the key in JSON of each field."""
 _NOT_SET = (None, NULL, UNSET)
 
-_JSON = "application/json"
 _EXPANSION = 20
 """How many times larger a body typically is after decompression."""
 _OPEN = ("/", "/health", "/healthz", "/livez", "/ping", "/readyz", "/version", "/openapi.json")
@@ -298,9 +306,7 @@ class Service:
 
         Any page can post `text/plain` to any server without a preflight, so only JSON is accepted. Raises `ApiError`.
         """
-        media_type = request.headers.get("content-type", "")
-        if media_type != _JSON:
-            _check_media_type(media_type)
+        check_json_type(request.headers.get("content-type", ""))
         body = await request.read(self.limits.body_bytes_max)
         given = request.headers.get("content-encoding")
         encoding = given.strip().lower() if given else ""
@@ -308,13 +314,6 @@ class Service:
             return without_bom(body)
         bytes_max = self.limits.body_bytes_max
         return without_bom(await offload(_EXPANSION * len(body), self._decompress, body, encoding, bytes_max))
-
-
-def _check_media_type(given: str) -> None:
-    media_type = given.partition(";")[0].strip().lower()
-    if media_type != _JSON:
-        message = f"Unsupported content type: '{media_type}'. Send the body as '{_JSON}'."
-        raise ApiError(message, status=415, code="unsupported_content_type")
 
 
 def _body(request: CreateResponse, *, stream: bool) -> bytes:

@@ -30,7 +30,6 @@ WHILE_THE_SERVER_RUNS = {
     "penstock.engine.upstreams.connection_limit.ConnectionLimit._waiting": "the requests that wait for a connection",
     "penstock.engine.upstreams.catalog.Catalog._pending": "the upstreams in the configuration",
     "penstock.engine.upstreams.catalog.Catalog._reports": "1,000 models of each upstream, 200 characters of each",
-    "penstock.engine.running.drain.Drain._running": "the runs and streams that go on",
     "penstock.engine.running.drain.Drain._unanswered": "the requests that have no reply yet",
     "penstock.engine.upstreams.breaker.Breaker._failures": "breaker_failures, and those of one more client",
     "penstock.engine.request.decode._plain": "one",
@@ -66,6 +65,8 @@ WHILE_THE_SERVER_RUNS = {
     "penstock.json_codec._Object.decoder": "one of each struct",
     "penstock.json_codec._Object.keys": "one of each struct",
     "penstock.json_codec._Shape.tagged": "the structs of the code",
+    "penstock.telemetry.metrics.recording.Metrics._tokens": "metric_names_max models, and _other",
+    "penstock.ports.upstream.SharedRequest.encoded": "the upstreams of a model",
     "penstock.telemetry.metrics.values.Names._names": "metric_names_max names of at most 200 characters",
     "penstock.telemetry.outage.OutageLog._logged": "10 reasons of at most 500 characters",
     "penstock.sse._heads": "the event classes of the code",
@@ -75,6 +76,7 @@ WHILE_THE_SERVER_RUNS = {
     "penstock.stores.sqlite.event_waiters.EventWaiters._waiters": "the waiting tasks",
     "penstock_adapters.aiohttp.AiohttpTransport._url": "128 URLs of at most 500 characters",
     "penstock_adapters.cli.accepting.Acceptor._beginning": "accept_batch_max of each turn of the event loop",
+    "penstock_adapters.cli.http1.exchange._default_lines": "one",
     "penstock_adapters.cli.http1.deadlines.Deadlines._timed": "connections_max",
     "penstock_adapters.cli.worker_processes.WorkerProcesses._indexes": "the workers",
     "penstock_adapters.cli.siblings.UnixSiblings._answers": "the paths in the code",
@@ -129,7 +131,6 @@ WHILE_A_REQUEST_RUNS = {
     "penstock.transcript.reducer.Reducer",
     "penstock.transcript.transcript._Node",
     "penstock_adapters.cloudflare.fetch_transport.FetchReply",
-    "penstock_adapters.http_client.replies.IncomingReply",
 }
 """Classes whose objects end with their request, or with their connection; limits bound what those may hold."""
 

@@ -25,39 +25,25 @@ class Source(Protocol):
 class IncomingReply:
     """An upstream's reply. Its body has one reader, which may be cancelled and read again."""
 
-    __slots__ = (
-        "_make_future",
-        "_source",
-        "_waiter",
-        "buffered",
-        "fault",
-        "has_ended",
-        "has_head",
-        "headers",
-        "is_paused",
-        "is_stale",
-        "pieces",
-        "status",
-    )
+    status = 0
+    headers: Mapping[str, str] = {}
+    """By name in lower case."""
+    has_head = False
+    has_ended = False
+    fault: UpstreamFailed | None = None
+    """The reason why there is no more of it."""
+    is_stale = False
+    """Whether it was requested on a reused connection that the upstream was closing."""
+    buffered = 0
+    """About how many bytes wait for the reader."""
+    is_paused = False
+    """Whether its source waits for the reader."""
+    _waiter: asyncio.Future[None] | None = None
 
     def __init__(self, source: Source, make_future: Callable[[], asyncio.Future[None]]) -> None:
-        self.status = 0
-        self.headers: Mapping[str, str] = {}
-        """By name in lower case."""
-        self.has_head = False
-        self.has_ended = False
-        self.fault: UpstreamFailed | None = None
-        """The reason why there is no more of it."""
-        self.is_stale = False
-        """Whether it was requested on a reused connection that the upstream was closing."""
         self.pieces: list[bytes] = []
-        self.buffered = 0
-        """About how many bytes wait for the reader."""
-        self.is_paused = False
-        """Whether its source waits for the reader."""
         self._source: Source | None = source
         self._make_future = make_future
-        self._waiter: asyncio.Future[None] | None = None
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self

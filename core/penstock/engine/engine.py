@@ -172,7 +172,8 @@ class Engine:
         """
         decoded = await self._decode_compaction(body) if compacts else await self._decode(body, owner)
         request = decoded.request
-        await self._open_store_for(request, is_stored=request.store is not False)
+        if not self._is_store_open and self.store is not None:
+            await self._open_store_for(request, is_stored=request.store is not False)
         response_id = response_id or ids.new_id("resp_")
         writer = None if request.conversation is None else await self._lock(request, owner, response_id)
         try:

@@ -55,7 +55,7 @@ def test_an_error_is_raised_in_all_waiting_calls(size: int) -> None:
     [
         ("penstock.engine.engine", "decode"),
         ("penstock.engine.running.persistence", "ended_turn"),
-        ("penstock.dialects.chat_completions", "encode"),
+        ("penstock.dialects.chat_completions", "to_body"),
     ],
 )
 def test_others_are_answered_while_a_step_takes_long(monkeypatch: pytest.MonkeyPatch, module: str, name: str) -> None:

@@ -185,13 +185,12 @@ class Connection(HttpToolsProtocol):
             self.flow,
             self.server_state.default_headers,
             self._on_reply,
-            body=piece,
-            has_whole_body=is_whole,
+            body=b"" if is_whole else piece,
             is_1_1=version == "1.1",
             expects_continue=expects_continue,
             keep_alive=self._is_reusable if is_whole else not expects_continue and self._may_go_on(),
         )
-        self._start(exchange, method, target, head.fields)
+        self._start(exchange, method, target, head.fields, piece if is_whole else None)
         if is_whole:
             self._phase = Phase.ANSWERING
             self.deadline = self.loop.time() + self._limits.reply_stall_s
@@ -201,8 +200,10 @@ class Connection(HttpToolsProtocol):
             self._hold(exchange)
         return start
 
-    def _start(self, exchange: Exchange, method: bytes, target: Target, fields: dict[bytes, bytes]) -> None:
-        """Begin to answer, in a task of its own."""
+    def _start(
+        self, exchange: Exchange, method: bytes, target: Target, fields: dict[bytes, bytes], body: bytes | None
+    ) -> None:
+        """Begin to answer, in a task of its own. `body` is the whole body, if it is there."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in fields.items()}
         if target.host is not None:  # it overrides the header (RFC 9112, section 3.2.2)
             headers["host"] = target.host.decode("latin-1")
@@ -211,7 +212,8 @@ class Connection(HttpToolsProtocol):
             path=target.path,
             query=target.query.decode("latin-1"),
             headers=headers,
-            receive=exchange.read,
+            body=body or b"",
+            receive=exchange.read if body is None else None,
             disconnected=exchange.disconnected,
         )
         task = self.loop.create_task(exchange.answer(self._service, request))

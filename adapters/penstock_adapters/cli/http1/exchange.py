@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import lru_cache
 
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
@@ -34,6 +35,18 @@ _COPIED_BYTES_MAX = 64 * 2**10
 class Exchange:
     """One request and its reply. `body` is the part of the body that arrived and was not taken yet."""
 
+    is_started = False
+    """Whether the head of the reply was sent."""
+    is_complete = False
+    """Whether the whole reply was sent."""
+    _has_whole_body = False
+    _is_disconnected = False
+    _changed: asyncio.Event | None = None
+    """Set with the next change, if anyone waits for it."""
+    _is_chunked = False
+    _left = 0.0
+    """How many bytes of the announced body of the reply are missing."""
+
     def __init__(
         self,
         transport: asyncio.Transport,
@@ -42,30 +55,18 @@ class Exchange:
         on_end: Callable[[], None],
         *,
         body: bytes,
-        has_whole_body: bool,
         is_1_1: bool,
         expects_continue: bool,
         keep_alive: bool,
     ) -> None:
         self.body: bytes | bytearray = body
         self.keep_alive = keep_alive
-        self.is_started = False
-        """Whether the head of the reply was sent."""
-        self.is_complete = False
-        """Whether the whole reply was sent."""
         self._transport = transport
         self._flow = flow
         self._default_headers = default_headers
         self._on_end = on_end
         self._is_1_1 = is_1_1
         self._waits_for_continue = expects_continue
-        self._has_whole_body = has_whole_body
-        self._is_disconnected = False
-        self._changed: asyncio.Event | None = None
-        """Set with the next change, if anyone waits for it."""
-        self._is_chunked = False
-        self._left = 0.0
-        """How many bytes of the announced body of the reply are missing."""
 
     # Called by the connection.
 
@@ -205,7 +206,7 @@ class Exchange:
         lines = "".join([f"{name}: {value}\r\n" for name, value in headers]).encode("latin-1")
         if len(lines.translate(None, _CONTROLS)) != len(lines) - 2 * len(headers):
             raise RuntimeError("a header of the reply has control characters")
-        ours = b"".join([b"%b: %b\r\n" % header for header in self._default_headers])
+        ours = _default_lines(*self._default_headers)
         end = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
         self.is_started = True
         self._waits_for_continue = False
@@ -242,6 +243,12 @@ class Exchange:
             reply = identified(error_reply(internal_error()), request_id({}))
             assert isinstance(reply.body, bytes)
             self._send_whole(reply.status, reply.headers, reply.body, "")
+
+
+@lru_cache(1)
+def _default_lines(*headers: tuple[bytes, bytes]) -> bytes:
+    """The lines that every reply has. They change once a second."""
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
 def _nothing() -> None:

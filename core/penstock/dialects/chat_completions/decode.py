@@ -36,6 +36,18 @@ _QUOTED_CHARS_MAX = 200
 class ChatDecoder:
     """One reply. Its first byte shows whether it is a stream or a JSON body: not every backend's headers do."""
 
+    is_done = False
+    _begun = b""
+    _sse: SseReader | None = None
+    _body: bytearray | None = None
+    _plain: PlainReader
+    _message: MessageReader
+    _has_delta = _has_message = False
+    _words: str | None = None
+    """The message of a chunk without an answer, for the error that is raised where no answer comes."""
+    _finish: Finish | None = None
+    _error: ApiError | None = None
+
     def __init__(
         self,
         *,
@@ -46,22 +58,11 @@ class ChatDecoder:
         origin: str | None = "",
         returned_bytes_max: int = 2**20,
     ) -> None:
-        self.is_done = False
         self._event_bytes_max = event_bytes_max
-        self._begun = b""
-        self._sse: SseReader | None = None
-        self._body: bytearray | None = None
         self._inline_think = inline_think
         self._unknown = unknown or UnknownWords()
         self._origin, self._returned_bytes_max = origin, returned_bytes_max
-        self._plain: PlainReader
-        self._message: MessageReader
         self._finish_reasons = finish_reasons or FinishReasons({}, self._unknown)
-        self._has_delta = self._has_message = False
-        self._words: str | None = None
-        """The message of a chunk without an answer, for the error that is raised where no answer comes."""
-        self._finish: Finish | None = None
-        self._error: ApiError | None = None
 
     def feed(self, chunk: bytes) -> list[Delta]:
         """The deltas that this chunk completes. Raises `ApiError` where the upstream reports an error."""

@@ -39,6 +39,8 @@ async def dereferenced(
     The store is asked for the upstream fields of the last `recovered_max` items of the assistant; too many bytes of
     them are not an error. Raises `ApiError` 400 for a reference to an unknown item, and `TooManyBytes`.
     """
+    if not have_ids(own):
+        return own
     present = {getattr(item, "id", None) for item in earlier} - {None}
     found: dict[str, bytes] = {}
     if store is not None:

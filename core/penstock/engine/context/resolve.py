@@ -5,7 +5,7 @@ It is the only step that reads the store. Instructions are never inherited, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -65,6 +65,13 @@ async def resolve(
     request = decoded.request
     _check_background(request)
     own, has_trigger = _without_trigger(_own_items(request))
+    if (
+        _stands_alone(request, own)
+        and decoded.size <= limits.context_bytes_max
+        and len(own) <= limits.context_items_max
+    ):
+        size = decoded.size + ITEM_BYTES * len(own)
+        return Context([], own, None, compacts or has_trigger, size, decoded.leading)
     recalled = recall(request.previous_response_id) if recall and request.previous_response_id else None
     if store is None:
         _refuse_memory(request, own, may_recall=recall is not None)
@@ -72,9 +79,8 @@ async def resolve(
     try:
         past = recalled if recalled is not None else await _earlier(request, store, owner, limits, room, turns)
         _check_room(room := room - past.size)
-        if have_ids(own):
-            recovered_max = limits.recovered_items_max if request.store is not False else 0
-            own = await dereferenced(own, past.items, store, owner, recovered_max=recovered_max, bytes_max=room)
+        recovered_max = limits.recovered_items_max if request.store is not False else 0
+        own = await dereferenced(own, past.items, store, owner, recovered_max=recovered_max, bytes_max=room)
     except TooManyBytes:
         message = f"The context has more than {limits.context_bytes_max} bytes, as JSON."
         # spec: bounded-contexts
@@ -87,6 +93,12 @@ async def resolve(
         earlier, own = [], [*earlier, *own]
     size = decoded.size + past.size + ITEM_BYTES * (len(earlier) + len(own))
     return Context(earlier, own, conversation_of(request), compacts or has_trigger, size, decoded.leading)
+
+
+def _stands_alone(request: CreateResponse, own: Sequence[InputItem]) -> bool:
+    """Whether a request refers to nothing that the server has stored, as nearly all that have no store."""
+    refers = request.previous_response_id is not None or request.conversation is not None
+    return not (refers or request.background or have_ids(own))
 
 
 def _since_compaction(items: list[InputItem]) -> int:
@@ -149,8 +161,6 @@ def _without_trigger(items: list[InputItem]) -> tuple[list[InputItem], bool]:
 
 def _refuse_memory(request: CreateResponse, own: list[InputItem], *, may_recall: bool) -> None:
     """Raise `ApiError` 400 for parameters that need a store, where there is none."""
-    if not (request.previous_response_id or request.conversation or request.background or have_ids(own)):
-        return  # nearly always
     names = ("conversation",) if may_recall else ("previous_response_id", "conversation")
     params = [param for param in names if getattr(request, param) is not None]
     params += ["background"] if request.background else []

@@ -58,6 +58,14 @@ class Deadlines:
     sent before a wait.
     """
 
+    _late: Callable[[], Exception] | None = None
+    _task: asyncio.Task[Any] | None = None
+    _was_interrupted = False
+    _is_heartbeat = False
+    _end: Callable[[], Exception] | None = None
+    """Makes the exception to be raised. A stored exception would form a reference cycle through its traceback."""
+    _watching_client: asyncio.Future[None] | None = None
+
     def __init__(
         self,
         limits: Limits,
@@ -75,18 +83,11 @@ class Deadlines:
         self._idle_s = limits.idle_s if idle else float("inf")
         self._total_s = limits.total_s
         self._deadline = now + limits.total_s
-        self._late: Callable[[], Exception] | None = None
         if request is not None and request.ends_s < self._deadline:
             self._deadline, self._late = request.ends_s, late
         self._sent = self._waiting_since = now
         self._sent_at = sent_at
-        self._task: asyncio.Task[Any] | None = None
-        self._was_interrupted = False
-        self._is_heartbeat = False
-        self._end: Callable[[], Exception] | None = None
-        """Makes the exception to be raised. A stored exception would form a reference cycle through its traceback."""
         self._disconnected = disconnected
-        self._watching_client: asyncio.Future[None] | None = None
         self._context = copy_context()
         self._wheel = wheel_of(self._loop)
         first_s = now + _WATCH_CLIENT_AFTER_S if disconnected else self._next_due(now)

@@ -15,6 +15,7 @@ from penstock.engine.context.compaction import estimate_turn
 from penstock.engine.context.fitting import open_fitted
 from penstock.engine.hosted_tools.loop import ToolLoop
 from penstock.engine.planning.plan import Plan
+from penstock.engine.upstreams.local import WholeDeltas
 from penstock.errors import ApiError, internal_error, out_of_time, untraced
 from penstock.ids import NewId, Now
 from penstock.json_codec import encode
@@ -38,6 +39,19 @@ _log = logging.getLogger("penstock.run")
 class Run:
     """One response in progress. First call `open`, then read `events` to the end."""
 
+    error: ApiError | None = None
+    """The error by which the response failed, if it did."""
+    _saved: Ending | None = None
+    _is_read = False
+    """Whether the upstream's answer has been read to its end."""
+    _has_client_left = False
+    _final: Response | None = None
+    """The Response of the terminal event, once that is recorded."""
+    _opening: asyncio.Task[tuple[Plan, Deltas]] | None = None
+    _deltas: Deltas | None = None
+    _loop: ToolLoop | None = None
+    """The loop over several turns, for a response with hosted tools."""
+
     def __init__(
         self,
         plan: Plan,
@@ -54,14 +68,6 @@ class Run:
         self._is_waited_for = plan.stream
         """Whether it is a stream, and the model's first event has not been recorded yet."""
         self._saver = saver
-        self._saved: Ending | None = None
-        self._is_read = False
-        """Whether the upstream's answer has been read to its end."""
-        self._has_client_left = False
-        self._final: Response | None = None
-        """The Response of the terminal event, once that is recorded."""
-        self.error: ApiError | None = None
-        """The error by which the response failed, if it did."""
         self._limits = limits
         self._transcript = Transcript()
         self._reducer = Reducer(
@@ -84,10 +90,6 @@ class Run:
             late=request_ends if plan.stream else out_of_time,
             sent_at=self._record.sent_at,
         )
-        self._opening: asyncio.Task[tuple[Plan, Deltas]] | None = None
-        self._deltas: Deltas | None = None
-        self._loop: ToolLoop | None = None
-        """The loop over several turns, for a response with hosted tools."""
 
     @property
     def response(self) -> Response:
@@ -189,7 +191,10 @@ class Run:
         try:
             # spec: whole-replies
             self._reducer.begin_whole(self.plan.skeleton)
-            await self._deadlines.wait(self._receive_all())
+            if isinstance(self._deltas, WholeDeltas):
+                self._reducer.receive_all(self._deltas.take())
+            else:
+                await self._deadlines.wait(self._receive_all())
             await self._save_end(self._reducer.ending(self._estimate))
         except Exception as error:
             await self._end_by(error)

@@ -17,31 +17,47 @@ from penstock.wire import Model
 
 
 class WholeDeltas:
-    """A turn that was read to its end, in batches."""
+    """A turn that was read to its end."""
 
-    def __init__(self, batches: Iterable[list[Delta]]) -> None:
-        self._batches = iter(batches)
+    def __init__(self, deltas: list[Delta]) -> None:
+        self._deltas = deltas
 
     def __aiter__(self) -> AsyncIterator[list[Delta]]:
         return self
 
     async def __anext__(self) -> list[Delta]:
-        """The next batch."""
+        """All deltas, in one batch."""
+        if not self._deltas:
+            raise StopAsyncIteration
+        return self.take()
+
+    def take(self) -> list[Delta]:
+        """All deltas that were not read yet, without a wait."""
+        deltas, self._deltas = self._deltas, []
+        return deltas
+
+    async def aclose(self) -> None:
+        """There is nothing to close."""
+
+
+class LocalDeltas:
+    """A turn that is generated while it is read, in batches."""
+
+    def __init__(self, batches: Iterator[list[Delta]]) -> None:
+        self._batches = batches
+
+    def __aiter__(self) -> AsyncIterator[list[Delta]]:
+        return self
+
+    async def __anext__(self) -> list[Delta]:
+        """The next batch. It yields to the event loop first, like a read from a socket."""
+        await asyncio.sleep(0)  # before the batch is taken: a cancelled wait must lose nothing
         for batch in self._batches:
             return batch
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
         """There is nothing to close."""
-
-
-class LocalDeltas(WholeDeltas):
-    """A turn that is generated while it is read, in batches."""
-
-    async def __anext__(self) -> list[Delta]:
-        """The next batch. It yields to the event loop first, like a read from a socket."""
-        await asyncio.sleep(0)  # before the batch is taken: a cancelled wait must lose nothing
-        return await super().__anext__()
 
 
 class LocalUpstream:

@@ -310,7 +310,7 @@ class RemoteDeltas:
                 deltas += await self.__anext__()
         finally:
             await self._reply.aclose()
-        return WholeDeltas([deltas])
+        return WholeDeltas(deltas)
 
     async def aclose(self) -> None:
         """Close the reply: the connection is reused if the body was read, and else closed."""
