@@ -43,9 +43,9 @@ class RequestContext(msgspec.Struct, kw_only=True):
     """Reads and decompresses the body. Raises `ApiError`."""
     deadline: RequestDeadline | None = None
 
-    async def body(self) -> bytes:
+    def body(self) -> Awaitable[bytes]:
         """Read the body as JSON text. It may be called once. Raises `ApiError` where it is not JSON."""
-        return await self.read_body(self.http)
+        return self.read_body(self.http)
 
     async def struct(self, struct: type[T], items_max: int | None = None) -> T:
         """Read the body as a struct. Its list `items` has at most `items_max` entries. Without a body, it is empty.

@@ -24,7 +24,7 @@ from penstock.service import Service
 
 from .deadlines import NEVER, Deadlines, tick_s
 from .exchange import Exchange
-from .heads import Body, Target, read_head, read_target
+from .heads import Body, Target, read_head, read_target, texts_of
 from .parser import HeadParser
 from .phases import Phase
 from .refusals import late, malformed, overloaded, refusal
@@ -204,7 +204,7 @@ class Connection(HttpToolsProtocol):
         self, exchange: Exchange, method: bytes, target: Target, fields: dict[bytes, bytes], body: bytes | None
     ) -> None:
         """Begin to answer, in a task of its own. `body` is the whole body, if it is there."""
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in fields.items()}
+        headers = dict(zip(texts_of(fields), texts_of(fields.values()), strict=True))
         if target.host is not None:  # it overrides the header (RFC 9112, section 3.2.2)
             headers["host"] = target.host.decode("latin-1")
         request = Request(

@@ -6,6 +6,7 @@ It knows header fields that httptools has parsed. It does not know what is reque
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import NamedTuple, TypeAlias
 from urllib.parse import unquote
 
@@ -94,6 +95,11 @@ def read_head(fields: Fields, method: bytes, version: str, limits: Limits) -> He
         _check_handshake(found)
     expects_continue = body is not None and version == "1.1" and _has(found, b"expect", b"100-continue")
     return Head(found, body, expects_continue, upgrades)
+
+
+def texts_of(values: Collection[bytes]) -> list[str]:
+    """The names or the values of fields as text. They contain no line breaks, so that all are decoded at once."""
+    return b"\n".join(values).decode("latin-1").split("\n") if values else []
 
 
 def _combined(fields: Fields) -> dict[bytes, bytes]:

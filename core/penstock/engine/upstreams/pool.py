@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from itertools import groupby
 from random import Random
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
@@ -82,9 +82,9 @@ class Pool:
         self._limits = limits
         self._random = random
 
-    async def open(self, turn: Turn) -> Deltas:
+    def open(self, turn: Turn) -> Coroutine[Any, Any, Deltas]:
         """Begin the turn at the first member that accepts it. Raises `ApiError`."""
-        return await self._persist(
+        return self._persist(
             lambda member, head_s: member.upstream.open(member.address(turn, head_s)),
             stream=turn.stream,
             client=turn.client,

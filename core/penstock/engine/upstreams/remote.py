@@ -296,18 +296,20 @@ class RemoteDeltas:
         except StopAsyncIteration:
             return self._close()
         except TransportError as error:
-            if self._decoder.has_finished:
-                return self._close()
-            self._ended = True
-            raise upstream_failed(f"The upstream's reply was cut: {error}") from None
+            return self._cut(error)
         return self._decoded(self._decoder.feed, chunk)
 
     async def read_all(self) -> Deltas:
         """Read a reply that is not a stream to its end, so that an error in it is still an HTTP status."""
         deltas: list[Delta] = []
         try:
-            while not self._ended:
-                deltas += await self.__anext__()
+            async for chunk in self._chunks:
+                deltas += self._decoded(self._decoder.feed, chunk)
+                if self._decoder.is_done:
+                    break
+            deltas += self._close()
+        except TransportError as error:
+            deltas += self._cut(error)
         finally:
             await self._reply.aclose()
         return WholeDeltas(deltas)
@@ -315,6 +317,13 @@ class RemoteDeltas:
     async def aclose(self) -> None:
         """Close the reply: the connection is reused if the body was read, and else closed."""
         await self._reply.aclose()
+
+    def _cut(self, error: TransportError) -> list[Delta]:
+        """The connection has ended early, which does not matter to a reply that is finished."""
+        if self._decoder.has_finished:
+            return self._close()
+        self._ended = True
+        raise upstream_failed(f"The upstream's reply was cut: {error}") from None
 
     def _close(self) -> list[Delta]:
         self._ended = True
