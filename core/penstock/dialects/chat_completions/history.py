@@ -7,7 +7,9 @@ It reads tool families through `penstock.tool_calls` alone, so that none is name
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from penstock.errors import ApiError, invalid
 from penstock.returned import Fields, carried
@@ -32,7 +34,7 @@ def messages(
     return _merge_system(writer.close(), options)
 
 
-class _CallOutput(NamedTuple):
+class _CallOutput(msgspec.Struct):
     """The output of a call, and its path in the request."""
 
     output: Output
@@ -63,7 +65,7 @@ def _lonely(items: Sequence[InputItem], pairs: Pairs) -> ApiError:
     return invalid(f"No tool call found for the output with call_id '{call_id}'.", f"input[{index}]")
 
 
-class _Made(NamedTuple):
+class _Made(msgspec.Struct):
     """A call, its output, and what the upstream wants back with the call."""
 
     call: Call
@@ -173,7 +175,7 @@ class _Writer:
         if (self._thoughts or options.reasoning_required) and options.reasoning_field != "none":
             setattr(message, options.reasoning_field, "\n".join(self._thoughts))
         if self._calls:
-            message.tool_calls = [_tool_call(call, fields) for call, _, fields in self._calls]
+            message.tool_calls = [_tool_call(made.call, made.fields) for made in self._calls]
         if self._message_wanted:
             message.unknown = beside(message, self._message_wanted.fields)
             self._message_wanted = None
@@ -185,9 +187,9 @@ class _Writer:
     def _write_outputs(self) -> None:
         """Tool messages contain text. Other parts of an output are in a message of the user after them."""
         other_parts: list[wire.MessagePart] = []
-        for call, call_output, _ in self._calls:
-            text, parts = tool_content(*call_output)
-            self._messages.append(wire.ChatMessage(role="tool", content=text, tool_call_id=call.call_id))
+        for made in self._calls:
+            text, parts = tool_content(made.call_output.output, made.call_output.param)
+            self._messages.append(wire.ChatMessage(role="tool", content=text, tool_call_id=made.call.call_id))
             other_parts += parts
         # spec: output-parts
         if other_parts:

@@ -19,7 +19,16 @@ from penstock.json_codec import encode
 from penstock.limits import Limits
 from penstock.ports import SharedRequest
 from penstock.secrets import Secret
-from penstock.wire import CreateResponse, CustomTool, FunctionTool, Message
+from penstock.wire import (
+    CreateResponse,
+    CustomTool,
+    CustomToolCall,
+    CustomToolCallOutput,
+    FunctionCall,
+    FunctionCallOutput,
+    FunctionTool,
+    Message,
+)
 
 from .plan import Plan, make_plan
 from .policies import Policies
@@ -28,10 +37,11 @@ _KEYS_MAX = 256
 _PLANS_PER_KEY_MAX = 4
 _BYTES_MAX = 16 * 2**10
 """The plan of a larger request is not cached. What is in the request cache does not count."""
-_ITEMS = frozenset({Message})
+_ITEMS = frozenset({Message, FunctionCall, FunctionCallOutput, CustomToolCall, CustomToolCallOutput})
+"""Items that a plan does not depend on: they contain no tools, and none is read as another one or sealed."""
 _TOOLS = frozenset({FunctionTool, CustomTool})
 _VARYING = (
-    *("previous_response_id", "conversation", "prompt", "metadata", "user", "safety_identifier", "prompt_cache_key"),
+    *("previous_response_id", "conversation", "prompt", "metadata", "user", "safety_identifier"),
     *("background", "context_management", "truncation"),
 )
 """Parameters that differ from request to request, or for which a plan depends on the context."""
@@ -119,7 +129,7 @@ class PlanCache:
         )
 
     def _find(self, key: Key, decoded: Decoded, context: Context, *, is_stored: bool) -> _Made | None:
-        """The plan of a request that is equal but for its input, where the context has plain messages only."""
+        """The plan of a request that is equal but for its input, where the context has plain items only."""
         for made in self._made.get(key, ()):
             if made.is_for(decoded, is_stored=is_stored):
                 return made if _is_plain(decoded, context) else None
@@ -144,7 +154,9 @@ def _is_plain(decoded: Decoded, context: Context) -> bool:
     items = context.items
     if decoded.unknown or decoded.mapped or context.leading or context.compacts:
         return False
-    return _ITEMS.issuperset(map(type, items)) and not any(map(has_unknown, items))
+    if not _ITEMS.issuperset(map(type, items)):
+        return False
+    return (decoded.is_known and not context.earlier) or not any(map(has_unknown, items))
 
 
 def _may_come_again(request: CreateResponse) -> bool:

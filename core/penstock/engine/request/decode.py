@@ -35,7 +35,7 @@ from .chat_parts import read_chat_parts
 from .json_bounds import check_depth
 from .request_body import check_size, lacks_type, read_body
 from .request_cache import CachedValue, RequestCache, Shortened
-from .unknown_parameters import parts_of
+from .unknown_parameters import PARTS, parts_of
 
 _OF_A_TURN = {"tools", "parallel_tool_calls", "text"}
 """Fields that agents send with every request, and that have no meaning for a compaction."""
@@ -92,6 +92,8 @@ class Decoded(msgspec.Struct):
     """The content parts in the style of Chat Completions, each with the type that it was converted to."""
     cached: Mapping[str, CachedValue] = {}
     """The parameters that were in the request cache, by name."""
+    is_known: bool = False
+    """Whether certainly no item or part of the input is of an unknown type."""
 
     def cached_value(self, name: str) -> CachedValue | None:
         """The cached parameter of this name; None if the request has another value by now, such as a template's."""
@@ -142,6 +144,8 @@ def _decode(body: bytes, limits: Limits, model_may_be_null: bool) -> Decoded:
     _check_chat_fields(request, fields)
     _check_lists(request, limits)
     _check_schema(request, limits)
+    if not fields:  # strict decoding has read all of it
+        return Decoded(request, {}, len(body), is_known=True)
     return Decoded(request, _unknown(fields, _KNOWN, limits), len(body), mapped=_read_parts(request))
 
 
@@ -199,8 +203,9 @@ def _check_lists(request: CreateResponse, limits: Limits) -> None:
     items = request.input if isinstance(request.input, list) else []
     check_size(len(items), limits.input_items_max, "input")
     for index, item in enumerate(items):
-        for name, parts in parts_of(item):
-            check_size(len(parts), limits.input_parts_max, f"input[{index}].{name}")
+        if PARTS[type(item)]:
+            for name, parts in parts_of(item):
+                check_size(len(parts), limits.input_parts_max, f"input[{index}].{name}")
         if type(item) in TOOL_CARRYING_ITEMS:
             _check_tools(getattr(item, "tools", ()), limits, f"input[{index}].tools")
     if request.tools:

@@ -21,7 +21,7 @@ Policy: TypeAlias = Literal["ignore", "reject", "forward"]
 _LISTS = ("content", "output", "summary")
 _CONTENT_KEYS = frozenset({"content", "output", "role", "text"})
 """An item of an unknown type with one of these keys has content."""
-_PARTS: dict[type[Any], list[str]] = {
+PARTS: dict[type[Any], list[str]] = {
     cls: [name for name in _LISTS if name in cls.__struct_fields__] for cls in get_args(InputItem | OutputItem)
 }
 """The fields in which an item may have a list of parts, by the item's class."""
@@ -65,7 +65,7 @@ def settle_unknown(
 
 def parts_of(item: InputItem | OutputItem) -> Iterator[tuple[str, list[Any]]]:
     """The lists of parts in an item, each with its field."""
-    for name in _PARTS[type(item)]:
+    for name in PARTS[type(item)]:
         parts = getattr(item, name)
         if isinstance(parts, list):
             yield name, parts
@@ -97,7 +97,7 @@ def has_unknown(item: InputItem) -> bool:
     """Whether an item or one of its parts is of an unknown type."""
     if type(item) is UnknownItem:
         return True
-    for name in _PARTS[type(item)]:
+    for name in PARTS[type(item)]:
         parts = getattr(item, name)
         if type(parts) is list:
             for part in parts:  # `any` costs twice as much for a few parts, and this runs for all items of a chain
