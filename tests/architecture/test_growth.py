@@ -104,6 +104,7 @@ WHILE_THE_SERVER_RUNS = {
 
 WHILE_A_REQUEST_RUNS = {
     "penstock.engine.hosted_tools.loop.ToolLoop",
+    "penstock.engine.hosted_tools.functions.HostedFunctions",
     "penstock.engine.hosted_tools.turn_calls.TurnCalls",
     "penstock.transcript.carried_fields.CarriedFields",
     "penstock.transcript.hosted_items.HostedEvents",

@@ -80,8 +80,9 @@ ItemDelta: TypeAlias = ItemOpened | ItemStatusDelta | ItemTextDelta
 class ToolCall(Protocol):
     """One call of the model. The steps come in this order: `begin`, `arguments`, `close`, `run`."""
 
-    waits: bool
-    """After `close`: whether the call waits for the client's approval. It is not run then, and the response ends."""
+    @property
+    def waits(self) -> bool:
+        """After `close`: whether it waits for the client's approval. It is not run then, and the response ends."""
 
     def begin(self) -> Iterable[ItemDelta | Outcome]:
         """The model has named the function."""
@@ -106,14 +107,17 @@ class ToolCall(Protocol):
 class ToolSession(Protocol):
     """The tools of one family for one response."""
 
-    cites: bool
-    """Whether its calls may find sources."""
-    needs_opening: bool
-    """Whether `open` has something to do. Else `functions` are known without it."""
-    functions: Sequence[HostedFunction]
-    """The functions that the model is offered, once the session is open."""
-    approved: Sequence[ToolCall]
-    """The calls that the client has approved, once the session is open. They run before the first turn."""
+    @property
+    def needs_opening(self) -> bool:
+        """Whether `open` has something to do. Else `functions` are known without it."""
+
+    @property
+    def functions(self) -> Sequence[HostedFunction]:
+        """The functions that the model is offered, once the session is open."""
+
+    @property
+    def approved(self) -> Sequence[ToolCall]:
+        """The calls that the client has approved, once the session is open. They run before the first turn."""
 
     def open(self) -> AsyncGenerator[ItemDelta | Outcome]:
         """Before all calls: list remote tools. Raises `ApiError` to fail the response."""
@@ -128,8 +132,9 @@ class ToolSession(Protocol):
 class HostedTool(Protocol):
     """A family of tools that this server runs."""
 
-    types: frozenset[type[Tool]]
-    """The types of the tools."""
+    @property
+    def types(self) -> frozenset[type[Tool]]:
+        """The classes of the tools."""
 
     def session(self, request: ToolRequest) -> ToolSession:
         """The session of a response. It does no I/O. Raises `ApiError` 400, which names the parameter.

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from msgspec.structs import replace
 
@@ -19,14 +18,15 @@ from penstock.engine.context.visible_items import expand_compaction
 from penstock.engine.planning.plan import Plan
 from penstock.ids import new_id
 from penstock.limits import Limits
-from penstock.ports import Deltas, HostedFunction, ToolCall, ToolSession
+from penstock.ports import Deltas, ToolSession
 from penstock.returned import in_mid_turn
 from penstock.transcript.deltas import Delta, Finish, TurnEnded, UsageDelta
 from penstock.wire import CompactionItem, InputItem, OutputItem, Usage
 
 from .choice import TurnOffer, first_offer, later_offer
 from .cited_text import CitedText
-from .merging import merged
+from .functions import HostedFunctions
+from .merging import Merging, Step
 from .plan import HostedPlan
 from .run_call import CallRunner, opening
 from .turn_calls import TurnCalls
@@ -51,37 +51,33 @@ class ToolLoop:
         self._sessions = hosted.sessions
         self._asked = plan.turn.request.tool_choice
         self._client_offers = plan.turn.offers
-        self._functions: dict[str, tuple[ToolSession, HostedFunction]] = {}
-        """The functions of hosted tools by name, each with its session."""
+        request = plan.turn.request
+        asked_max = request.max_tool_calls
+        calls_max = limits.tool_calls_max if asked_max is None else min(asked_max, limits.tool_calls_max)
+        self._functions = HostedFunctions(calls_max)
         self._items: list[InputItem] = list(plan.turn.items)
         """The items of the next turn."""
         self._read_count = 0
         """How many output items of the response are in `items`."""
         self._usage: Usage | None = None
         self._rounds = 0
-        asked_max = plan.turn.request.max_tool_calls
-        self._calls_left = limits.tool_calls_max if asked_max is None else min(asked_max, limits.tool_calls_max)
-        request = plan.turn.request
         self._text = CitedText(plan.turn.items, request.text.format if request.text else None)
         self._runner = CallRunner(hosted.tools, limits, self._text.cite)
         self._turn = plan
         """The plan of the current turn, as its upstream has accepted it."""
         self._deltas: Deltas | None = None
-        self._batches = self._run()
-        self._next: asyncio.Task[list[Delta]] | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._merging: Merging | None = None
+        self._calls = TurnCalls(self._functions, _TOO_MANY, self._text)
+        self._state = ToolLoop._list
+        """The current state: a method that returns the next batch, and sets the state after it."""
 
     def __aiter__(self) -> AsyncIterator[list[Delta]]:
         return self
 
     async def __anext__(self) -> list[Delta]:
-        """The next batch. It is empty where a tool has been silent for a while."""
-        if self._next is None:
-            self._next = asyncio.ensure_future(anext(self._batches))
-        await asyncio.wait({self._next}, timeout=self._limits.idle_s / 2)
-        if not self._next.done():
-            return []
-        step, self._next = self._next, None
-        return step.result()
+        """The next batch. It is empty between two states, and where a tool has been silent for a while."""
+        return await self._state(self)
 
     async def open(self) -> tuple[Plan, Deltas]:
         """Open the first turn, unless the tools are to be listed before. Raises `ApiError` where it is refused.
@@ -98,103 +94,115 @@ class ToolLoop:
 
     async def aclose(self) -> None:
         """End what goes on: the calls, the turn and the sessions."""
-        step, self._next = self._next, None
-        if step is not None:
-            step.cancel()
-            await asyncio.gather(step, return_exceptions=True)
-        await self._batches.aclose()
+        self._state = ToolLoop._stop
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            opening.cancel()
+            await asyncio.gather(opening, return_exceptions=True)
+        if self._merging is not None:
+            await self._merging.aclose()
         await self._close_turn()
         sessions, self._sessions = self._sessions, ()
-        closing = [asyncio.ensure_future(session.aclose()) for session in sessions]
-        if closing:
-            done, late = await asyncio.wait(closing, timeout=_CLOSE_S)
-            for task in late:
-                task.cancel()
-            for task in done:
-                if error := task.exception():
-                    _log.error("a session of hosted tools was not closed", exc_info=error)
+        if sessions:
+            await _close_all(sessions)
 
-    async def _run(self) -> AsyncGenerator[list[Delta]]:
-        """All batches of the response."""
-        if self._deltas is None:
-            async with aclosing(self._prepare()) as batches:
-                async for batch in batches:
-                    yield batch
-        while self._deltas is not None:
-            calls = self._turn_calls()
-            async with aclosing(self._run_turn(calls)) as batches:
-                async for batch in batches:
-                    yield batch
-            if calls.is_last or calls.waits or calls.has_client_calls or self._is_over():
-                yield self._ending(calls)
-                return
-            yield [TurnEnded()]
-            self._add_usage(calls.usage)
-            self._add_output(calls.unseen(new_id))
-            await self._open_next()
-
-    async def _run_turn(self, calls: TurnCalls) -> AsyncGenerator[list[Delta]]:
-        """The batches of one turn of the model, and of the calls of hosted tools in it."""
-        assert self._deltas is not None
-        async for batch in self._deltas:
-            yield calls.receive(batch)
-        await self._close_turn()
-        if not calls.is_last:
-            yield calls.close()
-            async with aclosing(self._run_calls(calls)) as batches:
-                async for batch in batches:
-                    yield batch
-
-    async def _prepare(self) -> AsyncGenerator[list[Delta]]:
-        """Open the sessions, run the approved calls, and open the first turn."""
-        sessions = [session for session in self._sessions if session.needs_opening]
-        steps = [opening(session, self._limits) for session in sessions]
-        async with aclosing(merged(steps, parallel_max=len(steps))) as batches:
-            async for batch in batches:
-                yield batch
-        calls = self._turn_calls()
+    async def _list(self) -> list[Delta]:
+        """The sessions that need it are opened."""
+        if self._merging is None:
+            sessions = [session for session in self._sessions if session.needs_opening]
+            self._merge([opening(session, self._limits) for session in sessions])
+        batch = await self._merged()
+        if batch is not None:
+            return batch
+        begun: list[Delta] = []
         for session in self._sessions:
             for call in session.approved:
-                yield calls.add_approved(call if self._take_call() else None)
-        async with aclosing(self._run_calls(calls)) as batches:
-            async for batch in batches:
-                yield batch
-        if calls.waits:
-            yield [Finish()]
-            return
+                begun += self._calls.add_approved(call if self._functions.take_call() else None)
+        self._merge_calls()
+        self._state = ToolLoop._run_approved
+        return begun
+
+    async def _run_approved(self) -> list[Delta]:
+        """The calls run that the client has approved."""
+        batch = await self._merged()
+        if batch is not None:
+            return batch
+        if self._calls.waits:  # a call is to be approved again
+            self._state = ToolLoop._stop
+            return [Finish()]
         self._add_output()
-        await self._open_first()
+        self._opening = asyncio.ensure_future(self._open_first())
+        self._state = ToolLoop._open_turn
+        return []
 
-    def _run_calls(self, calls: TurnCalls) -> AsyncGenerator[list[Delta]]:
-        """Run the calls of hosted tools that are to be run."""
-        running = [self._runner.step(call, calls) for call in calls.hosted.values() if call.runs]
+    async def _open_turn(self) -> list[Delta]:
+        """A turn is opened."""
+        assert self._opening is not None
+        await asyncio.wait({self._opening})
+        opening, self._opening = self._opening, None
+        opening.result()
+        return []
+
+    async def _read(self) -> list[Delta]:
+        """The model writes."""
+        try:
+            return self._calls.receive(await self._read_turn())
+        except StopAsyncIteration:
+            await self._close_turn()
+        calls = self._calls
+        if calls.is_last:
+            return self._ending()
+        begun = calls.close()
+        self._merge_calls()
+        self._state = ToolLoop._run_calls
+        return begun
+
+    async def _run_calls(self) -> list[Delta]:
+        """The calls of the turn run."""
+        batch = await self._merged()
+        if batch is not None:
+            return batch
+        if self._calls.waits or self._calls.has_client_calls or self._is_over():
+            return self._ending()
+        self._state = ToolLoop._go_on
+        return [TurnEnded()]
+
+    async def _go_on(self) -> list[Delta]:
+        """The next turn is made of what the response has by now."""
+        self._add_usage(self._calls.usage)
+        self._add_output(self._calls.unseen(new_id))
+        self._opening = asyncio.ensure_future(self._open_next())
+        self._state = ToolLoop._open_turn
+        return []
+
+    async def _stop(self) -> list[Delta]:
+        """There is no further batch."""
+        raise StopAsyncIteration
+
+    def _merge(self, steps: Sequence[Step]) -> None:
+        """Begin steps, whose batches `_merged` returns."""
         is_serial = self._plan.turn.request.parallel_tool_calls is False
-        return merged(running, parallel_max=1 if is_serial else self._limits.tool_calls_parallel_max)
+        parallel_max = 1 if is_serial else self._limits.tool_calls_parallel_max
+        self._merging = Merging(steps, parallel_max=parallel_max, pause_s=self._limits.idle_s / 2)
 
-    def _turn_calls(self) -> TurnCalls:
-        return TurnCalls(self._functions.keys(), self._begin_call, _TOO_MANY, self._text)
+    def _merge_calls(self) -> None:
+        """Begin the calls of the turn that are to be run."""
+        hosted = self._calls.hosted.values()
+        self._merge([self._runner.step(call, self._calls) for call in hosted if call.runs])
 
-    def _begin_call(self, name: str) -> ToolCall | None:
-        """A call of a hosted function, while the response may make one."""
-        session, function = self._functions[name]
-        return session.call(function) if self._take_call() else None
-
-    def _take_call(self) -> bool:
-        """Count one more call, if the response may make one."""
-        # spec: max-tool-calls
-        if self._calls_left <= 0:
-            return False
-        self._calls_left -= 1
-        return True
+    async def _merged(self) -> list[Delta] | None:
+        assert self._merging is not None
+        return await self._merging.next()
 
     def _is_over(self) -> bool:
         """Whether the model has gone on calling although its reply was that the limit is reached."""
         self._rounds += 1
         return self._rounds > self._limits.tool_rounds_max
 
-    def _ending(self, calls: TurnCalls) -> list[Delta]:
+    def _ending(self) -> list[Delta]:
         """The end of the response. Without a reported usage of the last turn, the run calls `estimate`."""
-        ending = self._text.close()
+        self._state = ToolLoop._stop
+        calls, ending = self._calls, self._text.close()
         if calls.usage is not None:
             ending.append(UsageDelta(self._with_earlier(calls.usage)))
         return ending if calls.has_failed else [*ending, Finish(calls.incomplete)]
@@ -216,22 +224,18 @@ class ToolLoop:
 
     async def _open_first(self) -> None:
         """Open the first turn, with the functions of all sessions."""
-        own = {offer.name for offer in self._client_offers}
-        for session in self._sessions:
-            for function in session.functions:
-                if function.definition.name not in own:  # a function of the client hides one of the same name
-                    self._functions.setdefault(function.definition.name, (session, function))
+        self._functions.add(self._sessions, {offer.name for offer in self._client_offers})
         compacting = self._plan.compacting
         if compacting is not None:
             opened = self._items[len(self._plan.turn.items) :]
             compacting = replace(compacting, after=[*compacting.after, *opened])
-        offer = first_offer(self._all_functions(), self._asked, self._plan.turn.choice)
+        offer = first_offer(self._functions.all(), self._asked, self._plan.turn.choice)
         self._plan = await self._open(offer, compacting)
 
     async def _open_next(self) -> None:
         """Open the turn after a call. When no more calls may be made, the model gets no function of a hosted tool."""
-        offer = later_offer(self._all_functions(), self._asked)
-        if self._calls_left <= 0 or self._rounds >= self._limits.tool_rounds_max:
+        offer = later_offer(self._functions.all(), self._asked)
+        if not self._functions.has_calls_left or self._rounds >= self._limits.tool_rounds_max:
             offer = TurnOffer((), offer.choice)
         await self._open(offer, None)
 
@@ -242,10 +246,10 @@ class ToolLoop:
         plan = replace(self._plan, turn=turn, compacting=compacting)
         self._turn, self._deltas = await open_fitted(plan, self._limits)
         self._items = list(self._turn.turn.items)
+        self._read_turn = aiter(self._deltas).__anext__
+        self._calls = TurnCalls(self._functions, _TOO_MANY, self._text)
+        self._state = ToolLoop._read
         return self._turn
-
-    def _all_functions(self) -> list[HostedFunction]:
-        return [function for _, function in self._functions.values()]
 
     def _add_output(self, unseen: Sequence[InputItem] = ()) -> None:
         """Add the new output items to the items of the next turn, and the calls of the same turn that have no item."""
@@ -269,6 +273,17 @@ class ToolLoop:
         return [*compacting.leading, *expand_compaction(compaction)]
 
     async def _close_turn(self) -> None:
-        deltas, self._deltas = self._deltas, None
-        if deltas is not None:
-            await deltas.aclose()
+        if self._deltas is not None:
+            await self._deltas.aclose()
+            self._deltas = None
+
+
+async def _close_all(sessions: Sequence[ToolSession]) -> None:
+    """Close sessions, within a time."""
+    closing = [asyncio.ensure_future(session.aclose()) for session in sessions]
+    done, late = await asyncio.wait(closing, timeout=_CLOSE_S)
+    for task in late:
+        task.cancel()
+    for task in done:
+        if error := task.exception():
+            _log.error("a session of hosted tools was not closed", exc_info=error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
 from penstock.transcript.deltas import Delta
@@ -17,40 +17,67 @@ _WAITING_MAX = 16
 """The batches that wait for the reader."""
 
 
-async def merged(steps: Sequence[Step], *, parallel_max: int) -> AsyncGenerator[list[Delta]]:
-    """The batches of all steps, as they come; those of one step stay in order. At most `parallel_max` run at a time.
+class Merging:
+    """The batches of several steps, as they come; those of one step stay in order.
 
-    The first exception of a step ends all others, and is raised. They also end when the generator is closed.
+    At most `parallel_max` steps run at a time, from the first `next` on. The first exception of a step ends all others.
     """
-    batches: asyncio.Queue[list[Delta] | None] = asyncio.Queue(_WAITING_MAX)
-    waiting = list(reversed(steps))
 
-    async def work() -> None:
-        while waiting:
-            await waiting.pop()(batches.put)
+    def __init__(self, steps: Sequence[Step], *, parallel_max: int, pause_s: float) -> None:
+        self._steps = list(reversed(steps))
+        self._parallel_max = min(parallel_max, len(steps))
+        self._pause_s = pause_s
+        self._batches: asyncio.Queue[list[Delta]] = asyncio.Queue(_WAITING_MAX)
+        self._arrived = asyncio.Event()
+        self._working: asyncio.Future[None] | None = None
 
-    async def work_all() -> None:
+    async def next(self) -> list[Delta] | None:
+        """All deltas that have arrived. There are none after `pause_s` seconds. Returns None when all steps have ended.
+
+        A cancelled call loses nothing and may be repeated. Raises the exception of a step.
+        """
+        if self._working is None:
+            self._working = asyncio.ensure_future(self._work())
+            self._working.add_done_callback(self._ended)
+        while self._batches.empty() and not self._working.done():
+            try:
+                async with asyncio.timeout(self._pause_s):
+                    await self._arrived.wait()
+            except TimeoutError:
+                return []
+            self._arrived.clear()
+        if self._batches.empty():
+            _raise_first(self._working)
+            return None
+        batch: list[Delta] = []
+        while not self._batches.empty():
+            batch += self._batches.get_nowait()
+        return batch
+
+    async def aclose(self) -> None:
+        """End all steps."""
+        if self._working is not None:
+            self._working.cancel()
+            await asyncio.gather(self._working, return_exceptions=True)
+
+    async def _work(self) -> None:
+        if self._parallel_max <= 1:
+            await self._work_alone()
+            return
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(parallel_max, len(steps))):
-                group.create_task(work())
+            for _ in range(self._parallel_max):
+                group.create_task(self._work_alone())
 
-    working = asyncio.ensure_future(work_all())
-    working.add_done_callback(lambda _: _wake(batches))
-    try:
-        while not (working.done() and batches.empty()):
-            batch = await batches.get()
-            if batch is not None:
-                yield batch
-        _raise_first(working)
-    finally:
-        working.cancel()
-        await asyncio.gather(working, return_exceptions=True)
+    async def _work_alone(self) -> None:
+        while self._steps:
+            await self._steps.pop()(self._put)
 
+    async def _put(self, batch: list[Delta]) -> None:
+        await self._batches.put(batch)
+        self._arrived.set()
 
-def _wake(batches: asyncio.Queue[list[Delta] | None]) -> None:
-    """Wake the reader up, where it waits for a batch that does not come."""
-    if batches.empty():
-        batches.put_nowait(None)
+    def _ended(self, working: asyncio.Future[None]) -> None:
+        self._arrived.set()
 
 
 def _raise_first(working: asyncio.Future[None]) -> None:

@@ -5,7 +5,7 @@ It reads the deltas of the turn, hands on all others, and does no I/O.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -29,9 +29,7 @@ from penstock.transcript.deltas import (
 from penstock.wire import FunctionCall, FunctionCallOutput, IncompleteReason, InputItem, Usage
 
 from .cited_text import CitedText
-
-BeginCall = Callable[[str], "ToolCall | None"]
-"""The call of a hosted function by the function's name. None where no call may be made any more."""
+from .functions import HostedFunctions
 
 
 class HostedCall(msgspec.Struct, kw_only=True):
@@ -52,12 +50,11 @@ class HostedCall(msgspec.Struct, kw_only=True):
 
 
 class TurnCalls:
-    """Reads one turn of the model. `functions` are the names of hosted functions; all other calls are the client's."""
+    """Reads one turn of the model. Calls of other functions than these are the client's."""
 
-    def __init__(self, functions: Container[str], begin: BeginCall, too_many: str, text: CitedText) -> None:
+    def __init__(self, functions: HostedFunctions, too_many: str, text: CitedText) -> None:
         self._functions = functions
         self._text = text
-        self._begin = begin
         self._too_many = too_many
         """What the model reads of a call that is one too many."""
         self._clients: set[int] = set()
@@ -149,7 +146,7 @@ class TurnCalls:
         if name not in self._functions:
             self._clients.add(index)
             return [*self._text.close(), *pieces]
-        hosted = self.hosted[index] = HostedCall(index=index, name=name, call=self._begin(name))
+        hosted = self.hosted[index] = HostedCall(index=index, name=name, call=self._functions.call(name))
         given = self._text.close() + (self._of(hosted, hosted.call.begin()) if hosted.call else [])
         return given + self._arguments(hosted, "".join(piece.arguments for piece in pieces))
 

@@ -77,7 +77,6 @@ class FakeTool:
 
 
 class _Session:
-    cites = False
     needs_opening = False
     approved: Sequence[Any] = ()
     names: Sequence[str] = ()
