@@ -29,7 +29,7 @@ from penstock.ports import Cite, HostedFunction, HttpRequest, ItemDelta, Outcome
 from penstock.service import Service
 from penstock.tool_calls import FunctionDefinition
 from penstock.transcript.deltas import ItemOpened, ItemStatusDelta
-from penstock.wire import WebSearchCall, WebSearchTool
+from penstock.wire import Item, WebSearchCall, WebSearchTool
 
 ROUNDS = 7
 LIMITS = Limits()
@@ -41,7 +41,7 @@ CALLED: dict[str, Any] = {"id": "c", "object": "chat.completion", "created": 1, 
 class NullSession:
     """A session whose calls return at once."""
 
-    needs_opening = False
+    needs_opening = waits = False
     approved: Sequence[Any] = ()
 
     def __init__(self, request: ToolRequest) -> None:
@@ -49,6 +49,9 @@ class NullSession:
         self.new_id = request.new_id
         definition = FunctionDefinition(name="web_search", parameters=msgspec.Raw(b'{"type":"object"}'))
         self.functions = [HostedFunction(definition=definition, tool=request.tools[0].tool)]
+
+    async def prepare(self, *, again: bool) -> None:
+        """Do nothing."""
 
     async def open(self) -> AsyncGenerator[ItemDelta | Outcome]:
         """Do nothing."""
@@ -99,6 +102,7 @@ class NullTool:
     """A family whose calls return at once."""
 
     types = frozenset({WebSearchTool})
+    answers: frozenset[type[Item]] = frozenset()
 
     def session(self, request: ToolRequest) -> NullSession:
         """Return the session of a response."""

@@ -103,7 +103,6 @@ WHILE_THE_SERVER_RUNS = {
 """What lives as long as the process, and what bounds it."""
 
 WHILE_A_REQUEST_RUNS = {
-    "penstock.engine.hosted_tools.loop.ToolLoop",
     "penstock.engine.hosted_tools.functions.HostedFunctions",
     "penstock.engine.hosted_tools.turn_calls.TurnCalls",
     "penstock.transcript.carried_fields.CarriedFields",

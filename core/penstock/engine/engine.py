@@ -203,6 +203,8 @@ class Engine:
         deadline: RequestDeadline | None = None,
     ) -> Run:
         """A run that a client waits for, accepted by its upstream. Raises `ApiError`."""
+        if prepared.plan.hosted is not None:
+            await prepared.plan.hosted.prepare()
         run = self.drain.watch(
             Run(
                 prepared.plan,
@@ -228,6 +230,8 @@ class Engine:
         row = await offload(context.size, begun_turn, skeleton, prepared.owner, context, self.limits, ids.new_id)
         try:
             row.request = self._stored_request(prepared)
+            if prepared.plan.hosted is not None:
+                await prepared.plan.hosted.prepare()
             await self.background.submit(row, key)
         except BaseException:
             await prepared.release()
@@ -371,6 +375,8 @@ class Engine:
         """The run of a stored request, in this process. Raises `ApiError`."""
         prepared = await self.prepare(self._opened_request(row), row.owner, key, response_id=row.id)
         saver.writer = prepared.writer
+        if prepared.plan.hosted is not None:
+            await prepared.plan.hosted.prepare(again=True)
         run = Run(prepared.plan, self.limits, new_id=ids.new_id, now_s=ids.now_s, saver=saver)
         await run.open()
         return run

@@ -17,7 +17,7 @@ from penstock.citations import Source
 from penstock.ids import NewId
 from penstock.tool_calls import FunctionDefinition
 from penstock.transcript.deltas import ItemOpened, ItemStatusDelta, ItemTextDelta
-from penstock.wire import ContentPart, CreateResponse, InputItem, OutputItem, Tool
+from penstock.wire import ContentPart, CreateResponse, InputItem, Item, OutputItem, Tool
 
 
 class DeclaredTool(NamedTuple):
@@ -34,7 +34,7 @@ class ToolRequest(msgspec.Struct, kw_only=True):
     owner: str
     request: CreateResponse
     tools: Sequence[DeclaredTool]
-    """The tools of the family, in order. There is at least one."""
+    """The tools of the family, in order. There may be none where an item answers a call of the family."""
     earlier: Sequence[InputItem]
     """The resolved context before the items of this request, the oldest first."""
     own: Sequence[InputItem]
@@ -119,6 +119,16 @@ class ToolSession(Protocol):
     def approved(self) -> Sequence[ToolCall]:
         """The calls that the client has approved, once the session is open. They run before the first turn."""
 
+    @property
+    def waits(self) -> bool:
+        """Once the session is open: whether the client is to be asked again. The response ends without a turn then."""
+
+    async def prepare(self, *, again: bool) -> None:
+        """The last check before the response begins. Raises `ApiError` 400.
+
+        `again` is whether it was called for the same response before, as for one that runs in the background.
+        """
+
     def open(self) -> AsyncGenerator[ItemDelta | Outcome]:
         """Before all calls: list remote tools. Raises `ApiError` to fail the response."""
 
@@ -135,6 +145,10 @@ class HostedTool(Protocol):
     @property
     def types(self) -> frozenset[type[Tool]]:
         """The classes of the tools."""
+
+    @property
+    def answers(self) -> frozenset[type[Item]]:
+        """The classes of items by which a client answers a call. A session is made for them even without a tool."""
 
     def session(self, request: ToolRequest) -> ToolSession:
         """The session of a response. It does no I/O. Raises `ApiError` 400, which names the parameter.

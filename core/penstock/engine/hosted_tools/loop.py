@@ -127,7 +127,7 @@ class ToolLoop:
         batch = await self._merged()
         if batch is not None:
             return batch
-        if self._calls.waits:  # a call is to be approved again
+        if self._calls.waits or any(session.waits for session in self._sessions):  # something is to be approved again
             self._state = ToolLoop._stop
             return [Finish()]
         self._add_output()

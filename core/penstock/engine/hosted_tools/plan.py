@@ -19,6 +19,11 @@ class HostedPlan(msgspec.Struct, kw_only=True):
     tools: HostedTools
     sessions: Sequence[ToolSession]
 
+    async def prepare(self, *, again: bool = False) -> None:
+        """The last check before the response begins. Raises `ApiError` 400. See `ToolSession.prepare`."""
+        for session in self.sessions:
+            await session.prepare(again=again)
+
 
 def plan_hosted(
     declared: Sequence[DeclaredTool],
@@ -29,8 +34,12 @@ def plan_hosted(
     *,
     is_stored: bool,
 ) -> HostedPlan | None:
-    """The plan for these tools. None where the request has none. Raises `ApiError` 400 for what a family refuses."""
-    if not declared or context.compacts:
+    """The plan for these tools. None where the request has none, and answers no call.
+
+    Raises `ApiError` 400 for what a family refuses.
+    """
+    has_answers = bool(tools.answers) and not tools.answers.isdisjoint(map(type, context.own))
+    if context.compacts or not (declared or has_answers):
         return None
     request = ToolRequest(
         response_id=response_id,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from penstock.engine.loops import LoopSemaphore
 from penstock.ports import DeclaredTool, HostedTool, ToolRequest, ToolSession
-from penstock.wire import Tool
+from penstock.wire import Item, Tool
 
 
 class HostedTools:
@@ -16,6 +16,8 @@ class HostedTools:
     def __init__(self, families: Sequence[HostedTool] = (), *, runs_max: int = 1) -> None:
         self._families = tuple(families)
         self._family_of = {kind: family for family in self._families for kind in family.types}
+        self.answers: frozenset[type[Item]] = frozenset().union(*(family.answers for family in self._families))
+        """The classes of items by which clients answer calls."""
         self.slots = LoopSemaphore(runs_max)
         """Entered by each call while it runs."""
 
@@ -24,8 +26,11 @@ class HostedTools:
         return type(tool) in self._family_of
 
     def sessions(self, request: ToolRequest) -> list[ToolSession]:
-        """A session of each family that has tools in the request. Raises `ApiError` 400."""
-        by_family: dict[HostedTool, list[DeclaredTool]] = {}
+        """A session of each family that has tools or answers in the request. Raises `ApiError` 400."""
+        answered = set(map(type, request.own)) & self.answers
+        by_family: dict[HostedTool, list[DeclaredTool]] = {
+            family: [] for family in self._families if not answered.isdisjoint(family.answers)
+        }
         for declared in request.tools:
             by_family.setdefault(self._family_of[type(declared.tool)], []).append(declared)
         return [family.session(request.with_tools(own)) for family, own in by_family.items()]

@@ -99,7 +99,7 @@ def make_plan(
     model, route = routes.choose(request.model)
     selection = _select_tools(decoded, context, route, policies, limits)
     extras = _settle(decoded, context, route, policies)
-    ignored = _unsupported(request, context, route, is_stored=is_stored, seals=seal is not None)
+    ignored = _unsupported(request, context, route, policies, is_stored=is_stored, seals=seal is not None)
     turn = Turn(
         model=route.aliases.get(model, model),
         request=request,
@@ -291,7 +291,9 @@ def _wants_sealed_reasoning(request: CreateResponse) -> bool:
     return "reasoning.encrypted_content" in (request.include or ())
 
 
-def _unsupported(request: CreateResponse, context: Context, route: Route, *, is_stored: bool, seals: bool) -> list[str]:
+def _unsupported(
+    request: CreateResponse, context: Context, route: Route, policies: Policies, *, is_stored: bool, seals: bool
+) -> list[str]:
     """Known parameters and items that have no effect on this server."""
     ignored = []
     if request.store and not is_stored:
@@ -303,11 +305,12 @@ def _unsupported(request: CreateResponse, context: Context, route: Route, *, is_
     if _wants_sealed_reasoning(request) and not seals:
         ignored.append("include[reasoning.encrypted_content]")
     ignored += [name for name in _OPENAI_ONLY if getattr(request, name) != NULL]
-    return ignored + _unsupported_directives(context)
+    return ignored + _unsupported_directives(context, policies)
 
 
-def _unsupported_directives(context: Context) -> list[str]:
+def _unsupported_directives(context: Context, policies: Policies) -> list[str]:
     """The items of this turn that ask for something that this server does not do."""
     if UNSUPPORTED_DIRECTIVES.isdisjoint(map(type, context.own)):
         return []
-    return list(dict.fromkeys(f"input.{item.type}" for item in context.own if type(item) in UNSUPPORTED_DIRECTIVES))
+    unsupported = UNSUPPORTED_DIRECTIVES - policies.tools.answers
+    return list(dict.fromkeys(f"input.{item.type}" for item in context.own if type(item) in unsupported))

@@ -7,6 +7,7 @@ import asyncio
 from penstock.egress import Egress
 from penstock.ports import PageReader, SearchEngine, ToolRequest
 from penstock.wire import (
+    Item,
     Tool,
     WebSearchPreviewTool,
     WebSearchPreviewTool2025,
@@ -22,6 +23,7 @@ from .session import WebSession
 class WebSearch:
     """Web search by an engine and a reader. With `opens_any`, models may open URLs that they have made up."""
 
+    answers: frozenset[type[Item]] = frozenset()
     types: frozenset[type[Tool]] = frozenset(
         {WebSearchTool, WebSearchTool2025, WebSearchPreviewTool, WebSearchPreviewTool2025}
     )

@@ -40,7 +40,7 @@ _SOURCES, _RESULTS = "web_search_call.action.sources", "web_search_call.results"
 class WebSession:
     """The tools of one response. `reader` is None where this server reads no pages."""
 
-    needs_opening = False
+    needs_opening = waits = False
     approved: Sequence[ToolCall] = ()
 
     def __init__(
@@ -73,6 +73,9 @@ class WebSession:
         self._pages: dict[str, Page] = {}
         self._numbers: dict[str, int] = {}
         """The number of each source, by its URL."""
+
+    async def prepare(self, *, again: bool) -> None:
+        """There is nothing to check."""
 
     async def open(self) -> AsyncGenerator[ItemDelta | Outcome]:
         """There is nothing to open."""

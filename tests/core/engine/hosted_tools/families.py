@@ -25,7 +25,7 @@ from penstock.ports import (
 )
 from penstock.tool_calls import FunctionDefinition
 from penstock.transcript.deltas import Delta, Finish, ItemOpened, ItemStatusDelta, ItemTextDelta, ToolCallDelta
-from penstock.wire import McpCall, McpListTools, McpTool, Tool, WebSearchCall, WebSearchTool
+from penstock.wire import McpApprovalResponse, McpCall, McpListTools, McpTool, Tool, WebSearchCall, WebSearchTool
 
 Reply = Callable[[str], ToolReply | BaseException | asyncio.Event | None]
 """What a call gives for its arguments: a reply, an error to raise, a wait, or None for no outcome."""
@@ -39,6 +39,8 @@ class FakeTool:
 
     def __init__(self, kind: type[Tool], session: Callable[[FakeTool, ToolRequest], Any], reply: Reply) -> None:
         self.types = frozenset({kind})
+        self.answers = frozenset({McpApprovalResponse}) if kind is McpTool else frozenset()
+        self.prepared: list[bool] = []
         self.reply = reply
         self.requests: list[ToolRequest] = []
         self.runs: list[str] = []
@@ -78,6 +80,7 @@ class FakeTool:
 
 class _Session:
     needs_opening = False
+    waits = False
     approved: Sequence[Any] = ()
     names: Sequence[str] = ()
 
@@ -95,6 +98,9 @@ class _Session:
             )
             for name in self.names
         ]
+
+    async def prepare(self, *, again: bool) -> None:
+        self.family.prepared.append(again)
 
     async def open(self) -> AsyncGenerator[ItemDelta | Outcome]:
         return

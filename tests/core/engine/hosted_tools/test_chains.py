@@ -104,6 +104,36 @@ def test_a_background_response_runs_its_tools() -> None:
     go(upstream, main)
 
 
+@pytest.mark.parametrize("background", [False, True])
+def test_sessions_are_prepared_before_a_response_begins(background: bool) -> None:
+    search = search_tool()
+
+    async def main() -> None:
+        server = service(Turns(ANSWER), policies=policies(search), store=MemoryStore())
+        asked = {"model": "any", "input": "Hi", "tools": [SEARCH], "background": background, "stream": background}
+        await ask(server, asked)
+        await ask(server, {"model": "any", "input": "Hi", "tools": [SEARCH]}, path="/v1/responses/input_tokens")
+        await server.aclose()
+
+    asyncio.run(main())
+    assert search.prepared == [False, True] if background else [False]
+
+
+def test_an_answer_has_a_session_without_a_tool() -> None:
+    maps, upstream = maps_tool(), Turns(ANSWER)
+
+    async def main() -> None:
+        server = service(upstream, policies=policies(maps, search_tool()))
+        answer = {"type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": True}
+        asked: Json = {"model": "any", "input": [{"role": "user", "content": "Hi"}, answer]}
+        reply = await ask(server, asked)
+        assert "x-penstock-ignored" not in reply.headers
+        await server.aclose()
+
+    asyncio.run(main())
+    assert [request.tools for request in maps.requests] == [[]]
+
+
 def test_calls_are_in_the_metrics_and_the_access_log() -> None:
     records: list[AccessRecord] = []
     upstream, metrics = Turns(CALLS, MORE, ANSWER), Metrics()
