@@ -106,7 +106,7 @@ bench-guard: $(BENCH) ## count calls, allocations and callbacks, and hold them t
 
 lock: $(DEV) ## pin every dependency anew
 	@$(LOCK) --extra server --output-file requirements.lock
-	@$(LOCK) --extra server --extra redis --extra postgres --extra web --extra dev --constraints requirements.lock --output-file requirements-dev.lock
+	@$(LOCK) --extra server --extra redis --extra postgres --extra mcp --extra web --extra dev --constraints requirements.lock --output-file requirements-dev.lock
 	@$(LOCK) --extra bench --constraints requirements-dev.lock --output-file requirements-bench.lock
 	@$(LOCK) --extra clients --constraints requirements-dev.lock --output-file requirements-clients.lock
 	@$(LOCK) --extra deploy --constraints requirements-dev.lock --output-file requirements-deploy.lock

@@ -15,9 +15,11 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from penstock import assembly
+from penstock.egress import Egress
 from penstock.limits import Limits
 from penstock.ports import Destination, Extractor, NoSiblings, Prompts, Siblings, Store, Transport
 from penstock.settings import Settings, SettingsError
+from penstock.tools.mcp.client import McpClient
 from penstock_adapters.asgi import AsgiApp
 from penstock_adapters.compression import decompress
 from penstock_adapters.proxies import environment_proxy
@@ -44,6 +46,7 @@ def create_asgi_app(
         connect=connect or _Clients(settings.limits).transport,
         decompress=decompress,
         stores=STORES if stores is None else stores,
+        connect_mcp=_mcp,
         make_sealer=_sealing(settings),
         prompts=_prompts,
         read_file=read_file,
@@ -119,6 +122,14 @@ def _sealing(settings: Settings) -> assembly.MakeSealer | None:
     if settings.seal_keys:
         raise SettingsError("seal_keys", "cryptography is not installed: pip install 'penstock[server]'")
     return None
+
+
+def _mcp(limits: Limits, egress: Egress) -> McpClient:
+    if find_spec("mcp") is None:
+        raise SettingsError("mcp", "the SDK of MCP is not installed: pip install 'penstock[mcp]'")
+    from penstock_adapters.mcp_sdk import SdkClient
+
+    return SdkClient(limits, egress)
 
 
 def _redis(url: str) -> Store:

@@ -27,6 +27,7 @@ from penstock.ports import (
     Dialect,
     Extractor,
     HostedTool,
+    Marks,
     NoSiblings,
     Prompts,
     Sealer,
@@ -42,10 +43,12 @@ from penstock.settings import (
     SyntheticSettings,
     UpstreamSettings,
     is_loopback,
+    own_servers,
     read_seal_keys,
 )
 from penstock.stores.measured import measured
 from penstock.telemetry.metrics import Metrics
+from penstock.tools.mcp.client import McpClient
 
 Connect = Callable[[Destination, Limits], Transport]
 """`connect(destination, limits)`: a transport to an upstream, which is not connected yet."""
@@ -53,6 +56,10 @@ Connect = Callable[[Destination, Limits], Transport]
 
 OpenStore = Callable[[str], Store | None]
 """Makes the store at a URL, without connecting to it yet."""
+
+
+ConnectMcp = Callable[[Limits, Egress], McpClient]
+"""Makes the driver of MCP servers. Nothing is connected before the first call."""
 
 
 MakeSealer = Callable[[Sequence[bytes]], Sealer]
@@ -95,6 +102,10 @@ def _no_extractor(limits: Limits) -> Extractor:
     raise TypeError("build() needs an argument 'make_extractor' to read pages")
 
 
+def _no_mcp(limits: Limits, egress: Egress) -> McpClient:
+    raise TypeError("build() needs an argument 'connect_mcp' for the tools of MCP servers")
+
+
 def _no_files(path: str) -> Prompts:
     raise TypeError(f"build() needs an argument 'prompts' to read templates from {path}")
 
@@ -109,6 +120,7 @@ def build(
     connect: Connect = _no_network,
     decompress: Decompress = no_encodings,
     stores: Mapping[str, OpenStore] = _NO_STORES,
+    connect_mcp: ConnectMcp = _no_mcp,
     make_sealer: MakeSealer | None = None,
     prompts: Callable[[str], Prompts] = _no_files,
     read_file: Callable[[str], str] = _no_file,
@@ -134,7 +146,7 @@ def build(
             unknown_parameters=settings.unknown_parameters,
             absent_tools=settings.absent_tools,
             background=settings.background,
-            tools=_hosted_tools(settings, connect, make_extractor),
+            tools=_hosted_tools(settings, store, connect, make_extractor, connect_mcp),
         ),
         store=measured(store, metrics) if store and metrics else store,
         sealer=make_sealer(read_seal_keys(settings.seal_keys, "seal_keys")) if make_sealer else None,
@@ -151,11 +163,19 @@ def build(
     )
 
 
-def _hosted_tools(settings: Settings, connect: Connect, make_extractor: Callable[[Limits], Extractor]) -> HostedTools:
+def _hosted_tools(
+    settings: Settings,
+    store: Store | None,
+    connect: Connect,
+    make_extractor: Callable[[Limits], Extractor],
+    connect_mcp: ConnectMcp,
+) -> HostedTools:
     """The hosted tools that the settings turn on."""
     families: list[HostedTool] = []
     if settings.search:
         families.append(_web_search(settings, connect, make_extractor))
+    if settings.mcp == "on":
+        families.append(_mcp(settings, store, connect_mcp))
     return HostedTools(families, runs_max=settings.limits.tool_runs_max)
 
 
@@ -178,6 +198,26 @@ def search_engine(settings: Settings, connect: Connect) -> SearchEngine:
     key = settings.search_key.reveal() if settings.search_key else ""
     transport = connect(Destination(name=engine.name, url=engine.url.rstrip("/")), settings.limits)
     return EngineClient(engine, key, transport, settings.limits)
+
+
+def _mcp(settings: Settings, store: Store | None, connect_mcp: ConnectMcp) -> HostedTool:
+    """The tools of MCP servers."""
+    from penstock.tools.mcp.family import McpTools
+
+    egress = Egress(settings.egress.allow)
+    return McpTools(
+        connect_mcp(settings.limits, egress),
+        settings.limits,
+        egress=egress,
+        own=own_servers(settings),
+        marks=_marks(store),
+        images=settings.mcp_images,
+    )
+
+
+def _marks(store: object) -> Marks | None:
+    """The store as the one of marks, where its engine has them."""
+    return store if isinstance(store, Marks) else None
 
 
 def _admin(settings: Settings, routes: Routes, access: Access, location: Location) -> Admin | None:

@@ -94,6 +94,29 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     """How long such a process may be idle until it is ended."""
     tool_reply_bytes_max: Bytes = 64 * 2**10
     """What the model reads of one call of a hosted tool. The rest is cut off, with a note."""
+    mcp_servers_max: Count = 32
+    """The MCP servers of one request."""
+    mcp_list_s: Seconds = 20.0
+    """How long an MCP server may take to list its tools, with the time to connect."""
+    mcp_tools_max: Count = 1_000
+    """The tools of one MCP server. Further ones are not read."""
+    mcp_list_fresh_s: Seconds = 60.0
+    """How long the list of an MCP server is used again, where the server does not state it. A tool whose call was
+    approved is compared with a list that is not older."""
+    mcp_list_fresh_max_s: Seconds = 3_600.0
+    """How long such a list is used again at most, where the server states it."""
+    mcp_list_cache_bytes_max: Bytes = 16 * 2**20
+    """The cache of the lists of MCP servers, in one process."""
+    mcp_body_bytes_max: Bytes = 4 * 2**20
+    """One message of an MCP server, after decompression. A call with a longer one fails."""
+    mcp_output_chars_max: Count = 256 * 2**10
+    """The output of an MCP call that its item shows. The rest is cut off, and the output states that."""
+    mcp_sessions_max: Count = 64
+    """The sessions with MCP servers of one process. The session that is idle for the longest time makes room."""
+    mcp_session_idle_s: Seconds = 60.0
+    """How long a session with an MCP server stays open without a call."""
+    mcp_connect_s: Seconds = 10.0
+    """How long connecting to an MCP server may take."""
 
     choices_max: Count = 128
     """The choices of one completion of the built-in model: its prompts times `n`."""

@@ -35,6 +35,7 @@ CODE = {
     "function": "adapters",
     "redis": "adapters/penstock_adapters/redis",
     "postgres": "adapters/penstock_adapters/postgres",
+    "mcp": "adapters/penstock_adapters/mcp_sdk",
     "locust": "adapters/penstock_adapters/locust_users",
     "web": "adapters/penstock_adapters/page_text",
     "dev": "tests",

@@ -163,6 +163,8 @@ ENVIRONMENT = {
     "PENSTOCK_LOG_FORMAT": ("json", "log_format", "json"),
     "PENSTOCK_READY_NEEDS_UPSTREAM": ("false", "ready_needs_upstream", False),
     "PENSTOCK_DRAIN_S": ("2.5", "drain_s", 2.5),
+    "PENSTOCK_MCP": ("on", "mcp", "on"),
+    "PENSTOCK_MCP_IMAGES": ("false", "mcp_images", False),
     "PENSTOCK_METRICS": ("false", "metrics", False),
     "PENSTOCK_VLLM_METRICS": ("true", "vllm_metrics", True),
     "PENSTOCK_MODEL": ("m", "model", "m"),
@@ -210,7 +212,8 @@ def test_a_mode_has_octal_digits(mode: str) -> None:
 
 def test_every_setting_and_every_limit_has_a_variable() -> None:
     names = {name for _, name, _ in ENVIRONMENT.values()}
-    assert names == set(Settings.__struct_fields__) - {"upstreams", "keys", "limits", "synthetic", "egress"}
+    tables = {"upstreams", "keys", "limits", "synthetic", "egress", "mcp_servers", "mcp_connectors", "mcp_tunnels"}
+    assert names == set(Settings.__struct_fields__) - tables
     for name in Limits.__struct_fields__:
         assert getattr(load(NOTHING, {f"PENSTOCK_LIMITS_{name.upper()}": "7"}).limits, name) == 7
 

@@ -15,6 +15,7 @@ from documents.pages import ROOT, Block, blocks
 from penstock.settings import ConfigFile, KeySettings, load
 from penstock.telemetry.metrics.register import REGISTER
 from penstock_adapters.cli import main
+from support.mcp_lab import McpLab
 
 READ_HERE = {"python", "toml", "json", "prometheus"}
 READ_ELSEWHERE = {
@@ -90,9 +91,10 @@ def test_json_is_json(block: Block) -> None:
 
 
 @pytest.mark.parametrize("block", named(blocks("python")))
-def test_a_program_runs(block: Block, served: str) -> None:
+def test_a_program_runs(block: Block, served: str, mcp_lab: McpLab) -> None:
+    text = program(block.text).replace("http://127.0.0.1:8080", served)
     ran = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program(block.text).replace("http://127.0.0.1:8080", served)],
+        [sys.executable, "-W", "error", "-c", text.replace("https://mcp.example.com/mcp", mcp_lab.url)],
         capture_output=True,
         text=True,
         check=False,

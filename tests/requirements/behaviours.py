@@ -238,8 +238,23 @@ BEHAVIOURS = (
     ),
     Behaviour(
         "untold-items",
-        "`mcp_list_tools`, MCP approvals, `configuration_update`",
+        "`mcp_list_tools`, `configuration_update`",
         "nothing is told to a chat model; those that ask for something are named in `x-penstock-ignored`",
+    ),
+    Behaviour(
+        "mcp-declined",
+        "MCP calls that were declined, or whose approval request got no answer",
+        "a chat model reads `The call was declined: <reason>`, or that the call was not approved, as the call's output",
+    ),
+    Behaviour(
+        "mcp-empty-filter",
+        "`require_approval` with `never: {}`",
+        "matches no tool: every call needs an approval; `always: {}` matches all, and `allowed_tools: {}` allows all",
+    ),
+    Behaviour(
+        "mcp-labels",
+        "`type: mcp` without `server_url`, `connector_id` or `tunnel_id`",
+        "a server of the operator, if `mcp.servers` has one of that label, else 400",
     ),
     Behaviour(
         "openai-services",

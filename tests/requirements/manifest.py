@@ -764,6 +764,46 @@ REQUIREMENTS = (
         _LOAD,
     ),
     Requirement(
+        "mcp-approval-default",
+        "A call of an MCP tool needs an approval unless `require_approval` says otherwise, in every form of the field; "
+        "`allowed_tools: []` allows none.",
+        "smg 159; ogx 3443; vllm-project/agentic-api 145; masaic",
+    ),
+    Requirement(
+        "mcp-approval-once",
+        "An approval counts once: a second answer, an unknown or another owner's request is a 400 that names the "
+        "answer, also for two branches of a chain.",
+        "vllm-project/agentic-api 138, 145",
+    ),
+    Requirement(
+        "mcp-stored-arguments",
+        "An approved call runs with the arguments of the request that was approved; no model writes them again.",
+        "llamastack/llama-stack 3443, 3607",
+    ),
+    Requirement(
+        "mcp-changed-tool",
+        "A tool whose definition has changed between its list and the approval is not called: the client sees the new "
+        "definition and is asked again.",
+        _ATTACKS,
+    ),
+    Requirement(
+        "mcp-approvals-told",
+        "A chat model reads of approved, declined and unanswered calls in the turn in which it wrote them.",
+        "llamastack/llama-stack 3443",
+    ),
+    Requirement(
+        "mcp-urls",
+        "Of the URL of an MCP server, a Response and a stored row contain scheme, host and port: path, query and user "
+        "are secrets.",
+        "seen in OpenAI's replies, November 2026",
+        "",
+    ),
+    Requirement(
+        "mcp-function-names",
+        "Tools of several servers never have the same function name, whatever their labels and names are.",
+        "llamastack/llama-stack, huggingface/responses.js: tools by their bare names",
+    ),
+    Requirement(
         "synthetic-lengths",
         "The synthetic model's answers have exactly as many tokens as was asked for, by options, `ignore_eos` with a "
         "limit, `min_tokens` or the size of a context, and their usage counts them.",

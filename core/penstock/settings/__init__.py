@@ -11,9 +11,18 @@ from .checks import check_exposure, check_proxy, is_loopback
 from .effective import as_toml, effective, without_credentials
 from .keys import make_key
 from .loading import load
+from .mcp import own_servers
 from .seal_keys import SEAL_KEY_BYTES, read_seal_keys, written_seal_key
 from .sources import CLIENT_KEY_VARIABLE, ConfigFile, suggestion
-from .structs import EgressSettings, KeySettings, Settings, SettingsError, SyntheticSettings, UpstreamSettings
+from .structs import (
+    EgressSettings,
+    KeySettings,
+    McpServerSettings,
+    Settings,
+    SettingsError,
+    SyntheticSettings,
+    UpstreamSettings,
+)
 
 __all__ = [
     "CLIENT_KEY_VARIABLE",
@@ -22,6 +31,7 @@ __all__ = [
     "ConfigFile",
     "EgressSettings",
     "KeySettings",
+    "McpServerSettings",
     "Settings",
     "SettingsError",
     "SyntheticSettings",
@@ -33,6 +43,7 @@ __all__ = [
     "is_loopback",
     "load",
     "make_key",
+    "own_servers",
     "read_seal_keys",
     "suggestion",
     "without_credentials",

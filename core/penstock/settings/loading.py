@@ -33,6 +33,7 @@ from .checks import (
 from .decode import decode_table, decode_value, secret
 from .keys import check_once, read_keys
 from .lines import line_of
+from .mcp import check_mcp
 from .seal_keys import read_seal_keys
 from .sources import ConfigFile, Given, Table, collect
 from .structs import EgressSettings, Settings, SettingsError, UpstreamSettings
@@ -82,6 +83,7 @@ def _load(flags: Mapping[str, str], env: Mapping[str, str], file: ConfigFile | N
         check_profiles(settings.synthetic, table["synthetic"].where)
     if settings.search:
         check_search(settings.search, settings.search_key, table["search"].where)
+    check_mcp(settings, {name: table[name].where for name in table if name.startswith("mcp_")})
     check_exposure(settings, table["host"].where if "host" in table else "host")
     check_workers(settings, table["store"].where if "store" in table else "store")
     check_state(settings, table["upstreams"].where if "upstreams" in table else "upstreams")

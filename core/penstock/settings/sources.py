@@ -22,7 +22,7 @@ _SHORT = ("upstream", "upstream_key_env", "preset")
 """The settings of the short form of one upstream, which are not fields of `Settings`."""
 _CONFIG_FILE = "config"
 """The setting that names the file. The adapter that reads the file reads it."""
-_TABLES = ("upstreams", "keys", "synthetic")
+_TABLES = ("upstreams", "keys", "synthetic", "mcp_servers", "mcp_connectors", "mcp_tunnels")
 """The settings that are tables of the file only."""
 _FLAT_TABLES: dict[str, type[msgspec.Struct]] = {"egress": EgressSettings, "limits": Limits}
 """The tables whose keys are variables too."""

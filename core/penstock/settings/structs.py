@@ -87,6 +87,21 @@ class KeySettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fiel
         return bytes.fromhex(self.hash.removeprefix("sha256:"))
 
 
+class McpServerSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """An MCP server of the operator: a URL, or a program."""
+
+    url: Secret | None = None
+    """The URL, which may be on a private network. It is treated as a secret."""
+    headers: dict[Name, Secret] = {}
+    """Headers of every request to it. The values are treated as secrets."""
+    command: Name | None = None
+    """The program, which is started for each API key that uses it, and is reached by its standard input and output."""
+    args: list[str] = []
+    """The arguments of the program."""
+    env: dict[Name, Secret] = {}
+    """Variables of the program, besides `PATH`, `HOME` and the like. The values are treated as secrets."""
+
+
 class SyntheticSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """The built-in synthetic model."""
 
@@ -194,6 +209,16 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     search_opens: Literal["seen", "any"] = "seen"
     """Which pages a model may open: those whose URLs stand in the conversation, in results or in pages that were read,
     or any. With `any`, a planted instruction could make it send what it knows in the query of a URL."""
+    mcp: Literal["off", "on"] = "off"
+    """Whether models may call the tools of MCP servers (`type: mcp`). It needs the extra `penstock[mcp]`."""
+    mcp_servers: dict[Name, McpServerSettings] = {}
+    """MCP servers by label, which requests use by their `server_label` alone."""
+    mcp_connectors: dict[Name, Secret] = {}
+    """The URL of each `connector_id` that requests may use."""
+    mcp_tunnels: dict[Name, Secret] = {}
+    """The URL of each `tunnel_id` that requests may use."""
+    mcp_images: bool = True
+    """Whether models get images of MCP tools as images. Turn it off for models without vision."""
     egress: EgressSettings = EgressSettings()
     """What tools may call besides public addresses."""
     limits: Limits = Limits()

@@ -40,6 +40,8 @@ class _MeasuredStore:
         for operation, names in (("read", _READS), ("write", _WRITES)):
             seconds = metrics.values.histogram(register.STORE, operation)
             for name in names:
+                if not hasattr(store, name):  # marks are optional
+                    continue
                 setattr(self, name, _timed(getattr(store, name), seconds))
 
     def __getattr__(self, name: str) -> Any:

@@ -150,6 +150,8 @@ SILENT: frozenset[type[Item]] = UNSUPPORTED_DIRECTIVES | {
     UnknownItem,
 }
 """Items that a chat model gets no message for. A header names those that are ignored."""
+ANSWERS: frozenset[type[Item]] = frozenset({McpApprovalResponse})
+"""Items by which a user answers what the model did: the model's turn before them has ended."""
 READ_AS: dict[type[Item], Callable[[Any], InputItem]] = {
     ToolSearchCall: tool_search.readable,
     ToolSearchOutput: tool_search.readable,
@@ -157,6 +159,7 @@ READ_AS: dict[type[Item], Callable[[Any], InputItem]] = {
 """For items that may have to be left out: the item that a model gets in place of each."""
 
 __all__ = [
+    "ANSWERS",
     "CALLS",
     "GROUPS",
     "HOSTED_CALLS",

@@ -5,6 +5,7 @@ It knows the function name of such a tool, which is the same for calls of the hi
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 from penstock.wire import McpCall
@@ -13,11 +14,24 @@ from ._base import Call, Output, is_present
 
 _NAME_CHARS_MAX = 64
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
+_HASH_DIGITS = 6
+_BETWEEN = "__"
 
 
 def function_name(server_label: str, name: str) -> str:
-    """The function name of a server's tool, in characters that every backend supports."""
-    return _NOT_IN_NAMES.sub("_", f"{server_label}__{name}")[:_NAME_CHARS_MAX]
+    """The function name of a server's tool, in characters that every backend supports.
+
+    A name that is cut or changed, or that another label and name could have too, ends with a hash. So two tools never
+    have the same name, and a tool has the same name in every request.
+    """
+    # spec: mcp-function-names
+    whole = f"{server_label}{_BETWEEN}{name}"
+    written = _NOT_IN_NAMES.sub("_", whole)
+    is_clear = _BETWEEN not in server_label and not server_label.endswith("_")
+    if written == whole and len(whole) <= _NAME_CHARS_MAX and is_clear:
+        return whole
+    digits = hashlib.sha256(f"{len(server_label)} {whole}".encode()).hexdigest()[:_HASH_DIGITS]
+    return f"{written[: _NAME_CHARS_MAX - _HASH_DIGITS - 1]}_{digits}"
 
 
 def call(item: McpCall) -> Call:

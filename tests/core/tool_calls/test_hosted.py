@@ -174,8 +174,8 @@ def test_a_program_reads_as_a_call_and_its_output() -> None:
     ("label", "name", "function"),
     [
         ("maps", "route", "maps__route"),
-        ("my maps", "find.route/now", "my_maps__find_route_now"),
-        ("s", "x" * 100, "s__" + "x" * 61),
+        ("my maps", "find.route/now", "my_maps__find_route_now_b4691a"),
+        ("s", "x" * 100, "s__" + "x" * 54 + "_168f31"),
     ],
 )
 def test_a_servers_tool_has_a_name_that_every_backend_takes(label: str, name: str, function: str) -> None:

@@ -13,7 +13,8 @@ import msgspec
 
 from penstock.errors import ApiError, invalid
 from penstock.returned import Fields, carried
-from penstock.tool_calls import CALLS, OUTPUTS, SILENT, Call, Output
+from penstock.tool_calls import ANSWERS, CALLS, OUTPUTS, SILENT, Call, Output
+from penstock.tool_calls.approvals import with_outcomes
 from penstock.tool_calls.pairing import Pairs, pair
 from penstock.wire import InputItem, Message, ReasoningItem, ReasoningText
 
@@ -26,6 +27,7 @@ def messages(
     instructions: str | None, items: Sequence[InputItem], options: wire.Options, origin: str | None
 ) -> list[wire.ChatMessage]:
     """The whole context as messages, instructions first, with what the upstream `origin` wants back."""
+    items = with_outcomes(items)
     writer = _Writer(options, _outputs(items), find_wanted(items, origin))
     if instructions:
         writer.system(instructions)
@@ -98,7 +100,7 @@ class _Writer:
             self._message(item, index)
         elif read_call := CALLS.get(kind):
             self._call(read_call(item), OUTPUTS.get(kind), item, index)
-        elif kind in OUTPUTS:
+        elif kind in OUTPUTS or kind in ANSWERS:
             self._end_turn()
         elif isinstance(item, ReasoningItem):
             self._reasoning(item, index)

@@ -9,6 +9,7 @@ _SETTINGS = {
     "web_search_2025_08_26": "PENSTOCK_SEARCH",
     "web_search_preview": "PENSTOCK_SEARCH",
     "web_search_preview_2025_03_11": "PENSTOCK_SEARCH",
+    "mcp": "PENSTOCK_MCP",
 }
 """The variable of the setting, by the type of the tool. Tools without an entry cannot be turned on."""
 

@@ -5,6 +5,7 @@ It knows where each tool class has secrets. The tools that a run works with are 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -35,6 +36,7 @@ _NAMES = frozenset(
     " domain_secrets".split()
 )
 """Names of unknown fields that contain secrets."""
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)(?:([^/?#]*)@)?([^/?#@]*)([/?#].*|)", re.DOTALL)
 _HIDDEN = msgspec.Raw(b'"%b"' % REDACTED.encode())
 
 
@@ -93,12 +95,25 @@ def _hidden(tool: Tool, path: str, hide: Hide) -> Tool:
 
 
 def _mcp(tool: McpTool, path: str, hide: Hide) -> McpTool:
-    authorization, headers = tool.authorization, tool.headers
+    authorization, headers, url = tool.authorization, tool.headers, tool.server_url
     if authorization:
         authorization = hide(f"{path}authorization", authorization)
     if headers:
         headers = {name: hide(f"{path}headers", value) for name, value in headers.items()}
-    return replace(tool, authorization=authorization, headers=headers)
+    if url:
+        url = _url(url, f"{path}server_url", hide)
+    return replace(tool, authorization=authorization, headers=headers, server_url=url)
+
+
+def _url(url: str, path: str, hide: Hide) -> str:
+    """A URL of which only scheme, host and port are visible: tokens may be in its path and its query."""
+    # spec: mcp-urls
+    found = _URL.fullmatch(url)
+    if found is None:
+        return hide(path, url)
+    origin, user, host, rest = found.groups()
+    user = hide(path, user) + "@" if user is not None else ""
+    return f"{origin}{user}{host}" + (f"/{hide(path, rest[1:])}" if len(rest) > 1 else rest)
 
 
 def _shell(tool: ShellTool, path: str, hide: Hide) -> ShellTool:

@@ -50,12 +50,24 @@ def tool(content: str = "done", call_id: str = "c") -> Json:
     return {"role": "tool", "content": content, "tool_call_id": call_id}
 
 
+def answer(**fields: Any) -> Json:
+    return {"type": "mcp_approval_response", "approval_request_id": "r", **fields}
+
+
+def approved_call(**fields: Any) -> Json:
+    of_request = {"server_label": "s", "name": "f", "arguments": "{}", "approval_request_id": "r"}
+    return {"type": "mcp_call", "id": "mcp_1", **of_request, **fields}
+
+
 def thought(text: str) -> Json:
     return {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": text}]}
 
 
 C = ("c", "f", "{}")
 D = ("d", "g", "[]")
+R = ("mcp_1", "s__f", "{}")
+R_UNRUN = ("r", "s__f", "{}")
+ASK = {"type": "mcp_approval_request", "id": "r", "server_label": "s", "name": "f", "arguments": "{}"}
 USER, ASSISTANT = says("user", "Hi"), says("assistant", "Hello")
 IMAGE = {"type": "input_image", "image_url": "data:image/png;base64,AA=="}
 IMAGE_PART = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
@@ -215,14 +227,32 @@ MESSAGES: dict[str, tuple[list[Json], list[Json]]] = {
         [
             call(),
             {"type": "mcp_list_tools", "server_label": "s", "tools": []},
-            {"type": "mcp_approval_request", "id": "r", "server_label": "s", "name": "f", "arguments": "{}"},
-            {"type": "mcp_approval_response", "approval_request_id": "r", "approve": True},
             {"type": "configuration_update"},
             call("d", "g", "[]"),
             gave(),
             gave("too", "d"),
         ],
         [called(C, D), tool(), tool("too", "d")],
+    ),
+    "a call that was approved, beside one of the client's": (
+        [call(), ASK, gave(), answer(approve=True), approved_call(output="made"), call("d", "g", "[]"), gave("x", "d")],
+        [called(C, R), tool(), tool("made", "mcp_1"), called(D), tool("x", "d")],
+    ),
+    "a call that was declined": (
+        [USER, ASK, answer(approve=False, reason="too dear"), call(), gave()],
+        [USER, called(R_UNRUN), tool("The call was declined: too dear", "r"), called(C), tool()],
+    ),
+    "a call that was declined without a reason": (
+        [ASK, answer(approve=False)],
+        [called(R_UNRUN), tool("The call was declined, and was not run.", "r")],
+    ),
+    "a question that got no answer": (
+        [call(), gave(), ASK, USER],
+        [called(C), tool(), called(R_UNRUN), tool("The call was not approved, and was not run.", "r"), USER],
+    ),
+    "an approved call that never ended": (
+        [ASK, answer(approve=True), USER],
+        [called(R_UNRUN), tool("The call was approved, but it has not ended.", "r"), USER],
     ),
     # thoughts
     "a thought before an answer": ([thought("Hm"), ASSISTANT], [ASSISTANT | {"reasoning_content": "Hm"}]),
@@ -244,6 +274,7 @@ MESSAGES: dict[str, tuple[list[Json], list[Json]]] = {
 }
 
 
+@shows("mcp-declined")
 @pytest.mark.parametrize(("items", "told"), MESSAGES.values(), ids=MESSAGES)
 def test_items_become_messages(items: list[Json], told: list[Json]) -> None:
     assert messages(*items) == told

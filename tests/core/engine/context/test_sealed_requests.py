@@ -31,6 +31,7 @@ FOUND: Json = {"type": "tool_search_output", "call_id": "call_1"}
 HOLDS: dict[str, tuple[Json, str]] = {
     "a token": ({"tools": [FUNCTION, MCP | {"authorization": "tok-1"}]}, "tools[1].authorization"),
     "headers": ({"tools": [MCP | {"headers": {"X-Key": "tok-1"}}]}, "tools[0].headers"),
+    "a path": ({"tools": [MCP | {"server_url": "https://mcp.example/tok-1"}]}, "tools[0].server_url"),
     "a known tool's new field": ({"tools": [MCP | {"client_secret": "tok-1"}]}, "tools[0].client_secret"),
     "a new tool": ({"tools": [NEW | {"Password": {"a": ["tok-1"]}}]}, "tools[0].Password"),
     "a new tool of a namespace": (

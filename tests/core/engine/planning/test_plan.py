@@ -278,6 +278,19 @@ SECRETS: dict[str, tuple[Json, Json]] = {
         MCP | {"headers": {"X-Key": "tok-1", "Y": ""}},
         MCP | {"headers": {"X-Key": "<redacted>", "Y": "<redacted>"}},
     ),
+    "a path and a query": (
+        MCP | {"server_url": "https://example.com:8443/s/tok-1?key=tok-1#tok-1"},
+        MCP | {"server_url": "https://example.com:8443/<redacted>"},
+    ),
+    "a query alone": (
+        MCP | {"server_url": "https://example.com?tok-1"},
+        MCP | {"server_url": "https://example.com/<redacted>"},
+    ),
+    "a user": (
+        MCP | {"server_url": "https://u:tok-1@example.com/"},
+        MCP | {"server_url": "https://<redacted>@example.com/"},
+    ),
+    "a URL that is none": (MCP | {"server_url": "tok-1"}, MCP | {"server_url": "<redacted>"}),
     "no secret": (MCP | {"authorization": None, "headers": {}}, MCP | {"authorization": None, "headers": {}}),
     "a container": (
         {"type": "code_interpreter", "container": {"type": "auto", "network_policy": {"domain_secrets": [DOMAIN]}}},
@@ -294,7 +307,7 @@ SECRETS: dict[str, tuple[Json, Json]] = {
 }
 
 
-@shows("redacted")
+@shows("redacted", "mcp-urls")
 @pytest.mark.parametrize(("asked", "reported"), SECRETS.values(), ids=SECRETS)
 def test_secrets_of_tools_are_not_echoed(asked: Json, reported: Json, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(OFFERS, McpTool, lambda tool: iter(()))  # as it will be once there is a driver

@@ -1,0 +1,148 @@
+"""The MCP servers that a request declares: where each is, what may be called, and what needs an approval.
+
+It judges addresses by `penstock.egress`, and calls nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from penstock.egress import Egress, UrlRefused
+from penstock.errors import ApiError, invalid, quoted
+from penstock.ports import DeclaredTool
+from penstock.secrets import Secret
+from penstock.wire import McpTool
+
+from .client import LocalServer, RemoteServer, Server
+from .filters import Approval, ToolFilter, allowed_tools, required_approval
+from .own import LABEL, OwnServer, OwnServers, own_target
+
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}")
+_HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]{0,8192}")
+_OWN_HEADERS = frozenset(
+    "host content-length transfer-encoding connection upgrade te trailer keep-alive proxy-connection accept"
+    " accept-encoding content-type content-encoding mcp-session-id mcp-protocol-version last-event-id".split()
+)
+"""Headers that the connection and the protocol set."""
+_PLACES = ("server_url", "connector_id", "tunnel_id")
+
+
+class Declared(msgspec.Struct, kw_only=True, eq=False):
+    """A server of the request."""
+
+    tool: McpTool
+    param: str
+    server: Server
+    allowed: ToolFilter
+    approval: Approval
+
+    @property
+    def label(self) -> str:
+        """Its label."""
+        return self.tool.server_label
+
+
+def read_servers(tools: Sequence[DeclaredTool], owner: str, own: OwnServers, egress: Egress) -> list[Declared]:
+    """The servers of a request, in order. Raises `ApiError` 400, which names the parameter."""
+    found: dict[str, Declared] = {}
+    for tool, param in tools:
+        if not isinstance(tool, McpTool):
+            continue
+        label = tool.server_label
+        if not LABEL.fullmatch(label):
+            problem = "A server_label begins with a letter, and has at most 64 letters, digits, '_' and '-'."
+            raise invalid(problem, f"{param}.server_label", "invalid_value")
+        if label in found:
+            raise invalid(f"More than one server is labelled {quoted(label)}.", f"{param}.server_label")
+        found[label] = Declared(
+            tool=tool,
+            param=param,
+            server=_Reader(tool, param, owner, own, egress).read(),
+            allowed=allowed_tools(tool.allowed_tools, f"{param}.allowed_tools"),
+            approval=required_approval(tool.require_approval, f"{param}.require_approval"),
+        )
+    return list(found.values())
+
+
+class _Reader:
+    """Reads where one server is."""
+
+    def __init__(self, tool: McpTool, param: str, owner: str, own: OwnServers, egress: Egress) -> None:
+        self._tool = tool
+        self._param = param
+        self._owner = owner
+        self._own = own
+        self._egress = egress
+
+    def read(self) -> Server:
+        """The server."""
+        given = [name for name in _PLACES if getattr(self._tool, name)]
+        if len(given) > 1:
+            raise self._refused(f"Give only one of {_listed(given)}.", given[1])
+        if not given:
+            return self._labelled()
+        value = str(getattr(self._tool, given[0]))
+        if given[0] == "server_url":
+            return self._remote(value)
+        urls = self._own.connectors if given[0] == "connector_id" else self._own.tunnels
+        if value not in urls:
+            setting = "mcp_connectors" if given[0] == "connector_id" else "mcp_tunnels"
+            raise self._refused(f"{quoted(value)} is not known to this server: {setting} has no URL for it.", given[0])
+        return self._own_remote(urls[value], self._headers())
+
+    def _labelled(self) -> Server:
+        """A server of the operator, by its label."""
+        known = self._own.servers.get(self._tool.server_label)
+        if known is None:
+            raise self._refused(f"Give one of {_listed(_PLACES)}.", "server_url", "missing_required_parameter")
+        if known.url is not None:
+            return self._own_remote(known.url, self._own_headers(known))
+        if self._tool.headers or self._tool.authorization:
+            raise self._refused("This server is a program of the operator, and gets no headers.", "headers")
+        return LocalServer(owner=self._owner, command=known.command, args=known.args, env=known.env)
+
+    def _remote(self, url: str) -> RemoteServer:
+        """A server that the client names."""
+        headers = self._headers()
+        try:
+            target = self._egress.target(url, carries_secrets=bool(headers))
+        except UrlRefused as refused:
+            raise self._refused(f"The URL of the server {refused}.", "server_url") from None
+        return RemoteServer(owner=self._owner, target=target, headers=headers)
+
+    def _own_remote(self, url: Secret, headers: tuple[tuple[str, Secret], ...]) -> RemoteServer:
+        """A server of the operator, at any address."""
+        return RemoteServer(owner=self._owner, target=own_target(url.reveal()), headers=headers, is_own=True)
+
+    def _own_headers(self, known: OwnServer) -> tuple[tuple[str, Secret], ...]:
+        """The headers of a server of the operator. Those of the request do not replace them."""
+        own = {name.lower(): value for name, value in known.headers}
+        return tuple((dict(self._headers()) | own).items())
+
+    def _headers(self) -> tuple[tuple[str, Secret], ...]:
+        """The headers of the request, with the token as one of them."""
+        tool = self._tool
+        headers: dict[str, Secret] = {}
+        for name, value in (tool.headers or {}).items():
+            if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value) or not value.isascii():
+                raise self._refused("This has a name or a value that no header can have.", "headers")
+            if name.lower() in _OWN_HEADERS:
+                raise self._refused(f"The header {quoted(name)} cannot be set.", "headers")
+            headers[name.lower()] = Secret(value.strip())
+        if tool.authorization:
+            if not tool.authorization.isascii() or not tool.authorization.isprintable():
+                raise self._refused("This token has a character that no header can have.", "authorization")
+            if "authorization" in headers:
+                raise self._refused("Give a token either here or in headers.", "authorization")
+            headers["authorization"] = Secret(f"Bearer {tool.authorization}")
+        return tuple(headers.items())
+
+    def _refused(self, message: str, field: str, code: str = "invalid_value") -> ApiError:
+        return invalid(message, f"{self._param}.{field}", code)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,50 @@
+"""The MCP servers of the operator: programs, and URLs that may be on a private network. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+import msgspec
+
+from penstock.egress import Egress, Target, UrlRefused
+from penstock.secrets import Secret
+
+LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+"""OpenAI's labels begin with a letter."""
+_PORTS = {"http": 80, "https": 443}
+
+
+class OwnServer(msgspec.Struct, kw_only=True, frozen=True):
+    """A server of the operator: a program, or a URL with its headers."""
+
+    url: Secret | None = None
+    headers: tuple[tuple[str, Secret], ...] = ()
+    command: str = ""
+    args: tuple[str, ...] = ()
+    env: tuple[tuple[str, Secret], ...] = ()
+
+
+class OwnServers(msgspec.Struct, kw_only=True, frozen=True):
+    """What the operator has configured."""
+
+    servers: Mapping[str, OwnServer] = {}
+    """Servers by label. A request uses one by its label alone."""
+    connectors: Mapping[str, Secret] = {}
+    """The URL of each `connector_id` that may be used."""
+    tunnels: Mapping[str, Secret] = {}
+    """The URL of each `tunnel_id` that may be used."""
+
+
+def own_target(url: str) -> Target:
+    """The parts of a URL of the operator, whose address needs no other permission. Raises `UrlRefused`."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise UrlRefused("cannot be read: its host or port is wrong") from None
+    if parts.scheme not in _PORTS or not host:
+        raise UrlRefused("does not begin with http:// or https:// and a host")
+    bracketed = f"[{host}]" if ":" in host else host
+    return Egress([f"{bracketed}:{port or _PORTS[parts.scheme]}"]).target(url)

@@ -1,0 +1,131 @@
+"""What a call gave: for the model, for the client, and as an error of its item. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from penstock.json_codec import encode
+from penstock.ports import ToolReply
+from penstock.secrets import REDACTED
+from penstock.wire import InputImage, InputText
+
+from .client import Block, CallResult, LocalServer, McpFailed, Server
+
+_IMAGE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
+"""The images that models take."""
+_BASE64 = re.compile(r"[A-Za-z0-9+/=_-]*")
+_BASE64_CHARS, _BASE64_BYTES = 4, 3
+_KB = 1_000
+_SECRET_CHARS_MIN = 8
+"""Shorter secrets stay where a server repeats them: they are also parts of words."""
+_MESSAGE_CHARS_MAX = 2_000
+
+
+def output_text(result: CallResult, chars_max: int) -> str:
+    """The result as one text. Structured content is the text where no block has one."""
+    texts = [_as_text(block) for block in result.content]
+    if result.structured is not None and not any(block.kind in ("text", "resource") for block in result.content):
+        texts.append(bytes(result.structured).decode())
+    return cut("\n".join(texts), chars_max)
+
+
+def reply(result: CallResult, chars_max: int, *, images: bool) -> ToolReply:
+    """What the model reads: the text, and images as parts of their own where the model takes images."""
+    pictures = [block for block in result.content if images and _is_image(block)]
+    if not pictures:
+        return output_text(result, chars_max)
+    others = msgspec.structs.replace(result, content=[block for block in result.content if block not in pictures])
+    text = output_text(others, chars_max)
+    parts: list[Any] = [InputText(text=text)] if text else []
+    return parts + [InputImage(image_url=f"data:{block.mime_type};base64,{block.data}") for block in pictures]
+
+
+def execution_error(result: CallResult, chars_max: int) -> msgspec.Raw:
+    """The error of an item whose tool has failed. Its content is there as text."""
+    content = [{"type": "text", "text": cut(_as_text(block), chars_max)} for block in result.content]
+    return msgspec.Raw(encode({"type": "mcp_tool_execution_error", "content": content}))
+
+
+def call_error(failed: McpFailed) -> msgspec.Raw:
+    """The error of an item whose server did not answer as it should."""
+    kind = "mcp_protocol_error" if failed.http_status is None else "http_error"
+    code = failed.code if failed.http_status is None else failed.http_status
+    return msgspec.Raw(encode({"type": kind, "code": code, "message": failed.message}))
+
+
+def cut(text: str, chars_max: int) -> str:
+    """A text of a limited length. Where it was cut, its end states that."""
+    if len(text) <= chars_max:
+        return text
+    return f"{text[:chars_max]}\n[cut: {len(text) - chars_max} more characters]"
+
+
+class Scrubber:
+    """Removes the secrets of a server from texts that the server wrote: some servers repeat what they were sent."""
+
+    def __init__(self, server: Server) -> None:
+        texts = [text for text in _secret_texts(server) if len(text) >= _SECRET_CHARS_MIN]
+        texts.sort(key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, texts))) if texts else None
+
+    def text(self, text: str) -> str:
+        """The text without secrets."""
+        return self._pattern.sub(REDACTED, text) if self._pattern else text
+
+    def result(self, result: CallResult) -> CallResult:
+        """The result without secrets."""
+        if self._pattern is None:
+            return result
+        structured = result.structured
+        if structured is not None:
+            structured = msgspec.Raw(self.text(bytes(structured).decode()).encode())
+        return msgspec.structs.replace(result, content=list(map(self._block, result.content)), structured=structured)
+
+    def _block(self, block: Block) -> Block:
+        fields = {name: self.text(getattr(block, name)) for name in ("text", "uri", "name")}
+        return msgspec.structs.replace(block, **fields)
+
+    def failure(self, failed: McpFailed) -> McpFailed:
+        """The error without secrets, of a limited length."""
+        message = cut(self.text(failed.message), _MESSAGE_CHARS_MAX)
+        return McpFailed(message, http_status=failed.http_status, code=failed.code)
+
+
+def _secret_texts(server: Server) -> Iterable[str]:
+    """The secrets of a server: the values of its headers, tokens without their scheme, and the path of its URL."""
+    if isinstance(server, LocalServer):
+        return [value.reveal() for _, value in server.env]
+    values = [value.reveal() for _, value in server.headers]
+    words = [value.partition(" ")[2] for value in values]
+    path, _, query = server.target.path.partition("?")
+    pairs = [pair.partition("=")[2] for pair in query.split("&")]
+    return [*values, *words, server.target.path, query, *pairs, path.strip("/")]
+
+
+def _is_image(block: Block) -> bool:
+    return block.kind == "image" and block.mime_type in _IMAGE_TYPES and bool(_BASE64.fullmatch(block.data))
+
+
+def _as_text(block: Block) -> str:
+    """A block as text; the data of media is not text, and is described."""
+    if block.kind == "text":
+        return block.text
+    if block.kind == "link":
+        return " ".join(part for part in ("[link", block.uri, block.name, block.text) if part) + "]"
+    if block.kind == "resource":
+        return block.text or _described("resource", block)
+    return _described(block.kind, block)
+
+
+def _described(kind: str, block: Block) -> str:
+    size = len(block.data) * _BASE64_BYTES // _BASE64_CHARS
+    named = [kind, block.uri, block.mime_type]
+    return f"[{' '.join(part for part in named if part)}, {_size(size)}]"
+
+
+def _size(size: int) -> str:
+    return f"{size} bytes" if size < _KB else f"{round(size / _KB)} kB"

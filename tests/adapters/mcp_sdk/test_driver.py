@@ -1,0 +1,288 @@
+"""The driver against real servers: what it lists and calls, its sessions, and what it makes of servers that fail."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from penstock.egress import Egress
+from penstock.limits import Limits
+from penstock.secrets import Secret
+from penstock.tools.mcp.client import LocalServer, McpFailed, RemoteServer
+from penstock_adapters.mcp_sdk import SdkClient
+from support.mcp_lab import TOKEN, McpLab, OddServer
+
+LIMITS = Limits(mcp_list_s=5, mcp_session_idle_s=30)
+PROGRAM = Path(__file__).parents[2] / "support/mcp_program.py"
+
+
+def remote(url: str, token: str | None = None, owner: str = "me", **fields: Any) -> RemoteServer:
+    from penstock.tools.mcp.own import own_target
+
+    headers = (("authorization", Secret(f"Bearer {token}")),) if token else ()
+    return RemoteServer(**{"owner": owner, "target": own_target(url), "headers": headers, "is_own": True} | fields)
+
+
+def program(**fields: Any) -> LocalServer:
+    env = (("LAB_KEY", Secret("lab-key")), ("PYTHONPATH", Secret(os.pathsep.join(sys.path))))
+    return LocalServer(**{"owner": "me", "command": sys.executable, "args": (str(PROGRAM),), "env": env} | fields)
+
+
+def drive(scenario: Callable[[SdkClient], Awaitable[None]], limits: Limits = LIMITS) -> None:
+    """Run it with a client, of which nothing may be left."""
+
+    async def run() -> None:
+        client = SdkClient(limits, Egress())
+        try:
+            await scenario(client)
+        finally:
+            await client.aclose()
+        await asyncio.sleep(0)
+        left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        assert left == []
+
+    asyncio.run(run())
+
+
+async def listed(client: SdkClient, server: Any, tools_max: int = 100) -> Any:
+    return await client.list_tools(server, tools_max=tools_max, timeout_s=5)
+
+
+async def called(client: SdkClient, server: Any, name: str, **arguments: Any) -> Any:
+    return await client.call_tool(server, name, arguments, timeout_s=20)
+
+
+async def until(happened: Callable[[], bool]) -> None:
+    """Wait until something has happened in another thread."""
+    for _ in range(500):
+        if happened():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it has not happened")
+
+
+async def failure(asked: Awaitable[Any]) -> McpFailed:
+    with pytest.raises(McpFailed) as caught:
+        await asked
+    return caught.value
+
+
+def test_lists_and_calls(lab: McpLab) -> None:
+    async def scenario(client: SdkClient) -> None:
+        server = remote(lab.url)
+        tools = {tool.name: tool for tool in (await listed(client, server)).tools}
+        assert tools["look"].read_only
+        assert not tools["roll"].read_only
+        assert tools["roll"].description == "Roll a die."
+        assert b'"sides"' in bytes(tools["roll"].input_schema)
+        result = await called(client, server, "roll", sides=20)
+        assert ([block.text for block in result.content], result.is_error) == (["4 of 20"], False)
+        assert (await called(client, server, "fail")).is_error
+        [picture] = (await called(client, server, "picture")).content
+        assert (picture.kind, picture.mime_type) == ("image", "image/png")
+        much = await called(client, server, "much", size=1_000_000)
+        assert len(much.content[0].text) == 1_000_000
+
+    drive(scenario)
+
+
+def test_a_session_is_used_again_and_its_owner_is_its_only_user(lab: McpLab) -> None:
+    async def scenario(client: SdkClient) -> None:
+        for _ in range(3):
+            await listed(client, remote(lab.url))
+            await called(client, remote(lab.url), "roll")
+        begun = len(lab.requests)
+        await called(client, remote(lab.url), "roll")
+        assert len(lab.requests) == begun + 1
+        await called(client, remote(lab.url, owner="other"), "roll")
+        assert len(lab.requests) > begun + 2
+
+    drive(scenario)
+
+
+def test_many_calls_share_a_session(lab: McpLab) -> None:
+    async def scenario(client: SdkClient) -> None:
+        server = remote(lab.url)
+        calls = [called(client, server, "wait", seconds=0.2) for _ in range(10)]
+        begun = asyncio.get_running_loop().time()
+        await asyncio.gather(*calls)
+        assert asyncio.get_running_loop().time() - begun < 5
+        assert lab.calls["wait"] == 10
+
+    drive(scenario)
+
+
+def test_idle_sessions_end_and_make_room(lab: McpLab) -> None:
+    async def scenario(client: SdkClient) -> None:
+        for owner in "abc":
+            await called(client, remote(lab.url, owner=owner), "roll")
+        driver: Any = await client._driver()
+        assert len(driver._pool) == 2
+        await asyncio.sleep(0.5)
+        assert len(driver._pool) == 0
+        busy = [asyncio.create_task(called(client, remote(lab.url, owner=x), "wait", seconds=1)) for x in "de"]
+        await asyncio.sleep(0.2)
+        assert "Too many MCP servers" in (await failure(called(client, remote(lab.url, owner="f"), "roll"))).message
+        await asyncio.gather(*busy)
+
+    drive(scenario, Limits(mcp_sessions_max=2, mcp_session_idle_s=0.2, mcp_list_s=5))
+
+
+def test_a_cancelled_call_is_cancelled_at_the_server(lab: McpLab) -> None:
+    async def scenario(client: SdkClient) -> None:
+        server = remote(lab.url)
+        running = asyncio.create_task(called(client, server, "wait", seconds=30))
+        await until(lambda: lab.calls["wait"] == 1)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await until(lambda: lab.cancelled == ["wait"])
+        await called(client, server, "roll")
+
+    drive(scenario)
+
+
+def test_tokens_are_sent_and_statuses_are_reported(lab: McpLab) -> None:
+    async def scenario(client: SdkClient) -> None:
+        url = f"http://{lab.address}/locked/mcp"
+        assert (await called(client, remote(url, TOKEN), "roll")).content[0].text == "4 of 6"
+        for token in (None, "wrong-canary"):
+            failed = await failure(listed(client, remote(url, token)))
+            assert (failed.http_status, failed.message) == (401, "The server has answered with the HTTP status 401.")
+
+    drive(scenario)
+
+
+def test_a_server_that_was_away_and_is_back() -> None:
+    async def scenario(client: SdkClient) -> None:
+        with McpLab() as first:
+            server = remote(first.url)
+            await called(client, server, "roll")
+        failed = await failure(called(client, server, "roll"))
+        assert failed.message == "The server cannot be reached."
+        with McpLab(port=server.target.port):
+            assert (await called(client, server, "roll")).content[0].text == "4 of 6"
+
+    drive(scenario)
+
+
+ODD: dict[str, tuple[str, int | None]] = {
+    "garbage": ("Failed to parse JSON response", None),
+    "html": ("Unexpected content type", None),
+    "huge": ("longer than 4194304 bytes", None),
+    "packed": ("compressed, which was not asked for", None),
+    "cut": ("connection to the server was lost", None),
+    "cut-stream": ("stream ended without a response", None),
+    "wrong-result": ("does not follow the protocol", None),
+    "refusing": ("no refusing for lab-token-canary", None),
+    "elsewhere": ("not followed", None),
+    "500": ("HTTP status 500", 500),
+    "403": ("HTTP status 403", 403),
+    "429": ("HTTP status 429", 429),
+}
+
+
+@pytest.mark.parametrize("path", ODD)
+def test_servers_that_answer_wrongly(odd: OddServer, path: str) -> None:
+    """Each is an error of the call, with its reason; the next call finds a session that works."""
+
+    async def scenario(client: SdkClient) -> None:
+        message, status = ODD[path]
+        for ask in (listed(client, remote(odd.url(path))), called(client, remote(odd.url(path)), "roll")):
+            failed = await failure(ask)
+            assert (message in failed.message, failed.http_status) == (True, status), failed.message
+
+    drive(scenario)
+
+
+def test_a_server_that_hangs(odd: OddServer) -> None:
+    async def scenario(client: SdkClient) -> None:
+        failed = await failure(listed(client, remote(odd.url("hang"))))
+        assert "in time" in failed.message or "Timed out" in failed.message
+
+    drive(scenario, Limits(mcp_list_s=0.3))
+
+
+def test_pages_end(odd: OddServer) -> None:
+    async def scenario(client: SdkClient) -> None:
+        assert len((await listed(client, remote(odd.url("pages")), tools_max=7)).tools) == 7
+        endless = await listed(client, remote(odd.url("pages"), owner="other"), tools_max=10_000)
+        assert len(endless.tools) == 101
+
+    drive(scenario)
+
+
+def test_what_nothing_listens_to_and_what_may_not_be_called(lab: McpLab) -> None:
+    """The same words for a closed port and for a refused address: no client learns which addresses there are."""
+
+    async def scenario(client: SdkClient) -> None:
+        closed = await failure(listed(client, remote("http://127.0.0.1:9/")))
+        refused = await failure(listed(client, remote(lab.url, is_own=False)))
+        assert closed.message == refused.message == "The server cannot be reached."
+        assert lab.requests == []
+        named = remote(lab.url.replace("127.0.0.1", "localhost"), is_own=False)
+        assert (await failure(listed(client, named))).message == closed.message
+        assert lab.requests == []
+        assert (await called(client, remote(lab.url.replace("127.0.0.1", "localhost")), "roll")).content
+
+    drive(scenario)
+
+
+def test_a_call_is_never_repeated_but_after_a_forgotten_session(odd: OddServer) -> None:
+    async def scenario(client: SdkClient) -> None:
+        await failure(called(client, remote(odd.url("cut")), "roll"))
+        assert odd.hits["cut"] == 4  # discover, initialize, its notification, and the call
+        assert odd.hits["cut"] < 6
+
+    drive(scenario)
+
+
+def test_a_program(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario(client: SdkClient) -> None:
+        assert [tool.name for tool in (await listed(client, program())).tools] == ["echo", "die"]
+        said = (await called(client, program(), "echo", text="Hi")).content[0].text.split()
+        assert said[:3] == ["Hi", "lab-key", "clean"]
+        again = (await called(client, program(), "echo", text="Hi")).content[0].text.split()
+        assert again[3] == said[3]
+        failed = await failure(called(client, program(), "die"))
+        assert failed.code == -32000
+        third = (await called(client, program(), "echo", text="Hi")).content[0].text.split()
+        assert third[3] != said[3]
+        missing = await failure(listed(client, LocalServer(owner="me", command="/no/such/program")))
+        assert "/no" not in missing.message
+
+    os.environ["PENSTOCK_API_KEYS"] = "key-canary"
+    try:
+        with caplog.at_level(logging.DEBUG):
+            drive(scenario)
+    finally:
+        del os.environ["PENSTOCK_API_KEYS"]
+    assert "lab-key" not in caplog.text
+
+
+def test_no_secret_is_in_a_log(lab: McpLab, caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario(client: SdkClient) -> None:
+        server = remote(f"{lab.url}?key=query-canary", TOKEN)
+        assert "canary" in (await called(client, server, "headers")).content[0].text
+        await failure(listed(client, remote("http://127.0.0.1:9/path-canary", TOKEN)))
+
+    with caplog.at_level(logging.DEBUG):
+        drive(scenario)
+    assert "canary" not in caplog.text
+
+
+def test_nothing_is_imported_before_the_first_use() -> None:
+    code = (
+        "import sys; from penstock_adapters import drivers; from penstock.settings import load;"
+        "drivers.create_asgi_app(load({}, {'PENSTOCK_MCP': 'on', 'PENSTOCK_STORE': 'memory://'}));"
+        "print(*[name for name in ('mcp', 'httpx2', 'pydantic', 'anyio') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

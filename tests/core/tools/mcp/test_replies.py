@@ -1,0 +1,112 @@
+"""What a call gave, for the model, for the client, and as an error."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from core.tools.mcp.kit import URL, said
+from penstock.egress import Egress
+from penstock.secrets import Secret
+from penstock.tools.mcp.client import Block, CallResult, LocalServer, McpFailed, RemoteServer
+from penstock.tools.mcp.replies import Scrubber, call_error, execution_error, output_text, reply
+from penstock.wire import InputImage, InputText
+
+PICTURE = Block(kind="image", mime_type="image/png", data="AAAA" * 1000)
+RESULTS: dict[str, tuple[CallResult, str]] = {
+    "texts": (said("a", "b"), "a\nb"),
+    "nothing": (CallResult(content=[]), ""),
+    "structured content beside text": (said("4", structured=msgspec.Raw(b'{"n":4}')), "4"),
+    "structured content alone": (CallResult(content=[], structured=msgspec.Raw(b'{"n":4}')), '{"n":4}'),
+    "a picture": (CallResult(content=[PICTURE]), "[image image/png, 3 kB]"),
+    "a picture with structured content": (
+        CallResult(content=[PICTURE], structured=msgspec.Raw(b"4")),
+        "[image image/png, 3 kB]\n4",
+    ),
+    "a sound": (
+        CallResult(content=[Block(kind="audio", mime_type="audio/wav", data="AAAA")]),
+        "[audio audio/wav, 3 bytes]",
+    ),
+    "a resource with text": (
+        CallResult(content=[Block(kind="resource", uri="file:///a", text="inside")]),
+        "inside",
+    ),
+    "a resource with data": (
+        CallResult(content=[Block(kind="resource", uri="file:///a", mime_type="application/pdf", data="AAAA")]),
+        "[resource file:///a application/pdf, 3 bytes]",
+    ),
+    "a link": (
+        CallResult(content=[Block(kind="link", uri="file:///a", name="A", text="the first")]),
+        "[link file:///a A the first]",
+    ),
+}
+
+
+@pytest.mark.parametrize(("result", "text"), RESULTS.values(), ids=RESULTS)
+def test_the_output_is_a_text(result: CallResult, text: str) -> None:
+    assert output_text(result, 1_000) == text
+    assert reply(result, 1_000, images=False) == text
+
+
+def test_a_long_output_is_cut_and_states_it() -> None:
+    assert output_text(said("a" * 30), 10) == "a" * 10 + "\n[cut: 20 more characters]"
+
+
+def test_a_model_with_eyes_gets_pictures() -> None:
+    picture = InputImage(image_url=f"data:image/png;base64,{PICTURE.data}")
+    assert reply(CallResult(content=[PICTURE]), 100, images=True) == [picture]
+    result = CallResult(content=[Block(kind="text", text="Look"), PICTURE])
+    assert reply(result, 100, images=True) == [InputText(text="Look"), picture]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        Block(kind="image", mime_type="image/svg+xml", data="AAAA"),
+        Block(kind="image", mime_type="image/png", data='"x'),
+    ],
+)
+def test_what_is_no_picture_of_a_known_kind_is_described(odd: Block) -> None:
+    assert str(reply(CallResult(content=[odd]), 100, images=True)).startswith("[image image/")
+
+
+def test_the_three_errors() -> None:
+    assert msgspec.json.decode(call_error(McpFailed("Away.", http_status=503))) == {
+        "type": "http_error",
+        "code": 503,
+        "message": "Away.",
+    }
+    assert msgspec.json.decode(call_error(McpFailed("Wrong.", code=-32602))) == {
+        "type": "mcp_protocol_error",
+        "code": -32602,
+        "message": "Wrong.",
+    }
+    assert msgspec.json.decode(execution_error(said("No such file", is_error=True), 100)) == {
+        "type": "mcp_tool_execution_error",
+        "content": [{"type": "text", "text": "No such file"}],
+    }
+
+
+def test_secrets_that_a_server_repeats_are_removed() -> None:
+    server = RemoteServer(
+        owner="me",
+        target=Egress().target(URL),
+        headers=(
+            ("authorization", Secret("Bearer token-canary")),
+            ("x-key", Secret("header-canary")),
+            ("x-n", Secret("1")),
+        ),
+    )
+    scrubber = Scrubber(server)
+    text = f"1: token-canary, Bearer token-canary, header-canary, query-canary, {URL}"
+    assert "canary" not in scrubber.text(text)
+    assert scrubber.text("1 of 11") == "1 of 11"
+    block = Block(kind="link", uri=URL, name="header-canary", text="token-canary")
+    result = scrubber.result(CallResult(content=[block], structured=msgspec.Raw(b'{"a":"token-canary"}')))
+    assert b"canary" not in msgspec.json.encode(result)
+    assert result.structured == msgspec.Raw(b'{"a":"<redacted>"}')
+    failed = scrubber.failure(McpFailed(f"No token-canary: {'x' * 5_000}", code=7))
+    assert failed.message.startswith("No <redacted>: xxx")
+    assert (len(failed.message) < 2_100, failed.code) == (True, 7)
+    local = Scrubber(LocalServer(owner="me", command="c", env=(("KEY", Secret("local-canary")),)))
+    assert local.text("a local-canary") == "a <redacted>"
