@@ -36,7 +36,6 @@ class McpLab:
         self.calls: Counter[str] = Counter()
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         self.cancelled: list[str] = []
-        self.description = "Roll a die."
         self._server: uvicorn.Server | None = None
 
     @property
@@ -48,9 +47,9 @@ class McpLab:
     def url(self) -> str:
         return f"http://{self.address}/mcp"
 
-    def restart_tools(self) -> None:
-        """Describe the tool anew, as a server does that changes its mind."""
-        self._program._tool_manager._tools["roll"].description = self.description
+    def describe(self, description: str) -> None:
+        """Describe a tool anew, as a server does that changes its mind."""
+        self._program._tool_manager._tools["roll"].description = description
 
     def __enter__(self) -> McpLab:
         self._program = self._make()
@@ -83,7 +82,7 @@ class McpLab:
 
     def _make(self) -> MCPServer:
         program = MCPServer("lab")
-        program.tool(description=self.description)(self.roll)
+        program.tool(description="Roll a die.")(self.roll)
         program.tool(annotations=ToolAnnotations(read_only_hint=True))(self.look)
         for tool in (self.fail, self.wait, self.much, self.picture, self.headers):
             program.tool()(tool)

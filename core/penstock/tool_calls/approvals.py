@@ -6,7 +6,8 @@ turn of the request, so it stands there, and every turn has one message with all
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
+from typing import Any
 
 from penstock.wire import InputItem, McpApprovalRequest, McpApprovalResponse, McpCall
 
@@ -22,14 +23,39 @@ def with_outcomes(items: Sequence[InputItem]) -> Sequence[InputItem]:
     written: list[InputItem] = list(items)
     calls = {item.approval_request_id: n for n, item in enumerate(items) if isinstance(item, McpCall)}
     answers = {item.approval_request_id: item for item in items if isinstance(item, McpApprovalResponse)}
+    again = _asked_again(items, answers, calls)
+    repeated = set(again.values())
     for index, item in enumerate(items):
-        if isinstance(item, McpApprovalRequest):
-            called = calls.get(item.id)
-            if called is not None and item.id:
-                written[index], written[called] = written[called], item
-            else:
-                written[index] = _unrun(item, answers.get(item.id or ""))
+        if not isinstance(item, McpApprovalRequest) or index in repeated:
+            continue
+        last = index
+        while last in again:
+            last = again[last]
+        request: Any = items[last]
+        called = calls.get(request.id)
+        if called is not None and request.id:
+            written[index], written[called] = written[called], item
+        else:
+            written[index] = _unrun(request, answers.get(request.id or ""))
     return written
+
+
+def _asked_again(
+    items: Sequence[InputItem], answers: Mapping[str, McpApprovalResponse], calls: Container[Any]
+) -> dict[int, int]:
+    """The requests that were approved and asked again, as their tool had changed, each with the later one."""
+    waiting: dict[tuple[str, str, str], int] = {}
+    again: dict[int, int] = {}
+    for index, item in enumerate(items):
+        if not isinstance(item, McpApprovalRequest):
+            continue
+        key = (item.server_label, item.name, item.arguments)
+        if key in waiting:
+            again[waiting.pop(key)] = index
+        answer = answers.get(item.id or "")
+        if answer is not None and answer.approve and item.id not in calls:
+            waiting[key] = index
+    return again
 
 
 def _unrun(request: McpApprovalRequest, answer: McpApprovalResponse | None) -> McpCall:

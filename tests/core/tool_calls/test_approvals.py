@@ -51,3 +51,18 @@ def test_each_request_becomes_its_call(fates: list[str], order: object) -> None:
         assert isinstance(item, McpCall)
         assert (item.output == "ok") is (fate == "run")
         assert item.arguments == f"[{item.name[1:]}]"
+
+
+def test_a_call_that_was_asked_for_again_is_one_call() -> None:
+    """The model has written it once, however often the client was asked."""
+    first, second, third = (
+        McpApprovalRequest(id=f"mcpr_{n}", server_label="s", name="f", arguments="{}") for n in range(3)
+    )
+    talk = Message(role="assistant", content="Done.")
+    items: list[InputItem] = [first, answer(0, approve=True), second, answer(1, approve=True), call(1), talk, third]
+    written = with_outcomes(items)
+    assert [item for item in written if isinstance(item, McpCall)] == [items[4], written[6]]
+    assert written[0] is items[4]
+    declined = with_outcomes([first, answer(0, approve=True), second, answer(1, approve=False)])
+    outcomes = [item.output for item in declined if isinstance(item, McpCall)]
+    assert outcomes == ["The call was declined, and was not run."]

@@ -12,7 +12,7 @@ from itertools import chain
 import msgspec
 
 from penstock.errors import invalid, quoted
-from penstock.wire import InputItem, McpApprovalRequest, McpApprovalResponse, McpCall, McpListTools
+from penstock.wire import InputItem, McpApprovalRequest, McpApprovalResponse, McpCall, McpListTools, Message
 
 from .client import RemoteTool
 from .declared import Declared
@@ -71,11 +71,28 @@ def read_past(
     for item in earlier:
         past.read(item)
     for index, item in enumerate(own):
-        if isinstance(item, McpApprovalResponse):
+        if isinstance(item, McpApprovalResponse) and not _is_of_the_past(item, past, own[index + 1 :]):
             answer = _judge(item, f"input[{index}].approval_request_id", past, servers)
             approved += () if answer is None else (answer,)
         past.read(item)
     return past, approved
+
+
+def _is_of_the_past(answer: McpApprovalResponse, past: Past, later: Sequence[InputItem]) -> bool:
+    """Whether an earlier response has read an answer, in an input that contains the whole conversation.
+
+    Then its call follows, or the same question again, or what the model wrote after it.
+    """
+    known = past.requests.get(answer.approval_request_id)
+    asked = known and (known[0].server_label, known[0].name, known[0].arguments)
+    for item in later:
+        if isinstance(item, McpCall) and item.approval_request_id == answer.approval_request_id:
+            return True
+        if isinstance(item, McpApprovalRequest) and (item.server_label, item.name, item.arguments) == asked:
+            return True
+        if isinstance(item, Message) and item.role == "assistant":
+            return True
+    return False
 
 
 def _judge(answer: McpApprovalResponse, param: str, past: Past, servers: Mapping[str, Declared]) -> Approved | None:

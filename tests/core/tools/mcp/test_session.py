@@ -400,6 +400,38 @@ def test_two_branches_use_one_approval_once() -> None:
     asyncio.run(scenario())
 
 
+TALK: Json = {"type": "message", "role": "assistant", "content": "A four."}
+CALLED: Json = {**ASKED, "type": "mcp_call", "id": "mcp_9", "approval_request_id": "mcpr_0", "output": "4"}
+USED: dict[str, list[Json]] = {
+    "its call follows": [LISTED, ASKED, YES, CALLED],
+    "the model has answered": [LISTED, ASKED, YES, TALK],
+    "it was asked again": [LISTED, ASKED, YES, LISTED, {**ASKED, "id": "mcpr_1"}],
+    "it was declined": [LISTED, ASKED, NO, TALK],
+}
+
+
+@shows("mcp-approval-once")
+@pytest.mark.parametrize("own", USED.values(), ids=USED)
+def test_an_input_with_the_whole_conversation_approves_nothing_again(own: list[Json]) -> None:
+    question: Json = {"type": "message", "role": "user", "content": "And now?"}
+    session = family().session(asked(mcp(), own=[*own, question], store=False))
+    assert not session.needs_opening
+
+
+def test_answers_may_stand_beside_their_questions() -> None:
+    other = {**ASKED, "id": "mcpr_1", "arguments": "{}"}
+    own = [LISTED, ASKED, YES, other, {**YES, "approval_request_id": "mcpr_1"}]
+
+    async def scenario() -> None:
+        client = Servers()
+        session = family(client).session(asked(mcp(), own=own, store=False))
+        await opened(session)
+        await run_approved(session)
+        assert [arguments for _, _, arguments in client.called] == [{"q": "stored"}, {}]
+
+    asyncio.run(scenario())
+
+
 def changed(**fields: Any) -> Callable[[Servers], None]:
     def change(client: Servers) -> None:
         client.tools["mcp.example.com"] = [remote("other"), remote(**fields)]
