@@ -98,7 +98,7 @@ COSTS: dict[str, tuple[Json, int]] = {
     "a web search with its results": (
         call("web_search_call", action={"type": "search", "query": "x"}, results=[{"text": "A" * 20}])
         | {"call_id": None},
-        text(len('web_search{"type":"search","query":"x"}' + '[{"text": "' + "A" * 20 + '"}]')),
+        text(len('web_search{"query":"x"}' + '[{"text": "' + "A" * 20 + '"}]')),
     ),
     "a search in files": (
         {"type": "file_search_call", "id": LONG_ID, "queries": ["x"], "results": [{"filename": "a", "text": "A" * 7}]},
