@@ -64,10 +64,10 @@ def create_app(folder: Path) -> AsgiApp:
 
 def _read(path: Path) -> _HostFile:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=_HostFile)
+        return msgspec.json.decode(path.read_text("utf-8-sig"), type=_HostFile)
     except FileNotFoundError:
         return _HostFile()
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, ValueError) as error:
         raise SettingsError(str(path), f"cannot be read: {error}") from None
 
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from functools import cache
 from typing import Any
 
-from js import Object
+from js import AbortController, Object, Response, TransformStream
 from pyodide.ffi import JsException
 from workers import WorkerEntrypoint, asgi, import_from_javascript
 
@@ -26,7 +26,9 @@ class Default(WorkerEntrypoint):
     async def fetch(self, request: Any) -> Any:
         """Answer a request of HTTP."""
         bounded = BoundedRequest(getattr(request, "js_object", request), _worker().body_bytes_max)
-        return await asgi.fetch(_answer, bounded, self.env, self.ctx)
+        answer = Answer()
+        response = await asgi.fetch(answer, bounded, self.env, self.ctx)
+        return answer.cuttable(response) if answer.streams else response
 
 
 class BoundedRequest:
@@ -48,16 +50,33 @@ async def _first_bytes(body: Any, bytes_max: int) -> AsyncIterator[Any]:
             return
 
 
-async def _answer(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer a request, and end where its client has left."""
+class Answer:
+    """The application for one request. A stream that has no end is cut: the SDK would leave it open for ever."""
 
-    async def send_message(message: Any) -> None:
-        try:
-            await send(message)
-        except JsException as error:
-            raise OSError("the client has left") from error
+    def __init__(self) -> None:
+        self.streams = False
+        self._is_whole = False
+        self._cut = AbortController.new()
 
-    await _worker()(scope, receive, send_message)
+    def cuttable(self, response: Any) -> Any:
+        """The response, whose body fails when it is cut."""
+        return Response.new(response.body.pipeThrough(TransformStream.new(), signal=self._cut.signal), response)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, and end where its client has left."""
+
+        async def send_message(message: Any) -> None:
+            if message["type"] == "http.response.body":
+                self._is_whole = not message.get("more_body", False)
+                self.streams = self.streams or not self._is_whole
+            try:
+                await send(message)
+            except JsException as error:
+                raise OSError("the client has left") from error
+
+        await _worker()(scope, receive, send_message)
+        if scope["type"] == "http" and self.streams and not self._is_whole:
+            self._cut.abort()
 
 
 @cache

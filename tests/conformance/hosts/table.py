@@ -18,8 +18,8 @@ from conformance.hosts.web import (
     Uvicorn,
     Vercel,
 )
+from conformance.hosts.workers import Worker
 
-# Cloudflare's Workers have their place here, too: a `Host` that runs the Workers SDK in Pyodide.
 HOSTS: dict[str, type[Host]] = {
     host.name: host
     for host in (
@@ -37,6 +37,7 @@ HOSTS: dict[str, type[Host]] = {
         Runtime,
         ConcurrentRuntime,
         RecordedRuntime,
+        Worker,
     )
 }
 
