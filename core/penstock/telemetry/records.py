@@ -186,11 +186,12 @@ class Recorder:
         if record.running is not None:
             record.running.discard(record)
         record.status = status
-        if record.is_cut and record.failure is None:
-            record.status = CLIENT_LEFT
-        elif record.is_cut and record.failure is not None:  # this server has cut the reply
-            record.is_cut = False
-            record.response_status, record.response_reason = "failed", record.failure.code
+        if record.is_cut:
+            if record.failure is None:
+                record.status = CLIENT_LEFT
+            else:  # this server has cut the reply
+                record.is_cut = False
+                record.response_status, record.response_reason = "failed", record.failure.code
         record.duration_s = time.monotonic() - record.begun_s
         for sink in self._sinks:
             try:

@@ -15,7 +15,17 @@ import msgspec
 from msgspec.structs import replace
 
 from penstock.text_runs import GrowingText, Recorded, TextRun, one_by_one
-from penstock.wire import Created, Event, Fold, InProgress, Item, OutputItemAdded, Response, StreamEvent
+from penstock.wire import (
+    Created,
+    Event,
+    Fold,
+    InProgress,
+    Item,
+    LifecycleEvent,
+    OutputItemAdded,
+    Response,
+    StreamEvent,
+)
 
 from .lifecycle import DONE, MACHINES, OPEN, RESPONSE, TERMINAL, Machine
 
@@ -262,6 +272,14 @@ class Transcript:
             raise IllegalEvent(f"an item in state {root.state!r}")
         _check_id(root, item, "an item")
         _add(root, "output", item, DONE)
+
+    def record_end(self, event: LifecycleEvent) -> None:
+        """End the Response in one step, where no client reads the event. Raises `IllegalEvent` as `record` does."""
+        root = self._root
+        state = _next_state(root, event)
+        _check_end(_RULES[type(event)], root, event)
+        root.state = state
+        root.settle(event.response)
 
     @property
     def fresh(self) -> list[Event]:

@@ -221,6 +221,30 @@ def test_a_whole_item_stands_only_where_an_item_may_be_added() -> None:
         transcript.record_item(other)
 
 
+def test_a_whole_response_ends_once_and_in_the_way_of_its_event() -> None:
+    ends: list[Any] = []
+    for end in (Transcript.record, Transcript.record_end):
+        transcript = begun()
+        transcript.record_item(items()[0])
+        ending = wire.Completed(response=transcript.snapshot(status="completed"))
+        end(transcript, ending)
+        assert transcript.is_ended
+        ends.append(transcript.snapshot())
+        with pytest.raises(IllegalEvent, match="'completed'"):
+            transcript.record_end(ending)
+    assert ends[0] == ends[1]
+    with pytest.raises(IllegalEvent, match="'new'"):
+        Transcript().record_end(ending)
+
+
+def test_a_whole_response_does_not_end_before_its_items() -> None:
+    transcript = begun()
+    message = wire.Message(id="msg_1", status="in_progress", role="assistant", content=[])
+    transcript.record(wire.OutputItemAdded(output_index=0, item=message))
+    with pytest.raises(IllegalEvent, match="still open"):
+        transcript.record_end(wire.Completed(response=transcript.snapshot(status="completed")))
+
+
 def test_events_about_a_whole_item_are_illegal() -> None:
     transcript = begun()
     message = wire.Message(id="msg_1", status="completed", role="assistant", content=[])

@@ -21,6 +21,7 @@ from .timer_wheel import wheel_of
 
 T = TypeVar("T")
 
+_NEVER = float("inf")
 _STEP_MIN_S = 0.001
 """How many seconds pass at least before a deadline that moves is checked again."""
 _WATCH_CLIENT_AFTER_S = 0.25
@@ -79,8 +80,8 @@ class Deadlines:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         now = self._loop.time()
-        self._heartbeat_s = limits.heartbeat_s if heartbeats else float("inf")
-        self._idle_s = limits.idle_s if idle else float("inf")
+        self._heartbeat_s = limits.heartbeat_s if heartbeats else _NEVER
+        self._idle_s = limits.idle_s if idle else _NEVER
         self._total_s = limits.total_s
         self._deadline = now + limits.total_s
         if request is not None and request.ends_s < self._deadline:

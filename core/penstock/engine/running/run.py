@@ -42,6 +42,8 @@ class Run:
     error: ApiError | None = None
     """The error by which the response failed, if it did."""
     _saved: Ending | None = None
+    _is_whole = False
+    """Whether no one reads its events, so that it is recorded in few steps."""
     _is_read = False
     """Whether the upstream's answer has been read to its end."""
     _has_client_left = False
@@ -63,9 +65,10 @@ class Run:
         saver: ResponseSaver | None = None,
         deadline: RequestDeadline | None = None,
     ) -> None:
+        streams = plan.stream
         self.plan = plan
         self._record = current()
-        self._is_waited_for = plan.stream
+        self._is_waited_for = streams
         """Whether it is a stream, and the model's first event has not been recorded yet."""
         self._saver = saver
         self._limits = limits
@@ -83,11 +86,11 @@ class Run:
         )
         self._deadlines = Deadlines(
             limits,
-            heartbeats=plan.stream,
-            idle=plan.stream,
+            heartbeats=streams,
+            idle=streams,
             disconnected=disconnected,
             request=deadline,
-            late=request_ends if plan.stream else out_of_time,
+            late=request_ends if streams else out_of_time,
             sent_at=self._record.sent_at,
         )
 
@@ -190,6 +193,7 @@ class Run:
         """Go on to the final `response`, of a run that is not a stream, or until the client disconnects."""
         try:
             # spec: whole-replies
+            self._is_whole = True
             self._reducer.begin_whole(self.plan.skeleton)
             if isinstance(self._deltas, WholeDeltas):
                 self._reducer.receive_all(self._deltas.take())
@@ -316,7 +320,10 @@ class Run:
             self._record_end(ending)
 
     def _record_end(self, ending: LifecycleEvent) -> None:
-        self._transcript.record(ending)
+        if self._is_whole:
+            self._transcript.record_end(ending)
+        else:
+            self._transcript.record(ending)
         self._final = ending.response
 
     def _estimate(self, response: Response) -> Usage:
