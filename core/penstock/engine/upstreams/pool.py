@@ -139,7 +139,7 @@ class Pool:
             if ticket is None:
                 continue
             attempts += 1
-            head_s = self._head_s(stream) if self._has_others(queue, attempts, client) else None
+            head_s = self._head_s(stream) if queue and self._has_others(queue, attempts, client) else None
             try:
                 return await self._attempt(ask, member, ticket, tries, head_s, client, identity)
             except AttemptFailed as error:
@@ -150,7 +150,7 @@ class Pool:
 
     def _has_others(self, queue: Collection[tuple[Member, int]], attempts: int, client: str) -> bool:
         """Whether another member could be tried instead."""
-        if not queue or attempts >= self._limits.attempts_max:
+        if attempts >= self._limits.attempts_max:
             return False
         return any(member.breaker.wait_s(client) == 0 for member, _ in queue)
 
