@@ -276,9 +276,8 @@ class Transcript:
     def record_end(self, event: LifecycleEvent) -> None:
         """End the Response in one step, where no client reads the event. Raises `IllegalEvent` as `record` does."""
         root = self._root
-        state = _next_state(root, event)
         _check_end(_RULES[type(event)], root, event)
-        root.state = state
+        root.state = _next_state(root, event)
         root.settle(event.response)
 
     @property

@@ -233,7 +233,7 @@ def test_a_whole_response_ends_once_and_in_the_way_of_its_event() -> None:
         with pytest.raises(IllegalEvent, match="'completed'"):
             transcript.record_end(ending)
     assert ends[0] == ends[1]
-    with pytest.raises(IllegalEvent, match="'new'"):
+    with pytest.raises(IllegalEvent):
         Transcript().record_end(ending)
 
 
