@@ -34,7 +34,7 @@ from penstock.wire import (
 from .chat_parts import read_chat_parts
 from .json_bounds import check_depth
 from .request_body import check_size, lacks_type, read_body
-from .request_cache import CachedValue, RequestCache, Shortened
+from .request_cache import CachedValue, RequestCache, Shortened, may_be_shortened
 from .unknown_parameters import PARTS, parts_of
 
 _OF_A_TURN = {"tools", "parallel_tool_calls", "text"}
@@ -108,7 +108,7 @@ def decode(
 
     Instructions and tools that `cached` has for the owner are not decoded again.
     """
-    if cached is None:
+    if cached is None or not may_be_shortened(body):
         return _decode(body, limits, model_may_be_null)
     # spec: read-once
     if shortened := cached.shorten(owner, body):
@@ -139,13 +139,13 @@ def _decode_shortened(
 def _decode(body: bytes, limits: Limits, model_may_be_null: bool) -> Decoded:
     request, fields = read_body(body, CreateResponse, limits, items="input", sizes=_sizes, whole=_read_whole)
     _check_past(request.previous_response_id is not None, request.conversation is not None)
-    if not model_may_be_null:
-        _check_null_model(fields)
-    _check_chat_fields(request, fields)
     _check_lists(request, limits)
     _check_schema(request, limits)
     if not fields:  # strict decoding has read all of it
         return Decoded(request, {}, len(body), is_known=True)
+    if not model_may_be_null:
+        _check_null_model(fields)
+    _check_chat_fields(request, fields)
     return Decoded(request, _unknown(fields, _KNOWN, limits), len(body), mapped=_read_parts(request))
 
 

@@ -95,7 +95,7 @@ class RequestCache:
 
     def shorten(self, owner: str, body: bytes) -> Shortened | None:
         """Return the body without cached values; None if it has none, or if its bounds must be checked closely."""
-        if not _may_be_shortened(body):
+        if not may_be_shortened(body):
             return None
         shortened, found = body, {}
         with self._lock:
@@ -121,7 +121,7 @@ class RequestCache:
 
     def note(self, owner: str, body: bytes, request: CreateResponse) -> None:
         """Record the values of a valid body: a value that is sent for the second time is cached."""
-        if not _may_be_shortened(body):
+        if not may_be_shortened(body):
             return
         for name in _READ:
             value = getattr(request, name)
@@ -211,6 +211,6 @@ def _prefix(owner: str, name: str, text: bytes, start: int) -> Prefix:
     return owner, name, text[start : start + _PREFIX_BYTES]
 
 
-def _may_be_shortened(body: bytes) -> bool:
+def may_be_shortened(body: bytes) -> bool:
     """Whether it may contain a long value. A body of several lines is joined to one line, so that its bytes change."""
     return len(body) >= _VALUE_BYTES_MIN and b"\n" not in body and b"\r" not in body
