@@ -24,6 +24,10 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     keep_alive_s: Seconds = 75.0
     """How long a connection may be idle between two requests. Clients and load balancers usually close idle connections
     earlier, so that none of them sends a request into a connection that is being closed."""
+    tls_handshake_s: Seconds = 10.0
+    """How long the TLS handshake of a connection may take."""
+    tls_check_s: Seconds = 60.0
+    """How often the server checks whether the files of its certificate have changed."""
     request_head_s: Seconds = 20.0
     """How long the head of a request may take to arrive."""
     request_head_bytes_max: Bytes = 64 * 2**10

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias, cast
 import pytest
 import uvloop
 
+from penstock.limits import Limits
 from penstock_adapters.cli import accepting
 from penstock_adapters.cli.accepting import Acceptor
 from requirements import shows
@@ -83,7 +84,7 @@ def run(request: pytest.FixtureRequest) -> Callable[[Listening, Take], None]:
 @shows("accepted-in-batches")
 def test_many_connections_take_a_few_turns_of_the_loop(run: Callable[[Listening, Take], None]) -> None:
     async def take(waiting: Listening) -> None:
-        acceptor = Acceptor(waiting.listener, waiting.make, batch_max=100)
+        acceptor = Acceptor(waiting.listener, waiting.make, Limits(accept_batch_max=100))
         assert await waiting.turns(lambda: len(waiting.made) == CLIENTS) < CLIENTS / 10
         for client in waiting.clients:
             client.sendall(b"hello")
@@ -96,7 +97,7 @@ def test_many_connections_take_a_few_turns_of_the_loop(run: Callable[[Listening,
 @shows("accepted-in-batches")
 def test_a_turn_takes_no_more_than_it_may(run: Callable[[Listening, Take], None]) -> None:
     async def take(waiting: Listening) -> None:
-        acceptor = Acceptor(waiting.listener, waiting.make, batch_max=7)
+        acceptor = Acceptor(waiting.listener, waiting.make, Limits(accept_batch_max=7))
         counts = [0]
         while counts[-1] < CLIENTS:
             await waiting.turns(lambda: len(waiting.made) > counts[-1])
@@ -115,7 +116,7 @@ def test_what_finds_no_room_waits_for_it(
     listener = Full(("127.0.0.1", 0))
 
     async def take(waiting: Listening) -> None:
-        acceptor = Acceptor(listener, waiting.make, batch_max=100)
+        acceptor = Acceptor(listener, waiting.make, Limits(accept_batch_max=100))
         await waiting.turns(lambda: listener.refused == 1)
         await asyncio.sleep(0.2)
         assert listener.refused > 1
@@ -149,7 +150,7 @@ class Full(socket.socket):
 
 def test_what_was_taken_has_its_protocol_when_it_is_closed(run: Callable[[Listening, Take], None]) -> None:
     async def take(waiting: Listening) -> None:
-        acceptor = Acceptor(waiting.listener, waiting.make, batch_max=5)
+        acceptor = Acceptor(waiting.listener, waiting.make, Limits(accept_batch_max=5))
         await waiting.turns(lambda: bool(acceptor._beginning))
         await acceptor.close()
         assert len(waiting.made) % 5 == 0
@@ -166,7 +167,7 @@ def test_no_more_is_taken_after_a_pause_that_was_closed(
     listener = Full(("127.0.0.1", 0))
 
     async def take(waiting: Listening) -> None:
-        acceptor = Acceptor(listener, waiting.make, batch_max=100)
+        acceptor = Acceptor(listener, waiting.make, Limits(accept_batch_max=100))
         await waiting.turns(lambda: listener.refused == 1)
         await acceptor.close()
         listener.has_room = True

@@ -78,6 +78,7 @@ RULES = (
             "penstock_adapters.http_client.pool": "asyncio's transports end in the next turn of the loop",
             "penstock_adapters.locust_users.users": "a simulated user polls in intervals; it is no part of a server",
             "penstock_adapters.postgres.notifications": "the wait before another connection, and between notifications",
+            "penstock_adapters.cli.certificates": "the wait before the files of the certificate are looked at again",
             "penstock_adapters.redis.pipeline": "the wait before another connection",
         },
     ),

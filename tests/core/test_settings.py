@@ -154,6 +154,8 @@ def test_the_sizes_of_contexts_and_who_counts(given: str, context_tokens: object
 ENVIRONMENT = {
     "PENSTOCK_HOST": ("::1", "host", "::1"),
     "PENSTOCK_PORT": ("0", "port", 0),
+    "PENSTOCK_TLS_CERT": ("cert.pem", "tls_cert", "cert.pem"),
+    "PENSTOCK_TLS_KEY": ("key.pem", "tls_key", "key.pem"),
     "PENSTOCK_ROOT_PATH": ("/llm/", "root_path", "/llm"),
     "PENSTOCK_SEARCH": ("searxng:http://127.0.0.1:8888", "search", "searxng:http://127.0.0.1:8888"),
     "PENSTOCK_SEARCH_KEY": ("sk-1", "search_key", Secret("sk-1")),
@@ -187,10 +189,14 @@ ENVIRONMENT = {
 }
 
 
+NEEDS = {"PENSTOCK_TLS_KEY": {"PENSTOCK_TLS_CERT": "cert.pem"}}
+"""Variables that are a mistake without others."""
+
+
 @pytest.mark.parametrize("variable", ENVIRONMENT)
 def test_a_variable_sets(variable: str) -> None:
     text, name, value = ENVIRONMENT[variable]
-    assert getattr(load(NOTHING, {variable: text}), name) == value
+    assert getattr(load(NOTHING, {variable: text, **NEEDS.get(variable, {})}), name) == value
 
 
 @shows("port-variable")

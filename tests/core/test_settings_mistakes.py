@@ -26,6 +26,7 @@ FLAGS = {
     },
     "--root-path: '/a/../b' is not a root path: it begins with a slash, as /llm, and has letters, digits and ._~- "
     "only": {"root_path": "/a/../b"},
+    "--tls-key: the `tls_cert` of this key is missing": {"tls_key": "key.pem"},
     "--model: expected `str` of length >= 1, got ''": {"model": ""},
     "--model: not UTF-8": {"model": "\udcff"},
     "--host: other machines can reach 0.0.0.0, and there are no API keys: set PENSTOCK_API_KEYS "

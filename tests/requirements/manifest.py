@@ -287,6 +287,21 @@ REQUIREMENTS = (
         _SERVERLESS,
     ),
     Requirement(
+        "tls-files",
+        "A server with a certificate speaks HTTPS; an error at the start names the file that cannot be used, and why.",
+        _SERVERLESS,
+    ),
+    Requirement(
+        "tls-handshakes",
+        "A client that does not end its TLS handshake, or speaks no TLS, delays no other client and no stop.",
+        _SERVERLESS,
+    ),
+    Requirement(
+        "certificate-reload",
+        "A renewed certificate is used without a restart, on SIGHUP or soon by itself; a wrong one changes nothing.",
+        _SERVERLESS,
+    ),
+    Requirement(
         "environment-proxies",
         "Upstreams are reached through the HTTP proxy of the environment, but for this machine and hosts of NO_PROXY.",
         _SERVERLESS,

@@ -28,6 +28,7 @@ class PenstockServer:
     """
 
     command: tuple[str, ...] = COMMAND
+    listens = LISTENING
     start_s = 60.0
     stop_s = 30.0
 
@@ -101,7 +102,7 @@ class PenstockServer:
         for line in self.process.stdout:
             with self._changed:
                 self.lines.append(line)
-                if found := LISTENING.search(line):
+                if found := self.listens.search(line):
                     self.base = found[1]
                 self._changed.notify_all()
         with self._changed:

@@ -34,6 +34,8 @@ _FLAGS = {
     "prompts": ("FOLDER", "prompt templates: <id>/<version>.toml"),
     "uds": ("PATH", "Unix socket to listen on, in place of host and port"),
     "uds_mode": ("MODE", "its permissions in octal digits (600)"),
+    "tls_cert": ("FILE", "its certificate in PEM: serve HTTPS"),
+    "tls_key": ("FILE", "the key of that certificate, unless it is in the same file"),
     "root_path": ("PATH", "its path behind a reverse proxy, such as /llm"),
     "drain_s": ("SECONDS", "how long running requests may go on when the server stops (10)"),
     "workers": ("N", "processes that share the port (1)"),
@@ -132,9 +134,9 @@ def _add_probe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ready", action="store_true", help="whether it takes requests, its upstreams and store included"
     )
-    for name in ("host", "port", "uds"):
+    for name in ("host", "port", "uds", "tls_cert"):
         metavar, meaning = _FLAGS[name]
-        parser.add_argument(f"--{name}", metavar=metavar, help=meaning)
+        parser.add_argument(f"--{name.replace('_', '-')}", metavar=metavar, help=meaning)
     _add_config(parser)
 
 

@@ -11,6 +11,11 @@ import logging
 import os
 import socket
 from collections.abc import Callable
+from typing import Any
+
+from penstock.limits import Limits
+
+from .certificates import ServerCertificate
 
 _log = logging.getLogger(__name__)
 
@@ -28,11 +33,16 @@ class Acceptor:
     """
 
     def __init__(
-        self, listener: socket.socket, make_protocol: Callable[[], asyncio.Protocol], *, batch_max: int
+        self,
+        listener: socket.socket,
+        make_protocol: Callable[[], asyncio.Protocol],
+        limits: Limits,
+        certificate: ServerCertificate | None = None,
     ) -> None:
         self._listener = listener
         self._make_protocol = make_protocol
-        self._batch_max = batch_max
+        self._limits = limits
+        self._certificate = certificate
         self._loop = asyncio.get_running_loop()
         self._beginning: set[asyncio.Task[None]] = set()
         self._pause: asyncio.TimerHandle | None = None
@@ -40,12 +50,18 @@ class Acceptor:
         self._listen()
 
     async def close(self) -> None:
-        """Stop accepting, and close the socket. Connections that were accepted have their protocol afterwards."""
+        """Stop accepting, and close the socket. Connections that were accepted have their protocol afterwards.
+
+        The client of an unfinished TLS handshake has sent no request yet, so its connection is closed.
+        """
         if self._pause is not None:
             self._pause.cancel()
         self._loop.remove_reader(self._listener)
         self._listener.close()
-        await asyncio.gather(*self._beginning)
+        if self._certificate is not None:
+            for task in self._beginning:
+                task.cancel()
+        await asyncio.gather(*self._beginning, return_exceptions=True)
 
     def _listen(self) -> None:
         self._loop.add_reader(self._listener, self._accept)
@@ -53,7 +69,7 @@ class Acceptor:
     def _accept(self) -> None:
         """Accept waiting connections, up to the bound, so that open connections are served in between."""
         # spec: accepted-in-batches
-        for _ in range(self._batch_max):
+        for _ in range(self._limits.accept_batch_max):
             try:
                 client, _address = self._listener.accept()
             except BlockingIOError:
@@ -67,6 +83,10 @@ class Acceptor:
             self._begin(client)
 
     def _begin(self, client: socket.socket) -> None:
+        # spec: tls-handshakes
+        if self._certificate is not None and len(self._beginning) >= self._limits.connections_max:
+            client.close()
+            return
         task = self._loop.create_task(self._connect(client))
         self._beginning.add(task)
         task.add_done_callback(self._beginning.discard)
@@ -74,9 +94,19 @@ class Acceptor:
     async def _connect(self, client: socket.socket) -> None:
         client.setblocking(False)
         try:
-            await self._loop.connect_accepted_socket(self._make_protocol, client)
-        except OSError:
+            await self._loop.connect_accepted_socket(self._make_protocol, client, **self._tls())
+        except OSError:  # the client has disconnected, or does not use TLS
             client.close()
+
+    def _tls(self) -> dict[str, Any]:
+        """The arguments for a connection by TLS. The times of its handshake and of its orderly end are bounded."""
+        if self._certificate is None:
+            return {}
+        return {
+            "ssl": self._certificate.context,
+            "ssl_handshake_timeout": self._limits.tls_handshake_s,
+            "ssl_shutdown_timeout": self._limits.reply_stall_s,  # a slow client still reads its reply then
+        }
 
     def _wait(self, error: OSError) -> None:
         """Pause: the socket would be ready in every turn, and no connection could be accepted."""

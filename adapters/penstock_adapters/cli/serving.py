@@ -31,11 +31,12 @@ from penstock.telemetry import configure_logging
 from penstock_adapters.asgi import AsgiApp
 
 from .accepting import Acceptor
+from .certificates import ServerCertificate, certificate_of
 from .http1 import http_protocol
 from .listening import listeners_of, remove_socket
 from .open_files import allow_open_files
 from .siblings import UnixSiblings
-from .signals import ignore_stop, on_stop
+from .signals import ignore_stop, on_hangup, on_stop
 from .startup_banner import listening, startup_banner
 from .systemd import notify
 from .worker_processes import WorkerProcesses
@@ -55,13 +56,14 @@ def serve(settings: Settings, create_app: CreateApp) -> int:
         raise SettingsError("workers", "more than one needs an operating system that can fork")
     _configure_logging(settings)
     allow_open_files(settings)
+    certificate = certificate_of(settings)
     listeners, settings = listeners_of(settings)
     leader = os.getpid()
     try:
         if settings.workers > 1:
-            return _serve_with_workers(settings, create_app, listeners)
+            return _serve_with_workers(settings, create_app, listeners, certificate)
         [listener] = listeners
-        server = _server(settings, create_app, listener)
+        server = _server(settings, create_app, listener, certificate)
         _begin(settings, listener)
         return _run(server, listener)
     finally:
@@ -69,18 +71,23 @@ def serve(settings: Settings, create_app: CreateApp) -> int:
             remove_socket(settings.uds)
 
 
-def _serve_with_workers(settings: Settings, create_app: CreateApp, listeners: Sequence[socket.socket]) -> int:
+def _serve_with_workers(
+    settings: Settings,
+    create_app: CreateApp,
+    listeners: Sequence[socket.socket],
+    certificate: ServerCertificate | None,
+) -> int:
     leader = os.getpid()
     folder = _private_folder()
 
     def work(index: int, listener: socket.socket) -> int:
         siblings = UnixSiblings(folder, index, settings.workers, settings.limits)
-        return _run(_server(settings, create_app, listener, leader=leader, siblings=siblings), listener)
+        return _run(_server(settings, create_app, listener, certificate, leader=leader, siblings=siblings), listener)
 
     _begin(settings, listeners[0])
     _tune_garbage_collection()
     try:
-        return WorkerProcesses(settings.workers, listeners, work).work()
+        return WorkerProcesses(settings.workers, listeners, work, reloads=certificate is not None).work()
     finally:
         if os.getpid() == leader:
             rmtree(folder, ignore_errors=True)
@@ -104,7 +111,7 @@ def _configure_logging(settings: Settings) -> None:
 
 def _begin(settings: Settings, listener: socket.socket) -> None:
     """From here on connections wait in the socket."""
-    _announce(settings, listening(listener))
+    _announce(settings, listening(listener, is_secure=settings.tls_cert is not None))
     # spec: systemd-notify
     notify("READY=1")
 
@@ -130,9 +137,16 @@ class _Server(uvicorn.Server):
     """
 
     def __init__(
-        self, config: uvicorn.Config, service: Service, print_banner: PrintBanner, siblings: UnixSiblings | None
+        self,
+        config: uvicorn.Config,
+        service: Service,
+        print_banner: PrintBanner,
+        siblings: UnixSiblings | None,
+        certificate: ServerCertificate | None,
     ) -> None:
         super().__init__(config)
+        self._certificate = certificate
+        self._watching: asyncio.Task[None] | None = None
         self._siblings = siblings
         self._service = service
         self._acceptors: list[Acceptor] = []
@@ -144,8 +158,10 @@ class _Server(uvicorn.Server):
         await super().startup([])
         if self._siblings is not None:
             await self._siblings.start()
-        batch_max = self._service.limits.accept_batch_max
-        self._acceptors = [Acceptor(each, self._connection, batch_max=batch_max) for each in sockets or []]
+        limits = self._service.limits
+        self._acceptors = [Acceptor(each, self._connection, limits, self._certificate) for each in sockets or []]
+        if self._certificate is not None:
+            self._watching = asyncio.ensure_future(self._certificate.watch(limits.tls_check_s))
         # spec: models-at-start
         self._checking = asyncio.ensure_future(self._check_upstreams())
 
@@ -159,12 +175,19 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Unlike uvicorn's, signals have no effect once the server has stopped, and none is raised again."""
-        on_stop(self.handle_exit)
+        self.on_signals()
         try:
             yield
         finally:
             # spec: stopped-is-stopped
             ignore_stop()
+
+    def on_signals(self) -> None:
+        """Handle signals from now on: the server stops, or loads its certificate again on SIGHUP."""
+        on_stop(self.handle_exit)
+        certificate = self._certificate
+        if certificate is not None:
+            on_hangup(lambda *_: certificate.reload())
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop in order; at once, where the same was requested before."""
@@ -185,8 +208,9 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop the service at once: uvicorn informs an app only after all its streams have ended."""
-        if self._checking is not None:
-            self._checking.cancel()
+        for task in (self._checking, self._watching):
+            if task is not None:
+                task.cancel()
         if self._siblings is not None:
             await self._siblings.aclose()
         notify("STOPPING=1")
@@ -201,6 +225,7 @@ def _server(
     settings: Settings,
     create_app: CreateApp,
     listener: socket.socket,
+    certificate: ServerCertificate | None,
     *,
     leader: int | None = None,
     siblings: UnixSiblings | None = None,
@@ -230,7 +255,7 @@ def _server(
         timeout_notify=1,
         callback_notify=look if leader else None,
     )
-    return _Server(config, app.service, print_banner, siblings)
+    return _Server(config, app.service, print_banner, siblings, certificate)
 
 
 def _websocket(settings: Settings) -> dict[str, Any]:
@@ -273,7 +298,7 @@ def _counted(counts: Mapping[str, int]) -> str:
 
 def _run(server: _Server, listener: socket.socket) -> int:
     """Serve until a stop is requested. From here on a signal raises nothing, before and after uvicorn handles it."""
-    on_stop(server.handle_exit)
+    server.on_signals()
     _tune_garbage_collection()
     server.run([listener])
     return 0

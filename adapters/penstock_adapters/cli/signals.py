@@ -1,7 +1,7 @@
-"""The signals that ask a server to stop.
+"""The signals that ask a server to stop, and the one that asks it to load its certificate again.
 
 It knows which they are, and that they are ignored once the server has stopped: a process that ends by a signal would
-look like one that crashed. The handler is an argument.
+look like one that crashed. The handlers are arguments.
 """
 
 from __future__ import annotations
@@ -26,6 +26,12 @@ def on_stop(handle: Handle) -> None:
     """Call `handle` from now on when one of them arrives."""
     for number in stop_signals():
         signal.signal(number, handle)
+
+
+def on_hangup(handle: Handle) -> None:
+    """Call `handle` when SIGHUP arrives, where it exists. It then stops nothing, even when a terminal is closed."""
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, handle)
 
 
 def ignore_stop() -> None:

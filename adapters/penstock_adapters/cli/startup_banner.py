@@ -27,12 +27,12 @@ HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """The address by which this machine reaches a server that listens on all addresses."""
 
 
-def listening(listener: socket.socket) -> str:
+def listening(listener: socket.socket, *, is_secure: bool) -> str:
     """The line `listening on http://…` with the real port, or `listening on unix:…`."""
     if listener.family == socket.AF_UNIX:
         return f"listening on unix:{listener.getsockname()}\n"
     host, port = listener.getsockname()[:2]
-    return f"listening on {http_url(host, port)}\n"
+    return f"listening on {http_url(host, port, is_secure=is_secure)}\n"
 
 
 def startup_banner(settings: Settings, listener: socket.socket, reports: Sequence[UpstreamReport] = ()) -> str:
@@ -46,9 +46,9 @@ def startup_banner(settings: Settings, listener: socket.socket, reports: Sequenc
     return "".join(f"{line}\n" for line in lines)
 
 
-def http_url(host: str, port: int) -> str:
+def http_url(host: str, port: int, *, is_secure: bool) -> str:
     """The URL of a server at this address."""
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"http{'s' * is_secure}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _models(settings: Settings, listed: Listed) -> Iterator[str]:
@@ -77,11 +77,13 @@ def _names(upstream: UpstreamSettings, listed: Listed) -> list[str]:
 
 
 def _curl(settings: Settings, listed: Listed, listener: socket.socket) -> list[str]:
+    is_secure = settings.tls_cert is not None
+    address = ["--insecure"] if is_secure else []  # the certificate is for the name that clients use
     if listener.family == socket.AF_UNIX:
-        address = ["--unix-socket", listener.getsockname(), "http://localhost/v1/responses"]
+        address += ["--unix-socket", listener.getsockname(), f"http{'s' * is_secure}://localhost/v1/responses"]
     else:
         host, port = listener.getsockname()[:2]
-        address = [f"{http_url(HERE.get(host, host), port)}/v1/responses"]
+        address += [f"{http_url(HERE.get(host, host), port, is_secure=is_secure)}/v1/responses"]
     key = ["-H", "authorization: Bearer YOUR_API_KEY"] if settings.has_keys else []
     body = json.dumps({"model": example_model(settings, listed), "input": "Say hello."})
     return ["curl", *address, "-H", "content-type: application/json", *key, "-d", body]

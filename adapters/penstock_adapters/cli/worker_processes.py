@@ -15,7 +15,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
-from .signals import ignore_stop, stop_signals
+from .signals import ignore_stop, on_hangup, stop_signals
 
 _REPLACE_S = 0.5
 """The wait before a worker is replaced, so that a worker that always dies is not forked in a loop."""
@@ -26,13 +26,21 @@ _log = logging.getLogger(__name__)
 class WorkerProcesses:
     """`work()` keeps a number of workers running. A worker that fails ends them all, so that a supervisor notices.
 
+    With `reloads` they get each SIGHUP of their leader.
+
     `serve` gets the worker's index, which its replacement has too. If there are fewer listeners than workers, they are
     shared. They stay open when a worker dies: its replacement accepts the connections that wait.
     """
 
     def __init__(
-        self, size: int, listeners: Sequence[socket.socket], serve: Callable[[int, socket.socket], int]
+        self,
+        size: int,
+        listeners: Sequence[socket.socket],
+        serve: Callable[[int, socket.socket], int],
+        *,
+        reloads: bool = False,
     ) -> None:
+        self._reloads = reloads
         self._size = size
         self._listeners = listeners
         self._serve = serve
@@ -42,7 +50,10 @@ class WorkerProcesses:
 
     def work(self) -> int:
         """The exit code: of the leader in this process, and of `serve` in each of its workers."""
-        outside = {number: signal.signal(number, self._stop) for number in stop_signals()}
+        outside: dict[signal.Signals, Any] = {number: signal.signal(number, self._stop) for number in stop_signals()}
+        if self._reloads:
+            outside.setdefault(signal.SIGHUP, signal.getsignal(signal.SIGHUP))
+            on_hangup(self._pass_on)
         while self._indexes or not self._stopping:
             for index in set(range(self._size)) - set(self._indexes.values()):
                 if not self._stopping and self._fork(index, outside):
@@ -84,12 +95,18 @@ class WorkerProcesses:
         else:
             time.sleep(_REPLACE_S)
 
+    def _pass_on(self, number: int, frame: FrameType | None) -> None:
+        self._send(number)
+
+    def _send(self, number: int) -> None:
+        for pid in list(self._indexes):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
     def _stop(self, number: int, frame: FrameType | None) -> None:
         """Stop the workers with SIGTERM: the terminal may have sent them SIGINT, and a second one means at once."""
         passed_on = signal.SIGINT if self._stopping else signal.SIGTERM
         self._stopping = True
         for listener in self._listeners:
             listener.close()
-        for pid in list(self._indexes):
-            with suppress(ProcessLookupError):
-                os.kill(pid, passed_on)
+        self._send(passed_on)

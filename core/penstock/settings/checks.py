@@ -170,6 +170,12 @@ def check_egress(allow: Iterable[str], where: str) -> None:
             raise SettingsError(where, f"{entry!r} {refused}: give both, such as mcp.internal:8080") from None
 
 
+def check_certificate(settings: Settings, where: str) -> None:
+    """Check that a key of the server has its certificate. The files are read at the start."""
+    if settings.tls_key and not settings.tls_cert:
+        raise SettingsError(where, "the `tls_cert` of this key is missing")
+
+
 def check_exposure(settings: Settings, where: str) -> None:
     """Check that a server that other machines can reach needs keys, or has `allow_anonymous`."""
     if settings.has_keys or settings.uds or is_loopback(settings.host):

@@ -16,6 +16,7 @@ from penstock.limits import Limits
 from penstock.secrets import Secret
 
 from .checks import (
+    check_certificate,
     check_egress,
     check_exposure,
     check_header_names,
@@ -84,6 +85,7 @@ def _load(flags: Mapping[str, str], env: Mapping[str, str], file: ConfigFile | N
     if settings.search:
         check_search(settings.search, settings.search_key, table["search"].where)
     check_mcp(settings, {name: table[name].where for name in table if name.startswith("mcp_")})
+    check_certificate(settings, table["tls_key"].where if "tls_key" in table else "tls_key")
     check_exposure(settings, table["host"].where if "host" in table else "host")
     check_workers(settings, table["store"].where if "store" in table else "store")
     check_state(settings, table["upstreams"].where if "upstreams" in table else "upstreams")

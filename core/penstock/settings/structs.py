@@ -131,6 +131,10 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     """The path of a Unix socket to listen on, in place of `host` and `port`."""
     uds_mode: SocketMode = "600"
     """The permissions of that socket, in octal digits: who may write to it may use the server."""
+    tls_cert: Name | None = None
+    """The file with the server's certificate and those of its authorities, in PEM. With it the server serves HTTPS."""
+    tls_key: Name | None = None
+    """The file with the key of that certificate, in PEM and without a password, unless `tls_cert` contains it."""
     root_path: str = ""
     """The path of this server behind a reverse proxy, such as `/llm`. Requests may come with it and without it, since
     some proxies remove it, and `/openapi.json` contains it."""

@@ -22,7 +22,7 @@ from penstock.errors import ApiError
 from penstock.http import Request
 from penstock.service import Service
 
-from .deadlines import NEVER, Deadlines, tick_s
+from .deadlines import NEVER, Deadlines, abort_idle, tick_s
 from .exchange import Exchange
 from .heads import Body, Target, read_head, read_target, texts_of
 from .parser import HeadParser
@@ -113,7 +113,8 @@ class Connection(HttpToolsProtocol):
     def shutdown(self) -> None:
         """The server stops: the connection ends after its current reply."""
         if self.cycle is None or self.cycle.is_complete:
-            self.transport.close()
+            self._close(lingers=False)
+            abort_idle(self.transport, self.loop)
         else:
             self._is_reusable = self.cycle.keep_alive = False
 
@@ -322,8 +323,9 @@ class Connection(HttpToolsProtocol):
         self._phase = Phase.CLOSING
         self.deadline = self.loop.time() + self._limits.linger_s
         self._waiting = b""
-        if lingers and self.transport.can_write_eof():
-            self.transport.write_eof()
+        if lingers:
+            if self.transport.can_write_eof():  # by TLS there is no such end
+                self.transport.write_eof()
             self.flow.resume_reading()
         else:
             self.transport.close()

@@ -14,6 +14,18 @@ NEVER = float("inf")
 _TICKS = 4
 """How many checks there are during the shortest deadline."""
 _TICK_S_MAX = 1.0
+_CLOSE_NOTIFY_S = 0.1
+"""How long a transport has to send its own close_notify."""
+
+
+def abort_idle(transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+    """Abort a TLS transport soon that was closed and has sent everything.
+
+    It would wait for the client's close_notify, which an idle client sends with its next request.
+    """
+    # spec: tls-handshakes
+    if transport.get_extra_info("sslcontext") is not None and not transport.get_write_buffer_size():
+        loop.call_later(_CLOSE_NOTIFY_S, transport.abort)
 
 
 class Timed(Protocol):

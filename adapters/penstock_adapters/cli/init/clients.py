@@ -132,7 +132,8 @@ CLIENTS: dict[str, Callable[[Settings], Client]] = {
 
 
 def _base_url(settings: Settings) -> str:
-    return f"{http_url(HERE.get(settings.host, settings.host), settings.port)}/v1"
+    is_secure = settings.tls_cert is not None
+    return f"{http_url(HERE.get(settings.host, settings.host), settings.port, is_secure=is_secure)}/v1"
 
 
 def _key(settings: Settings, variable: str) -> str:
