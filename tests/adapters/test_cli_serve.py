@@ -1,6 +1,6 @@
 """`penstock serve` as a process: how it begins, what it says, and how it ends.
 
-Run as a script, this file is `penstock` with an app that says which process it is, and streams as long as it is asked.
+Run as a script, this file is `penstock` with a service that says which process it is, and streams as long as asked.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from http.client import HTTPResponse
 from pathlib import Path
@@ -26,6 +26,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from penstock import Settings, build
+from penstock.http import Reply, Request
 from penstock.ports import Siblings
 from penstock_adapters.asgi import AsgiApp
 from requirements import shows
@@ -34,15 +35,16 @@ ROOT = Path(__file__).parents[2]
 SOON_S = 15.0
 
 
-class App(AsgiApp):
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            raise TypeError("no lifespan here")
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        for _ in range(int(scope["path"].strip("/") or 0)):
-            await send({"type": "http.response.body", "body": b"." * 10, "more_body": True})
+async def handle(request: Request) -> Reply:
+    """A stream of as many pieces as the path says, which does not heed that the server stops, and the process."""
+
+    async def pieces() -> AsyncGenerator[bytes]:
+        for _ in range(int(request.path.strip("/") or 0)):
+            yield b"." * 10
             await asyncio.sleep(0.1)
-        await send({"type": "http.response.body", "body": str(os.getpid()).encode()})
+        yield str(os.getpid()).encode()
+
+    return Reply(200, [], pieces())
 
 
 class SlowEnd:
@@ -61,7 +63,9 @@ def stubbed_penstock(fault: str) -> int:
             raise RuntimeError("no app today")
         if fault == "frozen":
             sys.stderr.write(f"frozen: {gc.get_freeze_count()}\n")
-        return App(build(Settings()))
+        app = AsgiApp(build(Settings()))
+        app.service.handle = handle  # type: ignore[method-assign]
+        return app
 
     stub.create_asgi_app = create_asgi_app
     stub.STORES = {}
