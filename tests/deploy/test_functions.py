@@ -48,18 +48,23 @@ asyncio.run(main())
 """
 
 
-def requirements(folder: str) -> list[Requirement]:
-    lines = (DEPLOY / folder / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    return [Requirement(line) for line in lines if not line.startswith("-")]
-
-
 @pytest.mark.parametrize("folder", FUNCTIONS)
 def test_what_a_function_installs_is_what_the_tests_run(folder: str) -> None:
-    """Its other packages are of the group `hosts`, or come with one of that."""
-    ours, *others = requirements(folder)
-    assert (ours.name, ours.extras) == ("penstock", {"function"})
+    """The wheel of this version, and packages that are of the group `hosts`, or come with one of that."""
+    wheel, *others = (DEPLOY / folder / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    assert wheel == f"./wheels/penstock-{PROJECT['project']['version']}-py3-none-any.whl[function]"
     lock = (ROOT / "requirements-hosts.lock").read_text(encoding="utf-8")
-    assert not [each.name for each in others if f"\n{each.name}==" not in lock]
+    assert not [each for each in others if f"\n{Requirement(each).name}==" not in lock]
+
+
+@pytest.mark.slow
+def test_the_wheel_is_made_where_the_readme_says(tmp_path: Path) -> None:
+    for folder in FUNCTIONS:
+        assert "`pip wheel --no-deps --wheel-dir wheels ../..`" in (DEPLOY / folder / "README.md").read_text("utf-8")
+    command = (sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index", "--quiet")
+    subprocess.run((*command, "--wheel-dir", str(tmp_path / "wheels"), str(ROOT)), check=True, timeout=120)
+    asked = (DEPLOY / "vercel" / "requirements.txt").read_text(encoding="utf-8").strip()
+    assert [f"./wheels/{path.name}[function]" for path in (tmp_path / "wheels").iterdir()] == [asked]
 
 
 def test_the_extra_has_what_a_function_imports() -> None:
