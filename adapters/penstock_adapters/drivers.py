@@ -43,7 +43,7 @@ def create_asgi_app(
     """
     service = assembly.build(
         settings,
-        connect=connect or _Clients(settings.limits).transport,
+        connect=connect or transports(settings.limits),
         decompress=decompress,
         stores=STORES if stores is None else stores,
         connect_mcp=_mcp,
@@ -51,10 +51,15 @@ def create_asgi_app(
         prompts=_prompts,
         read_file=read_file,
         location=location,
-        make_extractor=_extractor,
+        make_extractor=page_extractor,
         siblings=siblings,
     )
     return AsgiApp(service)
+
+
+def transports(limits: Limits) -> assembly.Connect:
+    """How upstreams, engines and pages are reached. Nothing is connected yet."""
+    return _Clients(limits).transport
 
 
 class _Clients:
@@ -96,7 +101,8 @@ def _with_proxy(destination: Destination) -> Destination:
     return destination
 
 
-def _extractor(limits: Limits) -> Extractor:
+def page_extractor(limits: Limits) -> Extractor:
+    """What finds the text of pages."""
     from penstock_adapters.page_text import ProcessExtractor
 
     return ProcessExtractor(limits)

@@ -202,7 +202,7 @@ def test_there_is_nothing_to_do_where_nothing_is_stored(
 
 
 TROUBLE = {
-    "store: no store for 'foo://'; there are memory://": "foo://a",
+    "store: no store for 'foo://'; there are dynamodb://, memory://": "foo://a",
     "store: sqlite:// needs a path": "sqlite://",
     "store: sqlite:// is followed by a slash: sqlite:///relative/file or sqlite:////absolute/file; did you mean "
     "sqlite:///data/x.db?": "sqlite://data/x.db",

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from conformance.servers import Missing
+from penstock_adapters.cli import main
 from requirements import shows
 from support.caller import CALLERS
 from support.ignored_headers import post
@@ -77,7 +78,7 @@ def opened(server: PenstockServer, upstream: ScriptedUpstream, url: str, **more:
     return (items[0] if items else {}), replies(upstream)[-1]
 
 
-@shows("citations", "web-search")
+@shows("citations", "web-search", "web-search-results")
 @pytest.mark.parametrize("name", CALLERS)
 def test_a_search_a_page_and_an_answer_with_citations(
     searching: PenstockServer, upstream: ScriptedUpstream, lab: WebLab, name: str
@@ -209,7 +210,7 @@ def test_a_bomb_is_unpacked_no_further_than_the_limit(
     assert peak_bytes(searching) - before < 40 * 2**20
 
 
-@shows("web-search")
+@shows("web-search", "web-search-pages")
 def test_only_urls_that_were_seen_are_opened(
     searching: PenstockServer, upstream: ScriptedUpstream, lab: WebLab
 ) -> None:
@@ -228,6 +229,7 @@ def test_only_urls_that_were_seen_are_opened(
     assert [item.get("status") for item in response["output"]][:3] == ["completed"] * 3
 
 
+@shows("web-search-pages")
 def test_the_filters_hold_for_results_and_pages(
     searching: PenstockServer, upstream: ScriptedUpstream, lab: WebLab
 ) -> None:
@@ -275,6 +277,7 @@ def test_a_wrong_parameter_is_named(searching: PenstockServer, upstream: Scripte
     assert upstream.requests == []
 
 
+@shows("web-search-location")
 def test_the_preview_only_searches_and_places_are_told_to_the_model(
     searching: PenstockServer, upstream: ScriptedUpstream
 ) -> None:
@@ -292,6 +295,7 @@ def test_the_preview_only_searches_and_places_are_told_to_the_model(
         assert "Bern, ch" in offered[0]["description"]
 
 
+@shows("web-search-offline")
 def test_without_access_to_the_web_only_lately_found_results_are_used(
     searching: PenstockServer, upstream: ScriptedUpstream
 ) -> None:
@@ -330,7 +334,7 @@ def test_an_engine_that_is_gone_fails_the_call_alone(start: Start, upstream: Scr
     assert replies(upstream) == ["The search failed: the search engine cannot be reached: connection refused."]
 
 
-@shows("web-search")
+@shows("web-search", "absent-tools")
 def test_without_an_engine_the_tool_is_ignored_or_its_setting_is_named(
     start: Start, upstream: ScriptedUpstream
 ) -> None:
@@ -343,3 +347,12 @@ def test_without_an_engine_the_tool_is_ignored_or_its_setting_is_named(
         told = post(server.url, {"model": "text", "input": "Hi", "tools": [SEARCH], "tool_choice": choice})
         assert (told.status, told.error["param"]) == (400, "tool_choice")
         assert "The setting PENSTOCK_SEARCH turns it on." in told.error["message"]
+
+
+@shows("doctor")
+def test_the_doctor_asks_the_engine(
+    lab: WebLab, upstream: ScriptedUpstream, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PENSTOCK_SEARCH", f"searxng:{lab.searx}")
+    assert main(["doctor", "--upstream", upstream.url, "--store", "none://"]) == 0
+    assert "ok    search searxng: 3 results for 'penstock' (" in capsys.readouterr().out

@@ -328,7 +328,30 @@ BEHAVIOURS = (
         "absent-tools",
         "hosted tools (`web_search`, …) without a driver",
         'not offered, and named in `x-penstock-ignored`; 400 with `absent_tools = "reject"`, when '
-        "`tool_choice` demands them, and always for `mcp`",
+        "`tool_choice` demands them, and always for `mcp`. The error, and once the log, name the setting that turns "
+        "the tool on",
+    ),
+    Behaviour(
+        "web-search-pages",
+        "`open_page` and `find_in_page` of `web_search`",
+        "URLs that stand in the conversation, in results or in pages that were read, within the tool's filters; a "
+        "redirect out of them fails. A URL that the model has made up is no item: the model reads why",
+    ),
+    Behaviour(
+        "web-search-offline",
+        "`web_search` with `external_web_access: false`",
+        "pages are not offered, and a search has the results of the same query of the same caller, if it was made "
+        "in the last hour; else its item fails",
+    ),
+    Behaviour(
+        "web-search-location",
+        "`web_search` without `user_location`",
+        "no location is assumed. With one, the model reads it, and engines that know countries get the country",
+    ),
+    Behaviour(
+        "web-search-results",
+        "`include: web_search_call.results`",
+        "`results` of the item: `type: text_result`, `url`, `title`, `snippet` and perhaps `date` of each page",
     ),
     Behaviour(
         "unknown-parameters",

@@ -53,6 +53,11 @@ REQUIREMENTS = (
         "litellm 19126, 11491; openai-agents-python 1346; ogx 3698",
     ),
     Requirement(
+        "doctor",
+        "One command tries everything that the settings name, and each problem is a line with its reason.",
+        "how operators find what does not work",
+    ),
+    Requirement(
         "web-search",
         "Any chat model searches the web and opens pages: only those that it has seen, and within the tool's filters.",
         "how users of hosted tools leave one provider",

@@ -57,6 +57,7 @@ _EXAMPLES = """examples:
   penstock serve --upstream https://api.example.com/v1 --upstream-key-env EXAMPLE_KEY
   PENSTOCK_API_KEYS=secret penstock serve --host 0.0.0.0  for other machines
   penstock health                                         exit code 0 where the server is well
+  penstock doctor                                         whether upstreams, store and tools work
   penstock config                                         every effective setting, as TOML
   penstock init codex                                     set up Codex; --print writes nothing
   penstock keys new alice                                 an API key, and its entry for the file
@@ -95,6 +96,7 @@ def _parser() -> Parser:
     for name, run, add_arguments, what in (
         ("serve", _serve, _add_flags, "run the server"),
         ("health", _health, _add_probe, "ask a running server whether it is well"),
+        ("doctor", _doctor, _add_flags, "try everything that the settings name"),
         ("config", _config, _add_flags, "print the effective settings, secrets masked"),
         ("init", _init, _add_client, "set up a client to use this server"),
         ("keys", _keys, _add_key, "make an API key, or a key for sealing"),
@@ -188,6 +190,15 @@ def _health(options: argparse.Namespace) -> int:
     from .health import health
 
     return health(_settings(options), ready=options.ready)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    settings = with_store(_settings(options))
+    from penstock_adapters.drivers import transports
+
+    from .doctor import doctor
+
+    return doctor(settings, transports)
 
 
 def _config(options: argparse.Namespace) -> int:

@@ -31,7 +31,7 @@ def maintain(action: str, url: str, store: Store | None) -> int:
     if store is None or url.startswith("memory:"):
         sys.stderr.write(f"penstock: {address} stores nothing outside a server: there is nothing to do\n")
         return 0
-    with _errors_in_one_line(address):
+    with errors_in_one_line(address):
         result = asyncio.run(_act(_ACTIONS[action], store))
     sys.stdout.write(f"{result or address}\n")
     return 0
@@ -68,7 +68,7 @@ _ACTIONS: dict[str, Callable[[Store], Awaitable[str]]] = {"stats": _stats, "swee
 
 
 @contextmanager
-def _errors_in_one_line(address: str) -> Iterator[None]:
+def errors_in_one_line(address: str) -> Iterator[None]:
     """A store's error has few details, its log more: the last line of the log, if there is one, is the reason."""
     log = BufferingHandler(_LINES_MAX)
     for name in _LOGS:
