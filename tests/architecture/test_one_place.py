@@ -70,6 +70,7 @@ RULES = (
             "penstock.stores.sqlite.connection": "another process has the lock; in a thread of its own",
             "penstock.stores.sqlite.event_waiters": "another process may have let a conversation go",
             "penstock_adapters.aws.api": "the wait before a call is repeated",
+            "penstock_adapters.cloudflare.d1.events": "D1 sends no notifications",
             "penstock_adapters.dynamodb.events": "DynamoDB sends no notifications",
             "penstock_adapters.dynamodb.maintenance": "another service makes the table",
             "penstock_adapters.dynamodb.table": "a busy table has left a part of a batch",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import json
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -18,7 +21,7 @@ from penstock import ports
 from penstock.egress import Egress
 from penstock.errors import ApiError
 from penstock.limits import Limits
-from penstock.ports import Destination, HttpReply, HttpRequest, Transport
+from penstock.ports import Destination, HttpReply, HttpRequest, Marks, Store, Transport
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -105,13 +108,22 @@ class Caller:
     async def begin(
         self, target: int | None, name: str, *arguments: Any, **keywords: Any
     ) -> tuple[int, asyncio.Future[Any]]:
+        await self.open()
+        return self._post(target, name, *arguments, **keywords)
+
+    async def open(self) -> asyncio.Future[Any]:
+        """Connect, if that was not done. Returns the result of the first call."""
         async with self._opening:
             if self._writer is None:
                 reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
                 self._reading = asyncio.create_task(self._read(reader, self._writer))
-                self._post(*self._first)
-        number, reply = self._post(target, name, *arguments, **keywords)
-        return number, reply
+                _, self._first_reply = self._post(*self._first)
+        return self._first_reply
+
+    async def finish(self) -> None:
+        """Wait for the replies to all calls."""
+        if self._replies:
+            await asyncio.wait(self._replies.values())
 
     def _post(self, target: int | None, name: str, *arguments: Any, **keywords: Any) -> tuple[int, asyncio.Future[Any]]:
         number = next(self._numbers)
@@ -145,6 +157,10 @@ class Caller:
                     reply.set_result(result)
                 else:
                     reply.set_exception(_raised(*error))
+        except Exception as error:  # every caller gets it; else they would wait without an end
+            for reply in self._replies.values():
+                if not reply.done():
+                    reply.set_exception(AssertionError(f"the connection to the host failed: {error!r}"))
         finally:
             writer.close()
 
@@ -251,6 +267,55 @@ class RemoteReply:
         await self._caller.call(self._target, "aclose")
 
 
-def return_type(protocol: Any, name: str) -> Any:
-    """What a method of a protocol returns."""
-    return get_type_hints(getattr(protocol, name))["return"]
+class RemoteStore:
+    """A store in Pyodide: each of its methods is called there. `made_by` is the method of the session that opens it."""
+
+    def __init__(self, host: Host, made_by: str) -> None:
+        self._host = host
+        self._made_by = made_by
+        self._caller: Caller | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+
+        async def call(*arguments: Any, **keywords: Any) -> Any:
+            if self._caller is None or self._loop is not asyncio.get_running_loop():
+                self._loop = asyncio.get_running_loop()
+                self._caller = Caller(self._host.calls_port, first=(None, self._made_by))
+            result = await self._caller.call(0, name, *arguments, **keywords)
+            protocol = Marks if name == "mark_once" else Store
+            return msgspec.convert(result, get_type_hints(getattr(protocol, name))["return"])
+
+        return call
+
+    async def aclose(self) -> None:
+        """Wait for calls that have begun, and close the connection."""
+        if self._caller is not None and self._loop is asyncio.get_running_loop():
+            await self._caller.call(0, "aclose")
+            await self._caller.finish()
+            await self._caller.aclose()
+        self._caller = None
+
+
+def called(host: Host, name: str) -> Any:
+    """The result of a method of a session. It waits in a thread, since this one may have an event loop."""
+
+    async def call() -> Any:
+        caller = Caller(host.calls_port, first=(None, name))
+        try:
+            return await (await caller.open())
+        finally:
+            await caller.aclose()
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, call()).result()
+
+
+@cache
+def shared_host() -> Host:
+    """One host for all tests that only call into it. Raises `Missing`."""
+    host = Host().__enter__()
+    atexit.register(host.__exit__)
+    return host

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Container
+from collections.abc import Callable, Collection, Container
+from types import SimpleNamespace
 from typing import Any, get_type_hints
 
 import msgspec
+from entry import Default
 
 from penstock.errors import ApiError
 from penstock.limits import Limits
 from penstock.ports import Destination, HttpRequest, Store, TransportError
+from penstock_adapters.cloudflare.d1 import D1Store
+from penstock_adapters.cloudflare.d1.binding import D1Database
+from penstock_adapters.cloudflare.d1.database import Statement
 from penstock_adapters.cloudflare.fetch_transport import FetchTransport
 
 
@@ -72,6 +77,27 @@ class Session:
         self._objects[number] = made
         return number
 
+    async def run_cron_trigger(self) -> None:
+        await Default(SimpleNamespace(), self._env).scheduled(None, None, None)
+
+    def open_d1(self) -> int:
+        return self._add(D1Store(D1Database(self._env.DB)))
+
+    async def reset_d1(self) -> None:
+        if drops := [Statement(f"DROP TABLE {name}") for name in await self._tables()]:
+            await D1Database(self._env.DB).batch(drops, 0)
+
+    async def rows_of_d1(self) -> list[list[dict[str, Any]]]:
+        """The rows of each table."""
+        queries = [Statement(f"SELECT * FROM {name}") for name in await self._tables()]
+        return await D1Database(self._env.DB).batch(queries, 0) if queries else []
+
+    async def _tables(self) -> list[str]:
+        """The tables; one that refers to another comes before it."""
+        sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT GLOB '_cf_*' ORDER BY rowid DESC"
+        [rows] = await D1Database(self._env.DB).batch([Statement(sql)], 0)
+        return [row["name"] for row in rows]
+
     def connect(self, destination: Destination, limits: Limits) -> int:
         return self._add(_Transport(FetchTransport(destination, limits), self._add))
 
@@ -118,6 +144,8 @@ def _hints(function: Any) -> dict[str, Any]:
 
 
 def _of_type(value: Any, hint: Any) -> Any:
-    return msgspec.convert(
-        value, set[str] if hint == Container[str] else hint, dec_hook=lambda kind, given: kind(given)
-    )
+    if hint == Container[str]:
+        return set(value)
+    if hint == Collection[str]:
+        return list(value)
+    return msgspec.convert(value, hint, dec_hook=lambda kind, given: kind(given))

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, MutableMapping
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from penstock.limits import Limits
 from penstock.ports import Destination, Transport
 from penstock.settings import SettingsError
+from penstock_adapters.cloudflare.d1 import D1Store
+from penstock_adapters.cloudflare.d1.database import Database
 from penstock_adapters.cloudflare.settings import worker_settings
+from penstock_adapters.cloudflare.stores import stores_of
 from penstock_adapters.cloudflare.worker import Worker
 from penstock_adapters.drivers import STORES
 from requirements import shows
@@ -63,6 +67,18 @@ def test_a_store_that_a_worker_cannot_have(scheme: str) -> None:
     error = oracle.check_error(body)
     assert (status, error["code"]) == (500, "configuration_error")
     assert "d1://" in error["message"] or scheme == "nothing"
+
+
+@pytest.mark.parametrize("url", ["d1://", "d1://OTHER", "d1://TEXT"])
+def test_a_binding_that_is_not_there(url: str) -> None:
+    env = SimpleNamespace(DB=object(), TEXT="a variable")
+    stores = stores_of(env, lambda binding: cast(Database, binding))
+    with pytest.raises(SettingsError, match="has no binding"):
+        stores["d1"](url)
+    first, second = stores["d1"]("d1://DB"), stores["d1"]("d1://DB")
+    assert isinstance(first, D1Store) and isinstance(second, D1Store)
+    assert first is not second
+    assert first._database is second._database is env.DB
 
 
 def test_an_upstream_that_fetch_cannot_reach() -> None:

@@ -67,16 +67,17 @@ def store(stores: tuple[Store, Store]) -> Store:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """An engine that takes minutes runs its longest tests with `make test-all` only."""
-    if os.environ.get(EVERYTHING):
-        return
-    left_out = [each for each in items if _is_too_long(each)]
+    left_out = [each for each in items if _is_left_out(each)]
     items[:] = [each for each in items if each not in left_out]
     config.hook.pytest_deselected(items=left_out)
 
 
-def _is_too_long(item: pytest.Item) -> bool:
-    engine = getattr(item, "callspec", None) and item.callspec.params.get("engine")  # type: ignore[attr-defined]
-    return bool(engine) and item.originalname in ENGINES[engine].long_tests  # type: ignore[attr-defined]
+def _is_left_out(item: pytest.Item) -> bool:
+    name = getattr(item, "callspec", None) and item.callspec.params.get("engine")  # type: ignore[attr-defined]
+    if not name:
+        return False
+    engine, test = ENGINES[name], item.originalname  # type: ignore[attr-defined]
+    return test in engine.impossible_tests or (test in engine.long_tests and not os.environ.get(EVERYTHING))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
+from cloudflare.host import Missing as HostMissing
+from cloudflare.host import RemoteStore, called, shared_host
 from conformance.servers import Missing, Process, adapter, free_port, program, remove, unprivileged
 from penstock.ports import Store
 from penstock.stores.memory import MemoryStore
@@ -36,6 +38,8 @@ class Engine:
     """Whether a store that is opened again has what was there."""
     long_tests: ClassVar[frozenset[str]] = frozenset()
     """The tests that take minutes in front of this server, and are left to `make test-all`."""
+    impossible_tests: ClassVar[frozenset[str]] = frozenset()
+    """The tests of what this engine cannot do. Its documents say so, and its own tests show what happens instead."""
 
     def start(self) -> None:
         """Make places possible. Raises `Missing`, and leaves nothing behind then."""
@@ -295,7 +299,46 @@ class Dynalite(Dynamo):
         return [node, str(script), "--createTableMs", "0", "--deleteTableMs", "0", "--updateTableMs", "0", "--port"]
 
 
+class D1(Engine):
+    """D1 of Miniflare, and the store in Pyodide. It has one database."""
+
+    name = "d1"
+    schemes = frozenset({"d1"})
+    long_tests = frozenset(
+        {
+            "test_a_long_log_is_read_in_turns",
+            "test_completion_against_cancel_a_thousand_times",
+            "test_every_engine_does_as_the_model_does",
+        }
+    )
+    impossible_tests = frozenset({"test_a_large_one"})  # a row has at most 2,000,000 bytes
+
+    def start(self) -> None:
+        try:
+            self._host = shared_host()
+        except HostMissing as error:
+            raise Missing(str(error)) from None
+
+    def stop(self) -> None:
+        """The host ends with the tests."""
+
+    def place(self) -> str:
+        called(self._host, "reset_d1")
+        return "d1://DB"
+
+    def open(self, place: str) -> Store:
+        return RemoteStore(self._host, "open_d1")
+
+    def rows(self, place: str) -> int:
+        return sum(len(rows) for rows in called(self._host, "rows_of_d1"))
+
+    def contents(self, place: str) -> bytes:
+        return repr(called(self._host, "rows_of_d1")).encode()
+
+
 ENVIRONMENT = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret"}
 NODE_PROGRAMS = Path(__file__).parents[1] / "clients" / "node_modules"
 
-ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in (Memory, Sqlite, Redis, Postgres, Moto, Dynalite)}
+ENGINES: dict[str, type[Engine]] = {
+    engine.name: engine for engine in (Memory, Sqlite, Redis, Postgres, Moto, Dynalite, D1)
+}

@@ -6,6 +6,7 @@ import re
 
 from documents.pages import ROOT
 from penstock.stores.sqlite import schema
+from penstock_adapters.cloudflare.d1.schema import MIGRATIONS as MIGRATIONS_OF_D1
 from penstock_adapters.dynamodb import maintenance
 from penstock_adapters.postgres.migrations import read_scripts
 from penstock_adapters.redis.maintenance import SCHEMA
@@ -15,6 +16,7 @@ NEWEST = {
     "PostgreSQL": len(read_scripts()),
     "Redis": int(SCHEMA),
     "DynamoDB": maintenance.SCHEMA,
+    "D1": len(MIGRATIONS_OF_D1),
 }
 
 

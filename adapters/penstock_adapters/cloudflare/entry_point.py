@@ -16,7 +16,9 @@ from workers import WorkerEntrypoint, asgi, import_from_javascript
 
 from penstock_adapters.asgi import Receive, Scope, Send
 
+from .d1.binding import D1Database
 from .fetch_transport import FetchTransport
+from .stores import stores_of
 from .worker import Worker
 
 
@@ -29,6 +31,10 @@ class Default(WorkerEntrypoint):
         answer = Answer()
         response = await asgi.fetch(answer, bounded, self.env, self.ctx)
         return answer.cuttable(response) if answer.streams else response
+
+    async def scheduled(self, *_: Any) -> None:
+        """Remove what has expired from the store. A cron trigger calls this."""
+        await _worker().sweep()
 
 
 class BoundedRequest:
@@ -84,4 +90,4 @@ def _worker() -> Worker:
     """The Worker of this instance."""
     env = import_from_javascript("cloudflare:workers").env
     variables = {name: value for name in Object.keys(env) if isinstance(value := getattr(env, name), str)}
-    return Worker(variables, FetchTransport, {})
+    return Worker(variables, FetchTransport, stores_of(env, D1Database))

@@ -21,6 +21,9 @@ from .settings import UNUSABLE, configuration_error, worker_settings
 
 _log = logging.getLogger("penstock.cloudflare")
 
+_SWEPT_MAX = 500
+"""How many rows one call of a cron trigger removes at most: a Worker's time is limited."""
+
 
 class Worker:
     """Answers requests by the settings in some variables. These are read at the first request.
@@ -60,6 +63,14 @@ class Worker:
         else:
             use_own_wheels()
             await app(scope, receive, send)
+
+    async def sweep(self) -> None:
+        """Remove expired rows of the store, a limited number of them. Raises `SettingsError`, and `ApiError`."""
+        store = assembly.open_store(self._read_settings().store or "none://", self._stores)
+        if store is not None:
+            await store.migrate()
+            removed = await store.sweep(now=await store.time_s(), limit=_SWEPT_MAX)
+            _log.info("removed %d expired responses, conversations and marks", removed)
 
     def _read_settings(self) -> Settings:
         if self._settings is None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import uvloop
 
-from cloudflare.host import Host, fetch_transport
+from cloudflare.host import fetch_transport, shared_host
 from penstock.limits import Limits
 from penstock.ports import Destination, HttpReply, HttpRequest, Transport, TransportError
 from penstock_adapters.aiohttp import AiohttpClient
@@ -30,10 +30,9 @@ class Kind(NamedTuple):
 
 def _fetch(to: Destination, limits: Limits) -> Transport:
     """In Pyodide, in the host that the fixtures start."""
-    return fetch_transport(HOSTS[0])(to, limits)
+    return fetch_transport(shared_host())(to, limits)
 
 
-HOSTS: list[Host] = []
 FETCH = "fetch"
 KINDS = {
     FETCH: Kind(_fetch, asyncio.new_event_loop),
