@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import re
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -14,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from conformance.engines import Engine, Postgres, Redis
+from conformance.servers import free_port
 from deploy.container import READ_ONLY, Image, Running, running
 from support.server import ROOT
 from support.waiting import until
@@ -23,12 +24,6 @@ pytestmark = [pytest.mark.image, pytest.mark.slow]
 DOCKERFILE = (ROOT / "deploy/docker/Dockerfile").read_text(encoding="utf-8")
 KEY = "sk-of-the-test"
 DRAIN_S = 2
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")
@@ -47,19 +42,25 @@ def variables(port: int) -> dict[str, str]:
     return {"PENSTOCK_PORT": str(port), "PENSTOCK_API_KEYS": KEY, "PENSTOCK_DRAIN_S": str(DRAIN_S)}
 
 
+def headers() -> dict[str, str]:
+    return {"content-type": "application/json", "authorization": f"Bearer {KEY}"}
+
+
 @contextmanager
 def asked(port: int, model: str = "synthetic", *, stream: bool = False) -> Iterator[http.client.HTTPResponse]:
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
         body = json.dumps({"model": model, "input": "Hi", "stream": stream})
-        headers = {"content-type": "application/json", "authorization": f"Bearer {KEY}"}
-        connection.request("POST", "/v1/responses", body, headers)
+        connection.request("POST", "/v1/responses", body, headers())
         with connection.getresponse() as reply:
             yield reply
 
 
-def answers(port: int) -> None:
+def answers(port: int) -> str:
+    """The id of a response that is created."""
     with asked(port) as reply:
-        assert (reply.status, json.loads(reply.read())["status"]) == (200, "completed")
+        response = json.loads(reply.read())
+        assert (reply.status, response["status"]) == (200, "completed")
+        return str(response["id"])
 
 
 def stops_within_its_drain(container: Running, port: int) -> None:
@@ -93,6 +94,30 @@ def test_a_container(image: Image, tmp_path: Path) -> None:
         stops_within_its_drain(container, port)
     for line in container.log.splitlines():
         assert "level" in json.loads(line), line
+
+
+@pytest.mark.parametrize("engine", [Redis, Postgres], ids=["redis", "postgres"])
+def test_replicas_share_a_store(image: Image, tmp_path: Path, engine: type[Engine]) -> None:
+    """As the Compose file and the overlays of Kubernetes have them: what one replica stores, another one serves."""
+    server = engine()
+    server.start()
+    try:
+        name = image.buildah("from", image.name)
+        main = [*image.config["Entrypoint"], *image.config["Cmd"]]
+        ports, store = (free_port(), free_port()), {"PENSTOCK_STORE": server.place()}
+        commands = [image.command(name, variables(port) | store, *main) for port in ports]
+        with running(commands[0], tmp_path / "first") as first, running(commands[1], tmp_path / "second") as second:
+            for each in (first, second):
+                until(lambda each=each: "listening on" in each.log or each.process.poll() is not None, 60)
+            made = answers(ports[0])
+            with closing(http.client.HTTPConnection("127.0.0.1", ports[1], timeout=20)) as connection:
+                connection.request("GET", f"/v1/responses/{made}", headers=headers())
+                reply = connection.getresponse()
+                assert (reply.status, json.loads(reply.read())["id"]) == (200, made)
+            first.stop()
+            second.stop()
+    finally:
+        server.stop()
 
 
 def test_a_read_only_root_without_privileges(image: Image, tmp_path: Path) -> None:
