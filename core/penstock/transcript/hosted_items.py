@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import msgspec
 from msgspec.structs import replace
 
 from penstock.wire import (
@@ -152,14 +153,22 @@ class WholeRecorder(Protocol):
         """An item has ended."""
 
 
+class OpenItems(msgspec.Struct):
+    """The open items of a response whose events are not read, by their ids."""
+
+    items: dict[str, tuple[int, Any]] = {}
+    """The index and the form at its beginning of each item."""
+    pieces: dict[str, list[str]] = {}
+    """The pieces of its text."""
+
+
 class HostedWholes:
     """Records the items when they have ended, for a response whose events are not read."""
 
-    def __init__(self, items: WholeRecorder) -> None:
-        self._items = items
-        self._open: dict[str, tuple[int, Any]] = {}
-        """The index and the current form of each open item, by its id."""
-        self._pieces: dict[str, list[str]] = {}
+    def __init__(self, recorder: WholeRecorder, open_items: OpenItems) -> None:
+        self._items = recorder
+        self._open = open_items.items
+        self._pieces = open_items.pieces
 
     def open(self, item: OutputItem) -> None:
         """An item begins."""

@@ -6,7 +6,6 @@ its events would make. Items are recorded in the order in which they began.
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 from msgspec.structs import replace
@@ -30,13 +29,16 @@ from penstock.wire import (
 
 from . import deltas
 from .calls import ActionCall
-from .hosted_items import HostedWholes
+from .hosted_items import HostedWholes, OpenItems
 from .item_writers import SealReasoning
 from .transcript import Transcript
 
 
 class WholeItems:
     """Records the items of one response, each when it and all items before it have ended."""
+
+    _open_hosted: OpenItems | None = None
+    """The items of hosted tools that are open, once there was one."""
 
     def __init__(
         self, transcript: Transcript, new_id: NewId, *, summarize: bool = False, seal: SealReasoning | None = None
@@ -73,14 +75,15 @@ class WholeItems:
         item_id = self.new_id(ImageGenerationCall.id_prefix)
         self.item(ImageGenerationCall(id=item_id, status="completed", result=delta.result, output_format=output_format))
 
-    @cached_property
+    @property
     def hosted(self) -> HostedWholes:
-        """The writer of the items of hosted tools."""
-        return HostedWholes(self)
+        """A writer of the items of hosted tools."""
+        self._open_hosted = self._open_hosted or OpenItems()
+        return HostedWholes(self, self._open_hosted)
 
     def cut(self, status: ItemStatus) -> None:
         """The response ends, and with it the items of hosted tools that are open."""
-        if "hosted" in self.__dict__:
+        if self._open_hosted is not None:
             self.hosted.cut(status)
 
     def item(self, item: OutputItem) -> None:

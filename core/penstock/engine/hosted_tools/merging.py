@@ -56,17 +56,23 @@ class Merging:
 
     async def aclose(self) -> None:
         """End all steps."""
-        if self._working is not None:
-            self._working.cancel()
-            await asyncio.gather(self._working, return_exceptions=True)
+        working, self._working = self._working, None
+        if working is not None:
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
 
     async def _work(self) -> None:
         if self._parallel_max <= 1:
             await self._work_alone()
             return
-        async with asyncio.TaskGroup() as group:
-            for _ in range(self._parallel_max):
-                group.create_task(self._work_alone())
+        # a task group would be part of a reference cycle when it is cancelled
+        tasks = [asyncio.ensure_future(self._work_alone()) for _ in range(self._parallel_max)]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _work_alone(self) -> None:
         while self._steps:
@@ -82,9 +88,5 @@ class Merging:
 
 def _raise_first(working: asyncio.Future[None]) -> None:
     """Raise the first exception of the steps."""
-    error = working.exception()
-    if error is None:
-        return
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    raise error from None
+    if error := working.exception():
+        raise error

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from functools import partial
 from typing import TypeAlias, TypeVar
 
 from penstock.engine.context.compaction import estimate_turn
@@ -142,12 +143,8 @@ class Run:
         hosted = self.plan.hosted
         if hosted is None:
             return open_fitted(self.plan, self._limits)
-        self._loop = ToolLoop(self.plan, hosted, self._limits, self._output)
+        self._loop = ToolLoop(self.plan, hosted, self._limits, partial(_output, self._transcript, self._reducer))
         return self._loop.open()
-
-    def _output(self) -> list[OutputItem]:
-        """The output items so far, with what they carry for later turns."""
-        return Ending(self._transcript.snapshot(), (), self._reducer.returned()).output()
 
     def events(self) -> AsyncGenerator[list[Event]]:
         """The events, in batches as they come; an empty batch means that a heartbeat is due.
@@ -351,6 +348,11 @@ class Run:
             _log.exception("response %s could not be closed in order", self.plan.skeleton.id)
             self._reducer.abandon()
             return self._reducer.failure(error)
+
+
+def _output(transcript: Transcript, reducer: Reducer) -> list[OutputItem]:
+    """The output items so far, with what they carry for later turns."""
+    return Ending(transcript.snapshot(), (), reducer.returned()).output()
 
 
 def _reason(response: Response) -> str:
