@@ -50,6 +50,8 @@ class SdkClient:
         return await asyncio.shield(self._loading)
 
     async def _load(self) -> McpClient:
-        module = await asyncio.to_thread(import_module, _DRIVER)
-        driver: McpClient = module.SdkDriver(self._limits, self._egress)
+        return await asyncio.to_thread(self._make)
+
+    def _make(self) -> McpClient:
+        driver: McpClient = import_module(_DRIVER).SdkDriver(self._limits, self._egress)
         return driver

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from importlib import import_module
 from typing import Any, TypeVar
 
 from mcp.shared.exceptions import MCPError
@@ -12,12 +13,19 @@ from penstock.limits import Limits
 from penstock.tools.mcp.client import CallResult, McpFailed, RemoteTool, Server, ToolList
 
 from .exchange import CURRENT, Exchange
-from .opening import Opener
+from .opening import Opener, tls_context
 from .quiet import drop_logs
 from .results import call_result, failure, tool, tool_list
 from .sessions import Session, SessionPool
 
 T = TypeVar("T")
+
+_USED_LATER = (
+    "anyio._backends._asyncio",
+    "httpcore2",
+    "jsonschema.validators",
+)
+"""Modules that the SDK imports with its first call. They are imported with this one, in its thread."""
 
 _GONE = 404
 """The status of a session that the server does not know any more. It has not run the call then."""
@@ -26,9 +34,12 @@ _PAGES_MAX = 100
 
 
 class SdkDriver:
-    """Lists and calls tools, in sessions that several responses use."""
+    """Lists and calls tools, in sessions that several responses use. It may be made in a thread: that takes a while."""
 
     def __init__(self, limits: Limits, egress: Egress) -> None:
+        for name in _USED_LATER:
+            import_module(name)
+        tls_context()
         drop_logs()
         self._pool = SessionPool(Opener(egress, limits), limits)
 
