@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from importlib import import_module
 
 from penstock.egress import Egress
 from penstock.limits import Limits
 from penstock.tools.mcp.client import CallResult, McpClient, Server, ToolList
 
 __all__ = ["SdkClient"]
-
-_DRIVER = "penstock_adapters.mcp_sdk.driver"
 
 
 class SdkClient:
@@ -53,5 +50,6 @@ class SdkClient:
         return await asyncio.to_thread(self._make)
 
     def _make(self) -> McpClient:
-        driver: McpClient = import_module(_DRIVER).SdkDriver(self._limits, self._egress)
-        return driver
+        from penstock_adapters.mcp_sdk.driver import SdkDriver
+
+        return SdkDriver(self._limits, self._egress)

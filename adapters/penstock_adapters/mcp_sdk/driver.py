@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from importlib import import_module
 from typing import Any, TypeVar
 
+import anyio._backends._asyncio  # noqa: F401 - these three are what the SDK imports with its first call
+import httpcore2  # noqa: F401
+import jsonschema.validators  # type: ignore[import-untyped]  # noqa: F401
 from mcp.shared.exceptions import MCPError
 
 from penstock.egress import Egress
@@ -20,13 +23,6 @@ from .sessions import Session, SessionPool
 
 T = TypeVar("T")
 
-_USED_LATER = (
-    "anyio._backends._asyncio",
-    "httpcore2",
-    "jsonschema.validators",
-)
-"""Modules that the SDK imports with its first call. They are imported with this one, in its thread."""
-
 _GONE = 404
 """The status of a session that the server does not know any more. It has not run the call then."""
 _PAGES_MAX = 100
@@ -37,8 +33,6 @@ class SdkDriver:
     """Lists and calls tools, in sessions that several responses use. It may be made in a thread: that takes a while."""
 
     def __init__(self, limits: Limits, egress: Egress) -> None:
-        for name in _USED_LATER:
-            import_module(name)
         tls_context()
         drop_logs()
         self._pool = SessionPool(Opener(egress, limits), limits)
@@ -90,7 +84,8 @@ class SdkDriver:
             exchange = Exchange()
             token = CURRENT.set(exchange)
             try:
-                return await ask(client)
+                async with asyncio.timeout(None) as exchange.scope:
+                    return await ask(client)
             except (MCPError, TimeoutError, RuntimeError, ValueError) as error:
                 failed = failure(error, exchange)
                 self._check_session(session, exchange, failed)

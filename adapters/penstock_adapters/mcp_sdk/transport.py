@@ -29,6 +29,7 @@ _ENCODED = "The server's reply is compressed, which was not asked for."
 _CODE = -32_000
 """The code of errors of ours, in the range that JSON-RPC leaves to implementations."""
 _BAD_GATEWAY = 502
+_ERROR_STATUS = 400
 
 
 class GuardedTransport(httpx2.AsyncBaseTransport):
@@ -54,6 +55,8 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
             self._address = None
             return _failed(exchange, _BROKEN if exchange.was_sent else _CONNECTION_FAILED)
         exchange.status = reply.status_code
+        if reply.status_code >= _ERROR_STATUS:
+            exchange.end_soon()
         return await self._bounded(reply, exchange)
 
     async def aclose(self) -> None:
@@ -150,5 +153,6 @@ def _failed(exchange: Exchange, message: str) -> HttpResponse:
     """A reply in place of one that cannot be used. The SDK takes its error for the call's."""
     exchange.failure = exchange.failure or McpFailed(message, code=_CODE)
     exchange.status = None
+    exchange.end_soon()
     error = {"jsonrpc": "2.0", "id": None, "error": {"code": _CODE, "message": message}}
     return HttpResponse(_BAD_GATEWAY, json=error)

@@ -13,7 +13,7 @@ import msgspec
 from penstock.egress import Egress, UrlRefused
 from penstock.errors import ApiError, invalid, quoted
 from penstock.ports import DeclaredTool
-from penstock.secrets import Secret
+from penstock.secrets import REDACTED, Secret
 from penstock.wire import McpTool
 
 from .client import LocalServer, RemoteServer, Server
@@ -27,6 +27,8 @@ _OWN_HEADERS = frozenset(
     " accept-encoding content-type content-encoding mcp-session-id mcp-protocol-version last-event-id".split()
 )
 """Headers that the connection and the protocol set."""
+_OF_REQUEST = "tools["
+"""How the parameter of a tool begins that is in the request's own `tools`."""
 _PLACES = ("server_url", "connector_id", "tunnel_id")
 
 
@@ -46,17 +48,22 @@ class Declared(msgspec.Struct, kw_only=True, eq=False):
 
 
 def read_servers(tools: Sequence[DeclaredTool], owner: str, own: OwnServers, egress: Egress) -> list[Declared]:
-    """The servers of a request, in order. Raises `ApiError` 400, which names the parameter."""
+    """The servers of a request, in order. Raises `ApiError` 400, which names the parameter.
+
+    An item of the context may declare a server that `tools` declares too. That of `tools` counts, since stored items
+    have no secrets; a server of an item whose secrets are missing is left out.
+    """
     found: dict[str, Declared] = {}
     for tool, param in tools:
         if not isinstance(tool, McpTool):
             continue
-        label = tool.server_label
-        if not LABEL.fullmatch(label):
-            problem = "A server_label begins with a letter, and has at most 64 letters, digits, '_' and '-'."
-            raise invalid(problem, f"{param}.server_label", "invalid_value")
-        if label in found:
+        label, of_request = tool.server_label, param.startswith(_OF_REQUEST)
+        known_of_request = label in found and found[label].param.startswith(_OF_REQUEST)
+        if not of_request and (known_of_request or _is_redacted(tool)):
+            continue
+        if known_of_request:
             raise invalid(f"More than one server is labelled {quoted(label)}.", f"{param}.server_label")
+        _check(tool, param)
         found[label] = Declared(
             tool=tool,
             param=param,
@@ -65,6 +72,21 @@ def read_servers(tools: Sequence[DeclaredTool], owner: str, own: OwnServers, egr
             approval=required_approval(tool.require_approval, f"{param}.require_approval"),
         )
     return list(found.values())
+
+
+def _check(tool: McpTool, param: str) -> None:
+    """Raise `ApiError` 400 for a label that is none, and for a tool as a Response shows it."""
+    if not LABEL.fullmatch(tool.server_label):
+        problem = "A server_label begins with a letter, and has at most 64 letters, digits, '_' and '-'."
+        raise invalid(problem, f"{param}.server_label", "invalid_value")
+    if _is_redacted(tool):
+        raise invalid(f"{REDACTED} is the mask of a secret: send the secret itself.", param, "invalid_value")
+
+
+def _is_redacted(tool: McpTool) -> bool:
+    """Whether a secret of the tool was replaced by its mask."""
+    texts = [tool.server_url, tool.authorization, *(tool.headers or {}).values()]
+    return any(REDACTED in text for text in texts if text)
 
 
 class _Reader:

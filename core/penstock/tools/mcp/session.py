@@ -63,6 +63,8 @@ class McpSession:
         """Whether a server is to be listed, or a call was approved."""
         self.approved: Sequence[ToolCall] = ()
         self.functions: Sequence[HostedFunction] = self._offered()
+        if not self.needs_opening:
+            self._check_choice()
 
     async def prepare(self, *, again: bool) -> None:
         """Use the approvals, of which each counts once. Raises `ApiError` 400 for one that another request has used."""
@@ -80,8 +82,8 @@ class McpSession:
         async with aclosing(self._list(unlisted)) as deltas:
             async for delta in deltas:
                 yield delta
-        self._check_choice()
         self.functions = self._offered()
+        self._check_choice()
         self._check_number()
         self.approved = [await self._approved_call(each) for each in self._approved]
 
@@ -150,7 +152,9 @@ class McpSession:
     def _check_choice(self) -> None:
         """Raise `ApiError` where the model must call a server that is not listed."""
         choice = self._request.request.tool_choice
-        if isinstance(choice, ToolChoiceMcp) and choice.server_label in self._failures:
+        if not isinstance(choice, ToolChoiceMcp):
+            return
+        if choice.server_label in self._failures:
             failed = self._failures[choice.server_label]
             raise ApiError(
                 f"tool_choice demands the server {quoted(choice.server_label)}: {failed.message}",
@@ -158,6 +162,11 @@ class McpSession:
                 code="mcp_list_tools_failed",
                 param="tool_choice",
             )
+        functions = [each for each in self.functions if _is_of(each, choice.server_label)]
+        if not functions or (choice.name and choice.name not in [each.name for each in functions]):
+            what = f"no tool {quoted(choice.name)}" if choice.name else "no tool"
+            message = f"tool_choice: the server {quoted(choice.server_label)} has {what} that may be called."
+            raise invalid(message, "tool_choice", "invalid_value")
 
     def _check_number(self) -> None:
         if len(self.functions) > self._limits.tools_max:
@@ -193,6 +202,11 @@ class McpSession:
             return now, None
         reason = "lists no tool" if now is None else "may not be used for the tool"
         return None, McpFailed(f"The server {quoted(declared.label)} {reason} {quoted(name)}.", code=INVALID_PARAMS)
+
+
+def _is_of(function: HostedFunction, label: str) -> bool:
+    """Whether a function is of the server with this label."""
+    return getattr(function.tool, "server_label", None) == label
 
 
 async def _as_done(asking: Mapping[asyncio.Task[None], Declared]) -> AsyncIterator[Declared]:

@@ -11,6 +11,7 @@ from core.tools.mcp.kit import URL, asked, family, free, mcp
 from penstock.egress import Egress
 from penstock.errors import ApiError
 from penstock.limits import Limits
+from penstock.ports import DeclaredTool
 from penstock.secrets import Secret
 from penstock.tools.mcp.client import LocalServer, RemoteServer
 from penstock.tools.mcp.declared import Declared, read_servers
@@ -117,6 +118,36 @@ def test_what_is_refused(tools: list[Json], param: str, message: str) -> None:
     with pytest.raises(ApiError, match=message) as caught:
         read(*tools)
     assert (caught.value.status, caught.value.param) == (400, param)
+
+
+MASKED: list[Json] = [
+    mcp(authorization="<redacted>"),
+    mcp(headers={"x": "<redacted>"}),
+    mcp(server_url="https://mcp.example.com/<redacted>"),
+]
+
+
+@pytest.mark.parametrize("tool", MASKED)
+def test_masks_are_no_secrets(tool: Json) -> None:
+    """A tool that was copied from a Response is refused. In a stored item it is left out."""
+    with pytest.raises(ApiError, match="mask of a secret") as caught:
+        read(tool)
+    assert caught.value.param == "tools[0]"
+    request = asked(tool)
+    brought = [DeclaredTool(tool, "context[3].tools[0]") for tool, _ in request.tools]
+    assert read_servers(brought, "me", OWN, Egress()) == []
+
+
+def test_the_request_counts_more_than_its_context() -> None:
+    request = asked(mcp(authorization="new"), mcp(authorization="old"), mcp(authorization="older"))
+    new, old, older = [tool for tool, _ in request.tools]
+    first, second, own = "context[0].tools[0]", "input[0].tools[0]", "tools[0]"
+    for places in ((first, second, own), (first, own, second)):
+        order = {own: new, first: older}
+        brought = [DeclaredTool(order.get(place, old), place) for place in places]
+        [declared] = read_servers(brought, "me", OWN, Egress())
+        assert isinstance(declared.server, RemoteServer)
+        assert declared.server.headers == (("authorization", Secret("Bearer new")),)
 
 
 @pytest.mark.parametrize(

@@ -162,6 +162,23 @@ def test_a_choice_of_a_server_that_fails_ends_it() -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("named", [{"name": "drop"}, {}], ids=["a tool", "a server"])
+def test_a_choice_of_a_tool_that_is_not_there_ends_it(named: Json) -> None:
+    async def scenario() -> None:
+        choice = {"type": "mcp", "server_label": "dice", **named}
+        tool = mcp() if named else mcp(allowed_tools=[])
+        with pytest.raises(ApiError, match="that may be called") as caught:
+            await opened(family().session(asked(tool, tool_choice=choice)))
+        assert (caught.value.status, caught.value.param) == (400, "tool_choice")
+        with pytest.raises(ApiError, match="that may be called"):
+            family().session(asked(tool, tool_choice=choice, earlier=[LISTED]))
+        for name in (None, "roll"):
+            fine = family().session(asked(mcp(), tool_choice={"type": "mcp", "server_label": "dice", "name": name}))
+            assert len(await opened(fine)) == 3
+
+    asyncio.run(scenario())
+
+
 def test_a_slow_server_and_a_response_that_is_cancelled() -> None:
     async def scenario() -> None:
         client = Servers()
