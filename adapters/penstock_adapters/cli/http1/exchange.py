@@ -180,7 +180,8 @@ class Exchange:
             if not self._is_disconnected:
                 self._transport.write(self._head(status, headers, self._stream_framing(headers)))
             async for piece in stream:
-                await self._drain()
+                if self._flow.write_paused:
+                    await self._drain()
                 if not self._is_disconnected:
                     self._send_piece(piece)
             await self._drain()

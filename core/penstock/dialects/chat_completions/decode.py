@@ -151,16 +151,18 @@ class ChatDecoder:
     def _take_events(self, events: list[bytes]) -> list[Delta]:
         """The deltas of these events. An error is raised after the deltas before it have been returned."""
         out: list[Delta] = []
-        at = 0
+        at, count = 0, len(events)
         try:
-            while at < len(events) and not self.is_done:
-                if run := self._plain.run(events, at):
+            while at < count and not self.is_done:
+                run = self._plain.run(events, at)
+                if run is not None:
                     self._has_delta = True
                     self._message.read_run(run, out)
                     at += len(run.texts)
-                if at < len(events):
-                    self._take_event(events[at], out)
-                    at += 1
+                    if at == count:
+                        break
+                self._take_event(events[at], out)
+                at += 1
         except ApiError as error:
             if not out:
                 raise
