@@ -7,6 +7,7 @@ length and a transfer-encoding, and any transfer-encoding but chunked.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import NoReturn
 
 import httptools
@@ -36,8 +37,6 @@ class ReplyParser:
         self._pieces: list[bytes] = []
         self._framing_bytes = 0
         """The bytes since the last piece of the body: of a head, trailers, or a line between chunks."""
-        self._read_bytes = 0
-        """The same, with all bytes of the current read: no head is longer."""
         self._ends_with_connection = False
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self.can_be_reused = True
@@ -59,7 +58,6 @@ class ReplyParser:
         assert reply is not None
         assert parser is not None
         pieces = len(self._pieces)
-        self._read_bytes = self._framing_bytes + len(data)
         try:
             parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -143,8 +141,8 @@ class ReplyParser:
 
     def _read_fields(self) -> dict[str, str]:
         """The fields of the head by name; the values of a repeated field are joined."""
-        if self._read_bytes > self._framing_bytes_max:
-            self._check_size()
+        if sum(map(len, chain.from_iterable(self._fields))) > self._framing_bytes_max:
+            self._refuse(self._too_much())
         fields = [
             (name.decode("latin-1").lower(), value.strip(b" \t").decode("latin-1")) for name, value in self._fields
         ]
@@ -152,11 +150,6 @@ class ReplyParser:
         if len(headers) < len(fields):
             headers = {name: ", ".join([value for key, value in fields if key == name]) for name in headers}
         return headers
-
-    def _check_size(self) -> None:
-        """Raise an error for a head that is too long."""
-        if sum(len(name) + len(value) for name, value in self._fields) > self._framing_bytes_max:
-            self._refuse(self._too_much())
 
     def _skip(self) -> None:
         """Discard an informational reply."""
