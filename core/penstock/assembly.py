@@ -18,8 +18,9 @@ from penstock.dialects.responses import ResponsesDialect
 from penstock.dialects.synthetic.options import QuantileTable, read_table
 from penstock.egress import Egress
 from penstock.endpoints.admin import Admin
-from penstock.engine import HostedTools, Policies, RemoteUpstream, Route, Routes, SyntheticUpstream
+from penstock.engine import HostedTools, InliningUpstream, Policies, RemoteUpstream, Route, Routes, SyntheticUpstream
 from penstock.engine.upstreams.attempt_log import without_secrets
+from penstock.fetching import Fetcher
 from penstock.limits import Limits
 from penstock.origins import Origins
 from penstock.ports import (
@@ -185,7 +186,7 @@ def _web_search(settings: Settings, connect: Connect, make_extractor: Callable[[
     from penstock.tools.web_search.pages import Pages
 
     limits, egress = settings.limits, Egress(settings.egress.allow)
-    reader = Pages(connect, egress, make_extractor(limits), limits)
+    reader = Pages(Fetcher(connect, egress, limits), make_extractor(limits), limits)
     return WebSearch(search_engine(settings, connect), reader, egress, opens_any=settings.search_opens == "any")
 
 
@@ -333,7 +334,7 @@ def _route(upstream: UpstreamSettings, settings: Settings, connect: Connect) -> 
     )
     return Route(
         name=upstream.name,
-        upstream=remote,
+        upstream=_inlining(remote, settings, connect) if upstream.fetch_urls else remote,
         url=without_secrets(upstream.url),
         has_key=upstream.key is not None,
         models=upstream.models,
@@ -344,6 +345,12 @@ def _route(upstream: UpstreamSettings, settings: Settings, connect: Connect) -> 
         weight=upstream.weight,
         takes_bearer=upstream.key is None and not settings.has_keys,  # a key of this server is not sent to upstreams
     )
+
+
+def _inlining(upstream: RemoteUpstream, settings: Settings, connect: Connect) -> InliningUpstream:
+    """The upstream behind the fetching of URLs."""
+    fetcher = Fetcher(connect, Egress(settings.egress.allow), settings.limits)
+    return InliningUpstream(upstream, fetcher, settings.limits)
 
 
 def _destination(upstream: UpstreamSettings) -> Destination:

@@ -86,6 +86,12 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     """How much of a page is read, without its content coding."""
     page_redirects_max: Count = 5
     """The redirects of one page."""
+    inlined_urls_max: Count = 32
+    """The images and files of one request that are fetched from their URLs, for an upstream with `fetch_urls`."""
+    inlined_bytes_max: Bytes = 20 * 2**20
+    """One of them."""
+    inlined_cache_bytes_max: Bytes = 64 * 2**20
+    """What was fetched for the turns of one upstream lately, so that it is not fetched again for the next turn."""
     page_text_s: Seconds = 10.0
     """How long the text of a page may take to be found."""
     page_text_bytes_max: Bytes = 2**20

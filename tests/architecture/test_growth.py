@@ -16,6 +16,7 @@ _CACHES = {"cache", "lru_cache", "cached_property"}
 _CONTAINERS = {"dict", "set", "deque", "defaultdict", "OrderedDict", "WeakSet", "WeakValueDictionary", "Counter"}
 
 WHILE_THE_SERVER_RUNS = {
+    "penstock.engine.upstreams.inlining._Contents._known": "inlined_cache_bytes_max",
     "penstock.engine.planning.absent_tools._logged": "the settings of tools",
     "penstock.tools.web_search.result_cache.ResultCache._entries": "500 queries with the results of one answer each",
     "penstock_adapters.tls._of_pages": "one",

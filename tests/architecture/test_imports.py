@@ -15,6 +15,7 @@ RESERVED: dict[str, tuple[str, ...]] = {
         "penstock.service",
         "penstock.stores",
         "penstock.tools",
+        "penstock.fetching",
     ),
     "sqlite3": ("penstock.stores",),
     "http.client": (),

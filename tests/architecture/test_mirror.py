@@ -30,6 +30,7 @@ ELSEWHERE = {
     "penstock.endpoints.socket": "core/test_sockets.py live/test_websocket.py",
     "penstock.endpoints.sockets": "core/test_sockets.py live/test_websocket.py",
     "penstock.endpoints.stream_queues": "core/test_sockets.py live/test_websocket.py",
+    "penstock.fetching": "core/tools/web_search/test_pages.py live/test_web_search.py",
     "penstock.http": "core/test_service.py live/test_http.py",
     "penstock.origins": "core/test_access.py live/test_hosts.py",
     "penstock.ports": "conformance",

@@ -157,7 +157,7 @@ HOSTILE = {
     "/to-file": "does not begin with http",
     "/to-self": "more than 5 redirects",
     "/slow.html": "did not arrive within 2 s",
-    "/picture.png": "neither HTML nor text nor PDF",
+    "/picture.png": "is not HTML, text or PDF",
     "/broken": "status 500",
     "/missing": "status 404",
 }

@@ -264,7 +264,7 @@ BEHAVIOURS = (
     Behaviour(
         "no-downloads",
         "`input_file` by `file_url`, images by `file_id`",
-        "400: nothing is downloaded",
+        "400: nothing is downloaded. An upstream with `fetch_urls` gets images and files by URL as data",
     ),
     Behaviour(
         "sealed-thoughts",

@@ -53,6 +53,11 @@ REQUIREMENTS = (
         "litellm 19126, 11491; openai-agents-python 1346; ogx 3698",
     ),
     Requirement(
+        "inlined-urls",
+        "An upstream that takes data only gets images and files by URL as data, fetched within the rules of egress.",
+        "modelcontextprotocol/servers 4838; how users of local models send pictures",
+    ),
+    Requirement(
         "doctor",
         "One command tries everything that the settings name, and each problem is a line with its reason.",
         "how operators find what does not work",

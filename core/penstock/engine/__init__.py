@@ -18,6 +18,7 @@ from .running.connection_cache import ConnectionCache, ConnectionCaches
 from .running.persistence import stored_input
 from .running.run import Run, View
 from .upstreams.catalog import Catalog, UpstreamReport
+from .upstreams.inlining import InliningUpstream
 from .upstreams.local import LocalUpstream
 from .upstreams.remote import RemoteUpstream
 from .upstreams.routes import Route, Routes
@@ -35,6 +36,7 @@ __all__ = [
     "Engine",
     "Follower",
     "HostedTools",
+    "InliningUpstream",
     "LiveOptions",
     "LocalUpstream",
     "Plan",

@@ -60,6 +60,9 @@ class UpstreamSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown
     """How its certificate is checked, and the client certificate."""
     proxy: Secret | None = None
     """The URL of an HTTP proxy, which may contain a user and a password."""
+    fetch_urls: bool = False
+    """Whether images and files that a request names by URL are fetched here and sent as data, for an upstream that
+    fetches nothing. Only public addresses are called, and those in `egress.allow`."""
     dialect: Literal["chat_completions", "responses"] = "chat_completions"
     """The API that it has. With `responses`, tools, items and events are relayed unchanged."""
     state: Literal["local", "upstream"] = "local"

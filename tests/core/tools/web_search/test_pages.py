@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 import pytest
 
 from penstock.egress import Egress
+from penstock.fetching import Fetcher
 from penstock.limits import Limits
 from penstock.ports import Destination, HttpReply, HttpRequest, Page, PageContent, PageFailed, PageText, TransportError
 from penstock.tools.web_search.pages import Pages
@@ -46,7 +47,7 @@ class Web:
         return Transport(self, destination.url)
 
     def read(self, url: str, *, allowed: str = "") -> Page:
-        pages = Pages(self.connect, Egress(), Text(), LIMITS)
+        pages = Pages(Fetcher(self.connect, Egress(), LIMITS), Text(), LIMITS)
         try:
             return asyncio.run(pages.read(url, lambda host: host.endswith(allowed)))
         finally:
@@ -102,7 +103,7 @@ FAILURES = {
     "no host": (Web(a_example=to("https://a..b/")), "no valid host"),
     "a status": (Web(a_example=html(b"", status=404)), "status 404"),
     "a redirect to nowhere": (Web(a_example=html(b"", status=302)), "status 302"),
-    "a type": (Web(a_example=html(b"", content_type="image/png")), "but image/png"),
+    "a type": (Web(a_example=html(b"", content_type="image/png")), "is not HTML, text or PDF, but image/png"),
     "a coding": (Web(a_example=html(b"", content_encoding="br")), "a content coding"),
     "no connection": (Web(a_example=TransportError("connection refused")), "^connection refused$"),
     "a slow body": (Web(a_example=html(*[b"x"] * 99, pause_s=0.05)), "did not arrive within 0.3 s"),
