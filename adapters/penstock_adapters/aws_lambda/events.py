@@ -41,6 +41,8 @@ class _Context(msgspec.Struct, rename="camel"):
     elb: dict[str, Any] | None = None
     """It is there in events of a load balancer only."""
     stage: str | None = None
+    path: str | None = None
+    """The path as clients sent it, in v1 events."""
     domain_name: str | None = None
 
 
@@ -104,9 +106,11 @@ def read_event(event: Any) -> Event:
 
 def request_of(event: Event, deadline_s: float | None) -> Request:
     """The HTTP request of an event. `deadline_s` is as in `Request`."""
+    root_path, path = _paths(event)
     return Request(
         method=_method(event),
-        path=_path(event),
+        path=path,
+        root_path=root_path,
         query=_query(event),
         headers=_headers(event),
         body=_body(event),
@@ -125,15 +129,17 @@ def _method(event: Event) -> str:
     return http.method if event.form == "http" and http else event.http_method or "GET"
 
 
-def _path(event: Event) -> str:
-    """The decoded path, without the stage. Of the forms, only v1 has it decoded."""
+def _paths(event: Event) -> tuple[str, str]:
+    """The stage, as a root path, and the decoded path after it. Of the forms, only v1 has it decoded."""
     if event.form == "rest":
-        return event.path or "/"
+        path = event.path or "/"
+        sent = event.context.path or path
+        return (sent.removesuffix(path) if sent.endswith(path) else ""), path
     path = (event.path if event.raw_path is None else event.raw_path) or "/"
     stage = f"/{event.context.stage}"
     if event.form == "http" and f"{path}/".startswith(f"{stage}/"):  # of `$default` there is nothing in the path
-        path = path.removeprefix(stage) or "/"
-    return unquote(path)
+        return stage, unquote(path.removeprefix(stage) or "/")
+    return "", unquote(path)
 
 
 def _query(event: Event) -> str:
