@@ -115,7 +115,7 @@ lock: $(DEV) ## pin every dependency anew
 	@$(LOCK) --group emulator --no-deps --constraints requirements-dev.lock --output-file requirements-emulator.lock
 
 clean: ## remove .venv and what the tools remember
-	@rm -rf $(VENV) .venv-3.* .peers build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) .venv-3.* .venv-hosts .peers build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@rm -rf tests/clients/node_modules tests/cloudflare/node_modules tests/cloudflare/python_modules
 	@find core adapters tests bench -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from conformance.hosts.kit import BINARY, Host
+from conformance.hosts.kit import BINARY, PAUSE_S, Host
 from conformance.hosts.table import HOSTS
 from conformance.servers import Missing
-from support.steps import Expect, Raw, Reply, Script
+from support.scripts import OWN_USAGE, ROLE, chunk, text
+from support.steps import Expect, Raw, Reply, Script, Send, Sleep
 from support.upstream import ScriptedUpstream
 
 
@@ -28,6 +29,8 @@ def started(host: Host, upstream: str, **variables: str) -> Host:
 @pytest.fixture(scope="session")
 def shared_upstream() -> Iterator[ScriptedUpstream]:
     with ScriptedUpstream() as running:
+        paused = (Send(ROLE, *text("One ")), Sleep(PAUSE_S), Send(*text("two"), chunk({}, "stop"), OWN_USAGE))
+        running.add("paused", Script(paused, Expect()))
         running.add("binary", Script((Raw(BINARY),), Expect(text=None), done=False))
         running.add("with_cookies", Script((Reply(200, {"a": 1}, {"set-cookie": "a=b"}),), Expect(text=None)))
         yield running

@@ -21,6 +21,8 @@ PATIENCE_S = 30
 PYTHON = ROOT / ".venv-hosts" / "bin" / "python"
 JSON_HEADERS = (("content-type", "application/json"), ("authorization", f"Bearer {KEY}"))
 
+PAUSE_S = 0.6
+"""How long the model `paused` is silent after its first word."""
 BINARY = bytes(range(256)) * 4
 """What the model `binary` says."""
 

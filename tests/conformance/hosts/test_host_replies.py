@@ -57,7 +57,7 @@ ERRORS = {
     "no text": (Call("POST", "/v1/responses", b'{"input": "\xff\xfe"}'), 400, None),
     "a wrong type": (replace(post(model="text"), headers=(("content-type", "text/plain"), JSON_HEADERS[1])), 415, None),
     "an upstream that refuses": (post(model="rate_limited", input="Hi", stream=True), 429, "rate_limit_exceeded"),
-    "an upstream that fails": (post(model="server_error", input="Hi", stream=True), 502, None),
+    "an upstream that fails": (post(model="html_as_200", input="Hi", stream=True), 502, None),
 }
 
 
