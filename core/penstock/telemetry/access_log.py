@@ -54,7 +54,7 @@ def _facts(record: AccessRecord) -> dict[str, Any]:
         "error": record.failure.code if record.failure else "",
         "model": record.model[:_CHARS_MAX],
         "upstream": record.upstream,
-        "attempts": record.attempts if record.attempts > 1 else None,
+        "attempts": record.attempts if record.retries else None,
         "duration_ms": round(record.duration_s * 1000, 2),
         "first_event_ms": None if record.first_event_s is None else round(record.first_event_s * 1000, 2),
         "input_tokens": record.input_tokens,

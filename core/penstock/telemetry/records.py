@@ -74,7 +74,9 @@ class AccessRecord(msgspec.Struct, kw_only=True, eq=False):
     upstream: str = ""
     """The upstream that was called last."""
     attempts: int = 0
-    """The number of calls of upstreams."""
+    """The number of calls of upstreams. A response with hosted tools has one for each turn of its model."""
+    retries: int = 0
+    """How many of them were made because the one before had failed."""
     response_id: str = ""
     response_status: str = ""
     """The final status of the response. A stream that ends with `response.failed` has the HTTP status 200 too."""

@@ -139,6 +139,8 @@ class Pool:
             if ticket is None:
                 continue
             attempts += 1
+            if attempts > 1:
+                current().retries += 1
             head_s = self._head_s(stream) if queue and self._has_others(queue, attempts, client) else None
             try:
                 return await self._attempt(ask, member, ticket, tries, head_s, client, identity)

@@ -66,8 +66,8 @@ class Metrics:
         values.number(register.REQUESTS, route, str(record.status)).value += 1
         for blame in record.upstream_errors:
             values.number(register.UPSTREAM_ERRORS, blame).value += 1
-        if record.attempts > 1:
-            values.number(register.UPSTREAM_RETRIES).value += record.attempts - 1
+        if record.retries:
+            values.number(register.UPSTREAM_RETRIES).value += record.retries
         for name in record.ignored:
             values.number(register.IGNORED_PARAMETERS, self._parameters.label(name)).value += 1
         for use in record.tools:
