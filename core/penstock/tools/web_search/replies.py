@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from penstock.ports import Page, SearchResult
+from penstock.tool_calls.web_search import FIND
 from penstock.tool_replies import Fence, cleaned, line
 
 TITLE_CHARS_MAX = 200
@@ -46,6 +47,8 @@ def page_reply(fence: Fence, number: int, page: Page, bytes_max: int) -> str:
     """The text of a page, with the number to cite it by."""
     title = line(page.title, TITLE_CHARS_MAX)
     note = " Its end is missing, since it is too large." if page.is_cut else ""
+    if len(page.text) > bytes_max:
+        note += f" Only its beginning is here: {FIND} finds words in the rest."
     head = f"[{number}] {title}\n{page.url[:_URL_CHARS_MAX]}\n\n"
     return f"This is source 【{number}】.{note}\n{fence.around('a page of the web', head + page.text, bytes_max)}"
 

@@ -21,6 +21,7 @@ URL = "https://a.example/x?y=1&z"
         f"Read {URL}, please.",
         f"({URL})",
         f"[a page]({URL}).",
+        f"[a page]({URL})[another](https://b.example/)",
         f'"{URL}"',
         f"<{URL}>",
         f"**{URL}**",
