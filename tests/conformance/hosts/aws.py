@@ -194,8 +194,8 @@ class ConcurrentRuntime(Emulated):
 
     def command(self) -> Sequence[str]:
         emulator()
-        if os.geteuid() != 0 or shutil.which("unshare") is None:
-            raise Missing("the emulator of concurrent functions needs root, and unshare")
+        if os.geteuid() != 0 or subprocess.run(("unshare", "--mount", "true"), check=False).returncode != 0:
+            raise Missing("the emulator of concurrent functions needs root, and the right to mount (CAP_SYS_ADMIN)")
         lang = Path(python()).resolve().parents[1]
         packages = need("msgspec").parent
         script = str(PROGRAMS / "emulated_lambda.sh")
