@@ -54,7 +54,7 @@ class Image:
         """Build the base, and the image on it."""
         root = folder / "base"
         root.mkdir()
-        make_root(root)
+        make_root(root, base.rpartition(":")[2].partition("-")[0])
         container = self.buildah("from", "scratch")
         self.buildah("copy", "--quiet", container, root, "/")
         variables = [f"--env={name}={value}" for name, value in ENVIRONMENT.items()]

@@ -1,10 +1,11 @@
 """A stand-in for the image that the Dockerfile begins from, made of this machine's own files: no registry is asked.
 
-Knows what the Dockerfile runs: this Python with pip, a shell, and a few programs of Debian, each with its libraries.
+Knows what the Dockerfile runs: a Python with pip, a shell, and a few programs of Debian, each with its libraries.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -46,8 +47,8 @@ _NOT_NEEDED = (
 )
 
 
-def make_root(folder: Path) -> None:
-    """Put the file system into an empty folder."""
+def make_root(folder: Path, version: str) -> None:
+    """Put the file system into an empty folder, with that version of Python if this machine has it."""
     for link, target in LINKS.items():
         (folder / target).mkdir(parents=True, exist_ok=True)
         (folder / link).symlink_to(target)
@@ -59,15 +60,24 @@ def make_root(folder: Path) -> None:
     programs = [found for name in PROGRAMS if (found := which(name, path=PATH))]
     _copy(folder, [*programs, *(file for file in FILES if Path(file).exists())])
     _copy(folder, [str(file) for name in LIBRARIES for file in Path("/usr/lib").glob(f"*/{name}")])
-    _copy_python(folder)
-    _copy(folder, _libraries([*map(Path, programs), *(folder / "usr/local").rglob("*")]))
+    prefix, name = _python(version)
+    _copy_python(folder, prefix, name)
+    needed = _libraries([*map(Path, programs), *(folder / "usr/local").rglob("*")])
+    _copy(folder, {path for path in needed if not path.startswith(str(prefix))})
     (folder / "etc/ld.so.conf").write_text("/usr/local/lib\n")
     subprocess.run(["/sbin/ldconfig", "-r", folder], check=True)
 
 
-def _copy_python(folder: Path) -> None:
-    """The interpreter of these tests, under /usr/local as in Python's own images, and a pip of its own."""
-    prefix, name = Path(sys.base_prefix), f"python{sys.version_info.major}.{sys.version_info.minor}"
+def _python(version: str) -> tuple[Path, str]:
+    """The prefix and the name of the Python of that version, where pyenv has it, or of that of the tests."""
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    found = [*pyenv.glob(f"versions/{version}.*/bin/python{version}")]
+    ours = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return (found[0].parents[1], f"python{version}") if found else (Path(sys.base_prefix), f"python{ours}")
+
+
+def _copy_python(folder: Path, prefix: Path, name: str) -> None:
+    """The interpreter, under /usr/local as in Python's own images, and a pip of its own."""
     local = folder / "usr/local"
     (local / "bin").mkdir(parents=True)
     copy2(prefix / "bin" / name, local / "bin" / name)
@@ -87,7 +97,7 @@ def _libraries(files: Iterable[Path]) -> set[str]:
     listed = subprocess.run(
         ["ldd", *map(str, filter(_is_binary, files))], capture_output=True, text=True, check=False
     ).stdout
-    return {path for path in _LIBRARY.findall(listed) if not path.startswith(sys.base_prefix)}
+    return set(_LIBRARY.findall(listed))
 
 
 def _is_binary(file: Path) -> bool:

@@ -136,7 +136,7 @@ def test_a_refusal_is_read_though_the_body_goes_on(server: SecureServer, trust: 
 
 @shows("tls-handshakes")
 def test_clients_that_speak_no_tls_or_nothing_delay_nobody(ours: Authority, trust: ssl.SSLContext) -> None:
-    env = {"PENSTOCK_LIMITS_TLS_HANDSHAKE_S": "2", "PENSTOCK_LIMITS_CONNECTIONS_MAX": "50", "PENSTOCK_DRAIN_S": "20"}
+    env = {"PENSTOCK_LIMITS_TLS_HANDSHAKE_S": "4", "PENSTOCK_LIMITS_CONNECTIONS_MAX": "50", "PENSTOCK_DRAIN_S": "20"}
     with SecureServer(*flags(ours), env=env) as server, ExitStack() as stack:
         address = ("127.0.0.1", server.port)
         silent = [stack.enter_context(socket.create_connection(address, 20)) for _ in range(20)]
@@ -150,7 +150,7 @@ def test_clients_that_speak_no_tls_or_nothing_delay_nobody(ours: Authority, trus
         began = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(20) == 0
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 3.5  # and not the time for a handshake
     assert "Traceback" not in server.log
 
 
@@ -162,7 +162,7 @@ def test_an_idle_client_delays_no_stop(ours: Authority, trust: ssl.SSLContext) -
         began = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(20) == 0
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 4  # and not `linger_s`
         while idle.recv(1000):  # an orderly end, and no reset
             pass
 
