@@ -3,7 +3,7 @@
 // Its argument is JSON: `variables` and `paths` of Python. It prints one line of JSON when it listens: the port of the
 // Worker, and that of the tests' calls into Python (see `inside.py`). It ends when its standard input does.
 import nodeCrypto from "node:crypto";
-import { createServer } from "node:http";
+import { Agent, createServer, request } from "node:http";
 import { createServer as createCallServer } from "node:net";
 import { Miniflare } from "miniflare";
 import { loadPyodide } from "pyodide";
@@ -24,17 +24,21 @@ const BATCHES = `export default {
   },
 }`;
 
-// A database of D1 with what the store uses of the binding. Each batch is one call.
+// A database of D1 with what the store uses of the binding. Each batch is one call, on a connection of its own: none
+// is lost because workerd has just closed the connection.
+const agent = new Agent({ maxSockets: 16 });
 class Database {
   prepare(sql) {
     return { bind: (...values) => ({ sql, values }) };
   }
-  async batch(statements) {
-    const reply = await fetch(workerd, { method: "POST", body: JSON.stringify(statements) });
-    if (!reply.ok) {
-      throw new Error(await reply.text());
-    }
-    return await reply.json();
+  batch(statements) {
+    return new Promise((resolve, reject) => {
+      const sent = request(workerd, { method: "POST", agent }, async (reply) => {
+        const body = Buffer.concat(await reply.toArray()).toString();
+        reply.statusCode === 200 ? resolve(JSON.parse(body)) : reject(new Error(body));
+      });
+      sent.on("error", reject).end(JSON.stringify(statements));
+    });
   }
 }
 
@@ -98,14 +102,14 @@ function bodyOf(incoming) {
 
 async function respond(incoming, outgoing) {
   const hasBody = !["GET", "HEAD"].includes(incoming.method);
-  const request = new Request(`http://${incoming.headers.host ?? "worker"}${incoming.url}`, {
+  const received = new Request(`http://${incoming.headers.host ?? "worker"}${incoming.url}`, {
     method: incoming.method,
     headers: Object.entries(incoming.headersDistinct).flatMap(([name, values]) => values.map((value) => [name, value])),
     body: hasBody ? bodyOf(incoming) : null,
     duplex: "half",
   });
   const instance = Default({ waitUntil, passThroughOnException() {} }, env);
-  const result = await instance.fetch(request);
+  const result = await instance.fetch(received);
   const response = result.js_object ?? result;
   incoming.resume(); // what the Worker has not read
   outgoing.writeHead(response.status, [...response.headers].flat());

@@ -25,7 +25,8 @@ from penstock.ports import Destination, HttpReply, HttpRequest, Marks, Store, Tr
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-PATHS = [str(path) for path in (ROOT / "core", ROOT / "adapters", HERE / "python_modules", HERE)]
+ENTRY = ROOT / "deploy" / "cloudflare" / "src"
+PATHS = [str(path) for path in (ROOT / "core", ROOT / "adapters", HERE / "python_modules", ENTRY, HERE)]
 ENDS_WITHIN_S = 30.0
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from cloudflare.conftest import started
 from cloudflare.host import Host, called
+from cloudflare.wrangler import configuration
 from requirements import shows
 from support import oracle, sse
 from support.raw import Answer, Connection
@@ -37,12 +38,10 @@ def upstream() -> Iterator[ScriptedUpstream]:
 
 @pytest.fixture(scope="module")
 def host(upstream: ScriptedUpstream) -> Iterator[Host]:
-    variables = {
+    variables = configuration()["vars"] | {
         "PENSTOCK_API_KEYS": "sk-worker",
         "PENSTOCK_UPSTREAM": upstream.url,
-        "PENSTOCK_UPSTREAM_KEY_ENV": "UPSTREAM_KEY",
         "UPSTREAM_KEY": "sk-upstream",
-        "PENSTOCK_STORE": "d1://DB",
         "PENSTOCK_LIMITS_RETENTION_S": str(RETENTION_S),
         "PENSTOCK_LIMITS_BODY_BYTES_MAX": str(BODY_BYTES_MAX),
         "PENSTOCK_LIMITS_HEARTBEAT_S": str(HEARTBEAT_S),

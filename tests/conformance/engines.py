@@ -310,6 +310,7 @@ class D1(Engine):
         {
             "test_a_long_log_is_read_in_turns",
             "test_completion_against_cancel_a_thousand_times",
+            "test_three_thousand_responses_stay_linear",
             "test_every_engine_does_as_the_model_does",
         }
     )

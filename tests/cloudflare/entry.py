@@ -1,3 +1,0 @@
-from penstock_adapters.cloudflare.entry_point import Default
-
-__all__ = ["Default"]
