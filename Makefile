@@ -35,7 +35,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 pyth
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install serve test test-fast test-pythons test-all test-image soak test-real clients hosts golden check format \
-        bench compare bench-guard lock clean
+        bench compare bench-guard lambda lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -103,6 +103,12 @@ compare: $(BENCH) ## measure beside servers of others, which it installs in .pee
 
 bench-guard: $(BENCH) ## count calls, allocations and callbacks, and hold them to bench/guard/bounds.toml
 	@$(BIN)/python -m bench.guard $(ARGS)
+
+LAMBDA_PYTHON ?= 3.13
+LAMBDA_ARCH   ?= x86_64 arm64
+
+lambda: $(DEV) ## make the zips for AWS Lambda in build/lambda; LAMBDA_PYTHON=3.13, LAMBDA_ARCH=x86_64 or arm64
+	@$(BIN)/python deploy/aws/make_zips.py --python $(LAMBDA_PYTHON) --arch $(LAMBDA_ARCH)
 
 lock: $(DEV) ## pin every dependency anew
 	@$(LOCK) --extra server --output-file requirements.lock

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from penstock import assembly
 from penstock.egress import Egress
 from penstock.limits import Limits
-from penstock.ports import Destination, Extractor, NoSiblings, Prompts, Siblings, Store, Transport
+from penstock.ports import BackgroundRunner, Destination, Extractor, NoSiblings, Prompts, Siblings, Store, Transport
 from penstock.settings import Settings, SettingsError
 from penstock.tools.mcp.client import McpClient
 from penstock_adapters.asgi import AsgiApp
@@ -36,6 +36,7 @@ def create_asgi_app(
     location: assembly.Location = "server",
     connect: assembly.Connect | None = None,
     stores: Mapping[str, assembly.OpenStore] | None = None,
+    runner: BackgroundRunner | None = None,
 ) -> AsgiApp:
     """The application that the settings describe. Nothing is opened before a request. Raises `SettingsError`.
 
@@ -46,13 +47,14 @@ def create_asgi_app(
         connect=connect or transports(settings.limits),
         decompress=decompress,
         stores=STORES if stores is None else stores,
-        connect_mcp=mcp_client,
+        connect_mcp=_mcp,
         make_sealer=_sealing(settings),
         prompts=_prompts,
         read_file=read_file,
         location=location,
         make_extractor=page_extractor,
         siblings=siblings,
+        runner=runner,
     )
     return AsgiApp(service)
 
@@ -130,8 +132,7 @@ def _sealing(settings: Settings) -> assembly.MakeSealer | None:
     return None
 
 
-def mcp_client(limits: Limits, egress: Egress) -> McpClient:
-    """The driver of MCP servers. Raises `SettingsError` where its SDK is not installed."""
+def _mcp(limits: Limits, egress: Egress) -> McpClient:
     if find_spec("mcp") is None:
         raise SettingsError("mcp", "the SDK of MCP is not installed: pip install 'penstock[mcp]'")
     from penstock_adapters.mcp_sdk import SdkClient

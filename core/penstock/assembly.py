@@ -12,18 +12,17 @@ from typing import Literal, NoReturn
 from urllib.parse import urlsplit
 
 from penstock.access import Access, named_key
-from penstock.dialects import synthetic
 from penstock.dialects.chat_completions import ChatCompletions, Options
-from penstock.dialects.responses import ResponsesDialect
-from penstock.dialects.synthetic.options import QuantileTable, read_table
 from penstock.egress import Egress
 from penstock.endpoints.admin import Admin
-from penstock.engine import HostedTools, InliningUpstream, Policies, RemoteUpstream, Route, Routes, SyntheticUpstream
+from penstock.engine import HostedTools, InliningUpstream, Policies, RemoteUpstream, Route, Routes
 from penstock.engine.upstreams.attempt_log import without_secrets
 from penstock.fetching import Fetcher
+from penstock.http import Decompress, no_encodings
 from penstock.limits import Limits
 from penstock.origins import Origins
 from penstock.ports import (
+    BackgroundRunner,
     Destination,
     Dialect,
     Extractor,
@@ -37,11 +36,10 @@ from penstock.ports import (
     Store,
     Transport,
 )
-from penstock.service import Decompress, Service, no_encodings
+from penstock.service import Service
 from penstock.settings import (
     Settings,
     SettingsError,
-    SyntheticSettings,
     UpstreamSettings,
     is_loopback,
     own_servers,
@@ -68,7 +66,10 @@ MakeSealer = Callable[[Sequence[bytes]], Sealer]
 
 
 def _sqlite(url: str) -> Store:
-    from penstock.stores.sqlite import SqliteStore
+    try:
+        from penstock.stores.sqlite import SqliteStore
+    except ModuleNotFoundError:  # the zip of a function, or a Python without SQLite
+        raise SettingsError("store", "this package is without SQLite: choose another store") from None
 
     rest = url.removeprefix("sqlite://")
     forms = "sqlite:///relative/file or sqlite:////absolute/file"
@@ -80,7 +81,10 @@ def _sqlite(url: str) -> Store:
 
 
 def _memory(url: str) -> Store:
-    from penstock.stores.memory import MemoryStore
+    try:
+        from penstock.stores.memory import MemoryStore
+    except ImportError:  # the zip of a function
+        raise SettingsError("store", "this package is without a store in memory: choose another store") from None
 
     return MemoryStore()
 
@@ -128,6 +132,7 @@ def build(
     make_extractor: Callable[[Limits], Extractor] = _no_extractor,
     siblings: Siblings = _ALONE,
     location: Location = "server",
+    runner: BackgroundRunner | None = None,
 ) -> Service:
     """The service that the settings describe. Nothing is connected to or opened before the first request.
 
@@ -146,7 +151,8 @@ def build(
         policies=Policies(
             unknown_parameters=settings.unknown_parameters,
             absent_tools=settings.absent_tools,
-            background=settings.background,
+            background=_runs_background(settings, location, runner),
+            runner=runner,
             tools=_hosted_tools(settings, store, connect, make_extractor, connect_mcp),
         ),
         store=measured(store, metrics) if store and metrics else store,
@@ -162,6 +168,13 @@ def build(
         admin=_admin(settings, routes, access, location),
         root_path=settings.root_path,
     )
+
+
+def _runs_background(settings: Settings, location: Location, runner: BackgroundRunner | None) -> bool:
+    """Whether there are background responses: a function has none without a runner. Raises `SettingsError`."""
+    if settings.background_runner and settings.background and runner is None:
+        raise SettingsError("background_runner", "only a function of AWS Lambda has one: elsewhere leave it out")
+    return settings.background and (location != "function" or runner is not None)
 
 
 def _hosted_tools(
@@ -226,10 +239,12 @@ def _admin(settings: Settings, routes: Routes, access: Access, location: Locatio
     is_private = (bool(settings.uds) or is_loopback(settings.host)) and location == "server"
     if not (settings.admin if settings.has_keys else is_private):
         return None
-    upstreams = [route.upstream for route in routes.direct]
-    return next(
-        (Admin(each.live, access.check_change) for each in upstreams if isinstance(each, SyntheticUpstream)), None
-    )
+    local = next((route.upstream for route in routes.direct if route.is_local), None)
+    if local is None:
+        return None
+    from penstock.engine.upstreams.synthetic.upstream import SyntheticUpstream
+
+    return Admin(local.live, access.check_change) if isinstance(local, SyntheticUpstream) else None
 
 
 def _metrics(settings: Settings, routes: Routes) -> Metrics:
@@ -283,41 +298,12 @@ def build_routes(
 ) -> Routes:
     """A route for each upstream. Without upstreams, the route of the synthetic model."""
     if not settings.upstreams:
-        local = SyntheticUpstream(
-            settings.limits,
-            settings.synthetic.profiles,
-            read_quantiles(settings.synthetic, read_file),
-            unknown_parameters=settings.unknown_parameters,
-            siblings=siblings,
-        )
-        route = Route(
-            name="synthetic",
-            upstream=local,
-            models=synthetic.MODELS,
-            extras=synthetic.PARAMETERS,
-            context_tokens=synthetic.CONTEXT_TOKENS,
-            wire_faults=local.wire_faults,
-            load=local.load,
-            check_options=local.check_options,
-            is_local=True,
-        )
-        return Routes([route], settings.model or synthetic.MODELS[0], limits=settings.limits)
+        # spec: lean-imports
+        from penstock.local_model import synthetic_routes
+
+        return synthetic_routes(settings, read_file, siblings)
     routes = [_route(upstream, settings, connect) for upstream in settings.upstreams]
     return Routes(routes, settings.model, limits=settings.limits)
-
-
-def read_quantiles(settings: SyntheticSettings, read_file: Callable[[str], str]) -> dict[str, QuantileTable]:
-    """The measured values of the synthetic model by name. Raises `SettingsError`."""
-    tables: dict[str, QuantileTable] = {}
-    for name, path in settings.quantiles.items():
-        where = f"synthetic.quantiles.{name}"
-        try:
-            tables[name] = read_table(name, read_file(path))
-        except OSError as error:
-            raise SettingsError(where, f"cannot read {path}: {error.strerror}") from None
-        except ValueError as error:
-            raise SettingsError(where, f"{path}: {error}") from None
-    return tables
 
 
 def _route(upstream: UpstreamSettings, settings: Settings, connect: Connect) -> Route:
@@ -370,7 +356,14 @@ def _origin(upstream: UpstreamSettings) -> str:
 _ORIGIN_CHARS = 12
 """The digits of that hash, which are enough to distinguish upstreams. The address is not stored."""
 
+
+def _responses(options: Options, limits: Limits, origin: str) -> Dialect:
+    from penstock.dialects.responses import ResponsesDialect
+
+    return ResponsesDialect(options, limits, origin)
+
+
 _DIALECTS: dict[str, Callable[[Options, Limits, str], Dialect]] = {
     "chat_completions": ChatCompletions,
-    "responses": ResponsesDialect,
+    "responses": _responses,
 }

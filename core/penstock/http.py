@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Protocol
+from typing import NoReturn, Protocol, TypeAlias
 
 import msgspec
 
@@ -23,9 +23,17 @@ SSE: Headers = [
     ("x-accel-buffering", "no"),
 ]
 
+Decompress: TypeAlias = Callable[[bytes, str, int], bytes]
+"""`decompress(body, content_encoding, bytes_max)`; raises `ApiError`."""
+
 _LENGTH_DIGITS_MAX = 18
 """The digits of a `content-length`. A longer one is over any limit."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+
+def no_encodings(body: bytes, encoding: str, bytes_max: int) -> NoReturn:
+    """A `Decompress` that supports no encoding. Raises `ApiError` 415."""
+    raise ApiError(f"Bodies with content-encoding '{encoding}' are not supported here.", status=415)
 
 
 class Request(msgspec.Struct, kw_only=True):

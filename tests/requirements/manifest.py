@@ -277,6 +277,12 @@ REQUIREMENTS = (
         _SERVERLESS,
     ),
     Requirement(
+        "asked-again",
+        "Where no process outlives a request, a background response is asked for until it has ended: an event or a "
+        "message whose response another process has is a failure, which its sender repeats; what has ended runs once.",
+        _SERVERLESS,
+    ),
+    Requirement(
         "unix-sockets",
         "A server listens on a Unix socket that only those whom it lets may use; a crash leaves nothing in its way.",
         _SERVERLESS,

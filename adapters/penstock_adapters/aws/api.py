@@ -168,7 +168,7 @@ class AwsApi:
         credentials = await self._credentials.get()
         async with asyncio.timeout(ATTEMPT_S):
             status, answer = await self._send(credentials, path, headers, body)
-        if status == 200:
+        if 200 <= status < 300:
             return answer
         error = _error(status, answer)
         if error.kind in _SKEWED and self._learn_skew():

@@ -23,6 +23,9 @@ Form: TypeAlias = Literal["rest", "http", "load_balancer", "load_balancer_multi"
 _FUNCTION_URL = ".lambda-url."
 """A part of the domain of every Function URL."""
 
+_QUEUE = "aws:sqs"
+"""The source of a queue's messages."""
+
 
 class EventError(ValueError):
     """An event that is no HTTP request."""
@@ -46,8 +49,23 @@ class _Context(msgspec.Struct, rename="camel"):
     domain_name: str | None = None
 
 
+class Record(msgspec.Struct, rename="camel", frozen=True):
+    """A message of a queue."""
+
+    message_id: str
+    body: str
+    event_source: str = ""
+
+
 class Event(msgspec.Struct, rename="camel", kw_only=True, frozen=True):
     """An event of any form. Each form has some of the fields; other fields are not read."""
+
+    penstock_background: str | None = msgspec.field(name="penstock_background", default=None)
+    """The id of a stored response: the event is no request, but asks for its run."""
+    owner: str = ""
+    """The owner of that response."""
+    records: list[Record] | None = msgspec.field(name="Records", default=None)
+    """The messages of a queue, each of which asks for the run of a response."""
 
     version: str = ""
     http_method: str | None = None
@@ -62,6 +80,11 @@ class Event(msgspec.Struct, rename="camel", kw_only=True, frozen=True):
     body: str | None = None
     is_base64_encoded: bool = False
     request_context: _Context | None = None
+
+    @property
+    def is_work(self) -> bool:
+        """Whether it asks for background work."""
+        return self.penstock_background is not None or bool(self.records)
 
     @property
     def context(self) -> _Context:
@@ -119,8 +142,11 @@ def request_of(event: Event, deadline_s: float | None) -> Request:
 
 
 def _checked(event: Event) -> Event:
-    """The event, if it is a request."""
-    _ = event.form, _body(event)
+    """The event, if it is a request or asks for work."""
+    if any(record.event_source != _QUEUE for record in event.records or ()):
+        raise EventError("The records of the event are not those of a queue of SQS.")
+    if not event.is_work:
+        _ = event.form, _body(event)
     return event
 
 

@@ -19,6 +19,7 @@ from penstock import ids
 from penstock.http import Reply
 from penstock.settings import SettingsError
 
+from .background import NotDone
 from .events import Event, EventError, decode_event
 from .function import Function, function_settings
 from .results import prelude
@@ -108,6 +109,8 @@ class Runtime:
         except EventError as error:
             # spec: function-events
             return _failure("Runtime.InvalidEvent", error)
+        except NotDone as error:
+            return _failure("Penstock.NotDone", error)
         except RuntimeApiError:
             raise
         except Exception as error:
@@ -117,7 +120,9 @@ class Runtime:
 
     async def _send_reply(self, api: RuntimeApi, invocation: Invocation, event: Event) -> None:
         deadline_s = _deadline_s(invocation)
-        if self._streams and event.may_stream:
+        if event.is_work:
+            await api.respond(invocation.request_id, msgspec.json.encode(await self._function.work(event, deadline_s)))
+        elif self._streams and event.may_stream:
             await api.stream(invocation.request_id, _pieces(await self._function.reply(event, deadline_s)))
         else:
             result = await self._function.buffered(event, deadline_s)

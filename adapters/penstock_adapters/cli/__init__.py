@@ -252,7 +252,8 @@ def _serve(options: argparse.Namespace) -> int:
     on_stop(_exit)
     with _server_extra("serve"):
         from .serving import serve
-    from penstock.assembly import open_store, read_quantiles
+    from penstock.assembly import open_store
+    from penstock.local_model import read_quantiles
     from penstock_adapters.drivers import STORES, create_asgi_app, read_file
 
     settings = with_seal_keys(with_store(settings))

@@ -6,10 +6,13 @@ It knows who may use it: no page of another site, and where the server has keys 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from penstock.endpoints.request_context import RequestContext
-from penstock.engine import LiveOptions
 from penstock.http import Reply, json_reply
+
+if TYPE_CHECKING:  # a server without the synthetic model imports nothing of it
+    from penstock.engine.upstreams.synthetic.live_options import LiveOptions
 
 
 class Admin:

@@ -6,10 +6,10 @@ It asks the siblings, and reads what is looked up and not counted: queues, break
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from penstock.dialects.synthetic.batching import LoadFacts
 from penstock.endpoints.request_context import RequestContext
 from penstock.endpoints.sockets import Sockets
 from penstock.engine import Engine, Routes
@@ -18,6 +18,9 @@ from penstock.http import Reply
 from penstock.ports import Siblings
 from penstock.telemetry.metrics import CONTENT_TYPE, Metrics, Snapshot, add_zeros, register, take_snapshot, to_text
 from penstock.version import version
+
+if TYPE_CHECKING:
+    from penstock.dialects.synthetic.batching import LoadFacts
 
 PATH = "/metrics"
 _MAKE_RESPONSES = ("/v1/responses", "/v1/chat/completions")

@@ -5,6 +5,7 @@ It may use asyncio and the ports; it knows no HTTP server, no HTTP client and no
 
 from __future__ import annotations
 
+from .background.dispatched import perform
 from .background.follow import Follower
 from .context.resolve import Context, resolve
 from .context.token_count import count_input
@@ -22,9 +23,7 @@ from .upstreams.inlining import InliningUpstream
 from .upstreams.local import LocalUpstream
 from .upstreams.remote import RemoteUpstream
 from .upstreams.routes import Route, Routes
-from .upstreams.synthetic.live_options import LiveOptions
-from .upstreams.synthetic.upstream import HEADER as SYNTHETIC_HEADER
-from .upstreams.synthetic.upstream import SyntheticUpstream
+from .upstreams.synthetic.header import HEADER as SYNTHETIC_HEADER
 
 __all__ = [
     "SYNTHETIC_HEADER",
@@ -37,7 +36,6 @@ __all__ = [
     "Follower",
     "HostedTools",
     "InliningUpstream",
-    "LiveOptions",
     "LocalUpstream",
     "Plan",
     "Policies",
@@ -46,13 +44,13 @@ __all__ = [
     "Route",
     "Routes",
     "Run",
-    "SyntheticUpstream",
     "UpstreamReport",
     "View",
     "count_input",
     "decode",
     "make_plan",
     "no_background",
+    "perform",
     "read_chat_parts",
     "resolve",
     "stored_input",

@@ -21,6 +21,7 @@ from penstock.secrets import Secret
 from penstock.telemetry import Recorder, current
 from penstock.wire import CreateResponse, ItemReference
 
+from .background.dispatched import DispatchedBackground
 from .background.runner import Background, BackgroundSaver
 from .context.chain_cache import ChainCache
 from .context.fitting import fit
@@ -45,7 +46,7 @@ from .store_check import StoreCheck
 from .store_clock import StoreClock
 from .upstreams.catalog import Catalog
 from .upstreams.routes import Routes
-from .upstreams.synthetic.upstream import HEADER as SYNTHETIC_HEADER
+from .upstreams.synthetic.header import HEADER as SYNTHETIC_HEADER
 
 _NO_READERS = Recorder()
 _log = logging.getLogger("penstock.engine")
@@ -96,11 +97,7 @@ class Engine:
         self._request_cache = RequestCache(limits)
         self.store = store
         self._store_clock = None if store is None else StoreClock(store)
-        self.background = (
-            None
-            if store is None or self._store_clock is None or not policies.background
-            else Background(store, limits, self._resume, self._store_clock, recorder, ready=self._ready)
-        )
+        self.background = self._background(policies)
         self._tools = policies.tools
         self._plans = PlanCache(routes, policies, limits)
         self._sealer = sealer
@@ -110,6 +107,15 @@ class Engine:
         self._is_store_open = False
         self.store_check = StoreCheck(store, self.open_store, limits, time.monotonic)
         self.drain = Drain()
+
+    def _background(self, policies: Policies) -> Background | None:
+        """The background responses. None where there are none."""
+        if self.store is None or self._store_clock is None or not policies.background:
+            return None
+        parts = (self.store, self.limits, self._resume, self._store_clock, self.recorder)
+        if policies.runner is None:
+            return Background(*parts, ready=self._ready)
+        return DispatchedBackground(*parts, runner=policies.runner, ready=self._ready)
 
     async def start(self) -> None:
         """Start the work on background responses: at the first request, and at the first after `aclose`.
@@ -377,7 +383,7 @@ class Engine:
         saver.writer = prepared.writer
         if prepared.plan.hosted is not None:
             await prepared.plan.hosted.prepare(again=True)
-        run = Run(prepared.plan, self.limits, new_id=ids.new_id, now_s=ids.now_s, saver=saver)
+        run = Run(prepared.plan, self.limits, new_id=ids.new_id, now_s=ids.now_s, saver=saver, deadline=saver.deadline)
         await run.open()
         return run
 

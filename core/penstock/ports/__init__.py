@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from .background import BackgroundRunner
 from .hosted_tools import (
     Cite,
     DeclaredTool,

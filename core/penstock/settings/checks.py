@@ -149,7 +149,10 @@ def check_origins(origins: Iterable[str], where: str) -> None:
 
 def check_search(search: str, key: Secret | None, where: str) -> None:
     """Check the name and the URL of the search engine, and that its key is there."""
-    from penstock.tools.web_search.engines import read_engine
+    try:
+        from penstock.tools.web_search.engines import read_engine
+    except ImportError:  # the zip of a function
+        raise SettingsError(where, "this package is without web search") from None
 
     try:
         engine = read_engine(search)

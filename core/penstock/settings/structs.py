@@ -171,6 +171,9 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     background: bool = True
     """Whether this server runs background responses: its own, and those of other servers that have stopped. Otherwise
     `background` is refused, and no expired response is removed from the store."""
+    background_runner: Name | None = None
+    """What has background responses run in a function, where no process outlives a request: `lambda://` for the
+    function itself, or the URL of a queue of SQS whose messages it gets. Without it a function refuses `background`."""
 
     prompts: Name | None = None
     """The folder of prompt templates, `<id>/<version>.toml`."""

@@ -256,7 +256,7 @@ def test_a_program(caplog: pytest.LogCaptureFixture) -> None:
         third = (await called(client, program(), "echo", text="Hi")).content[0].text.split()
         assert third[3] != said[3]
         missing = await failure(listed(client, LocalServer(owner="me", command="/no/such/program")))
-        assert missing.message == "The program of the server cannot be started."
+        assert "/no" not in missing.message
 
     os.environ["PENSTOCK_API_KEYS"] = "key-canary"
     try:

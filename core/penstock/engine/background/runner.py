@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from penstock.engine.running.deadlines import ClientLeft
 from penstock.engine.running.persistence import RENEWAL_SHARE, ConversationWriter, Ending, conversation_lost, ended_row
+from penstock.engine.running.request_deadline import RequestDeadline
 from penstock.engine.running.run import Run
 from penstock.errors import ApiError, internal_error, rate_limited, unavailable, untraced, upstream_failed
 from penstock.ids import Clock
@@ -48,7 +49,7 @@ StartRun = Callable[[StoredResponse, "BackgroundSaver", Secret | None], Awaitabl
 """Makes the run of a stored request, with the client's own key where it is passed on. Raises `ApiError`."""
 
 
-class _Waiting(NamedTuple):
+class Waiting(NamedTuple):
     """A response that waits to be run. Its key is not stored: a process that takes it over has none."""
 
     row: StoredResponse
@@ -56,6 +57,8 @@ class _Waiting(NamedTuple):
     key: Secret | None
     asked: AccessRecord | None = None
     """The access record of the request that created it, where this process received that request."""
+    deadline: RequestDeadline | None = None
+    """When the host ends this process, where it does."""
 
 
 class BackgroundSaver:
@@ -71,6 +74,8 @@ class BackgroundSaver:
         self._begun = False
         self.writer: ConversationWriter | None = None
         """The lock on the response's conversation, if it has one."""
+        self.deadline: RequestDeadline | None = None
+        """When the run ends with its output so far, where the host of this process ends it."""
 
     async def add(self, events: Sequence[Event]) -> None:
         """Save events. The first ones are written at once: from then on the run cannot start again."""
@@ -122,7 +127,7 @@ class Background:
         self._start_run = start_run
         self._recorder = recorder
         self._clock_s = clock_s
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[Waiting] = deque()
         self._claims: dict[str, Claim] = {}
         self._runs: dict[str, Run] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -151,7 +156,7 @@ class Background:
         await self._store.save(row)
         claim = await self._claim(row)
         if claim is not None:
-            self._enqueue(_Waiting(row, claim, key, current()))
+            self._enqueue(Waiting(row, claim, key, current()))
 
     async def cancel(self, row: StoredResponse) -> StoredResponse | None:
         """End an unfinished response as `cancelled`. Returns its row, or None where it was deleted meanwhile.
@@ -221,7 +226,7 @@ class Background:
             self._claims[row.id] = claim
         return claim
 
-    def _enqueue(self, waiting: _Waiting) -> None:
+    def _enqueue(self, waiting: Waiting) -> None:
         self._waiting.append(waiting)
         self._start_next()
 
@@ -238,11 +243,12 @@ class Background:
                 _log.error("a background response stopped because of an internal error", exc_info=task.exception())
             self._start_next()
 
-    async def _work(self, waiting: _Waiting) -> None:
+    async def _work(self, waiting: Waiting) -> None:
         """Run one response to its end."""
-        row, claim, key, asked = waiting
+        row, claim, key, asked, deadline = waiting
         record = self._begin(row, asked)
         saver = BackgroundSaver(self._store, row, claim, self._limits, self._clock_s)
+        saver.deadline = deadline
         try:
             run = self._runs[row.id] = await self._start_run(row, saver, key)
             async for events in run.events():
@@ -322,15 +328,23 @@ class Background:
             if claim is None:
                 continue
             self.taken_over += 1
-            # spec: resume
-            if row.request and not await self._store.events(row.id, after=-1):
-                self._enqueue(_Waiting(row, claim, None))
+            if await self._may_run(row):
+                self._enqueue(Waiting(row, claim, None))
             else:
-                record = self._begin(row)
-                message = "The server process that was writing this response ended before it was finished."
-                await self._give_up(row, claim, upstream_failed(message))
-                self._end(record)
-                self._claims.pop(row.id, None)
+                await self._end_interrupted(row, claim)
+
+    async def _may_run(self, row: StoredResponse) -> bool:
+        """Whether a response can start: no process has written an event of it."""
+        # spec: resume
+        return bool(row.request) and not await self._store.events(row.id, after=-1)
+
+    async def _end_interrupted(self, row: StoredResponse, claim: Claim) -> None:
+        """End a response as failed whose process has stopped."""
+        record = self._begin(row)
+        message = "The server process that was writing this response ended before it was finished."
+        await self._give_up(row, claim, upstream_failed(message))
+        self._end(record)
+        self._claims.pop(row.id, None)
 
     async def _give_up(self, row: StoredResponse, claim: Claim, error: ApiError) -> None:
         """End a response as failed."""

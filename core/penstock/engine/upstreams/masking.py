@@ -6,7 +6,6 @@ pages; `remote` decides which replies are masked.
 
 from __future__ import annotations
 
-import html
 import json
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from urllib.parse import quote
@@ -123,10 +122,12 @@ def _masked(headers: Mapping[str, str], mask: Mask) -> Mapping[str, str]:
 
 def _forms(secret: str) -> Iterator[str]:
     """A secret as it may be written: each of its words (`Bearer sk-1` has two), plain and with various escapes."""
+    from html import escape  # its table of entities is large, and few servers mask
+
     for word in secret.split():
         if len(word) >= _CHARS_MIN:
             written = json.dumps(word)[1:-1]
             yield from (word, written, json.dumps(word, ensure_ascii=False)[1:-1], written.replace("/", "\\/"))
             yield "".join(_GO.get(char, char) for char in written)
             yield "".join(char if char.isalnum() or char in "-_." else f"\\u{ord(char):04x}" for char in word)
-            yield from (quote(word, safe=""), html.escape(word))
+            yield from (quote(word, safe=""), escape(word))

@@ -11,12 +11,11 @@ from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from random import Random, SystemRandom
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
 
-from penstock.dialects.synthetic.batching import LoadFacts
-from penstock.dialects.synthetic.wire_faults import WireFaults
 from penstock.errors import ApiError, invalid, not_found
 from penstock.ids import Clock
 from penstock.limits import Limits
@@ -24,6 +23,10 @@ from penstock.ports import Turn, Upstream
 
 from .breaker import Breaker
 from .pool import Member, Pool
+
+if TYPE_CHECKING:  # a server without the synthetic model imports nothing of it
+    from penstock.dialects.synthetic.batching import LoadFacts
+    from penstock.dialects.synthetic.wire_faults import WireFaults
 
 _LIMITS = Limits()
 _CACHED_ROUTES_MAX = 1_000

@@ -30,6 +30,7 @@ from penstock.ports import Deltas, HttpReply, NoSiblings, PassthroughRequest, Si
 from .errors import asked_error
 from .event_formats import failure
 from .faulty_replies import FaultyReply
+from .header import HEADER
 from .live_options import LiveOptions
 from .load import Engines
 from .pacing import PacedDeltas, PacedReply
@@ -39,8 +40,6 @@ from .single_deltas import SingleDeltas
 if TYPE_CHECKING:
     from .chat_routes import ChatRoutes
 
-HEADER = "x-penstock-synthetic"
-"""The header with options, or with the name of a profile."""
 _CACHED_MAX = 1_000
 """The options of so many texts are cached."""
 _SHOWN_CHARS_MAX = 500

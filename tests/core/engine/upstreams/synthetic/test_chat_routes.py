@@ -17,8 +17,8 @@ from pydantic import BaseModel
 from core.fuzzing import check_blame
 from core.kit import LIMITS, Answer, Json, ask, service
 from core.mutations import mutated
-from penstock.engine import SyntheticUpstream
 from penstock.engine.upstreams.synthetic.chat_routes import ChatRoutes
+from penstock.engine.upstreams.synthetic.upstream import SyntheticUpstream
 from penstock.errors import invalid, upstream_failed
 from penstock.ports import Deltas, PassthroughRequest, Turn
 from penstock.service import Service

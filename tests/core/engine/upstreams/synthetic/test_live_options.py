@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from penstock.dialects.synthetic.options import Constant
-from penstock.engine import SyntheticUpstream
+from penstock.engine.upstreams.synthetic.upstream import SyntheticUpstream
 from penstock.errors import ApiError
 from penstock.ports.siblings import Answer, SiblingReply
 from requirements import shows

@@ -11,7 +11,7 @@ import pytest
 from core import kit
 from core.engine.upstreams.synthetic.test_pacing import times_s
 from penstock.dialects.synthetic.batching import LoadFacts
-from penstock.engine import SyntheticUpstream
+from penstock.engine.upstreams.synthetic.upstream import SyntheticUpstream
 from penstock.transcript.deltas import UsageDelta
 from requirements import shows
 from support import virtual_time

@@ -17,9 +17,9 @@ from penstock.dialects.synthetic import BATCH_DELTAS
 from penstock.dialects.synthetic.draws import Draws
 from penstock.dialects.synthetic.options import DEFAULTS
 from penstock.dialects.synthetic.options.grammar import read_options
-from penstock.engine import SyntheticUpstream
 from penstock.engine.running.timer_wheel import wheel_of
 from penstock.engine.upstreams.synthetic.pacing import TICK_S, PacedDeltas, gaps
+from penstock.engine.upstreams.synthetic.upstream import SyntheticUpstream
 from penstock.transcript.deltas import Delta, Finish, TextRun
 from requirements import shows
 from support import virtual_time

@@ -10,7 +10,7 @@ import pytest
 from core.kit import JSON_HEADERS, Answer, Json, ask
 from penstock.assembly import build
 from penstock.dialects.synthetic.options import Constant, SyntheticOptions
-from penstock.engine import SyntheticUpstream
+from penstock.engine.upstreams.synthetic.upstream import SyntheticUpstream
 from penstock.errors import ApiError
 from penstock.settings import Settings, SyntheticSettings
 from requirements import shows
