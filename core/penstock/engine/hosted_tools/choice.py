@@ -27,6 +27,8 @@ def first_offer(functions: Sequence[HostedFunction], asked: ToolChoice | None, c
     """The offer of the first turn. `choice` is the choice as far as it is about functions of the client."""
     if isinstance(asked, ToolChoiceMcp | ToolChoiceHosted):
         chosen = [function for function in functions if _is_chosen(function, asked)]
+        if isinstance(asked, ToolChoiceHosted):
+            chosen = chosen[:1]  # that of the tool's name; the others need what it has found
         if not chosen:
             return TurnOffer(functions, choice)
         return TurnOffer(chosen, Choice("required", chosen[0].definition.name if len(chosen) == 1 else None))
