@@ -35,9 +35,16 @@ class Authority:
 
     def issue(self, name: str, address: str = "127.0.0.1") -> tuple[Path, Path]:
         """The files of a certificate and its key."""
+        return self._issue(name, x509.IPAddress(ipaddress.ip_address(address)))
+
+    def issue_for_host(self, host: str) -> tuple[Path, Path]:
+        """Those of a certificate that is valid for a host's name, and for no address."""
+        return self._issue(host, x509.DNSName(host))
+
+    def _issue(self, name: str, valid_for: x509.GeneralName) -> tuple[Path, Path]:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        alternative = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
+        alternative = x509.SubjectAlternativeName([valid_for])
         certificate = self._builder(subject, key).add_extension(alternative, critical=False)
         cert_file, key_file = self.folder / f"{name}.pem", self.folder / f"{name}-key.pem"
         cert_file.write_bytes(certificate.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))

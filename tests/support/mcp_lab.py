@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import threading
 import time
+import warnings
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -31,8 +34,9 @@ TOKEN = "lab-token-canary"
 class McpLab:
     """A server with tools. `url` needs the token `TOKEN` only under `/locked/mcp`."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, certificate: tuple[Path, Path] | None = None) -> None:
         self._given_port = port
+        self._certificate = certificate
         self.calls: Counter[str] = Counter()
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         self.cancelled: list[str] = []
@@ -55,8 +59,11 @@ class McpLab:
         self._program = self._make()
         app = self._program.streamable_http_app()
         app.add_middleware(BaseHTTPMiddleware, dispatch=self._watch)
+        where: dict[str, Any] = {"host": "127.0.0.1", "port": self._given_port}
+        if self._certificate:
+            where |= {"ssl_certfile": self._certificate[0], "ssl_keyfile": self._certificate[1]}
         config = uvicorn.Config(
-            app, host="127.0.0.1", port=self._given_port, log_level="error", lifespan="on", ws="none"
+            app, **where, loop="asyncio", log_level="critical", ws="none", timeout_graceful_shutdown=1
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
@@ -70,6 +77,11 @@ class McpLab:
         assert self._server is not None
         self._server.should_exit = True
         self._thread.join(10)
+        if self._certificate:  # asyncio leaves the socket of a refused handshake to the garbage collector
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ResourceWarning)
+                self._server = None
+                gc.collect()
 
     async def _watch(self, request: Request, go_on: Any) -> Response:
         self.requests.append((request.method, request.url.path, dict(request.headers)))

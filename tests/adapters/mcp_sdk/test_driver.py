@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import ssl
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -17,7 +18,8 @@ from penstock.egress import Egress
 from penstock.limits import Limits
 from penstock.secrets import Secret
 from penstock.tools.mcp.client import LocalServer, McpFailed, RemoteServer
-from penstock_adapters.mcp_sdk import SdkClient
+from penstock_adapters.mcp_sdk import SdkClient, opening
+from support.certificates import Authority
 from support.mcp_lab import TOKEN, McpLab, OddServer
 
 LIMITS = Limits(mcp_list_s=5, mcp_session_idle_s=30)
@@ -240,6 +242,27 @@ def test_a_call_is_never_repeated_but_after_a_forgotten_session(odd: OddServer) 
         await failure(called(client, remote(odd.url("cut")), "roll"))
         assert odd.hits["cut"] == 4  # discover, initialize, its notification, and the call
         assert odd.hits["cut"] < 6
+
+    drive(scenario)
+
+
+def test_a_certificate_is_for_the_name_and_the_connection_for_its_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The session is pinned to 127.0.0.1, and the certificates are for names alone."""
+    authority = Authority(tmp_path, "lab")
+    context = ssl.create_default_context(cafile=authority.ca_file)
+    monkeypatch.setattr(opening, "tls_context", lambda: context)
+
+    async def scenario(client: SdkClient) -> None:
+        for host, works in (("localhost", True), ("mcp.example", False)):
+            with McpLab(certificate=authority.issue_for_host(host)) as lab:
+                server = remote(lab.url.replace("http://127.0.0.1", "https://localhost"))
+                if works:
+                    assert (await called(client, server, "roll")).content[0].text == "4 of 6"
+                else:
+                    assert (await failure(called(client, server, "roll"))).message == "The server cannot be reached."
+                    assert lab.requests == []
 
     drive(scenario)
 
