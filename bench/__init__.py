@@ -1,4 +1,4 @@
 """The bench: load over HTTP, against any server of the Responses API. It never imports penstock.
 
-Run `python -m bench`; `bench/README.md` says which tool measures what.
+Run `python -m bench`; `bench/README.md` lists which tool measures what.
 """

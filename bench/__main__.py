@@ -26,7 +26,7 @@ METHOD = (
     "Medians of interleaved rounds; ratios are medians of the ratios of rounds that were played one after another. The "
     "server under test had one core alone (where there are two), the load client and the upstream shared another. "
     "`bare` is a Starlette route that returns fixed bytes in one send (`bare-each`: one send per event), `tcp-relay` "
-    "writes what it reads: floors, not rivals. `name@checkout` is the same server by the code of an older tree."
+    "writes what it reads: baselines, not rivals. `name@checkout` is the same server by the code of an older tree."
 )
 
 
@@ -73,16 +73,16 @@ def contenders(scenario: Scenario, extra: Sequence[Server], only: set[str] | Non
     return [server for server in chosen if only is None or server.name in only]
 
 
-def say(text: str) -> None:
-    """Tell a person how far it is."""
+def progress(text: str) -> None:
+    """Print the progress for a person."""
     print(text, file=sys.stderr, flush=True)
 
 
 def run(scenario: Scenario, servers: Sequence[Server], effort: Effort) -> Section:
-    """Measure the installed servers; the others get no score, and the reason is told."""
+    """Measure the installed servers; the others get no score, and the reason is printed."""
     present = [server for server in servers if server.exists()]
     absent = [Outcome(server, fault="not installed") for server in servers if not server.exists()]
-    return section(scenario, absent + measure(scenario, present, effort, say))
+    return section(scenario, absent + measure(scenario, present, effort, progress))
 
 
 def end_cleanly() -> None:
@@ -127,7 +127,7 @@ def main(argv: Sequence[str]) -> int:
     if choices.write is not None:
         from bench.pages import publish  # and matplotlib, which takes a second
 
-        say(f"written: {publish(result)}")
+        progress(f"written: {publish(result)}")
     return 1 if any(row.fault for section in sections for row in section.rows) else 0
 
 

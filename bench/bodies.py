@@ -1,4 +1,4 @@
-"""Fixed bytes of both languages: what the fake upstream says, and a Response that says the same.
+"""Fixed bytes of both languages: what the fake upstream sends, and a Response with the same content.
 
 It knows JSON shapes and SSE framing, and builds everything once; it never opens a socket.
 Every word is five characters long, so that the length of a reply's text proves that no delta was lost.

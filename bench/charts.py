@@ -29,7 +29,7 @@ STYLE = {
     "axes.titlelocation": "left",
 }
 COLOURS = ("#2563a8", "#e08214", "#3a9d6e", "#b2405c", "#7b5ea7", "#8c6d31", "#5f6b73", "#d66ba0", "#9aa52d", "#1f9bb0")
-OF_THE_FLOOR = "#b8bec4"
+BASELINE_COLOUR = "#b8bec4"
 WIDTH_IN = 8.5
 BAR_IN = 0.24
 TITLE_IN = 0.45
@@ -50,7 +50,7 @@ def charts(result: Result) -> dict[str, str]:
 
 
 def cpu_bars(sections: Sequence[Section]) -> str:
-    """Return the CPU of each server as bars, one panel a section; labels have the ratio to the floor, which is grey."""
+    """Return the CPU of each server as bars, one panel a section; labels are ratios to the baseline, which is grey."""
     keyed = [(section, key) for section in sections if (key := section.first_of(COSTS))]
     if not keyed:
         return ""
@@ -65,15 +65,17 @@ def cpu_bars(sections: Sequence[Section]) -> str:
 
 
 def _bars(axes: Axes, section: Section, key: str, colours: Mapping[str, str]) -> None:
-    floor = section.row(section.floor)
+    baseline = section.row(section.baseline)
     rows = [row for row in section.rows if key in row.figures]
     values = [row.value(key) or 0.0 for row in rows]
-    shown = [OF_THE_FLOOR if row is floor else colours[row.server] for row in rows]
-    axes.barh(range(len(rows)), values, color=shown, height=0.72)
-    for place, (row, value) in enumerate(zip(rows, values, strict=True)):
-        ratio = row.ratio(key, floor) if floor and row is not floor else None
-        label = f"{value:,.{FIGURES[key].digits}f} µs" + ("" if ratio is None else f",  {ratio:.2f} of {section.floor}")
-        axes.annotate(label, (value, place), (4, 0), textcoords="offset points", va="center", fontsize=8)
+    row_colours = [BASELINE_COLOUR if row is baseline else colours[row.server] for row in rows]
+    axes.barh(range(len(rows)), values, color=row_colours, height=0.72)
+    for position, (row, value) in enumerate(zip(rows, values, strict=True)):
+        ratio = row.ratio(key, baseline) if baseline and row is not baseline else None
+        label = f"{value:,.{FIGURES[key].digits}f} µs" + (
+            "" if ratio is None else f",  {ratio:.2f} of {section.baseline}"
+        )
+        axes.annotate(label, (value, position), (4, 0), textcoords="offset points", va="center", fontsize=8)
     axes.set_yticks(range(len(rows)), [row.server for row in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlim(0, max(values) * 1.35)
@@ -93,10 +95,10 @@ def latency_dots(sections: Sequence[Section], prefix: str) -> str:
         return ""
     drawing, axes = _axes(len(drawable))
     colours = _colours([server for _, server, _ in drawable])
-    for place, (_, server, values) in enumerate(drawable):
-        axes.plot(values, [place] * len(values), color=colours[server], linewidth=1.2)
+    for position, (_, server, values) in enumerate(drawable):
+        axes.plot(values, [position] * len(values), color=colours[server], linewidth=1.2)
         for value, (_, marker, _) in zip(values, PERCENTILES, strict=True):
-            axes.plot([value], [place], marker, color=colours[server], markersize=5)
+            axes.plot([value], [position], marker, color=colours[server], markersize=5)
     axes.set_xscale("log")
     _plain_ticks(axes, "x")
     axes.set_yticks(range(len(drawable)), [label for label, *_ in drawable])
@@ -144,7 +146,9 @@ def history_lines(results: Sequence[Result], section: str, key: str) -> str:
         servers = servers_of(each for each in found if each)
         for server, colour in _colours(servers).items():
             rows = [each.row(server) if each else None for each in found]
-            points = [(place, row.value(key)) for place, row in enumerate(rows) if row and row.value(key) is not None]
+            points = [
+                (position, row.value(key)) for position, row in enumerate(rows) if row and row.value(key) is not None
+            ]
             if points:
                 axes.plot(*zip(*points, strict=True), "o-", color=colour, label=server, markersize=4)
         axes.set_xticks(range(len(names)), names, rotation=20, ha="right", fontsize=7)
@@ -163,7 +167,7 @@ def _axes(lines: int) -> tuple[Drawing, Axes]:
 
 def _colours(names: Sequence[str]) -> dict[str, str]:
     distinct = list(dict.fromkeys(names))
-    return {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(distinct)}
+    return {name: COLOURS[position % len(COLOURS)] for position, name in enumerate(distinct)}
 
 
 def _plain_ticks(axes: Axes, which: str) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from http.client import HTTPException
 
-from bench.__main__ import CONNECTIONS_MAX, ROUNDS_MAX, SECONDS_MAX, end_cleanly, say
+from bench.__main__ import CONNECTIONS_MAX, ROUNDS_MAX, SECONDS_MAX, end_cleanly, progress
 from bench.comparison import COSTS, ITSELF, Started, summary
 from bench.footprint import ask
 from bench.machine import machine, public, today, versions
@@ -76,7 +76,7 @@ def started(stack: contextlib.ExitStack, server: Server, upstream: Child, starts
     """
     found = Started(Contender(server, None))
     for number in range(1, starts + 1):
-        say(f"{server.name}: start {number} of {starts}")
+        progress(f"{server.name}: start {number} of {starts}")
         with contextlib.ExitStack() as once:
             began_s = time.perf_counter()
             found.contender = begin(once, server, upstream)
@@ -96,7 +96,7 @@ def started(stack: contextlib.ExitStack, server: Server, upstream: Child, starts
 
 def section_of(scenario: Scenario, contenders: Sequence[Contender], upstream: Child, effort: Effort) -> Section:
     """Play one question with all that run."""
-    return section(scenario, play(scenario, contenders, upstream, effort, say), OURS[0])
+    return section(scenario, play(scenario, contenders, upstream, effort, progress), OURS[0])
 
 
 def chosen(names: Sequence[str]) -> tuple[list[Peer], list[Row]]:
@@ -104,7 +104,7 @@ def chosen(names: Sequence[str]) -> tuple[list[Peer], list[Row]]:
     present, absent = [], []
     for peer in PEERS:
         if peer.server.name in names:
-            fault = peer.absent_because(say)
+            fault = peer.absent_because(progress)
             if fault:
                 absent.append(Row(peer.server.name, fault=public(fault)))
             else:
@@ -145,7 +145,7 @@ def main(argv: Sequence[str]) -> int:
     if choices.write:
         from bench.pages import publish  # and matplotlib, which takes a second
 
-        say(f"written: {publish(result)}")
+        progress(f"written: {publish(result)}")
     return 1 if any(row.fault or row.absent for row in total.rows if row.server in OURS) else 0
 
 

@@ -41,12 +41,12 @@ class Started:
         return self.contender.server.name
 
 
-def summary(sections: Sequence[Section], running: Sequence[Started], floor: str) -> Section:
+def summary(sections: Sequence[Section], running: Sequence[Started], baseline: str) -> Section:
     """Return one row a server, with all that was found out, and why the rest is absent."""
     # spec: bench-compare
     by_name = {section.name: section for section in sections}
     rows = [_summary_row(one, by_name) for one in running if one.name != ITSELF]
-    return Section("compare", "all that was measured, one row a server", floor, rows)
+    return Section("compare", "all that was measured, one row a server", baseline, rows)
 
 
 def _summary_row(one: Started, sections: Mapping[str, Section]) -> Row:

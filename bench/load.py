@@ -90,7 +90,7 @@ class Run:
             self.closed()
 
     def may_send(self) -> bool:
-        """Say whether one more request may start."""
+        """Return whether one more request may start."""
         if self._sent >= self.bounds.requests_max or self.tally.failures >= FAILURES_MAX:
             return False
         return time.perf_counter() < self._stop_at_s

@@ -20,7 +20,7 @@ class Figure:
     heading: str
     digits: int = 0
     ratio: bool = False
-    """Whether tables show how much of the floor's and of other checkouts' it is."""
+    """Whether tables show its ratio to the baseline's and to other checkouts'."""
     in_tables: bool = True
 
 
@@ -91,7 +91,7 @@ class Section(msgspec.Struct, omit_defaults=True):
 
     name: str
     title: str
-    floor: str
+    baseline: str = msgspec.field(name="floor")
     """The server that others are measured by."""
     rows: list[Row]
     family: str = ""

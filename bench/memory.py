@@ -24,7 +24,7 @@ WINDOW = 10
 
 
 class Client:
-    """One kept connection to the server."""
+    """One open connection to the server."""
 
     def __init__(self, port: int) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)

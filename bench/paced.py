@@ -66,7 +66,7 @@ class Stream:
     is_whole: bool = False
 
     def read(self) -> bool:
-        """Read what is there. Say whether more may come."""
+        """Read what is there. Return whether more may come."""
         data = self.connection.recv(RECEIVE_BYTES)
         count = data.count(DELTA)
         if count:
@@ -147,9 +147,9 @@ def line_of(server: Server, load: Load, client: Client) -> str:
     means = [stream.mean_gap_s() / load.interval_s - 1 for stream in client.streams.values() if stream.is_whole]
     worst = max(map(abs, means), default=float("nan"))
     cut = sum(not stream.is_whole for stream in client.streams.values())
-    shown = f"{rate * 100:.2f} | {found.p50_ms:.1f} | {found.p99_ms:.1f} | {found.max_ms:.0f} | {worst * 100:.2f}"
+    cells = f"{rate * 100:.2f} | {found.p50_ms:.1f} | {found.p99_ms:.1f} | {found.max_ms:.0f} | {worst * 100:.2f}"
     spent = f"{client.cpu_s / span_s * 100:.0f} | {client.cpu_s / writes * 1e6:.1f}"
-    return f"| {server.name} | {load.streams} | {load.interval_ms} | {shown} | {spent} | {cut} |"
+    return f"| {server.name} | {load.streams} | {load.interval_ms} | {cells} | {spent} | {cut} |"
 
 
 def measure(server: Server, load: Load, core: int | None) -> str:

@@ -84,18 +84,18 @@ def _history(results: Sequence[Result], name: str, folder: Path) -> Iterator[str
             chart = f"history/{name}-{key}.svg"
             (folder / chart).write_text(charts.history_lines(results, name, key), encoding="utf-8")
             yield f'<img src="{chart}" alt="{escape(figure.heading)}">'
-        rows = [[server, *(_shown(each, server, key, figure) for each in sections)] for server in servers]
+        rows = [[server, *(_cell(each, server, key, figure) for each in sections)] for server in servers]
         yield _table([[figure.heading, *(result.name for result in results)], *rows])
 
 
-def _shown(section: Section | None, server: str, key: str, figure: Figure) -> str:
+def _cell(section: Section | None, server: str, key: str, figure: Figure) -> str:
     row = section.row(server) if section else None
     value = row.value(key) if row else None
     if section is None or row is None or value is None:
         return ""
-    floor = section.row(section.floor)
-    ratio = row.ratio(key, floor) if figure.ratio and floor and row is not floor else None
-    return f"{value:,.{figure.digits}f}" + (f" ({ratio:.2f} of {floor.server})" if ratio and floor else "")
+    baseline = section.row(section.baseline)
+    ratio = row.ratio(key, baseline) if figure.ratio and baseline and row is not baseline else None
+    return f"{value:,.{figure.digits}f}" + (f" ({ratio:.2f} of {baseline.server})" if ratio and baseline else "")
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

@@ -19,7 +19,7 @@ INSTALL_S = 900
 MODELS = ("json-200", "stream-200-5ms", "stream-200x10", "stream-20")
 """The models that the comparison asks for: some peers want each of them in their configuration."""
 
-Say = Callable[[str], None]
+Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,11 @@ class Peer:
     version: tuple[str, ...] = ()
     """The command that prints the version."""
 
-    def absent_because(self, say: Say) -> str:
+    def absent_because(self, progress: Progress) -> str:
         """Install it where it is not installed; return why that fails, or nothing."""
         if self.program.exists():
             return ""
-        say(f"{self.server.name}: installing")
+        progress(f"{self.server.name}: installing")
         for command in self.install:
             if not shutil.which(command[0]):
                 return f"not installed: there is no {Path(command[0]).name} here"

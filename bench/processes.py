@@ -32,7 +32,7 @@ NO_VARIABLES: Mapping[str, str] = {}
 
 
 class StartError(Exception):
-    """A server did not come up; the text says why."""
+    """A server did not come up; the text states why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Child:
         return sum(map(_cpu_ns, stats)) / 1e9 + children_s
 
     def sleeps(self) -> bool:
-        """Say whether the process waits; what is sent to it on loopback wakes it before the sender goes on."""
+        """Return whether the process waits; what is sent to it on loopback wakes it before the sender goes on."""
         return _fields(Path(f"/proc/{self.pid}/stat"))[0] == "S"
 
     def rss_mb(self) -> float:
@@ -85,7 +85,7 @@ def cores() -> tuple[int | None, int | None]:
 
 
 def free_port() -> int:
-    """Return a loopback port that nobody uses now."""
+    """Return a loopback port that no process uses now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -156,7 +156,7 @@ def _last_line(output: IO[bytes]) -> str:
 
 
 def _has_ended(pid: int) -> bool:
-    # WNOWAIT leaves the zombie: its pid, hence its process group, cannot become anybody else's.
+    # WNOWAIT leaves the zombie: its pid, hence its process group, cannot become that of another process.
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 

@@ -40,7 +40,7 @@ def cells(section: Section, checkouts: Sequence[str]) -> list[list[str]]:
     for key in keys:
         headings.append(FIGURES[key].heading)
         if FIGURES[key].ratio:
-            headings += [f"of {name}" for name in (section.floor, *checkouts)]
+            headings += [f"of {name}" for name in (section.baseline, *checkouts)]
     return [headings, *(_row(section, row, keys, checkouts, len(headings)) for row in section.rows)]
 
 
@@ -48,7 +48,7 @@ def _row(section: Section, row: Row, keys: Sequence[str], checkouts: Sequence[st
     if row.fault:
         fault = row.fault.replace("|", "\\|").replace("\n", " ")
         return [row.server, f"**no score**: {fault}", *[""] * (width - 2)]
-    others = [section.floor, *(f"{row.server}@{name}" for name in checkouts)]
+    others = [section.baseline, *(f"{row.server}@{name}" for name in checkouts)]
     found = [row.server]
     for key in keys:
         value = row.value(key)

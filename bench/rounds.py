@@ -23,7 +23,7 @@ from bench.processes import ROOT, Child, External, StartError, cores, free_port,
 from bench.scenarios import Scenario
 from bench.servers import Server, Words
 
-Say = Callable[[str], None]
+Progress = Callable[[str], None]
 WARM_UP_S = 0.5
 LOAD_START_S = 10.0
 
@@ -114,22 +114,22 @@ class Contender:
     fault: str | None = None
 
 
-def measure(scenario: Scenario, servers: Sequence[Server], effort: Effort, say: Say) -> list[Outcome]:
+def measure(scenario: Scenario, servers: Sequence[Server], effort: Effort, progress: Progress) -> list[Outcome]:
     """Start the servers and return one outcome for each; every process is ended on return."""
     with contextlib.ExitStack() as stack:
         upstream = start_upstream(stack)
         contenders = [begin(stack, server, upstream) for server in servers]
-        return play(scenario, contenders, upstream, effort, say)
+        return play(scenario, contenders, upstream, effort, progress)
 
 
 def play(
-    scenario: Scenario, contenders: Sequence[Contender], upstream: Child, effort: Effort, say: Say
+    scenario: Scenario, contenders: Sequence[Contender], upstream: Child, effort: Effort, progress: Progress
 ) -> list[Outcome]:
     """Play the rounds, interleaved, and return one outcome per contender."""
     outcomes = [Outcome(each.server, fault=each.fault) for each in contenders]
     pairs = [(outcome, each.child) for outcome, each in zip(outcomes, contenders, strict=True) if each.child]
     for number in range(effort.rounds + 1):
-        say(f"{scenario.name}: {f'round {number} of {effort.rounds}' if number else 'warm-up'}")
+        progress(f"{scenario.name}: {f'round {number} of {effort.rounds}' if number else 'warm-up'}")
         for outcome, child in pairs:
             if not outcome.fault:
                 _play(outcome, child, upstream, scenario, effort, warm_up=number == 0)
@@ -138,10 +138,10 @@ def play(
     return outcomes
 
 
-def section(scenario: Scenario, outcomes: Sequence[Outcome], floor: str | None = None) -> Section:
-    """Return the outcomes as a section of a result. `floor` is another floor than that of the scenario."""
+def section(scenario: Scenario, outcomes: Sequence[Outcome], baseline: str | None = None) -> Section:
+    """Return the outcomes as a section of a result. `baseline` is another baseline than that of the scenario."""
     rows = [outcome.row(scenario) for outcome in outcomes]
-    return Section(scenario.name, scenario.title, floor or scenario.floor, rows, scenario.family, scenario.size)
+    return Section(scenario.name, scenario.title, baseline or scenario.baseline, rows, scenario.family, scenario.size)
 
 
 def start_upstream(stack: contextlib.ExitStack, port: int | None = None) -> Child:

@@ -13,7 +13,7 @@ SHORT: Json = {"input": "Count."}
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One question put to every server of a list, of which the first is the `floor`: others are measured by it."""
+    """One question put to every server of a list, of which the first is the `baseline`: others are measured by it."""
 
     name: str
     title: str
@@ -25,13 +25,13 @@ class Scenario:
     ask: Json = field(default_factory=lambda: SHORT)
     """The request, but for its model, `store` and `stream`."""
     connections: int | None = None
-    """How many there are, whatever the command line says."""
+    """How many there are, whatever the command line sets."""
     family: str = ""
     """What it has a size of: the scenarios of a family differ in that alone."""
     size: int = 0
 
     @property
-    def floor(self) -> str:
+    def baseline(self) -> str:
         """The name of the server that others are measured by."""
         return self.servers[0]
 

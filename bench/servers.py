@@ -67,7 +67,7 @@ class Server:
         return self.model or f"{self.model_prefix}{name}"
 
     def exists(self) -> bool:
-        """Say whether the program is installed."""
+        """Return whether the program is installed."""
         return self.running_at is not None or shutil.which(self.command[0]) is not None
 
 
@@ -134,7 +134,7 @@ def server_of(definition: str) -> Server:
 
 
 def server_at(definition: str) -> Server:
-    """Return the server that runs already where `NAME=URL` says."""
+    """Return the server that runs already where `NAME=URL` states."""
     name, url = _pair(definition, "--url", "URL")
     _, port, path = loopback(url)
     return Server(name, (), path=path if path != "/" else "/v1/responses", running_at=port)

@@ -96,16 +96,16 @@ class Soaked:
         return state
 
 
-def say(text: str) -> None:
+def progress(text: str) -> None:
     """Print progress."""
     print(f"soak: {text}", file=sys.stderr, flush=True)
 
 
 async def watch(work: Work, deadline_s: float) -> None:
-    """Say how far it is, and stop the work at the deadline."""
+    """Print the progress, and stop the work at the deadline."""
     while time.monotonic() < deadline_s:
         await asyncio.sleep(min(PROGRESS_S, max(0.0, deadline_s - time.monotonic())))
-        say(f"{dict(work.done)} done, {work.left.total()} left, {len(work.failures)} bad")
+        progress(f"{dict(work.done)} done, {work.left.total()} left, {len(work.failures)} bad")
     work.stopped = True
 
 
@@ -151,10 +151,10 @@ def run(server: Soaked, options: argparse.Namespace) -> Iterator[str]:
     fresh = server.state()
     yield from work(WARM_UP_SHARE)
     before = server.at_rest(fresh, options.settle_s)
-    say(f"warm, and at rest: {before}")
+    progress(f"warm, and at rest: {before}")
     yield from work(1 - WARM_UP_SHARE)
     after = server.at_rest(before, options.settle_s)
-    say(f"at the end: {after}")
+    progress(f"at the end: {after}")
     # spec: soaked
     yield from after.faults(before)
 
@@ -171,8 +171,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     with soaked(options.server_module) as server:
         faults = list(run(server, options))
     for fault in faults:
-        say(fault)
-    say("failed" if faults else "passed")
+        progress(fault)
+    progress("failed" if faults else "passed")
     return 1 if faults else 0
 
 

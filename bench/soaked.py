@@ -1,4 +1,4 @@
-"""`penstock serve` that says what lives in it: on SIGUSR1 it writes its tasks and timers to a file.
+"""`penstock serve` that reports what lives in it: on SIGUSR1 it writes its tasks and timers to a file.
 
 Run by `soak.py`: `python -m bench.soaked FILE serve ...`.
 """

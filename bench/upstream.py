@@ -4,7 +4,7 @@
 
 The model's name is the script: `json-200` or any unknown name is a reply of 200 words; `stream-200` writes
 one delta at a time, `stream-200x10` ten per write, `stream-200x10-5ms` one write every 5 ms. (A stream is
-sent when the request says `stream: true`; else the same words come as JSON.) It expects no pipelining. Paced
+sent when the request has `stream: true`; else the same words come as JSON.) It expects no pipelining. Paced
 streams write in different milliseconds, as far as there are enough of them.
 """
 
@@ -179,7 +179,7 @@ class UpstreamProtocol(asyncio.Protocol):
             self._handle.cancel()
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser; a client that does not speak HTTP is told so and closed."""
+        """Feed the parser; a client that does not send HTTP gets 400 and is closed."""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:

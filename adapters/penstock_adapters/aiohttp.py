@@ -21,12 +21,12 @@ from penstock.ports import Destination, HttpReply, HttpRequest, Tls, TransportEr
 from penstock_adapters.faults import (
     CLOSED,
     ENDLESS,
+    EXPECTS_TLS,
     INFORMATIONAL_MAX,
     NO_ANSWER,
     NO_CONNECTION,
     NO_HOST,
     NO_HTTP,
-    SPEAKS_TLS,
     WRONG_CODING,
     handshake_failed,
     lost,
@@ -35,9 +35,9 @@ from penstock_adapters.faults import (
 )
 from penstock_adapters.tls import client_context
 
-_URLS_KEPT_MAX = 128
+_URLS_CACHED_MAX = 128
 """How many parsed URLs are cached; clients may send any number of paths."""
-_URL_CHARS_KEPT_MAX = 500
+_URL_CHARS_CACHED_MAX = 500
 """Longer URLs are not cached: most likely they are requested only once."""
 
 
@@ -107,7 +107,7 @@ class AiohttpTransport:
         self._base = destination.url.rstrip("/")
         self._proxy = destination.proxy.reveal() if destination.proxy else None
         self._tls = client_context(destination) if destination.tls != Tls() else True
-        self._url = lru_cache(_URLS_KEPT_MAX)(URL)
+        self._url = lru_cache(_URLS_CACHED_MAX)(URL)
 
     async def send(self, request: HttpRequest) -> HttpReply:
         """Send a request and wait for the reply's head. Raises `TransportError`."""
@@ -129,7 +129,7 @@ class AiohttpTransport:
         try:
             response = await self._client.session().request(
                 request.method,
-                self._url(url) if len(url) <= _URL_CHARS_KEPT_MAX else URL(url),
+                self._url(url) if len(url) <= _URL_CHARS_CACHED_MAX else URL(url),
                 data=request.body or None,
                 headers=request.headers,
                 allow_redirects=False,
@@ -225,7 +225,7 @@ def _unread(error: aiohttp.ClientPayloadError) -> str:
 
 
 def _no_http(error: aiohttp.ClientResponseError) -> str:
-    return SPEAKS_TLS if _TLS_ALERT in str(error.__cause__) else NO_HTTP
+    return EXPECTS_TLS if _TLS_ALERT in str(error.__cause__) else NO_HTTP
 
 
 _TLS_ALERT = "\\x15\\x03"

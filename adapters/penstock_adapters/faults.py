@@ -15,7 +15,7 @@ NO_CONNECTION = "no connection in time"
 NO_HOST = "its host name cannot be resolved"
 NO_HTTP = "what it sent is not HTTP"
 NO_TLS = "it does not speak TLS; is its URL http:// and not https://?"
-SPEAKS_TLS = "it speaks TLS; is its URL https:// and not http://?"
+EXPECTS_TLS = "it speaks TLS; is its URL https:// and not http://?"
 WRONG_CODING = "its body is not of the content-encoding that its head says"
 
 INFORMATIONAL_MAX = 100

@@ -19,7 +19,7 @@ from penstock.ports import PromptBroken, PromptTemplate
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 """The form of an id or version: it cannot begin with a dot, and has no slash."""
 _SUFFIX = ".toml"
-_FILES_KEPT_MAX = 1_000
+_FILES_CACHED_MAX = 1_000
 """How many files are cached: where the file system ignores case, clients can invent names for them."""
 
 
@@ -75,7 +75,7 @@ class PromptFolder:
         return known.template
 
     def _cache(self, path: Path, read: _Read) -> _Read:
-        if len(self._known) >= _FILES_KEPT_MAX:
+        if len(self._known) >= _FILES_CACHED_MAX:
             self._known.clear()
         self._known[path] = read
         return read

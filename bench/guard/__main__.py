@@ -1,6 +1,6 @@
 """Run the guard: `python -m bench.guard [--no-cpu]`.
 
-Prints what each kind of work costs beside its bound, then the CPU beside floors that do no work, for a person to
+Prints what each kind of work costs beside its bound, then the CPU beside baselines that do no work, for a person to
 read. Only the counts decide: the exit status is 1 when one is out of its bound, or when this is another Python than
 that of the bounds.
 """
@@ -68,7 +68,7 @@ def lines(counted: Table, bounds: Table) -> Iterator[str]:
 
 
 def print_cpu() -> None:
-    """Print CPU beside the floors."""
+    """Print CPU beside the baselines."""
     for scenario in SCENARIOS:
         if names := CPU_OF.get(scenario.name):
             servers = [server for server in SERVERS if server.name in names]

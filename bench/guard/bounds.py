@@ -1,4 +1,4 @@
-"""The bounds of the guard: reads `bounds.toml`, and says what is wrong with a count.
+"""The bounds of the guard: reads `bounds.toml`, and reports what is wrong with a count.
 
 A count over its bound is wrong. So is one that is far below: the bound must follow, or the next slow change hides
 under it. Only where a thread takes part is a low count right: it depends on which thread is first.

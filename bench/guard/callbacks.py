@@ -33,7 +33,7 @@ LAST_CHUNK = b"0\r\n\r\n"
 
 
 class Upstream:
-    """A listening upstream that answers when it is told to; whatever is not a POST gets a list of models."""
+    """A listening upstream that answers when the guard lets it; whatever is not a POST gets a list of models."""
 
     def __init__(self) -> None:
         """Listen on a free loopback port."""
@@ -86,7 +86,7 @@ class Upstream:
 
 
 def is_whole(message: bytes) -> bool:
-    """Say whether a request or a reply is there to its end: by its length, or by its last chunk."""
+    """Return whether a request or a reply is there to its end: by its length, or by its last chunk."""
     head, end, body = message.partition(HEAD_END)
     _, named, length = head.lower().partition(LENGTH)
     if named:

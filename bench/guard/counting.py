@@ -19,7 +19,7 @@ class Count:
     """A number in a file of eight bytes."""
 
     def __init__(self, file: Path) -> None:
-        """Map the file; whoever maps it too sees the same number."""
+        """Map the file; each process that maps it too sees the same number."""
         with file.open("r+b") as opened:
             self._number = memoryview(mmap.mmap(opened.fileno(), COUNT_BYTES)).cast("Q")
 

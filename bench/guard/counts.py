@@ -3,7 +3,7 @@
 `sys.setprofile` reports each call and return. Calls of Python functions include each time that a coroutine or a
 generator goes on. Allocations are how much `sys.getallocatedblocks` grows from one call or return to the next, summed.
 This is exact and nearly the same in each run, but it does not see a block that is freed before the next call, and it
-counts a frame for each call, since a profiled call makes its frame an object. Two other ways say less: the blocks that
+counts a frame for each call, since a profiled call makes its frame an object. Other ways report less: the blocks that
 are left after a request, which are none, and `tracemalloc`, which knows bytes and not how many blocks.
 
 Each request is counted several times and the least is taken: now and then a request does what is due once in many, such

@@ -1,4 +1,4 @@
-"""Penstock in process, by its public door `Service.handle`, in front of an upstream that only hands over bytes.
+"""Penstock in process, by its public class `Service.handle`, in front of an upstream that only hands over bytes.
 
 No socket and no server: what remains is Penstock's own work, the same in each run.
 """
@@ -116,7 +116,7 @@ class Wire:
 
 
 def asked_for_stream(body: bytes) -> bool:
-    """Say whether an upstream is asked for a stream."""
+    """Return whether an upstream is asked for a stream."""
     return bool(orjson.loads(body).get("stream"))
 
 

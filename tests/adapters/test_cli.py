@@ -149,7 +149,7 @@ def test_a_key_needs_a_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "keys", "new", "") == (2, "", expected)
 
 
-def test_the_request_to_paste_has_a_place_for_the_key() -> None:
+def test_the_request_to_paste_has_a_placeholder_for_the_key() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         assert "Bearer YOUR_API_KEY" in startup_banner(Settings(keys=[make_key("alice", "sk-1", "NAME")]), listener)
         assert "Bearer" not in startup_banner(Settings(), listener)

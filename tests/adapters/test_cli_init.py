@@ -175,7 +175,7 @@ def test_the_key_is_named_and_never_written(
 
 
 def test_the_clients_key_is_no_setting(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever starts the server in the shell of a client has it set."""
+    """A server that is started in the shell of a client has it set."""
     monkeypatch.setenv("PENSTOCK_KEY", "sk-1")
     assert init("codex") == 0
 

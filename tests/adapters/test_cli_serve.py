@@ -1,6 +1,6 @@
-"""`penstock serve` as a process: how it begins, what it says, and how it ends.
+"""`penstock serve` as a process: how it begins, what it prints, and how it ends.
 
-Run as a script, this file is `penstock` with a service that says which process it is, and streams as long as asked.
+Run as a script, this file is `penstock` with a service that reports which process it is, and streams as long as asked.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ SOON_S = 15.0
 
 
 async def handle(request: Request) -> Reply:
-    """A stream of as many pieces as the path says, which does not heed that the server stops, and the process."""
+    """A stream of as many pieces as the path sets, which does not heed that the server stops, and the process."""
 
     async def pieces() -> AsyncGenerator[bytes]:
         for _ in range(int(request.path.strip("/") or 0)):
@@ -82,7 +82,7 @@ def stubbed_penstock(fault: str) -> int:
 
 
 class Penstock:
-    """A server with the app above; `lines` are what it said so far."""
+    """A server with the app above; `lines` are what it has printed so far."""
 
     def __init__(self, *argv: str, fault: str = "", before: Sequence[str] = (), **env: str) -> None:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("PENSTOCK_")}
@@ -142,7 +142,7 @@ def eventually(what: Callable[[], bool]) -> None:
 
 
 def refuses(url: str) -> bool:
-    """Whether no process listens any more. A reset says less: it may come from the first worker that has stopped."""
+    """Whether no process listens any more. A reset proves less: it may come from the first worker that has stopped."""
     address = urlsplit(url)
     try:
         socket.create_connection((address.hostname, address.port), SOON_S).close()
@@ -345,7 +345,7 @@ def test_an_app_that_cannot_be_made_is_a_failure(workers: str) -> None:
 
 
 def open_files(before: str, connections_max: str) -> tuple[int, str]:
-    """The soft limit of a server that was started with this, and what the server says."""
+    """The soft limit of a server that was started with this, and what the server prints."""
     command = ["sh", "-c", f'{before}; exec "$@"', "sh"]
     with penstock(before=command, PENSTOCK_LIMITS_CONNECTIONS_MAX=connections_max) as server:
         server.listening()

@@ -1,4 +1,4 @@
-"""Compressed bodies: whatever was packed comes out, a bomb does not, and damage is told."""
+"""Compressed bodies: whatever was packed comes out, a bomb does not, and damage is reported."""
 
 import gzip
 import sys

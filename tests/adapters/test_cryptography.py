@@ -52,17 +52,17 @@ def test_keys_are_rotated() -> None:
 def test_no_byte_can_be_changed() -> None:
     sealer = AeadSealer([NEW, OLD])
     blob = sealer.seal("reasoning", "me", PLAIN)
-    for place, sign in enumerate(blob):
+    for index, sign in enumerate(blob):
         for other in {*"Aa0-_.=/+ é\n\0", chr(ord(sign) ^ 1)} - {sign}:
-            assert sealer.open("reasoning", "me", blob[:place] + other + blob[place + 1 :]) is None, (place, other)
+            assert sealer.open("reasoning", "me", blob[:index] + other + blob[index + 1 :]) is None, (index, other)
 
 
 def test_no_byte_can_be_taken_away_or_added() -> None:
     sealer = AeadSealer([NEW])
     blob = sealer.seal("reasoning", "me", PLAIN)
-    for place in range(len(blob)):
-        assert sealer.open("reasoning", "me", blob[:place]) is None
-        assert sealer.open("reasoning", "me", blob[:place] + blob[place + 1 :]) is None
+    for index in range(len(blob)):
+        assert sealer.open("reasoning", "me", blob[:index]) is None
+        assert sealer.open("reasoning", "me", blob[:index] + blob[index + 1 :]) is None
     for more in ("A", "AAAA", "=", "==", "\n", ".", ".A"):
         assert sealer.open("reasoning", "me", blob + more) is None
 

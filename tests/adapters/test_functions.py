@@ -42,7 +42,7 @@ HOST_FILES: dict[str, tuple[str | None, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", HOST_FILES)
-def test_what_host_json_says(created: dict[str, Any], tmp_path: Path, name: str) -> None:
+def test_the_settings_of_host_json(created: dict[str, Any], tmp_path: Path, name: str) -> None:
     text, expected = HOST_FILES[name]
     if text is not None:
         (tmp_path / "host.json").write_text(text, encoding="utf-8")
@@ -84,11 +84,11 @@ def test_the_time_out_of_cloud_run(
 def test_the_deadline_of_vercel(created: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     vercel.create_app()
     assert created["deadline"]() is None
-    told: list[datetime | None] = [None]
-    monkeypatch.setitem(sys.modules, "vercel_runtime.deadline", SimpleNamespace(get_deadline=lambda: told[0]))
+    deadline: list[datetime | None] = [None]
+    monkeypatch.setitem(sys.modules, "vercel_runtime.deadline", SimpleNamespace(get_deadline=lambda: deadline[0]))
     assert created["deadline"]() is None
     for zone in (UTC, timezone(timedelta(hours=9))):
-        told[0] = datetime.now(zone) + timedelta(seconds=60)
+        deadline[0] = datetime.now(zone) + timedelta(seconds=60)
         assert created["deadline"]() - time.monotonic() == pytest.approx(60, abs=1)
 
 

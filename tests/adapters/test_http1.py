@@ -22,8 +22,8 @@ PIECES = st.lists(st.binary(min_size=1, max_size=40), max_size=8)
 
 def cut(data: bytes, cuts: list[int]) -> list[bytes]:
     """The data in pieces, none of them empty."""
-    places = sorted({0, len(data), *(place % len(data) for place in cuts)})
-    return [data[start:end] for start, end in itertools.pairwise(places)]
+    ends = sorted({0, len(data), *(index % len(data) for index in cuts)})
+    return [data[start:end] for start, end in itertools.pairwise(ends)]
 
 
 def fed(body: SizedBody | ChunkedBody, pieces: list[bytes]) -> tuple[bytes, bytes]:

@@ -37,7 +37,7 @@ def store(request: pytest.FixtureRequest) -> Iterator[str | None]:
         yield request.param and "memory://"
         return
     engine: Engine = begun(ENGINES[request.param]())
-    yield url_of(engine, engine.place())
+    yield url_of(engine, engine.location())
     engine.stop()
 
 

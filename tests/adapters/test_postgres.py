@@ -96,7 +96,7 @@ def test_misuse_of_the_driver_is_a_bug(words: str) -> None:
 
 
 def test_no_server() -> None:
-    """Everything says the same, and that it may be tried again; nothing tells where the server should be."""
+    """Every error is the same and may be tried again; none contains the address of the server."""
 
     async def ask() -> None:
         store = PostgresStore(f"postgresql://me:{SECRET}@127.0.0.1:{free_port()}/x")

@@ -49,18 +49,18 @@ class Server:
         self.process.until(lambda: self.ask("SELECT 1") == "1")
 
     def crash(self) -> None:
-        """As a power failure would: without a word to anybody, and with recovery at the next start."""
+        """As a power failure would: without a message to any client, and with recovery at the next start."""
         self.process.running.send_signal(signal.SIGQUIT)
         self.process.running.wait(ENDS_WITHIN_S)
 
-    def place(self, settings: str = "") -> str:
+    def location(self, settings: str = "") -> str:
         """A new database."""
         name = f"place{next(self._numbers)}"
         self.ask(f"CREATE DATABASE {name}")
         return f"postgresql://penstock@127.0.0.1:{self.port}/{name}?{settings}"
 
-    def ask(self, sql: str, place: str = "/postgres") -> str:
-        name = place.rpartition("/")[2].partition("?")[0]
+    def ask(self, sql: str, location: str = "/postgres") -> str:
+        name = location.rpartition("/")[2].partition("?")[0]
         where = ["-h", "127.0.0.1", "-p", str(self.port), "-U", "penstock", "-d", name]
         run = subprocess.run([program("psql"), *where, "-Atqc", sql], capture_output=True, text=True, check=False)
         return run.stdout.strip() or run.stderr.strip()
@@ -80,8 +80,8 @@ def server() -> Iterator[Server]:
 
 
 @asynccontextmanager
-async def opened(*places: str) -> AsyncIterator[list[PostgresStore]]:
-    stores = [PostgresStore(place) for place in places]
+async def opened(*locations: str) -> AsyncIterator[list[PostgresStore]]:
+    stores = [PostgresStore(location) for location in locations]
     try:
         for store in stores:
             await store.migrate()
@@ -103,23 +103,23 @@ def run(test: Callable[[], Awaitable[T]]) -> T:
 
 
 def test_many_replicas_may_migrate_at_once(server: Server) -> None:
-    place = server.place()
+    location = server.location()
 
     async def start() -> None:
-        stores = [PostgresStore(place) for _ in range(20)]
+        stores = [PostgresStore(location) for _ in range(20)]
         await asyncio.gather(*(store.migrate() for store in stores))
         assert await stores[0].save(response())
         await stores[0].aclose()
 
     run(start)
-    assert server.ask("SELECT count(*) = max(number) FROM penstock.migrations", place) == "t"
+    assert server.ask("SELECT count(*) = max(number) FROM penstock.migrations", location) == "t"
 
 
 def test_two_schemas_of_one_database_are_two_stores(server: Server) -> None:
-    place, known = server.place(), response()
+    location, known = server.location(), response()
 
     async def save_and_read() -> None:
-        async with opened(place, place + "schema=other") as (one, other):
+        async with opened(location, location + "schema=other") as (one, other):
             await one.save(known)
             assert await one.response(ME, known.id) == known
             assert await other.response(ME, known.id) is None
@@ -128,30 +128,30 @@ def test_two_schemas_of_one_database_are_two_stores(server: Server) -> None:
 
 
 def test_a_schema_of_a_newer_version_is_refused(server: Server) -> None:
-    place = server.place()
+    location = server.location()
 
     async def start() -> None:
-        async with opened(place):
+        async with opened(location):
             pass
 
     run(start)
-    server.ask("INSERT INTO penstock.migrations VALUES (9999)", place)
+    server.ask("INSERT INTO penstock.migrations VALUES (9999)", location)
     with pytest.raises(RuntimeError, match=r"newer Penstock .*9999"):
         run(start)
 
 
 def test_a_user_without_rights_over_the_schema_serves_one_that_is_up_to_date(server: Server) -> None:
-    place = server.place()
-    guest = place.replace("penstock@", "guest@")
+    location = server.location()
+    guest = location.replace("penstock@", "guest@")
 
     async def start(url: str) -> None:
         async with opened(url) as [store]:
             assert await store.save(response())
 
-    run(lambda: start(place))
-    server.ask("CREATE ROLE guest LOGIN; REVOKE CREATE ON SCHEMA public FROM public", place)
+    run(lambda: start(location))
+    server.ask("CREATE ROLE guest LOGIN; REVOKE CREATE ON SCHEMA public FROM public", location)
     grant = "SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA penstock"
-    server.ask(f"GRANT USAGE ON SCHEMA penstock TO guest; GRANT {grant} TO guest", place)
+    server.ask(f"GRANT USAGE ON SCHEMA penstock TO guest; GRANT {grant} TO guest", location)
     run(lambda: start(guest))
 
 
@@ -196,7 +196,7 @@ def test_every_look_up_has_an_index(server: Server) -> None:
     """With sequential scans forbidden, the planner takes one only where there is no other way."""
 
     async def explain() -> None:
-        async with opened(server.place("options=-cenable_seqscan%3Doff")) as [store]:
+        async with opened(server.location("options=-cenable_seqscan%3Doff")) as [store]:
             for sql, values in STATEMENTS:
                 plan = [row["QUERY PLAN"] for row in await store._database.read(f"EXPLAIN {sql}", *values)]
                 assert not [line for line in plan if "Seq Scan" in line], "\n".join([sql, *plan])
@@ -206,7 +206,7 @@ def test_every_look_up_has_an_index(server: Server) -> None:
 
 def test_a_wrong_number_of_values_is_a_bug_and_no_outage(server: Server, caplog: pytest.LogCaptureFixture) -> None:
     async def ask() -> None:
-        async with opened(server.place()) as [store]:
+        async with opened(server.location()) as [store]:
             for call in (store._database.read, store._database.change):
                 with pytest.raises(asyncpg.InterfaceError, match="expects 2 arguments"):
                     await call("SELECT $1::text, $2::text", "one")
@@ -222,7 +222,7 @@ def test_round_trips(server: Server) -> None:
     asked: list[str] = []
 
     async def count_them() -> None:
-        async with opened(server.place()) as [store]:
+        async with opened(server.location()) as [store]:
             fetch = store._database._fetch
 
             async def counted(sql: str, values: tuple[object, ...]) -> Any:
@@ -250,10 +250,10 @@ def test_round_trips(server: Server) -> None:
 
 
 def test_the_pool_has_its_bound(server: Server) -> None:
-    place = server.place("connections_max=2")
+    location = server.location("connections_max=2")
 
     async def crowd() -> int:
-        async with opened(place) as [store]:
+        async with opened(location) as [store]:
             assert all(await asyncio.gather(*(store.save(response()) for _ in range(50))))
             [row] = await store._database.read(
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
@@ -264,10 +264,10 @@ def test_the_pool_has_its_bound(server: Server) -> None:
 
 
 def test_a_statement_has_its_time(server: Server) -> None:
-    """A row that somebody holds: the statement gives up, says so, and the connection serves the next."""
+    """A row that is locked: the statement gives up with an error, and the connection serves the next."""
 
     async def hang() -> None:
-        async with opened(server.place("statement_timeout_s=0.3&connections_max=1")) as [store]:
+        async with opened(server.location("statement_timeout_s=0.3&connections_max=1")) as [store]:
             with pytest.raises(ApiError) as raised:
                 await store._database.change("SELECT pg_sleep(20)")
             assert raised.value.status == 503
@@ -278,7 +278,7 @@ def test_a_statement_has_its_time(server: Server) -> None:
 
 def test_a_disconnect_in_the_middle_does_not_damage_the_pool(server: Server) -> None:
     async def leave() -> None:
-        async with opened(server.place("connections_max=2")) as [store]:
+        async with opened(server.location("connections_max=2")) as [store]:
             for turn in range(60):
                 tasks = [asyncio.create_task(store.save(response())) for _ in range(5)]
                 await asyncio.sleep(turn / 10_000)
@@ -296,7 +296,7 @@ def test_a_disconnect_in_the_middle_does_not_damage_the_pool(server: Server) -> 
 @pytest.mark.parametrize("odd", ["resp_\0", "resp_\ud800", "resp_" + "x" * 100_000])
 def test_ids_that_cannot_be(server: Server, odd: str) -> None:
     async def ask() -> None:
-        async with opened(server.place()) as [store]:
+        async with opened(server.location()) as [store]:
             assert await store.response(ME, odd) is None
             assert await store.chain(ME, odd, responses_max=3) == []
             assert await store.page_input_items(ME, odd, responses_max=3, limit=1) is None
@@ -313,7 +313,7 @@ def test_ids_that_cannot_be(server: Server, odd: str) -> None:
 @pytest.mark.parametrize("odd", ["msg_\0", "msg_\ud800", "msg_" + os.urandom(5_000).hex()])
 def test_an_item_whose_id_cannot_be_is_refused_as_the_clients_mistake(server: Server, odd: str) -> None:
     async def ask() -> None:
-        async with opened(server.place()) as [store]:
+        async with opened(server.location()) as [store]:
             with pytest.raises(ApiError) as raised:
                 await store.save(response(input=[item(odd, b"")]))
             assert raised.value.status == 400
@@ -325,7 +325,7 @@ def test_an_item_whose_id_cannot_be_is_refused_as_the_clients_mistake(server: Se
 @pytest.mark.parametrize("after", [-(10**30), 2**63 - 1, 10**30])
 def test_numbers_of_any_size(server: Server, after: int) -> None:
     async def ask() -> None:
-        async with opened(server.place()) as [store]:
+        async with opened(server.location()) as [store]:
             known = running()
             await store.save(known)
             await store.append_events(await claimed(store, known), batch(0))
@@ -337,7 +337,7 @@ def test_numbers_of_any_size(server: Server, after: int) -> None:
 
 def test_a_bug_is_not_reported_as_an_unavailable_store(server: Server) -> None:
     async def save_twice() -> None:
-        async with opened(server.place()) as [store]:
+        async with opened(server.location()) as [store]:
             known = response()
             await store.save(known)
             with pytest.raises(Exception, match="duplicate key") as raised:
@@ -361,17 +361,17 @@ async def append_and_wait(writer: PostgresStore, reader: PostgresStore, first: i
 
 
 def test_lost_notifications_are_found_by_looking(server: Server) -> None:
-    """Listening connections are cut, and one comes back, without anybody's doing."""
-    place = server.place()
+    """Listening connections are cut, and one comes back, without a request."""
+    location = server.location()
     cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ~ '^(LISTEN|SELECT pg_notify)'"
 
     async def lose() -> None:
-        async with opened(place, place) as (writer, reader):
+        async with opened(location, location) as (writer, reader):
             known = running()
             await writer.save(known)
             claim = await claimed(writer, known)
             assert await append_and_wait(writer, reader, 0, claim) < events.LOOK_S
-            assert "t" in await asyncio.to_thread(server.ask, cut, place)
+            assert "t" in await asyncio.to_thread(server.ask, cut, location)
             assert await append_and_wait(writer, reader, 1, claim) < events.LOOK_S + 1
             await asyncio.sleep(1.5)
             assert await append_and_wait(writer, reader, 2, claim) < events.LOOK_S / 2
@@ -380,10 +380,10 @@ def test_lost_notifications_are_found_by_looking(server: Server) -> None:
 
 
 def test_a_hundred_readers_share_a_connection(server: Server) -> None:
-    place = server.place("connections_max=2")
+    location = server.location("connections_max=2")
 
     async def read() -> int:
-        async with opened(place, place) as (writer, reader):
+        async with opened(location, location) as (writer, reader):
             rows = [running() for _ in range(100)]
             for row in rows:
                 await writer.save(row)
@@ -409,10 +409,10 @@ def test_a_hundred_readers_share_a_connection(server: Server) -> None:
 
 
 def test_replicas_sweep_together(server: Server) -> None:
-    place = server.place()
+    location = server.location()
 
     async def sweep() -> None:
-        async with opened(place, place) as stores:
+        async with opened(location, location) as stores:
             await asyncio.gather(*(stores[0].save(response(expires_at=EXPIRED)) for _ in range(700)))
             await asyncio.gather(
                 *(stores[0].save_conversation(conversation(expires_at=EXPIRED), items(3)) for _ in range(100))
@@ -431,10 +431,10 @@ def test_replicas_sweep_together(server: Server) -> None:
 
 def test_nothing_remains_when_an_end_meets_a_deletion(server: Server) -> None:
     """Batches and output that are written while their response is being deleted go with it."""
-    place = server.place()
+    location = server.location()
 
     async def race() -> None:
-        async with opened(place, place) as (runner, client):
+        async with opened(location, location) as (runner, client):
             for _ in range(100):
                 known = running()
                 await runner.save(known)
@@ -454,7 +454,7 @@ def test_nothing_remains_when_an_end_meets_a_deletion(server: Server) -> None:
 @pytest.mark.parametrize("how", ["restart", "crash"])
 def test_a_server_that_stops_under_load(server: Server, how: str) -> None:
     """Every save is acknowledged, and then it is there, or fails as 503; and all goes on by itself afterwards."""
-    place = server.place()
+    location = server.location()
 
     async def load() -> None:
         stored: list[str] = []
@@ -472,7 +472,7 @@ def test_a_server_that_stops_under_load(server: Server, how: str) -> None:
                     failures.append(error)
                     await asyncio.sleep(0.01)
 
-        async with opened(place, place) as stores:
+        async with opened(location, location) as stores:
             savers = [asyncio.create_task(saver(store)) for store in stores for _ in range(8)]
             known = running()
             await stores[0].save(known)

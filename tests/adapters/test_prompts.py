@@ -1,4 +1,4 @@
-"""Templates in a folder: what is found, what is read again, and that nobody leaves the folder."""
+"""Templates in a folder: what is found, what is read again, and that no name leads out of the folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from penstock_adapters.prompts import PromptFolder
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder of templates, with a file beside it that is nobody's business."""
+    """A folder of templates, with a file beside it that no request may read."""
     (tmp_path / "outside.toml").write_text('instructions = "secret"')
     prompts = tmp_path / "prompts"
     (prompts / "greet").mkdir(parents=True)

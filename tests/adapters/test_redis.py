@@ -62,7 +62,7 @@ def runner() -> Iterator[asyncio.Runner]:
 
 @pytest.fixture
 def store(engine: Redis, runner: asyncio.Runner) -> Iterator[RedisStore]:
-    store = RedisStore(engine.place())
+    store = RedisStore(engine.location())
     runner.run(store.migrate())
     yield store
     runner.run(store.aclose())
@@ -470,7 +470,7 @@ def test_stats_walk_over_many_keys(store: RedisStore, runner: asyncio.Runner, mo
 @pytest.mark.parametrize("url", ["valkey://127.0.0.1:{port}/0", "redis://127.0.0.1:{port}/0?socket_timeout=7"])
 def test_urls(engine: Redis, runner: asyncio.Runner, url: str) -> None:
     async def scenario() -> None:
-        engine.place()
+        engine.location()
         store = RedisStore(url.format(port=engine.port))
         await store.migrate()
         await store.save(row := response())

@@ -152,7 +152,7 @@ async def outcome(call: Awaitable[T]) -> T | ApiError:
 
 
 async def work(store: RedisStore) -> StoredResponse | None:
-    """One background response from its beginning to its end, which is told if it was acknowledged."""
+    """One background response from its beginning to its end, which is returned if it was acknowledged."""
     job = running(body=b"x" * 2_000)
     end = ended(job)
     if await outcome(store.save(job)) is True:
@@ -250,7 +250,7 @@ def test_what_was_done_is_done_once_though_its_answer_is_lost(server: Server) ->
         async with opened(await way.open()) as store, opened(server.url) as other:
 
             async def lossy(call: Callable[[], Awaitable[T]]) -> T:
-                """Twice, so that the first attempt is not only the one that tells that a script is not known."""
+                """Twice, so that the first attempt is not only the one that finds the script unknown."""
                 await store.response(ME, "any")
                 way.cut = 1
                 done = await call()
@@ -281,7 +281,7 @@ def test_what_was_done_is_done_once_though_its_answer_is_lost(server: Server) ->
 
 
 def test_cancel_against_completion_over_a_bad_connection(server: Server) -> None:
-    """One of the two is told that it won, whichever answers are lost."""
+    """One of the two gets the reply that it won, whichever answers are lost."""
 
     async def scenario() -> None:
         ways = [Cutter(server.port), Cutter(server.port)]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.limits import Limits
-from penstock_adapters.faults import CLOSED, ENDLESS, INFORMATIONAL_MAX, NO_HTTP, SPEAKS_TLS
+from penstock_adapters.faults import CLOSED, ENDLESS, EXPECTS_TLS, INFORMATIONAL_MAX, NO_HTTP
 from penstock_adapters.http_client.faults import UpstreamFailed
 from penstock_adapters.http_client.parser import ReplyParser
 from penstock_adapters.http_client.replies import IncomingReply
@@ -67,7 +67,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "no end of a chunk": (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nab\r\n", NO_HTTP),
     "a bare line feed in a value": (b"HTTP/1.1 200 OK\r\na: b\nc: d\r\n\x00: e\r\n\r\n", NO_HTTP),
     "no HTTP": (b"220 smtp.example ESMTP\r\n\r\n", NO_HTTP),
-    "TLS": (b"\x15\x03\x01\x00\x02\x02\x46", SPEAKS_TLS),
+    "TLS": (b"\x15\x03\x01\x00\x02\x02\x46", EXPECTS_TLS),
     "a long line": (b"HTTP/1.1 200 " + b"O" * 1_000, NO_HTTP),
     "a long field": (b"HTTP/1.1 200 OK\r\na: " + b"b" * 1_000 + b"\r\n\r\n", NO_HTTP),
     "many fields": (b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 11 + b"\r\n", NO_HTTP),

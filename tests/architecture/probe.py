@@ -1,4 +1,4 @@
-"""Imports the modules named as arguments and tells, as JSON, what that loaded and what it did on the way.
+"""Imports the modules named as arguments and prints, as JSON, what that loaded and what it did on the way.
 
 Run as a process of its own, by test_pure_import.
 """
@@ -24,7 +24,7 @@ def watch(event: str, args: tuple[Any, ...]) -> None:
         done.append(f"{event} {args}")
 
 
-def told(real: Callable[..., Any], name: str) -> Callable[..., Any]:
+def reported(real: Callable[..., Any], name: str) -> Callable[..., Any]:
     """The same function, but a call from one of our modules is a deed."""
 
     def call(*args: Any, **fields: Any) -> Any:
@@ -39,7 +39,7 @@ def told(real: Callable[..., Any], name: str) -> Callable[..., Any]:
 for name in CHANCE + CLOCKS:
     module, _, function = name.partition(".")
     owner = importlib.import_module(module)
-    setattr(owner, function, told(getattr(owner, function), name))
+    setattr(owner, function, reported(getattr(owner, function), name))
 
 known = set(sys.modules)
 sys.addaudithook(watch)

@@ -1,4 +1,4 @@
-"""The source of both packages, parsed: what the architecture tests look at."""
+"""The source of both packages, of the tests and of the bench, parsed: what the architecture tests look at."""
 
 import ast
 from collections.abc import Iterator
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 ROOT = Path(__file__).parents[2]
+INSTALLED = frozenset({"node_modules", "python_modules"})
+"""Folders of packages that npm and pip have put among the tests."""
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 Definition: TypeAlias = Function | ast.ClassDef
@@ -57,9 +59,20 @@ def everything() -> list[Module]:
     return core() + adapters()
 
 
+@cache
+def suite() -> list[Module]:
+    return _modules(ROOT / "tests", at_least=300)
+
+
+@cache
+def bench() -> list[Module]:
+    return _modules(ROOT / "bench", at_least=30)
+
+
 def _modules(root: Path, at_least: int) -> list[Module]:
     """A rule over no modules would hold forever: too few are an error."""
-    found = [_module(path, root) for path in sorted(root.rglob("*.py"))]
+    paths = [path for path in sorted(root.rglob("*.py")) if INSTALLED.isdisjoint(path.parts)]
+    found = [_module(path, root) for path in paths]
     assert len(found) >= at_least, f"{root.name} has {len(found)} modules only: are the rules looking there?"
     return found
 

@@ -1,11 +1,13 @@
-"""The golden fixture tells what differs, and writes only when asked."""
+"""The golden fixture reports what differs, and writes only when asked."""
 
 from pathlib import Path
 
 import pytest
 
 
-def test_it_tells_what_differs(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_reports_what_differs(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(request.config.option, "rewrite_golden", False)
     file = tmp_path / "known.txt"
     file.write_text("one\ntwo\n")

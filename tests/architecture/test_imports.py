@@ -6,7 +6,7 @@ from architecture.source import Module, core
 
 ALLOWED = {*sys.stdlib_module_names, "msgspec", "penstock"}
 
-# Who alone may import what; nobody means that the core never does it.
+# The only modules that may import something; without any, the core never does it.
 RESERVED: dict[str, tuple[str, ...]] = {
     "asyncio": (
         "penstock.engine",
@@ -33,8 +33,8 @@ def within(name: str, *packages: str) -> bool:
 
 
 def test_core_imports_the_standard_library_and_msgspec() -> None:
-    strangers = {f"{m.name}: {i}" for m in core() for i in m.imports() if i.split(".")[0] not in ALLOWED}
-    assert not strangers
+    others = {f"{m.name}: {i}" for m in core() for i in m.imports() if i.split(".")[0] not in ALLOWED}
+    assert not others
 
 
 def test_what_reaches_out_stays_where_it_may() -> None:
@@ -44,7 +44,7 @@ def test_what_reaches_out_stays_where_it_may() -> None:
     assert not {f"{m.name}: {i}" for m in core() for i in m.imports() if trespasses(m, i)}
 
 
-def test_nobody_in_core_imports_from_the_front_door() -> None:
+def test_no_module_of_core_imports_from_the_package_itself() -> None:
     """`from penstock import Thing` would carry a name past the layers; a module is fine."""
     rooms = {m.name.split(".")[1] for m in core() if "." in m.name}
     imports = [(m.name, i.split(".")) for m in core() for i in m.imports() if within(i, "penstock")]

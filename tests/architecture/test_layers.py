@@ -1,4 +1,4 @@
-"""The layers: a module imports only from lower ones. pyproject.toml says it once; the page shows it."""
+"""The layers: a module imports only from lower ones. pyproject.toml defines them once; the page lists them."""
 
 import ast
 import re
@@ -34,7 +34,7 @@ def table() -> Iterator[str]:
             yield f"| {number} | `{name}` | {about[f'penstock.{name}']} |"
 
 
-def test_every_contract_is_kept() -> None:
+def test_every_contract_holds() -> None:
     """In a process of its own: the linter sets up logging for itself, and turns everybody else's off."""
     command = [sys.executable, "-c", LINT, "--no-cache", "--config", str(ROOT / "pyproject.toml")]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -49,7 +49,7 @@ def test_the_page_shows_the_contract(golden: Callable[[str | Path, str], None]) 
 
 
 def test_the_table_has_every_module() -> None:
-    shown = {name for names in layers() for name in names}
+    listed = {name for names in layers() for name in names}
     there = {module.name.removeprefix("penstock.") for module in core() if module.name.count(".") == 1}
-    assert shown == there
+    assert listed == there
     assert layers()[0] == ["wire"]

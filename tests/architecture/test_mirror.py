@@ -110,7 +110,7 @@ def own_tests(module: Module) -> Path:
 
 
 def other_tests(module: Module) -> list[str]:
-    """What the table says of the module, or of the nearest package around it."""
+    """The table's entry for the module, or of the nearest package around it."""
     steps = module.name.split(".")
     names = (".".join(steps[:count]) for count in range(len(steps), 0, -1))
     return next((ELSEWHERE[name].split() for name in names if name in ELSEWHERE), [])
@@ -126,7 +126,7 @@ def test_what_the_table_names_is_there() -> None:
     assert not {path for path in paths if not (TESTS / path).is_file() and not any((TESTS / path).glob("**/test_*.py"))}
 
 
-def test_the_table_says_nothing_twice() -> None:
+def test_the_table_has_nothing_twice() -> None:
     """A module that has a file of its name needs no line, but for a package: the line is for what it contains."""
     modules = {module.name: module for module in everything()}
     packages = {name for name, module in modules.items() if module.path.name == "__init__.py"}

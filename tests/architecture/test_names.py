@@ -1,4 +1,4 @@
-"""Names say what a thing is; some words only say that it does something."""
+"""Names state what a thing is; some words only state that it does something."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What only some modules do: each rule says how it looks in the source, and where it may stand."""
+"""What only some modules do: each rule defines how it looks in the source, and where it may stand."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def test_the_code_of_an_extra_imports_each_of_its_dependencies(extra: str, code:
     assert {name for name in names if MODULES.get(name, name) not in modules} == names & NOT_IMPORTED.keys()
 
 
-def test_every_extra_has_its_code_and_every_tool_its_place() -> None:
+def test_every_extra_has_its_code_and_every_tool_its_use() -> None:
     assert EXTRAS.keys() == CODE.keys()
     named = {canonicalize_name(Requirement(each).name) for each in chain(*EXTRAS.values())}
     assert NOT_IMPORTED.keys() | MODULES.keys() <= named

@@ -25,7 +25,7 @@ def probe(*modules: str, roots: tuple[Path, ...] = ROOTS) -> dict[str, Any]:
 
 
 @shows("lean-imports")
-def test_the_front_door_is_light() -> None:
+def test_the_package_itself_is_light() -> None:
     loaded = set(probe("penstock")["loaded"])
     assert "penstock" in loaded
     assert not loaded & (FRAMEWORKS | HEAVY)

@@ -1,4 +1,4 @@
-"""No file tells where it was written."""
+"""No file contains the path where it was written."""
 
 import subprocess
 

@@ -1,4 +1,4 @@
-"""No tower of tests over events: the tables say what an event does."""
+"""No tower of tests over events: the tables define what an event does."""
 
 import ast
 from typing import get_args

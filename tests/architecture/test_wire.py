@@ -24,7 +24,7 @@ def structs() -> Iterator[tuple[ast.ClassDef, type[msgspec.Struct]]]:
 
 
 def tagged(base: type[msgspec.Struct]) -> set[type]:
-    """Those that say their own `type`, and so can travel."""
+    """Those that define their own `type`, and so can travel."""
     return {kind for _, kind in structs() if issubclass(kind, base) and kind.__struct_config__.tag}
 
 
@@ -33,7 +33,7 @@ def test_there_are_structs_to_look_at() -> None:
 
 
 def test_every_struct_is_keyword_only() -> None:
-    """msgspec does not inherit it: each class says so itself."""
+    """msgspec does not inherit it: each class sets it itself."""
     loose = [
         kind.__qualname__
         for node, kind in structs()

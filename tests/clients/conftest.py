@@ -48,7 +48,7 @@ def server(upstream: ScriptedUpstream) -> Iterator[PenstockServer]:
 
 @pytest.fixture
 def run_script(server: PenstockServer) -> RunScript:
-    """`run_script("openai_node.mjs", "stream", model)`: what a client's script tells, as JSON."""
+    """`run_script("openai_node.mjs", "stream", model)`: what a client's script prints, as JSON."""
 
     def run(script: str, *arguments: str) -> Any:
         command = ["node", str(HERE / script), server.url, *arguments]

@@ -47,6 +47,6 @@ def test_an_agent_uses_its_tool(server: PenstockServer, upstream: ScriptedUpstre
     answer, types = asyncio.run(run(server, stream=stream))
     assert answer == "It rains."
     assert types.count("response.completed") == (2 if stream else 0)
-    told = upstream.completion(1).body["messages"]
-    assert [message["role"] for message in told] == ["system", "user", "assistant", "tool"]
-    assert told[-1]["content"] == "rain in Oslo"
+    sent = upstream.completion(1).body["messages"]
+    assert [message["role"] for message in sent] == ["system", "user", "assistant", "tool"]
+    assert sent[-1]["content"] == "rain in Oslo"

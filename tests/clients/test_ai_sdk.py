@@ -21,14 +21,14 @@ def client(upstream: ScriptedUpstream) -> None:
 
 
 def test_a_text(run_script: RunScript) -> None:
-    told = run_script("ai_sdk.mjs", "generate", "sdk")
-    assert told["text"] == "It rains."
-    assert told["usage"]["inputTokens"] == 11
+    output = run_script("ai_sdk.mjs", "generate", "sdk")
+    assert output["text"] == "It rains."
+    assert output["usage"]["inputTokens"] == 11
 
 
 @shows("replayed-items")
 def test_a_tool_that_it_runs_itself(run_script: RunScript, upstream: ScriptedUpstream) -> None:
-    told = run_script("ai_sdk.mjs", "tools", "weather")
-    assert told == {"text": "It rains.", "steps": [["rain in Oslo"], []]}
+    output = run_script("ai_sdk.mjs", "tools", "weather")
+    assert output == {"text": "It rains.", "steps": [["rain in Oslo"], []]}
     roles = [message["role"] for message in upstream.completion(1).body["messages"]]
     assert roles == ["user", "assistant", "tool"]

@@ -1,4 +1,4 @@
-"""The Codex CLI, headless: it is set up as `penstock init codex` says, runs a command and finishes."""
+"""The Codex CLI, headless: it is set up as `penstock init codex` describes, runs a command and finishes."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def home(server: PenstockServer, transport: str, tmp_path: Path) -> Path:
 
 
 def codex(home: Path, *task: str) -> list[dict[str, Any]]:
-    """What it tells of a task that it is given."""
+    """What it prints of a task that it is given."""
     program = installed(".bin/codex")
     work = home.parent / "work"
     work.mkdir(exist_ok=True)
@@ -84,12 +84,12 @@ def test_it_runs_a_command_and_finishes(
     wants = Send(ROLE, *call(0, arguments[:9], arguments[9:], call_id="call_1", name="exec_command"))
     upstream.add(MODEL, Script((wants, Send(chunk({}, "tool_calls"), OWN_USAGE)), Expect()))
     upstream.add_after(1, MODEL, Script((Send(ROLE, *text("It ", "ran."), chunk({}, "stop"), OWN_USAGE),), Expect()))
-    told = codex(home, "Run it.")
+    events = codex(home, "Run it.")
     assert (home.parent / "work" / "told.txt").read_text() == "it runs\n"
-    items = [event["item"] for event in told if event["type"] == "item.completed"]
+    items = [event["item"] for event in events if event["type"] == "item.completed"]
     assert [item["exit_code"] for item in items if item["type"] == "command_execution"] == [0]
     assert [item["text"] for item in items if item["type"] == "agent_message"] == ["It ran."]
-    assert told[-1]["type"] == "turn.completed"
+    assert events[-1]["type"] == "turn.completed"
     request = {"http": "POST /v1/responses 200", "websocket": "GET /v1/responses 101"}[transport]
     until(lambda: any(request in line for line in server.lines[known:]))
 
@@ -98,12 +98,12 @@ def test_it_runs_a_command_and_finishes(
 def test_it_compacts_its_context_and_goes_on(home: Path, upstream: ScriptedUpstream) -> None:
     """A provider of OpenAI's name is asked for the compaction; any other one would only be asked for a summary."""
     usage = {"prompt_tokens": TOKENS_MAX, "completion_tokens": 1, "total_tokens": TOKENS_MAX + 1}
-    said = Send(ROLE, *text("It ", "ran."), chunk({}, "stop"), {**OWN_USAGE, "usage": usage})
-    upstream.add(MODEL, Script((said,), Expect()))
+    step = Send(ROLE, *text("It ", "ran."), chunk({}, "stop"), {**OWN_USAGE, "usage": usage})
+    upstream.add(MODEL, Script((step,), Expect()))
     upstream.forget()
     codex(home, "Run it.")
-    told = codex(home, "resume", "--last", "And now?")
-    assert told[-1]["type"] == "turn.completed"
+    events = codex(home, "resume", "--last", "And now?")
+    assert events[-1]["type"] == "turn.completed"
     first, asked, answered = (one.body["messages"] for one in upstream.completions)
     assert asked[: len(first) + 1] == [*first, {"role": "assistant", "content": "It ran."}]
     assert [message["content"] for message in answered if message["role"] == "assistant"] == []

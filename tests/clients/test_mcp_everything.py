@@ -92,5 +92,5 @@ def test_everything(upstream: ScriptedUpstream, transport: str) -> None:
     assert "[link " in outputs[4]
     assert (calls[5].status, calls[5].error.type) == ("failed", "mcp_tool_execution_error")
     assert message.content[0].text == "Done."
-    told = upstream.requests[-1].body["messages"]
-    assert told[-1]["content"][0]["image_url"]["url"].startswith("data:image/png;base64,")
+    messages = upstream.requests[-1].body["messages"]
+    assert messages[-1]["content"][0]["image_url"]["url"].startswith("data:image/png;base64,")

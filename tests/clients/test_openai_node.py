@@ -31,33 +31,33 @@ def test_create(run_script: RunScript) -> None:
 
 
 def test_stream(run_script: RunScript) -> None:
-    told = run_script("openai_node.mjs", "stream", "node")
-    assert told["types"].count("response.output_text.delta") == 2
-    assert told["types"][-1] == "response.completed"
-    assert told["response"]["output_text"] == "It rains."
+    output = run_script("openai_node.mjs", "stream", "node")
+    assert output["types"].count("response.output_text.delta") == 2
+    assert output["types"][-1] == "response.completed"
+    assert output["response"]["output_text"] == "It rains."
 
 
 def test_a_call_is_answered_in_a_chain(run_script: RunScript) -> None:
-    told = run_script("openai_node.mjs", "chain", "weather")
-    assert told["second"]["output_text"] == told["read"]["output_text"] == "It rains."
-    assert told["second"]["previous_response_id"] == told["first"]["id"]
-    assert {"function_call_output", "function_call", "message"} >= {item["type"] for item in told["items"]}
-    assert told["gone"] == 404
+    output = run_script("openai_node.mjs", "chain", "weather")
+    assert output["second"]["output_text"] == output["read"]["output_text"] == "It rains."
+    assert output["second"]["previous_response_id"] == output["first"]["id"]
+    assert {"function_call_output", "function_call", "message"} >= {item["type"] for item in output["items"]}
+    assert output["gone"] == 404
 
 
 def test_a_conversation(run_script: RunScript) -> None:
-    told = run_script("openai_node.mjs", "conversation", "node")
-    assert [item["role"] for item in told["items"]] == ["user", "assistant"]
-    assert told["said"]["conversation"] == {"id": told["room"]["id"]}
+    output = run_script("openai_node.mjs", "conversation", "node")
+    assert [item["role"] for item in output["items"]] == ["user", "assistant"]
+    assert output["said"]["conversation"] == {"id": output["room"]["id"]}
 
 
 @shows("cursors")
 def test_a_stream_is_resumed_at_its_cursor_and_from_its_beginning(run_script: RunScript) -> None:
-    told = run_script("openai_node.mjs", "resume", "node")
-    assert told["seen"] + told["rest"] == told["whole"]
-    assert oracle.check_stream(told["whole"])["status"] == told["cancelled"]["status"] == "completed"
+    output = run_script("openai_node.mjs", "resume", "node")
+    assert output["seen"] + output["rest"] == output["whole"]
+    assert oracle.check_stream(output["whole"])["status"] == output["cancelled"]["status"] == "completed"
 
 
 def test_a_mistake_is_its_own_error(run_script: RunScript) -> None:
-    told = run_script("openai_node.mjs", "mistake", "node")
-    assert told == {"name": "BadRequestError", "status": 400, "param": "temperature", "code": told["code"]}
+    output = run_script("openai_node.mjs", "mistake", "node")
+    assert output == {"name": "BadRequestError", "status": 400, "param": "temperature", "code": output["code"]}

@@ -38,7 +38,7 @@ def run(store: RemoteStore, scenario: Coroutine[Any, Any, None]) -> None:
     asyncio.run(closing())
 
 
-def test_a_row_has_a_limit_and_the_error_says_so(store: RemoteStore) -> None:
+def test_a_row_has_a_limit_and_the_error_states_it(store: RemoteStore) -> None:
     async def scenario() -> None:
         await store.migrate()
         known = response(input=[item(body=b"x" * 1_900_000)])

@@ -118,7 +118,7 @@ def test_a_slow_upstream_has_heartbeats(worker: Host, upstream: ScriptedUpstream
 
 @shows("left-streams")
 def test_the_upstream_sees_that_the_client_has_left(worker: Host, upstream: ScriptedUpstream) -> None:
-    """A Worker is not told so; its next write fails, at the latest that of a heartbeat."""
+    """A Worker gets no event for it; its next write fails, at the latest that of a heartbeat."""
     upstream.add("endless", Script((Send(ROLE, *text("One ")), Hang()), Expect()))
     with Connection(worker.url) as connection:
         connection.send(

@@ -43,15 +43,15 @@ def runner() -> Iterator[asyncio.Runner]:
 
 
 @pytest.fixture
-def place(engine: Engine) -> str:
+def location(engine: Engine) -> str:
     """Where nothing is yet."""
-    return engine.place()
+    return engine.location()
 
 
 @pytest.fixture
-def stores(engine: Engine, place: str, runner: asyncio.Runner) -> Iterator[tuple[Store, Store]]:
+def stores(engine: Engine, location: str, runner: asyncio.Runner) -> Iterator[tuple[Store, Store]]:
     """Two replicas' stores in front of the same data."""
-    one, other = engine.open(place), engine.open(place)
+    one, other = engine.open(location), engine.open(location)
     runner.run(one.migrate())
     runner.run(other.migrate())
     yield one, other

@@ -39,7 +39,7 @@ class Engine:
     long_tests: ClassVar[frozenset[str]] = frozenset()
     """The tests that take minutes in front of this server, and are left to `make test-all`."""
     impossible_tests: ClassVar[frozenset[str]] = frozenset()
-    """The tests of what this engine cannot do. Its documents say so, and its own tests show what happens instead."""
+    """The tests of what this engine cannot do. Its documents state it, and its own tests show what happens instead."""
 
     def start(self) -> None:
         """Make places possible. Raises `Missing`, and leaves nothing behind then."""
@@ -49,20 +49,20 @@ class Engine:
         """End what `start` began, and remove its files."""
         remove(self.directory)
 
-    def place(self) -> str:
+    def location(self) -> str:
         """A place where nothing is."""
         raise NotImplementedError
 
-    def open(self, place: str) -> Store:
+    def open(self, location: str) -> Store:
         """A store in front of it; `migrate` has not run."""
         raise NotImplementedError
 
-    def rows(self, place: str) -> int:
-        """Everything that is there, whatever the store itself may say of it."""
+    def rows(self, location: str) -> int:
+        """Everything that is there, whatever the store itself may return of it."""
         raise NotImplementedError
 
-    def contents(self, place: str) -> bytes:
-        """What the rows there say, one after the other, and the files of an embedded engine as they are."""
+    def contents(self, location: str) -> bytes:
+        """What the rows there contain, one after the other, and the files of an embedded engine as they are."""
         raise NotImplementedError
 
 
@@ -71,20 +71,20 @@ class Memory(Engine):
     schemes = frozenset({"memory"})
     is_durable = False
 
-    def place(self) -> str:
+    def location(self) -> str:
         self._stores = {"memory://": MemoryStore()}
         return "memory://"
 
-    def open(self, place: str) -> Store:
+    def open(self, location: str) -> Store:
         """The same one for all: its replicas are one process."""
-        return self._stores[place]
+        return self._stores[location]
 
-    def rows(self, place: str) -> int:
-        table = self._stores[place]._table
+    def rows(self, location: str) -> int:
+        table = self._stores[location]._table
         return len(table.entries) + len(table._holders) + table.bytes
 
-    def contents(self, place: str) -> bytes:
-        return repr(self._stores[place]._table.entries).encode()
+    def contents(self, location: str) -> bytes:
+        return repr(self._stores[location]._table.entries).encode()
 
 
 class Sqlite(Engine):
@@ -95,19 +95,19 @@ class Sqlite(Engine):
         super().start()
         self._numbers = count(1)
 
-    def place(self) -> str:
+    def location(self) -> str:
         return str(self.directory / f"{next(self._numbers)}.db")
 
-    def open(self, place: str) -> Store:
-        return SqliteStore(place)
+    def open(self, location: str) -> Store:
+        return SqliteStore(location)
 
-    def rows(self, place: str) -> int:
-        with closing(sqlite3.connect(place)) as db:
+    def rows(self, location: str) -> int:
+        with closing(sqlite3.connect(location)) as db:
             tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
             return sum(db.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in tables)
 
-    def contents(self, place: str) -> bytes:
-        files = sorted(self.directory.glob(f"{Path(place).name}*"))
+    def contents(self, location: str) -> bytes:
+        files = sorted(self.directory.glob(f"{Path(location).name}*"))
         return b"\n".join(file.read_bytes() for file in files)
 
 
@@ -128,17 +128,17 @@ class Redis(Engine):
         self.process.end()
         super().stop()
 
-    def place(self) -> str:
+    def location(self) -> str:
         self._ask("FLUSHALL")
         return f"redis://127.0.0.1:{self.port}/0"
 
-    def open(self, place: str) -> Store:
-        return self._store(place)
+    def open(self, location: str) -> Store:
+        return self._store(location)
 
-    def rows(self, place: str) -> int:
+    def rows(self, location: str) -> int:
         return int(self._ask("DBSIZE").removeprefix(":"))
 
-    def contents(self, place: str) -> bytes:
+    def contents(self, location: str) -> bytes:
         with import_module("redis").Redis(port=self.port) as db:
             read = {
                 b"string": db.get,
@@ -178,22 +178,22 @@ class Postgres(Engine):
         self.process.end()
         super().stop()
 
-    def place(self) -> str:
+    def location(self) -> str:
         name = f"place{next(self._numbers)}"
         self._ask(f"CREATE DATABASE {name}")
         return f"postgresql://penstock@127.0.0.1:{self.port}/{name}"
 
-    def open(self, place: str) -> Store:
-        return self._store(place)
+    def open(self, location: str) -> Store:
+        return self._store(location)
 
-    def rows(self, place: str) -> int:
-        name = place.rpartition("/")[2]
+    def rows(self, location: str) -> int:
+        name = location.rpartition("/")[2]
         tables = self._ask("SELECT relname FROM pg_stat_user_tables", name).split()
         counts = " + ".join(f"(SELECT count(*) FROM {table})" for table in tables)
         return int(self._ask(f"SELECT {counts or 0}", name))
 
-    def contents(self, place: str) -> bytes:
-        name = place.rpartition("/")[2]
+    def contents(self, location: str) -> bytes:
+        name = location.rpartition("/")[2]
         tables = self._ask("SELECT relname FROM pg_stat_user_tables", name).split()
         rows = "\n".join(self._ask(f"SELECT each::text FROM {table} AS each", name) for table in tables)
         return re.sub(r"\\\\x([0-9a-f]*)", lambda match: bytes.fromhex(match[1]).decode("latin-1"), rows).encode()
@@ -224,22 +224,22 @@ class Dynamo(Engine):
         self.process.end()
         super().stop()
 
-    def place(self) -> str:
+    def location(self) -> str:
         endpoint = f"http://127.0.0.1:{self.port}"
         return f"dynamodb://table{next(self._numbers)}?region=eu-west-1&endpoint={endpoint}"
 
-    def open(self, place: str) -> Store:
+    def open(self, location: str) -> Store:
         dynamo: Any = adapter("penstock_adapters.dynamodb", "DynamoStore")
-        store: Store = dynamo(place, aws_transport, ENVIRONMENT)
+        store: Store = dynamo(location, aws_transport, ENVIRONMENT)
         return store
 
-    def rows(self, place: str) -> int:
-        return len(self._scan(place))
+    def rows(self, location: str) -> int:
+        return len(self._scan(location))
 
-    def contents(self, place: str) -> bytes:
-        return repr(self._scan(place)).encode()
+    def contents(self, location: str) -> bytes:
+        return repr(self._scan(location)).encode()
 
-    def _scan(self, place: str) -> list[Any]:
+    def _scan(self, location: str) -> list[Any]:
         session: Any = self._client
         client = session().create_client(
             "dynamodb",
@@ -248,7 +248,7 @@ class Dynamo(Engine):
             aws_access_key_id=ENVIRONMENT["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=ENVIRONMENT["AWS_SECRET_ACCESS_KEY"],
         )
-        pages = client.get_paginator("scan").paginate(TableName=urlsplit(place).netloc, ConsistentRead=True)
+        pages = client.get_paginator("scan").paginate(TableName=urlsplit(location).netloc, ConsistentRead=True)
         rows = [row for page in pages for row in page["Items"]]
         client.close()
         return rows
@@ -323,17 +323,17 @@ class D1(Engine):
     def stop(self) -> None:
         """The host ends with the tests."""
 
-    def place(self) -> str:
+    def location(self) -> str:
         called(self._host, "reset_d1")
         return "d1://DB"
 
-    def open(self, place: str) -> Store:
+    def open(self, location: str) -> Store:
         return RemoteStore(self._host, "open_d1")
 
-    def rows(self, place: str) -> int:
+    def rows(self, location: str) -> int:
         return sum(len(rows) for rows in called(self._host, "rows_of_d1"))
 
-    def contents(self, place: str) -> bytes:
+    def contents(self, location: str) -> bytes:
         return repr(called(self._host, "rows_of_d1")).encode()
 
 

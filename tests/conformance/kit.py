@@ -35,7 +35,7 @@ def items(number: int) -> list[StoredItem]:
 
 
 def response(**fields: Any) -> StoredResponse:
-    """A response that has completed, with one item said and one heard."""
+    """A response that has completed, with one item of input and one of output."""
     begun: dict[str, Any] = {
         "id": fresh("resp"),
         "owner": ME,
@@ -55,8 +55,8 @@ def running(**fields: Any) -> StoredResponse:
 def ended(known: StoredResponse, status: Any = "completed", **fields: Any) -> StoredResponse:
     """The same one at its end, as the engine settles it."""
     end = {"id": known.id, "owner": known.owner, "created_at": known.created_at, "status": status}
-    kept = {"conversation_id": known.conversation_id, "background": known.background, "input": known.input}
-    return response(**end | kept | {"body": b'{"a":2}', "request": b""} | fields)
+    unchanged = {"conversation_id": known.conversation_id, "background": known.background, "input": known.input}
+    return response(**end | unchanged | {"body": b'{"a":2}', "request": b""} | fields)
 
 
 def conversation(**fields: Any) -> StoredConversation:
@@ -79,19 +79,19 @@ def ids(some: Iterable[StoredItem | StoredResponse]) -> list[str]:
 
 
 def batch(first: int, number: int = 1) -> EventBatch:
-    """Events as they are sent; each tells its own number."""
+    """Events as they are sent; each has its own number."""
     return EventBatch(first, b"".join(b"data: %d\n\n" % n for n in range(first, first + number)))
 
 
 async def log_after(store: Store, response_id: str, after: int) -> list[int]:
     """The numbers of all events after one, as a reader gathers them: it skips what it knows, and asks until the end."""
-    told: list[int] = []
+    numbers: list[int] = []
     while True:
         batches = await store.events(response_id, after=after)
         fresh = [n for n in numbers_of(batches) if n > after]
         if not fresh:
-            return told
-        told += fresh
+            return numbers
+        numbers += fresh
         after = fresh[-1]
 
 

@@ -1,4 +1,4 @@
-"""What a store is, said as simply as it can be said: the model that every engine is compared with.
+"""What a store is, written as simply as possible: the model that every engine is compared with.
 
 Dictionaries, copies and loops; no bounds, no speed, and nothing shared with any engine.
 """
@@ -93,9 +93,9 @@ class Model:
 
     def bodies(self, owner: str, item_id: str) -> set[bytes]:
         """Every body that the id has somewhere."""
-        places = [r.row.input + r.row.output for r in self.responses.values() if self.alive(r.row, owner)]
-        places += [c.items for c in self.conversations.values() if self.alive(c.row, owner)]
-        return {item.body for place in places for item in place if item.id == item_id}
+        lists = [r.row.input + r.row.output for r in self.responses.values() if self.alive(r.row, owner)]
+        lists += [c.items for c in self.conversations.values() if self.alive(c.row, owner)]
+        return {item.body for items in lists for item in items if item.id == item_id}
 
     # Leases.
 

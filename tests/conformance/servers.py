@@ -71,7 +71,7 @@ def remove(directory: Path) -> None:
 
 
 class Process:
-    """A server's process. What it says is in `log`, in its directory."""
+    """A server's process. Its output is in `log`, in its directory."""
 
     def __init__(self, command: Sequence[str], directory: Path) -> None:
         self._log = directory / "log"

@@ -23,22 +23,22 @@ def link(rows: list[StoredResponse]) -> list[StoredResponse]:
 
 
 async def save_chain(store: Store, length: int, *, at_once: int = 200, **fields: object) -> list[StoredResponse]:
-    """Responses that follow each other. They are saved side by side: nothing says that a link comes first."""
+    """Responses that follow each other. They are saved side by side: no link has to come first."""
     rows = link([response(**fields) for _ in range(length)])
     for start in range(0, length, at_once):
         await asyncio.gather(*(store.save(row) for row in rows[start : start + at_once]))
     return rows
 
 
-def told(chain: list[StoredResponse]) -> list[tuple[object, ...]]:
-    """What a chain tells of each response."""
+def summaries(chain: list[StoredResponse]) -> list[tuple[object, ...]]:
+    """What a chain contains of each response."""
     return [(r.id, r.status, r.previous_response_id, r.conversation_id, r.input, r.output) for r in chain]
 
 
 async def test_a_chain_of_one(store: Store) -> None:
     known = response(input=items(3), output=items(2))
     await store.save(known)
-    assert told(await store.chain(ME, known.id, responses_max=1)) == told([known])
+    assert summaries(await store.chain(ME, known.id, responses_max=1)) == summaries([known])
 
 
 async def test_each_item_once_and_in_order(stores: Stores) -> None:
@@ -48,14 +48,14 @@ async def test_each_item_once_and_in_order(stores: Stores) -> None:
     for row in rows:
         await stores[0].save(row)
     for end in range(1, 5):
-        assert told(await stores[1].chain(ME, rows[end - 1].id, responses_max=4)) == told(rows[:end])
+        assert summaries(await stores[1].chain(ME, rows[end - 1].id, responses_max=4)) == summaries(rows[:end])
 
 
 async def test_more_than_ten_items_keep_their_order(store: Store) -> None:
     """Positions are numbers, not text."""
     known = response(input=items(120), output=items(120))
     await store.save(known)
-    assert told(await store.chain(ME, known.id, responses_max=1)) == told([known])
+    assert summaries(await store.chain(ME, known.id, responses_max=1)) == summaries([known])
 
 
 @shows("turns-read-once")
@@ -63,7 +63,7 @@ async def test_turns_that_are_known_are_in_the_chain_with_their_items_or_without
     rows = await save_chain(store, 4)
     known = {rows[0].id, rows[2].id, "resp_of_another_chain"}
     chain = await store.chain(ME, rows[-1].id, responses_max=4, known=known)
-    assert told(chain[1::2]) == told(rows[1::2])
+    assert summaries(chain[1::2]) == summaries(rows[1::2])
     for link_, row in zip(chain, rows, strict=True):
         assert (link_.id, link_.status, link_.previous_response_id) == (row.id, row.status, row.previous_response_id)
         assert (link_.input, link_.output) in ([(row.input, row.output)] + [([], [])] * (row.id in known))
@@ -80,12 +80,12 @@ async def test_branches(store: Store) -> None:
 
 
 async def test_every_status_is_reported(store: Store) -> None:
-    """Whether one may be followed is for the engine to say."""
+    """The engine decides whether one may be followed."""
     rows = [response(status="failed", output=[]), running(), response(status="cancelled")]
     link(rows)
     for row in rows:
         await store.save(row)
-    assert told(await store.chain(ME, rows[-1].id, responses_max=3)) == told(rows)
+    assert summaries(await store.chain(ME, rows[-1].id, responses_max=3)) == summaries(rows)
 
 
 async def test_the_limit(store: Store) -> None:
@@ -106,12 +106,12 @@ async def test_a_link_that_is_gone_ends_the_chain(store: Store, how: str) -> Non
             await store.save(row)
     if how == "deleted":
         await store.delete_response(ME, rows[2].id)
-    assert told(await store.chain(ME, rows[-1].id, responses_max=2)) == told(rows[3:])
+    assert summaries(await store.chain(ME, rows[-1].id, responses_max=2)) == summaries(rows[3:])
     assert await store.chain(ME, rows[2].id, responses_max=5) == []
 
 
 async def test_a_ring_ends_at_the_limit(store: Store) -> None:
-    """No engine's row is its own ancestor; if one was, nobody would hang."""
+    """No engine's row is its own ancestor; if one was, no process would hang."""
     rows = [response() for _ in range(2)]
     rows[0].previous_response_id, rows[1].previous_response_id = rows[1].id, rows[0].id
     for row in rows:
@@ -123,7 +123,7 @@ async def test_a_ring_ends_at_the_limit(store: Store) -> None:
 async def test_three_thousand_responses_stay_linear(store: Store) -> None:
     """Ten times as long costs about ten times as much; the bound is generous, since the machine is shared."""
     rows = await save_chain(store, 3_000)
-    assert told(await store.chain(ME, rows[-1].id, responses_max=3_000)) == told(rows)
+    assert summaries(await store.chain(ME, rows[-1].id, responses_max=3_000)) == summaries(rows)
     short, long = [await _best_s(store, rows[length - 1].id) for length in (300, 3_000)]
     assert long < max(short, 0.003) * 40
 
@@ -169,7 +169,7 @@ async def test_items_of_what_has_expired(store: Store) -> None:
     assert await store.find_items(ME, ids([*gone.input, *gone.output, *talked])) == {}
 
 
-async def test_an_item_in_two_places_stays_until_both_are_gone(store: Store) -> None:
+async def test_an_item_with_two_owners_stays_until_both_are_deleted(store: Store) -> None:
     shared = item()
     rows = [response(input=[shared]) for _ in range(2)]
     talk = conversation()
@@ -183,7 +183,7 @@ async def test_an_item_in_two_places_stays_until_both_are_gone(store: Store) -> 
 
 
 async def test_items_of_a_settled_response(store: Store) -> None:
-    """What was said on the way and is no longer in the output is nowhere."""
+    """What was generated on the way and is no longer in the output is nowhere."""
     known, draft, last = running(), items(1), items(1)
     await store.save(known)
     await store.settle(response(id=known.id, status="in_progress", output=draft))
@@ -210,13 +210,13 @@ async def test_no_more_bytes_of_a_chain_are_read_than_may_be(store: Store) -> No
     rows = link([response(input=large(2, 1_000), output=large(1, 1_000)) for _ in range(3)])
     for row in rows:
         await store.save(row)
-    assert told(await store.chain(ME, rows[-1].id, responses_max=9, bytes_max=9_000)) == told(rows)
+    assert summaries(await store.chain(ME, rows[-1].id, responses_max=9, bytes_max=9_000)) == summaries(rows)
     with pytest.raises(TooManyBytes):
         await store.chain(ME, rows[-1].id, responses_max=9, bytes_max=8_999)
-    assert told(await store.chain(ME, rows[0].id, responses_max=9, bytes_max=3_000)) == told(rows[:1])
+    assert summaries(await store.chain(ME, rows[0].id, responses_max=9, bytes_max=3_000)) == summaries(rows[:1])
     empty = response(input=[], output=[])
     await store.save(empty)
-    assert told(await store.chain(ME, empty.id, responses_max=9, bytes_max=0)) == told([empty])
+    assert summaries(await store.chain(ME, empty.id, responses_max=9, bytes_max=0)) == summaries([empty])
 
 
 async def test_no_more_bytes_of_items_are_read_than_may_be(store: Store) -> None:
@@ -231,10 +231,10 @@ async def test_no_more_bytes_of_items_are_read_than_may_be(store: Store) -> None
 
 async def test_no_more_bytes_of_a_conversation_are_read_than_may_be(store: Store) -> None:
     known = conversation()
-    said = large(4, 1_000)
-    await store.save_conversation(known, said)
+    many = large(4, 1_000)
+    await store.save_conversation(known, many)
     page = await store.page_items(ME, known.id, bytes_max=4_000)
-    assert page is not None and page.items == said
+    assert page is not None and page.items == many
     with pytest.raises(TooManyBytes):
         await store.page_items(ME, known.id, bytes_max=3_999)
     bare = conversation()

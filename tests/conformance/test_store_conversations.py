@@ -133,7 +133,7 @@ async def test_behind_what_is_not_there_is_nothing(store: Store) -> None:
 
 @pytest.mark.parametrize("order", ["asc", "desc"])
 async def test_pages_stay_while_items_come(stores: Stores, order: Any) -> None:
-    """Whoever pages sees each item that was there, once and in order, whatever others add meanwhile."""
+    """A client that pages sees each item that was there, once and in order, whatever others add meanwhile."""
     some = items(100)
     known = await talk(stores[0], some)
     seen: list[StoredItem] = []
@@ -222,7 +222,7 @@ async def test_what_was_deleted_may_come_again_at_the_end(store: Store) -> None:
 
 
 async def test_one_item_by_its_id(stores: Stores) -> None:
-    """The one of this conversation, among many, and of nobody else's."""
+    """The one of this conversation, among many, and of no other one."""
     known = await talk(stores[0], [*items(1_200), item("mine", b"1"), item("gone")])
     other = await talk(stores[0], [item("mine", b"2"), item("other")])
     assert await stores[1].item(ME, known.id, "mine") == b"1"
@@ -257,7 +257,7 @@ async def test_a_lock_ends_with_its_writer(stores: Stores) -> None:
 
 
 @pytest.mark.parametrize("why", ["missing", "expired", "deleted"])
-async def test_nobody_writes_what_is_not_there(store: Store, why: str) -> None:
+async def test_no_client_writes_to_what_is_not_there(store: Store, why: str) -> None:
     known = conversation(expires_at=EXPIRED if why == "expired" else None)
     if why != "missing":
         await store.save_conversation(known, [])
@@ -284,9 +284,9 @@ async def test_completion_adds_the_turn(stores: Stores) -> None:
     end = ended(turn, output=items(2))
     assert await stores[0].settle(end)
     assert (await page(stores[1], known)).items == before + turn.input + end.output
-    kept = await stores[1].response(ME, turn.id)
-    assert kept is not None
-    assert kept.conversation_id == known.id
+    stored = await stores[1].response(ME, turn.id)
+    assert stored is not None
+    assert stored.conversation_id == known.id
 
 
 async def test_saving_what_has_completed_adds_the_turn(stores: Stores) -> None:
@@ -323,7 +323,7 @@ async def test_who_is_not_the_writer_does_not_complete(stores: Stores) -> None:
     assert await stores[0].settle(ended(turn, "failed"))
 
 
-async def test_a_writer_whose_time_is_up_completes_if_nobody_took_over(stores: Stores) -> None:
+async def test_a_writer_whose_time_is_up_completes_if_none_took_over(stores: Stores) -> None:
     known = await talk(stores[0])
     late, beaten = response(conversation_id=known.id), response(conversation_id=known.id)
     await lock(stores[0], known, beaten, NOW - 999)
@@ -381,7 +381,7 @@ async def test_turns_in_one_conversation_follow_each_other(stores: Stores) -> No
 
     async def write(store: Store, turn: StoredResponse) -> StoredResponse:
         turn.conversation_id = known.id
-        while not await lock(store, known, turn):  # noqa: ASYNC110 - as a client does that is told to come again
+        while not await lock(store, known, turn):  # noqa: ASYNC110 - as a client does that gets 409 and tries again
             await asyncio.sleep(0.001)
         await store.save(turn)
         end = ended(turn, output=items(2))

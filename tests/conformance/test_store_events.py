@@ -1,4 +1,4 @@
-"""The event log: nothing is lost or told twice, from any cut; whoever waits is woken; only the lease's claim writes."""
+"""The event log: nothing is lost or read twice, from any cut; all waiters are woken; only the lease's claim writes."""
 
 from __future__ import annotations
 
@@ -84,9 +84,9 @@ async def follow(store: Store, response_id: str, after: int) -> list[int]:
     """As a reader does: read, wait, read; after the end once more, since the end may come between the two."""
     log: list[int] = []
     while True:
-        kept = await store.response(ME, response_id)
+        stored = await store.response(ME, response_id)
         log += await log_after(store, response_id, log[-1] if log else after)
-        if kept is None or kept.status == "completed":
+        if stored is None or stored.status == "completed":
             return log
         await store.wait_for_events(response_id, after=log[-1] if log else after, timeout_s=5)
 
@@ -171,7 +171,7 @@ async def test_a_claim_that_is_no_longer_the_leases_writes_nothing(stores: Store
 
 @pytest.mark.parametrize("status", ["completed", "cancelled"])
 async def test_a_log_is_whole_when_its_response_has_ended(stores: Stores, status: object) -> None:
-    """What a runner says after a cancel, nobody hears; what was said before stays."""
+    """What a runner writes after a cancel is not stored; what it wrote before stays."""
     known, claim = await begun(stores[0])
     await stores[0].append_events(claim, batch(0, 4))
     await stores[1].settle(ended(known, status))

@@ -49,7 +49,7 @@ async def test_renewing(stores: Stores) -> None:
 
 
 async def test_what_was_lost_is_reported(stores: Stores) -> None:
-    kept, over, done, gone, given_up = rows = [running() for _ in range(5)]
+    renewed, over, done, gone, given_up = rows = [running() for _ in range(5)]
     for row in rows:
         await stores[0].save(row)
     claims = [await claimed(stores[0], row, for_s=10) for row in rows]
@@ -57,15 +57,15 @@ async def test_what_was_lost_is_reported(stores: Stores) -> None:
     await stores[1].settle(ended(done))
     await stores[1].delete_response(ME, gone.id)
     await stores[0].release(claims[4])
-    stranger = Claim(fresh("resp"), 1)
-    lost = await stores[0].renew([*claims, stranger], until=NOW + 50)
-    assert lost == {over.id, done.id, gone.id, given_up.id, stranger.response_id}
+    unknown = Claim(fresh("resp"), 1)
+    lost = await stores[0].renew([*claims, unknown], until=NOW + 50)
+    assert lost == {over.id, done.id, gone.id, given_up.id, unknown.response_id}
     assert await stores[1].renew([taken], until=NOW + 50) == set()
-    assert await stores[1].claim(kept.id, now=NOW + 49, until=NOW + 99) is None
+    assert await stores[1].claim(renewed.id, now=NOW + 49, until=NOW + 99) is None
 
 
 async def test_late_is_not_lost(store: Store) -> None:
-    """Whoever renews too late keeps the lease, if nobody took it."""
+    """A process that renews too late keeps the lease, if no other one took it."""
     known = running()
     await store.save(known)
     claim = await claimed(store, known, for_s=10)
@@ -108,8 +108,8 @@ async def test_settling_on_the_way_keeps_the_lease(store: Store) -> None:
     assert await store.settle(ended(known), fence=claim.fence)
 
 
-async def test_what_waits_for_somebody(stores: Stores) -> None:
-    """Background responses that have not ended, whoever's, oldest first; whole, since somebody is to run them."""
+async def test_what_waits_for_a_process(stores: Stores) -> None:
+    """Background responses of all owners that have not ended, oldest first; whole, since a process is to run them."""
     rows = [running(created_at=int(NOW) - n, status="queued") for n in range(6)]
     rows[2].owner = "somebody else"
     others = [running(background=False), response(background=True), running(expires_at=EXPIRED)]

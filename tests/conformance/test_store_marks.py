@@ -43,18 +43,18 @@ async def test_an_expired_mark_can_be_set_again(stores: tuple[Store, Store], eng
         assert not await marks[0].mark_once(ME, name, expires_at=LATER)
 
 
-async def test_expired_marks_are_swept(stores: tuple[Store, Store], engine: Engine, place: str) -> None:
+async def test_expired_marks_are_swept(stores: tuple[Store, Store], engine: Engine, location: str) -> None:
     """By the store, or by the engine itself, which then removes what has expired already."""
     for one in marks_of(engine, stores[0]):
-        before = engine.rows(place)
+        before = engine.rows(location)
         names = [fresh("mcpr") for _ in range(5)]
         for name in names:
             assert await one.mark_once(ME, name, expires_at=EXPIRED)
-        kept = fresh("mcpr")
-        assert await one.mark_once(ME, kept, expires_at=LATER)
+        mark = fresh("mcpr")
+        assert await one.mark_once(ME, mark, expires_at=LATER)
         assert (await stores[1].stats())["marks"] >= 1
         swept = [await stores[1].sweep(now=NOW, limit=3) for _ in range(3)]
         assert swept in ([3, 2, 0], [0, 0, 0])
         assert (await stores[1].stats())["marks"] == 1
-        assert engine.rows(place) <= before + 1
-        assert not await one.mark_once(ME, kept, expires_at=LATER)
+        assert engine.rows(location) <= before + 1
+        assert not await one.mark_once(ME, mark, expires_at=LATER)

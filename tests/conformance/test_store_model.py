@@ -84,11 +84,18 @@ class Walk(RuleBasedStateMachine):
         before=st.none() | WHICH,
         talk=st.none() | WHICH,
         locks=st.booleans(),
-        said=ITEMS,
-        heard=ITEMS,
+        sent=ITEMS,
+        answered=ITEMS,
     )
     def save(
-        self, before: int | None, talk: int | None, locks: bool, said: Any, heard: Any, background: bool, **fields: Any
+        self,
+        before: int | None,
+        talk: int | None,
+        locks: bool,
+        sent: Any,
+        answered: Any,
+        background: bool,
+        **fields: Any,
     ) -> None:
         row = StoredResponse(
             id=self.id("resp"),
@@ -98,8 +105,8 @@ class Walk(RuleBasedStateMachine):
             background=background,
             body=b"begun",
             request=b"request",
-            input=self.items(said),
-            output=self.items(heard),
+            input=self.items(sent),
+            output=self.items(answered),
             **fields,
         )
         self.response_ids.append(row.id)
@@ -107,11 +114,16 @@ class Walk(RuleBasedStateMachine):
             self.lock_by(row.conversation_id, row.id)
         assert self.run(self.store.save(row)) == self.model.save(row)
 
-    @rule(which=WHICH, owner=OWNER, status=STATUS, heard=ITEMS, fence=st.none() | st.integers(0, 3))
-    def settle(self, which: int, owner: str, status: Any, heard: Any, fence: int | None) -> None:
+    @rule(which=WHICH, owner=OWNER, status=STATUS, answered=ITEMS, fence=st.none() | st.integers(0, 3))
+    def settle(self, which: int, owner: str, status: Any, answered: Any, fence: int | None) -> None:
         body = b"settled %d" % next(self.numbers)
         row = StoredResponse(
-            id=self.one_response(which), owner=owner, status=status, created_at=0, body=body, output=self.items(heard)
+            id=self.one_response(which),
+            owner=owner,
+            status=status,
+            created_at=0,
+            body=body,
+            output=self.items(answered),
         )
         assert self.run(self.store.settle(row, fence=fence)) == self.model.settle(row, fence)
 
@@ -134,15 +146,15 @@ class Walk(RuleBasedStateMachine):
             with pytest.raises(ChainTooLong):
                 self.run(reading)
             return
-        for known, told in zip(expected, self.run(reading), strict=True):
-            assert (told.id, told.status, told.input, told.output) == (
+        for known, found in zip(expected, self.run(reading), strict=True):
+            assert (found.id, found.status, found.input, found.output) == (
                 known.id,
                 known.status,
                 known.input,
                 known.output,
             )
-            assert told.previous_response_id == known.previous_response_id
-            assert told.conversation_id == known.conversation_id
+            assert found.previous_response_id == known.previous_response_id
+            assert found.conversation_id == known.conversation_id
 
     @rule(
         which=WHICH,
@@ -254,11 +266,11 @@ class Walk(RuleBasedStateMachine):
     def delete_item(self, which: int, owner: str, number: int) -> None:
         [item] = self.items([(number, b"")])
         known = self.model.conversation(self.one_conversation(which), owner)
-        kept = [each for each in known.items if each.id != item.id] if known else []
+        rest = [each for each in known.items if each.id != item.id] if known else []
         done = self.run(self.store.delete_item(owner, self.one_conversation(which), item.id))
-        assert done is bool(known and len(kept) < len(known.items))
+        assert done is bool(known and len(rest) < len(known.items))
         if known:
-            known.items = kept
+            known.items = rest
 
     @rule(which=WHICH, owner=OWNER, number=st.integers(0, 15))
     def read_item(self, which: int, owner: str, number: int) -> None:
@@ -309,7 +321,7 @@ class Walk(RuleBasedStateMachine):
         self.model.remove(expired)
 
     def teardown(self) -> None:
-        """Everything is as the model says, and may go."""
+        """Everything is as in the model, and may be deleted."""
         for response_id in self.response_ids:
             for owner in (ME, OTHER):
                 self.delete(self.response_ids.index(response_id), owner)
@@ -320,10 +332,10 @@ class Walk(RuleBasedStateMachine):
 
 
 def test_every_engine_does_as_the_model_does(
-    engine: Engine, place: str, stores: tuple[Store, Store], runner: asyncio.Runner
+    engine: Engine, location: str, stores: tuple[Store, Store], runner: asyncio.Runner
 ) -> None:
-    before = engine.rows(place)
+    before = engine.rows(location)
     machine = type("Walk", (Walk,), {"runner": runner, "stores": stores})
     steps = settings(max_examples=WALKS, stateful_step_count=STEPS, suppress_health_check=list(HealthCheck))
     run_state_machine_as_test(machine, settings=steps)
-    assert engine.rows(place) == before
+    assert engine.rows(location) == before

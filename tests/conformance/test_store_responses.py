@@ -51,21 +51,21 @@ async def test_the_least_response(store: Store) -> None:
 
 
 async def test_a_row_is_not_the_struct_that_came_in_or_went_out(store: Store) -> None:
-    known, kept = response(), None
+    known, stored = response(), None
     await store.save(known)
     known.status = "failed"
     known.input.clear()
     for _ in range(2):
-        kept = await store.response(ME, known.id)
-        assert kept is not None
-        assert (kept.status, len(kept.input), len(kept.output)) == ("completed", 1, 1)
-        kept.output.clear()
-        kept.status = "failed"
+        stored = await store.response(ME, known.id)
+        assert stored is not None
+        assert (stored.status, len(stored.input), len(stored.output)) == ("completed", 1, 1)
+        stored.output.clear()
+        stored.status = "failed"
 
 
 @pytest.mark.parametrize("why", ["missing", "foreign", "expired", "deleted"])
 async def test_what_is_not_there_for_you_is_not_there(stores: Stores, why: str) -> None:
-    """Whatever the reason: nobody can tell them apart."""
+    """Whatever the reason: no client can distinguish them."""
     store, other = stores
     known = running(owner=OTHER if why == "foreign" else ME, expires_at=EXPIRED if why == "expired" else None)
     if why != "missing":
@@ -86,11 +86,11 @@ async def test_settling(stores: Stores) -> None:
     await stores[0].save(known)
     end = ended(known, "incomplete", output=items(2))
     assert await stores[1].settle(end)
-    kept = await stores[0].response(ME, known.id)
-    assert kept is not None
-    assert (kept.status, kept.body, kept.output, kept.request) == ("incomplete", end.body, end.output, b"")
-    assert kept.input == known.input
-    assert (kept.expires_at, kept.previous_response_id) == (known.expires_at, known.previous_response_id)
+    stored = await stores[0].response(ME, known.id)
+    assert stored is not None
+    assert (stored.status, stored.body, stored.output, stored.request) == ("incomplete", end.body, end.output, b"")
+    assert stored.input == known.input
+    assert (stored.expires_at, stored.previous_response_id) == (known.expires_at, known.previous_response_id)
 
 
 async def test_only_what_the_end_brings_is_changed(store: Store) -> None:
@@ -104,16 +104,16 @@ async def test_only_what_the_end_brings_is_changed(store: Store) -> None:
 
 
 async def test_settling_on_the_way(store: Store) -> None:
-    """Queued, then in progress with something said, then ended: the last word replaces all before."""
+    """Queued, then in progress with some output, then ended: the last state replaces all before."""
     known = running(status="queued")
     await store.save(known)
     assert await store.settle(ended(known, "in_progress", body=b"1", output=items(2)))
     assert await store.settle(ended(known, "in_progress", body=b"2", output=items(1)))
     end = ended(known, "failed", body=b"3", output=items(3))
     assert await store.settle(end)
-    kept = await store.response(ME, known.id)
-    assert kept is not None
-    assert (kept.status, kept.body, kept.output) == ("failed", b"3", end.output)
+    stored = await store.response(ME, known.id)
+    assert stored is not None
+    assert (stored.status, stored.body, stored.output) == ("failed", b"3", end.output)
 
 
 @pytest.mark.parametrize("status", ["completed", "incomplete", "failed", "cancelled"])
@@ -124,9 +124,9 @@ async def test_what_has_ended_stays_as_it_is(store: Store, status: Any) -> None:
     assert await store.settle(end)
     for later in ("completed", "incomplete", "failed", "cancelled", "in_progress"):
         assert await store.settle(ended(known, later, body=b"late")) is False
-    kept = await store.response(ME, known.id)
-    assert kept is not None
-    assert (kept.status, kept.body, kept.output) == (status, end.body, end.output)
+    stored = await store.response(ME, known.id)
+    assert stored is not None
+    assert (stored.status, stored.body, stored.output) == (status, end.body, end.output)
 
 
 async def test_a_response_that_was_saved_at_its_end_has_ended(store: Store) -> None:
@@ -143,8 +143,8 @@ async def test_only_the_lease_of_today_settles(stores: Stores) -> None:
     second = await claimed(stores[1], known, now=NOW + 20)
     assert await stores[0].settle(ended(known), fence=first.fence) is False
     assert await stores[0].settle(ended(known), fence=second.fence + 1) is False
-    kept = await stores[0].response(ME, known.id)
-    assert kept == known
+    stored = await stores[0].response(ME, known.id)
+    assert stored == known
     assert await stores[1].settle(ended(known), fence=second.fence) is True
 
 
@@ -183,9 +183,9 @@ async def race(known: StoredResponse, fence: int, stores: Stores, chance: random
     results = await asyncio.gather(*(settles[n] for n in order))
     completed = results[order.index(0)]
     assert completed is not results[order.index(1)]
-    kept = await chance.choice(stores).response(ME, known.id)
-    assert kept is not None
-    assert (kept.status, len(kept.output)) == (("completed", 1) if completed else ("cancelled", 0))
+    stored = await chance.choice(stores).response(ME, known.id)
+    assert stored is not None
+    assert (stored.status, len(stored.output)) == (("completed", 1) if completed else ("cancelled", 0))
     return completed
 
 
@@ -197,7 +197,7 @@ async def test_deleting_once(stores: Stores) -> None:
 
 
 async def test_deleting_what_runs(stores: Stores) -> None:
-    """Its runner is told by what it tries next."""
+    """Its runner learns it by what it tries next."""
     known = running()
     await stores[0].save(known)
     claim = await claimed(stores[0], known)
@@ -243,8 +243,8 @@ async def test_a_reader_sees_one_moment(stores: Stores) -> None:
 async def test_a_hundred_at_once(stores: Stores) -> None:
     rows = [response(body=b"x" * 4_000) for _ in range(100)]
     assert all(await asyncio.gather(*(stores[n % 2].save(row) for n, row in enumerate(rows))))
-    kept = await asyncio.gather(*(stores[n % 2].response(ME, row.id) for n, row in enumerate(rows, 1)))
-    assert kept == rows
+    stored = await asyncio.gather(*(stores[n % 2].response(ME, row.id) for n, row in enumerate(rows, 1)))
+    assert stored == rows
 
 
 async def test_a_large_one(store: Store) -> None:

@@ -47,39 +47,39 @@ async def assert_empty(store: Store) -> None:
     assert not {kind: number for kind, number in stats.items() if number and kind != "bytes"}
 
 
-async def test_deleting_leaves_nothing(stores: Stores, engine: Engine, place: str) -> None:
-    before = engine.rows(place)
+async def test_deleting_leaves_nothing(stores: Stores, engine: Engine, location: str) -> None:
+    before = engine.rows(location)
     await assert_empty(stores[0])
     responses, conversations = await fill(stores[0])
     stats = await stores[1].stats()
     assert (stats["responses"], stats["conversations"]) == (20, 10)
-    assert engine.rows(place) > before + 30
+    assert engine.rows(location) > before + 30
     assert all([await stores[1].delete_response(ME, each) for each in responses])
     assert all([await stores[1].delete_conversation(ME, each) for each in conversations])
     await assert_empty(stores[0])
-    assert engine.rows(place) == before
+    assert engine.rows(location) == before
 
 
 @shows("bounded-stores")
-async def test_sweeping_leaves_nothing(stores: Stores, engine: Engine, place: str) -> None:
-    before = engine.rows(place)
+async def test_sweeping_leaves_nothing(stores: Stores, engine: Engine, location: str) -> None:
+    before = engine.rows(location)
     await fill(stores[0], expires_at=LATER)
     assert await stores[1].sweep(now=MUCH_LATER, limit=1_000) == 30
     await assert_empty(stores[0])
-    assert engine.rows(place) == before
+    assert engine.rows(location) == before
     assert await stores[1].sweep(now=MUCH_LATER, limit=1_000) == 0
 
 
 async def test_sweeping_only_what_has_expired(stores: Stores) -> None:
-    kept = await fill(stores[0], 2)
+    remaining = await fill(stores[0], 2)
     later = await fill(stores[0], 2, expires_at=LATER)
     assert await stores[0].sweep(now=NOW, limit=1_000) == 0
     assert await stores[0].sweep(now=LATER - 1, limit=1_000) == 0
     assert await stores[0].sweep(now=LATER, limit=1_000) == 6
-    for response_id in kept[0] + later[0]:
-        assert (await stores[1].response(ME, response_id) is not None) is (response_id in kept[0])
-    for conversation_id in kept[1] + later[1]:
-        assert (await stores[1].conversation(ME, conversation_id) is not None) is (conversation_id in kept[1])
+    for response_id in remaining[0] + later[0]:
+        assert (await stores[1].response(ME, response_id) is not None) is (response_id in remaining[0])
+    for conversation_id in remaining[1] + later[1]:
+        assert (await stores[1].conversation(ME, conversation_id) is not None) is (conversation_id in remaining[1])
 
 
 async def test_a_sweep_is_bounded(store: Store) -> None:
@@ -89,11 +89,11 @@ async def test_a_sweep_is_bounded(store: Store) -> None:
     await assert_empty(store)
 
 
-async def test_replicas_sweep_together(stores: Stores, engine: Engine, place: str) -> None:
+async def test_replicas_sweep_together(stores: Stores, engine: Engine, location: str) -> None:
     """Whatever was there is counted once, and who reads or writes meanwhile is not disturbed."""
-    before = engine.rows(place)
+    before = engine.rows(location)
     await fill(stores[0], 30, expires_at=LATER)
-    kept, _ = await fill(stores[0], 2)
+    remaining, _ = await fill(stores[0], 2)
     swept: list[int] = []
 
     async def sweep(store: Store) -> None:
@@ -104,20 +104,20 @@ async def test_replicas_sweep_together(stores: Stores, engine: Engine, place: st
         for _ in range(10):
             assert await store.save(fresh := response())
             assert await store.response(ME, fresh.id) == fresh
-            assert await store.response(ME, kept[0]) is not None
+            assert await store.response(ME, remaining[0]) is not None
             assert await store.delete_response(ME, fresh.id)
 
     await asyncio.gather(*map(sweep, stores * 4), *map(work, stores * 2))
     assert sum(swept) == 90
     stats = await stores[0].stats()
     assert (stats["responses"], stats["conversations"]) == (4, 2)
-    for response_id in kept:
+    for response_id in remaining:
         await stores[0].delete_response(ME, response_id)
-    assert engine.rows(place) > before
+    assert engine.rows(location) > before
 
 
 async def test_what_expires_meanwhile(stores: Stores) -> None:
-    """By the engine's own clock, and for whoever works on it too."""
+    """By the engine's own clock, and for a process that works on it too."""
     soon = int(time.time()) + 2
     talk, known = conversation(expires_at=soon), running(expires_at=soon)
     turn = response(conversation_id=talk.id)

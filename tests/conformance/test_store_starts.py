@@ -12,9 +12,9 @@ from penstock.ports import Store, StoredResponse
 from requirements import shows
 
 
-async def test_many_replicas_start_at_once(engine: Engine, place: str, runner: asyncio.Runner) -> None:
+async def test_many_replicas_start_at_once(engine: Engine, location: str, runner: asyncio.Runner) -> None:
     """On an empty place; each may work as soon as it is ready itself."""
-    stores = [engine.open(place) for _ in range(8)]
+    stores = [engine.open(location) for _ in range(8)]
 
     async def start(store: Store) -> None:
         await store.migrate()
@@ -26,25 +26,25 @@ async def test_many_replicas_start_at_once(engine: Engine, place: str, runner: a
     await asyncio.gather(*(store.aclose() for store in stores))
 
 
-async def test_migrating_again_changes_nothing(stores: tuple[Store, Store], engine: Engine, place: str) -> None:
+async def test_migrating_again_changes_nothing(stores: tuple[Store, Store], engine: Engine, location: str) -> None:
     await stores[0].save(known := response())
-    before = engine.rows(place)
+    before = engine.rows(location)
     for store in stores * 2:
         await store.migrate()
     assert await stores[1].response(ME, known.id) == known
-    assert engine.rows(place) == before
+    assert engine.rows(location) == before
 
 
-async def test_a_store_that_was_never_used_closes(engine: Engine, place: str, runner: asyncio.Runner) -> None:
-    store = engine.open(place)
+async def test_a_store_that_was_never_used_closes(engine: Engine, location: str, runner: asyncio.Runner) -> None:
+    store = engine.open(location)
     await store.aclose()
     await store.aclose()
 
 
-async def test_all_is_there_after_a_restart(engine: Engine, place: str, runner: asyncio.Runner) -> None:
+async def test_all_is_there_after_a_restart(engine: Engine, location: str, runner: asyncio.Runner) -> None:
     if not engine.is_durable:
         pytest.skip("it ends with its process")
-    store = engine.open(place)
+    store = engine.open(location)
     await store.migrate()
     done, runs, talk, talked = response(), running(), conversation(), items(3)
     turn = response(conversation_id=talk.id, previous_response_id=done.id)
@@ -58,7 +58,7 @@ async def test_all_is_there_after_a_restart(engine: Engine, place: str, runner: 
     await store.append_events(claim, batch(3, 2))
     await store.aclose()
 
-    again = engine.open(place)
+    again = engine.open(location)
     await again.migrate()
     for row in (done, runs, turn):
         assert await again.response(ME, row.id) == row
@@ -74,19 +74,19 @@ async def test_all_is_there_after_a_restart(engine: Engine, place: str, runner: 
 
 
 async def test_what_was_acknowledged_before_the_end_is_there(
-    engine: Engine, place: str, runner: asyncio.Runner
+    engine: Engine, location: str, runner: asyncio.Runner
 ) -> None:
-    """A store that is closed at work does what it has begun, or says that it did not."""
+    """A store that is closed at work does what it has begun, or reports that it did not."""
     if not engine.is_durable:
         pytest.skip("it ends with its process")
-    store = engine.open(place)
+    store = engine.open(location)
     await store.migrate()
     rows = [response() for _ in range(100)]
     saves = [asyncio.create_task(store.save(row)) for row in rows]
     await asyncio.sleep(0)
     await store.aclose()
     results = await asyncio.wait_for(asyncio.gather(*saves, return_exceptions=True), 10)
-    again = engine.open(place)
+    again = engine.open(location)
     await again.migrate()
     for row, result in zip(rows, results, strict=True):
         if result is True:
@@ -95,9 +95,9 @@ async def test_what_was_acknowledged_before_the_end_is_there(
 
 
 @shows("starts-again")
-def test_a_store_that_was_closed_opens_again(engine: Engine, place: str) -> None:
+def test_a_store_that_was_closed_opens_again(engine: Engine, location: str) -> None:
     """In the same event loop or another, also where followers waited in the one before: nothing is lost."""
-    store = engine.open(place)
+    store = engine.open(location)
     saved: list[StoredResponse] = []
 
     async def use() -> None:
@@ -126,7 +126,7 @@ def test_a_store_that_was_closed_opens_again(engine: Engine, place: str) -> None
 
 
 async def test_a_check_changes_nothing_and_all_have_one_clock(
-    stores: tuple[Store, Store], engine: Engine, place: str
+    stores: tuple[Store, Store], engine: Engine, location: str
 ) -> None:
     await stores[0].save(known := response())
     before = await stores[0].stats()

@@ -14,7 +14,7 @@ from penstock import json_codec
 from penstock.ports import HttpReply, HttpRequest
 from penstock.wire import UNKNOWN, Response
 
-SAID = b'data: {"choices":[{"delta":{"reasoning":"Hm"}}]}\n\ndata: {"choices":[{"delta":{"content":"Hi"}}]}\n\n'
+STREAM = b'data: {"choices":[{"delta":{"reasoning":"Hm"}}]}\n\ndata: {"choices":[{"delta":{"content":"Hi"}}]}\n\n'
 ENDED = b'data: {"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"name":"f","arguments":"{}"}}]}}]}\n\n'
 BODY = b'{"choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1}}'
 
@@ -37,28 +37,28 @@ class Obliging(Scripted):
         asked = json.loads(request.body)
         assert asked["messages"] is not None
         if asked.get("stream"):
-            return ScriptedReply(SAID, ENDED, b"data: [DONE]\n\n")
+            return ScriptedReply(STREAM, ENDED, b"data: [DONE]\n\n")
         return ScriptedReply(BODY, headers={"content-type": "application/json"})
 
 
 def known(response: dict[str, Any]) -> dict[str, Any]:
-    """A Response without what the request said in words of its own, which the echo repeats and the oracle refuses."""
+    """A Response without the free text of the request, which the echo repeats and the oracle refuses."""
     encoder = msgspec.json.Encoder(enc_hook=lambda unknown: None)
     text = json.dumps(response).replace("Infinity", "1")  # what 1e400 is to Python is nothing to JSON
-    told = json_codec.decoder(Response).decode(text.encode())
-    kept: dict[str, Any] = _without_strangers(json.loads(encoder.encode(told)))
-    return kept
+    decoded = json_codec.decoder(Response).decode(text.encode())
+    rest: dict[str, Any] = _without_unknown(json.loads(encoder.encode(decoded)))
+    return rest
 
 
-def _without_strangers(value: Any) -> Any:
+def _without_unknown(value: Any) -> Any:
     if isinstance(value, list):
-        return [_without_strangers(entry) for entry in value if not _is_stranger(entry)]
+        return [_without_unknown(entry) for entry in value if not _is_unknown(entry)]
     if isinstance(value, dict):
-        return {key: _without_strangers(entry) for key, entry in value.items() if key != UNKNOWN}
+        return {key: _without_unknown(entry) for key, entry in value.items() if key != UNKNOWN}
     return value
 
 
-def _is_stranger(value: Any) -> bool:
+def _is_unknown(value: Any) -> bool:
     return isinstance(value, dict) and value.get("type") == UNKNOWN
 
 
@@ -86,7 +86,7 @@ def is_named(param: str, body: bytes, query: str) -> bool:
     try:
         return _leads(json.loads(body or b"{}"), steps)
     except (ValueError, RecursionError):
-        return True  # nobody can tell
+        return True  # either answer is right
 
 
 def _leads(value: Any, steps: list[str]) -> bool:

@@ -1,4 +1,4 @@
-"""What the tests of the core share: plans from plain requests, ids that count, upstreams that do as they are told.
+"""What the tests of the core share: plans from plain requests, ids that count, upstreams that do as they are given.
 
 Everything runs in this process and in a fraction of a second; no test here opens a socket.
 """
@@ -37,7 +37,7 @@ NOW_S = 1_700_000_000
 LIMITS = Limits(retry_backoff_s=0.001)
 """Limits for tests: the real ones, but for a wait that would only cost time."""
 IMPATIENT = Limits(retry_backoff_s=0.001, idle_s=0.2, head_wait_s=0.05)
-"""The same for upstreams that say nothing; a busy machine may take a while between two steps."""
+"""The same for upstreams that send nothing; a busy machine may take a while between two steps."""
 USAGE = Usage(input_tokens=1, output_tokens=1, total_tokens=2)
 LOCAL = {"host": "localhost"}
 JSON_HEADERS = LOCAL | {"content-type": "application/json"}
@@ -72,7 +72,7 @@ def skeleton(**fields: Any) -> Response:
 
 
 def singly(deltas: Iterable[Delta]) -> list[Delta]:
-    """The deltas, those of runs one by one: which pieces one read brought is no part of what was said."""
+    """The deltas, those of runs one by one: which pieces one read returned is no part of the content."""
     one: dict[type[Any], Callable[[str], Delta]] = {TextRun: TextDelta, ReasoningRun: ReasoningDelta}
     runs = [[one[type(delta)](text) for text in delta.texts] if type(delta) in one else [delta] for delta in deltas]
     return [delta for run in runs for delta in run]
@@ -81,7 +81,7 @@ def singly(deltas: Iterable[Delta]) -> list[Delta]:
 # Deltas to events, without an upstream.
 
 
-class Telling:
+class Recording:
     """A reducer and its transcript; every event is encoded as soon as it is there."""
 
     def __init__(
@@ -102,7 +102,7 @@ class Telling:
         begin(skeleton())
         self._take()
 
-    def tell(self, deltas: Iterable[Delta], estimate: Callable[[Response], Usage] = lambda _: USAGE) -> None:
+    def record(self, deltas: Iterable[Delta], estimate: Callable[[Response], Usage] = lambda _: USAGE) -> None:
         """As the engine does: an error ends the response."""
         try:
             self.receive(deltas)
@@ -132,7 +132,7 @@ class Telling:
 class Scripted:
     """A transport whose every reply is given: a status, headers, and pieces of a body.
 
-    A piece is bytes, an error to raise, or None, which says nothing more until whoever listens goes away.
+    A piece is bytes, an error to raise, or None, which sends nothing more until the reader closes.
     """
 
     def __init__(self, *replies: ScriptedReply | TransportError | None) -> None:
@@ -186,9 +186,9 @@ class ScriptedReply:
 
 
 class FakeUpstream:
-    """An upstream that says given batches of deltas.
+    """An upstream that sends given batches of deltas.
 
-    An exception is raised, an event waited for; None says nothing more.
+    An exception is raised, an event waited for; None sends nothing more.
     """
 
     def __init__(
@@ -198,7 +198,7 @@ class FakeUpstream:
         self.opening = opening
         self.turns: list[Turn] = []
         self.size: int | None = None
-        """What it tells of the size of its contexts."""
+        """What it reports of the size of its contexts."""
         self.count: Callable[[Turn], int | None] = lambda turn: None
         """How it counts; it may raise."""
         self.closed = 0
@@ -207,7 +207,7 @@ class FakeUpstream:
         self.turns.append(turn)
         if self.opening is not None:
             await self.opening.wait()
-        return _Saying(self)
+        return _Playing(self)
 
     async def models(self, bearer: Secret | None) -> list[Model]:
         return [Model(id="told")]
@@ -222,7 +222,7 @@ class FakeUpstream:
         """Nothing is held."""
 
 
-class _Saying:
+class _Playing:
     def __init__(self, upstream: FakeUpstream) -> None:
         self._upstream = upstream
         self._batches = list(upstream.batches)
@@ -263,7 +263,7 @@ def plan(
     seal: Seal | None = None,
     **request: Any,
 ) -> Plan:
-    """The plan of a request, which says at least an input."""
+    """The plan of a request, which contains at least an input."""
     decoded = decode(json.dumps({"input": "Hi"} | request).encode(), LIMITS)
     return make_plan(
         decoded,
@@ -369,8 +369,8 @@ async def drain(reply: Reply) -> bytes:
 
 def split(whole: bytes, cuts: Iterable[int]) -> list[bytes]:
     """The pieces of a text that is cut at some places; places that are too far are taken from the start again."""
-    places = sorted({cut % (len(whole) + 1) for cut in cuts})
-    return [whole[start:end] for start, end in pairwise([0, *places, len(whole)])]
+    ends = sorted({cut % (len(whole) + 1) for cut in cuts})
+    return [whole[start:end] for start, end in pairwise([0, *ends, len(whole)])]
 
 
 CUTS = st.lists(st.integers(0, 10_000), max_size=12)

@@ -153,7 +153,7 @@ VALID: list[Json] = [
     {"prompt": {"id": "p", "variables": {"a": "b"}}, "input": [{"id": "msg_1"}]},
 ]
 
-# Values that are seldom right; as JSON text, since some cannot be said otherwise.
+# Values that are seldom right; as JSON text, since some cannot be written otherwise.
 VALUES: list[str] = [
     *("null", "true", "false", "0", "-1", "1", "2.5", "-0.0", "1e308", "1e400", "-1e400", "9007199254740993"),
     *("9" * 30, "9" * 500, "9" * 4_000, "1" + "0" * 400 + ".5", "NaN", "Infinity", "-Infinity", "01", "+1", "0x1"),
@@ -182,7 +182,7 @@ BYTES: list[bytes] = [
     b"\x7f",
 ]
 
-Place = tuple[Any, Any]
+Location = tuple[Any, Any]
 """Something that holds, and the key or index of what it holds."""
 Mutation = Callable[[Random, Json], None]
 
@@ -205,7 +205,7 @@ def mutated(chance: Random, valid: Json) -> bytes:
     return body
 
 
-# Changes of what is said.
+# Changes of the content.
 
 
 class Verbatim(str):
@@ -214,33 +214,33 @@ class Verbatim(str):
     __slots__ = ()
 
 
-def places(value: Any) -> Iterator[Place]:
-    """Every place within a request."""
+def locations(value: Any) -> Iterator[Location]:
+    """Every location within a request."""
     entries: Any = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, inner in entries:
         yield value, key
-        yield from places(inner)
+        yield from locations(inner)
 
 
-def _any_place(chance: Random, request: Json) -> Place:
-    found = list(places(request))
+def _any_location(chance: Random, request: Json) -> Location:
+    found = list(locations(request))
     return chance.choice(found) if found else (request, "input")
 
 
 def _replace(chance: Random, request: Json) -> None:
-    holder, key = _any_place(chance, request)
+    holder, key = _any_location(chance, request)
     holder[key] = Verbatim(chance.choice(VALUES))
 
 
 def _remove(chance: Random, request: Json) -> None:
-    holder, key = _any_place(chance, request)
+    holder, key = _any_location(chance, request)
     if isinstance(holder, list) or key in holder:
         del holder[key]
 
 
 def _move(chance: Random, request: Json) -> None:
     """Something that is right elsewhere."""
-    (holder, key), (other, name) = _any_place(chance, request), _any_place(chance, copy.deepcopy(request))
+    (holder, key), (other, name) = _any_location(chance, request), _any_location(chance, copy.deepcopy(request))
     holder[key] = other.get(name) if isinstance(other, dict) else other[name]
 
 
@@ -252,19 +252,19 @@ def _borrow(chance: Random, request: Json) -> None:
 
 
 def _rename(chance: Random, request: Json) -> None:
-    holder, key = _any_place(chance, request)
+    holder, key = _any_location(chance, request)
     if isinstance(holder, dict) and key in holder:
         holder[chance.choice(["", "x", "type", "typ", f"{key} ", "a\r\nb: c", "ключ", "id", "name"])] = holder.pop(key)
 
 
 def _repeat(chance: Random, request: Json) -> None:
-    holder, key = _any_place(chance, request)
+    holder, key = _any_location(chance, request)
     if isinstance(holder, list):
         holder.extend([holder[key]] * chance.choice((1, 5, 200)))
 
 
 def _wrap(chance: Random, request: Json) -> None:
-    holder, key = _any_place(chance, request)
+    holder, key = _any_location(chance, request)
     if isinstance(holder, list) or key in holder:
         holder[key] = chance.choice(([holder[key]], {"type": holder[key]}, {"x": holder[key]}))
 
@@ -291,7 +291,7 @@ def _written(chance: Random, request: Json) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-# Changes of how it is said.
+# Changes of the form.
 
 
 def _cut(chance: Random, body: bytes) -> bytes:
@@ -309,7 +309,7 @@ def _overwrite(chance: Random, body: bytes) -> bytes:
 
 
 def _add_key(chance: Random, body: bytes) -> bytes:
-    """A key that may be there already, or that nobody knows."""
+    """A key that may be there already, or that is unknown."""
     key = chance.choice(["input", "stream", "tools", "temperature", "x", "messages", "a\\r\\nb: c", "\\u0000"])
     return body.replace(b"{", f'{{"{key}": {chance.choice(VALUES)}, '.encode("utf-8", "surrogatepass"), 1)
 

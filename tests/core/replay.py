@@ -54,7 +54,7 @@ def bytes_of(script: Script) -> bytes:
 
 
 def transport_of(script: Script, *, stream: bool = True) -> Scripted:
-    """A script as an upstream plays it: refusals first, then the stream, or one body that says the same."""
+    """A script as an upstream plays it: refusals first, then the stream, or one body with the same content."""
     replies: list[Any] = []
     for step in script.steps:
         if isinstance(step, Fail):
@@ -135,7 +135,7 @@ async def play(
     """The whole path from a request to its events, with a remote upstream; or to a Response without them."""
     played = Played(asked)
     remote = RemoteUpstream(ChatCompletions(options or Options(), limits), transport, limits)
-    run = make_run(plan(_Overheard(remote, played.deltas), **asked), limits)
+    run = make_run(plan(_RecordedUpstream(remote, played.deltas), **asked), limits)
     try:
         await run.open()
     except ApiError as error:
@@ -164,34 +164,34 @@ def play_capture(name: str) -> Played:
     return asyncio.run(play(request_of(name, stream=name.endswith(".sse")), Scripted(captures()[name])))
 
 
-class _Overheard:
-    """An upstream that is listened to."""
+class _RecordedUpstream:
+    """An upstream whose deltas are recorded."""
 
-    def __init__(self, upstream: Upstream, heard: list[Delta]) -> None:
+    def __init__(self, upstream: Upstream, recorded: list[Delta]) -> None:
         self._upstream = upstream
-        self._heard = heard
+        self._recorded = recorded
 
     async def open(self, turn: Turn) -> Deltas:
-        return _Listening(await self._upstream.open(turn), self._heard)
+        return _RecordedDeltas(await self._upstream.open(turn), self._recorded)
 
     async def models(self, *_: Any) -> Any:
-        """Nobody asks."""
+        """No test asks for it."""
 
     async def aclose(self) -> None:
         """Nothing is held."""
 
 
-class _Listening:
-    def __init__(self, deltas: Deltas, heard: list[Delta]) -> None:
+class _RecordedDeltas:
+    def __init__(self, deltas: Deltas, recorded: list[Delta]) -> None:
         self._deltas = deltas
-        self._heard = heard
+        self._recorded = recorded
 
     def __aiter__(self) -> AsyncIterator[list[Delta]]:
         return self
 
     async def __anext__(self) -> list[Delta]:
         batch = await anext(aiter(self._deltas))
-        self._heard += singly(batch)
+        self._recorded += singly(batch)
         return batch
 
     async def aclose(self) -> None:
@@ -205,13 +205,13 @@ MOVING = ("status", "completed_at", "error", "incomplete_details", "output", "us
 
 
 def transcript(played: Played, script: Script | None = None) -> str:
-    """The whole story as text: one line for each thing that was said, so that a difference is a few lines."""
+    """The whole story as text: one line for each thing that was sent, so that a difference is a few lines."""
     sections = {
         "asked": [_line(played.asked)],
         "sent": [_line(message) for message in [*played.sent["messages"], *played.sent["tools"]]]
         if isinstance(played.asked["input"], list)
         else [],
-        "upstream": [*_said(script)] if script else [],
+        "upstream": [*_upstream_lines(script)] if script else [],
         "deltas": [f"{type(delta).__name__} {_line(to_json(delta))}" for delta in played.deltas],
         "events": [*_events(played.events)],
         "response": [_moved(to_json(played.response))] if played.response else [],
@@ -220,7 +220,7 @@ def transcript(played: Played, script: Script | None = None) -> str:
     return "\n".join(f"== {title}\n" + "\n".join(lines) + "\n" for title, lines in sections.items() if lines)
 
 
-def _said(script: Script) -> Iterator[str]:
+def _upstream_lines(script: Script) -> Iterator[str]:
     for step in script.steps:
         if isinstance(step, Reply | Fail):
             reply = step if isinstance(step, Reply) else step.reply
@@ -239,12 +239,12 @@ def _said(script: Script) -> Iterator[str]:
 def _events(events: list[Event]) -> Iterator[str]:
     """An event a line; of a Response only what is news."""
     known: Json = {}
-    for told in map(to_json, events):
-        if response := told.get("response"):
+    for event in map(to_json, events):
+        if response := event.get("response"):
             known = known or {key: value for key, value in response.items() if key not in {"id", "status"}}
-            told["response"] = {key: value for key, value in response.items() if known.get(key, ...) != value}
+            event["response"] = {key: value for key, value in response.items() if known.get(key, ...) != value}
             known = response
-        yield _line(told)
+        yield _line(event)
 
 
 def _refusal(error: ApiError) -> Iterator[str]:

@@ -20,7 +20,7 @@ KEY, OTHER_KEY = "sk-one", "sk-two"
 USER: Json = {"type": "message", "role": "user", "content": "Hi"}
 CALL: Json = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
 NAMES = ["response", "background", "conversation", "item", "output", "model"]
-"""What there is, of the one who asks and, as `their_…`, of somebody else."""
+"""What there is, of the one who asks and, as `their_…`, of another owner."""
 
 Query = Mapping[str, list[str]]
 
@@ -67,7 +67,7 @@ METHODS = ["GET", "POST", "DELETE", "PUT", "PATCH", "HEAD", "OPTIONS", "get", ""
 
 
 class Route(NamedTuple):
-    """A method, a path in which `*` is an id, and what may be said there."""
+    """A method, a path in which `*` is an id, and what may be sent there."""
 
     method: str
     path: str
@@ -100,7 +100,7 @@ ROUTES = [
 
 
 class Asked(NamedTuple):
-    """A request whose ids are still names. What `codings` says is done to the body last."""
+    """A request whose ids are still names. What `codings` defines is done to the body last."""
 
     method: str
     path: str
@@ -168,7 +168,7 @@ def _query(chance: Random, known: Query) -> str:
 
 
 TYPES = ["text/plain", "", "application/json; charset=utf-8", "APPLICATION/JSON", "application/jsonp", "a/b; c=d"]
-SAID_CODINGS = ["gzip", "deflate", "gzip, deflate", "identity", "", "br", "zstd", "x", "gzip," * 10, "\x00"]
+DECLARED_CODINGS = ["gzip", "deflate", "gzip, deflate", "identity", "", "br", "zstd", "x", "gzip," * 10, "\x00"]
 KEYS = ["", "Bearer", f"bearer {KEY}", "Bearer wrong", f"Basic {KEY}", "Bearer " + "x" * 10_000, "Bearer \u00e9"]
 
 
@@ -181,7 +181,7 @@ def _headers(chance: Random) -> tuple[dict[str, str], list[str]]:
         headers["content-encoding"] = ", ".join(codings)
     for name, values in (
         ("content-type", TYPES),
-        ("content-encoding", SAID_CODINGS),
+        ("content-encoding", DECLARED_CODINGS),
         ("authorization", KEYS),
         ("x-request-id", ["x", "a\r\nb: c", "", "\u00fc", "x" * 200]),
         ("upgrade", ["websocket", "h2c"]),

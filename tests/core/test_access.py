@@ -91,9 +91,9 @@ def test_it_lets_in(access: Access, headers: Headers) -> None:
     access.check(headers)
 
 
-@pytest.mark.parametrize(("access", "headers", "status", "told"), REFUSED.values(), ids=REFUSED)
-def test_it_refuses(access: Access, headers: Headers, status: int, told: str) -> None:
-    with pytest.raises(ApiError, match=told) as caught:
+@pytest.mark.parametrize(("access", "headers", "status", "message"), REFUSED.values(), ids=REFUSED)
+def test_it_refuses(access: Access, headers: Headers, status: int, message: str) -> None:
+    with pytest.raises(ApiError, match=message) as caught:
         access.check(headers)
     assert caught.value.status == status
     assert caught.value.code == ("invalid_api_key" if status == 401 else "forbidden_host")
@@ -104,12 +104,12 @@ def owner(key: str) -> str:
     return BEFORE.check({"authorization": f"Bearer {key}"})
 
 
-def test_the_next_key_of_a_name_has_its_rows_and_nobody_else_has() -> None:
+def test_only_the_next_key_of_a_name_has_its_rows() -> None:
     assert owner("sk-old") == owner("sk-new")
     assert len({owner(key) for key in ("sk-new", "sk-bob", "sk-one", "sk-trap", "sk-trick")} | {ANONYMOUS}) == 6
 
 
-def test_an_owner_is_what_it_was_in_rows_that_are_kept() -> None:
+def test_an_owner_is_what_it_was_in_stored_rows() -> None:
     assert owner("sk-one") == LOCKED.check({"authorization": "Bearer sk-one"}) == "456f1612bd25c6c8455039437bf441f4"
     assert owner("sk-bob") == "name-81b637d8fcd2c6da6359e6963113a117"
     assert re.fullmatch("name-[0-9a-f]{32}", owner("sk-new"))

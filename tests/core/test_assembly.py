@@ -38,8 +38,8 @@ def upstream(name: str, **fields: Any) -> UpstreamSettings:
 
 
 def test_without_any_setting_the_synthetic_model_answers() -> None:
-    told = oracle.check_response(answer(Settings(), {"input": "Hi"}).json())
-    assert (told["model"], told["status"]) == ("synthetic", "completed")
+    reply = oracle.check_response(answer(Settings(), {"input": "Hi"}).json())
+    assert (reply["model"], reply["status"]) == ("synthetic", "completed")
 
 
 def test_each_model_is_asked_where_it_is() -> None:
@@ -74,13 +74,13 @@ BEARERS: dict[str, tuple[Json, Json, str, str | None]] = {
 @pytest.mark.parametrize(("there", "here", "given", "sent"), BEARERS.values(), ids=BEARERS)
 def test_whose_key_goes_upstream(there: Json, here: Json, given: str, sent: str | None) -> None:
     transport = scripted()
-    told = answer(
+    reply = answer(
         Settings(upstreams=[upstream("a", **there)], **here),
         {"input": "Hi", "model": "m"},
         {"http://a/v1": transport},
         given,
     )
-    assert told.status == 200
+    assert reply.status == 200
     assert dict(transport.requests[0].headers).get("authorization") == sent
 
 
@@ -108,8 +108,8 @@ def test_quantiles_are_read_from_files(tmp_path: Path) -> None:
         return build(Settings(store="none://", synthetic=SyntheticSettings(quantiles=quantiles)), read_file=read_file)
 
     asked = {"model": "synthetic?tokens=quantiles(few)", "input": "Hi"}
-    told = asyncio.run(ask(built("tokens.txt"), asked, headers=JSON_HEADERS)).json()
-    assert told["usage"]["output_tokens"] == 5
+    reply = asyncio.run(ask(built("tokens.txt"), asked, headers=JSON_HEADERS)).json()
+    assert reply["usage"]["output_tokens"] == 5
     for name, problem in (
         ("broken.txt", "broken.txt: Line 2: 'x' is not a number."),
         ("gone.txt", "gone.txt: No such"),

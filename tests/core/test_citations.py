@@ -37,7 +37,7 @@ def test_a_marker_becomes_a_link_with_a_citation_over_exactly_it() -> None:
     assert text[citation.start_index : citation.end_index] == link
 
 
-def test_a_file_is_cited_at_the_place_of_its_marker_which_is_removed_with_its_space() -> None:
+def test_a_file_is_cited_at_the_index_of_its_marker_which_is_removed_with_its_space() -> None:
     text, annotations = rewritten(["The capital is Paris 【1】.", " 【1】"], [NOTES])
     assert text == "The capital is Paris."
     assert annotations == [FileCitation(file_id="file_1", filename="notes.txt", index=index) for index in (20, 21)]

@@ -44,12 +44,12 @@ ERRORS: dict[str, tuple[ApiError, Json, str]] = {
 }
 
 
-@pytest.mark.parametrize(("error", "told", "code"), ERRORS.values(), ids=ERRORS)
-def test_an_error_has_two_faces(error: ApiError, told: Json, code: str) -> None:
+@pytest.mark.parametrize(("error", "expected", "code"), ERRORS.values(), ids=ERRORS)
+def test_an_error_has_two_faces(error: ApiError, expected: Json, code: str) -> None:
     reply = error_reply(error)
     assert isinstance(reply.body, bytes)
     body = oracle.check_error(json.loads(reply.body))
-    assert {"status": reply.status, **body} == told | {"message": error.message}
+    assert {"status": reply.status, **body} == expected | {"message": error.message}
     failed = to_json(error.response_error())
     oracle.check(ResponseError, failed)
     assert failed == {"code": code, "message": error.message}
@@ -70,16 +70,16 @@ RETRY = {
 
 
 @pytest.mark.parametrize(("error", "headers"), RETRY.values(), ids=RETRY)
-def test_headers_say_whether_to_try_again(error: ApiError, headers: dict[str, str]) -> None:
+def test_headers_state_whether_to_try_again(error: ApiError, headers: dict[str, str]) -> None:
     assert dict(error.headers()) == headers
     assert dict(error_reply(error).headers) == {"content-type": "application/json", **headers}
 
 
 @pytest.mark.parametrize(
-    ("wait_s", "told"), [(1.9, "1.9s"), (20, "20s"), (100.0, "100s"), (0.25, "0.25s"), (0, "0s"), (1 / 3, "0.333s")]
+    ("wait_s", "expected"), [(1.9, "1.9s"), (20, "20s"), (100.0, "100s"), (0.25, "0.25s"), (0, "0s"), (1 / 3, "0.333s")]
 )
-def test_agents_read_the_wait_from_the_end_of_the_message(wait_s: float, told: str) -> None:
-    assert rate_limited("Slow down. ", wait_s).message == f"Slow down. Please try again in {told}."
+def test_agents_read_the_wait_from_the_end_of_the_message(wait_s: float, expected: str) -> None:
+    assert rate_limited("Slow down. ", wait_s).message == f"Slow down. Please try again in {expected}."
 
 
 def test_what_a_client_made_up_is_not_repeated_at_length() -> None:

@@ -26,19 +26,19 @@ COMPACTIONS = 2_000
 TIMEOUT_S = 5.0
 
 
-def problem(body: bytes, told: Answer) -> str | None:
+def problem(body: bytes, reply: Answer) -> str | None:
     """What is wrong with the answer to a body, if anything is."""
     try:
-        check_headers(told.headers)
-        if told.status == 200 and told.headers["content-type"].startswith("text/event-stream"):
-            assert oracle.check_response(known(grammar.fold(sse.events(told.body))))["status"] == "completed"
-        elif told.status == 200:
-            assert oracle.check_response(known(told.json()))["status"] == "completed"
+        check_headers(reply.headers)
+        if reply.status == 200 and reply.headers["content-type"].startswith("text/event-stream"):
+            assert oracle.check_response(known(grammar.fold(sse.events(reply.body))))["status"] == "completed"
+        elif reply.status == 200:
+            assert oracle.check_response(known(reply.json()))["status"] == "completed"
         else:
-            assert 400 <= told.status < 499
-            check_blame(oracle.check_error(told.json()), body)
+            assert 400 <= reply.status < 499
+            check_blame(oracle.check_error(reply.json()), body)
     except Exception as error:
-        return f"{type(error).__name__}: {error}\n  asked {body[:400]!r}\n  told {told.status} {told.body[:400]!r}"
+        return f"{type(error).__name__}: {error}\n  asked {body[:400]!r}\n  told {reply.status} {reply.body[:400]!r}"
     return None
 
 
@@ -49,9 +49,9 @@ def test_a_thousand_requests_are_answered_as_they_should(part: int) -> None:
         statuses: Counter[int] = Counter()
         problems: list[str] = []
         for body in bodies(COUNT, SEED + part):
-            told = await asyncio.wait_for(ask(server, body), TIMEOUT_S)
-            statuses[told.status] += 1
-            if found := problem(body, told):
+            reply = await asyncio.wait_for(ask(server, body), TIMEOUT_S)
+            statuses[reply.status] += 1
+            if found := problem(body, reply):
                 problems.append(found)
         return statuses, problems
 
@@ -67,13 +67,13 @@ def test_so_are_those_for_a_compaction() -> None:
         statuses: Counter[int] = Counter()
         problems: list[str] = []
         for body in bodies(COMPACTIONS, SEED):
-            told = await asyncio.wait_for(ask(server, body, path="/v1/responses/compact"), TIMEOUT_S)
-            statuses[told.status] += 1
-            if told.status == 200:
-                compacted = told.json()
+            reply = await asyncio.wait_for(ask(server, body, path="/v1/responses/compact"), TIMEOUT_S)
+            statuses[reply.status] += 1
+            if reply.status == 200:
+                compacted = reply.json()
                 oracle.check(ResponseCompactionItem, compacted["output"][-1])
                 oracle.check(ResponseUsage, compacted["usage"])
-            elif found := problem(body, told):
+            elif found := problem(body, reply):
                 problems.append(found)
         return statuses, problems
 
@@ -88,7 +88,7 @@ def test_the_same_seed_gives_the_same_requests() -> None:
 
 
 @pytest.mark.parametrize(
-    "told",
+    "reply",
     [
         Answer(500, {}, b'{"error": {"message": "x", "type": "x", "param": null, "code": null}}'),
         Answer(400, {}, b'{"error": {"message": "x", "type": "x", "param": null, "code": null}}'),
@@ -97,5 +97,5 @@ def test_the_same_seed_gives_the_same_requests() -> None:
         Answer(400, {"x": "a\r\nb"}, b'{"error": {"message": "x", "type": "x", "param": "x", "code": null}}'),
     ],
 )
-def test_a_wrong_answer_would_be_seen(told: Answer) -> None:
-    assert problem(b"", told)
+def test_a_wrong_answer_would_be_seen(reply: Answer) -> None:
+    assert problem(b"", reply)

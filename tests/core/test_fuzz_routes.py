@@ -1,4 +1,4 @@
-"""Thousands of requests to every route, most of them wrong: each is answered as it should, and tells nobody else's."""
+"""Thousands of requests to every route, most of them wrong: each gets the right answer, and no other owner's data."""
 
 from __future__ import annotations
 
@@ -53,19 +53,19 @@ def server() -> Service:
     )
 
 
-async def filled(server: Service, key: str, said: str) -> Ids:
-    """What somebody has: a response, one that ran in the background, and a conversation; all of it says so."""
+async def filled(server: Service, key: str, text: str) -> Ids:
+    """What an owner has: a response, one that ran in the background, and a conversation; all contain the text."""
     headers = {"content-type": "application/json", "authorization": f"Bearer {key}"}
 
     async def made(path: str, **body: Any) -> Any:
-        told = await ask(server, {"metadata": {"said": said}} | body, path=path, headers=headers)
-        assert told.status == 200, told
-        return told.json()
+        reply = await ask(server, {"metadata": {"said": text}} | body, path=path, headers=headers)
+        assert reply.status == 200, reply
+        return reply.json()
 
-    item = {"type": "message", "role": "user", "content": said}
+    item = {"type": "message", "role": "user", "content": text}
     conversation = await made("/conversations", items=[item])
     response = await made("/responses", input=[item], conversation=conversation["id"])
-    background = sse.events((await _followed(server, headers, said)).body)[-1]["response"]
+    background = sse.events((await _followed(server, headers, text)).body)[-1]["response"]
     path = f"/conversations/{conversation['id']}/items"
     items = (await ask(server, method="GET", path=path, headers=headers)).json()["data"]
     return {
@@ -78,44 +78,44 @@ async def filled(server: Service, key: str, said: str) -> Ids:
     }
 
 
-async def _followed(server: Service, headers: dict[str, str], said: str) -> Answer:
-    body = {"input": said, "background": True, "stream": True, "metadata": {"said": said}}
+async def _followed(server: Service, headers: dict[str, str], text: str) -> Answer:
+    body = {"input": text, "background": True, "stream": True, "metadata": {"said": text}}
     return await ask(server, body, headers=headers)
 
 
 # The laws.
 
 
-def problem(asked: Request, told: Answer) -> str | None:
+def problem(asked: Request, reply: Answer) -> str | None:
     """What is wrong with an answer, if anything is."""
     try:
-        check_headers(told.headers)
-        assert SECRET.encode() not in told.body, "it tells what is another owner's"
-        assert told.status in {200, 204, 400, 401, 404, 405, 413, 415, 426}
-        if asked.method == "HEAD" or told.status == 204:
-            _check_bodiless(asked, told)
-        elif told.status == 200:
-            _check_good(told)
+        check_headers(reply.headers)
+        assert SECRET.encode() not in reply.body, "it tells what is another owner's"
+        assert reply.status in {200, 204, 400, 401, 404, 405, 413, 415, 426}
+        if asked.method == "HEAD" or reply.status == 204:
+            _check_bodiless(asked, reply)
+        elif reply.status == 200:
+            _check_good(reply)
         else:
-            _check_refusal(asked, told)
+            _check_refusal(asked, reply)
     except Exception as error:
         body = asked.body[:400]
-        shown = f"{asked.method} {asked.path}?{asked.query[:200]} {body!r}"
-        return f"{type(error).__name__}: {error}\n  asked {shown}\n  told {told.status} {told.body[:400]!r}"
+        summary = f"{asked.method} {asked.path}?{asked.query[:200]} {body!r}"
+        return f"{type(error).__name__}: {error}\n  asked {summary}\n  told {reply.status} {reply.body[:400]!r}"
     return None
 
 
-def _check_bodiless(asked: Request, told: Answer) -> None:
-    assert told.body == b""
-    assert (told.status == 204) == ("content-type" not in told.headers)
-    assert told.status != 204 or (asked.method == "OPTIONS" and "OPTIONS" in told.headers["allow"].split(", "))
+def _check_bodiless(asked: Request, reply: Answer) -> None:
+    assert reply.body == b""
+    assert (reply.status == 204) == ("content-type" not in reply.headers)
+    assert reply.status != 204 or (asked.method == "OPTIONS" and "OPTIONS" in reply.headers["allow"].split(", "))
 
 
-def _check_good(told: Answer) -> None:
-    if told.headers["content-type"].startswith("text/event-stream"):
-        _check_events(told.body)
+def _check_good(reply: Answer) -> None:
+    if reply.headers["content-type"].startswith("text/event-stream"):
+        _check_events(reply.body)
     else:
-        body = told.json()
+        body = reply.json()
         KINDS[body.get("object", "item")](body)
 
 
@@ -148,8 +148,8 @@ def _check_item(body: Any) -> None:
     assert body["type"]
 
 
-def without_strangers(model: dict[str, Any]) -> dict[str, Any]:
-    """What the package knows of a model; upstreams say more."""
+def without_unknown(model: dict[str, Any]) -> dict[str, Any]:
+    """What the package knows of a model; upstreams send more."""
     return {name: value for name, value in model.items() if name in Model.model_fields}
 
 
@@ -159,16 +159,16 @@ KINDS: dict[str, Callable[[Any], object]] = {
     "conversation": lambda body: oracle.check(Conversation, body),
     "conversation.deleted": _check_deleted,
     "response.input_tokens": lambda body: body["input_tokens"] + 1,
-    "model": lambda body: oracle.check(Model, without_strangers(body)),
+    "model": lambda body: oracle.check(Model, without_unknown(body)),
     "item": _check_item,
 }
 
 
-def _check_refusal(asked: Request, told: Answer) -> None:
-    error = oracle.check_error(told.json())
-    if told.status == 405:
-        assert asked.method not in told.headers["allow"].split(", ")
-    if told.status == 400:
+def _check_refusal(asked: Request, reply: Answer) -> None:
+    error = oracle.check_error(reply.json())
+    if reply.status == 405:
+        assert asked.method not in reply.headers["allow"].split(", ")
+    if reply.status == 400:
         check_blame(error, unpacked(asked), asked.query)
 
 
@@ -200,10 +200,10 @@ async def asked_in_turn(count: int) -> tuple[Counter[int], Counter[str], list[st
         if number % FRESH == 0:
             ids = theirs | await filled(behind, KEY, "mine")
         request = asked.filled(ids)
-        told = await answered(behind, request)
-        statuses[told.status] += 1
-        right[(told.status == 200 and _pattern(asked)) or ""] += 1
-        if found := problem(request, told):
+        reply = await answered(behind, request)
+        statuses[reply.status] += 1
+        right[(reply.status == 200 and _pattern(asked)) or ""] += 1
+        if found := problem(request, reply):
             problems.append(found)
     again = await filled(behind, KEY, "mine")
     assert set(again) == {name.removeprefix("their_") for name in theirs}

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from core.kit import LIMITS, FakeUpstream, Json, Telling, ask, service
+from core.kit import LIMITS, FakeUpstream, Json, Recording, ask, service
 from penstock.dialects.chat_completions.decode import ChatDecoder
 from penstock.dialects.responses.decode import ResponsesDecoder
 from penstock.errors import ApiError
@@ -37,9 +37,9 @@ def _no_collector() -> Iterator[None]:
 
 
 def reducer(*deltas: Any) -> Any:
-    telling = Telling()
-    telling.tell(deltas)
-    return telling.reducer
+    recording = Recording()
+    recording.record(deltas)
+    return recording.reducer
 
 
 def decoder(*chunks: bytes) -> ChatDecoder:
@@ -58,23 +58,23 @@ def responses_decoder(*chunks: bytes) -> ResponsesDecoder:
 
 def failed_decoder() -> ChatDecoder:
     """An error that waits behind a text, and is raised in the end."""
-    failed = decoder(SAYS_HI + SAYS_NO)
+    failed = decoder(HI_CHUNK + ERROR_CHUNK)
     with suppress(ApiError):
         failed.close()
     return failed
 
 
-SAYS_HI = b'data: {"choices": [{"delta": {"content": "Hi"}}]}\n\n'
-SAYS_NO = b'data: {"error": {"message": "no"}}\n\n'
+HI_CHUNK = b'data: {"choices": [{"delta": {"content": "Hi"}}]}\n\n'
+ERROR_CHUNK = b'data: {"error": {"message": "no"}}\n\n'
 NO_COMPLETION = b"data: []\n\n"
 MACHINES: dict[str, Callable[[], Any]] = {
     "reducer": reducer,
     "reducer of a text": lambda: reducer(TextDelta("Hi", []), Finish()),
     "decoder": decoder,
     "decoder of a body": lambda: decoder(b'{"choices": ['),
-    "decoder of a stream": lambda: decoder(SAYS_HI),
-    "decoder of an error": lambda: decoder(SAYS_HI + SAYS_NO),
-    "decoder of what is none": lambda: decoder(SAYS_HI + NO_COMPLETION),
+    "decoder of a stream": lambda: decoder(HI_CHUNK),
+    "decoder of an error": lambda: decoder(HI_CHUNK + ERROR_CHUNK),
+    "decoder of what is none": lambda: decoder(HI_CHUNK + NO_COMPLETION),
     "decoder that failed": failed_decoder,
     "decoder of Responses": responses_decoder,
     "decoder of a Response": lambda: responses_decoder(b'{"object": "response", '),

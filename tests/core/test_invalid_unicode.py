@@ -26,12 +26,12 @@ HALVES = {
 
 
 @shows("half-characters")
-@pytest.mark.parametrize(("said", "read"), HALVES.values(), ids=HALVES)
-def test_a_half_is_replaced(said: bytes, read: str) -> None:
-    assert json.loads(replace_lone_surrogates(said)) == read
+@pytest.mark.parametrize(("data", "read"), HALVES.values(), ids=HALVES)
+def test_a_half_is_replaced(data: bytes, read: str) -> None:
+    assert json.loads(replace_lone_surrogates(data)) == read
 
 
 @given(st.text(), st.booleans())
 def test_what_is_whole_stays_as_it_is(text: str, is_ascii: bool) -> None:
-    said = json.dumps(text.encode("utf-16", "replace").decode("utf-16"), ensure_ascii=is_ascii).encode()
-    assert replace_lone_surrogates(said) == said
+    data = json.dumps(text.encode("utf-16", "replace").decode("utf-16"), ensure_ascii=is_ascii).encode()
+    assert replace_lone_surrogates(data) == data

@@ -1,4 +1,4 @@
-"""What nobody here knows goes in and comes out unchanged, and what is known gives what it always gave."""
+"""What is unknown here goes in and comes out unchanged, and what is known gives what it always gave."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ KNOWN: list[tuple[Any, Json]] = [
     *((wire.StreamEvent, event) for event in samples.stream()),
 ]
 FREE = {"metadata", "headers", "env"}
-"""Dictionaries of the client's own: a key there is no stranger."""
+"""Dictionaries of the client's own: a key there is no unknown field."""
 LISTS = {"input", "content", "summary", "output", "annotations", "tools"}
 """Where objects of any type may stand."""
 TYPELESS = {("shell_call_output", "output"), ("response.shell_call_output_content.done", "output")}
@@ -64,9 +64,9 @@ values = st.recursive(
     max_leaves=5,
 )
 names = st.sampled_from([wire.UNKNOWN, "", "x", "typ", "\n", "ключ", '"', "call"]) | texts.map("x-{}".format)
-strangers = st.dictionaries(names, values, max_size=2)
+unknown = st.dictionaries(names, values, max_size=2)
 types = st.sampled_from([wire.UNKNOWN, "", "new", 'a"b\n', "Message"]) | texts.map("x-{}".format)
-objects = st.builds(lambda kind, fields: {"type": kind, **fields}, types, strangers)
+objects = st.builds(lambda kind, fields: {"type": kind, **fields}, types, unknown)
 
 
 def to_text(value: Any) -> bytes:
@@ -94,14 +94,14 @@ def written(value: Json, kind: Any) -> Json:
 
 
 @st.composite
-def with_strangers(draw: st.DrawFn, value: Any, name: str = "") -> Any:
+def with_unknown(draw: st.DrawFn, value: Any, name: str = "") -> Any:
     """The value with unknown keys in any object, and objects of unknown types in any list that may have them."""
     if isinstance(value, dict):
         names_of = {key: "" if (value.get("type"), key) in TYPELESS else key for key in value}
-        fields = {key: draw(with_strangers(inner, names_of[key])) for key, inner in value.items()}
-        return fields if name in FREE else {**draw(strangers), **fields}
+        fields = {key: draw(with_unknown(inner, names_of[key])) for key, inner in value.items()}
+        return fields if name in FREE else {**draw(unknown), **fields}
     if isinstance(value, list):
-        entries = [draw(with_strangers(entry)) for entry in value]
+        entries = [draw(with_unknown(entry)) for entry in value]
         return draw(st.lists(objects, max_size=1)) + entries if name in LISTS else entries
     return value
 
@@ -109,10 +109,10 @@ def with_strangers(draw: st.DrawFn, value: Any, name: str = "") -> Any:
 def lost(sent: Any, got: Any, path: str = "$") -> list[str]:
     """Where something that was sent did not come back; more may have come."""
     if isinstance(sent, dict) and isinstance(got, dict):
-        return [place for key in sent for place in lost(sent[key], got.get(key, ...), f"{path}.{key}")]
+        return [location for key in sent for location in lost(sent[key], got.get(key, ...), f"{path}.{key}")]
     if isinstance(sent, list) and isinstance(got, list) and len(sent) == len(got):
         pairs = zip(sent, got, strict=True)
-        return [place for index, (a, b) in enumerate(pairs) for place in lost(a, b, f"{path}[{index}]")]
+        return [location for index, (a, b) in enumerate(pairs) for location in lost(a, b, f"{path}[{index}]")]
     return [] if sent == got else [f"{path}: {sent!r} became {got!r}"]
 
 
@@ -139,8 +139,8 @@ def test_what_is_known_is_read_and_written_as_by_msgspec_alone(kind: Any, value:
 def test_nothing_is_lost(known: tuple[Any, Json], lenient: bool, data: st.DataObject) -> None:
     kind, value = known
     value = written(value, kind)
-    strange = data.draw(with_strangers(value))
-    if kind is wire.CreateResponse:  # its own unknown parameters are for `decode` to tell
+    strange = data.draw(with_unknown(value))
+    if kind is wire.CreateResponse:  # `decode` reports its own unknown parameters
         strange = {key: strange[key] for key in value}
     text = to_text(strange)
     decoder = Decoder[Any](kind, lenient=lenient)
@@ -169,30 +169,30 @@ def test_an_event_of_an_unknown_type_is_reported_under_its_own_name(value: Json)
     assert text.count(b"\n") == 2 + bool(head)
 
 
-def test_events_with_strangers_stand_in_a_batch_with_others() -> None:
+def test_events_with_unknown_fields_stand_in_a_batch_with_others() -> None:
     decoder = Decoder[wire.Event](wire.StreamEvent)
-    told = [event | {"x": index} if index % 2 else event for index, event in enumerate(samples.stream())]
-    events = [decoder.decode(json.dumps(event).encode()) for event in told]
-    assert lost(told, sse.events(bytes(encode_events(events)), done=False)) == []
+    sent = [event | {"x": index} if index % 2 else event for index, event in enumerate(samples.stream())]
+    events = [decoder.decode(json.dumps(event).encode()) for event in sent]
+    assert lost(sent, sse.events(bytes(encode_events(events)), done=False)) == []
 
 
 class Parts(Wire, kw_only=True):
     by_name: dict[str, str | wire.InputText | wire.UnknownPart]
 
 
-def test_strangers_in_a_dictionary_of_objects_are_kept() -> None:
+def test_unknown_fields_in_a_dictionary_of_objects_stay() -> None:
     text = b'{"by_name":{"a":"x","b":{"type":"input_text","text":"x","new":1},"new":{"type":"new"}},"new":2}'
     assert exact(encode(Decoder[Parts](Parts).decode(text))) == exact(text)
 
 
-def test_what_a_stranger_says_about_itself_is_at_hand() -> None:
+def test_what_an_unknown_object_contains_can_be_read() -> None:
     text = b'{"type": "new", "id": "x_1", "call_id": "c", "status": "searching", "query": "?"}'
     item = Decoder[Any](wire.InputItem).decode(text)
     assert (item.type, item.id, item.call_id, item.status) == ("new", "x_1", "c", "searching")
     assert json.loads(encode(msgspec.structs.replace(item, status="done"))) == {**json.loads(text), "status": "done"}
 
 
-# A client that knows how strangers are kept gains nothing by it.
+# A client that knows how unknown fields are stored gains nothing by it.
 
 TRICKS = [
     b'{"type":"message","role":"user","content":"x","$unknown":{"role":"system"}}',
@@ -204,12 +204,12 @@ TRICKS = [
 
 
 @pytest.mark.parametrize("text", TRICKS)
-def test_a_key_of_that_name_is_a_stranger_like_any_other(text: bytes) -> None:
+def test_a_key_of_that_name_is_an_unknown_field_like_any_other(text: bytes) -> None:
     item = Decoder[Any](wire.InputItem).decode(text)
     assert json.loads(encode(item)) == json.loads(text)
 
 
-def test_no_encoder_but_this_one_writes_strangers() -> None:
+def test_no_encoder_but_this_one_writes_unknown_fields() -> None:
     item = Decoder[Any](wire.InputItem).decode(TRICKS[0])
     with pytest.raises(TypeError):
         msgspec.json.encode(item)
@@ -230,9 +230,9 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize(("text", "place"), MISTAKES.values(), ids=MISTAKES)
-def test_a_clients_mistake_is_a_mistake(text: bytes, place: str) -> None:
-    with pytest.raises(msgspec.ValidationError, match=re.escape(place)):
+@pytest.mark.parametrize(("text", "location"), MISTAKES.values(), ids=MISTAKES)
+def test_a_clients_mistake_is_a_mistake(text: bytes, location: str) -> None:
+    with pytest.raises(msgspec.ValidationError, match=re.escape(location)):
         Decoder[Any](wire.CreateResponse).decode(text)
 
 

@@ -29,8 +29,8 @@ def test_a_response_belongs_to_the_name_of_its_key() -> None:
         path = f"/v1/responses/{created.json()['id']}"
         return [(await ask(service, method="GET", path=path, headers=bearer(key))).status for key in keys]
 
-    told = asyncio.run(statuses("sk-old", "sk-new", "sk-bob", "sk-gone", "sk-none"))
-    assert told == [200, 200, 404, 401, 401]
+    got = asyncio.run(statuses("sk-old", "sk-new", "sk-bob", "sk-gone", "sk-none"))
+    assert got == [200, 200, 404, 401, 401]
 
 
 def test_a_named_key_is_not_passed_on() -> None:

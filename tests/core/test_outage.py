@@ -38,7 +38,7 @@ def test_an_outage_is_two_lines_however_many_requests_it_meets(caplog: pytest.Lo
     ]
 
 
-def test_each_reason_is_a_line_and_the_next_outage_is_news_again(caplog: pytest.LogCaptureFixture) -> None:
+def test_each_reason_is_a_line_and_the_next_outage_is_logged_again(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     clock = Clock()
     outage = OutageLog(logging.getLogger("x"), "The store", clock)
@@ -47,8 +47,8 @@ def test_each_reason_is_a_line_and_the_next_outage_is_news_again(caplog: pytest.
     clock.now_s += QUIET_S
     outage.succeeded()
     outage.failed("refused")
-    said = [record.getMessage().partition(" after")[0] for record in caplog.records]
-    assert said == [
+    messages = [record.getMessage().partition(" after")[0] for record in caplog.records]
+    assert messages == [
         "The store fails: refused",
         "The store fails: reset",
         "The store works again",

@@ -17,6 +17,6 @@ def test_the_version_is_that_of_the_installed_package() -> None:
     assert penstock.__version__ == metadata.version("penstock")
 
 
-def test_without_being_installed_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_being_installed_it_reports_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metadata.Distribution, "discover", lambda **_: iter(()))
     assert penstock.__version__ == "0+not.installed"

@@ -9,7 +9,7 @@ import pytest
 from penstock.secrets import REDACTED, Secret
 
 
-def test_a_secret_is_shown_to_who_asks_for_it_alone() -> None:
+def test_a_secret_is_returned_only_by_its_own_method() -> None:
     secret = Secret("sk-1")
     assert secret.reveal() == "sk-1"
     assert f"{secret} {secret!r} {[secret]}" == f"{REDACTED} {REDACTED} [{REDACTED}]"

@@ -58,13 +58,13 @@ def anonymous(value: Any) -> Any:
 @pytest.mark.parametrize("asked", [{}, {"reasoning": {"summary": "auto"}}, {"metadata": {"a": "b"}, "model": "x"}])
 def test_a_body_is_the_fold_of_the_stream(asked: Json) -> None:
     body, stream = (answer({"input": "Hi", "stream": stream, **asked}) for stream in (False, True))
-    told = oracle.check_stream(sse.events(stream.body))
+    reply = oracle.check_stream(sse.events(stream.body))
     assert (body.status, stream.status) == (200, 200)
-    assert anonymous(oracle.check_response(body.json())) == anonymous(told)
-    assert [item["type"] for item in told["output"]] == ["reasoning", "message", "function_call"]
+    assert anonymous(oracle.check_response(body.json())) == anonymous(reply)
+    assert [item["type"] for item in reply["output"]] == ["reasoning", "message", "function_call"]
 
 
-def test_replies_say_what_they_are() -> None:
+def test_replies_declare_what_they_are() -> None:
     body, stream = (answer({"input": "Hi", "stream": stream}).headers for stream in (False, True))
     assert body["content-type"] == "application/json"
     assert stream["content-type"] == "text/event-stream; charset=utf-8"
@@ -87,8 +87,8 @@ def test_no_event_spans_two_writes() -> None:
 
 
 def test_the_end_mark_can_be_turned_off() -> None:
-    told = answer({"input": "Hi", "stream": True}, done_marker=False)
-    assert sse.events(told.body, done=False)[-1]["type"] == "response.completed"
+    reply = answer({"input": "Hi", "stream": True}, done_marker=False)
+    assert sse.events(reply.body, done=False)[-1]["type"] == "response.completed"
 
 
 def test_deltas_are_padded_where_that_is_asked() -> None:
@@ -114,14 +114,14 @@ def test_a_silent_upstream_gives_heartbeats() -> None:
     async def main() -> bytes:
         asyncio.get_running_loop().call_later(0.1, event.set)
         limits = msgspec.structs.replace(LIMITS, heartbeat_s=0.02)
-        told = await ask(
+        reply = await ask(
             service(FakeUpstream(SPEECH[0], event, *SPEECH[1:]), limits=limits), {"input": "Hi", "stream": True}
         )
-        return told.body
+        return reply.body
 
-    told = go(main())
-    assert told.count(b": ping\n\n") >= 1
-    oracle.check_stream(sse.events(told))
+    reply = go(main())
+    assert reply.count(b": ping\n\n") >= 1
+    oracle.check_stream(sse.events(reply))
 
 
 # Errors.
@@ -207,15 +207,15 @@ ERRORS: dict[str, tuple[Callable[[], Answer], int, str | None, str | None]] = {
 
 @pytest.mark.parametrize(("wrong", "status", "param", "code"), ERRORS.values(), ids=ERRORS)
 def test_an_error_is_a_reply_too(wrong: Callable[[], Answer], status: int, param: str | None, code: str | None) -> None:
-    told = wrong()
-    error = oracle.check_error(told.json())
-    assert (told.status, error["param"], error["code"]) == (status, param, code)
-    assert told.headers["content-type"] == "application/json"
-    assert told.headers["x-request-id"]
-    assert "sk-secret" not in told.body.decode()
-    assert ("x-should-retry" in told.headers) == (status not in {429, 500})
-    assert ("retry-after" in told.headers) == (status == 429)
-    assert ("allow" in told.headers) == (status == 405)
+    reply = wrong()
+    error = oracle.check_error(reply.json())
+    assert (reply.status, error["param"], error["code"]) == (status, param, code)
+    assert reply.headers["content-type"] == "application/json"
+    assert reply.headers["x-request-id"]
+    assert "sk-secret" not in reply.body.decode()
+    assert ("x-should-retry" in reply.headers) == (status not in {429, 500})
+    assert ("retry-after" in reply.headers) == (status == 429)
+    assert ("allow" in reply.headers) == (status == 405)
 
 
 def test_a_bug_is_in_the_log_and_only_there(caplog: pytest.LogCaptureFixture) -> None:
@@ -224,7 +224,7 @@ def test_a_bug_is_in_the_log_and_only_there(caplog: pytest.LogCaptureFixture) ->
     assert "division by zero" in str(record.exc_info)
 
 
-def test_what_the_client_says_wrongly_is_not_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_what_the_client_sends_wrongly_is_not_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         answer({"input": "secret words", "temperature": 3}, headers={"authorization": "Bearer sk-secret"})
     assert "secret" not in caplog.text
@@ -252,27 +252,27 @@ IGNORED: dict[str, tuple[Json, str]] = {
 }
 
 
-@pytest.mark.parametrize(("asked", "told"), IGNORED.values(), ids=IGNORED)
-def test_what_is_ignored_is_named_in_a_header(asked: Json, told: str) -> None:
-    assert answer({"input": "Hi"} | asked).headers["x-penstock-ignored"] == told
-    assert answer({"input": "Hi", "stream": True} | asked).headers["x-penstock-ignored"] == told
+@pytest.mark.parametrize(("asked", "expected"), IGNORED.values(), ids=IGNORED)
+def test_what_is_ignored_is_named_in_a_header(asked: Json, expected: str) -> None:
+    assert answer({"input": "Hi"} | asked).headers["x-penstock-ignored"] == expected
+    assert answer({"input": "Hi", "stream": True} | asked).headers["x-penstock-ignored"] == expected
 
 
 def test_many_long_names_make_no_long_header() -> None:
-    told = answer({"input": "Hi"} | {f"{n}" + "x" * 1_000: 1 for n in range(1_000)}).headers["x-penstock-ignored"]
-    assert len(told) < 4_000
-    assert told.endswith(", ...")
+    reply = answer({"input": "Hi"} | {f"{n}" + "x" * 1_000: 1 for n in range(1_000)}).headers["x-penstock-ignored"]
+    assert len(reply) < 4_000
+    assert reply.endswith(", ...")
     assert "x-penstock-ignored" not in answer({"input": "Hi"}).headers
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"),
+    ("given", "is_accepted"),
     [("abc-1.2_3", True), ("x" * 128, True), ("x" * 129, False), ("a b", False), ("", False), ("ü", False)],
 )
-def test_a_decent_request_id_is_kept(given: str, kept: bool) -> None:
-    told = answer({"input": "Hi"}, headers={"x-request-id": given}).headers["x-request-id"]
-    assert (told == given) == kept
-    assert kept or re.fullmatch(r"req_[0-9a-f]{48}", told)
+def test_a_valid_request_id_is_used(given: str, is_accepted: bool) -> None:
+    sent = answer({"input": "Hi"}, headers={"x-request-id": given}).headers["x-request-id"]
+    assert (sent == given) == is_accepted
+    assert is_accepted or re.fullmatch(r"req_[0-9a-f]{48}", sent)
 
 
 # Other routes.
@@ -285,9 +285,9 @@ def test_the_prefix_may_be_left_out(path: str) -> None:
 
 def test_models_are_those_that_are_named_and_those_that_are_reported() -> None:
     named = Route(name="a", upstream=failing(ApiError("asked for nothing")), models=["org/b"], aliases={"c": "org/b"})
-    told = Route(name="d", upstream=FakeUpstream(), models=["to*"])
+    reported = Route(name="d", upstream=FakeUpstream(), models=["to*"])
     other = Route(name="e", upstream=FakeUpstream(), models=["x*"])
-    server = Service(Routes([named, told, other]), access=Access([]))
+    server = Service(Routes([named, reported, other]), access=Access([]))
     listed = go(ask(server, method="GET", path="/v1/models", headers={})).json()
     assert [model["id"] for model in listed["data"]] == ["org/b", "c", "told"]
     assert listed["object"] == "list"

@@ -123,7 +123,7 @@ def test_nothing_given_is_the_synthetic_model_for_this_machine() -> None:
     assert Settings().upstreams == []
 
 
-def test_a_file_says_everything() -> None:
+def test_a_file_sets_everything() -> None:
     assert load(NOTHING, KEYS, file(FULL)) == EVERYTHING
 
 
@@ -260,7 +260,7 @@ def test_of_a_preset_each_option_can_be_overridden() -> None:
     assert options.system_role == "developer"
 
 
-def test_the_short_form_takes_the_place_of_the_files_upstreams() -> None:
+def test_the_short_form_replaces_the_files_upstreams() -> None:
     upstreams = load({"upstream": "http://localhost:1"}, NOTHING, file(FULL)).upstreams
     assert [upstream.url for upstream in upstreams] == ["http://localhost:1"]
 
@@ -326,7 +326,7 @@ STORES = {
 
 
 @pytest.mark.parametrize("url", STORES)
-def test_a_store_is_shown_without_its_password(url: str) -> None:
+def test_a_store_is_named_without_its_password(url: str) -> None:
     assert tomllib.loads(effective(Settings(store=url)))["store"] == STORES[url]
     assert without_credentials(url) == STORES[url].replace("//<redacted>@", "//")
 

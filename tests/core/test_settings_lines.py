@@ -30,7 +30,7 @@ system_role = "system"
 slow = "x"
 """
 
-PLACES = {
+LINES = {
     "model": 2,
     "limits.idle_s": 3,
     "upstreams": 5,
@@ -45,7 +45,7 @@ PLACES = {
 
 
 @shows("mistaken-settings")
-@pytest.mark.parametrize(("path", "line"), PLACES.items())
+@pytest.mark.parametrize(("path", "line"), LINES.items())
 def test_a_setting_has_its_line(path: str, line: int | None) -> None:
     assert line_of(TEXT, path) == line
 

@@ -1,4 +1,4 @@
-"""Settings that are wrong: one line says which, where it came from, and how to mend it; it never tells a secret."""
+"""Settings that are wrong: one line states which, its source and how to correct it, and never a secret."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""WebSocket connections without a server: order, bounds, faults, and whatever a client may say."""
+"""WebSocket connections without a server: order, bounds, faults, and whatever a client may send."""
 
 from __future__ import annotations
 
@@ -76,20 +76,20 @@ class Line:
         await self.listens.wait()
         self.closed = (code, reason)
 
-    def say(self, message: Any) -> None:
+    def write(self, message: Any) -> None:
         self.to_server.put_nowait(message if isinstance(message, bytes) else json.dumps(message).encode())
 
     def create(self, **body: Any) -> None:
-        self.say({"type": "response.create", "input": "Hi"} | body)
+        self.write({"type": "response.create", "input": "Hi"} | body)
 
-    async def hear(self) -> Json:
+    async def read(self) -> Json:
         return await asyncio.wait_for(self.to_client.get(), TIMEOUT_S)
 
     async def answer(self) -> list[Json]:
         """What one message is answered with: an error, or the events of a response."""
-        answer = [await self.hear()]
+        answer = [await self.read()]
         while "status" not in answer[-1] and answer[-1]["type"] not in TERMINAL:
-            answer.append(await self.hear())
+            answer.append(await self.read())
         return answer
 
 
@@ -109,9 +109,9 @@ async def connected(server: Service) -> AsyncIterator[Line]:
 
 
 def judge(answer: list[Json]) -> str:
-    """The status of a response, or the code of an error; raises for what may not be told."""
-    lanes = {event.pop("stream_id", None) for event in answer}
-    assert len(lanes) == 1
+    """The status of a response, or the code of an error; raises for what may not be sent."""
+    stream_ids = {event.pop("stream_id", None) for event in answer}
+    assert len(stream_ids) == 1
     if "status" in answer[0]:
         code: str = checked_error(answer[0])["error"]["code"]
         assert answer[0]["status"] < 499, answer
@@ -126,21 +126,21 @@ def speaking() -> Service:
 
 
 def test_so_many_run_at_a_time() -> None:
-    """Of one lane, one; over all lanes, the limit."""
+    """Of one stream, one; over all streams, the limit."""
 
     async def main() -> None:
         gate = asyncio.Event()
         upstream = FakeUpstream([TextDelta("a")], gate, [TextDelta("b")])
         async with connected(service(upstream, limits=replace(LIMITS, socket_runs_max=2))) as line:
-            for lane in ("x", "x", "y", "z", "y"):
-                line.create(stream_id=lane)
+            for stream_id in ("x", "x", "y", "z", "y"):
+                line.create(stream_id=stream_id)
             for _ in range(2 * BEGUN):
-                await line.hear()
+                await line.read()
             assert len(upstream.turns) == 2
             gate.set()
             ended: list[str] = []
             while len(ended) < 5:
-                event = await line.hear()
+                event = await line.read()
                 ended += [event["stream_id"]] if event["type"] in TERMINAL else []
             assert sorted(ended) == ["x", "x", "y", "y", "z"]
             assert upstream.closed == 5
@@ -152,10 +152,10 @@ def test_a_client_that_disconnects_takes_its_runs_with_it() -> None:
     async def main() -> None:
         upstream = FakeUpstream([TextDelta("a")], None)
         async with connected(service(upstream)) as line:
-            for lane in ("x", "y", "y"):
-                line.create(stream_id=lane)
+            for stream_id in ("x", "y", "y"):
+                line.create(stream_id=stream_id)
             for _ in range(2 * BEGUN):
-                await line.hear()
+                await line.read()
         assert (len(upstream.turns), upstream.closed) == (2, 2)
 
     asyncio.run(main())
@@ -165,13 +165,13 @@ def test_a_client_that_takes_nothing_stops_its_upstream() -> None:
     """No batch is asked for before the last one was taken."""
     asked = 0
 
-    def speak(turn: Turn) -> Iterator[list[Delta]]:
+    def generate(turn: Turn) -> Iterator[list[Delta]]:
         nonlocal asked
         for asked in range(1, 1_000):  # noqa: B007 - how far it came is what is looked at
             yield [TextDelta("a")]
 
     async def main() -> None:
-        async with connected(service(LocalUpstream(speak, ["any"]))) as line:
+        async with connected(service(LocalUpstream(generate, ["any"]))) as line:
             line.listens.clear()
             line.create()
             await asyncio.sleep(0.05)
@@ -228,8 +228,8 @@ def test_other_paths_and_other_upgrades() -> None:
         assert reply.status == 404
         body = b'{"input": "Hi"}'
         headers = HANDSHAKE | {"content-type": "application/json", "upgrade": "h2c"}
-        told = await server.handle(Request(method="POST", path="/v1/responses", headers=headers, body=body))
-        assert told.status == 200
+        reply = await server.handle(Request(method="POST", path="/v1/responses", headers=headers, body=body))
+        assert reply.status == 200
 
     asyncio.run(main())
 
@@ -243,7 +243,7 @@ def remembered(recent: ConnectionCaches, number: int, size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("limits", "size", "kept"),
+    ("limits", "size", "numbers"),
     [
         (Limits(), 100, [1, 2, 3, 4]),
         (Limits(socket_recent_max=2), 100, [3, 4]),
@@ -251,11 +251,11 @@ def remembered(recent: ConnectionCaches, number: int, size: int) -> None:
         (Limits(socket_recent_bytes_max=400), 1_000, []),
     ],
 )
-def test_the_last_responses_are_remembered(limits: Limits, size: int, kept: list[int]) -> None:
+def test_the_last_responses_are_remembered(limits: Limits, size: int, numbers: list[int]) -> None:
     recent = ConnectionCaches(limits).open()
     for number in range(1, 5):
         remembered(recent, number, size)
-    assert [number for number in range(1, 5) if recent.recall(f"resp_{number}")] == kept
+    assert [number for number in range(1, 5) if recent.recall(f"resp_{number}")] == numbers
 
 
 def test_what_was_forgotten_makes_room() -> None:
@@ -268,7 +268,7 @@ def test_what_was_forgotten_makes_room() -> None:
 
 @shows("bounded-contexts")
 def test_all_connections_together_have_a_bound() -> None:
-    """Whoever holds most forgets its oldest; what a connection held is free when it ends."""
+    """The connection that holds most forgets its oldest; what a connection held is free when it ends."""
     recents = ConnectionCaches(Limits(sockets_recent_bytes_max=1_000))
     modest, greedy, late = recents.open(), recents.open(), recents.open()
     remembered(modest, 0, 100)
@@ -283,25 +283,25 @@ def test_all_connections_together_have_a_bound() -> None:
     assert all(late.recall(f"resp_{number}") for number in range(4)) and modest.recall("resp_0")
 
 
-# Whatever a client may say.
+# Whatever a client may send.
 
 
 def test_thousands_of_requests_on_one_connection() -> None:
     async def main() -> Counter[str]:
-        told: Counter[str] = Counter()
+        results: Counter[str] = Counter()
         async with connected(speaking()) as line:
             for body in bodies(COUNT, SEED):
-                line.say(body.replace(b"{", b'{"type":"response.create",', 1))
-                told[judge(await line.answer())] += 1
-        return told
+                line.write(body.replace(b"{", b'{"type":"response.create",', 1))
+                results[judge(await line.answer())] += 1
+        return results
 
-    told = asyncio.run(main())
-    assert told.total() == COUNT
-    assert told["completed"] > COUNT // 10, told
-    assert len(told) > 5, told
+    results = asyncio.run(main())
+    assert results.total() == COUNT
+    assert results["completed"] > COUNT // 10, results
+    assert len(results) > 5, results
 
 
-LANE = st.sampled_from([None, "a", "b", "c", "", "a b", 1])
+STREAM_IDS = st.sampled_from([None, "a", "b", "c", "", "a b", 1])
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
@@ -310,7 +310,7 @@ JSON = st.recursive(
 CREATE = st.fixed_dictionaries(
     {"type": st.just("response.create"), "input": st.just("Hi") | JSON},
     optional={
-        "stream_id": LANE,
+        "stream_id": STREAM_IDS,
         "generate": st.booleans() | JSON,
         "store": st.booleans(),
         "stream": st.booleans() | JSON,
@@ -327,25 +327,25 @@ def test_every_message_has_one_answer(messages: list[Any]) -> None:
     """All are sent before the first is answered."""
 
     async def main() -> None:
-        told: dict[str | None, list[Json]] = defaultdict(list)
+        reply: dict[str | None, list[Json]] = defaultdict(list)
         answers = 0
         async with connected(speaking()) as line:
             for message in messages:
-                line.say(message)
+                line.write(message)
             while answers < len(messages):
-                event = await line.hear()
+                event = await line.read()
                 if "status" in event:
                     checked_error(event)
                     assert event["status"] < 499
                     answers += 1
                     continue
-                lane = event.pop("stream_id", None)
+                stream_id = event.pop("stream_id", None)
                 event.pop("headers", None)
-                told[lane].append(event)
+                reply[stream_id].append(event)
                 if event["type"] in TERMINAL:
-                    oracle.check_stream(told.pop(lane))
+                    oracle.check_stream(reply.pop(stream_id))
                     answers += 1
-            assert not told
+            assert not reply
             assert line.to_client.empty()
 
     asyncio.run(main())

@@ -86,7 +86,7 @@ def test_a_batch_is_one_buffer_of_framed_events() -> None:
 
 
 @given(st.text())
-def test_data_is_one_line_whatever_is_said(text: str) -> None:
+def test_data_is_one_line_whatever_it_contains(text: str) -> None:
     written = encode_event(delta(text))
     assert written.count(b"\n") == 3
     assert b"\r" not in written

@@ -1,4 +1,4 @@
-"""Whether an error says that the input is too long, in the words of everybody who says so."""
+"""Whether an error states that the input is too long, in the words of every backend that reports it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Golden transcripts: what upstreams say, scripted and real, and everything that comes of it.
+"""Golden transcripts: what upstreams send, scripted and real, and everything that comes of it.
 
 `make golden` writes them anew; what changed is then in the diff, a line for each delta and event.
 """
@@ -38,11 +38,11 @@ ENDS = {"completed", "incomplete", "failed"}
 TOO_LONG = {"flood"}
 """Twenty megabytes of one letter make no story to read: that script is for slow readers."""
 
-TOLD = [name for name in SCRIPTS if name not in TOO_LONG]
+SCRIPTED = [name for name in SCRIPTS if name not in TOO_LONG]
 CAPTURED = [*captures()]
-WHOLE = [name for name in TOLD if name not in BROKEN | HANGING | REFUSED or name == "flaky"]
+WHOLE = [name for name in SCRIPTED if name not in BROKEN | HANGING | REFUSED or name == "flaky"]
 """Scripts that end well."""
-each_script = pytest.mark.parametrize("name", TOLD)
+each_script = pytest.mark.parametrize("name", SCRIPTED)
 each_capture = pytest.mark.parametrize("name", CAPTURED)
 
 
@@ -73,7 +73,7 @@ def test_a_capture_is_reported_as_it_was(name: str, golden: Callable[[str | Path
 
 def test_there_is_no_file_without_a_story() -> None:
     files = {file.stem for file in (Path(__file__).parents[1] / "transcripts").glob("*.txt")}
-    assert files == {*TOLD, *(name.replace(".", "_") for name in CAPTURED)}
+    assert files == {*SCRIPTED, *(name.replace(".", "_") for name in CAPTURED)}
 
 
 @shows("one-end", "incomplete")
@@ -86,18 +86,18 @@ def test_a_script_ends_as_it_should(name: str) -> None:
         assert end.error.status == expect.http
     else:
         assert expect.http == 200
-        check_said(to_json(end.response), expect)
+        check_text(to_json(end.response), expect)
 
 
-def check_said(response: Json, expect: Expect) -> None:
+def check_text(response: Json, expect: Expect) -> None:
     parts = [part for item in response["output"] for part in item.get("content", [])]
-    for kind, said in {
+    for kind, text in {
         "output_text": expect.text,
         "refusal": expect.refusal,
         "reasoning_text": expect.reasoning,
     }.items():
-        if said is not None:
-            assert "".join(part.get("text", part.get("refusal")) for part in parts if part["type"] == kind) == said
+        if text is not None:
+            assert "".join(part.get("text", part.get("refusal")) for part in parts if part["type"] == kind) == text
     calls = [item for item in response["output"] if item["type"] in {"function_call", "custom_tool_call"}]
     if expect.calls is not None:
         assert [(item["type"], item["name"]) for item in calls] == [(call.type, call.name) for call in expect.calls]
@@ -110,7 +110,7 @@ def check_said(response: Json, expect: Expect) -> None:
 
 
 @shows("pairs", "identity", "numbers", "framing")
-@pytest.mark.parametrize("name", [*TOLD, *CAPTURED])
+@pytest.mark.parametrize("name", [*SCRIPTED, *CAPTURED])
 def test_every_story_is_a_legal_one(name: str) -> None:
     """The judge accepts every event; the fold of what was sent is the Response; nothing changed behind our back."""
     end = played(name)
@@ -118,21 +118,21 @@ def test_every_story_is_a_legal_one(name: str) -> None:
         oracle.check_error(json.loads(end.error.body()))
         assert end.events == []
         return
-    told = oracle.check_stream([json.loads(event) for event in end.encoded])
-    assert told == to_json(end.response)
+    written = oracle.check_stream([json.loads(event) for event in end.encoded])
+    assert written == to_json(end.response)
     assert [to_json(event) for event in end.events] == [json.loads(event) for event in end.encoded]
 
 
-@pytest.mark.parametrize("name", [*TOLD, *CAPTURED])
+@pytest.mark.parametrize("name", [*SCRIPTED, *CAPTURED])
 def test_a_story_that_is_reported_again_is_the_same(name: str) -> None:
-    """What a server of ours says, another one can relay."""
+    """What a server of ours sends, another one can relay."""
     end = played(name)
     if end.error is None:
         assert to_json(fold(map(decode_event, end.encoded))) == to_json(end.response)
 
 
 @pytest.mark.parametrize("name", WHOLE)
-def test_a_body_says_what_the_stream_says(name: str) -> None:
+def test_a_body_contains_what_the_stream_contains(name: str) -> None:
     body = play_script(name, stream=False)
     assert to_json(body.response) == to_json(played(name).response)
 
@@ -140,7 +140,7 @@ def test_a_body_says_what_the_stream_says(name: str) -> None:
 @pytest.mark.slow
 @shows("whole-replies")
 @pytest.mark.parametrize("sends_stream", [True, False])
-@pytest.mark.parametrize("name", [*(name for name in TOLD if name not in HANGING), *CAPTURED])
+@pytest.mark.parametrize("name", [*(name for name in SCRIPTED if name not in HANGING), *CAPTURED])
 def test_a_body_is_the_same_whether_or_not_its_events_are_read(name: str, sends_stream: bool) -> None:
     """The client asks for no stream; the upstream may send one all the same."""
 
@@ -155,7 +155,7 @@ def test_a_body_is_the_same_whether_or_not_its_events_are_read(name: str, sends_
 
 
 @pytest.mark.parametrize("name", [name for name in CAPTURED if name.endswith(".sse") and "interrupted" not in name])
-def test_a_real_servers_body_says_what_its_stream_says(name: str) -> None:
+def test_a_real_servers_body_contains_what_its_stream_contains(name: str) -> None:
     stream, body = (outline(played(f"{name.removesuffix('.sse')}.{kind}")) for kind in ("sse", "json"))
     assert stream == body
 
@@ -173,7 +173,7 @@ def outline(end: Played) -> Any:
 DIALECT = ChatCompletions(Options(), LIMITS)
 
 
-def heard(name: str, pieces: list[Any]) -> list[bytes]:
+def sent_in_pieces(name: str, pieces: list[Any]) -> list[bytes]:
     """The events of a stream in these pieces."""
     return asyncio.run(play(request_of(name), Scripted(ScriptedReply(*pieces)), _options(name))).encoded
 
@@ -192,7 +192,7 @@ STREAMS = [name for name in WHOLE if name != "flaky"] + [name for name in CAPTUR
 @pytest.mark.parametrize("name", STREAMS)
 def test_byte_by_byte_it_is_the_same_story(name: str) -> None:
     whole = sent(name)
-    assert heard(name, [whole[at : at + 1] for at in range(len(whole))]) == played(name).encoded
+    assert sent_in_pieces(name, [whole[at : at + 1] for at in range(len(whole))]) == played(name).encoded
 
 
 @shows("quirk-framing")
@@ -200,7 +200,7 @@ def test_byte_by_byte_it_is_the_same_story(name: str) -> None:
 @settings(max_examples=300)
 @given(st.sampled_from(STREAMS), CUTS)
 def test_in_any_pieces_it_is_the_same_story(name: str, cuts: list[int]) -> None:
-    assert heard(name, list(split(sent(name), cuts))) == played(name).encoded
+    assert sent_in_pieces(name, list(split(sent(name), cuts))) == played(name).encoded
 
 
 # Any end.
@@ -208,7 +208,7 @@ def test_in_any_pieces_it_is_the_same_story(name: str, cuts: list[int]) -> None:
 
 def end_of(name: str, pieces: list[Any]) -> Json:
     """The Response at the end of a stream that was cut, after the judge has seen it all."""
-    response: Json = oracle.check_stream([json.loads(event) for event in heard(name, pieces)])
+    response: Json = oracle.check_stream([json.loads(event) for event in sent_in_pieces(name, pieces)])
     return response
 
 
@@ -216,7 +216,7 @@ def end_of(name: str, pieces: list[Any]) -> Json:
 @settings(max_examples=150)
 @given(st.sampled_from(STREAMS), st.integers(0), st.booleans())
 def test_a_stream_that_is_cut_anywhere_has_one_end(name: str, at: int, broken: bool) -> None:
-    """Either the connection breaks, or it ends as if all had been said."""
+    """Either the connection breaks, or it ends as if all had been sent."""
     whole = sent(name)
     pieces: list[Any] = [whole[: at % (len(whole) + 1)]]
     assert end_of(name, [*pieces, TransportError("cut")] if broken else pieces)["status"] in ENDS
@@ -226,11 +226,11 @@ def test_a_stream_that_is_cut_anywhere_has_one_end(name: str, at: int, broken: b
 @shows("one-end")
 @pytest.mark.parametrize("name", ["text", "crlf", "whole_call", "reasoning_then_call"])
 def test_a_stream_that_is_cut_after_any_byte_has_one_end(name: str) -> None:
-    """What was told is the beginning of what is told of the whole: nothing is taken back."""
-    whole, told = sent(name), [json.loads(event) for event in played(name).encoded]
+    """What was sent is the beginning of what is sent of the whole: nothing is taken back."""
+    whole, written = sent(name), [json.loads(event) for event in played(name).encoded]
     for at in range(len(whole) + 1):
-        events = [json.loads(event) for event in heard(name, [whole[:at], TransportError("cut")])]
-        said = [event for event in events if event["type"].endswith(".delta")]
+        events = [json.loads(event) for event in sent_in_pieces(name, [whole[:at], TransportError("cut")])]
+        deltas = [event for event in events if event["type"].endswith(".delta")]
         assert events[-1]["response"]["status"] in ENDS
-        assert all(event in told for event in said)
+        assert all(event in written for event in deltas)
         assert [event["type"] for event in events].count("response.failed") <= 1

@@ -1,4 +1,4 @@
-"""What an upstream says of an error, in the shapes in which backends say it."""
+"""What an upstream reports of an error, in the shapes in which backends send it."""
 
 from __future__ import annotations
 
@@ -94,32 +94,32 @@ SHAPES: dict[str, tuple[Any, UpstreamError]] = {
 
 
 @shows("error-shapes")
-@pytest.mark.parametrize(("told", "error"), SHAPES.values(), ids=SHAPES)
-def test_an_error_is_read_in_any_shape(told: Any, error: UpstreamError) -> None:
-    assert read_error(told) == error
-    assert read_body(told.encode() if isinstance(told, str) else json.dumps(told).encode()) == error
+@pytest.mark.parametrize(("given", "error"), SHAPES.values(), ids=SHAPES)
+def test_an_error_is_read_in_any_shape(given: Any, error: UpstreamError) -> None:
+    assert read_error(given) == error
+    assert read_body(given.encode() if isinstance(given, str) else json.dumps(given).encode()) == error
 
 
 @shows("error-shapes")
-@pytest.mark.parametrize(("told", "error"), SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize(("given", "error"), SHAPES.values(), ids=SHAPES)
 @pytest.mark.parametrize("status", [400, 404, 409, 413, 422, 429])
-def test_an_error_reply_has_the_upstreams_words(told: Any, error: UpstreamError, status: int) -> None:
-    body = told.encode() if isinstance(told, str) else json.dumps(told).encode()
+def test_an_error_reply_has_the_upstreams_words(given: Any, error: UpstreamError, status: int) -> None:
+    body = given.encode() if isinstance(given, str) else json.dumps(given).encode()
     meant = reply_error(status, {}, body, key="none")
     assert (error.message or f"status {status}") in meant.message
     assert meant.code is None or not meant.code.isdigit()
     assert meant.type in {"invalid_request_error", "rate_limit_error"}
 
 
-AS_200 = [name for name, (told, _) in SHAPES.items() if isinstance(told, dict | list) and told]
+AS_200 = [name for name, (given, _) in SHAPES.items() if isinstance(given, dict | list) and given]
 
 
 @shows("error-shapes")
 @pytest.mark.parametrize("name", AS_200)
 def test_an_error_in_a_stream_has_the_upstreams_message(name: str) -> None:
-    told, error = SHAPES[name]
-    for said in (stream(told), json.dumps(told).encode()):
-        for pieces in ([said], bytewise(said)):
+    given, error = SHAPES[name]
+    for data in (stream(given), json.dumps(given).encode()):
+        for pieces in ([data], bytewise(data)):
             with pytest.raises(ApiError) as caught:
                 decode(*pieces)
             assert (error.message or "an error") in caught.value.message
@@ -147,28 +147,28 @@ FRAMES: dict[str, bytes] = {
 
 
 @shows("error-shapes")
-@pytest.mark.parametrize("said", FRAMES.values(), ids=FRAMES)
-def test_an_error_is_found_however_it_is_framed(said: bytes) -> None:
-    for ends in (b"", b"data: [DONE]\n\n" * said.endswith(b"\n\n")):
+@pytest.mark.parametrize("data", FRAMES.values(), ids=FRAMES)
+def test_an_error_is_found_however_it_is_framed(data: bytes) -> None:
+    for ends in (b"", b"data: [DONE]\n\n" * data.endswith(b"\n\n")):
         for before in (b"", stream(choice({"content": "a"}), done=False)):
-            for pieces in ([before + said + ends], bytewise(before + said + ends)):
+            for pieces in ([before + data + ends], bytewise(before + data + ends)):
                 with pytest.raises(ApiError, match="boom"):
                     decode(*pieces)
 
 
 @shows("error-shapes")
-@pytest.mark.parametrize("said", [b"boom", b"boom\n", b"boom\n\ndata: [DONE]\n\n", b"502: boom\r\n\r\n"])
-def test_words_that_stand_in_place_of_a_stream_are_reported(said: bytes) -> None:
-    for pieces in ([said], bytewise(said)):
+@pytest.mark.parametrize("data", [b"boom", b"boom\n", b"boom\n\ndata: [DONE]\n\n", b"502: boom\r\n\r\n"])
+def test_words_instead_of_a_stream_are_reported(data: bytes) -> None:
+    for pieces in ([data], bytewise(data)):
         with pytest.raises(ApiError, match="boom"):
             decode(*pieces)
 
 
 @shows("error-shapes")
 def test_a_whole_reply_may_hold_an_error() -> None:
-    for said in (whole({"content": "a"}, error={"message": "boom"}), json.dumps([{"error": "boom"}]).encode()):
+    for data in (whole({"content": "a"}, error={"message": "boom"}), json.dumps([{"error": "boom"}]).encode()):
         with pytest.raises(ApiError, match="boom"):
-            decode(said)
+            decode(data)
     body = b'{"choices": [{"message": {"content": ""}, "finish_reason": "error", "error": {"message": "boom"}}]}'
     with pytest.raises(ApiError, match="boom"):
         decode(body)
@@ -179,14 +179,14 @@ def test_a_reply_in_words_of_its_own_is_quoted() -> None:
 
 
 def test_an_error_without_words_is_one() -> None:
-    for said in (b"event: error\n\n", b"event: error\ndata:\n\n", b"error:\n\n", b'data: {"error": {}}\n\n'):
+    for data in (b"event: error\n\n", b"event: error\ndata:\n\n", b"error:\n\n", b'data: {"error": {}}\n\n'):
         with pytest.raises(ApiError, match="met an error"):
-            decode(stream(choice({"content": "a"}), done=False) + said + b"data: [DONE]\n\n")
+            decode(stream(choice({"content": "a"}), done=False) + data + b"data: [DONE]\n\n")
 
 
-def test_words_that_say_nothing_of_an_error_cost_no_answer() -> None:
-    said = b"event: status\ndata: {}\n\nOPENROUTER PROCESSING\n\n" + stream(choice({"content": "a"}, "stop"))
-    assert decode(said)[0] == TextDelta("a")
+def test_words_without_an_error_cost_no_answer() -> None:
+    data = b"event: status\ndata: {}\n\nOPENROUTER PROCESSING\n\n" + stream(choice({"content": "a"}, "stop"))
+    assert decode(data)[0] == TextDelta("a")
 
 
 BLAMES: dict[str, tuple[Any, int]] = {
@@ -201,17 +201,17 @@ BLAMES: dict[str, tuple[Any, int]] = {
 }
 
 
-@pytest.mark.parametrize(("told", "status"), BLAMES.values(), ids=BLAMES)
-def test_an_error_amid_a_stream_has_its_blame(told: Any, status: int) -> None:
-    assert reported_error(read_error(told)).status == status
+@pytest.mark.parametrize(("given", "status"), BLAMES.values(), ids=BLAMES)
+def test_an_error_amid_a_stream_has_its_blame(given: Any, status: int) -> None:
+    assert reported_error(read_error(given)).status == status
 
 
 @pytest.mark.parametrize(
-    "told",
+    "given",
     [{}, {"type": "ping"}, {"object": "chat.completion.chunk"}, {"error": None}, {"errors": []}, {"message": "queued"}],
 )
-def test_a_sign_of_life_is_no_error(told: Any) -> None:
-    assert not is_error(told)
+def test_a_sign_of_life_is_no_error(given: Any) -> None:
+    assert not is_error(given)
 
 
 def test_an_error_is_bounded_in_size_and_depth() -> None:

@@ -58,7 +58,7 @@ def least(one: Cost, other: Cost) -> Cost:
 
 @shows("linear-work")
 @pytest.mark.parametrize("name", SHAPES)
-def test_a_request_costs_what_its_size_tells(meter: Meter, name: str) -> None:
+def test_a_request_costs_in_proportion_to_its_size(meter: Meter, name: str) -> None:
     once, twice = meter.cost(name, SIZE), meter.cost(name, 2 * SIZE)
     for _ in range(RETRIES):
         if not problems(once, twice):

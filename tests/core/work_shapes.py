@@ -1,4 +1,4 @@
-"""Hostile bodies: every field of every route, filled with what could cost more than its size tells.
+"""Hostile bodies: every field of every route, filled with what could cost more than its size suggests.
 
 A shape makes a body of about as many bytes as it is asked for. Most are refused; none may be dear.
 """
@@ -98,8 +98,8 @@ def fields(struct: type[msgspec.Struct]) -> list[str]:
 def few(number: int, count: int) -> Iterator[tuple[str, Fill]]:
     """Some of the fillings: by turns, so that all of them are tried."""
     names = [*FILLS]
-    for place in range(count):
-        name = names[(number * count + place) % len(names)]
+    for index in range(count):
+        name = names[(number * count + index) % len(names)]
         yield name, FILLS[name]
 
 

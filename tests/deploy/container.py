@@ -35,7 +35,7 @@ exec setpriv --no-new-privs chroot --userspec="$user:$user" "$root" env --ignore
 
 
 class Image:
-    """The built image; `config` has what the Dockerfile says of its containers."""
+    """The built image; `config` has what the Dockerfile sets for its containers."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self._command = ["buildah", "--root", str(folder / "root"), "--runroot", str(folder / "run")]

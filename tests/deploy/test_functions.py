@@ -58,7 +58,7 @@ def test_what_a_function_installs_is_what_the_tests_run(folder: str) -> None:
 
 
 @pytest.mark.slow
-def test_the_wheel_is_made_where_the_readme_says(tmp_path: Path) -> None:
+def test_the_wheel_is_made_as_the_readme_describes(tmp_path: Path) -> None:
     for folder in FUNCTIONS:
         assert "`pip wheel --no-deps --wheel-dir wheels ../..`" in (DEPLOY / folder / "README.md").read_text("utf-8")
     command = (sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index", "--quiet")

@@ -104,7 +104,7 @@ def test_replicas_share_a_store(image: Image, tmp_path: Path, engine: type[Engin
     try:
         name = image.buildah("from", image.name)
         main = [*image.config["Entrypoint"], *image.config["Cmd"]]
-        ports, store = (free_port(), free_port()), {"PENSTOCK_STORE": server.place()}
+        ports, store = (free_port(), free_port()), {"PENSTOCK_STORE": server.location()}
         commands = [image.command(name, variables(port) | store, *main) for port in ports]
         with running(commands[0], tmp_path / "first") as first, running(commands[1], tmp_path / "second") as second:
             for each in (first, second):
@@ -141,7 +141,7 @@ def test_a_read_only_root_without_privileges(image: Image, tmp_path: Path) -> No
         stops_within_its_drain(container, port)
 
 
-def test_without_keys_it_says_what_is_missing(image: Image, tmp_path: Path) -> None:
+def test_without_keys_it_reports_what_is_missing(image: Image, tmp_path: Path) -> None:
     name = image.buildah("from", image.name)
     main = [*image.config["Entrypoint"], *image.config["Cmd"]]
     with running(image.command(name, {}, *main), tmp_path / "log") as container:

@@ -138,12 +138,12 @@ def _literal(info: msgspec.inspect.LiteralType) -> str:
 
 
 def _number(kind: str) -> Any:
-    def say(info: Any) -> str:
+    def describe(info: Any) -> str:
         low = f"from {info.ge}" if info.ge is not None else f"over {info.gt}" if info.gt is not None else ""
         high = f"to {info.le}" if info.le is not None else ""
         return " ".join(filter(None, [kind, low, high]))
 
-    return say
+    return describe
 
 
 def _custom(info: msgspec.inspect.CustomType) -> str:
@@ -179,11 +179,11 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     if isinstance(value, int | float):
-        return f"`{value:_}`{_as_people_say(field.name, value)}" if value == int(value) else f"`{value}`"
+        return f"`{value:_}`{_readable(field.name, value)}" if value == int(value) else f"`{value}`"
     return f"`{msgspec.json.encode(value).decode()}`"
 
 
-def _as_people_say(name: str, value: float) -> str:
+def _readable(name: str, value: float) -> str:
     """A large number in a larger unit."""
     if name.endswith("_s") and value >= _DAY and value % _DAY == 0:
         return f" ({value / _DAY:g} days)"

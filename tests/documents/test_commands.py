@@ -10,7 +10,7 @@ import pytest
 from documents.pages import ROOT, commands, text_of_all
 from penstock_adapters.cli import _parser, main
 
-SHOWN = commands()
+COMMANDS = commands()
 SPANS = re.findall(r"`(?:\.venv/bin/)?(penstock [a-z][^`\n]*)`", text_of_all())
 RUN_ELSEWHERE = {
     "curl": "documents/test_outputs.py sends the request",
@@ -26,12 +26,12 @@ RUN_ELSEWHERE = {
     "hypercorn": "tests/live/test_hosts.py",
 }
 """Commands that are not tried here, and why."""
-OURS = list(dict.fromkeys([command for _, command in SHOWN if command.startswith("penstock ")] + SPANS))
+OURS = list(dict.fromkeys([command for _, command in COMMANDS if command.startswith("penstock ")] + SPANS))
 
 
-@pytest.mark.parametrize(("place", "command"), SHOWN)
-def test_a_command_is_known(place: str, command: str) -> None:
-    assert shlex.split(command)[0] in {"penstock", "make", *RUN_ELSEWHERE}, place
+@pytest.mark.parametrize(("location", "command"), COMMANDS)
+def test_a_command_is_known(location: str, command: str) -> None:
+    assert shlex.split(command)[0] in {"penstock", "make", *RUN_ELSEWHERE}, location
 
 
 @pytest.mark.parametrize("command", OURS)
@@ -48,7 +48,7 @@ def test_a_command_of_ours_is_taken(command: str, capsys: pytest.CaptureFixture[
 
 def test_the_targets_of_make_are_there() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    shown = [shlex.split(command)[1] for _, command in SHOWN if command.startswith("make ")]
-    named = {*shown, *re.findall(r"`make ([a-z-]+)", text_of_all())}
+    targets = [shlex.split(command)[1] for _, command in COMMANDS if command.startswith("make ")]
+    named = {*targets, *re.findall(r"`make ([a-z-]+)", text_of_all())}
     assert named >= {"serve", "test", "install", "bench"}
     assert {name for name in named if not re.search(rf"^{name}:", makefile, re.MULTILINE)} == set()

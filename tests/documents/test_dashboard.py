@@ -16,17 +16,17 @@ def test_the_dashboard_is_up_to_date(golden: Callable[[str | Path, str], None]) 
 
 
 def test_every_metric_is_on_one_panel() -> None:
-    shown = [panel.metric.name for panels in SECTIONS.values() for panel in panels]
-    assert sorted(shown) == sorted(row.name for row in REGISTER)
+    charted = [panel.metric.name for panels in SECTIONS.values() for panel in panels]
+    assert sorted(charted) == sorted(row.name for row in REGISTER)
 
 
-def test_panels_have_a_place_of_their_own() -> None:
+def test_panels_do_not_overlap() -> None:
     panels = json.loads(current())["panels"]
     cells = [
         (x, y)
-        for place in (panel["gridPos"] for panel in panels)
-        for x in range(place["x"], place["x"] + place["w"])
-        for y in range(place["y"], place["y"] + place["h"])
+        for box in (panel["gridPos"] for panel in panels)
+        for x in range(box["x"], box["x"] + box["w"])
+        for y in range(box["y"], box["y"] + box["h"])
     ]
     assert len(set(cells)) == len(cells)
     assert max(x for x, _ in cells) < WIDTH

@@ -10,7 +10,7 @@ from pathlib import Path
 from documents.pages import ROOT
 from penstock.engine.request import validation_errors
 
-PLACES = {"invalid": 2, "not_found": 1}
+ARGUMENTS = {"invalid": 2, "not_found": 1}
 """Where the code stands among the arguments of these functions; else it is given by name."""
 NO_ERRORS = {"CodeInterpreterCallCodeDone"}
 """Calls whose `code` is a program's."""
@@ -27,7 +27,7 @@ def codes_in(file: Path) -> Iterator[str]:
         name = getattr(call.func, "id", getattr(call.func, "attr", ""))
         if name not in NO_ERRORS:
             given = [word.value for word in call.keywords if word.arg == "code"]
-            given += call.args[PLACES[name] : PLACES[name] + 1] if name in PLACES else []
+            given += call.args[ARGUMENTS[name] : ARGUMENTS[name] + 1] if name in ARGUMENTS else []
             yield from (node.value for value in given for node in ast.walk(value) if is_text(node))
 
 

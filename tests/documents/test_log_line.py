@@ -37,6 +37,6 @@ def test_the_line_of_a_request_is_what_the_page_shows(caplog: pytest.LogCaptureF
     [record] = caplog.records
     line = ID.sub(r"\1_…", TextFormat().format(record))
     page = (ROOT / "docs" / "logs.md").read_text(encoding="utf-8")
-    [shown] = [text for text in page.splitlines() if " penstock.access: " in text]
-    assert TIME.match(shown)
-    assert TIME.sub("", shown) == TIME.sub("", line)
+    [example] = [text for text in page.splitlines() if " penstock.access: " in text]
+    assert TIME.match(example)
+    assert TIME.sub("", example) == TIME.sub("", line)

@@ -61,10 +61,10 @@ class Call(NamedTuple):
 def test_a_request_is_answered_so(page: Path, served: str, golden: Callable[[str | Path, str], None]) -> None:
     def answered(match: re.Match[str]) -> str:
         reply = Call.of(match[1]).send(served)
-        shown = "\n".join(shorter(reply)) if match[2] == "sse" else json.dumps(json.loads(reply), indent=2)
+        output = "\n".join(shorter(reply)) if match[2] == "sse" else json.dumps(json.loads(reply), indent=2)
         for pattern, mask in MASKED:
-            shown = re.sub(pattern, mask, shown)
-        lines = [cut(line) for line in shown.strip().splitlines()]
+            output = re.sub(pattern, mask, output)
+        lines = [cut(line) for line in output.strip().splitlines()]
         return match[0].replace(match[3], "\n".join(lines) + "\n")
 
     text = page.read_text(encoding="utf-8")
@@ -87,7 +87,7 @@ def shorter(stream: str) -> Iterator[str]:
             yield from ("…", "")
 
 
-def test_some_requests_are_shown() -> None:
+def test_some_requests_are_printed() -> None:
     """Else a change of the pages' form would switch these tests off."""
     found = [REQUEST.findall(page.read_text(encoding="utf-8")) for page in PAGES]
     assert {language for each in found for _, language, _ in each} == {"json", "sse"}

@@ -22,10 +22,10 @@ MASKED = [
     (r"sk-penstock-[\w-]+", "sk-penstock-…"),
     (r"sha256:[0-9a-f]{64}", "sha256:…"),
 ]
-SHOWN = [page for page in PAGES if PRINTED.search(page.read_text(encoding="utf-8"))]
+PAGES_WITH_OUTPUT = [page for page in PAGES if PRINTED.search(page.read_text(encoding="utf-8"))]
 
 
-@pytest.mark.parametrize("page", SHOWN, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES_WITH_OUTPUT, ids=lambda page: page.name)
 def test_a_command_prints_what_the_page_shows(
     page: Path, tmp_path: Path, golden: Callable[[str | Path, str], None]
 ) -> None:
@@ -62,4 +62,4 @@ def test_only_commands_of_ours_have_something_printed_below_them() -> None:
 
 def test_some_commands_have_something_printed_below_them() -> None:
     """Else a change of the pages' form would switch these tests off."""
-    assert len(SHOWN) > 1
+    assert len(PAGES_WITH_OUTPUT) > 1

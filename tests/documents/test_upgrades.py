@@ -1,4 +1,4 @@
-"""docs/stores.md says of every schema of every store what an upgrade to it takes."""
+"""docs/stores.md states for every schema of every store what an upgrade to it takes."""
 
 from __future__ import annotations
 

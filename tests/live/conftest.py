@@ -29,7 +29,7 @@ def upstream_of_all() -> Iterator[ScriptedUpstream]:
 
 @pytest.fixture
 def upstream(upstream_of_all: ScriptedUpstream) -> ScriptedUpstream:
-    """It has heard nothing yet."""
+    """It has received nothing yet."""
     upstream_of_all.forget()
     return upstream_of_all
 

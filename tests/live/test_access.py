@@ -68,7 +68,7 @@ def test_keys_stay_out_of_sight(keyed: PenstockServer, upstream: ScriptedUpstrea
 
 
 def test_a_key_of_the_server_is_not_passed_on(keyed: PenstockServer, upstream: ScriptedUpstream) -> None:
-    """It opens this server; what it would open elsewhere is nobody's business."""
+    """It opens this server; what it would open elsewhere is not looked at."""
     post(keyed.url, ASK, authorization="Bearer sk-one")
     assert "authorization" not in upstream.completion().headers
 

@@ -35,7 +35,7 @@ def keyed(start: Start, upstream: ScriptedUpstream) -> PenstockServer:
 
 @shows("key-first")
 def test_a_body_without_a_key_is_not_held(keyed: PenstockServer) -> None:
-    """The client sends it all, whatever it is told, and reads the reply at the end."""
+    """The client sends it all, whatever is sent meanwhile, and reads the reply at the end."""
     before = resident(keyed)
     connections = [Connection(keyed.url) for _ in range(4)]
     for connection in connections:

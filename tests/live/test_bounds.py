@@ -1,4 +1,4 @@
-"""Requests that cost more than their size tells: refused by a count, on every route, before anything is made of them.
+"""Requests that cost more than their size shows: refused by a count, on every route, before anything is made of them.
 
 What counting and refusing costs, `tests/core/test_work_bounds.py` measures.
 """
@@ -15,7 +15,7 @@ from live.conftest import Start
 from penstock.limits import Limits
 from requirements import shows
 from support import raw
-from support.ignored_headers import Told, ask, post
+from support.ignored_headers import CheckedReply, ask, post
 from support.server import PenstockServer
 from support.talk import Talk
 from support.upstream import ScriptedUpstream
@@ -108,8 +108,8 @@ def test_what_costs_too_much_is_refused(
 @shows("bounded-bodies")
 def test_a_message_of_a_websocket_too(storing: PenstockServer) -> None:
     with Talk(storing) as talk:
-        talk.say(b'{"type":"response.create","model":"text","input":[%b{}]}' % HIT_VALUES)
-        assert talk.hear()["error"]["code"] == "json_too_many_values"
+        talk.send(b'{"type":"response.create","model":"text","input":[%b{}]}' % HIT_VALUES)
+        assert talk.receive()["error"]["code"] == "json_too_many_values"
         assert talk.turn(model="text", input="Hi")[-1]["type"] == "response.completed"
 
 
@@ -143,8 +143,8 @@ def test_a_byte_order_mark_is_skipped(server: PenstockServer, upstream: Scripted
 @shows("busy-agents")
 def test_a_byte_order_mark_before_a_message_too(server: PenstockServer) -> None:
     with Talk(server) as talk:
-        talk.say(BOM.decode() + json.dumps({"type": "response.create", "model": "text", "input": "Hi"}))
-        assert talk.hear()["type"] == "response.created"
+        talk.send(BOM.decode() + json.dumps({"type": "response.create", "model": "text", "input": "Hi"}))
+        assert talk.receive()["type"] == "response.created"
 
 
 # Contexts.
@@ -159,7 +159,7 @@ def narrow(start: Start, upstream: ScriptedUpstream) -> PenstockServer:
     return start("--upstream", upstream.url, PENSTOCK_STORE="memory://", **bound)
 
 
-def too_long(reported: Told, param: str) -> bool:
+def too_long(reported: CheckedReply, param: str) -> bool:
     return (reported.status, reported.error.get("code"), reported.error.get("param")) == (
         400,
         "context_too_long",
@@ -213,4 +213,4 @@ def test_what_a_connection_remembers_counts(narrow: PenstockServer) -> None:
             end = talk.turn(model="text", input=LARGE, store=False, previous_response_id=previous)[-1]
             previous = end["response"]["id"]
         talk.create(model="text", input=LARGE, store=False, previous_response_id=previous)
-        assert talk.hear()["error"]["code"] == "context_too_long"
+        assert talk.receive()["error"]["code"] == "context_too_long"

@@ -67,7 +67,7 @@ def test_the_commands_of_a_shell_call_are_sent_one_by_one(caller: Caller) -> Non
 
 
 def test_a_call_of_a_tool_that_was_not_offered_is_a_function_call(caller: Caller) -> None:
-    """The upstream calls a tool that was not offered: the client sees what it wrote, and can tell it so."""
+    """The upstream calls a tool that was not offered: the client sees what it wrote, and can report it."""
     [call] = caller.create(model="apply_patch_call", input="Hello?", tools=[{"type": "shell"}]).output
     assert (call.type, call.name) == ("function_call", "apply_patch")
 

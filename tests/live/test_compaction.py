@@ -13,7 +13,7 @@ from live.conftest import Start
 from requirements import shows
 from support import oracle, raw
 from support.caller import Caller
-from support.ignored_headers import Told, ask, post
+from support.ignored_headers import CheckedReply, ask, post
 from support.scripts import OWN_USAGE, WEATHER, chunk, text, turn
 from support.server import PenstockServer
 from support.steps import Expect, Hang, Json, Script, Send, Sleep
@@ -40,7 +40,7 @@ def sage(upstream: ScriptedUpstream) -> str:
     return upstream.add("sage", Script(turn([*thoughts, *text("The user likes rivers. ", SUMMARY[23:])]), Expect()))
 
 
-def compacted(server: PenstockServer, **fields: Any) -> Told:
+def compacted(server: PenstockServer, **fields: Any) -> CheckedReply:
     return post(server.url, {"model": "sage", "input": ITEMS, **fields}, "/responses/compact")
 
 

@@ -11,9 +11,9 @@ import pytest
 from live.conftest import Start
 from requirements import shows
 from support.certificates import Authority
-from support.ignored_headers import Told, post
+from support.ignored_headers import CheckedReply, post
 from support.proxy import Proxy
-from support.scripts import HELLO_TURN, SAYS_HELLO
+from support.scripts import EXPECT_HELLO, HELLO_TURN
 from support.server import PenstockServer
 from support.steps import Script
 from support.upstream import ScriptedUpstream
@@ -34,7 +34,7 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture
 def secure(ours: Authority) -> Iterator[ScriptedUpstream]:
-    with ScriptedUpstream({"m": Script(HELLO_TURN, SAYS_HELLO)}, ours.server()) as running:
+    with ScriptedUpstream({"m": Script(HELLO_TURN, EXPECT_HELLO)}, ours.server()) as running:
         yield running
 
 
@@ -45,7 +45,7 @@ def config(upstream: ScriptedUpstream, **tls: object) -> str:
     return f'[[upstreams]]\nname = "safe"\nurl = "{upstream.url}"\ntls = {{ {text} }}\n'
 
 
-def asked(server: PenstockServer) -> Told:
+def asked(server: PenstockServer) -> CheckedReply:
     return post(server.url, {"model": "m", "input": "Hello?"})
 
 
@@ -79,7 +79,7 @@ def test_a_disabled_check_is_logged(start: Start, secure: ScriptedUpstream) -> N
 
 
 def test_a_certificate_to_show(start: Start, ours: Authority) -> None:
-    with ScriptedUpstream({"m": Script(HELLO_TURN, SAYS_HELLO)}, ours.server(wants_certificate=True)) as strict:
+    with ScriptedUpstream({"m": Script(HELLO_TURN, EXPECT_HELLO)}, ours.server(wants_certificate=True)) as strict:
         cert_file, key_file = ours.issue("client")
         known = start(toml=config(strict, ca_file=ours.ca_file, cert_file=cert_file, key_file=key_file))
         unknown = start(toml=config(strict, ca_file=ours.ca_file))

@@ -42,7 +42,7 @@ ECHOED: dict[str, Any] = {
     "truncation": "disabled",
     "user": "u1",
 }
-# What a client did not say has OpenAI's default.
+# What a client did not send has OpenAI's default.
 DEFAULTS: dict[str, Any] = {
     "background": False,
     "conversation": None,

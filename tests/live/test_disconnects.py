@@ -1,4 +1,4 @@
-"""Clients that leave are told to the upstream at once; clients that are slow slow their own upstream, nobody else."""
+"""The upstream sees at once that a client leaves; slow clients slow their own upstream, and no other client."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def flood(upstream: ScriptedUpstream) -> str:
 
 
 def test_a_slow_client_holds_back_its_upstream(start: Start, upstream: ScriptedUpstream, flood: str) -> None:
-    """And costs no memory, and no time of anybody else's; when it leaves at last, the upstream sees it."""
+    """And costs no memory, and no time of any other client; when it leaves at last, the upstream sees it."""
     server = start("--upstream", upstream.url)
     assert post(server.url, {"model": "text", "input": "Hello?", "stream": True}).status == 200
     upstream.forget()
@@ -157,6 +157,6 @@ def test_a_slow_client_gets_all_of_it(server: PenstockServer, upstream: Scripted
 
 
 def resident_bytes(server: PenstockServer) -> int:
-    """Where the system does not tell, 0."""
+    """Where the system does not report it, 0."""
     statm = Path(f"/proc/{server.process.pid}/statm")
     return int(statm.read_text().split()[1]) * 4096 if statm.exists() else 0

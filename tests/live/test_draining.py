@@ -35,7 +35,7 @@ WAITING: dict[str, tuple[str, str, Json | None]] = {
     "the models": ("GET", "/models", None),
     "a model": ("GET", "/models/any", None),
 }
-"""Requests that wait for an upstream which has not said anything yet."""
+"""Requests that wait for an upstream which has not sent anything yet."""
 SILENT = """
 [[upstreams]]
 name = "silent"
@@ -66,7 +66,7 @@ def result_of(connection: Connection) -> tuple[int, str | None]:
 
 
 def is_open(server: PenstockServer) -> bool:
-    """Whether somebody new would be let in."""
+    """Whether a new client would be accepted."""
     host, port = server.base.removeprefix("http://").split(":")
     try:
         socket.create_connection((host, int(port)), timeout=1).close()
@@ -148,7 +148,7 @@ def test_a_websocket_turn_that_waits_for_its_upstream_is_informed(silent_port: i
             time.sleep(0.3)
             server.process.send_signal(signal.SIGTERM)
             for _ in range(2):
-                error = talk.hear()
+                error = talk.receive()
                 assert (error["status"], error["error"]["code"]) == (503, "server_stopping")
         assert server.process.wait(20) == 0
     assert "Traceback" not in server.log

@@ -1,4 +1,4 @@
-"""Upstreams that fail: what the client's exception or last event says, and how often the upstream was asked."""
+"""Upstreams that fail: what the client's exception or last event contains, and how often the upstream was asked."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 from live.conftest import Start
 from requirements import shows
 from support.caller import Caller
-from support.ignored_headers import ask as told_of
+from support.ignored_headers import ask as send_request
 from support.ignored_headers import post
-from support.scripts import BUSY, HELLO_TURN, SAYS_HELLO, SCRIPTS, refusal
+from support.scripts import BUSY, EXPECT_HELLO, HELLO_TURN, SCRIPTS, refusal
 from support.server import PenstockServer
 from support.steps import Expect, Fail, Reply, Script, Sleep
 from support.upstream import ScriptedUpstream
@@ -94,7 +94,7 @@ def test_a_port_without_a_server(start: Start) -> None:
         reply = post(server.url, {"model": "any", "input": "Hello?", "stream": stream})
         assert reply.status == 502
         assert str(port) not in reply.error["message"]
-    assert told_of(server.url, "GET", "/models").status == 502
+    assert send_request(server.url, "GET", "/models").status == 502
 
 
 @shows("one-end", "early-errors")
@@ -116,7 +116,7 @@ def test_nothing_is_tried_again_once_something_came(server: PenstockServer, upst
 
 def late(*steps: Any) -> Script:
     """It takes its time before it answers at all."""
-    return Script((Sleep(0.3), *steps), SAYS_HELLO)
+    return Script((Sleep(0.3), *steps), EXPECT_HELLO)
 
 
 @shows("late-errors", "slow-heads")

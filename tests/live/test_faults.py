@@ -15,12 +15,12 @@ import pytest
 from live.conftest import Start
 from requirements import shows
 from support.certificates import Authority
-from support.ignored_headers import Told, post
+from support.ignored_headers import CheckedReply, post
 from support.server import PenstockServer
 from support.upstream import ScriptedUpstream
 from support.waiting import until
 
-Speak = Callable[[socket.socket], Any]
+Handler = Callable[[socket.socket], Any]
 KEY = "sk-canary-0123456789abcdef"
 CLASS_NAMES = re.compile(r"[A-Za-z]+Error|Errno|\bssl:|0x|\[|<|://127")
 
@@ -28,10 +28,10 @@ CLASS_NAMES = re.compile(r"[A-Za-z]+Error|Errno|\bssl:|0x|\[|<|://127")
 class Odd:
     """A server that does one thing with each connection; its requests are not read further than their heads."""
 
-    def __init__(self, speak: Speak, *, reads: bool = True) -> None:
+    def __init__(self, handle: Handler, *, reads: bool = True) -> None:
         self.listening = socket.create_server(("127.0.0.1", 0))
         self.port = self.listening.getsockname()[1]
-        self.speak = speak
+        self.handle = handle
         self.reads = reads
         self.accepted = 0
         threading.Thread(target=self._serve, daemon=True).start()
@@ -46,7 +46,7 @@ class Odd:
                     data = connection.recv(65_536) if self.reads else b""
                     while self.reads and b"\r\n\r\n" not in data and not data.startswith(b"\x16"):
                         data += connection.recv(65_536)
-                    self.speak(connection)
+                    self.handle(connection)
 
     def __enter__(self) -> Odd:
         return self
@@ -59,7 +59,7 @@ def reset(connection: socket.socket) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-def says(data: bytes) -> Speak:
+def sends(data: bytes) -> Handler:
     return lambda connection: connection.sendall(data)
 
 
@@ -70,24 +70,24 @@ def nothing(connection: socket.socket) -> None:
 ANSWER = b'{"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]}'
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
 CLOSED, NO_HTTP = "did not answer: it closed the connection", "did not answer: what it sent is not HTTP"
-ODD: dict[str, tuple[Speak, str, str]] = {
+ODD: dict[str, tuple[Handler, str, str]] = {
     "closed": (nothing, "http", CLOSED),
     "reset": (reset, "http", CLOSED),
-    "half a head": (says(b"HTTP/1.1 200 OK\r\ncontent-"), "http", CLOSED),
-    "not HTTP": (says(b"220 smtp.example ESMTP\r\n\r\n"), "http", NO_HTTP),
+    "half a head": (sends(b"HTTP/1.1 200 OK\r\ncontent-"), "http", CLOSED),
+    "not HTTP": (sends(b"220 smtp.example ESMTP\r\n\r\n"), "http", NO_HTTP),
     "an alert of TLS": (
-        says(b"\x15\x03\x01\x00\x02\x02\x46"),
+        sends(b"\x15\x03\x01\x00\x02\x02\x46"),
         "http",
         "did not answer: it speaks TLS; is its URL https:",
     ),
-    "half a body": (says(HEAD + b"content-length: 99\r\n\r\n{"), "http", "reply was cut: it closed the connection"),
+    "half a body": (sends(HEAD + b"content-length: 99\r\n\r\n{"), "http", "reply was cut: it closed the connection"),
     "no gzip": (
-        says(HEAD + b"content-encoding: gzip\r\ncontent-length: 3\r\n\r\nabc"),
+        sends(HEAD + b"content-encoding: gzip\r\ncontent-length: 3\r\n\r\nabc"),
         "http",
         "not of the content-encoding",
     ),
     "no TLS": (
-        says(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+        sends(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
         "https",
         "cannot be reached: it does not speak TLS; is its URL http:",
     ),
@@ -101,11 +101,11 @@ def serve(start: Start, url: str, more: str = "") -> PenstockServer:
     )
 
 
-def asked(server: PenstockServer, path: str = "/responses") -> Told:
+def asked(server: PenstockServer, path: str = "/responses") -> CheckedReply:
     return post(server.url, {"model": "m", "input": "Hello?"} if path == "/responses" else {"model": "m"}, path)
 
 
-def assert_plain(server: PenstockServer, reported: Told, words: str, port: int) -> None:
+def assert_plain(server: PenstockServer, reported: CheckedReply, words: str, port: int) -> None:
     message = reported.error["message"]
     assert reported.status in (502, 504)
     assert words in message
@@ -116,9 +116,9 @@ def assert_plain(server: PenstockServer, reported: Told, words: str, port: int) 
 
 
 @shows("plain-faults")
-@pytest.mark.parametrize(("speak", "scheme", "words"), ODD.values(), ids=ODD)
-def test_every_failure_has_a_plain_text(start: Start, speak: Speak, scheme: str, words: str) -> None:
-    with Odd(speak) as odd:
+@pytest.mark.parametrize(("handle", "scheme", "words"), ODD.values(), ids=ODD)
+def test_every_failure_has_a_plain_text(start: Start, handle: Handler, scheme: str, words: str) -> None:
+    with Odd(handle) as odd:
         server = serve(start, f"{scheme}://127.0.0.1:{odd.port}/v1")
         assert_plain(server, asked(server), words, odd.port)
 
@@ -158,7 +158,7 @@ def test_an_untrusted_certificate(start: Start, tmp_path: Any) -> None:
 @shows("plain-faults")
 @pytest.mark.parametrize("path", ["/responses", "/chat/completions"])
 def test_it_takes_no_connection_in_time(start: Start, path: str) -> None:
-    """Its queue is full, and nobody takes anything out of it."""
+    """Its queue is full, and no process takes anything out of it."""
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
         deaf.listen(0)
@@ -183,11 +183,11 @@ def test_it_takes_no_connection_in_time(start: Start, path: str) -> None:
 def test_requests_that_make_an_upstream_disconnect_reject_no_other_client(start: Start) -> None:
     """With every retry they do so; one of another client is answered, and so are those that come after it."""
 
-    def speak(connection: socket.socket) -> None:
+    def handle(connection: socket.socket) -> None:
         if is_well:
             connection.sendall(HEAD + b"content-length: %d\r\n\r\n" % len(ANSWER) + ANSWER)
 
-    with Odd(speak) as odd:
+    with Odd(handle) as odd:
         is_well = False
         toml = f'[[upstreams]]\nname = "up"\nurl = "http://127.0.0.1:{odd.port}/v1"\n'
         server = start(toml=toml, PENSTOCK_API_KEYS="sk-a,sk-b", PENSTOCK_LIMITS_BREAKER_FAILURES="3")

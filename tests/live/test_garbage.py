@@ -10,7 +10,7 @@ import pytest
 
 from live.test_disconnects import resident_bytes
 from requirements import shows
-from support.endings import ENDINGS, ENV, Place, add_scripts, toml
+from support.endings import ENDINGS, ENV, Target, add_scripts, toml
 from support.uncollected import UncollectedServer
 from support.upstream import ScriptedUpstream
 
@@ -41,20 +41,20 @@ def test_nothing_is_left_to_collect(server: UncollectedServer, upstream: Scripte
     for _ in range(2):
         server.garbage()
         upstream.forget()
-        ENDINGS[name](Place(server, upstream, SMALL))
+        ENDINGS[name](Target(server, upstream, SMALL))
     assert not server.garbage()
 
 
 @shows("memory", "freed-at-once")
 def test_memory_stays_at_its_level(server: UncollectedServer, upstream: ScriptedUpstream) -> None:
-    place = Place(server, upstream, LARGE)
+    target = Target(server, upstream, LARGE)
 
     def memory_after(times: int) -> int:
         """The server's memory after so many requests of every ending, some at a time."""
         with ThreadPoolExecutor(AT_ONCE) as clients:
             for _ in range(times):
                 upstream.forget()
-                list(clients.map(lambda name: ENDINGS[name](place), ENDINGS))
+                list(clients.map(lambda name: ENDINGS[name](target), ENDINGS))
         return resident_bytes(server)
 
     level = memory_after(1)

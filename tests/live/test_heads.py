@@ -1,6 +1,6 @@
 """Heads over a bare socket: what is no HTTP, what is too much of it, and requests that come before they are due.
 
-Whatever is wrong is told in OpenAI's shape with a request id, and the connection closes: nothing behind it is read.
+Whatever is wrong is reported in OpenAI's shape with a request id, and the connection closes: nothing behind it is read.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def send_all(connection: Connection, data: bytes) -> None:
 
 
 def ended(connection: Connection) -> bool:
-    """Whether the server has closed, and has said nothing more."""
+    """Whether the server has closed, and has sent nothing more."""
     return connection.file.read(1) == b""
 
 
@@ -187,7 +187,7 @@ def test_a_post_with_an_upgrade_is_answered(
 
 
 def resident(server: PenstockServer) -> int:
-    """Bytes of memory, where the system tells."""
+    """Bytes of memory, where the system reports them."""
     statm = Path(f"/proc/{server.process.pid}/statm")
     return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGESIZE") if statm.exists() else 0
 

@@ -1,4 +1,4 @@
-"""Upstreams that do not speak HTTP as they should: each is a 502 in our shape, and nothing of theirs ends a header."""
+"""Upstreams that do not serve HTTP as they should: each is a 502 in our shape, and nothing of theirs ends a header."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from live.conftest import Start
 from requirements import shows
 from support import raw
-from support.ignored_headers import Told, judged
+from support.ignored_headers import CheckedReply, judged
 from support.server import PenstockServer
 
 MESSAGE = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}]}
@@ -115,7 +115,7 @@ ASKED: dict[str, tuple[str, str, dict[str, Any]]] = {
 }
 
 
-def asked(server: PenstockServer, what: str) -> Told:
+def asked(server: PenstockServer, what: str) -> CheckedReply:
     method, path, body = ASKED[what]
     data = json.dumps(body).encode() if body else b""
     answer = raw.ask(server.url, method, path, data, {"content-type": "application/json"})

@@ -1,4 +1,4 @@
-"""HTTP itself: routes, methods, types, codings, sizes, ids; everything that goes wrong is told in OpenAI's shape."""
+"""HTTP itself: routes, methods, types, codings, sizes, ids; every error is reported in OpenAI's shape."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ def test_a_refusal_is_read_though_the_body_goes_on(server: SecureServer, trust: 
 
 
 @shows("tls-handshakes")
-def test_clients_that_speak_no_tls_or_nothing_delay_nobody(ours: Authority, trust: ssl.SSLContext) -> None:
+def test_clients_that_send_no_tls_or_nothing_delay_no_other(ours: Authority, trust: ssl.SSLContext) -> None:
     env = {"PENSTOCK_LIMITS_TLS_HANDSHAKE_S": "4", "PENSTOCK_LIMITS_CONNECTIONS_MAX": "50", "PENSTOCK_DRAIN_S": "20"}
     with SecureServer(*flags(ours), env=env) as server, ExitStack() as stack:
         address = ("127.0.0.1", server.port)

@@ -1,4 +1,4 @@
-"""What cannot be honoured is told, refused or passed on, by setting; never dropped in silence."""
+"""What cannot be honoured is reported, refused or passed on, by setting; never dropped in silence."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from live.conftest import Start
 from requirements import shows
-from support.ignored_headers import Told, post
+from support.ignored_headers import CheckedReply, post
 from support.scripts import WEATHER
 from support.server import PenstockServer
 from support.upstream import ScriptedUpstream
@@ -21,11 +21,11 @@ SEALED: dict[str, Any] = {
 }
 
 
-def told_with(server: PenstockServer, **fields: Any) -> Told:
+def respond(server: PenstockServer, **fields: Any) -> CheckedReply:
     return post(server.url, {"model": "text", "input": "Hello?", **fields})
 
 
-def ignored(reported: Told) -> list[str]:
+def ignored(reported: CheckedReply) -> list[str]:
     assert reported.status == 200
     return reported.headers.get("x-penstock-ignored", "").split(", ")
 
@@ -33,12 +33,12 @@ def ignored(reported: Told) -> list[str]:
 @shows("unknown-parameters")
 @pytest.mark.parametrize("stream", [True, False])
 def test_unknown_parameters_are_reported(server: PenstockServer, upstream: ScriptedUpstream, stream: bool) -> None:
-    assert ignored(told_with(server, stream=stream, **UNKNOWN)) == ["apple", "banana"]
+    assert ignored(respond(server, stream=stream, **UNKNOWN)) == ["apple", "banana"]
     assert not UNKNOWN.keys() & upstream.completion().body.keys()
 
 
 def test_nothing_is_reported_where_nothing_is_ignored(server: PenstockServer) -> None:
-    assert "x-penstock-ignored" not in told_with(server, store=False, truncation="disabled", **SEALED).headers
+    assert "x-penstock-ignored" not in respond(server, store=False, truncation="disabled", **SEALED).headers
 
 
 @shows("untold-items", "openai-services", "container-shell", "absent-tools")
@@ -62,12 +62,12 @@ def test_nothing_is_reported_where_nothing_is_ignored(server: PenstockServer) ->
 def test_parameters_without_effect_are_reported(
     server: PenstockServer, fields: dict[str, Any], names: list[str]
 ) -> None:
-    assert ignored(told_with(server, **fields)) == names
+    assert ignored(respond(server, **fields)) == names
 
 
 @shows("absent-tools")
 def test_a_hosted_tool_without_a_driver_is_not_offered(server: PenstockServer, upstream: ScriptedUpstream) -> None:
-    reply = told_with(server, tools=[SEARCH, WEATHER])
+    reply = respond(server, tools=[SEARCH, WEATHER])
     assert [tool["type"] for tool in reply.response["tools"]] == ["web_search", "function"]
     [offered] = upstream.completion().body["tools"]
     assert offered["function"]["name"] == "get_weather"
@@ -76,20 +76,20 @@ def test_a_hosted_tool_without_a_driver_is_not_offered(server: PenstockServer, u
 @shows("unknown-parameters", "absent-tools")
 def test_unknown_parameters_may_be_refused(start: Start, upstream: ScriptedUpstream) -> None:
     server = start("--upstream", upstream.url, PENSTOCK_UNKNOWN_PARAMETERS="reject", PENSTOCK_ABSENT_TOOLS="reject")
-    reply = told_with(server, **UNKNOWN)
+    reply = respond(server, **UNKNOWN)
     assert (reply.status, reply.error["param"], reply.error["code"]) == (400, "apple", "unknown_parameter")
-    reply = told_with(server, tools=[WEATHER, SEARCH])
+    reply = respond(server, tools=[WEATHER, SEARCH])
     assert (reply.status, reply.error["param"], reply.error["code"]) == (400, "tools[1].type", "unsupported_tool")
     assert "absent_tools" in reply.error["message"]
     assert not upstream.requests
-    assert told_with(server, tools=[WEATHER]).status == 200
+    assert respond(server, tools=[WEATHER]).status == 200
 
 
 @shows("unknown-parameters")
 def test_unknown_parameters_may_be_passed_on(start: Start, upstream: ScriptedUpstream) -> None:
     server = start("--upstream", upstream.url, PENSTOCK_UNKNOWN_PARAMETERS="forward")
     for stream in (False, True):
-        reply = told_with(server, stream=stream, **UNKNOWN)
+        reply = respond(server, stream=stream, **UNKNOWN)
         assert "x-penstock-ignored" not in reply.headers
         assert reply.response["status"] == "completed"
     for received in upstream.completions:

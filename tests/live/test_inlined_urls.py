@@ -19,7 +19,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 class Site(BaseHTTPRequestHandler):
-    """A picture, a file, and a redirect to where nobody may go."""
+    """A picture, a file, and a redirect to a forbidden address."""
 
     def do_GET(self) -> None:
         self.send_response(302 if self.path == "/away" else 200)
@@ -77,6 +77,6 @@ def test_what_may_not_be_fetched_is_an_error_of_its_part(
     start: Start, upstream: ScriptedUpstream, endpoint: str, url: str
 ) -> None:
     server = started(start, upstream, endpoint)
-    told = post(server.url, asking({"type": "input_image", "image_url": url.format(endpoint)}) | {"stream": True})
-    assert (told.status, told.error["param"]) == (400, "input[0].content[0].image_url")
+    reply = post(server.url, asking({"type": "input_image", "image_url": url.format(endpoint)}) | {"stream": True})
+    assert (reply.status, reply.error["param"]) == (400, "input[0].content[0].image_url")
     assert upstream.requests == []

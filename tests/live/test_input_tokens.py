@@ -37,7 +37,7 @@ def client(server: PenstockServer) -> openai.OpenAI:
 
 
 @pytest.mark.parametrize("request_fields", REQUESTS.values(), ids=REQUESTS)
-def test_the_synthetic_model_tells_what_its_usage_will_be(
+def test_the_synthetic_model_reports_what_its_usage_will_be(
     synthetic: PenstockServer, request_fields: dict[str, Any]
 ) -> None:
     with client(synthetic) as caller:

@@ -162,7 +162,7 @@ def inherited(host: str = "127.0.0.1") -> Iterator[socket.socket]:
 
 
 @shows("inherited-sockets", "systemd-notify")
-def test_a_socket_of_systemd_and_what_it_is_told(folder: Path) -> None:
+def test_a_socket_of_systemd_and_its_notifications(folder: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd, inherited() as listener:
         systemd.bind(str(folder / "notify"))
         systemd.settimeout(30)
@@ -186,7 +186,7 @@ def test_a_socket_that_others_can_reach_needs_keys(folder: Path) -> None:
 
 @shows("inherited-sockets")
 def test_a_socket_that_others_can_reach_has_no_open_administration(folder: Path) -> None:
-    """`/admin` needs no key where only this machine can reach the server, whatever the settings say of the host."""
+    """`/admin` needs no key where only this machine can reach the server, whatever host is set."""
     with inherited("0.0.0.0") as listener:
         command = [sys.executable, "-c", INHERIT, str(listener.fileno()), *PROGRAM[1:]]
         with serving(folder, "--allow-anonymous", command=command, fd=listener.fileno()):

@@ -41,7 +41,7 @@ url = "{url}"
 
 
 def lines(server: PenstockServer, **wanted: Any) -> list[Json]:
-    """The JSON lines that say all of this."""
+    """The JSON lines that contain all of this."""
     found = [json.loads(line) for line in server.lines if line.startswith("{")]
     return [line for line in found if wanted.items() <= line.items()]
 

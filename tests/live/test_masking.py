@@ -65,7 +65,7 @@ def assert_hidden(server: PenstockServer, *answers: raw.Answer) -> None:
 
 
 def echoing(upstream: ScriptedUpstream, *steps: Step, **options: Any) -> str:
-    """A model that says so, whose name nobody else has."""
+    """A model that sends this, whose name no other test uses."""
     return upstream.add(f"echo {len(upstream.scripts)}", Script(steps, Expect(), **options))
 
 
@@ -89,11 +89,11 @@ def test_an_error_before_the_first_event(
     assert TOKEN not in repr(relayed)
 
 
-SAID = [f"data: {json.dumps({'error': ERROR})}\n\n", f"data: {ESCAPED}\n\n"]
+LINES = [f"data: {json.dumps({'error': ERROR})}\n\n", f"data: {ESCAPED}\n\n"]
 
 
 @shows("masked-keys")
-@pytest.mark.parametrize("text", SAID, ids=["plain", "escaped"])
+@pytest.mark.parametrize("text", LINES, ids=["plain", "escaped"])
 @pytest.mark.parametrize("which", SERVED)
 @pytest.mark.parametrize("piece_bytes", [None, 7])
 def test_an_error_in_mid_stream(
@@ -157,7 +157,7 @@ def test_an_upstream_of_the_responses_api(
 
 @shows("masked-keys")
 @pytest.mark.parametrize("which", SERVED)
-def test_a_json_response_of_an_upstream_that_speaks_responses(
+def test_a_json_response_of_an_upstream_with_the_responses_dialect(
     start: Start, upstream: ScriptedUpstream, which: str
 ) -> None:
     serve, key = SERVED[which]
@@ -169,7 +169,7 @@ def test_a_json_response_of_an_upstream_that_speaks_responses(
 
 
 @shows("masked-keys")
-@pytest.mark.parametrize("step", [Reply(400, {"error": ERROR}), Reply(503, {"error": ERROR}), Raw(SAID[0].encode())])
+@pytest.mark.parametrize("step", [Reply(400, {"error": ERROR}), Reply(503, {"error": ERROR}), Raw(LINES[0].encode())])
 def test_the_background_and_its_rows(start: Start, upstream: ScriptedUpstream, step: Step) -> None:
     server = served(start, upstream, PENSTOCK_STORE="sqlite:///rows.db")
     caller = {"authorization": f"Bearer {CLIENT}"}
@@ -182,22 +182,22 @@ def test_the_background_and_its_rows(start: Start, upstream: ScriptedUpstream, s
 
 
 @shows("masked-keys")
-@pytest.mark.parametrize("step", [Reply(400, {"error": ERROR}), Raw(SAID[0].encode())])
+@pytest.mark.parametrize("step", [Reply(400, {"error": ERROR}), Raw(LINES[0].encode())])
 def test_a_websocket(start: Start, upstream: ScriptedUpstream, step: Step) -> None:
     server = served(start, upstream)
     model = echoing(upstream, step)
     with Talk(server, authorization=f"Bearer {CLIENT}") as talk:
         talk.create(model=model, input="Hi")
-        text = [talk.hear()]
+        text = [talk.receive()]
         while text[-1]["type"] not in ("error", "response.failed"):
-            text.append(talk.hear())
+            text.append(talk.receive())
     assert "***" in json.dumps(text)
     assert CANARY not in json.dumps(text)
     assert CANARY not in server.log
 
 
 @shows("masked-keys")
-@pytest.mark.parametrize("step", [Reply(400, {"detail": f"No {TOOL}"}), Raw(SAID[0].replace(KEY, TOOL).encode())])
+@pytest.mark.parametrize("step", [Reply(400, {"detail": f"No {TOOL}"}), Raw(LINES[0].replace(KEY, TOOL).encode())])
 @pytest.mark.parametrize("stream", [True, False])
 def test_the_secrets_of_tools(start: Start, upstream: ScriptedUpstream, step: Step, stream: bool) -> None:
     """An upstream that runs tools may repeat what they were given."""

@@ -73,12 +73,12 @@ def scripted(upstream: ScriptedUpstream, *turns: list[tuple[str, Any]] | str) ->
     """A model that makes these calls, those of a list in one turn, and then writes the text."""
     name = f"mcp_{len(upstream.scripts)}"
     results = 0
-    for said in turns:
-        if isinstance(said, str):
-            steps = turn(text(said))
+    for step in turns:
+        if isinstance(step, str):
+            steps = turn(text(step))
         else:
             chunks: list[Json] = []
-            for index, (function, arguments) in enumerate(said):
+            for index, (function, arguments) in enumerate(step):
                 whole = arguments if isinstance(arguments, str) else json.dumps(arguments)
                 chunks += call(index, whole[:4], whole[4:], call_id=f"call_{results}_{index}", name=function)
             steps = turn(chunks, "tool_calls")
@@ -87,7 +87,7 @@ def scripted(upstream: ScriptedUpstream, *turns: list[tuple[str, Any]] | str) ->
             upstream.add_after(results, name, script)
         else:
             upstream.add(name, script)
-        results += 0 if isinstance(said, str) else len(said)
+        results += 0 if isinstance(step, str) else len(step)
     return name
 
 
@@ -125,8 +125,8 @@ def test_a_call_has_the_recorded_order_of_events(
     assert (begun.status, begun.arguments, begun.output, begun.error) == ("in_progress", "", None, None)
     assert (ended.status, ended.arguments, ended.output) == ("completed", '{"sides": 20}', "4 of 20")
     assert lab.calls == Counter(roll=1)
-    [said] = [message for message in messages(upstream) if message["role"] == "tool"]
-    assert said["content"] == "4 of 20"
+    [result] = [message for message in messages(upstream) if message["role"] == "tool"]
+    assert result["content"] == "4 of 20"
 
 
 def test_items_of_several_servers_interleave(calling: PenstockServer, upstream: ScriptedUpstream, lab: McpLab) -> None:
@@ -213,15 +213,15 @@ def test_several_approvals_of_one_turn_with_a_call_of_the_client(
         answers = [yes(second), given, yes(first, approve=False)]
         response = caller.create(model=model, previous_response_id=asked.id, input=answers, tools=tools)
     assert (kinds(response), response.output[0].output) == (["mcp_call", "message"], "4 of 4")
-    assistant, *told = messages(upstream)[1:]
+    assistant, *reply = messages(upstream)[1:]
     assert len(assistant["tool_calls"]) == 4
     ids = [each["id"] for each in assistant["tool_calls"]]
-    assert [message["tool_call_id"] for message in told] == ids
-    said = {
+    assert [message["tool_call_id"] for message in reply] == ids
+    result = {
         each["function"]["name"] + each["function"]["arguments"]: m["content"]
-        for each, m in zip(assistant["tool_calls"], told, strict=True)
+        for each, m in zip(assistant["tool_calls"], reply, strict=True)
     }
-    assert said == {
+    assert result == {
         'dice__roll{"sides": 20}': "The call was declined, and was not run.",
         "dice__look{}": "A table.",
         "get_weather{}": "rain",
@@ -237,11 +237,11 @@ def test_an_approval_counts_once(calling: PenstockServer, upstream: ScriptedUpst
         asked = caller.create(model=model, input="Roll", tools=[dice(lab)])
         request = {"model": model, "previous_response_id": asked.id, "input": [yes(asked.output[1])]}
         for stream in (False, True, False):
-            told = post(calling.url, request | {"stream": stream, "tools": [dice(lab)]})
-            if stream or (lab.calls["roll"] == 1 and told.status == 400):
-                assert (told.status, told.error["param"]) == (400, "input[0].approval_request_id")
+            reply = post(calling.url, request | {"stream": stream, "tools": [dice(lab)]})
+            if stream or (lab.calls["roll"] == 1 and reply.status == 400):
+                assert (reply.status, reply.error["param"]) == (400, "input[0].approval_request_id")
             else:
-                assert told.status == 200
+                assert reply.status == 200
     assert lab.calls == Counter(roll=1)
 
 
@@ -342,17 +342,17 @@ def test_a_server_that_is_away(calling: PenstockServer, upstream: ScriptedUpstre
 
 
 def test_off_is_a_400_that_names_the_setting(server: PenstockServer, lab: McpLab) -> None:
-    told = post(server.url, {"model": "text", "input": "Hi", "tools": [free(lab)]})
-    assert (told.status, told.error["code"]) == (400, "unsupported_tool")
-    assert "PENSTOCK_MCP" in told.error["message"]
+    reply = post(server.url, {"model": "text", "input": "Hi", "tools": [free(lab)]})
+    assert (reply.status, reply.error["code"]) == (400, "unsupported_tool")
+    assert "PENSTOCK_MCP" in reply.error["message"]
 
 
 @pytest.mark.parametrize(
     "url", ["http://127.1/mcp", "http://2130706433/", "http://[::ffff:127.0.0.1]/", "http://10.0.0.1/"]
 )
 def test_private_addresses_are_a_400(calling: PenstockServer, lab: McpLab, url: str) -> None:
-    told = post(calling.url, {"model": "text", "input": "Hi", "tools": [free(lab) | {"server_url": url}]})
-    assert (told.status, told.error["param"]) == (400, "tools[0].server_url")
+    reply = post(calling.url, {"model": "text", "input": "Hi", "tools": [free(lab) | {"server_url": url}]})
+    assert (reply.status, reply.error["param"]) == (400, "tools[0].server_url")
 
 
 def test_an_answer_without_its_server(calling: PenstockServer, upstream: ScriptedUpstream, lab: McpLab) -> None:
@@ -361,8 +361,8 @@ def test_an_answer_without_its_server(calling: PenstockServer, upstream: Scripte
         asked = caller.create(model=model, input="Roll", tools=[dice(lab)])
         request: Json = {"model": model, "previous_response_id": asked.id, "input": [yes(asked.output[1])]}
         for tools in ([], [dice(lab) | {"server_label": "other"}]):
-            told = post(calling.url, request | {"tools": tools})
-            assert (told.status, told.error["param"]) == (400, "input[0].approval_request_id")
+            reply = post(calling.url, request | {"tools": tools})
+            assert (reply.status, reply.error["param"]) == (400, "input[0].approval_request_id")
         unknown = [yes(asked.output[1], approval_request_id="mcpr_unknown")]
         assert post(calling.url, request | {"input": unknown}).status == 400
 
@@ -465,8 +465,8 @@ def test_a_program_of_the_operator(start: Start, upstream: ScriptedUpstream) -> 
         tool: Json = {"type": "mcp", "server_label": "local", "require_approval": "never"}
         response = caller.create(model=model, input="Go", tools=[tool])
         assert response.output[1].output.startswith("Hi <redacted> clean")
-        told = post(server.url, {"model": model, "input": "Go", "tools": [tool | {"server_label": "unknown"}]})
-        assert (told.status, told.error["param"]) == (400, "tools[0].server_url")
+        reply = post(server.url, {"model": model, "input": "Go", "tools": [tool | {"server_label": "unknown"}]})
+        assert (reply.status, reply.error["param"]) == (400, "tools[0].server_url")
     assert "program-canary" not in server.log
 
 

@@ -1,4 +1,4 @@
-"""Methods beside GET and POST, pages of other origins, and what the server says of itself."""
+"""Methods beside GET and POST, pages of other origins, and what the server reports of itself."""
 
 from __future__ import annotations
 

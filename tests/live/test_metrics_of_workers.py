@@ -59,7 +59,7 @@ def of_each(read: Metrics) -> dict[str, float]:
     return {worker: read(STATUS, worker=worker, route="/v1/responses") for worker in read.labels(STATUS, "worker")}
 
 
-def say_hello(server: PenstockServer) -> None:
+def send_hello(server: PenstockServer) -> None:
     for _ in range(REQUESTS):
         assert post(server.url, {"model": "synthetic", "input": "Hi", "store": False}).status == 200
 
@@ -67,7 +67,7 @@ def say_hello(server: PenstockServer) -> None:
 @shows("silent-siblings")
 def test_one_scrape_has_all_workers() -> None:
     with serving() as server:
-        say_hello(server)
+        send_hello(server)
         until(lambda: sum(of_each(scrape(server)).values()) == REQUESTS)
         read = scrape(server)
         assert all("worker" in sample.labels for sample in read.samples)
@@ -98,7 +98,7 @@ def test_a_silent_worker_is_left_out_and_counted() -> None:
 @shows("silent-siblings")
 def test_a_killed_worker_is_replaced_in_its_slot_and_no_other_series_goes_down() -> None:
     with serving() as server:
-        say_hello(server)
+        send_hello(server)
         until(lambda: sum(of_each(scrape(server)).values()) == REQUESTS)
         before = of_each(scrape(server))
         os.kill(max(pids(server)), signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Requests that are wrong: a 400 that names the parameter, before the upstream hears of it."""
+"""Requests that are wrong: a 400 that names the parameter, before the upstream gets it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CALL: Json = {"type": "function_call", "call_id": "c1", "name": "look", "argumen
 OUTPUT: Json = {"type": "function_call_output", "call_id": "c1", "output": "seen"}
 MCP: Json = {"type": "mcp", "server_label": "a", "server_url": "https://mcp.example.com"}
 SCHEMA: Json = {"type": "json_schema", "name": "a", "schema": {}}
-NOBODY: Json = {"type": "function", "name": "nobody"}
+UNKNOWN_FUNCTION: Json = {"type": "function", "name": "nobody"}
 OMITTED: Any = ...
 
 
@@ -84,9 +84,9 @@ MISTAKES: list[tuple[Json, str]] = [
     ({"tool_choice": {"type": "web_search"}}, "tool_choice"),
     ({"tools": [{"type": "web_search"}], "tool_choice": {"type": "web_search"}}, "tool_choice"),
     ({"tools": [{"type": "web_search"}], "tool_choice": "required"}, "tool_choice"),
-    ({"tools": [WEATHER], "tool_choice": NOBODY}, "tool_choice.name"),
+    ({"tools": [WEATHER], "tool_choice": UNKNOWN_FUNCTION}, "tool_choice.name"),
     (
-        {"tools": [WEATHER], "tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [NOBODY]}},
+        {"tools": [WEATHER], "tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [UNKNOWN_FUNCTION]}},
         "tool_choice.tools[0]",
     ),
     ({"text": {"format": SCHEMA | {"name": "a b"}}}, "text.format.name"),
@@ -168,7 +168,9 @@ def test_messages_beside_an_input_are_ignored_and_named(server: PenstockServer) 
 
 
 @shows("default-models")
-def test_a_null_model_is_legal_where_openais_schema_says_so(server: PenstockServer, synthetic: PenstockServer) -> None:
+def test_a_null_model_is_legal_where_openais_schema_allows_it(
+    server: PenstockServer, synthetic: PenstockServer
+) -> None:
     for where, status in ((synthetic, 200), (server, 400)):  # the one has a default model
         assert post(where.url, {"model": None, "input": "Hi"}, "/responses/input_tokens").status == status
 

@@ -36,7 +36,7 @@ headers = {{ x-upstream = "second" }}
 
 @pytest.fixture
 def two(start: Start, upstream: ScriptedUpstream) -> PenstockServer:
-    """Two upstreams, told apart by a header that each is sent."""
+    """Two upstreams, distinguished by a header that each is sent."""
     return start(toml=TOML.format(url=upstream.url))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from requirements import shows
-from support.ignored_headers import Told, post, texts
+from support.ignored_headers import CheckedReply, post, texts
 from support.scripts import HELLO, ROLE, chunk, text
 from support.server import PenstockServer
 from support.steps import Expect, Raw, Reply, Script, Send
@@ -19,7 +19,7 @@ PNG = "iVBORw0KGgo="
 ANY = Expect()
 
 
-def ask(server: PenstockServer, model: str, *, stream: bool, **beside: Any) -> Told:
+def ask(server: PenstockServer, model: str, *, stream: bool, **beside: Any) -> CheckedReply:
     return post(server.url, {"model": model, "input": "Hello?", "stream": stream, **beside})
 
 

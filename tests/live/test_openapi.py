@@ -85,7 +85,7 @@ def document(url: str) -> BaseSchema:
 
 
 def ask(server: PenstockServer, cases: st.SearchStrategy[Case], examples: int) -> Counter[str]:
-    """Ask every case, and count what is told: status and type."""
+    """Send every case, and count the answers: status and type."""
     result: Counter[str] = Counter()
 
     @settings(
@@ -107,13 +107,13 @@ def ask(server: PenstockServer, cases: st.SearchStrategy[Case], examples: int) -
 
 @st.composite
 def speaking(draw: st.DrawFn, cases: st.SearchStrategy[Case], items: st.SearchStrategy[Case]) -> Case:
-    """Requests that say something, to a model that is there: left to itself, chance seldom does."""
+    """Requests with an input, to a model that is there: left to itself, chance seldom does."""
     case = draw(cases)
     case.body = {"input": draw(items).body["items"], **case.body, "model": "synthetic"}
     return case
 
 
-def greeting(case: Case) -> Case:
+def with_input(case: Case) -> Case:
     """In place of an odd number of items, one that every conversation takes: chance seldom makes such an item."""
     if case.body and isinstance(case.body, dict) and len(case.body.get("items", ())) % 2:
         case.body = {"items": [{"role": "user", "content": "Hi"}]}
@@ -125,7 +125,7 @@ def right(schema: BaseSchema, name: str, there: dict[str, str]) -> st.SearchStra
     operation: APIOperation = schema[path][method]
     known = {name: id for name, id in there.items() if f"{{{name}}}" in path}
     if name == "createConversationItems":
-        return operation.as_strategy(path_parameters=known).map(greeting) | operation.as_strategy()
+        return operation.as_strategy(path_parameters=known).map(with_input) | operation.as_strategy()
     if known:
         return operation.as_strategy(path_parameters=known) | operation.as_strategy()
     if path.startswith("/responses"):
@@ -163,7 +163,7 @@ def streaming(schema: BaseSchema) -> st.SearchStrategy[Case]:
 
 
 @pytest.mark.parametrize(
-    ("name", "place", "lie"),
+    ("name", "location", "lie"),
     [
         ("listModels", ("content",), {"text/plain": {}}),
         ("listModels", ("content", "application/json", "schema"), {"type": "array"}),
@@ -172,10 +172,10 @@ def streaming(schema: BaseSchema) -> st.SearchStrategy[Case]:
         ("createResponse", (*EVENT, "event"), {"const": "message"}),
     ],
 )
-def test_a_lie_would_be_seen(server: PenstockServer, name: str, place: tuple[str, ...], lie: Json) -> None:
+def test_a_lie_would_be_seen(server: PenstockServer, name: str, location: tuple[str, ...], lie: Json) -> None:
     path, method = ASKED[name]
     decoded = json.loads(b"".join(raw.ask(server.url, "GET", "/openapi.json").writes))
-    *way, last = ("paths", path, method.lower(), "responses", "200", *place)
+    *way, last = ("paths", path, method.lower(), "responses", "200", *location)
     reduce(getitem, way, decoded)[last] = lie
     schema = schemathesis.openapi.from_dict(decoded, config=schemathesis.Config(seed=SEED))
     cases = streaming(schema) if name == "createResponse" else schema[path][method].as_strategy()

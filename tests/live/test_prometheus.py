@@ -65,18 +65,18 @@ def test_promtool_finds_nothing_wrong(start: Start, promtool: str, vllm: str) ->
     server = start("--workers", "2", PENSTOCK_VLLM_METRICS=vllm)
     assert post(server.url, {"model": PACED, "input": "Hi", "stream": True}).status == 200
     text = ask(server.base, "GET", "/metrics").body
-    code, said = check(promtool, "check", "metrics", text=text)
+    code, output = check(promtool, "check", "metrics", text=text)
     # the colons in vLLM's names are those of recording rules, for promtool
     complaints = [
-        line for line in said.splitlines() if not (vllm == "true" and line.endswith("should not contain ':'"))
+        line for line in output.splitlines() if not (vllm == "true" and line.endswith("should not contain ':'"))
     ]
     assert (complaints, code) == ([], 3 if vllm == "true" else 0)
 
 
 def test_the_configuration_and_the_alerts_are_right(promtool: str) -> None:
     for arguments in (("check", "config", "prometheus.yml"), ("test", "rules", "alerts_test.yml")):
-        code, said = check(promtool, *arguments[:2], str(RULES / arguments[2]))
-        assert code == 0, said
+        code, output = check(promtool, *arguments[:2], str(RULES / arguments[2]))
+        assert code == 0, output
 
 
 def test_every_alert_is_tested_both_ways() -> None:

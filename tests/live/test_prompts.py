@@ -10,7 +10,7 @@ from typing import Any
 import openai
 import pytest
 
-from support.ignored_headers import Told, post
+from support.ignored_headers import CheckedReply, post
 from support.server import PenstockServer
 from support.upstream import ScriptedUpstream
 from support.waiting import until
@@ -53,7 +53,7 @@ def server_of_all(folder: Path, upstream_of_all: ScriptedUpstream) -> Iterator[P
 
 @pytest.fixture
 def prompted(server_of_all: PenstockServer, upstream: ScriptedUpstream) -> PenstockServer:
-    """A server with templates, whose upstream has heard nothing yet."""
+    """A server with templates, whose upstream has received nothing yet."""
     return server_of_all
 
 
@@ -63,7 +63,7 @@ def client(prompted: PenstockServer) -> Iterator[openai.OpenAI]:
         yield caller
 
 
-def ask(server: PenstockServer, prompt: dict[str, Any], **fields: Any) -> Told:
+def ask(server: PenstockServer, prompt: dict[str, Any], **fields: Any) -> CheckedReply:
     return post(server.url, {"prompt": prompt, **fields})
 
 

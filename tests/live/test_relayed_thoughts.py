@@ -1,4 +1,4 @@
-"""In front of an upstream that speaks Responses and stores nothing: its thoughts are its own again in the next turn."""
+"""In front of an upstream that serves Responses and stores nothing: its thoughts are its own again in the next turn."""
 
 from __future__ import annotations
 
@@ -25,7 +25,13 @@ SEALED: Json = {
     "summary": [],
     "encrypted_content": "their-sealed-thoughts",
 }
-SAID: Json = {"type": "message", "id": "msg_of_the_thinker", "role": "assistant", "status": "completed", "content": []}
+MESSAGE: Json = {
+    "type": "message",
+    "id": "msg_of_the_thinker",
+    "role": "assistant",
+    "status": "completed",
+    "content": [],
+}
 
 
 @pytest.fixture
@@ -40,10 +46,10 @@ def model(upstream: ScriptedUpstream) -> str:
         STARTED,
         *(
             {"type": f"response.output_item.{step}", "output_index": index, "item": item}
-            for index, item in enumerate((SEALED, SAID))
+            for index, item in enumerate((SEALED, MESSAGE))
             for step in ("added", "done")
         ),
-        {"type": "response.completed", "response": response([SEALED, SAID])},
+        {"type": "response.completed", "response": response([SEALED, MESSAGE])},
     )
 
     def wants(body: Json) -> str | None:

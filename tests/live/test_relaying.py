@@ -1,4 +1,4 @@
-"""In front of an upstream that speaks Responses: another server of ours, and a scripted one that says new things."""
+"""In front of an upstream that serves Responses: another server of ours, and a scripted one that sends new things."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from live.conftest import Start
 from requirements import shows
 from support import raw, sse
-from support.ignored_headers import Told, nameless, post
-from support.scripts import BROKEN, CALLING, ODD, REFUSED, SCRIPTS, SPOKEN
+from support.ignored_headers import CheckedReply, nameless, post
+from support.scripts import ANSWERS, BROKEN, CALLING, ODD, REFUSED, SCRIPTS
 from support.server import PenstockServer
 from support.steps import Cut, Expect, Raw, Script, Step
 from support.talk import Talk
@@ -21,7 +21,7 @@ from support.upstream import ScriptedUpstream
 Json = dict[str, Any]
 Relayed = Callable[..., PenstockServer]
 
-GOOD = sorted(name for name, script in (SPOKEN | CALLING | ODD).items() if not script.inline_think)
+GOOD = sorted(name for name, script in (ANSWERS | CALLING | ODD).items() if not script.inline_think)
 HOSTED: Json = {"type": "web_search", "search_context_size": "low"}
 
 
@@ -37,16 +37,16 @@ def relay(start: Start, server: PenstockServer) -> PenstockServer:
 
 @pytest.fixture
 def strange(start: Start, upstream: ScriptedUpstream) -> PenstockServer:
-    """In front of the scripted upstream itself, which speaks Responses where a script does."""
+    """In front of the scripted upstream itself, which serves Responses where a script does."""
     return start("--store", "memory://", toml=toml(upstream.url))
 
 
-def ask(server: PenstockServer, name: str, *, stream: bool, **more: Any) -> Told:
+def ask(server: PenstockServer, name: str, *, stream: bool, **more: Any) -> CheckedReply:
     return post(server.url, {"model": name, "input": "Hello?", "stream": stream, **SCRIPTS[name].ask, **more})
 
 
 def alike(response: Json) -> Json:
-    """What two servers say alike, one of which has a store, and one sealed thoughts to see."""
+    """What two servers answer alike, one of which has a store, and one sealed thoughts to see."""
     output = [{key: item[key] for key in item if key != "encrypted_content"} for item in response["output"]]
     return nameless(response | {"output": output}) | {"store": None}
 
@@ -73,7 +73,7 @@ def test_what_is_refused_behind_is_an_error_here(relay: PenstockServer, name: st
 
 
 def test_the_state_is_ours(relay: PenstockServer, upstream: ScriptedUpstream) -> None:
-    """The chain is kept here, and the upstream gets the whole context."""
+    """The chain is stored here, and the upstream gets the whole context."""
     first = post(relay.url, {"model": "text", "input": "One?"}).response
     second = post(relay.url, {"model": "text", "input": "Two?", "previous_response_id": first["id"]}).response
     assert second["previous_response_id"] == first["id"]
@@ -144,7 +144,7 @@ def test_the_secrets_of_a_tool_are_for_its_upstream_alone(strange: PenstockServe
 def test_open_items_are_closed_in_order(strange: PenstockServer, upstream: ScriptedUpstream) -> None:
     """An upstream that ends an item without having ended its part."""
     message = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed"}
-    place = {"output_index": 0, "item_id": "msg_1", "content_index": 0}
+    position = {"output_index": 0, "item_id": "msg_1", "content_index": 0}
     part = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
     whole = message | {"content": [part | {"text": "Hello."}]}
     model = upstream.add(
@@ -152,8 +152,8 @@ def test_open_items_are_closed_in_order(strange: PenstockServer, upstream: Scrip
         events(
             STARTED,
             {"type": "response.output_item.added", "output_index": 0, "item": message | {"content": []}},
-            {"type": "response.content_part.added", **place, "part": part},
-            {"type": "response.output_text.delta", **place, "delta": "Hello.", "logprobs": []},
+            {"type": "response.content_part.added", **position, "part": part},
+            {"type": "response.output_text.delta", **position, "delta": "Hello.", "logprobs": []},
             {"type": "response.output_item.done", "output_index": 0, "item": whole},
             {"type": "response.completed", "response": response([whole])},
         ),

@@ -1,4 +1,4 @@
-"""Relays: what the client says reaches the upstream byte for byte, and what that says comes back so."""
+"""Relays: what the client sends reaches the upstream byte for byte, and the answer comes back so."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from support import raw
 from support.caller import SETTINGS
 from support.ignored_headers import ask, post
 from support.raw import Connection
-from support.scripts import OWN_USAGE, SAYS_HELLO, chunk
+from support.scripts import EXPECT_HELLO, OWN_USAGE, chunk
 from support.server import PenstockServer
 from support.steps import Cut, Expect, Flood, Reply, Script, Send
 from support.upstream import ScriptedUpstream
@@ -39,14 +39,14 @@ def client(server: PenstockServer) -> Iterator[openai.OpenAI]:
 
 def test_the_package_chats(client: openai.OpenAI, upstream: ScriptedUpstream) -> None:
     reply = client.chat.completions.create(**ASKED)
-    assert reply.choices[0].message.content == SAYS_HELLO.text
+    assert reply.choices[0].message.content == EXPECT_HELLO.text
     asked = upstream.completion()
     assert (asked.headers["authorization"], asked.headers["accept"]) == ("Bearer sk-client", "application/json")
 
 
 def test_the_package_streams(client: openai.OpenAI) -> None:
     chunks = list(client.chat.completions.create(**ASKED, stream=True))
-    assert "".join(one.choices[0].delta.content or "" for one in chunks if one.choices) == SAYS_HELLO.text
+    assert "".join(one.choices[0].delta.content or "" for one in chunks if one.choices) == EXPECT_HELLO.text
 
 
 def test_the_package_embeds(client: openai.OpenAI) -> None:
@@ -71,7 +71,7 @@ def test_replies_come_back_as_they_were(
 
 @pytest.mark.parametrize("name", ["bad_request", "rate_limited", "unauthorized", "server_error", "html_error"])
 def test_so_do_errors(server: PenstockServer, upstream: ScriptedUpstream, name: str) -> None:
-    """But for what the upstream says of our own key, all of it is the client's business."""
+    """All of it reaches the client, except what the upstream answers about our own key."""
     there = raw.post(upstream.url, ASKED | {"model": name}, CHAT)
     here = raw.post(server.url, ASKED | {"model": name}, CHAT, authorization="Bearer sk-client")
     assert (here.status, here.body) == (there.status, there.body)

@@ -8,7 +8,7 @@ import pytest
 
 from live.conftest import Start
 from requirements import shows
-from support.ignored_headers import Told, post
+from support.ignored_headers import CheckedReply, post
 from support.scripts import WEATHER
 from support.server import PenstockServer
 from support.steps import Expect, Script
@@ -32,7 +32,7 @@ def model(upstream: ScriptedUpstream, request: pytest.FixtureRequest) -> str:
 each_model = pytest.mark.parametrize("model", WANTING, indirect=True)
 
 
-def ask(server: PenstockServer, model: str, items: list[Json], **body: Any) -> Told:
+def ask(server: PenstockServer, model: str, items: list[Json], **body: Any) -> CheckedReply:
     return post(
         server.url, {"model": model, "input": items, "tools": [WEATHER], "store": False, "stream": True, **body}
     )

@@ -1,10 +1,10 @@
-"""An upstream to which all connections are in use: whoever waits too long is told so, and the log says it once."""
+"""An upstream to which all connections are in use: a request that waits too long fails, and the log has it once."""
 
 from __future__ import annotations
 
 from live.conftest import Start
 from requirements import shows
-from support.ignored_headers import Told, post
+from support.ignored_headers import CheckedReply, post
 from support.raw import Connection
 from support.server import PenstockServer
 from support.upstream import ScriptedUpstream
@@ -14,7 +14,7 @@ FULL = "upstream default: all 1 connections (limits.upstream_connections_max) ar
 FREE = "upstream default has free connections again"
 
 
-def refused(server: PenstockServer, stream: bool) -> Told:
+def refused(server: PenstockServer, stream: bool) -> CheckedReply:
     return post(server.url, {"model": "text", "input": "Hello?", "stream": stream})
 
 

@@ -1,4 +1,4 @@
-"""Every script, asked as JSON and as a stream: both say what the script expects, and the same."""
+"""Every script, asked as JSON and as a stream: both contain what the script expects, and the same."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import pytest
 
 from live.conftest import Start
 from requirements import shows
-from support.ignored_headers import Told, calls, nameless, post, texts
-from support.scripts import ACTING, BRINGING, BROKEN, CALLING, HANGING, ODD, REFUSED, SCRIPTS, SPOKEN
+from support.ignored_headers import CheckedReply, calls, nameless, post, texts
+from support.scripts import ACTING, ANSWERS, BRINGING, BROKEN, CALLING, HANGING, ODD, REFUSED, SCRIPTS
 from support.server import PenstockServer
 from support.steps import Expect
 from support.upstream import ScriptedUpstream
 
-GOOD = sorted(name for name, script in (SPOKEN | CALLING | ACTING | BRINGING | ODD).items() if not script.inline_think)
-# Broken in what only a stream has: the JSON body says nothing of it.
+GOOD = sorted(name for name, script in (ANSWERS | CALLING | ACTING | BRINGING | ODD).items() if not script.inline_think)
+# Broken in what only a stream has: the JSON body contains nothing of it.
 BROKEN_AS_STREAM = {
     "silent_end": "a JSON body has its end, with or without a reason to end",
     "not_json_midway": "the broken event is no part of the JSON body",
@@ -31,12 +31,12 @@ SERVER = "server_error"
 IMPATIENT = {"PENSTOCK_LIMITS_IDLE_S": "0.5", "PENSTOCK_LIMITS_TOTAL_S": "1", "PENSTOCK_LIMITS_HEAD_WAIT_S": "0.2"}
 
 
-def ask(server: PenstockServer, name: str, *, stream: bool) -> Told:
+def ask(server: PenstockServer, name: str, *, stream: bool) -> CheckedReply:
     return post(server.url, {"model": name, "input": "Hello?", "stream": stream, **SCRIPTS[name].ask})
 
 
-def says(response: dict[str, Any], expect: Expect) -> None:
-    """The response is what the script expects, as far as it says."""
+def check_response(response: dict[str, Any], expect: Expect) -> None:
+    """The response is what the script expects, as far as it states it."""
     assert response["status"] == expect.status
     assert (response["incomplete_details"] or {}).get("reason") == expect.reason
     seen = {
@@ -57,8 +57,8 @@ def says(response: dict[str, Any], expect: Expect) -> None:
 def both(server: PenstockServer, name: str) -> None:
     streamed, whole = ask(server, name, stream=True), ask(server, name, stream=False)
     assert (streamed.status, whole.status) == (200, 200)
-    says(streamed.response, SCRIPTS[name].expect)
-    says(whole.response, SCRIPTS[name].expect)
+    check_response(streamed.response, SCRIPTS[name].expect)
+    check_response(whole.response, SCRIPTS[name].expect)
     assert nameless(whole.response) == nameless(streamed.response)
 
 
@@ -89,7 +89,7 @@ def test_what_breaks_is_failed_as_a_stream_and_an_error_as_json(
     streamed, whole = ask(server, name, stream=True), ask(server, name, stream=False)
     assert streamed.status == 200
     assert streamed.names[-1] == "failed"
-    says(streamed.response, SCRIPTS[name].expect)
+    check_response(streamed.response, SCRIPTS[name].expect)
     if name in BROKEN_AS_STREAM:
         assert whole.status == 200
         return

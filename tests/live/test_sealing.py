@@ -10,7 +10,7 @@ import pytest
 from live.conftest import Start
 from requirements import shows
 from support.caller import Caller
-from support.ignored_headers import Told, post
+from support.ignored_headers import CheckedReply, post
 from support.scripts import WEATHER, call, chunk, turn
 from support.server import PenstockServer
 from support.steps import Expect, Script
@@ -46,7 +46,7 @@ def first(server: PenstockServer, model: str, **fields: Any) -> list[dict[str, A
     return [ASK, {name: value for name, value in reasoning.items() if name != "content"}, called]
 
 
-def second(server: PenstockServer, items: list[dict[str, Any]], **headers: str) -> Told:
+def second(server: PenstockServer, items: list[dict[str, Any]], **headers: str) -> CheckedReply:
     """The next turn, with what the call gave back."""
     gave = {"type": "function_call_output", "call_id": items[-1]["call_id"], "output": "Rain."}
     return post(server.url, {"model": "text", "input": [*items, gave], "tools": [WEATHER], **SEALED}, **headers)
@@ -180,7 +180,7 @@ def test_behind_a_relay_the_upstream_seals(
         assert thought_of(upstream) == THOUGHT
 
 
-def test_the_log_tells_no_key(replica: PenstockServer, agent: str) -> None:
+def test_the_log_contains_no_key(replica: PenstockServer, agent: str) -> None:
     first(replica, agent)
     assert KEY not in replica.log
 

@@ -1,4 +1,4 @@
-"""A store that fails: what still works, what is said of it, and that it is said once."""
+"""A store that fails: what still works, what is reported, and that it is reported once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from requirements import shows
 from support import raw
-from support.ignored_headers import Told, post
+from support.ignored_headers import CheckedReply, post
 from support.server import PenstockServer
 from support.waiting import until
 
@@ -17,7 +17,7 @@ AWAY = "redis://127.0.0.1:1/0"
 FRESH = {"PENSTOCK_LIMITS_STORE_CHECK_FRESH_S": "0.05"}
 
 
-def respond(server: PenstockServer, **fields: object) -> Told:
+def respond(server: PenstockServer, **fields: object) -> CheckedReply:
     return post(server.url, {"model": "synthetic", "input": "Hi", **fields})
 
 
@@ -84,7 +84,7 @@ def test_a_file_that_is_deleted_under_the_server(on_sqlite: tuple[PenstockServer
 
 
 @shows("failing-stores", "store-replaced")
-def test_another_file_in_its_place_is_not_written_to(on_sqlite: tuple[PenstockServer, Path]) -> None:
+def test_another_file_under_its_name_is_not_written_to(on_sqlite: tuple[PenstockServer, Path]) -> None:
     server, path = on_sqlite
     assert respond(server).status == 200
     path.unlink()

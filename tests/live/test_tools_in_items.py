@@ -1,4 +1,4 @@
-"""Tools in namespaces, deferred tools and additional tools, by the `openai` client: offered, called, told back."""
+"""Tools in namespaces, deferred tools and additional tools, by the `openai` client: offered, called, reported back."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_what_codex_sends_is_understood(server: PenstockServer, upstream: Script
 
 
 @shows("namespaced-tools")
-def test_a_name_that_is_too_long_for_backends_is_shortened_and_shown_in_full(
+def test_a_name_that_is_too_long_for_backends_is_shortened_and_reported_in_full(
     caller: Caller, upstream: ScriptedUpstream
 ) -> None:
     name = f"a.very.long.namespace.{'x' * 60}"

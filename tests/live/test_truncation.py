@@ -9,7 +9,7 @@ import pytest
 
 from live.conftest import Start
 from requirements import shows
-from support.ignored_headers import Told, post
+from support.ignored_headers import CheckedReply, post
 from support.scripts import WEATHER
 from support.server import PenstockServer
 from support.upstream import Demand, ScriptedUpstream
@@ -21,7 +21,7 @@ TALK: list[dict[str, Any]] = [
 FEW = 300
 
 
-def asked(server: PenstockServer, **fields: Any) -> Told:
+def asked(server: PenstockServer, **fields: Any) -> CheckedReply:
     reply = post(server.url, {"model": "text", "input": TALK, "truncation": "auto", **fields})
     assert reply.status == 200
     return reply
@@ -41,12 +41,12 @@ def test_a_size_from_the_configuration(start: Start, upstream: ScriptedUpstream,
     reply = asked(server, instructions="Be brief.")
     assert reply.response["truncation"] == "auto"
     assert "x-penstock-ignored" not in reply.headers
-    places = visible_sizes(upstream)
-    assert places == list(range(31))[-len(places) :]
-    assert 2 <= len(places) < 10
+    sizes = visible_sizes(upstream)
+    assert sizes == list(range(31))[-len(sizes) :]
+    assert 2 <= len(sizes) < 10
     assert upstream.completions[-1].body["messages"][0]["content"] == "Be brief."
     asked(server, max_output_tokens=200)
-    assert len(visible_sizes(upstream)) < len(places)
+    assert len(visible_sizes(upstream)) < len(sizes)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_the_size_is_unknown(server: PenstockServer, upstream: ScriptedUpstream)
 
 
 def refuses_over(words_max: int, message: str) -> Demand:
-    """What an upstream says of an input with more words, by its own count."""
+    """What an upstream answers to an input with more words, by its own count."""
 
     def demand(body: Any) -> str | None:
         words = sum(len(one["content"].split()) for one in body["messages"])
@@ -89,13 +89,13 @@ REFUSALS = {
 @shows("truncation-auto", "learned-contexts")
 @pytest.mark.parametrize("refusal", REFUSALS)
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_refusal_tells_the_size(start: Start, upstream: ScriptedUpstream, refusal: str, stream: bool) -> None:
+def test_a_refusal_reports_the_size(start: Start, upstream: ScriptedUpstream, refusal: str, stream: bool) -> None:
     server = start(toml=TOML.format(name=f"refusing {refusal} {stream}".replace(" ", "-"), url=upstream.url, more=""))
     upstream.demands["text"] = refuses_over(400, REFUSALS[refusal])
     reply = asked(server, stream=stream)
     assert (reply.response["status"], "x-penstock-ignored" in reply.headers) == ("completed", False)
-    places = visible_sizes(upstream)
-    assert places == list(range(31))[-len(places) :]
+    sizes = visible_sizes(upstream)
+    assert sizes == list(range(31))[-len(sizes) :]
     assert len(upstream.completions) <= 4
     before = len(upstream.completions)
     asked(server, stream=stream)
@@ -162,7 +162,7 @@ def test_disabled_is_an_error_of_the_clients(server: PenstockServer) -> None:
 
 @shows("max-tool-calls")
 def test_without_tool_calls_any_bound_is_met(server: PenstockServer) -> None:
-    """No tool is run by the server: `max_tool_calls` holds, and there is nothing to tell."""
+    """No tool is run by the server: `max_tool_calls` holds, and there is nothing to report."""
     reply = post(server.url, {"model": "text", "input": "Hello?", "max_tool_calls": 1})
     assert reply.response["max_tool_calls"] == 1
     assert "x-penstock-ignored" not in reply.headers

@@ -1,4 +1,4 @@
-"""What a newer client sends: kept, listed and echoed as it was sent, left out of what a chat model sees, and told."""
+"""What a newer client sends: stored, listed and echoed as sent, left out for a chat model, and reported."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ REQUEST: Json = {
     "text": {"verbosity": "low", "accent": "none"},
 }
 SECRET = "tok-1"
-TOLD = ["input[0].mood", "input[1].summary[0].summary_sketch", "tools.smell"]
+IGNORED = ["input[0].mood", "input[1].summary[0].summary_sketch", "tools.smell"]
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -49,13 +49,13 @@ def keeping(
     start: Start, upstream: ScriptedUpstream, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> PenstockServer:
     """A server with a store, one for all tests here."""
-    place: Path = tmp_path_factory.getbasetemp() / "strangers.db"
-    store = "memory" if request.param == "memory" else f"sqlite:///{place}"
+    path: Path = tmp_path_factory.getbasetemp() / "strangers.db"
+    store = "memory" if request.param == "memory" else f"sqlite:///{path}"
     return start("--upstream", upstream.url, PENSTOCK_STORE=store)
 
 
 def create(server: PenstockServer, **fields: Any) -> tuple[Json, list[str]]:
-    """The Response, and what was told to be left out. The oracle is not asked: it knows no strangers."""
+    """The Response, and what was reported as left out. The oracle is not asked: it knows no unknown types."""
     answer = raw.post(server.url, REQUEST | fields)
     assert answer.status == 200, answer.body
     result = answer.headers.get("x-penstock-ignored", "").split(", ")
@@ -77,7 +77,7 @@ def is_within(sent: Json, got: Json) -> bool:
 @pytest.mark.parametrize("stream", [False, True])
 def test_unknown_items_are_echoed_and_listed_as_they_were_sent(keeping: PenstockServer, stream: bool) -> None:
     response, reply = create(keeping, stream=stream)
-    assert (response["status"], reply) == ("completed", TOLD)
+    assert (response["status"], reply) == ("completed", IGNORED)
     for one in (response, get(keeping, f"/responses/{response['id']}")):
         assert one["tools"] == TOOLS
         assert one["reasoning"] == {"effort": "low", "depth": 3, "summary": None}
@@ -89,7 +89,7 @@ def test_unknown_items_are_echoed_and_listed_as_they_were_sent(keeping: Penstock
 
 @shows("redacted")
 def test_the_secrets_of_a_tool_are_hidden(keeping: PenstockServer) -> None:
-    """Not even of one that nobody here knows."""
+    """Not even of one that is unknown here."""
     response, _ = create(keeping, tools=[NEW_TOOL | {"authorization": SECRET, "headers": {"x-key": SECRET}}])
     redacted = NEW_TOOL | {"authorization": "<redacted>", "headers": "<redacted>"}
     assert response["tools"] == get(keeping, f"/responses/{response['id']}")["tools"] == [redacted]
@@ -130,7 +130,7 @@ def test_a_conversation_stores_unknown_items(keeping: PenstockServer, upstream: 
 
 def test_a_background_response_stores_unknown_items(keeping: PenstockServer) -> None:
     response, reply = create(keeping, background=True, stream=True)
-    assert (response["status"], response["tools"], reply) == ("completed", TOOLS, TOLD)
+    assert (response["status"], response["tools"], reply) == ("completed", TOOLS, IGNORED)
     answer = raw.ask(keeping.url, "GET", f"/responses/{response['id']}?stream=true")
     assert [event["response"]["tools"] for event in events(answer.body) if "response" in event] == [TOOLS] * 4
 

@@ -1,4 +1,4 @@
-"""At the start: what each upstream serves is asked and said, and what is wrong with one is a warning; readiness."""
+"""At the start: what each upstream serves is asked and logged, and what is wrong with one is a warning; readiness."""
 
 from __future__ import annotations
 

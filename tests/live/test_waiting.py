@@ -12,7 +12,7 @@ from support import sse
 from support.caller import CALLERS
 from support.ignored_headers import judged, post
 from support.raw import Connection
-from support.scripts import HELLO, HELLO_TURN, OWN_USAGE, ROLE, SAYS_HELLO, chunk
+from support.scripts import EXPECT_HELLO, HELLO, HELLO_TURN, OWN_USAGE, ROLE, chunk
 from support.server import PenstockServer
 from support.steps import Script, Send, Sleep
 from support.upstream import ScriptedUpstream
@@ -51,7 +51,7 @@ def test_a_reply_that_takes_too_long(impatient: PenstockServer, upstream: Script
 @shows("heartbeats")
 def test_heartbeats_stand_between_events(impatient: PenstockServer, upstream: ScriptedUpstream) -> None:
     steps = (Send(ROLE, HELLO[0]), Sleep(0.8 * IDLE_S), Send(*HELLO[1:], chunk({}, "stop"), OWN_USAGE))
-    model = upstream.add("pausing", Script(steps, SAYS_HELLO))
+    model = upstream.add("pausing", Script(steps, EXPECT_HELLO))
     began = time.monotonic()
     with Connection(impatient.url) as connection:
         connection.post({"model": model, "input": "Hello?", "stream": True})
@@ -72,7 +72,7 @@ def test_heartbeats_do_not_make_an_upstream_less_idle(impatient: PenstockServer)
 
 @shows("slow-heads")
 def test_a_stream_begins_before_its_upstream_answers(impatient: PenstockServer, upstream: ScriptedUpstream) -> None:
-    model = upstream.add("late", Script((Sleep(0.6), *HELLO_TURN), SAYS_HELLO))
+    model = upstream.add("late", Script((Sleep(0.6), *HELLO_TURN), EXPECT_HELLO))
     with Connection(impatient.url) as connection:
         connection.post({"model": model, "input": "Hello?", "stream": True})
         status, headers = connection.head()

@@ -49,11 +49,11 @@ def searching(start: Start, upstream: ScriptedUpstream, lab: WebLab) -> Penstock
 def scripted(upstream: ScriptedUpstream, *turns: tuple[str, Json] | str) -> str:
     """A model that makes these calls, one a turn, and then writes the text."""
     name = f"web_{len(upstream.scripts)}"
-    for number, said in enumerate(turns):
-        if isinstance(said, str):
-            steps = turn(text(*re.split("(?<=\u3010)|(?=\u3011)", said)))
+    for number, step in enumerate(turns):
+        if isinstance(step, str):
+            steps = turn(text(*re.split("(?<=\u3010)|(?=\u3011)", step)))
         else:
-            function, arguments = said
+            function, arguments = step
             whole = json.dumps(arguments)
             steps = turn(call(0, whole[:5], whole[5:], call_id=f"call_{number}", name=function), "tool_calls")
         script = Script(steps, Expect(text=None, calls=None))
@@ -107,17 +107,17 @@ def test_a_search_a_page_and_an_answer_with_citations(
     [annotation] = part["annotations"]
     assert part["text"][annotation["start_index"] : annotation["end_index"]] == link
     assert (annotation["type"], annotation["url"]) == ("url_citation", page)
-    results, article, places = replies(upstream)
+    results, article, passages = replies(upstream)
     assert "[1] Rivers [ 1 ]" in results
     assert "Paragraph 7 about the river Penstock" in article
-    assert "which is 7 km long" in places
+    assert "which is 7 km long" in passages
 
 
 @shows("web-search")
 def test_the_events_come_in_openais_order(searching: PenstockServer, upstream: ScriptedUpstream) -> None:
     model = scripted(upstream, ("web_search", {"queries": ["river"]}), "So\u30101\u3011")
-    told = post(searching.url, {"model": model, "input": QUESTION, "tools": [SEARCH], "stream": True})
-    kinds = [event["type"].removeprefix("response.") for event in told.events]
+    reply = post(searching.url, {"model": model, "input": QUESTION, "tools": [SEARCH], "stream": True})
+    kinds = [event["type"].removeprefix("response.") for event in reply.events]
     begin = kinds.index("output_item.added")
     assert kinds[begin : begin + 5] == [
         "output_item.added",
@@ -126,10 +126,10 @@ def test_the_events_come_in_openais_order(searching: PenstockServer, upstream: S
         "web_search_call.completed",
         "output_item.done",
     ]
-    assert told.events[begin]["item"]["action"] == {"type": "search", "query": "river", "queries": ["river"]}
+    assert reply.events[begin]["item"]["action"] == {"type": "search", "query": "river", "queries": ["river"]}
     assert "output_text.annotation.added" in kinds
-    assert "sources" not in told.response["output"][0]["action"]
-    assert "results" not in told.response["output"][0]
+    assert "sources" not in reply.response["output"][0]["action"]
+    assert "results" not in reply.response["output"][0]
 
 
 @shows("tool-replies-fenced")
@@ -272,13 +272,13 @@ BAD = {
 
 @pytest.mark.parametrize("param", BAD)
 def test_a_wrong_parameter_is_named(searching: PenstockServer, upstream: ScriptedUpstream, param: str) -> None:
-    told = post(searching.url, {"model": "text", "input": "Hi", "tools": [SEARCH | BAD[param]]})
-    assert (told.status, told.error["param"]) == (400, param)
+    reply = post(searching.url, {"model": "text", "input": "Hi", "tools": [SEARCH | BAD[param]]})
+    assert (reply.status, reply.error["param"]) == (400, param)
     assert upstream.requests == []
 
 
 @shows("web-search-location")
-def test_the_preview_only_searches_and_places_are_told_to_the_model(
+def test_the_preview_only_searches_and_locations_are_sent_to_the_model(
     searching: PenstockServer, upstream: ScriptedUpstream
 ) -> None:
     location = {"type": "approximate", "city": "Bern", "country": "ch"}
@@ -308,7 +308,7 @@ def test_without_access_to_the_web_only_lately_found_results_are_used(
     assert [tool["function"]["name"] for tool in upstream.requests[-1].body["tools"]] == ["web_search"]
 
 
-def test_wrong_arguments_are_told_to_the_model_which_may_repeat_the_call(
+def test_wrong_arguments_are_reported_to_the_model_which_may_repeat_the_call(
     searching: PenstockServer, upstream: ScriptedUpstream
 ) -> None:
     model = scripted(upstream, ("web_search", {"queries": []}), ("web_search", {"query": "river"}), "Done.")
@@ -340,13 +340,13 @@ def test_without_an_engine_the_tool_is_ignored_or_its_setting_is_named(
 ) -> None:
     server = start("--upstream", upstream.url, PENSTOCK_LIMITS_HEAD_WAIT_S="4")
     for _ in range(2):
-        told = post(server.url, {"model": "text", "input": "Hi", "tools": [SEARCH]})
-        assert told.headers["x-penstock-ignored"] == "tools.web_search"
+        reply = post(server.url, {"model": "text", "input": "Hi", "tools": [SEARCH]})
+        assert reply.headers["x-penstock-ignored"] == "tools.web_search"
     assert server.log.count("the setting PENSTOCK_SEARCH turns it on") == 1
     for choice in (SEARCH, "required"):
-        told = post(server.url, {"model": "text", "input": "Hi", "tools": [SEARCH], "tool_choice": choice})
-        assert (told.status, told.error["param"]) == (400, "tool_choice")
-        assert "The setting PENSTOCK_SEARCH turns it on." in told.error["message"]
+        reply = post(server.url, {"model": "text", "input": "Hi", "tools": [SEARCH], "tool_choice": choice})
+        assert (reply.status, reply.error["param"]) == (400, "tool_choice")
+        assert "The setting PENSTOCK_SEARCH turns it on." in reply.error["message"]
 
 
 @shows("doctor")

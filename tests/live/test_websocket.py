@@ -24,16 +24,16 @@ from support.upstream import ScriptedUpstream
 
 Json = dict[str, Any]
 
-DOORS: dict[str, type[PenstockServer]] = {"served": PenstockServer, "mounted": MountedServer}
-TOLD_AS_THEY_ARE = ("text", "non_ascii", "reasoning_then_call", "parallel_calls", "custom_call", "logprobs", "length",
+SERVERS: dict[str, type[PenstockServer]] = {"served": PenstockServer, "mounted": MountedServer}
+UNCHANGED = ("text", "non_ascii", "reasoning_then_call", "parallel_calls", "custom_call", "logprobs", "length",
                     "refusal", "cut", "error_midway", "usage_none")  # fmt: skip
 ENDED_WELL = ("response.completed", "response.incomplete")
 CREATE = {"type": "response.create", "model": "text", "input": "Hi"}
 
 
-@pytest.fixture(params=DOORS)
+@pytest.fixture(params=SERVERS)
 def server(request: pytest.FixtureRequest) -> type[PenstockServer]:
-    return DOORS[request.param]
+    return SERVERS[request.param]
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def asked(upstream: ScriptedUpstream) -> list[str]:
 
 
 @shows("websocket")
-@pytest.mark.parametrize("model", TOLD_AS_THEY_ARE)
+@pytest.mark.parametrize("model", UNCHANGED)
 def test_the_events_are_those_of_a_stream(served: PenstockServer, talk: Talk, model: str) -> None:
     body = {"model": model, "input": "Hello?", "store": False, **SCRIPTS[model].ask}
     streamed = post(served.url, body | {"stream": True}).events
@@ -91,7 +91,7 @@ def test_an_upstream_that_fails_midway_ends_its_response_only(talk: Talk) -> Non
 @shows("ws-errors")
 @pytest.mark.parametrize("model", ["rate_limited", "bad_request", "too_long", "server_error", "html_error", "nobody"])
 def test_an_http_status_is_in_its_error(served: PenstockServer, talk: Talk, model: str) -> None:
-    """A code is always there, and so is what the reply's headers say."""
+    """A code is always there, and so is what the reply's headers contain."""
     body = {"model": model, "input": "Hi"}
     reply = post(served.url, body | {"stream": True})
     error = talk.refused(CREATE | body)
@@ -107,12 +107,12 @@ def test_an_http_status_is_in_its_error(served: PenstockServer, talk: Talk, mode
 @shows("ws-fields", "ws-ignored")
 def test_ignored_parameters_are_reported_before_the_first_event(talk: Talk) -> None:
     talk.create(model="text", input="Hi", frobnicate=1, tools=[{"type": "web_search"}], stream=False)
-    created, following = talk.hear(), talk.hear()
+    created, following = talk.receive(), talk.receive()
     assert created["headers"] == {"x-penstock-ignored": "frobnicate, tools.web_search, stream"}
     assert "headers" not in following
     talk.end()
     talk.create(model="text", input="Hi", stream=True, background=False, generate=True)
-    assert "headers" not in talk.hear()
+    assert "headers" not in talk.receive()
 
 
 def test_the_handshake_has_the_id_of_its_request(served: PenstockServer) -> None:
@@ -213,7 +213,7 @@ def failing(model: str = "text", **fields: Any) -> Any:
 def outcome(talk: Talk, body: dict[str, Any]) -> str:
     """The code with which a turn is refused, or the type of its last event."""
     talk.create(**body)
-    while "status" not in (event := talk.hear()) and event["type"] not in TERMINAL:
+    while "status" not in (event := talk.receive()) and event["type"] not in TERMINAL:
         pass
     talk.reported.clear()
     return str(event["error"]["code"] if "status" in event else event["type"])
@@ -255,10 +255,10 @@ def test_a_queue_that_is_full_evicts_too(
     with Talk(served) as talk:
         first = talk.turn(model="text", input="One", store=False)[-1]["response"]["id"]
         talk.create(model="slow", input="Two")
-        assert talk.hear()["type"] == "response.created"
+        assert talk.receive()["type"] == "response.created"
         talk.create(model="text", input="Three")
         talk.create(model="text", input="Four", previous_response_id=first)
-        while "status" not in (error := talk.hear()):
+        while "status" not in (error := talk.receive()):
             assert error["type"] not in TERMINAL
         assert error["status"] == 429
         talk.end()
@@ -311,11 +311,11 @@ def test_streams_run_side_by_side(talk: Talk, upstream: ScriptedUpstream) -> Non
 @shows("ws-errors")
 def test_every_message_names_its_stream(talk: Talk) -> None:
     talk.create(model="text", input="Hi", stream_id="a")
-    while (event := talk.hear())["type"] != "response.completed":
+    while (event := talk.receive())["type"] != "response.completed":
         assert event["stream_id"] == "a"
     assert talk.refused(CREATE | {"stream_id": "a", "input": 1})["stream_id"] == "a"
     talk.create(model="text", input="Hi")
-    assert "stream_id" not in talk.hear()
+    assert "stream_id" not in talk.receive()
 
 
 @shows("ws-lanes")
@@ -394,12 +394,12 @@ def test_steering_gives_the_input_back(talk: Talk) -> None:
 
 
 def test_a_binary_message_is_read_as_text(talk: Talk) -> None:
-    talk.say(json.dumps(CREATE).encode())
+    talk.send(json.dumps(CREATE).encode())
     assert talk.end()[-1]["type"] == "response.completed"
 
 
 def test_a_message_that_is_too_long(start: Start, upstream: ScriptedUpstream, server: type[PenstockServer]) -> None:
-    """A server that is told the limit ends the connection; elsewhere the app refuses the message."""
+    """A server that is given the limit ends the connection; elsewhere the app refuses the message."""
     served = start("--upstream", upstream.url, server=server, PENSTOCK_LIMITS_BODY_BYTES_MAX="10000")
     with Talk(served) as talk:
         try:

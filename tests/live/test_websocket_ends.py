@@ -24,7 +24,7 @@ from requirements import shows
 from support.ignored_headers import post
 from support.mounted import MountedServer
 from support.raw import Connection
-from support.scripts import HELLO, OWN_USAGE, SAYS_HELLO, chunk
+from support.scripts import EXPECT_HELLO, HELLO, OWN_USAGE, chunk
 from support.server import PenstockServer
 from support.steps import Expect, Flood, Script, Send, Sleep
 from support.talk import Talk
@@ -69,7 +69,7 @@ def frame(text: bytes) -> bytes:
 
 
 def flood(upstream: ScriptedUpstream) -> str:
-    """A model that says more than all buffers hold."""
+    """A model that sends more than all buffers hold."""
     text = Flood(chunk({"content": "x" * PIECE_CHARS}), FLOOD_BYTES // PIECE_CHARS)
     return upstream.add("vast", Script((text, Send(chunk({}, "stop"), OWN_USAGE)), Expect(text=None)))
 
@@ -124,7 +124,7 @@ def test_a_server_that_stops_lets_what_runs_end(upstream: ScriptedUpstream) -> N
             error = talk.refused({"type": "response.create", "model": "text", "input": "Hi"})
             assert (error["status"], error["error"]["code"]) == (503, "server_stopping")
             assert talk.end("a")[-1]["type"] == "response.incomplete"
-            assert talk.hear()["error"]["code"] == "server_stopping"
+            assert talk.receive()["error"]["code"] == "server_stopping"
             assert closed(talk) == (1001, "The server is stopping.")
             assert time.monotonic() - began < DRAIN_S + 10
         upstream.completion().wait_left()
@@ -142,22 +142,22 @@ def test_a_client_that_does_not_read_does_not_stop_the_server_from_ending(upstre
 
 
 def test_a_connection_grows_old(start: Start, upstream: ScriptedUpstream) -> None:
-    """What runs may end; what is asked meanwhile is told to come by another connection."""
+    """What runs may end; what is asked meanwhile is refused: another connection is needed."""
     steps = (Send(*HELLO), Sleep(1.5), Send(chunk({}, "stop"), OWN_USAGE))
-    model = upstream.add("thoughtful", Script(steps, SAYS_HELLO))
+    model = upstream.add("thoughtful", Script(steps, EXPECT_HELLO))
     server = start("--upstream", upstream.url, PENSTOCK_LIMITS_SOCKET_AGE_S="0.6")
     with Talk(server) as talk, Talk(server) as resting:
         talk.create(model=model, input="Hi")
-        result = resting.hear()
+        result = resting.receive()
         assert (result["status"], result["error"]["code"]) == (400, "websocket_connection_limit_reached")
         assert closed(resting)[0] == 1001
         talk.create(model="text", input="Hi", stream_id="late")
-        events = [talk.hear()]
+        events = [talk.receive()]
         while "status" not in events[-1]:
-            events.append(talk.hear())
+            events.append(talk.receive())
         assert (events[-1]["stream_id"], events[-1]["error"]["code"]) == ("late", "websocket_connection_limit_reached")
         assert talk.end()[-1]["type"] == "response.completed"
-        assert talk.hear()["error"]["code"] == "websocket_connection_limit_reached"
+        assert talk.receive()["error"]["code"] == "websocket_connection_limit_reached"
         assert closed(talk)[0] == 1001
 
 

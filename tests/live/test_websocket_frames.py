@@ -1,4 +1,4 @@
-"""WebSocket over a bare socket: frames that break the rules, and those that nobody would send.
+"""WebSocket over a bare socket: frames that break the rules, and those that no client would send.
 
 Each ends its own connection with the code of RFC 6455 and one line of the log, and nothing else.
 """
@@ -118,7 +118,7 @@ def test_a_frame_that_breaks_the_rules(narrow: PenstockServer, name: str) -> Non
 
 
 @shows("ws-frames")
-def test_one_line_tells_of_it(narrow: PenstockServer) -> None:
+def test_one_line_reports_it(narrow: PenstockServer) -> None:
     known = len(narrow.lines)
     with opened(narrow) as connection:
         connection.socket.sendall(frame(TEXT, b"\xff"))

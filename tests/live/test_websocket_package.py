@@ -1,4 +1,4 @@
-"""The `openai` package's own WebSocket client, sync and async, and its session of several lanes."""
+"""The `openai` package's own WebSocket client, sync and async, and its session of several streams."""
 
 from __future__ import annotations
 

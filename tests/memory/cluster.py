@@ -25,7 +25,7 @@ ENV = {
     "PENSTOCK_LIMITS_WRITER_LOCK_S": str(LEASE_S),
     "PENSTOCK_LIMITS_RETRY_BACKOFF_S": "0.02",
 }
-PLACES = {"sqlite, one server": "sqlite", "sqlite": "sqlite", "redis": "redis", "postgres": "postgres"}
+ENGINE_NAMES = {"sqlite, one server": "sqlite", "sqlite": "sqlite", "redis": "redis", "postgres": "postgres"}
 """What a cluster may stand in front of, and the engine there. With one server, A is B."""
 
 each_engine = pytest.mark.parametrize("cluster_of_all", ["sqlite", "redis", "postgres"], indirect=True, scope="session")
@@ -40,7 +40,7 @@ class Cluster:
     url: str
     upstream: ScriptedUpstream
     contents: Callable[[], bytes] = bytes
-    """What the rows there say."""
+    """What the rows there contain."""
     running: list[PenstockServer] = field(default_factory=list)
 
     @property
@@ -52,7 +52,7 @@ class Cluster:
         return self.running[-1]
 
     def replica(self, **env: str) -> PenstockServer:
-        """One more; whoever starts it ends it."""
+        """One more; the test that starts it ends it."""
         return PenstockServer("--upstream", self.upstream.url, env=ENV | {"PENSTOCK_STORE": self.url} | env)
 
     @contextmanager
@@ -87,17 +87,17 @@ def begun(engine: Engine) -> Engine:
     return engine
 
 
-def url_of(engine: Engine, place: str) -> str:
+def url_of(engine: Engine, location: str) -> str:
     """A place as `PENSTOCK_STORE` names it."""
-    return f"sqlite:///{place}" if engine.name == "sqlite" else place
+    return f"sqlite:///{location}" if engine.name == "sqlite" else location
 
 
 @contextmanager
 def cluster_in(name: str, upstream: ScriptedUpstream) -> Iterator[Cluster]:
     """A cluster in front of an empty place; at its end every replica must stop well."""
-    engine = begun(ENGINES[PLACES[name]]())
-    place = engine.place()
-    cluster = Cluster(name, url_of(engine, place), upstream, lambda: engine.contents(place))
+    engine = begun(ENGINES[ENGINE_NAMES[name]]())
+    location = engine.location()
+    cluster = Cluster(name, url_of(engine, location), upstream, lambda: engine.contents(location))
     cluster.running = [cluster.replica() for _ in range(1 if name.endswith("one server") else 2)]
     try:
         at_once(cluster.running, PenstockServer.start)

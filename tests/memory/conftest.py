@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from memory.cluster import OTHER_KEY, PLACES, Cluster, cluster_in
+from memory.cluster import ENGINE_NAMES, OTHER_KEY, Cluster, cluster_in
 from memory.judge import Peer
 from support.steps import Expect, Script, Step
 from support.upstream import ScriptedUpstream
@@ -21,7 +21,7 @@ def upstream_of_all() -> Iterator[ScriptedUpstream]:
         yield running
 
 
-@pytest.fixture(scope="session", params=PLACES)
+@pytest.fixture(scope="session", params=ENGINE_NAMES)
 def cluster_of_all(upstream_of_all: ScriptedUpstream, request: pytest.FixtureRequest) -> Iterator[Cluster]:
     with cluster_in(request.param, upstream_of_all) as cluster:
         yield cluster
@@ -29,7 +29,7 @@ def cluster_of_all(upstream_of_all: ScriptedUpstream, request: pytest.FixtureReq
 
 @pytest.fixture
 def upstream(upstream_of_all: ScriptedUpstream) -> ScriptedUpstream:
-    """It has heard nothing yet."""
+    """It has received nothing yet."""
     upstream_of_all.forget()
     return upstream_of_all
 
@@ -59,14 +59,14 @@ def b(cluster: Cluster) -> Iterator[Peer]:
 
 
 @pytest.fixture
-def stranger(cluster: Cluster) -> Iterator[Peer]:
+def other_owner(cluster: Cluster) -> Iterator[Peer]:
     """Another caller, at replica A."""
     with cluster.peer(cluster.a, OTHER_KEY) as peer:
         yield peer
 
 
 class Stage:
-    """Scripts of one test's own, each the model of a name that nobody else asks for."""
+    """Scripts of one test's own, each the model of a name that no other test asks for."""
 
     numbers = count()
 
@@ -79,7 +79,7 @@ class Stage:
 
 @pytest.fixture
 def stage(upstream: ScriptedUpstream) -> Stage:
-    """`stage(*steps)`: the model that says so."""
+    """`stage(*steps)`: the model that does so."""
     return Stage(upstream)
 
 

@@ -1,6 +1,6 @@
 """The judge of stored state: replies of the routes that remember, and streams that are cut or resumed.
 
-What a body or an event may say, `support.oracle` knows; here stands which of its judgements belongs to which reply.
+What a body or an event may contain, `support.oracle` knows; here stands which of its judgements belongs to which reply.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from openai.types.responses import ResponseItem
 from pydantic import BaseModel
 
 from support import oracle, sse
-from support.caller import Caller, Heard
+from support.caller import Caller, ReceivedReply
 from support.grammar import TERMINAL
 from support.ignored_headers import STREAM_HEADERS, Json
 
@@ -56,7 +56,7 @@ class Peer(Caller):
                 judge(received)
 
 
-def judge(received: Heard) -> None:
+def judge(received: ReceivedReply) -> None:
     """Raises where a reply is not what was promised."""
     body = b"".join(received.pieces)
     assert received.headers.get("x-request-id"), f"a reply without an x-request-id: {received}"
@@ -91,7 +91,7 @@ def check_events(events: Sequence[Json], *, whole: bool = True) -> None:
 
 
 def _before_error(events: Sequence[Json]) -> Sequence[Json]:
-    """What was told before an error that ends the stream, and not the response: it takes no number of its own."""
+    """What was sent before an error that ends the stream, and not the response: it takes no number of its own."""
     *result, error = events
     oracle.check_event(error)
     assert error["code"]

@@ -64,7 +64,7 @@ def test_it_is_in_progress_meanwhile(a: Peer, b: Peer, stage: Stage) -> None:
 
 @pytest.mark.parametrize("model", ["length", "cut", "call", "server_error", "rate_limited", "html_error"])
 def test_however_it_ends_it_ends(a: Peer, b: Peer, upstream: ScriptedUpstream, model: str) -> None:
-    """What would have been a status is a failure here: nobody was there to see it."""
+    """What would have been a status is a failure here: no client was there to see it."""
     script = upstream.scripts[model]
     end = ended(b, a.create(model=model, input="Hello?", background=True, **script.ask).id)
     assert end.status == ("failed" if script.expect.http != 200 else script.expect.status)
@@ -123,8 +123,8 @@ def test_cancel_of_a_foreground_response(a: Peer, b: Peer) -> None:
 
 
 @shows("cancelled")
-def test_cancel_while_much_is_said(a: Peer, b: Peer, stage: Stage) -> None:
-    """Whatever was told when it was cancelled, the follower's stream is one, and it ends with what is stored."""
+def test_cancel_while_much_is_generated(a: Peer, b: Peer, stage: Stage) -> None:
+    """Whatever was sent when it was cancelled, the follower's stream is one, and it ends with what is stored."""
     model = stage(Send(ROLE, *text(*"abcdefghij")), *[Send(*text(*"abcdefghij"))] * 100, Hang())
     for _ in range(4):
         made = a.create(model=model, input="Hello?", background=True)
@@ -143,7 +143,7 @@ def test_cancel_while_much_is_said(a: Peer, b: Peer, stage: Stage) -> None:
 
 @shows("cancel")
 def test_cancel_races_the_end(cluster: Cluster, a: Peer, b: Peer, stage: Stage) -> None:
-    """Whichever comes first decides; everybody is told the same, and it stays so."""
+    """Whichever comes first decides; every client gets the same, and it stays so."""
     moments = dice(cluster.name)
     model = stage(Send(ROLE, *HELLO), Sleep(0.02), Send(chunk({}, "stop"), OWN_USAGE))
     for _ in range(15):
@@ -159,7 +159,7 @@ def test_cancel_races_the_end(cluster: Cluster, a: Peer, b: Peer, stage: Stage) 
 @shows("cancel", "cancels-together")
 @pytest.mark.parametrize("begun", [True, False], ids=["running", "queued"])
 def test_cancels_that_come_together(cluster: Cluster, a: Peer, b: Peer, stage: Stage, begun: bool) -> None:
-    """On both replicas, while it says something or waits: each is answered with the end."""
+    """On both replicas, while it generates or waits: each is answered with the end."""
     model = stage(Send(ROLE, *text(*"abcdefghij")), *[Send(*text(*"abcdefghij"))] * 50, Hang())
     for _ in range(5):
         response_id: str = a.create(model=model, input="Hello?", background=True).id
@@ -175,7 +175,7 @@ def test_cancels_that_come_together(cluster: Cluster, a: Peer, b: Peer, stage: S
 
 @shows("cancels-together")
 def test_cancel_against_delete(cluster: Cluster, a: Peer, b: Peer, stage: Stage) -> None:
-    """A cancellation is answered with the end or with 404, and whoever follows is told one of the two."""
+    """A cancellation is answered with the end or with 404, and each follower gets one of the two."""
     model = stage(Send(ROLE, *HELLO), Hang())
     for _ in range(5):
         response_id = a.create(model=model, input="Hello?", background=True).id
@@ -193,7 +193,7 @@ def test_cancel_against_delete(cluster: Cluster, a: Peer, b: Peer, stage: Stage)
 
 
 def test_delete_while_it_runs(a: Peer, b: Peer, stage: Stage) -> None:
-    """It is gone at once, its upstream sees it soon, and who follows it is told no more."""
+    """It is deleted at once, its upstream sees it soon, and a follower gets no more events."""
     for on in (b, a):
         with hanging(a, stage) as (response_id, received):
             on.client.responses.delete(response_id)

@@ -69,7 +69,7 @@ def test_a_call_is_answered_in_the_next_turn(a: Peer, b: Peer, upstream: Scripte
 
 
 def test_a_response_that_failed_is_chained_on(a: Peer, b: Peer, upstream: ScriptedUpstream) -> None:
-    """What it said before it broke is what it said."""
+    """What it generated before it broke is its output."""
     broken = a.events(model="cut", input="One")[-1].response
     assert broken.status == "failed"
     b.create(model="text", input="Two", previous_response_id=broken.id)
@@ -140,7 +140,7 @@ def test_what_cannot_be_chained_on(a: Peer, upstream: ScriptedUpstream, previous
 def test_one_past_at_most(
     a: Peer, upstream: ScriptedUpstream, path: str, known: bool, form: Callable[[str], object]
 ) -> None:
-    """Neither is looked up: whether they are there is not told."""
+    """Neither is looked up: whether they are there is not reported."""
     previous = a.create(model="text", input="One").id if known else "resp_1"
     conversation = a.client.conversations.create().id if known else "conv_1"
     upstream.forget()

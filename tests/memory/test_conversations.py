@@ -217,7 +217,7 @@ def briefly_silent(stage: Stage) -> str:
 
 @shows("deleted-conversations")
 def test_a_conversation_that_is_deleted_under_a_stream(a: Peer, b: Peer, stage: Stage) -> None:
-    """The response fails, and says why; there is nothing to write it to."""
+    """The response fails, and states why; there is nothing to write it to."""
     made = a.client.conversations.create()
     with a.create(model=briefly_silent(stage), input="One", conversation=made.id, stream=True) as stream:
         next(stream)

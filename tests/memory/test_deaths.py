@@ -1,6 +1,6 @@
-"""Replicas that are killed: what they ran is ended or begun again by another one, soon, and told once.
+"""Replicas that are killed: what they ran is ended or begun again by another one, soon, and sent once.
 
-`TEST_KILLS` says how many are killed at a random moment of a stream, for each engine.
+`TEST_KILLS` sets how many are killed at a random moment of a stream, for each engine.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from support.steps import Hang, Json, Send, Sleep, Step
 
 KILLS = int(os.environ.get("TEST_KILLS", "5"))
 AT_ONCE = 5
-SAYS_S = 1.2
+STEPS_S = 1.2
 TAKEN_OVER_S = LEASE_S * 4 / 3 + 15.0
-"""The lease, the time until another one looks for what nobody has, and what a busy machine takes."""
+"""The lease, the time until another one looks for responses without a lease, and what a busy machine takes."""
 
 
-def said_slowly() -> list[Step]:
+def slow_steps() -> list[Step]:
     pieces = text(*(f"{number} " for number in range(40)))
     steps: list[Step] = [Send(ROLE)]
     for piece in pieces:
-        steps += [Send(piece), Sleep(SAYS_S / len(pieces))]
+        steps += [Send(piece), Sleep(STEPS_S / len(pieces))]
     return [*steps, Send(chunk({}, "stop"), OWN_USAGE)]
 
 
@@ -53,7 +53,7 @@ def seen_until_killed(peer: Peer, victim: PenstockServer, model: str, after_s: f
 
 
 def die_and_be_survived(cluster: Cluster, victim: PenstockServer, model: str, after_s: float) -> str:
-    """How the response ended that a replica died of; everything that is told of it was judged."""
+    """How the response ended that a replica died of; everything that is sent of it was checked."""
     died = cluster.peer(victim)
     seen = seen_until_killed(died, victim, model, after_s)
     died.client.close()
@@ -61,7 +61,7 @@ def die_and_be_survived(cluster: Cluster, victim: PenstockServer, model: str, af
     response_id = seen[0]["response"]["id"]
     with cluster.peer(cluster.b) as peer:
         rest = followed(peer, response_id, seen[-1]["sequence_number"])
-        assert time.monotonic() - killed < TAKEN_OVER_S + SAYS_S
+        assert time.monotonic() - killed < TAKEN_OVER_S + STEPS_S
         assert followed(peer, response_id) == [*seen, *rest]
         stored: Json = peer.client.responses.retrieve(response_id).to_dict()
     assert check_stream([*seen, *rest])["output"] == stored["output"]
@@ -75,12 +75,12 @@ def die_and_be_survived(cluster: Cluster, victim: PenstockServer, model: str, af
 @shows("resume")
 @each_engine
 def test_killed_at_any_moment_of_a_stream(cluster: Cluster, stage: Stage) -> None:
-    model = stage(*said_slowly())
+    model = stage(*slow_steps())
     moments = dice(cluster.name)
     ends: list[str] = []
     while len(ends) < KILLS:
         with cluster.victims(min(AT_ONCE, KILLS - len(ends))) as victims, ThreadPoolExecutor() as together:
-            after_s = [moments.uniform(0.0, SAYS_S) for _ in victims]
+            after_s = [moments.uniform(0.0, STEPS_S) for _ in victims]
             ends += together.map(lambda one, s: die_and_be_survived(cluster, one, model, s), victims, after_s)
     assert set(ends) <= {"failed", "completed"}
     assert "failed" in ends
@@ -89,7 +89,7 @@ def test_killed_at_any_moment_of_a_stream(cluster: Cluster, stage: Stage) -> Non
 @shows("dead-runs")
 @each_engine
 def test_a_replica_that_dies_is_survived(cluster: Cluster, b: Peer, stage: Stage) -> None:
-    """A follower elsewhere is told of the end; what waited, and nothing was told of, starts again, and is told once.
+    """A follower elsewhere gets the end; what waited, and had no event yet, starts again, and is sent once.
 
     One that waited holds its conversation still, and writes to it once.
     """
@@ -116,7 +116,7 @@ def test_a_replica_that_dies_is_survived(cluster: Cluster, b: Peer, stage: Stage
 @shows("signals")
 @each_engine
 def test_a_replica_that_stops_leaves_its_queue_to_others(cluster: Cluster, b: Peer, stage: Stage) -> None:
-    """It gives its leases up, so that nobody waits for them to end."""
+    """It gives its leases up, so that no other one waits for them to end."""
     small = cluster.replica(PENSTOCK_LIMITS_BACKGROUND_RUNS_MAX="1", PENSTOCK_DRAIN_S="1")
     with small, cluster.peer(small) as peer, hanging(peer, stage):
         waiting = peer.create(model="text", input="Hello?", background=True).id
@@ -128,7 +128,7 @@ def test_a_replica_that_stops_leaves_its_queue_to_others(cluster: Cluster, b: Pe
 def test_a_replica_that_was_only_asleep_changes_nothing(cluster: Cluster, b: Peer, stage: Stage) -> None:
     """It was given up for dead; when it wakes in the middle of its run it finds that out, and lets its upstream go."""
     with cluster.victims(1) as (victim,), cluster.peer(victim) as peer:
-        made = peer.create(model=stage(*said_slowly(), Hang()), input="Hello?", background=True)
+        made = peer.create(model=stage(*slow_steps(), Hang()), input="Hello?", background=True)
         with b.client.responses.retrieve(made.id, stream=True) as stream:
             next(event for event in stream if event.type == "response.output_text.delta")
             victim.process.send_signal(signal.SIGSTOP)

@@ -14,7 +14,7 @@ from support import raw
 from support.steps import Json
 from support.waiting import until
 
-NOBODY = "0" * 48
+NO_OWNER = "0" * 48
 USER = {"type": "message", "role": "user", "content": "Hello?"}
 
 BY_PATH: list[tuple[str, str, Json | None]] = [
@@ -58,7 +58,7 @@ def ids(a: Peer, b: Peer) -> Ids:
 
 
 def missing(ids: Ids) -> Ids:
-    """The same, of nobody."""
+    """The same, without an owner."""
     return {name: f"{one.partition('_')[0]}_{number:048d}" for number, (name, one) in enumerate(ids.items())}
 
 
@@ -100,7 +100,7 @@ def test_what_a_request_refers_to(cluster: Cluster, ids: Ids, status: int, ask: 
 
 
 def test_nothing_of_it_came_to_harm(cluster: Cluster, a: Peer, ids: Ids) -> None:
-    """All that a stranger tried: the owner has everything as it was."""
+    """All that another owner tried: the owner has everything as it was."""
     before = a.client.responses.retrieve(ids["response"]), a.client.conversations.retrieve(ids["conversation"])
     for method, path, body in BY_PATH:
         answered(cluster, method, path, body, ids, OTHER_KEY)
@@ -109,12 +109,12 @@ def test_nothing_of_it_came_to_harm(cluster: Cluster, a: Peer, ids: Ids) -> None
         a.client.conversations.retrieve(ids["conversation"]),
     )
     assert [item.id for item in a.client.conversations.items.list(ids["conversation"]).data] == [ids["item"]]
-    a.create(model="text", input="Hello?", conversation=ids["conversation"])  # nor has anybody locked it
+    a.create(model="text", input="Hello?", conversation=ids["conversation"])  # nor has another owner locked it
 
 
 @shows("owners")
-def test_a_conversation_is_not_the_way_to_anothers_item(cluster: Cluster, stranger: Peer, ids: Ids) -> None:
-    own = stranger.client.conversations.create()
+def test_a_conversation_is_not_the_way_to_anothers_item(cluster: Cluster, other_owner: Peer, ids: Ids) -> None:
+    own = other_owner.client.conversations.create()
     for method in ("GET", "DELETE"):
         mixed = ids | {"conversation": own.id}
         path = "/conversations/{conversation}/items/{item}"
@@ -124,5 +124,5 @@ def test_a_conversation_is_not_the_way_to_anothers_item(cluster: Cluster, strang
     after = {"conversation": own.id, "item": ids["item"]}
     path = "/conversations/{conversation}/items?after={item}"
     assert answered(cluster, "GET", path, None, after, OTHER_KEY) == answered(
-        cluster, "GET", path, None, after | {"item": f"msg_{NOBODY}"}, OTHER_KEY
+        cluster, "GET", path, None, after | {"item": f"msg_{NO_OWNER}"}, OTHER_KEY
     )

@@ -116,8 +116,8 @@ LOGPROBS = "message.output_text.logprobs"
 
 
 @shows("list-includes", "get-includes")
-def test_lists_tell_what_is_included_and_the_response_what_was_asked(a: Peer, b: Peer) -> None:
-    """And what a list does not tell is not lost."""
+def test_lists_contain_what_is_included_and_the_response_what_was_asked(a: Peer, b: Peer) -> None:
+    """And what a list does not contain is not lost."""
     conversation = a.client.conversations.create()
     made = a.create(model="logprobs", input="Hello?", include=[LOGPROBS], top_logprobs=1, conversation=conversation.id)
     logprobs = made.output[0].content[0].logprobs
@@ -158,8 +158,8 @@ def test_what_a_client_needs_again_is_always_listed(a: Peer, b: Peer) -> None:
 
 
 @shows("foreign-calls")
-def test_items_of_hosted_tools_are_kept_and_reach_any_model(a: Peer, b: Peer, upstream: ScriptedUpstream) -> None:
-    """Whole, whatever lists tell of them."""
+def test_items_of_hosted_tools_are_stored_and_reach_any_model(a: Peer, b: Peer, upstream: ScriptedUpstream) -> None:
+    """Whole, whatever lists contain of them."""
     results = [{"file_id": "file_1", "filename": "rivers.md", "score": 0.5, "text": "Long."}]
     search = {"type": "file_search_call", "id": "fs_1", "status": "completed", "queries": ["a"], "results": results}
     made = a.create(model="text", input=[search, {"role": "user", "content": "Hello?"}])

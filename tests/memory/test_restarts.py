@@ -76,7 +76,7 @@ ENGINES = {
 
 @dataclass
 class Load:
-    """Callers that ask one thing after the other, and note what they were told."""
+    """Callers that ask one thing after the other, and note the answers."""
 
     server: PenstockServer
     cluster: Cluster
@@ -123,7 +123,7 @@ def restarted(request: pytest.FixtureRequest) -> Iterator[Restarted]:
 
 def test_nothing_acknowledged_is_lost(restarted: Restarted, upstream: ScriptedUpstream, stage: Stage) -> None:
     """It is stopped until requests are refused; then it is killed and starts again at once."""
-    url = url_of(restarted.engine, restarted.engine.place())
+    url = url_of(restarted.engine, restarted.engine.location())
     cluster = Cluster(restarted.engine.name, url, upstream)
     slow = stage(Send(ROLE, *HELLO), Sleep(0.2), Send(chunk({}, "stop"), OWN_USAGE))
     with cluster.victims(1) as (server,), ThreadPoolExecutor(CALLERS) as together:
@@ -147,7 +147,7 @@ def test_nothing_acknowledged_is_lost(restarted: Restarted, upstream: ScriptedUp
 @shows("signals")
 def test_a_server_stops_while_its_store_is_away(restarted: Restarted, upstream: ScriptedUpstream, stage: Stage) -> None:
     """With a response that runs, one that waits and one that is followed: soon, and with 0."""
-    url = url_of(restarted.engine, restarted.engine.place())
+    url = url_of(restarted.engine, restarted.engine.location())
     cluster = Cluster(restarted.engine.name, url, upstream)
     with cluster.victims(1) as (server,), cluster.peer(server) as peer:
         running, _ = (peer.create(model=stage(Hang()), input="Hello?", background=True).id for _ in range(2))
@@ -161,7 +161,7 @@ def test_a_server_stops_while_its_store_is_away(restarted: Restarted, upstream: 
 
 
 def check(peer: Peer, load: Load) -> None:
-    """All that was acknowledged is there as it was told, and all that was accepted ends."""
+    """All that was acknowledged is there as it was answered, and all that was accepted ends."""
     for result in load.acknowledged:
         assert peer.client.responses.retrieve(str(result["id"])).to_dict() == result
     assert {ended(peer, one, RECOVERED_S).status for one in load.accepted} <= {"completed", "failed"}

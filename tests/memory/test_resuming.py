@@ -74,7 +74,7 @@ def test_a_client_that_disconnects_ends_nothing(a: Peer, b: Peer, stage: Stage) 
 
 @shows("resume", "cursors")
 def test_at_every_cut(a: Peer, b: Peer, stage: Stage) -> None:
-    """After the end: what is told after event n is all that came after it, byte for byte as it was told first."""
+    """After the end: what is sent after event n is all that came after it, byte for byte as it was sent first."""
     response_id = start(a, stage(*slowly(0.0)))
     events = followed(a, response_id)
     for cut in range(-1, len(events) - 1):
@@ -85,7 +85,7 @@ def test_at_every_cut(a: Peer, b: Peer, stage: Stage) -> None:
 
 @shows("resume")
 def test_at_every_cut_while_it_runs(cluster: Cluster, a: Peer, b: Peer, stage: Stage) -> None:
-    """A follower for each cut, half of them on either replica, from before the run says anything."""
+    """A follower for each cut, half of them on either replica, from before the run sends anything."""
     response_id = start(a, stage(*slowly(0.04)))
     cuts = [None, *range(20)]
 
@@ -104,7 +104,7 @@ def test_at_every_cut_while_it_runs(cluster: Cluster, a: Peer, b: Peer, stage: S
 @shows("cursors")
 @pytest.mark.parametrize("beyond", [0, 1, 1000])
 def test_after_the_end(a: Peer, b: Peer, beyond: int) -> None:
-    """Nothing is left to tell; the stream ends well."""
+    """Nothing is left to send; the stream ends well."""
     made = a.create(model="text", input="Hello?", background=True)
     events = followed(a, made.id)
     assert followed(b, made.id, events[-1]["sequence_number"] + beyond) == []
@@ -139,7 +139,7 @@ def test_a_foreground_response_is_not_streamed_again(a: Peer, b: Peer) -> None:
 @shows("deleted-streams", "error-events")
 @pytest.mark.parametrize("on", ["A", "B"])
 def test_a_response_that_is_deleted_meanwhile(a: Peer, b: Peer, stage: Stage, on: str) -> None:
-    """On either replica: the stream ends by an error that says so."""
+    """On either replica: the stream ends by an error that states it."""
     response_id = start(a, stage(*slowly(0.5)))
     with b.client.responses.retrieve(response_id, stream=True) as stream:
         next(stream)
@@ -164,7 +164,7 @@ def test_a_response_that_is_deleted_while_it_is_queued(cluster: Cluster, b: Peer
 def test_a_server_that_stops_ends_the_streams_of_its_followers(
     cluster: Cluster, a: Peer, b: Peer, stage: Stage, begun: bool
 ) -> None:
-    """By an error; the response goes on, and whoever follows it at another replica misses nothing."""
+    """By an error; the response goes on, and a follower at another replica misses nothing."""
     steps = [*slowly(0.2)[:4], Sleep(4), *slowly(0.0)[4:]] if begun else [Sleep(4), *slowly(0.0)]
     server = cluster.replica(PENSTOCK_DRAIN_S="1")
     with server, cluster.peer(server) as peer:

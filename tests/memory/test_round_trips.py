@@ -64,7 +64,7 @@ def test_so_they_do_in_a_conversation(a: Peer, b: Peer, stage: Stage, upstream: 
 
 
 @shows("call-ids-of-a-turn", "paired-outputs")
-def test_a_client_tells_the_calls_of_a_turn_apart(a: Peer, b: Peer, stage: Stage, upstream: ScriptedUpstream) -> None:
+def test_a_client_distinguishes_the_calls_of_a_turn(a: Peer, b: Peer, stage: Stage, upstream: ScriptedUpstream) -> None:
     model = stage(
         *turn(
             [*call(0, PARIS, call_id="call_0"), *call(1, OSLO, call_id="call_0"), *call(2, PARIS, call_id=None)],
@@ -73,7 +73,7 @@ def test_a_client_tells_the_calls_of_a_turn_apart(a: Peer, b: Peer, stage: Stage
     )
     first = a.create(model=model, input="Where?", tools=[WEATHER], stream=False)
     assert len({one.call_id for one in first.output}) == 3
-    outputs = [answer(one, str(place)) for place, one in enumerate(first.output)]
+    outputs = [answer(one, str(index)) for index, one in enumerate(first.output)]
     b.create(model=model, input=outputs[::-1], tools=[WEATHER], previous_response_id=first.id)
     assert [output for _, output in results(upstream)] == ["0", "1", "2"]
     assert called_ids(upstream)[:2] == ["call_0", "call_0"]

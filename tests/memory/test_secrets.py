@@ -126,7 +126,7 @@ def test_another_replica_takes_it_over_though_the_keys_were_rotated(alone: Clust
 
 @shows("sealed-requests")
 @each_engine
-def test_a_replica_without_the_key_fails_it_and_says_why(alone: Cluster, stage: Stage) -> None:
+def test_a_replica_without_the_key_fails_it_and_reports_why(alone: Cluster, stage: Stage) -> None:
     done, log = taken_over(alone, stage, KEY, NEW_KEY)
     assert (done["status"], done["error"]["code"]) == ("failed", "server_error")
     assert "sealed with a key" in done["error"]["message"]
@@ -135,7 +135,7 @@ def test_a_replica_without_the_key_fails_it_and_says_why(alone: Cluster, stage: 
 
 @each_engine
 def test_what_holds_no_secret_is_stored_as_it_is(cluster: Cluster, stage: Stage) -> None:
-    """So that whoever takes it over can run it, whatever its keys are."""
+    """So that a replica that takes it over can run it, whatever its keys are."""
     with busy(cluster, stage) as server:
         response_id, _ = made(server, tools=[], input="Hi", credentials=None, safety_identifier="plain-as-ever")
         contents = cluster.contents()

@@ -65,7 +65,7 @@ def test_additional_tools_stay_in_a_conversation(a: Peer, b: Peer, upstream: Scr
     assert offered(upstream) == ["clock", "more__list_orders"]
 
 
-def test_no_secret_of_a_tool_is_kept_in_an_item(a: Peer, b: Peer) -> None:
+def test_no_secret_of_a_tool_is_stored_in_an_item(a: Peer, b: Peer) -> None:
     """Such a tool cannot be offered; what a conversation is given to keep, is not looked at until it is used."""
     items = [ADDED | {"tools": [MCP]}, SEARCHED[0], SEARCHED[1] | {"tools": [MCP]}]
     conversation = a.client.conversations.create(items=items)  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
 """Makes `tests/transcripts/upstream/llama_cpp_*` anew: the bytes that a real server sends.
 
-Run in `tests/` by the Python of `.venv`: `python -m real.capture`. Every body is kept byte for byte, but
-for the checkout's own path, which errors tell. Ids and times differ from run to run; little else does.
+Run in `tests/` by the Python of `.venv`: `python -m real.capture`. Every body is stored byte for byte, but
+for the checkout's own path, which errors contain. Ids and times differ from run to run; little else does.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def chat(url: str, body: Json) -> Answer:
 
 
 def interrupted(url: str) -> Answer:
-    """By its defaults this server ends a running stream as soon as anybody asks for anything else."""
+    """By its defaults this server ends a running stream as soon as another request comes."""
     endless = ask("Say hello.", stream=True, max_tokens=900, logit_bias=NO_END)
     stream = Exchange(url, "POST", "/chat/completions", endless)
     stream.begin()
@@ -108,12 +108,12 @@ def main() -> None:
     with LlamaServer() as server:
         for old in UPSTREAM.glob(ALL):
             old.unlink()
-        told = []
+        written = []
         for case, body in CASES.items():
-            told += keep(case, ".sse", chat(server.url, body | {"stream": True, "stream_options": ASK_USAGE}))
-            told += keep(case, ".json", chat(server.url, body))
-        told += keep("interrupted", ".sse", interrupted(server.url))
-    (UPSTREAM / "llama_cpp_VERSION.txt").write_text(ABOUT.format(pins=pins(), table="\n".join(told)))
+            written += keep(case, ".sse", chat(server.url, body | {"stream": True, "stream_options": ASK_USAGE}))
+            written += keep(case, ".json", chat(server.url, body))
+        written += keep("interrupted", ".sse", interrupted(server.url))
+    (UPSTREAM / "llama_cpp_VERSION.txt").write_text(ABOUT.format(pins=pins(), table="\n".join(written)))
 
 
 ASK_USAGE = {"include_usage": True}
@@ -121,7 +121,7 @@ WHAT_DECIDES_THE_BYTES = ("fastapi", "llama-cpp-python", "numpy", "sse-starlette
 
 
 def keep(case: str, ending: str, answer: Answer) -> list[str]:
-    """Writes it down and tells of it; an error is a body however it was asked for, an empty body no file."""
+    """Writes it to a file and prints its name; an error is a body however it was asked for, an empty body no file."""
     if answer.status != 200 and ending == ".sse":
         return [f"{case} as a stream: {answer}, the same kind of body as without"]
     name = f"llama_cpp_{case}{ending}"

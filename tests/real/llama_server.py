@@ -1,4 +1,4 @@
-"""A real inference server that nobody here wrote: llama-cpp-python's, with a tiny random model.
+"""A real inference server that is not this project's: llama-cpp-python's, with a tiny random model.
 
 Knows how to build it once, into `.venv-real` (minutes of compiling, with a C++ compiler and CMake at
 hand) and how to start it. Never imports penstock.
@@ -84,7 +84,7 @@ class LlamaServer:
         self._stop()
 
     def _start(self, model: Path) -> subprocess.Popen[bytes]:
-        # Port 0: the server takes a free one and says which. Next to no environment: it could set any option.
+        # Port 0: the server takes a free one and prints it. Next to no environment: it could set any option.
         command: list[str | Path] = [
             PYTHON, "-m", "llama_cpp.server", "--model", model, "--model_alias", MODEL,
             "--host", "127.0.0.1", "--port", "0", "--n_ctx", str(CONTEXT_TOKENS), "--seed", "1",

@@ -1,6 +1,6 @@
 """Penstock in front of a real llama.cpp, driven by OpenAI's own client.
 
-The model is random, so no test looks at what a text says, only at what must hold of any text; a grammar
+The model is random, so no test looks at the words of a text, only at what must hold of any text; a grammar
 of llama.cpp's makes forced calls and JSON well-formed all the same.
 """
 
@@ -95,7 +95,7 @@ def assert_counted(response: Response) -> None:
     assert usage.total_tokens == usage.input_tokens + usage.output_tokens
 
 
-def test_the_upstream_speaks_for_itself(llama: LlamaServer) -> None:
+def test_the_upstream_alone_works(llama: LlamaServer) -> None:
     with OpenAI(base_url=llama.url, api_key="any") as client:
         assert [model.id for model in client.models.list()] == [MODEL]
 
@@ -202,7 +202,7 @@ def test_a_json_object(client: OpenAI) -> None:
 
 
 def test_a_json_schema_is_refused_aloud(client: OpenAI) -> None:
-    """This upstream knows no json_schema, and says so with a 500 that tells its own file names."""
+    """This upstream knows no json_schema, and answers with a 500 that contains its own file names."""
     form: Any = {"type": "json_schema", "name": "answer", "schema": WEATHER["parameters"], "strict": True}
     with pytest.raises(openai.APIStatusError) as refused:
         create(client, input="Hi", text={"format": form}, max_output_tokens=48)
@@ -223,7 +223,7 @@ def test_log_probabilities(client: OpenAI) -> None:
 
 
 def test_a_context_that_is_too_long_is_a_failure(client: OpenAI) -> None:
-    """Asked for a stream this upstream says 200, then nothing at all, and ends the body in good order."""
+    """Asked for a stream this upstream sends 200, then nothing at all, and ends the body in good order."""
     try:
         response = create(client, input="a" * CONTEXT_TOKENS, max_output_tokens=24)
     except openai.APIStatusError as refused:

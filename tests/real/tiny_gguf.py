@@ -1,7 +1,7 @@
 """Writes a tiny random llama model as GGUF: big enough to be served, small enough to make at every run.
 
 Run by the Python of `.venv-real` (it has numpy and gguf): `python tiny_gguf.py OUT`. Knows the GGUF
-names of a llama model and of its tokenizer. Says nothing sensible, but always the same nonsense.
+names of a llama model and of its tokenizer. It generates nothing sensible, but always the same nonsense.
 """
 
 from __future__ import annotations

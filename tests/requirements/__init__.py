@@ -5,4 +5,4 @@ from __future__ import annotations
 import pytest
 
 shows = pytest.mark.shows
-"""`@shows("pairs", …)`: the test would fail if the server did not do as these rows say."""
+"""`@shows("pairs", …)`: the test would fail if the server did not do as these rows state."""

@@ -21,7 +21,7 @@ _SPEC = re.compile(rf"# spec: ({_ID}(?:, {_ID})*)")
 class SpecComment(NamedTuple):
     """One comment: where it stands, and the ids that it names. A comment of another form names none."""
 
-    place: str
+    location: str
     ids: list[str]
     is_above_code: bool
 
@@ -44,7 +44,7 @@ def read(text: str, path: str) -> Iterator[SpecComment]:
             is_alone = not token.line[: token.start[1]].strip()
             following = lines[number].strip() if number < len(lines) else ""
             yield SpecComment(
-                place=f"{path}:{number}",
+                location=f"{path}:{number}",
                 ids=found[1].split(", ") if found else [],
                 is_above_code=is_alone and bool(following) and not following.startswith(("#", '"""')),
             )

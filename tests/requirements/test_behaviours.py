@@ -20,17 +20,17 @@ HOW = (
 
 
 def test_no_row_stands_in_the_page_alone(request: pytest.FixtureRequest) -> None:
-    """Whoever rewrites the block would lose it."""
+    """Rewriting the block would lose it."""
     [block] = BLOCK.findall(PAGE.read_text(encoding="utf-8"))
-    strangers = [line for line in block.splitlines() if line not in table(BEHAVIOURS).splitlines()]
+    unknown = [line for line in block.splitlines() if line not in table(BEHAVIOURS).splitlines()]
     if not request.config.getoption("--rewrite-golden"):
-        assert strangers == [], HOW
+        assert unknown == [], HOW
 
 
 def test_the_page_has_every_row(golden: Callable[[str | Path, str], None]) -> None:
-    shown, places = BLOCK.subn(lambda _: table(BEHAVIOURS), PAGE.read_text(encoding="utf-8"))
-    assert places == 1, "docs/behaviour.md has no place for the table of behaviours"
-    golden("../docs/behaviour.md", shown)
+    content, count = BLOCK.subn(lambda _: table(BEHAVIOURS), PAGE.read_text(encoding="utf-8"))
+    assert count == 1, "docs/behaviour.md has no place for the table of behaviours"
+    golden("../docs/behaviour.md", content)
 
 
 @pytest.mark.parametrize("row", BEHAVIOURS, ids=lambda row: row.id)

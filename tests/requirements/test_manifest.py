@@ -1,6 +1,6 @@
 """Both tables hold: every requirement and every behaviour is shown by a test, and no test claims to show what is none.
 
-A red test here says what to do: mark a test with `@shows("…")`, or add the row to its table.
+A red test here states what to do: mark a test with `@shows("…")`, or add the row to its table.
 """
 
 from __future__ import annotations
@@ -48,20 +48,20 @@ def claims() -> list[tuple[str, object]]:
     return [
         (f"{path.relative_to(TESTS)}::{name}", requirement)
         for path in sorted(TESTS.rglob("test_*.py"))
-        for name, shown in marks(ast.parse(path.read_text()))
-        for requirement in shown or [None]
+        for name, covered in marks(ast.parse(path.read_text()))
+        for requirement in covered or [None]
     ]
 
 
-def test_every_row_is_shown() -> None:
-    shown = {row for _, row in claims()}
-    missing = [row for row in KNOWN if row not in shown]
+def test_every_row_has_a_test() -> None:
+    covered = {row for _, row in claims()}
+    missing = [row for row in KNOWN if row not in covered]
     assert missing == [], f"no test shows {missing}: mark one that would fail without it, @shows({missing[:1]!r})"
 
 
 def test_no_claim_is_about_nothing() -> None:
-    strangers = [(where, what) for where, what in claims() if what not in KNOWN]
-    assert strangers == [], "rows of neither table: add them to manifest.py or behaviours.py, or mend the marks"
+    unknown = [(where, what) for where, what in claims() if what not in KNOWN]
+    assert unknown == [], "rows of neither table: add them to manifest.py or behaviours.py, or mend the marks"
 
 
 def test_only_tests_claim() -> None:

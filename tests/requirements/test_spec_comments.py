@@ -7,7 +7,7 @@ from collections import Counter
 from requirements.manifest import REQUIREMENTS
 from requirements.spec_comments import FOLDERS, read, spec_comments
 
-PLACES_MAX = 4
+COMMENTS_MAX = 4
 """A requirement that needs more branches than this is several requirements."""
 KNOWN = {requirement.id for requirement in REQUIREMENTS}
 
@@ -19,26 +19,28 @@ def test_every_requirement_has_its_comment() -> None:
 
 
 def test_every_comment_names_a_requirement() -> None:
-    unknown = [(comment.place, each) for comment in spec_comments() for each in comment.ids if each not in KNOWN]
+    unknown = [(comment.location, each) for comment in spec_comments() for each in comment.ids if each not in KNOWN]
     assert unknown == [], (
         "these ids are not in tests/requirements/manifest.py: add the requirement, or mend the comment"
     )
 
 
 def test_every_comment_has_one_form() -> None:
-    wrong = [comment.place for comment in spec_comments() if not (comment.ids and comment.is_above_code)]
+    wrong = [comment.location for comment in spec_comments() if not (comment.ids and comment.is_above_code)]
     assert wrong == [], "the form is `# spec: <id>` or `# spec: <id>, <id>`, on a line of its own above the code"
 
 
-def test_a_requirement_has_few_places() -> None:
-    places = Counter(each for comment in spec_comments() for each in comment.ids)
-    scattered = {name: count for name, count in places.items() if count > PLACES_MAX}
-    assert scattered == {}, f"a requirement has at most {PLACES_MAX} comments: leave those at the branches that decide"
+def test_a_requirement_has_few_comments() -> None:
+    counts = Counter(each for comment in spec_comments() for each in comment.ids)
+    scattered = {name: count for name, count in counts.items() if count > COMMENTS_MAX}
+    assert scattered == {}, (
+        f"a requirement has at most {COMMENTS_MAX} comments: leave those at the branches that decide"
+    )
 
 
 def test_comments_of_another_form_are_seen() -> None:
     text = '# spec: pairs, one-end\nx = 1\n# Spec: numbers\ny = "# spec: no-comment"\nz = 3  # spec: head\n'
-    assert [(comment.place, comment.ids, comment.is_above_code) for comment in read(text, "a.py")] == [
+    assert [(comment.location, comment.ids, comment.is_above_code) for comment in read(text, "a.py")] == [
         ("a.py:1", ["pairs", "one-end"], True),
         ("a.py:3", [], True),
         ("a.py:5", ["head"], False),

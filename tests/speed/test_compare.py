@@ -51,7 +51,7 @@ def test_the_table_has_what_each_question_found_out() -> None:
     assert "* other: no CPU, memory and start" in table(found, [])
 
 
-def test_one_that_cannot_be_started_says_why() -> None:
+def test_one_that_cannot_be_started_reports_why() -> None:
     started = Started(Contender(Server("other", ("other",)), None, "ended at its start: no such flag"))
     [row] = summary([], [started], "penstock").rows
     assert row.fault == "ended at its start: no such flag"
@@ -68,7 +68,7 @@ def test_one_that_cannot_be_started_says_why() -> None:
         ((sys.executable, "-c", ""), "there is no absent after it"),
     ],
 )
-def test_one_that_cannot_be_installed_says_why(command: tuple[str, ...], reason: str) -> None:
+def test_one_that_cannot_be_installed_reports_why(command: tuple[str, ...], reason: str) -> None:
     peer = Peer(Server("other", ("absent",)), Path("absent"), (command,))
     assert peer.absent_because(lambda _: None) == f"not installed: {reason}"
 

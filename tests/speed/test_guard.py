@@ -50,7 +50,7 @@ def test_one_call_more_is_seen(tmp_path: Path) -> None:
 
 
 @shows("guarded-work")
-def test_the_guard_fails_and_says_where(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_guard_fails_and_reports_where(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     bounds = read_bounds()
     monkeypatch.setattr(guard, "python_fault", lambda _: None)
     monkeypatch.setattr(guard, "count", lambda: bounds.table)
@@ -58,9 +58,9 @@ def test_the_guard_fails_and_says_where(monkeypatch: pytest.MonkeyPatch, capsys:
     more = {work: {name: number + 1 for name, number in counts.items()} for work, counts in bounds.table.items()}
     monkeypatch.setattr(guard, "count", lambda: more)
     assert guard.main(["--no-cpu"]) == 1
-    said = capsys.readouterr().err.splitlines()
-    assert len(said) == sum(map(len, bounds.table.values()))
-    assert any(re.fullmatch(r"bench-guard: lone-delta, calls: \S+ is over the bound, \S+", line) for line in said)
+    messages = capsys.readouterr().err.splitlines()
+    assert len(messages) == sum(map(len, bounds.table.values()))
+    assert any(re.fullmatch(r"bench-guard: lone-delta, calls: \S+ is over the bound, \S+", line) for line in messages)
 
 
 def test_another_python_is_no_silent_pass(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,7 +71,7 @@ def test_another_python_is_no_silent_pass(monkeypatch: pytest.MonkeyPatch, capsy
 
 
 @pytest.mark.parametrize(
-    ("counts", "limits", "said"),
+    ("counts", "limits", "messages"),
     [
         ({"json": {"calls": 100}}, {"json": {"calls": 100}}, []),
         ({"json": {"calls": 90}}, {"json": {"calls": 100}}, []),
@@ -84,8 +84,8 @@ def test_another_python_is_no_silent_pass(monkeypatch: pytest.MonkeyPatch, capsy
         ({}, {"json": {"calls": 9}}, ["json, calls: there is a bound, and nothing is counted"]),
     ],
 )
-def test_what_is_wrong_with_a_count(counts: Table, limits: Table, said: list[str]) -> None:
-    assert list(faults(counts, Bounds("3.11", frozenset(), limits))) == said
+def test_what_is_wrong_with_a_count(counts: Table, limits: Table, messages: list[str]) -> None:
+    assert list(faults(counts, Bounds("3.11", frozenset(), limits))) == messages
 
 
 def test_no_count_is_too_low_where_a_thread_takes_part() -> None:
@@ -102,7 +102,7 @@ def test_every_kind_of_work_has_its_bounds_and_every_table_its_reason() -> None:
 
 
 @pytest.mark.slow
-def test_the_cpu_is_printed_beside_the_floors(
+def test_the_cpu_is_printed_beside_the_baselines(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(guard, "CPU_EFFORT", Effort(seconds=0.2, rounds=1, connections=2))

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 Json = dict[str, Any]
 
 SCREEN = "data:image/png;base64,AA=="
-SHOWN = "[1 attachment(s) of this result follow in the next user message]"
+ATTACHED = "[1 attachment(s) of this result follow in the next user message]"
 
 
 class Action(NamedTuple):
@@ -20,7 +20,7 @@ class Action(NamedTuple):
     past: tuple[Json, Json]
     """As items; both of `call_a`."""
     read: tuple[str, str]
-    """As the model is told: the arguments of the call, and its output."""
+    """As the model gets it: the arguments of the call, and its output."""
     arguments: str
     """As the model writes them."""
     reported: Json
@@ -116,7 +116,7 @@ ACTIONS: dict[str, Action] = {
         ),
         (
             '{"actions":[{"type":"screenshot"}]}',
-            SHOWN,
+            ATTACHED,
         ),
         '{"actions": [{"type": "click", "button": "left", "x": 5, "y": 7.0}, {"type": "type", "text": "Grüße"}]}',
         {
@@ -145,7 +145,7 @@ ACTIONS: dict[str, Action] = {
         ),
         (
             '{"action":{"type":"keypress","keys":["CTRL","L"]}}',
-            f"The user has dispelled a doubt: Is this yours?\n{SHOWN}",
+            f"The user has dispelled a doubt: Is this yours?\n{ATTACHED}",
         ),
         '{"action": {"type": "drag", "path": [{"x": 1, "y": 2}, {"x": 3, "y": 4}]}}',
         {

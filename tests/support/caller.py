@@ -14,14 +14,14 @@ from typing import Any
 import httpx2
 import openai
 
-from support.ignored_headers import Told, judged
+from support.ignored_headers import CheckedReply, judged
 from support.raw import TIMEOUT_S
 
 SETTINGS: dict[str, Any] = {"max_retries": 0, "timeout": TIMEOUT_S}
 
 
 @dataclass(eq=False)
-class Heard:
+class ReceivedReply:
     """One reply as it came over the wire."""
 
     status: int
@@ -29,7 +29,7 @@ class Heard:
     pieces: list[bytes] = field(default_factory=list)
     ended: bool = False
 
-    def judged(self) -> Told:
+    def judged(self) -> CheckedReply:
         """The package leaves a stream at its last word."""
         assert self.ended or b"".join(self.pieces[-2:]).endswith(b"data: [DONE]\n\n"), "nobody read it to its end"
         return judged(self.status, self.headers, self.pieces)
@@ -39,19 +39,19 @@ class Ears:
     """Everything that went through one HTTP client."""
 
     def __init__(self) -> None:
-        self.received: list[Heard] = []
+        self.received: list[ReceivedReply] = []
 
-    def note(self, response: httpx2.Response) -> Heard:
-        received = Heard(response.status_code, dict(response.headers))
+    def note(self, response: httpx2.Response) -> ReceivedReply:
+        received = ReceivedReply(response.status_code, dict(response.headers))
         self.received.append(received)
         return received
 
-    def judged(self) -> list[Told]:
+    def judged(self) -> list[CheckedReply]:
         return [one.judged() for one in self.received]
 
 
 class _Piecewise(httpx2.SyncByteStream):
-    def __init__(self, stream: httpx2.SyncByteStream, received: Heard) -> None:
+    def __init__(self, stream: httpx2.SyncByteStream, received: ReceivedReply) -> None:
         self.stream, self.received = stream, received
 
     def __iter__(self) -> Iterator[bytes]:
@@ -65,7 +65,7 @@ class _Piecewise(httpx2.SyncByteStream):
 
 
 class _AsyncPiecewise(httpx2.AsyncByteStream):
-    def __init__(self, stream: httpx2.AsyncByteStream, received: Heard) -> None:
+    def __init__(self, stream: httpx2.AsyncByteStream, received: ReceivedReply) -> None:
         self.stream, self.received = stream, received
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -119,7 +119,7 @@ class Caller:
             self.ears.judged()
 
     @property
-    def last(self) -> Told:
+    def last(self) -> CheckedReply:
         """The latest reply, judged."""
         return self.ears.received[-1].judged()
 

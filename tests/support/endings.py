@@ -31,13 +31,13 @@ ENV = {
     "PENSTOCK_LIMITS_CATALOG_FRESH_S": "0.001",
 }
 """For a server in which requests end in all these ways."""
-NOBODY = "http://127.0.0.1:9/v1"
+CLOSED_PORT = "http://127.0.0.1:9/v1"
 WORDS = "lorem ipsum "
 RELAYED = ["relayed whole", "relayed stream", "relayed failed", "relayed cut", "relayed refused"]
 
 
 def toml(url: str) -> str:
-    """Its upstreams: one that speaks each dialect, and one that is down, whose place another takes for one model."""
+    """Its upstreams: one of each dialect, and one that is down, which another replaces for one model."""
     return f"""
 [[upstreams]]
 name = "relayed"
@@ -48,7 +48,7 @@ models = {RELAYED}
 
 [[upstreams]]
 name = "down"
-url = "{NOBODY}"
+url = "{CLOSED_PORT}"
 key = "sk-upstream"
 models = ["down", "no_role"]
 priority = 1
@@ -63,7 +63,7 @@ priority = 2
 
 
 def add_scripts(upstream: ScriptedUpstream, size: int) -> None:
-    """What the upstream must know beside everybody's scripts; of what it says at length it says so much."""
+    """What the upstream must know beside everybody's scripts; a long answer has this size."""
     done = response([message(WORDS * (size // len(WORDS)))])
     failed = response([], status="failed", error={"code": "server_error", "message": "It broke."})
     vast = Flood(chunk({"content": "x" * 4_000}), size // 4_000)
@@ -100,7 +100,7 @@ def completion(*result: Json) -> Script:
 
 
 @dataclass(frozen=True)
-class Place:
+class Target:
     """A server, what is in front of it, and how long a request is."""
 
     server: PenstockServer
@@ -136,7 +136,7 @@ class Place:
             return connection.answer()
 
 
-Ending = Callable[[Place], None]
+Ending = Callable[[Target], None]
 ENDINGS: dict[str, Ending] = {}
 
 
@@ -151,8 +151,8 @@ def ending(name: str) -> Callable[[Ending], Ending]:
 def answers(name: str, status: int, model: str, path: str = "/responses", **fields: Any) -> None:
     """A request that is answered as a whole."""
 
-    def answered(place: Place) -> None:
-        answer = place.answer(place.body(model, **fields), path)
+    def answered(target: Target) -> None:
+        answer = target.answer(target.body(model, **fields), path)
         assert answer.status == status, (answer.status, answer.body[:500])
 
     ENDINGS[name] = answered
@@ -161,8 +161,8 @@ def answers(name: str, status: int, model: str, path: str = "/responses", **fiel
 def streams(name: str, status: str, model: str, **fields: Any) -> None:
     """A request that is answered by a stream, which ends so."""
 
-    def streamed(place: Place) -> None:
-        answer = place.answer(place.body(model, stream=True, **fields))
+    def streamed(target: Target) -> None:
+        answer = target.answer(target.body(model, stream=True, **fields))
         last = events(answer.body)[-1]
         assert last["response"]["status"] == status, last
 
@@ -196,27 +196,27 @@ answers("404 of a path", 404, "text", "/nowhere")
 
 
 @ending("400 of what is no JSON")
-def _no_json(place: Place) -> None:
-    assert place.answer(json.dumps(place.body("text")).encode()[:-1]).status == 400
+def _no_json(target: Target) -> None:
+    assert target.answer(json.dumps(target.body("text")).encode()[:-1]).status == 400
 
 
 @ending("a request in chunks")
-def _chunks(place: Place) -> None:
-    body = json.dumps(place.body("text")).encode()
-    with Connection(place.server.url) as connection:
+def _chunks(target: Target) -> None:
+    body = json.dumps(target.body("text")).encode()
+    with Connection(target.server.url) as connection:
         connection.send("POST", "/responses", headers=HEADERS | {"content-length": "", "transfer-encoding": "chunked"})
         connection.socket.sendall(b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
         assert connection.answer().status == 200
 
 
 @ending("401")
-def _unknown_key(place: Place) -> None:
-    assert place.answer(place.body("text"), authorization="Bearer sk-other").status == 401
+def _unknown_key(target: Target) -> None:
+    assert target.answer(target.body("text"), authorization="Bearer sk-other").status == 401
 
 
 @ending("415")
-def _text(place: Place) -> None:
-    assert place.answer(place.body("text"), **{"content-type": "text/plain"}).status == 415
+def _text(target: Target) -> None:
+    assert target.answer(target.body("text"), **{"content-type": "text/plain"}).status == 415
 
 
 # What its upstream refuses, or does not end.
@@ -259,25 +259,25 @@ answers("context size, of one that is down", 502, "down", truncation="auto")
 
 
 @ending("models, one upstream is down")
-def _models(place: Place) -> None:
-    assert place.get("GET", "/models").status == 200
+def _models(target: Target) -> None:
+    assert target.get("GET", "/models").status == 200
 
 
 @ending("404 of a model")
-def _unknown_model(place: Place) -> None:
-    assert place.answer(place.body("/none")).status == 404
+def _unknown_model(target: Target) -> None:
+    assert target.answer(target.body("/none")).status == 404
 
 
 @ending("readiness, one upstream is down")
-def _ready(place: Place) -> None:
-    with Connection(place.server.base) as connection:
+def _ready(target: Target) -> None:
+    with Connection(target.server.base) as connection:
         connection.send("GET", "/readyz")
         assert connection.answer().status == 200
 
 
 @ending("429, asked for a stream")
-def _refused_stream(place: Place) -> None:
-    assert place.answer(place.body("rate_limited", stream=True)).status == 429
+def _refused_stream(target: Target) -> None:
+    assert target.answer(target.body("rate_limited", stream=True)).status == 429
 
 
 # Relays.
@@ -293,17 +293,17 @@ for model, status in {
     "hang": 504,
 }.items():
 
-    def _relayed(place: Place, model: str = model, status: int = status) -> None:
-        body = {"model": model, "messages": [{"role": "user", "content": place.text}]}
-        assert place.answer(body, "/chat/completions").status == status
+    def _relayed(target: Target, model: str = model, status: int = status) -> None:
+        body = {"model": model, "messages": [{"role": "user", "content": target.text}]}
+        assert target.answer(body, "/chat/completions").status == status
 
     ENDINGS[f"relay of {model}"] = _relayed
 
 
 @ending("relay that is cut")
-def _cut_relay(place: Place) -> None:
-    body = {"model": "cut", "stream": True, "messages": [{"role": "user", "content": place.text}]}
-    with place.asked(body, "/chat/completions") as connection:
+def _cut_relay(target: Target) -> None:
+    body = {"model": "cut", "stream": True, "messages": [{"role": "user", "content": target.text}]}
+    with target.asked(body, "/chat/completions") as connection:
         try:
             answer = connection.answer()
         except ConnectionError:
@@ -312,8 +312,8 @@ def _cut_relay(place: Place) -> None:
 
 
 @ending("relay of embeddings")
-def _embeddings(place: Place) -> None:
-    assert place.answer({"model": "text", "input": place.text}, "/embeddings").status == 200
+def _embeddings(target: Target) -> None:
+    assert target.answer({"model": "text", "input": target.text}, "/embeddings").status == 200
 
 
 # Clients that leave.
@@ -322,18 +322,18 @@ def _embeddings(place: Place) -> None:
 def leaves(name: str, model: str, *, stream: bool, path: str = "/responses", beside: Json | None = None) -> None:
     """A client that leaves once the upstream has the request, and where it is a stream, has begun to answer."""
 
-    def left(place: Place) -> None:
-        body = place.body(model, stream=stream) | (beside or {})
+    def left(target: Target) -> None:
+        body = target.body(model, stream=stream) | (beside or {})
         if path != "/responses":
-            body = {"model": model, "stream": stream, "messages": [{"role": "user", "content": place.text}]}
-        with place.asked(body, path) as connection:
+            body = {"model": model, "stream": stream, "messages": [{"role": "user", "content": target.text}]}
+        with target.asked(body, path) as connection:
             if stream:
                 _, headers = connection.head()
                 next(connection.writes(headers))
             else:
-                until(lambda: place.asked_for(model))
+                until(lambda: target.asked_for(model))
             connection.reset()
-        asked = place.asked_for(model)
+        asked = target.asked_for(model)
         until(lambda: all(one.left.is_set() or one.ended.is_set() for one in asked))
 
     ENDINGS[name] = left
@@ -346,70 +346,70 @@ leaves("left a relay", "hang_midway", stream=True, path="/chat/completions")
 
 
 @ending("left in the middle of its request")
-def _half_sent(place: Place) -> None:
-    body = json.dumps(place.body("text")).encode()
-    with Connection(place.server.url) as connection:
+def _half_sent(target: Target) -> None:
+    body = json.dumps(target.body("text")).encode()
+    with Connection(target.server.url) as connection:
         connection.send("POST", "/responses", body[:-9], HEADERS | {"content-length": str(len(body))})
 
 
 # WebSocket.
 
 
-def says(name: str, *expected: str, model: str, **fields: Any) -> None:
-    """A turn over a WebSocket connection, and the last thing that is told of it."""
+def websocket_turn(name: str, *expected: str, model: str, **fields: Any) -> None:
+    """A turn over a WebSocket connection, and the last event of it."""
 
-    def text(place: Place) -> None:
-        with Talk(place.server, authorization=f"Bearer {KEY}") as talk:
-            talk.create(**place.body(model, **fields))
-            while (event := talk.hear())["type"] not in {*expected, "response.completed", "error"}:
+    def text(target: Target) -> None:
+        with Talk(target.server, authorization=f"Bearer {KEY}") as talk:
+            talk.create(**target.body(model, **fields))
+            while (event := talk.receive())["type"] not in {*expected, "response.completed", "error"}:
                 pass
             assert event["type"] in expected, event
 
     ENDINGS[f"WebSocket: {name}"] = text
 
 
-says("completed", "response.completed", model="text")
-says("completed at length", "response.completed", model="wordy")
-says("400", "error", model="text", temperature="hot")
-says("401 behind", "error", model="unauthorized")
-says("429", "error", model="rate_limited")
-says("500", "error", model="server_error")
-says("down", "error", model="down")
-says("cut", "response.failed", model="cut")
-says("hangs", "response.failed", model="hang_midway")
-says("left", "response.output_text.delta", model="hang_midway")
+websocket_turn("completed", "response.completed", model="text")
+websocket_turn("completed at length", "response.completed", model="wordy")
+websocket_turn("400", "error", model="text", temperature="hot")
+websocket_turn("401 behind", "error", model="unauthorized")
+websocket_turn("429", "error", model="rate_limited")
+websocket_turn("500", "error", model="server_error")
+websocket_turn("down", "error", model="down")
+websocket_turn("cut", "response.failed", model="cut")
+websocket_turn("hangs", "response.failed", model="hang_midway")
+websocket_turn("left", "response.output_text.delta", model="hang_midway")
 
 
 # Stored.
 
 
 @ending("stored")
-def _stored(place: Place) -> None:
-    made = place.answer(place.body("text", store=True)).json()
+def _stored(target: Target) -> None:
+    made = target.answer(target.body("text", store=True)).json()
     further = {"previous_response_id": made["id"]}
-    again = place.answer(place.body("text", store=True, **further)).json()
-    assert place.answer(place.body("cut", **further)).status == 502
+    again = target.answer(target.body("text", store=True, **further)).json()
+    assert target.answer(target.body("cut", **further)).status == 502
     for response_id in (again["id"], made["id"]):
-        assert place.get("GET", f"/responses/{response_id}/input_items").status == 200
-        assert place.get("DELETE", f"/responses/{response_id}").status == 200
+        assert target.get("GET", f"/responses/{response_id}/input_items").status == 200
+        assert target.get("DELETE", f"/responses/{response_id}").status == 200
 
 
 @ending("conversation")
-def _conversation(place: Place) -> None:
-    room = place.answer({}, "/conversations").json()["id"]
+def _conversation(target: Target) -> None:
+    room = target.answer({}, "/conversations").json()["id"]
     for model, status in {"text": 200, "cut": 502, "bad_request": 400}.items():
-        assert place.answer(place.body(model, store=True, conversation=room)).status == status
-    assert place.get("DELETE", f"/conversations/{room}").status == 200
+        assert target.answer(target.body(model, store=True, conversation=room)).status == status
+    assert target.get("DELETE", f"/conversations/{room}").status == 200
 
 
 def runs(name: str, status: str, model: str) -> None:
     """A background response that ends so, while its stream is followed."""
 
-    def ran(place: Place) -> None:
-        answer = place.answer(place.body(model, store=True, background=True, stream=True))
+    def ran(target: Target) -> None:
+        answer = target.answer(target.body(model, store=True, background=True, stream=True))
         last = events(answer.body)[-1]["response"]
         assert last["status"] == status
-        assert place.get("DELETE", f"/responses/{last['id']}").status == 200
+        assert target.get("DELETE", f"/responses/{last['id']}").status == 200
 
     ENDINGS[f"background: {name}"] = ran
 
@@ -421,8 +421,8 @@ runs("hangs", "failed", "hang_midway")
 
 
 @ending("background: cancelled")
-def _cancelled(place: Place) -> None:
-    made = place.answer(place.body("hang_midway", store=True, background=True)).json()
-    until(lambda: place.asked_for("hang_midway"))
-    assert place.answer({}, f"/responses/{made['id']}/cancel").json()["status"] == "cancelled"
-    assert place.get("DELETE", f"/responses/{made['id']}").status == 200
+def _cancelled(target: Target) -> None:
+    made = target.answer(target.body("hang_midway", store=True, background=True)).json()
+    until(lambda: target.asked_for("hang_midway"))
+    assert target.answer({}, f"/responses/{made['id']}/cancel").json()["status"] == "cancelled"
+    assert target.get("DELETE", f"/responses/{made['id']}").status == 200

@@ -11,12 +11,12 @@ from typing import Any
 
 Json = dict[str, Any]
 
-# Where the events of a part say that it stands, and in which list of its item it ends up.
+# Where the events of a part state that it stands, and in which list of its item it ends up.
 PARTS = {
     "response.content_part": ("content_index", "content"),
     "response.reasoning_summary_part": ("summary_index", "summary"),
 }
-# What a `.delta` and its `.done` tell: the key of the text, and the index of the part that holds it, if any.
+# What a `.delta` and its `.done` contain: the key of the text, and the index of the part that holds it, if any.
 TEXTS = {
     "response.output_text": ("text", "content_index"),
     "response.refusal": ("refusal", "content_index"),
@@ -27,10 +27,10 @@ TEXTS = {
     "response.custom_tool_call_input": ("input", None),
     "response.code_interpreter_call_code": ("code", None),
 }
-# What tells of single commands.
+# The events of single commands.
 COMMANDS = {"response.shell_call_command", "response.shell_call_output_content"}
-# What must be told by events before an item or part of this type may close as completed.
-TOLD = {
+# What must be sent in events before an item or part of this type may close as completed.
+REQUIRED_EVENTS = {
     "output_text": "text",
     "refusal": "refusal",
     "reasoning_text": "text",
@@ -47,7 +47,7 @@ AT_ONCE = {
     "tool_search_output": ["tools"],
     "additional_tools": ["tools"],
 }
-"""What stands in an item from its beginning on, though other types of items are told of it by events."""
+"""What stands in an item from its beginning on, though other types of items get it by events."""
 NEVER_INCOMPLETE = {"apply_patch_call"}
 """Types of items for which OpenAI has no such status: one that was cut stays in progress."""
 
@@ -67,7 +67,7 @@ MOVING = {"status", "output", "usage", "completed_at", "error", "incomplete_deta
 
 
 class GrammarError(AssertionError):
-    """The stream says what no stream may say."""
+    """The stream contains what no stream may contain."""
 
 
 def need(condition: object, message: str) -> None:
@@ -107,9 +107,9 @@ class Holder:
         self.value["annotations"] = [*annotations, event["annotation"]]
 
     def close(self, final: Json, keys: Iterable[str]) -> None:
-        """The final form must be what the events told, key by key."""
+        """The final form must be what the events contained, key by key."""
         need(not self.closed, "closed twice")
-        reply = TOLD.get(self.value["type"])
+        reply = REQUIRED_EVENTS.get(self.value["type"])
         need(
             reply is None or reply in self.settled or final.get("status") == "incomplete",
             f"{reply} was never done",
@@ -221,7 +221,7 @@ class Reading:
         self.count += 1
 
     def end(self) -> Json:
-        """The fold: the last snapshot, with the output that the events told."""
+        """The fold: the last snapshot, with the output that the events contained."""
         need(self.state in TERMINAL, f"the stream ends in state {self.state!r}")
         return self.response | {"output": [item.value for item in self.items]}
 

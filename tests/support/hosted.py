@@ -1,4 +1,4 @@
-"""Items that a server makes by itself, each as the events that tell it, written down by hand: calls of hosted tools,
+"""Items that a server makes by itself, each as its events, written by hand: calls of hosted tools,
 and items that come whole."""
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MCP: Json = {"server_label": "maps", "name": "route", "arguments": ""}
 
 
 def steps(family: str, *names: str) -> list[Json]:
-    """Events that say no more than their names."""
+    """Events that contain no more than their names."""
     return [{"type": f"response.{family}.{name}"} for name in names]
 
 

@@ -1,6 +1,6 @@
-"""What the server told in reply to one request, judged as a whole: nobody reads a reply that was not.
+"""What the server sent in reply to one request, checked as a whole: no test reads an unchecked reply.
 
-Knows status, headers, framing, and what kind of body belongs to them. What a body may say, `oracle.py` knows.
+Knows status, headers, framing, and what kind of body belongs to them. What a body may contain, `oracle.py` knows.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class ModelPage(BaseModel):
 
 
 @dataclass
-class Told:
+class CheckedReply:
     """A reply: an error, a Response (of a stream, its fold), or another body."""
 
     status: int
@@ -50,9 +50,9 @@ class Told:
         return [event["type"].removeprefix("response.") for event in self.events]
 
 
-def judged(status: int, headers: Mapping[str, str], writes: Sequence[bytes]) -> Told:
+def judged(status: int, headers: Mapping[str, str], writes: Sequence[bytes]) -> CheckedReply:
     """Raises where the reply is not what was promised; `writes` are its body as it was written."""
-    result = Told(status, dict(headers))
+    result = CheckedReply(status, dict(headers))
     assert result.headers.get("x-request-id"), f"a reply without an x-request-id: {result}"
     if result.headers["content-type"].startswith("text/event-stream"):
         assert result.headers.items() >= STREAM_HEADERS.items()
@@ -72,23 +72,23 @@ def judged(status: int, headers: Mapping[str, str], writes: Sequence[bytes]) -> 
     return result
 
 
-def ask(url: str, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Told:
+def ask(url: str, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> CheckedReply:
     """One request over a socket of its own."""
     return _judge(raw.ask(url, method, path, body, headers))
 
 
-def post(url: str, body: Any, path: str = "/responses", **headers: str) -> Told:
+def post(url: str, body: Any, path: str = "/responses", **headers: str) -> CheckedReply:
     """One JSON request over a socket of its own. No event of the reply spans two writes."""
     return _judge(raw.post(url, body, path, **headers))
 
 
-def _judge(answer: raw.Answer) -> Told:
+def _judge(answer: raw.Answer) -> CheckedReply:
     if answer.headers.get("content-type", "").startswith("text/event-stream"):
         sse.check_writes(answer.writes)
     return judged(answer.status, answer.headers, answer.writes)
 
 
-# What is told, in few words.
+# What was sent, in short.
 
 
 def texts(response: Json, kind: str, part: str, key: str = "text") -> str:

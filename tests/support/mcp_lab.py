@@ -1,4 +1,4 @@
-"""MCP servers for tests: a well-behaved one of the newest protocol, and one that misbehaves as its path says.
+"""MCP servers for tests: a well-behaved one of the newest protocol, and one that misbehaves as its path defines.
 
 Both are real servers on a loopback port, in threads of their own.
 """

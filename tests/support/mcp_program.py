@@ -1,4 +1,4 @@
-"""An MCP server as a program, which speaks by its standard input and output. Its tools echo, and die."""
+"""An MCP server as a program, which uses its standard input and output. Its tools echo, and die."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A process that answers one request at a time, and tells what that cost: CPU time, and memory at its peak.
+"""A process that answers one request at a time, and reports what that cost: CPU time, and memory at its peak.
 
 `Meter` starts it. Each request is answered in a fork of its own, so that none finds the memory of another; CPU time is
-the fork's own, whatever else the machine does. The model is the built-in one, or an upstream that says "ok" at once.
+the fork's own, whatever else the machine does. The model is the built-in one, or an upstream that answers "ok" at once.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def main() -> None:
 
 
 def _forked(kind: str, path: str, first: bytes, body: bytes) -> str:
-    """What the child tells."""
+    """What the child reports."""
     reading, writing = os.pipe()
     if not os.fork():
         output: Any
@@ -146,7 +146,7 @@ _DIALECTS: dict[str, Any] = {"chat": "chat_completions", "responses": "responses
 
 
 class _Transport:
-    """An upstream that says the same to everything."""
+    """An upstream that answers every request alike."""
 
     def __init__(self, kind: str) -> None:
         self._body = RESPONSE if kind == "responses" else CHAT

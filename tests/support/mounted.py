@@ -1,6 +1,6 @@
-"""Penstock within somebody else's Starlette app, under `/ai`, served by uvicorn as it comes.
+"""Penstock within another project's Starlette app, under `/ai`, served by uvicorn as it comes.
 
-Run as a program it is that server, told what to do as `penstock serve` is; `MountedServer` starts it.
+Run as a program it is that server, configured as `penstock serve` is; `MountedServer` starts it.
 """
 
 from __future__ import annotations

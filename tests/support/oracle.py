@@ -1,4 +1,4 @@
-"""The judge: what the `openai` package, and the contract beyond it, say of a body, an event, a stream.
+"""The judge: what the `openai` package, and the contract beyond it, allow in a body, an event, a stream.
 
 Knows the package's models and the grammar of a stream. Never imports penstock: it must not share mistakes.
 """
@@ -42,7 +42,7 @@ SAME_LOGPROB = "a delta says of a token all that the finished part says of it"
 
 ITEM_STATUS = Literal["in_progress", "completed", "incomplete"]
 
-# What the package lacks: (model, key) -> its type, and why we say it all the same.
+# What the package lacks: (model, key) -> its type, and why we send it all the same.
 OURS: dict[tuple[str, str], tuple[Any, str]] = {
     ("Response", "store"): (bool, "the API echoes it; the package forgot it"),
     ("Response", "presence_penalty"): (float, OPEN_RESPONSES),
@@ -61,7 +61,7 @@ OURS: dict[tuple[str, str], tuple[Any, str]] = {
     ("LogprobTopLogprob", "bytes"): (list[int], SAME_LOGPROB),
 }
 
-# Words that the package lacks: (model, key) -> the words, and why we say them all the same.
+# Words that the package lacks: (model, key) -> the words, and why we send them all the same.
 WORDS: dict[tuple[str, str], tuple[tuple[str, ...], str]] = {
     ("ResponseError", "code"): (("context_length_exceeded",), "the API sends it, and Codex compacts on it"),
 }
@@ -119,7 +119,7 @@ OURS |= {
 NULL_UNLESS = {"completed_at": "completed", "incomplete_details": "incomplete", "error": "failed"}
 
 SHAPES = Shapes(
-    {place: kind for place, (kind, _) in OURS.items()}, PROMISED, {place: words for place, (words, _) in WORDS.items()}
+    {key: kind for key, (kind, _) in OURS.items()}, PROMISED, {key: words for key, (words, _) in WORDS.items()}
 )
 
 
@@ -131,7 +131,7 @@ class OracleError(AssertionError):
 
 
 def check(kind: Any, value: Any, shapes: Shapes = SHAPES) -> None:
-    """The value is exactly what this type of the package says."""
+    """The value is exactly what this type of the package defines."""
     if problems := _problems(kind, json.dumps(value), shapes):
         raise OracleError(problems)
 

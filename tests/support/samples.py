@@ -73,7 +73,7 @@ BEGUN: Json = RESPONSE | {"status": "in_progress", "completed_at": None, "usage"
 
 
 def item(index: int, opened: Json, closed: Json, between: list[Json]) -> list[Json]:
-    """An item's events; `between` need not say whose they are."""
+    """An item's events; `between` need not name their item."""
     inner = [event | {"item_id": opened["id"], "output_index": index} for event in between]
     added = {"type": "response.output_item.added", "output_index": index, "item": opened}
     done = {"type": "response.output_item.done", "output_index": index, "item": opened | closed}
@@ -168,7 +168,7 @@ def _command(index: int, whole: str) -> list[Json]:
 
 
 def _unnamed(events: list[Json]) -> list[Json]:
-    """Events of a command do not say their item's id."""
+    """Events of a command do not contain their item's id."""
     for event in events:
         if event["type"].startswith("response.shell_call_command"):
             del event["item_id"]

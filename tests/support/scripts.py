@@ -1,4 +1,4 @@
-"""The library of scripts, by name: what an upstream may say, and what a client should then see.
+"""The library of scripts, by name: what an upstream may send, and what a client should then see.
 
 The name is the model to ask for. Pure data.
 """
@@ -37,7 +37,7 @@ TOKENS = (11, 7)
 
 
 def chunk(delta: Json, finish: str | None = None, **beside: Any) -> Json:
-    """One chunk with one choice; `beside` stands beside the choice's delta (logprobs, say)."""
+    """One chunk with one choice; `beside` stands beside the choice's delta (logprobs, for example)."""
     return bare([{"index": 0, "delta": delta, "finish_reason": finish, **beside}])
 
 
@@ -60,7 +60,7 @@ def detail(thought: str) -> Json:
 
 
 def thinking(thought: str) -> Json:
-    """A thought as Magistral tells it."""
+    """A thought as Magistral sends it."""
     return {"type": "thinking", "thinking": [{"type": "text", "text": thought}]}
 
 
@@ -86,7 +86,7 @@ OWN_USAGE = bare([], usage=USAGE)
 
 
 def turn(chunks: list[Json], finish: str = "stop") -> tuple[Send]:
-    """The usual turn: role first, then what is said, then finish and usage, in a chunk each."""
+    """The usual turn: role first, then the content, then finish and usage, in a chunk each."""
     return (Send(ROLE, *chunks, chunk({}, finish), OWN_USAGE),)
 
 
@@ -133,7 +133,7 @@ def one_call(chunks: list[Json], *calls: Call) -> Script:
     return Script(turn(chunks, "tool_calls"), Expect(calls=calls or (CALL_PARIS,), tokens=TOKENS), WITH_WEATHER)
 
 
-# Errors, as upstreams tell them.
+# Errors, as upstreams send them.
 
 
 def refusal(status: int, kind: str, message: str, code: str | None = None, **headers: str) -> Reply:
@@ -146,11 +146,11 @@ HTML = "<html><head><title>502 Bad Gateway</title></head><body>nginx</body></htm
 TOO_LONG = "This model's maximum context length is 4096 tokens."
 
 SOUND: Json = {"id": "audio_1", "data": "UklGRg=="}
-SPOKEN_WORDS: list[Json] = [{"transcript": "Hello, "}, {"transcript": "world"}]
+AUDIO_WORDS: list[Json] = [{"transcript": "Hello, "}, {"transcript": "world"}]
 PNG = "data:image/png;base64,iVBORw0KGgo="
 THOUGHTS = ("Let me ", "think.")
 HELLO = text("Hel", "lo", ", ", "world")
-SAYS_HELLO = Expect(text="Hello, world", tokens=TOKENS)
+EXPECT_HELLO = Expect(text="Hello, world", tokens=TOKENS)
 HELLO_TURN = turn(HELLO)
 THINKS_ALOUD = Expect(text="Hello, world", reasoning="Let me think.", tokens=TOKENS)
 HELLO_GUESSED = Expect(text="Hello, world")
@@ -170,8 +170,8 @@ CITATION: Json = {
     "url_citation": {"url": "https://example.com/a", "title": "A", "start_index": 0, "end_index": 5},
 }
 
-SPOKEN: dict[str, Script] = {
-    "text": Script(HELLO_TURN, SAYS_HELLO),
+ANSWERS: dict[str, Script] = {
+    "text": Script(HELLO_TURN, EXPECT_HELLO),
     "non_ascii": Script(turn(text("Grü", "ße 你", "好 😀")), Expect(text="Grüße 你好 😀", tokens=TOKENS)),
     "shredded": Script(turn(text("Grüße 你", "好 😀")), Expect(text="Grüße 你好 😀", tokens=TOKENS), piece_bytes=3),
     "json": Script(
@@ -201,16 +201,16 @@ SPOKEN: dict[str, Script] = {
     ),
     "images": Script(
         turn([*HELLO, chunk({"images": [{"type": "image_url", "image_url": {"url": PNG}}]})]),
-        SAYS_HELLO,
+        EXPECT_HELLO,
     ),
-    "audio": Script(turn([chunk({"audio": SOUND}), *(chunk({"audio": one}) for one in SPOKEN_WORDS)]), SAYS_HELLO),
+    "audio": Script(turn([chunk({"audio": SOUND}), *(chunk({"audio": one}) for one in AUDIO_WORDS)]), EXPECT_HELLO),
     "refusal": Script(
         turn([chunk({"refusal": "I can"}), chunk({"refusal": "not."})]),
         Expect(refusal="I cannot.", tokens=TOKENS),
     ),
     "content_parts": Script(
         turn([chunk({"content": [{"type": "text", "text": piece}]}) for piece in ("Hello, ", "world")]),
-        SAYS_HELLO,
+        EXPECT_HELLO,
     ),
     "logprobs": Script(
         turn([chunk({"content": one["token"]}, logprobs={"content": [one], "refusal": None}) for one in LOGPROBS]),
@@ -299,7 +299,7 @@ CALLING: dict[str, Script] = {
 }
 
 ODD: dict[str, Script] = {
-    "usage_in_last_chunk": Script((Send(ROLE, *HELLO, chunk({}, "stop") | {"usage": USAGE}),), SAYS_HELLO),
+    "usage_in_last_chunk": Script((Send(ROLE, *HELLO, chunk({}, "stop") | {"usage": USAGE}),), EXPECT_HELLO),
     "usage_none": Script((Send(ROLE, *HELLO, chunk({}, "stop")),), HELLO_GUESSED),
     "usage_null_before": Script(
         (
@@ -310,12 +310,12 @@ ODD: dict[str, Script] = {
                 OWN_USAGE,
             ),
         ),
-        SAYS_HELLO,
+        EXPECT_HELLO,
     ),
-    "usage_detailed": Script((Send(ROLE, *HELLO, chunk({}, "stop"), bare([], usage=USAGE_DETAILED)),), SAYS_HELLO),
+    "usage_detailed": Script((Send(ROLE, *HELLO, chunk({}, "stop"), bare([], usage=USAGE_DETAILED)),), EXPECT_HELLO),
     "usage_odd": Script(
         (Send(ROLE, *HELLO, chunk({}, "stop"), bare([], usage={"prompt_tokens": "11", "completion_tokens": 7.2})),),
-        SAYS_HELLO,
+        EXPECT_HELLO,
     ),
     "whole_message_last": Script(
         (
@@ -326,18 +326,20 @@ ODD: dict[str, Script] = {
                 OWN_USAGE,
             ),
         ),
-        SAYS_HELLO,
+        EXPECT_HELLO,
     ),
-    "finish_with_text": Script((Send(ROLE, *HELLO[:-1], chunk({"content": "world"}, "stop"), OWN_USAGE),), SAYS_HELLO),
-    "no_finish": Script((Send(ROLE, *HELLO, OWN_USAGE),), SAYS_HELLO),
-    "no_done": Script(HELLO_TURN, SAYS_HELLO, done=False),
-    "no_done_until_close": Script(HELLO_TURN, SAYS_HELLO, done=False, chunked=False),
-    "no_role": Script((Send(*HELLO, chunk({}, "stop"), OWN_USAGE),), SAYS_HELLO),
+    "finish_with_text": Script(
+        (Send(ROLE, *HELLO[:-1], chunk({"content": "world"}, "stop"), OWN_USAGE),), EXPECT_HELLO
+    ),
+    "no_finish": Script((Send(ROLE, *HELLO, OWN_USAGE),), EXPECT_HELLO),
+    "no_done": Script(HELLO_TURN, EXPECT_HELLO, done=False),
+    "no_done_until_close": Script(HELLO_TURN, EXPECT_HELLO, done=False, chunked=False),
+    "no_role": Script((Send(*HELLO, chunk({}, "stop"), OWN_USAGE),), EXPECT_HELLO),
     "role_in_every_chunk": Script(
-        turn([chunk({"role": "assistant", "content": piece}) for piece in ("Hello, ", "world")]), SAYS_HELLO
+        turn([chunk({"role": "assistant", "content": piece}) for piece in ("Hello, ", "world")]), EXPECT_HELLO
     ),
-    "crlf": Script(HELLO_TURN, SAYS_HELLO, eol="\r\n"),
-    "bare_data": Script(HELLO_TURN, SAYS_HELLO, prefix="data:"),
+    "crlf": Script(HELLO_TURN, EXPECT_HELLO, eol="\r\n"),
+    "bare_data": Script(HELLO_TURN, EXPECT_HELLO, prefix="data:"),
     "comments": Script(
         (
             Raw(b": OPENROUTER PROCESSING\n\n"),
@@ -345,18 +347,18 @@ ODD: dict[str, Script] = {
             Raw(b": keep-alive\n\n:\n\n"),
             Send(*HELLO[2:], chunk({}, "stop"), OWN_USAGE),
         ),
-        SAYS_HELLO,
+        EXPECT_HELLO,
     ),
-    "named_events": Script(HELLO_TURN, SAYS_HELLO, prefix="event: chunk\nid: 1\ndata: "),
-    "no_choices": Script((Send(bare(None), bare([], prompt_filter_results=[])), *HELLO_TURN), SAYS_HELLO),
-    "null_choices": Script(turn([bare(None) | {"choices": None}, *HELLO]), SAYS_HELLO),
-    "null_delta": Script(turn([bare([{"index": 0, "delta": None, "finish_reason": None}]), *HELLO]), SAYS_HELLO),
+    "named_events": Script(HELLO_TURN, EXPECT_HELLO, prefix="event: chunk\nid: 1\ndata: "),
+    "no_choices": Script((Send(bare(None), bare([], prompt_filter_results=[])), *HELLO_TURN), EXPECT_HELLO),
+    "null_choices": Script(turn([bare(None) | {"choices": None}, *HELLO]), EXPECT_HELLO),
+    "null_delta": Script(turn([bare([{"index": 0, "delta": None, "finish_reason": None}]), *HELLO]), EXPECT_HELLO),
     "empty_deltas": Script(
         turn([chunk({}), chunk({"content": ""}), *HELLO, chunk({"content": None}), chunk({"content": ""})]),
-        SAYS_HELLO,
+        EXPECT_HELLO,
     ),
     "empty": Script(turn([]), Expect(tokens=TOKENS)),
-    "slow": Script((Send(ROLE, HELLO[0]), Sleep(0.3), Send(*HELLO[1:], chunk({}, "stop"), OWN_USAGE)), SAYS_HELLO),
+    "slow": Script((Send(ROLE, HELLO[0]), Sleep(0.3), Send(*HELLO[1:], chunk({}, "stop"), OWN_USAGE)), EXPECT_HELLO),
 }
 
 DIED: Json = {"error": {"message": "engine died", "type": "server_error", "param": None, "code": None}}
@@ -446,7 +448,7 @@ REFUSED: dict[str, Script] = {
     "error_as_200": Script(
         (Reply(200, {"error": {"message": "no such model here", "type": "server_error"}}),), Expect(http=502)
     ),
-    "flaky": Script((Fail(2, BUSY), *HELLO_TURN), SAYS_HELLO),
+    "flaky": Script((Fail(2, BUSY), *HELLO_TURN), EXPECT_HELLO),
 }
 
 ACTING: dict[str, Script] = {
@@ -496,4 +498,4 @@ BRINGING: dict[str, Script] = {
 }
 """Calls of tools that are grouped, searched for, found, or come with the context."""
 
-SCRIPTS: dict[str, Script] = SPOKEN | CALLING | ACTING | BRINGING | ODD | BROKEN | HANGING | VAST | REFUSED
+SCRIPTS: dict[str, Script] = ANSWERS | CALLING | ACTING | BRINGING | ODD | BROKEN | HANGING | VAST | REFUSED

@@ -24,7 +24,7 @@ COMMAND = (sys.executable, "-m", "penstock_adapters.cli", "serve", "--port", "0"
 class PenstockServer:
     """`with PenstockServer("--upstream", url) as server:` gives a server that listens.
 
-    It runs in an empty directory, but for a `penstock.toml` if `toml` says what is in it.
+    It runs in an empty directory, but for a `penstock.toml` if `toml` defines its content.
     """
 
     command: tuple[str, ...] = COMMAND

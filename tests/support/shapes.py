@@ -1,4 +1,4 @@
-"""A strict reader of the `openai` package's models: is this JSON exactly what that type says?
+"""A strict reader of the `openai` package's models: is this JSON exactly what that type defines?
 
 Knows pydantic's fields and the typing words that the package uses; anything else is an error, so that a new
 word in a newer package is noticed. Never coerces: `true` is no integer, `1` is no string.
@@ -35,9 +35,9 @@ WORDS: dict[Any, str] = {
 
 
 class Shapes:
-    """The package's types; `allowed` says what keys may be beyond them, `required` what keys must be.
+    """The package's types; `allowed` defines what keys may be beyond them, `required` what keys must be.
 
-    `words` are what a key may say beyond its type.
+    `words` are what a key may contain beyond its type.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Shapes:
         self.required = required or {}
 
     def problems(self, kind: Any, value: Any, path: str = "$") -> Iterator[str]:
-        """Everything about `value` that `kind` does not say."""
+        """Everything about `value` that `kind` does not allow."""
         kind = bare(kind)
         word = get_origin(kind) or kind
         if word in SCALARS:
@@ -97,7 +97,7 @@ class Shapes:
                 yield f"{path}.{key}: no key of {model.__name__}"
 
     def _of_union(self, union: Any, value: Any, path: str) -> Iterator[str]:
-        """One of them must fit; if none does, the complaints of the likeliest one are told."""
+        """One of them must fit; if none does, the complaints of the likeliest one are returned."""
         kinds = [kind for kind in get_args(union) if not _contradicts(bare(kind), value)]
         complaints = [list(self.problems(kind, value, path)) for kind in kinds or get_args(union)]
         yield from min(complaints, key=len)
@@ -119,7 +119,7 @@ def bare(kind: Any) -> Any:
 
 @cache
 def tags(model: type[BaseModel]) -> tuple[str, ...]:
-    """What `type` may say in this model."""
+    """What `type` may contain in this model."""
     kind = bare(model.model_fields["type"].annotation) if "type" in model.model_fields else None
     kinds = get_args(kind) if get_origin(kind) is Union else (kind,)
     return tuple(tag for one in kinds if get_origin(one) is Literal for tag in get_args(one))
@@ -134,7 +134,7 @@ def members(union: Any) -> tuple[Any, ...]:
 
 
 def _of_scalar(kind: Any, value: Any, path: str) -> Iterator[str]:
-    """A boolean is an integer to Python, and to nobody else."""
+    """A boolean is an integer to Python only."""
     if not isinstance(value, SCALARS[kind]) or (isinstance(value, bool) and kind is not bool):
         yield f"{path}: {value!r} is no {kind.__name__}"
 

@@ -45,7 +45,7 @@ class Sleep:
 
 @dataclass(frozen=True)
 class Hang:
-    """Says nothing more, until the client leaves."""
+    """Sends nothing more, until the client leaves."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Call:
 class Expect:
     """What the client should see in the end: a Response, or an HTTP error when `http` is not 200.
 
-    None: this script does not say.
+    None: this script does not state it.
     """
 
     status: str = "completed"
@@ -114,7 +114,7 @@ class Script:
     chunked: bool = True
     """False: the body has no length and ends with the connection."""
     inline_think: bool = False
-    """It makes sense only to a server that was told of `inline_think`."""
+    """It makes sense only to a server that has `inline_think`."""
     piece_bytes: int | None = None
     """Writes are cut into pieces of this size, wherever that falls."""
     whole: Json | None = None
@@ -125,7 +125,7 @@ class Script:
 
 
 def fold_chunks(chunks: list[Json]) -> Json:
-    """One chat.completion body that says what the chunks say."""
+    """One chat.completion body with what the chunks contain."""
     error = next((chunk["error"] for chunk in chunks if "error" in chunk), None)
     if error is not None:
         return {"error": error}
@@ -200,7 +200,7 @@ def _extend(owner: Json, key: str, more: Json | None) -> None:
 
 
 def payloads(step: Step) -> Iterator[Json]:
-    """The chunks that a step says, if any."""
+    """The chunks that a step sends, if any."""
     if isinstance(step, Send):
         yield from step.chunks
     elif isinstance(step, Flood):

@@ -1,6 +1,6 @@
-"""A WebSocket client that judges what it hears, on the `websockets` package.
+"""A WebSocket client that checks what it receives, on the `websockets` package.
 
-Knows which message belongs to which stream; what an event may say, `oracle.py` knows.
+Knows which message belongs to which stream; what an event may contain, `oracle.py` knows.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TERMINAL = {"response.completed", "response.incomplete", "response.failed"}
 
 
 class Talk:
-    """One connection. Everything told is judged, and no message is lost between two streams."""
+    """One connection. Everything received is checked, and no message is lost between two streams."""
 
     def __init__(self, server: PenstockServer, **headers: str) -> None:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -36,7 +36,7 @@ class Talk:
             close_timeout=1,
         ).__enter__()
         self.reported: dict[str | None, list[Json]] = {}
-        """What a response of each stream has told so far."""
+        """The events so far of each stream's response."""
 
     def __enter__(self) -> Talk:
         return self
@@ -45,12 +45,12 @@ class Talk:
         self.socket.__exit__(kind, error, tb)
 
     def create(self, **body: Any) -> None:
-        self.say({"type": "response.create", **body})
+        self.send({"type": "response.create", **body})
 
-    def say(self, event: Any) -> None:
+    def send(self, event: Any) -> None:
         self.socket.send(event if isinstance(event, str | bytes) else json.dumps(event))
 
-    def hear(self, timeout_s: float = TIMEOUT_S) -> Json:
+    def receive(self, timeout_s: float = TIMEOUT_S) -> Json:
         """The next message."""
         message = self.socket.recv(timeout_s)
         assert isinstance(message, str)
@@ -68,9 +68,9 @@ class Talk:
         return json.loads(message)
 
     def begun(self, **body: Any) -> Json:
-        """What the upstream `hang_midway` says last before it says nothing more."""
+        """What the upstream `hang_midway` sends last before it sends nothing more."""
         self.create(**body)
-        while (event := self.hear()).get("delta") != HELLO[-1]["choices"][0]["delta"]["content"]:
+        while (event := self.receive()).get("delta") != HELLO[-1]["choices"][0]["delta"]["content"]:
             assert "status" not in event, event
         return event
 
@@ -82,7 +82,7 @@ class Talk:
     def end(self, stream_id: str | None = None) -> list[Json]:
         """The events of a stream's response, as soon as it has ended."""
         while not self.reported.get(stream_id) or self.reported[stream_id][-1]["type"] not in TERMINAL:
-            event = self.hear()
+            event = self.receive()
             assert "status" not in event, event
         events = self.reported.pop(stream_id)
         oracle.check_stream(events)
@@ -90,8 +90,8 @@ class Talk:
 
     def refused(self, event: Any) -> Json:
         """The error that a message is answered with."""
-        self.say(event)
-        return self.hear()
+        self.send(event)
+        return self.receive()
 
 
 def checked_error(event: Json) -> Json:

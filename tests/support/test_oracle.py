@@ -1,4 +1,4 @@
-"""The judge can say no: whatever is broken in a good stream, it notices."""
+"""The oracle can refuse: whatever is broken in a good stream, it notices."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def holder(event: Json, path: Path) -> Any:
     return event
 
 
-PLACES = [(at, path) for at, event in enumerate(stream()) for path in leaves(event)]
+PATHS = [(at, path) for at, event in enumerate(stream()) for path in leaves(event)]
 
 
 def is_free(at: int, path: Path) -> bool:
@@ -138,7 +138,7 @@ def is_free(at: int, path: Path) -> bool:
 
 def test_a_value_of_another_type_is_noticed_at_any_depth() -> None:
     unnoticed = []
-    for at, path in PLACES:
+    for at, path in PATHS:
         event = stream()[at]
         holder(event, path)[path[-1]] = {"strange": [True]} if path[-1] != "metadata" else 5
         if not complains(event):
@@ -148,11 +148,11 @@ def test_a_value_of_another_type_is_noticed_at_any_depth() -> None:
 
 def test_an_unknown_key_is_noticed_at_any_depth() -> None:
     unnoticed = []
-    for at, path in [(at, ()) for at in range(len(stream()))] + PLACES:
+    for at, path in [(at, ()) for at in range(len(stream()))] + PATHS:
         event = stream()[at]
-        place = holder(event, (*path, "strange"))
-        if isinstance(place, dict) and not is_free(at, path):
-            place["strange"] = 1
+        target = holder(event, (*path, "strange"))
+        if isinstance(target, dict) and not is_free(at, path):
+            target["strange"] = 1
             if not complains(event):
                 unnoticed.append((at, path))
     assert unnoticed == []
@@ -183,8 +183,8 @@ SENSE = {
 def test_a_changed_text_id_or_index_is_noticed_in_every_event() -> None:
     """Not the shape but the sense: another text, id or index, in one place only."""
     unnoticed = []
-    places = [(at, path) for at, path in PLACES if path[-1] in SENSE]
-    for at, path in places:
+    chosen = [(at, path) for at, path in PATHS if path[-1] in SENSE]
+    for at, path in chosen:
         events = stream()
         owner = holder(events[at], path)
         if isinstance(owner[path[-1]], dict):
@@ -195,7 +195,7 @@ def test_a_changed_text_id_or_index_is_noticed_in_every_event() -> None:
         except AssertionError:
             continue
         unnoticed.append((at, events[at]["type"], path))
-    assert len(places) > 100
+    assert len(chosen) > 100
     assert unnoticed == []
 
 

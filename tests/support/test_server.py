@@ -1,4 +1,4 @@
-"""What starts and stops the server tells a good end from a bad one."""
+"""What starts and stops the server distinguishes a good end from a bad one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scripted upstream does what its scripts say, and notices what its clients do."""
+"""The scripted upstream does what its scripts define, and notices what its clients do."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from support.raw import Answer, Connection, post
-from support.scripts import CALLING, HELLO_TURN, LOGPROBS, ODD, REFUSED, SCRIPTS, SPOKEN
+from support.scripts import ANSWERS, CALLING, HELLO_TURN, LOGPROBS, ODD, REFUSED, SCRIPTS
 from support.steps import Expect, Flood, Json, Reply, Script, fold_chunks
 from support.upstream import ScriptedUpstream
 from support.waiting import steady
 
 PATH = "/chat/completions"
 # Scripts whose framing or broken end another test looks at.
-PLAIN = sorted((SPOKEN | CALLING | ODD).keys() - {"no_done_until_close"})
+PLAIN = sorted((ANSWERS | CALLING | ODD).keys() - {"no_done_until_close"})
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_the_folded_body_has_what_the_script_expects(upstream: ScriptedUpstream,
     body = complete(upstream, name, stream=False).json()
     message = body["choices"][0]["message"]
     if expect.text is not None and not SCRIPTS[name].inline_think:
-        assert _spoken(message) == expect.text
+        assert _text(message) == expect.text
     assert expect.calls is not None
     assert [call["function"]["name"] for call in message.get("tool_calls", [])] == [call.name for call in expect.calls]
     for call, expected in zip(message.get("tool_calls", []), expect.calls, strict=True):
@@ -67,7 +67,7 @@ def test_the_folded_body_has_what_the_script_expects(upstream: ScriptedUpstream,
         assert tuple(int(count) for count in counted) == expect.tokens
 
 
-def _spoken(message: Json) -> str:
+def _text(message: Json) -> str:
     """The text of a message, in parts or not, or of its speech."""
     content = message["content"] or message.get("audio", {}).get("transcript", "")
     return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)

@@ -69,4 +69,4 @@ SEARCHED: tuple[Json, Json] = (
     },
 )
 FOUND = "- crm__list_orders: Lists a customer's orders.\n- clock: Tells the time."
-"""The output of the search as the model is told."""
+"""The output of the search as the model gets it."""

@@ -46,11 +46,11 @@ def main() -> None:
     from penstock_adapters.cli import main
 
     gc.disable()
-    signal.signal(signal.SIGUSR1, _tell)
+    signal.signal(signal.SIGUSR1, _report)
     sys.exit(main())
 
 
-def _tell(number: int, frame: FrameType | None) -> None:
+def _report(number: int, frame: FrameType | None) -> None:
     os.write(1, f"{FOUND}{json.dumps(collect())}\n".encode())
 
 

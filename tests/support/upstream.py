@@ -99,9 +99,9 @@ class ScriptedUpstream:
         self.played: Counter[str] = Counter()
         self.connections: set[_Connection] = set()
         self.demands: dict[str, Demand] = {}
-        """What requests for a model must hold; with what a demand says instead of None, they are refused."""
+        """What requests for a model must hold; with what a demand returns instead of None, they are refused."""
         self.model_fields: Json = {}
-        """What the list of models tells of each one beside its name."""
+        """What the list of models contains of each one beside its name."""
         self.models_reply: Reply | None = None
         """What the list of models is instead of the scripts' names."""
         self.models_key: str | None = None
@@ -131,7 +131,7 @@ class ScriptedUpstream:
         return name
 
     def add_after(self, results: int, name: str, script: Script) -> None:
-        """What the same model says to a request that holds so many results of tools."""
+        """What the same model answers to a request that holds so many results of tools."""
         self.scripts[f"{name} after {results}"] = script
 
     def script_of(self, body: Json) -> Script | None:
@@ -195,7 +195,7 @@ class _Connection(asyncio.Protocol):
         self.drained.set()
         self.current: Received | None = None
 
-    # What the event loop tells.
+    # What the event loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -377,7 +377,7 @@ class _Play:
                 await self._write(self.script.frame(json.dumps(chunk, ensure_ascii=False)))
 
     async def _keep(self, step: Step) -> None:
-        """The JSON body comes at the end: until then chunks are only kept."""
+        """The JSON body comes at the end: until then chunks are only collected."""
         if isinstance(step, Cut):
             await self.connection.write(_head(Reply(200, {}), 1000) + b'{"id": "chatcmpl-1", ')
             await self.connection.cut(step.how)

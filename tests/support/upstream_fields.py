@@ -1,4 +1,4 @@
-"""Upstreams that want something back: what they say, and what they refuse the next turn without.
+"""Upstreams that want something back: what they send, and what they refuse the next turn without.
 
 Pure data, and checks of requests. The names are the providers' that are known to do so.
 """
@@ -22,11 +22,11 @@ def called(*fields: Json, index: int | None = 0, call_id: str = "call_0", argume
     return [chunk({"tool_calls": [piece if index is None else {"index": index} | piece]}) for piece in pieces]
 
 
-def signed(signature: str, place: str = "google") -> Json:
-    return {"extra_content": {place: {"thought_signature": signature}}}
+def signed(signature: str, provider: str = "google") -> Json:
+    return {"extra_content": {provider: {"thought_signature": signature}}}
 
 
-def _said(body: Json) -> list[Json]:
+def _assistant_messages(body: Json) -> list[Json]:
     return [message for message in body["messages"] if message["role"] == "assistant"]
 
 
@@ -34,7 +34,7 @@ def wants(**expected: Any) -> Check:
     """Each message of the assistant must have these fields; those of its calls stand in `calls`."""
 
     def check(body: Json) -> str | None:
-        for message in _said(body):
+        for message in _assistant_messages(body):
             for name, value in expected.items():
                 found = message.get(name) if name != "calls" else [_beside(one) for one in message["tool_calls"]]
                 if found != value:
@@ -53,7 +53,7 @@ def _beside(call: Json) -> Json:
 
 @dataclass(frozen=True)
 class Wanting:
-    """What a model says in every turn, in a stream or at once, and what it wants back with it."""
+    """What a model answers in every turn, in a stream or at once, and what it wants back with it."""
 
     text: list[Json] | Json
     check: Check

@@ -1,6 +1,6 @@
 """A web of this machine: an nginx site with ordinary and hostile pages, and Debian's searx that finds them.
 
-Nothing of it reaches the Internet. The site is at one port, and `private` is a server that nobody may be led to.
+Nothing of it reaches the Internet. The site is at one port, and `private` is a server that no request may reach.
 """
 
 from __future__ import annotations

@@ -11,13 +11,13 @@ from vocabulary.gaps import EXTRA, MISSING
 from vocabulary.words import OBJECTS, UNIONS, compare_objects, compare_unions, differences
 
 
-def test_we_lack_what_we_said_and_nothing_else() -> None:
+def test_we_lack_what_is_listed_and_nothing_else() -> None:
     missing, _ = differences()
     assert missing - MISSING.keys() == set(), "they have it and we do not"
     assert MISSING.keys() - missing == set(), "no gap any more: take it off the page"
 
 
-def test_we_add_what_we_said_and_nothing_else() -> None:
+def test_we_add_what_is_listed_and_nothing_else() -> None:
     _, extra = differences()
     assert extra - EXTRA.keys() == set(), "we have it and they do not"
     assert EXTRA.keys() - extra == set(), "no difference any more: take it off the page"

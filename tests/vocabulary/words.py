@@ -34,7 +34,7 @@ Differences = tuple[set[str], set[str]]
 ANY = "<any>"
 OPEN = (str, object, Any)
 UNKNOWN = wire.UNKNOWN
-"""Where a struct keeps what stands in no vocabulary: it is a word of nobody's."""
+"""Where a struct keeps what stands in no vocabulary: it is no word of a vocabulary."""
 
 # Unions of words: name -> (ours, theirs).
 UNIONS: dict[str, tuple[Any, Any]] = {

@@ -13,7 +13,7 @@ from typing import NoReturn
 import httptools
 
 from penstock.limits import Limits
-from penstock_adapters.faults import CLOSED, ENDLESS, INFORMATIONAL_MAX, NO_HTTP, SPEAKS_TLS
+from penstock_adapters.faults import CLOSED, ENDLESS, EXPECTS_TLS, INFORMATIONAL_MAX, NO_HTTP
 
 from .faults import UpstreamFailed
 from .replies import IncomingReply
@@ -66,7 +66,7 @@ class ReplyParser:
                 return None
             is_tls = not self.has_begun and data.startswith(_TLS_ALERT)
             return self._fault or UpstreamFailed(
-                SPEAKS_TLS if is_tls else NO_HTTP, cause=f"{type(error).__name__}: {error}"
+                EXPECTS_TLS if is_tls else NO_HTTP, cause=f"{type(error).__name__}: {error}"
             )
         self.has_begun = True
         if len(self._pieces) != pieces:

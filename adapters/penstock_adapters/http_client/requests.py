@@ -14,9 +14,9 @@ from penstock.ports import FRAMING_HEADERS, HttpRequest
 
 from .addresses import Address
 
-_TEMPLATES_KEPT_MAX = 128
+_TEMPLATES_CACHED_MAX = 128
 """How many templates are cached; clients may send any number of paths."""
-_PATH_CHARS_KEPT_MAX = 500
+_PATH_CHARS_CACHED_MAX = 500
 """The templates of longer paths are not cached: most likely they are requested only once."""
 _COPIED_BYTES_MAX = 64 * 2**10
 """A larger body is not copied into one piece with its head."""
@@ -34,7 +34,7 @@ class RequestWriter:
 
     def __init__(self, address: Address) -> None:
         self._write_template = partial(_write_template, address)
-        self._template = lru_cache(_TEMPLATES_KEPT_MAX)(self._write_template)
+        self._template = lru_cache(_TEMPLATES_CACHED_MAX)(self._write_template)
 
     def write(self, request: HttpRequest) -> list[bytes]:
         """The pieces to be sent. Raises `ValueError` for a header that could be read as more than one."""
@@ -45,7 +45,7 @@ class RequestWriter:
         if has_length:
             values.append(len(body))
         # spec: bounded-caches
-        template_of = self._template if len(request.path) <= _PATH_CHARS_KEPT_MAX else self._write_template
+        template_of = self._template if len(request.path) <= _PATH_CHARS_CACHED_MAX else self._write_template
         template, lines = template_of(request.method, request.path, request.beside_v1, names, has_length)
         head = template % tuple(values)
         # spec: no-smuggling

@@ -90,7 +90,7 @@ def test_replies_that_are_no_stream_are_streamed_too(form: str) -> None:
     ],
     ids=["load balancer", "HTTP API", "by setting"],
 )
-def test_whoever_takes_no_stream_gets_a_result(event: dict[str, Any], variables: dict[str, str]) -> None:
+def test_a_caller_that_takes_no_stream_gets_a_result(event: dict[str, Any], variables: dict[str, str]) -> None:
     api = RuntimeApiServer()
     with function(api, **variables):
         posted = api.answer(event)
@@ -113,7 +113,7 @@ def test_a_wrong_event_is_reported_and_the_next_one_answered(event: Any) -> None
 
 
 @shows("function-init", "exposed-functions")
-def test_a_function_that_cannot_start_says_why() -> None:
+def test_a_function_that_cannot_start_reports_why() -> None:
     api = RuntimeApiServer()
     with function(api, PENSTOCK_ALLOW_ANONYMOUS="false") as process:
         posted = api.next()

@@ -70,7 +70,7 @@ def test_who_is_gone_is_left_out(tmp_path: Path) -> None:
 
 
 @shows("silent-siblings")
-def test_one_that_accepts_and_says_nothing_is_not_waited_for(tmp_path: Path) -> None:
+def test_one_that_accepts_and_sends_nothing_is_not_waited_for(tmp_path: Path) -> None:
     async def scene(made: list[UnixSiblings]) -> list[SiblingReply]:
         await made[0].aclose()
         with socket.socket(socket.AF_UNIX) as silent:
@@ -81,7 +81,7 @@ def test_one_that_accepts_and_says_nothing_is_not_waited_for(tmp_path: Path) -> 
     assert run(tmp_path, scene) == [None, b"1"]
 
 
-def test_a_worker_takes_the_place_of_another(tmp_path: Path) -> None:
+def test_a_worker_replaces_another(tmp_path: Path) -> None:
     async def scene(made: list[UnixSiblings]) -> list[SiblingReply]:
         assert made[1]._server is not None
         made[1]._server.close()  # as one that is killed, it leaves its socket

@@ -31,13 +31,13 @@ def engine() -> Iterator[Dynalite]:
 
 
 @pytest.fixture
-def place(engine: Dynalite) -> str:
-    return engine.place()
+def location(engine: Dynalite) -> str:
+    return engine.location()
 
 
 @pytest.fixture
-def store(place: str, runner: asyncio.Runner) -> Iterator[DynamoStore]:
-    store = DynamoStore(place, aws_transport, ENVIRONMENT)
+def store(location: str, runner: asyncio.Runner) -> Iterator[DynamoStore]:
+    store = DynamoStore(location, aws_transport, ENVIRONMENT)
     runner.run(store.migrate())
     yield store
     runner.run(store.aclose())

@@ -39,10 +39,10 @@ async def test_the_calls_of_a_turn(store: DynamoStore, monkeypatch: pytest.Monke
 
 
 async def test_another_process_follows_a_long_chain_in_few_round_trips(
-    place: str, store: DynamoStore, monkeypatch: pytest.MonkeyPatch, runner: asyncio.Runner
+    location: str, store: DynamoStore, monkeypatch: pytest.MonkeyPatch, runner: asyncio.Runner
 ) -> None:
     rows = await save_chain(store, 300)
-    other = DynamoStore(place, aws_transport, ENVIRONMENT)
+    other = DynamoStore(location, aws_transport, ENVIRONMENT)
     await other.migrate()
     steps = 0
     read_links = other._read_links
@@ -60,7 +60,9 @@ async def test_another_process_follows_a_long_chain_in_few_round_trips(
     await other.aclose()
 
 
-async def test_every_row_of_what_expires_has_a_time_to_live(engine: Dynalite, place: str, store: DynamoStore) -> None:
+async def test_every_row_of_what_expires_has_a_time_to_live(
+    engine: Dynalite, location: str, store: DynamoStore
+) -> None:
     large = item(body=b"x" * 1_000_000)
     talk, known = conversation(expires_at=LATER), running(expires_at=LATER, input=[large])
     await store.save_conversation(talk, [*items(3), large])
@@ -68,7 +70,7 @@ async def test_every_row_of_what_expires_has_a_time_to_live(engine: Dynalite, pl
     claim = await claimed(store, known)
     await store.append_events(claim, batch(0, 100_000))
     await store.settle(ended(known, output=[large, *items(2)]), fence=claim.fence)
-    rows = [row for row in engine._scan(place) if row["pk"]["S"] != "schema"]
+    rows = [row for row in engine._scan(location) if row["pk"]["S"] != "schema"]
     assert len(rows) > 15
     assert {row.get("expires", {}).get("N") for row in rows} == {str(LATER)}
 

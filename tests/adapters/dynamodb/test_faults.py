@@ -144,9 +144,9 @@ async def test_what_a_busy_table_leaves_over_is_sent_again(runner: asyncio.Runne
         await store.aclose()
 
 
-async def test_a_newer_schema_is_refused(store: DynamoStore, place: str, runner: asyncio.Runner) -> None:
+async def test_a_newer_schema_is_refused(store: DynamoStore, location: str, runner: asyncio.Runner) -> None:
     await store._table.write([{"pk": "schema", "sk": "head", "schema": 2}])
-    newer = DynamoStore(place, aws_transport, ENVIRONMENT)
+    newer = DynamoStore(location, aws_transport, ENVIRONMENT)
     with pytest.raises(RuntimeError, match="schema 2, a newer Penstock's"):
         await newer.migrate()
     await newer.aclose()

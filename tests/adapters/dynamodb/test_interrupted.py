@@ -26,7 +26,7 @@ async def rescued(store: DynamoStore, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("step", range(1, 9))
 async def test_a_turn_that_is_interrupted_is_added_whole_or_not_at_all(
-    step: int, place: str, store: DynamoStore, monkeypatch: pytest.MonkeyPatch, runner: asyncio.Runner
+    step: int, location: str, store: DynamoStore, monkeypatch: pytest.MonkeyPatch, runner: asyncio.Runner
 ) -> None:
     """Wherever it ends, the response and its conversation agree, for readers and for the next writer."""
     talk = conversation()
@@ -35,32 +35,32 @@ async def test_a_turn_that_is_interrupted_is_added_whole_or_not_at_all(
     await store.lock_conversation(talk.id, writer=turn.id, now=NOW, until=NOW + 60)
     await store.save(turn)
     end = ended(turn, output=items(2))
-    dying = DynamoStore(place, aws_transport, ENVIRONMENT)
+    dying = DynamoStore(location, aws_transport, ENVIRONMENT)
     calls = Calls(dying, monkeypatch)
     calls.fails_at = step
     with suppress(Interrupted):
         await dying.settle(end)
     await dying.aclose()
 
-    kept = await store.response(ME, turn.id)
-    assert kept is not None
-    told = first + turn.input + end.output if kept.status == "completed" else first
+    stored = await store.response(ME, turn.id)
+    assert stored is not None
+    expected = first + turn.input + end.output if stored.status == "completed" else first
     page = await store.page_items(ME, talk.id)
     assert page is not None
-    assert page.items == told
+    assert page.items == expected
     await rescued(store, monkeypatch)
     assert await store.add_items(ME, talk.id, more := items(1))
     page = await store.page_items(ME, talk.id)
     assert page is not None
-    assert page.items == told + more
-    if kept.status != "completed":  # its process was only slow: it may not complete without its turn any more
+    assert page.items == expected + more
+    if stored.status != "completed":  # its process was only slow: it may not complete without its turn any more
         row = await store._table.get(response_key(turn.id))
         assert row is not None
         assert await store.settle(ended(turn, "failed"))
 
 
 async def test_a_slow_turn_that_was_given_up_does_not_complete(
-    place: str, store: DynamoStore, monkeypatch: pytest.MonkeyPatch, runner: asyncio.Runner
+    location: str, store: DynamoStore, monkeypatch: pytest.MonkeyPatch, runner: asyncio.Runner
 ) -> None:
     """Its process was stopped for a minute between its reservation and its end, as a function may be."""
     talk = conversation()
@@ -70,7 +70,7 @@ async def test_a_slow_turn_that_was_given_up_does_not_complete(
     await rescued(store, monkeypatch)
     for turn, operation in ((ended(turns[0]), "UpdateItem"), (turns[1], "PutItem")):
         assert await store.lock_conversation(talk.id, writer=turn.id, now=NOW, until=NOW + 60)
-        slow = DynamoStore(place, aws_transport, ENVIRONMENT)
+        slow = DynamoStore(location, aws_transport, ENVIRONMENT)
         write = slow._write_items
 
         async def stopped(reservation: Any, write: Any = write) -> None:
@@ -92,9 +92,9 @@ async def test_a_slow_turn_that_was_given_up_does_not_complete(
 
 @pytest.mark.parametrize("kind", ["response", "conversation"])
 async def test_a_removal_that_is_interrupted_is_completed_by_a_sweep(
-    kind: str, engine: Dynalite, place: str, store: DynamoStore, monkeypatch: pytest.MonkeyPatch
+    kind: str, engine: Dynalite, location: str, store: DynamoStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = engine.rows(place)
+    before = engine.rows(location)
     talk, known = conversation(), response(input=[*items(30), item(body=b"x" * 500_000)])
     await (store.save(known) if kind == "response" else store.save_conversation(talk, known.input))
     calls = Calls(store, monkeypatch)
@@ -104,18 +104,18 @@ async def test_a_removal_that_is_interrupted_is_completed_by_a_sweep(
     calls.fails_at = None
     assert await store.find_items(ME, ids(known.input)) == {}
     assert await store.sweep(now=time.time(), limit=10) == 0
-    assert engine.rows(place) > before
+    assert engine.rows(location) > before
     assert await store.sweep(now=time.time() + 99, limit=10) == 0
-    assert engine.rows(place) == before
+    assert engine.rows(location) == before
 
 
 async def test_a_refused_token_leaves_nothing(
-    engine: Dynalite, place: str, store: DynamoStore, monkeypatch: pytest.MonkeyPatch
+    engine: Dynalite, location: str, store: DynamoStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """That of a response that was never saved."""
     talk = conversation()
     await store.save_conversation(talk, [])
-    before = engine.rows(place)
+    before = engine.rows(location)
     turn = response(conversation_id=talk.id)
     await store.lock_conversation(talk.id, writer=turn.id, now=NOW, until=NOW + 60)
     calls = Calls(store, monkeypatch)
@@ -127,9 +127,9 @@ async def test_a_refused_token_leaves_nothing(
     await rescued(store, monkeypatch)
     assert await store.add_items(ME, talk.id, items(1))
     await store.sweep(now=time.time() + 999, limit=10)
-    rows = {row["pk"]["S"] for row in engine._scan(place)}
+    rows = {row["pk"]["S"] for row in engine._scan(location)}
     assert response_key(turn.id).pk not in rows
-    assert engine.rows(place) <= before + 2 + 2  # the added item, and at most the hints to where the turn's would be
+    assert engine.rows(location) <= before + 2 + 2  # the added item, and at most the hints to where the turn's would be
 
 
 async def test_a_crashed_append_leaves_a_hole_that_no_reader_enters(

@@ -270,14 +270,14 @@ def test_a_certificate_is_for_the_name_and_the_connection_for_its_address(
 def test_a_program(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario(client: SdkClient) -> None:
         assert [tool.name for tool in (await listed(client, program())).tools] == ["echo", "die"]
-        said = (await called(client, program(), "echo", text="Hi")).content[0].text.split()
-        assert said[:3] == ["Hi", "lab-key", "clean"]
+        words = (await called(client, program(), "echo", text="Hi")).content[0].text.split()
+        assert words[:3] == ["Hi", "lab-key", "clean"]
         again = (await called(client, program(), "echo", text="Hi")).content[0].text.split()
-        assert again[3] == said[3]
+        assert again[3] == words[3]
         failed = await failure(called(client, program(), "die"))
         assert failed.code == -32000
         third = (await called(client, program(), "echo", text="Hi")).content[0].text.split()
-        assert third[3] != said[3]
+        assert third[3] != words[3]
         missing = await failure(listed(client, LocalServer(owner="me", command="/no/such/program")))
         assert "/no" not in missing.message
 

@@ -24,7 +24,7 @@ JSON_HEADERS = (("content-type", "application/json"), ("authorization", f"Bearer
 PAUSE_S = 0.6
 """How long the model `paused` is silent after its first word."""
 BINARY = bytes(range(256)) * 4
-"""What the model `binary` says."""
+"""What the model `binary` sends."""
 
 Pairs = list[tuple[str, str]]
 

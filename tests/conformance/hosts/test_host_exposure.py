@@ -1,4 +1,4 @@
-"""A function without keys: anybody can reach it, so nobody is let in."""
+"""A function without keys: every client can reach it, so it refuses every client."""
 
 from __future__ import annotations
 

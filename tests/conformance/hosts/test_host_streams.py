@@ -65,7 +65,7 @@ def test_a_relay_that_is_cut_looks_so(host: Host, upstream: ScriptedUpstream) ->
 @pytest.mark.parametrize("host", names(lambda host: host.sees_disconnects), indirect=True)
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "json"])
 def test_a_client_that_leaves_ends_the_upstreams_call(host: Host, upstream: ScriptedUpstream, stream: bool) -> None:
-    """Where a host does not tell, the deadline does: see below."""
+    """Where a host does not report it, the deadline ends it: see below."""
     left = time.monotonic()
     host.leave(create(host, "hang_midway" if stream else "hang", stream=stream), upstream.completion)
     assert upstream.completion().wait_left() - left < host.request_s * 0.7

@@ -1,4 +1,4 @@
-"""Hosts that speak HTTP: our server, ASGI servers of others, and functions whose platform sends HTTP."""
+"""Hosts that serve HTTP: our server, ASGI servers of others, and functions whose platform sends HTTP."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class WebHost(Host):
         raise NotImplementedError
 
     def is_ready(self) -> bool:
-        assert self.process.poll() is None, self.said
+        assert self.process.poll() is None, self.output
         host, _, port = self.address.partition(":")
         try:
             socket.create_connection((host, int(port)), 1).close()
@@ -77,7 +77,7 @@ class WebHost(Host):
         return self.address.partition(":")[2]
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         return self.log.read_text(errors="replace")
 
     def stop(self) -> None:
@@ -163,7 +163,7 @@ class Google(WebHost):
 
 
 class Vercel(WebHost):
-    """Vercel's runtime. It chooses its port, and tells it its platform through a Unix socket."""
+    """Vercel's runtime. It chooses its port, and sends it to its platform through a Unix socket."""
 
     name = "vercel-runtime"
     is_function = True
@@ -179,7 +179,7 @@ class Vercel(WebHost):
             self._messages: list[str] = []
             threading.Thread(target=self._receive, args=(listener.dup(),), daemon=True).start()
         entry = ROOT / "deploy" / "vercel" / "api" / "index.py"
-        told = {
+        settings = {
             "VERCEL_IPC_PATH": path,
             "__VC_HANDLER_ENTRYPOINT": "api/index.py",
             "__VC_HANDLER_ENTRYPOINT_ABS": str(entry),
@@ -187,7 +187,7 @@ class Vercel(WebHost):
             "__VC_HANDLER_VARIABLE_NAME": "app",
         }
         try:
-            super().start(upstream, **told, **given)
+            super().start(upstream, **settings, **given)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -197,7 +197,7 @@ class Vercel(WebHost):
         return (python(), "-m", "vercel_runtime.vc_init")
 
     def is_ready(self) -> bool:
-        assert self.process.poll() is None, self.said
+        assert self.process.poll() is None, self.output
         started = [message for message in map(json.loads, self._messages) if message["type"] == "server-started"]
         if started:
             self.address = f"127.0.0.1:{started[0]['payload']['httpPort']}"
@@ -242,8 +242,8 @@ class Azure(WebHost):
         return (python(), str(PROGRAMS / "azure_host.py"), str(ROOT / "deploy" / "azure"))
 
     def is_ready(self) -> bool:
-        assert self.process.poll() is None, self.said
-        if found := _LISTENING.search(self.said):
+        assert self.process.poll() is None, self.output
+        if found := _LISTENING.search(self.output):
             self.address = found[1]
         return bool(found)
 

@@ -1,4 +1,4 @@
-"""Transports, and upstreams made of bare sockets that say to each connection what a test wants."""
+"""Transports, and upstreams made of bare sockets that send to each connection what a test wants."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from penstock_adapters.aiohttp import AiohttpClient
 from penstock_adapters.http_client import HttpTransport
 
 Connect = Callable[[Destination, Limits], Transport]
-Speak = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 PATIENCE_S = 20.0
 """A test that takes longer hangs."""
@@ -68,10 +68,10 @@ class Upstream:
         return asked
 
 
-def says(upstream: Upstream, *pieces: bytes, closes: bool = False) -> Speak:
+def sends(upstream: Upstream, *pieces: bytes, closes: bool = False) -> Handler:
     """To each request these pieces, each a write of its own; then the connection stays, or is closed."""
 
-    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
             await upstream.request(reader)
             for piece in pieces:
@@ -81,16 +81,20 @@ def says(upstream: Upstream, *pieces: bytes, closes: bool = False) -> Speak:
             if closes:
                 return
 
-    return speak
+    return handler
 
 
 @asynccontextmanager
 async def listening(
-    speak: Callable[[Upstream], Speak], *, tls: ssl.SSLContext | None = None, path: str = "", host: str = "127.0.0.1"
+    handler: Callable[[Upstream], Handler],
+    *,
+    tls: ssl.SSLContext | None = None,
+    path: str = "",
+    host: str = "127.0.0.1",
 ) -> AsyncIterator[Upstream]:
     upstream = Upstream()
     tasks: set[asyncio.Task[None]] = set()
-    answer = speak(upstream)
+    answer = handler(upstream)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         upstream.connections += 1

@@ -21,7 +21,7 @@ from conformance.transports.kit import (
     post,
     read,
     run,
-    says,
+    sends,
 )
 from penstock.limits import Limits
 from penstock.ports import Destination, HttpReply, HttpRequest, NoFreeConnection, Tls, Transport, TransportError
@@ -43,7 +43,7 @@ def to(kind: Kind, upstream: Upstream, tls: Tls = Tls(), **limits: Any) -> Trans
 
 def test_a_connection_is_used_again(kind: Kind) -> None:
     async def scenario() -> None:
-        async with listening(lambda upstream: says(upstream, HELLO)) as upstream:
+        async with listening(lambda upstream: sends(upstream, HELLO)) as upstream:
             transport = to(kind, upstream)
             for _ in range(5):
                 assert await asked(transport) == (200, b"hello")
@@ -65,8 +65,8 @@ SURPLUS = {
 
 
 async def asked_apart(kind: Kind, data: bytes) -> None:
-    """Three requests to an upstream that says this to each take a connection each."""
-    async with listening(lambda upstream: says(upstream, data)) as upstream:
+    """Three requests to an upstream that sends this to each take a connection each."""
+    async with listening(lambda upstream: sends(upstream, data)) as upstream:
         transport = to(kind, upstream)
         for _ in range(3):
             assert await asked(transport) == (200, b"hello")
@@ -86,9 +86,9 @@ def test_what_follows_a_reply_is_no_reply_to_the_next_request(lean: Kind, name: 
 
 
 @shows("upstream-framing")
-def test_a_reply_that_nobody_asked_for_ends_its_connection(lean: Kind) -> None:
+def test_a_reply_without_a_request_ends_its_connection(lean: Kind) -> None:
     async def scenario() -> None:
-        async with listening(lambda upstream: says(upstream, HELLO)) as upstream:
+        async with listening(lambda upstream: sends(upstream, HELLO)) as upstream:
             transport = to(lean, upstream)
             assert await asked(transport) == (200, b"hello")
             upstream.writers[0].write(OK + b"content-length: 6\r\n\r\npoison")
@@ -105,13 +105,13 @@ def test_an_unused_connection_is_closed_after_a_while(lean: Kind) -> None:
         closed = asyncio.Event()
 
         def watching(upstream: Upstream) -> Any:
-            async def speak(reader: Any, writer: Any) -> None:
+            async def handle(reader: Any, writer: Any) -> None:
                 try:
-                    await says(upstream, HELLO)(reader, writer)
+                    await sends(upstream, HELLO)(reader, writer)
                 finally:
                     closed.set()
 
-            return speak
+            return handle
 
         async with listening(watching) as upstream:
             transport = to(lean, upstream, upstream_keep_alive_s=0.05)
@@ -124,9 +124,9 @@ def test_an_unused_connection_is_closed_after_a_while(lean: Kind) -> None:
     run(lean, scenario())
 
 
-def test_no_more_are_kept_than_the_limit_says(lean: Kind) -> None:
+def test_no_more_are_open_than_the_limit_allows(lean: Kind) -> None:
     async def scenario() -> None:
-        async with listening(lambda upstream: says(upstream, HELLO)) as upstream:
+        async with listening(lambda upstream: sends(upstream, HELLO)) as upstream:
             transport = to(lean, upstream, upstream_idle_connections_max=2)
             for _ in range(2):
                 await asyncio.gather(*[asked(transport) for _ in range(5)])
@@ -136,19 +136,19 @@ def test_no_more_are_kept_than_the_limit_says(lean: Kind) -> None:
     run(lean, scenario())
 
 
-# Kept connections that the upstream has closed.
+# Idle connections that the upstream has closed.
 
 
 def closing_after(first: int, how: str) -> Any:
     """The first connections answer once, and end when the next request comes; later ones answer each."""
 
     def make(upstream: Upstream) -> Any:
-        async def speak(reader: Any, writer: Any) -> None:
+        async def handle(reader: Any, writer: Any) -> None:
             is_early = upstream.connections <= first
             await upstream.request(reader)
             writer.write(HELLO)
             if not is_early:
-                await says(upstream, HELLO)(reader, writer)
+                await sends(upstream, HELLO)(reader, writer)
             await upstream.request(reader)
             if how == "late":
                 await asyncio.sleep(1.2)
@@ -160,14 +160,14 @@ def closing_after(first: int, how: str) -> Any:
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 writer.transport.abort()
 
-        return speak
+        return handle
 
     return make
 
 
 @shows("stale-connections")
 @pytest.mark.parametrize("how", ["close", "reset"])
-def test_a_kept_connection_that_ends_costs_no_request(lean: Kind, how: str) -> None:
+def test_an_idle_connection_that_ends_costs_no_request(lean: Kind, how: str) -> None:
     async def scenario() -> None:
         async with listening(closing_after(1, how)) as upstream:
             transport = to(lean, upstream)
@@ -199,7 +199,7 @@ def test_a_request_that_may_have_been_acted_on_is_not_sent_again(lean: Kind, how
 @shows("stale-connections")
 def test_a_new_connection_that_ends_is_no_stale_one(kind: Kind) -> None:
     async def scenario() -> None:
-        async with listening(lambda upstream: says(upstream, closes=True)) as upstream:
+        async with listening(lambda upstream: sends(upstream, closes=True)) as upstream:
             transport = to(kind, upstream)
             assert str(await fault_of(transport)) == faults.CLOSED
             assert len(upstream.asked) == 1
@@ -210,7 +210,7 @@ def test_a_new_connection_that_ends_is_no_stale_one(kind: Kind) -> None:
 
 @shows("stale-connections")
 def test_it_is_sent_again_once(lean: Kind) -> None:
-    """Two kept ones, both stale: the request goes to a new one at once."""
+    """Two idle ones, both stale: the request goes to a new one at once."""
 
     async def scenario() -> None:
         async with listening(closing_after(2, "close")) as upstream:
@@ -229,20 +229,20 @@ def test_it_is_sent_again_once(lean: Kind) -> None:
 
 def holding(released: asyncio.Event) -> Any:
     def make(upstream: Upstream) -> Any:
-        async def speak(reader: Any, writer: Any) -> None:
+        async def handle(reader: Any, writer: Any) -> None:
             while True:
                 await upstream.request(reader)
                 await released.wait()
                 writer.write(HELLO)
 
-        return speak
+        return handle
 
     return make
 
 
 @shows("upstream-saturation")
 def test_who_finds_no_free_connection_is_reported_so_in_time(own: Kind, caplog: pytest.LogCaptureFixture) -> None:
-    """One line says so, however many are refused, and one when it is over."""
+    """One line reports it, however many are refused, and one when it is over."""
     caplog.set_level(logging.INFO, "penstock.upstream")
 
     async def scenario() -> None:
@@ -270,7 +270,7 @@ def test_who_finds_no_free_connection_is_reported_so_in_time(own: Kind, caplog: 
 @shows("upstream-saturation")
 def test_who_waits_is_served_in_order(kind: Kind) -> None:
     async def scenario() -> None:
-        async with listening(lambda upstream: says(upstream, HELLO)) as upstream:
+        async with listening(lambda upstream: sends(upstream, HELLO)) as upstream:
             transport = to(kind, upstream, upstream_connections_max=1, upstream_connection_wait_s=10)
             done: list[int] = []
 
@@ -287,10 +287,10 @@ def test_who_waits_is_served_in_order(kind: Kind) -> None:
 
 
 def ending(end: str) -> Any:
-    """An upstream that answers, but for a request that says `odd`."""
+    """An upstream that answers, but for a request that contains `odd`."""
 
     def make(upstream: Upstream) -> Any:
-        async def speak(reader: Any, writer: Any) -> None:
+        async def handle(reader: Any, writer: Any) -> None:
             if b"odd" not in await upstream.request(reader):
                 writer.write(HELLO)
                 return
@@ -298,7 +298,7 @@ def ending(end: str) -> Any:
             if end in ("cancelled", "closed early"):
                 await asyncio.sleep(10)
 
-        return speak
+        return handle
 
     return make
 
@@ -363,7 +363,7 @@ async def ended_oddly(transport: Transport, end: str) -> None:
 
 def slowly(pieces: list[bytes]) -> Any:
     def make(upstream: Upstream) -> Any:
-        async def speak(reader: Any, writer: Any) -> None:
+        async def handle(reader: Any, writer: Any) -> None:
             await upstream.request(reader)
             writer.write(STREAM)
             for piece in pieces:
@@ -371,7 +371,7 @@ def slowly(pieces: list[bytes]) -> Any:
                 await asyncio.sleep(0.003)
             writer.write(b"0\r\n\r\n")
 
-        return speak
+        return handle
 
     return make
 
@@ -408,7 +408,7 @@ def test_a_request_may_be_cancelled_at_each_of_its_waits(kind: Kind) -> None:
     """After so many turns of the loop; no later request has a part of its reply."""
 
     async def scenario() -> None:
-        async with listening(lambda upstream: says(upstream, HELLO[:20], HELLO[20:])) as upstream:
+        async with listening(lambda upstream: sends(upstream, HELLO[:20], HELLO[20:])) as upstream:
             transport = to(kind, upstream, upstream_connections_max=3)
             for turns in range(30):
                 request = asyncio.ensure_future(asked(transport))
@@ -425,14 +425,14 @@ def test_a_request_may_be_cancelled_at_each_of_its_waits(kind: Kind) -> None:
 
 
 def test_an_upstream_waits_for_a_slow_reader(kind: Kind) -> None:
-    """What it could write is bounded by the buffers on the way, however much it has to say."""
+    """What it could write is bounded by the buffers on the way, however much it has to send."""
     total, piece = 64 * 2**20, 64 * 2**10
 
     async def scenario() -> None:
         written = 0
 
         def endless(upstream: Upstream) -> Any:
-            async def speak(reader: Any, writer: Any) -> None:
+            async def handle(reader: Any, writer: Any) -> None:
                 nonlocal written
                 await upstream.request(reader)
                 writer.write(OK + b"content-length: %d\r\n\r\n" % total)
@@ -442,7 +442,7 @@ def test_an_upstream_waits_for_a_slow_reader(kind: Kind) -> None:
                     written += piece
                 await reader.read(1)
 
-            return speak
+            return handle
 
         async with listening(endless) as upstream:
             transport = to(kind, upstream)
@@ -462,7 +462,7 @@ def test_an_upstream_waits_for_a_slow_reader(kind: Kind) -> None:
 
 def test_after_its_end_a_reply_is_over(lean: Kind) -> None:
     async def scenario() -> None:
-        async with listening(lambda upstream: says(upstream, STREAM + b"5\r\nhello\r\n")) as upstream:
+        async with listening(lambda upstream: sends(upstream, STREAM + b"5\r\nhello\r\n")) as upstream:
             transport = to(lean, upstream)
             reply = await transport.send(post())
             chunks = aiter(reply)
@@ -482,7 +482,7 @@ def test_after_its_end_a_reply_is_over(lean: Kind) -> None:
 
 def test_a_request_is_written_as_it_is_meant(lean: Kind) -> None:
     async def scenario() -> None:
-        async with listening(lambda upstream: says(upstream, HELLO)) as upstream:
+        async with listening(lambda upstream: sends(upstream, HELLO)) as upstream:
             transport = to(lean, upstream)
             large = bytes(200_000)
             await asked(transport, post(b"{}", "/a b/%2f?q=\u00fc#x", authorization="Bearer k", **{"x-%s": "100%d"}))
@@ -521,9 +521,9 @@ SMUGGLED = [
 
 @shows("no-smuggling")
 @pytest.mark.parametrize(("name", "value"), SMUGGLED)
-def test_no_header_is_taken_for_two_or_says_where_the_body_ends(lean: Kind, name: str, value: str) -> None:
+def test_no_header_is_taken_for_two_or_changes_where_the_body_ends(lean: Kind, name: str, value: str) -> None:
     async def scenario() -> None:
-        async with listening(lambda upstream: says(upstream, HELLO)) as upstream:
+        async with listening(lambda upstream: sends(upstream, HELLO)) as upstream:
             transport = to(lean, upstream)
             with pytest.raises(ValueError, match="header"):
                 await transport.send(HttpRequest(method="POST", path="/x", headers=[(name, value)], body=b"{}"))
@@ -537,7 +537,7 @@ def test_no_header_is_taken_for_two_or_says_where_the_body_ends(lean: Kind, name
 @shows("no-smuggling")
 def test_no_path_is_taken_for_a_header(lean: Kind) -> None:
     async def scenario() -> None:
-        async with listening(lambda upstream: says(upstream, HELLO)) as upstream:
+        async with listening(lambda upstream: sends(upstream, HELLO)) as upstream:
             transport = to(lean, upstream)
             await asked(transport, post(b"", "/x HTTP/1.1\r\nx-admin: yes\r\n\r\n"))
             assert upstream.asked[0].startswith(b"POST /v1/x%20HTTP/1.1%0D%0Ax-admin:%20yes%0D%0A%0D%0A HTTP/1.1\r\n")
@@ -556,29 +556,29 @@ def test_tls_by_an_authority_of_ones_own(own: Kind, tmp_path: Path) -> None:
     async def scenario() -> None:
         large = bytes(300_000)
         data = OK + b"content-length: 300000\r\n\r\n" + large
-        async with listening(lambda upstream: says(upstream, data), tls=authority.server()) as upstream:
+        async with listening(lambda upstream: sends(upstream, data), tls=authority.server()) as upstream:
             transport = to(own, upstream, trusted)
             for _ in range(3):
                 assert await asked(transport, post(large)) == (200, large)
             assert upstream.connections == 1
             await transport.aclose()
-            strangers = to(own, upstream)
-            fault = await fault_of(strangers)
+            unrelated = to(own, upstream)
+            fault = await fault_of(unrelated)
             assert str(fault).startswith("its certificate is not trusted (")
             assert not fault.was_connected
-            await strangers.aclose()
+            await unrelated.aclose()
 
     run(own, scenario())
 
 
-def test_a_port_that_does_not_speak_tls(kind: Kind) -> None:
+def test_a_port_that_does_not_serve_tls(kind: Kind) -> None:
     async def scenario() -> None:
         def refusing(upstream: Upstream) -> Any:
-            async def speak(reader: Any, writer: Any) -> None:
+            async def handle(reader: Any, writer: Any) -> None:
                 await reader.read(100)
                 writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
-            return speak
+            return handle
 
         async with listening(refusing) as upstream:
             upstream.base = upstream.base.replace("http:", "https:")
@@ -591,7 +591,7 @@ def test_a_port_that_does_not_speak_tls(kind: Kind) -> None:
 
 def test_a_unix_socket(lean: Kind, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with listening(lambda upstream: says(upstream, HELLO), path=str(tmp_path / "up.sock")) as upstream:
+        async with listening(lambda upstream: sends(upstream, HELLO), path=str(tmp_path / "up.sock")) as upstream:
             transport = to(lean, upstream)
             for _ in range(2):
                 assert await asked(transport) == (200, b"hello")
@@ -612,9 +612,9 @@ def test_a_name_with_several_addresses(lean: Kind, monkeypatch: pytest.MonkeyPat
         loop = asyncio.get_running_loop()
         with socket.create_server(("127.0.0.1", 0)) as closed:
             refusing = closed.getsockname()[1]
-        async with listening(lambda upstream: says(upstream, HELLO)) as upstream:
+        async with listening(lambda upstream: sends(upstream, HELLO)) as upstream:
             port = int(upstream.base.rpartition(":")[2])
-            places = [("192.0.2.1", 9), ("127.0.0.1", refusing), ("127.0.0.1", port)]
+            addresses = [("192.0.2.1", 9), ("127.0.0.1", refusing), ("127.0.0.1", port)]
             lookups = []
             resolve = loop.getaddrinfo
 
@@ -622,7 +622,7 @@ def test_a_name_with_several_addresses(lean: Kind, monkeypatch: pytest.MonkeyPat
                 if host != "several.example":
                     return await resolve(host, *arguments, **named)
                 lookups.append(host)
-                return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", place) for place in places]
+                return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in addresses]
 
             monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
             transport = lean.connect(Destination(name="up", url="http://several.example/v1"), Limits())
@@ -634,13 +634,13 @@ def test_a_name_with_several_addresses(lean: Kind, monkeypatch: pytest.MonkeyPat
 
 
 def test_another_event_loop_begins_anew(own: Kind) -> None:
-    """As an app that is started and ended again and again; also where nobody closed the first."""
+    """As an app that is started and ended again and again; also where the first was not closed."""
     transport: list[Transport] = []
 
     async def scenario() -> None:
-        async with listening(lambda upstream: says(upstream, HELLO)) as upstream:
+        async with listening(lambda upstream: sends(upstream, HELLO)) as upstream:
             upstream.base = f"http://127.0.0.1:{port}"
-            server = await asyncio.start_server(says(upstream, HELLO), "127.0.0.1", port)
+            server = await asyncio.start_server(sends(upstream, HELLO), "127.0.0.1", port)
             if not transport:
                 transport.append(to(own, upstream, upstream_connections_max=1))
             for _ in range(2):
@@ -656,7 +656,7 @@ def test_another_event_loop_begins_anew(own: Kind) -> None:
 
 def test_closing_ends_what_is_under_way(lean: Kind) -> None:
     async def scenario() -> None:
-        async with listening(lambda upstream: says(upstream, STREAM + chunked([b"hello"])[:10])) as upstream:
+        async with listening(lambda upstream: sends(upstream, STREAM + chunked([b"hello"])[:10])) as upstream:
             transport = to(lean, upstream)
             reply = await transport.send(post())
             assert await anext(aiter(reply)) == b"hello"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from conformance.transports.kit import KINDS, Kind, asked, fault_of, listening, run, says
+from conformance.transports.kit import KINDS, Kind, asked, fault_of, listening, run, sends
 from penstock.egress import Egress
 from penstock.limits import Limits
 from penstock.ports import Destination, Transport
@@ -25,7 +25,7 @@ def guarded(kind: Kind, url: str, *allow: str) -> Transport:
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1", "0.0.0.0", "2130706433", "[::ffff:127.0.0.1]", "localhost"])
 def test_no_notation_of_a_private_address_is_connected_to(kind: Kind, host: str) -> None:
     async def scenario() -> None:
-        async with listening(lambda upstream: says(upstream, OK)) as upstream:
+        async with listening(lambda upstream: sends(upstream, OK)) as upstream:
             port = upstream.base.rpartition(":")[2]
             transport = guarded(kind, f"http://{host}:{port}")
             fault = await fault_of(transport)
@@ -38,7 +38,7 @@ def test_no_notation_of_a_private_address_is_connected_to(kind: Kind, host: str)
 
 def test_an_allowed_address_is_connected_to_and_a_closed_port_has_the_same_words(kind: Kind) -> None:
     async def scenario() -> None:
-        async with listening(lambda upstream: says(upstream, OK)) as upstream:
+        async with listening(lambda upstream: sends(upstream, OK)) as upstream:
             transport = guarded(kind, upstream.base, upstream.base.removeprefix("http://"))
             assert await asked(transport) == (200, b"hello")
             await transport.aclose()
@@ -63,11 +63,11 @@ class OtherLoopback(Egress):
 @shows("egress")
 @pytest.mark.parametrize("name", ["lean", "aiohttp"])  # uvloop's look-up cannot be replaced
 def test_a_name_that_changes_its_address_is_judged_by_the_one_that_is_connected(name: str) -> None:
-    """Whoever judges one look-up and connects by another can be led anywhere."""
+    """A client that checks one look-up and connects by another can be led anywhere."""
     kind = KINDS[name]
 
     async def scenario() -> None:
-        async with listening(lambda upstream: says(upstream, OK)) as upstream:
+        async with listening(lambda upstream: sends(upstream, OK)) as upstream:
             port = int(upstream.base.rpartition(":")[2])
             lookups: list[str] = []
 

@@ -22,7 +22,7 @@ from conformance.transports.kit import (
     post,
     read,
     run,
-    says,
+    sends,
 )
 from penstock.limits import Limits
 from penstock.ports import Destination, Transport
@@ -37,11 +37,11 @@ def to(kind: Kind, upstream: Upstream, limits: Limits = LIMITS) -> Transport:
 
 
 def replying(kind: Kind, data: bytes, *, closes: bool = False) -> tuple[int, bytes]:
-    """Status and body of an upstream that says these bytes."""
+    """Status and body of an upstream that sends these bytes."""
     found: list[tuple[int, bytes]] = []
 
     async def scenario() -> None:
-        async with listening(lambda upstream: says(upstream, data, closes=closes)) as upstream:
+        async with listening(lambda upstream: sends(upstream, data, closes=closes)) as upstream:
             transport = to(kind, upstream)
             found.append(await asked(transport))
             await transport.aclose()
@@ -101,13 +101,13 @@ def test_every_split(kind: Kind, name: str) -> None:
         at = 0
 
         def parting(upstream: Upstream) -> Any:
-            async def speak(reader: Any, writer: Any) -> None:
+            async def handle(reader: Any, writer: Any) -> None:
                 while True:
-                    await says(upstream, data[:at], data[at:], closes=True)(reader, writer)
+                    await sends(upstream, data[:at], data[at:], closes=True)(reader, writer)
                     if closes:
                         return
 
-            return speak
+            return handle
 
         async with listening(parting) as upstream:
             transport = to(kind, upstream)
@@ -126,11 +126,11 @@ def test_every_split(kind: Kind, name: str) -> None:
 @pytest.mark.parametrize("name", OWN)
 def test_any_chunks_in_any_pieces(name: str, body: list[bytes], cuts: list[int]) -> None:
     data = OK + b"transfer-encoding: chunked\r\n\r\n" + chunked(body)
-    places = sorted({cut for cut in cuts if 0 < cut < len(data)})
-    pieces = [data[begin:end] for begin, end in zip([0, *places], [*places, len(data)], strict=True)]
+    ends = sorted({cut for cut in cuts if 0 < cut < len(data)})
+    pieces = [data[begin:end] for begin, end in zip([0, *ends], [*ends, len(data)], strict=True)]
 
     async def scenario() -> None:
-        async with listening(lambda upstream: says(upstream, *pieces)) as upstream:
+        async with listening(lambda upstream: sends(upstream, *pieces)) as upstream:
             transport = to(KINDS[name], upstream)
             assert await asked(transport) == (200, b"".join(body))
             await transport.aclose()
@@ -140,14 +140,14 @@ def test_any_chunks_in_any_pieces(name: str, body: list[bytes], cuts: list[int])
 
 @pytest.mark.parametrize("name", [name for name, framing in FRAMINGS.items() if not framing[3]])
 def test_a_cut_at_every_byte(kind: Kind, name: str) -> None:
-    """It is said in plain words, whatever is missing, and what came before it is there."""
+    """It is reported in plain words, whatever is missing, and what came before it is there."""
     data, status, body, _ = FRAMINGS[name]
 
     async def scenario() -> None:
         length = 0
 
         def cutting(upstream: Upstream) -> Any:
-            return says(upstream, data[:length], closes=True)
+            return sends(upstream, data[:length], closes=True)
 
         async with listening(cutting) as upstream:
             transport = to(kind, upstream)
@@ -165,7 +165,7 @@ def test_a_cut_at_every_byte(kind: Kind, name: str) -> None:
 
 NONSENSE: dict[str, tuple[bytes, str]] = {
     "no HTTP": (b"220 smtp.example ESMTP\r\n\r\n", faults.NO_HTTP),
-    "TLS": (b"\x15\x03\x01\x00\x02\x02\x46", faults.SPEAKS_TLS),
+    "TLS": (b"\x15\x03\x01\x00\x02\x02\x46", faults.EXPECTS_TLS),
     "a length and chunks": (
         OK + b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
         faults.NO_HTTP,
@@ -183,19 +183,19 @@ FETCH_READS: dict[str, str | None] = {"TLS": faults.NO_HTTP, "hints without end"
 
 
 @pytest.mark.parametrize("name", NONSENSE)
-def test_what_is_no_reply_is_said_in_plain_words(own: Kind, name: str) -> None:
+def test_what_is_no_reply_is_reported_in_plain_words(own: Kind, name: str) -> None:
     check_fault(own, *NONSENSE[name])
 
 
 @pytest.mark.parametrize("name", [name for name in NONSENSE if FETCH_READS.get(name, "") is not None])
-def test_what_is_no_reply_to_fetch_is_said_in_plain_words(fetch: Kind, name: str) -> None:
+def test_what_is_no_reply_to_fetch_is_reported_in_plain_words(fetch: Kind, name: str) -> None:
     data, message = NONSENSE[name]
     check_fault(fetch, data, FETCH_READS.get(name) or message)
 
 
 def check_fault(kind: Kind, data: bytes, message: str) -> None:
     async def scenario() -> None:
-        async with listening(lambda upstream: says(upstream, data)) as upstream:
+        async with listening(lambda upstream: sends(upstream, data)) as upstream:
             transport = to(kind, upstream)
             fault = await fault_of(transport)
             assert (str(fault), fault.was_connected, fault.timed_out) == (message, True, False)
@@ -208,7 +208,7 @@ def check_fault(kind: Kind, data: bytes, message: str) -> None:
 def test_chunks_that_are_none(kind: Kind, chunk: bytes) -> None:
     async def scenario() -> None:
         data = OK + b"transfer-encoding: chunked\r\n\r\n" + chunk
-        async with listening(lambda upstream: says(upstream, data)) as upstream:
+        async with listening(lambda upstream: sends(upstream, data)) as upstream:
             transport = to(kind, upstream)
             fault = await fault_of(transport)
             assert fault.was_connected
@@ -232,14 +232,14 @@ def test_what_has_no_end_is_given_up(lean: Kind, name: str) -> None:
 
     async def scenario() -> None:
         def endless(upstream: Upstream) -> Any:
-            async def speak(reader: Any, writer: Any) -> None:
+            async def handle(reader: Any, writer: Any) -> None:
                 await upstream.request(reader)
                 writer.write(first)
                 while True:
                     writer.write(more)
                     await writer.drain()
 
-            return speak
+            return handle
 
         async with listening(endless) as upstream:
             transport = to(lean, upstream)
@@ -257,7 +257,7 @@ def test_a_bomb_is_read_window_by_window(kind: Kind) -> None:
 
     async def scenario() -> None:
         head = OK + b"content-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(bomb)
-        async with listening(lambda upstream: says(upstream, head + bomb)) as upstream:
+        async with listening(lambda upstream: sends(upstream, head + bomb)) as upstream:
             transport = to(kind, upstream)
             reply = await transport.send(post())
             first = await anext(aiter(reply))
@@ -271,12 +271,12 @@ def test_a_bomb_is_read_window_by_window(kind: Kind) -> None:
     run(kind, scenario())
 
 
-def test_a_coding_that_was_not_asked_for_and_one_that_nobody_knows(lean: Kind) -> None:
+def test_a_coding_that_was_not_asked_for_and_an_unknown_one(lean: Kind) -> None:
     import brotli
 
     async def scenario(coding: bytes, packed: bytes, body: bytes) -> None:
         head = OK + b"content-encoding: %b\r\ncontent-length: %d\r\n\r\n" % (coding, len(packed))
-        async with listening(lambda upstream: says(upstream, head + packed)) as upstream:
+        async with listening(lambda upstream: sends(upstream, head + packed)) as upstream:
             transport = to(lean, upstream)
             assert await asked(transport) == (200, body)
             asks = upstream.asked[0].lower()
@@ -295,7 +295,7 @@ def test_an_empty_body_may_name_a_coding(kind: Kind) -> None:
 def test_headers_are_found_by_their_name_in_lower_case(kind: Kind) -> None:
     async def scenario() -> None:
         data = OK + b"Content-Type: text/plain\r\nX-Odd: \xe9\r\ncontent-length: 0\r\n\r\n"
-        async with listening(lambda upstream: says(upstream, data)) as upstream:
+        async with listening(lambda upstream: sends(upstream, data)) as upstream:
             transport = to(kind, upstream)
             reply = await transport.send(post())
             assert reply.headers.get("content-type") == "text/plain"

@@ -1,4 +1,4 @@
-"""The synthetic model says the same to the same, within every limit, and as any upstream would."""
+"""The synthetic model answers the same with the same, within every limit, and as any upstream would."""
 
 import json
 from collections.abc import Iterator
@@ -75,9 +75,11 @@ def offered(tools: list[Json]) -> list[tuple[FunctionDefinition, CallFormat]]:
     return [each for tool in declared for each in OFFERS[type(tool)](tool) or ()]
 
 
-def turn(said: str | list[Json] = QUESTION, *, stream: bool = True, choice: Choice | None = None, **asked: Any) -> Turn:
+def turn(
+    prompt: str | list[Json] = QUESTION, *, stream: bool = True, choice: Choice | None = None, **asked: Any
+) -> Turn:
     """A turn as the engine would plan it."""
-    items = [{"type": "message", "role": "user", "content": said}] if isinstance(said, str) else said
+    items = [{"type": "message", "role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
     request = msgspec.json.decode(json.dumps(asked), type=CreateResponse)
     return Turn(
         model="synthetic",
@@ -104,23 +106,23 @@ def deltas(turn: Turn) -> list[Delta]:
     return [delta for batch in generate(turn) for delta in unfolded(batch)]
 
 
-def text(said: list[Delta]) -> str:
-    return "".join(delta.text for delta in said if isinstance(delta, TextDelta))
+def text(generated: list[Delta]) -> str:
+    return "".join(delta.text for delta in generated if isinstance(delta, TextDelta))
 
 
-def thought(said: list[Delta]) -> str:
-    return "".join(delta.text for delta in said if isinstance(delta, ReasoningDelta))
+def thought(generated: list[Delta]) -> str:
+    return "".join(delta.text for delta in generated if isinstance(delta, ReasoningDelta))
 
 
-def usage(said: list[Delta]) -> Usage:
-    [found] = [delta.usage for delta in said if isinstance(delta, UsageDelta)]
+def usage(generated: list[Delta]) -> Usage:
+    [found] = [delta.usage for delta in generated if isinstance(delta, UsageDelta)]
     return found
 
 
-def calls(said: list[Delta]) -> dict[int, tuple[str, str]]:
+def calls(generated: list[Delta]) -> dict[int, tuple[str, str]]:
     """Name and arguments of every call, by its index."""
     made: dict[int, tuple[str, str]] = {}
-    for delta in said:
+    for delta in generated:
         if isinstance(delta, ToolCallDelta):
             name, arguments = made.get(delta.index, ("", ""))
             made[delta.index] = (name or delta.name or "", arguments + delta.arguments)
@@ -135,9 +137,9 @@ def called(turn: Turn) -> list[str]:
 
 
 def test_the_answer_is_the_same_on_every_machine() -> None:
-    said = deltas(turn(reasoning={"effort": "low"}))
-    assert text(said) == GOLDEN
-    assert thought(said) == GOLDEN_THOUGHT
+    generated = deltas(turn(reasoning={"effort": "low"}))
+    assert text(generated) == GOLDEN
+    assert thought(generated) == GOLDEN_THOUGHT
     assert text(deltas(turn(text={"format": {"type": "json_object"}}))) == GOLDEN_JSON
     call = deltas(turn("ping", tools=[PLAIN]))[0]
     assert isinstance(call, ToolCallDelta)
@@ -206,7 +208,7 @@ ASKS = st.fixed_dictionaries(
         "seed": st.integers(0, 50),
     },
 )
-SAYINGS = st.sampled_from(
+INPUTS = st.sampled_from(
     [
         QUESTION,
         "",
@@ -218,10 +220,10 @@ SAYINGS = st.sampled_from(
 CHOICES = st.sampled_from([Choice(), Choice(mode="none"), Choice(mode="required")])
 
 
-@given(SAYINGS, ASKS, CHOICES)
-def test_whole_and_piecewise_are_the_same(said: str | list[Json], asked: Json, choice: Choice) -> None:
-    piecewise = deltas(turn(said, choice=choice, **asked))
-    [whole] = generate(turn(said, choice=choice, stream=False, **asked))
+@given(INPUTS, ASKS, CHOICES)
+def test_whole_and_piecewise_are_the_same(prompt: str | list[Json], asked: Json, choice: Choice) -> None:
+    piecewise = deltas(turn(prompt, choice=choice, **asked))
+    [whole] = generate(turn(prompt, choice=choice, stream=False, **asked))
     assert text(piecewise) == text(whole)
     assert thought(piecewise) == thought(whole)
     assert calls(piecewise) == calls(whole)
@@ -229,9 +231,9 @@ def test_whole_and_piecewise_are_the_same(said: str | list[Json], asked: Json, c
     assert [type(delta) for delta in whole[-2:]] == [UsageDelta, Finish]
 
 
-@given(SAYINGS, ASKS, CHOICES)
-def test_every_token_is_counted(said: str | list[Json], asked: Json, choice: Choice) -> None:
-    *tokens, use, end = deltas(turn(said, choice=choice, **asked))
+@given(INPUTS, ASKS, CHOICES)
+def test_every_token_is_counted(prompt: str | list[Json], asked: Json, choice: Choice) -> None:
+    *tokens, use, end = deltas(turn(prompt, choice=choice, **asked))
     result = usage([use])
     assert result.output_tokens == len(tokens)
     assert result.output_tokens_details.reasoning_tokens == sum(isinstance(token, ReasoningDelta) for token in tokens)
@@ -241,9 +243,11 @@ def test_every_token_is_counted(said: str | list[Json], asked: Json, choice: Cho
     assert end in (Finish("max_output_tokens"), Finish())
 
 
-@given(SAYINGS, ASKS, CHOICES)
-def test_a_stream_comes_in_batches_of_which_none_is_large(said: str | list[Json], asked: Json, choice: Choice) -> None:
-    *batches, end = [list(unfolded(batch)) for batch in generate(turn(said, choice=choice, **asked))]
+@given(INPUTS, ASKS, CHOICES)
+def test_a_stream_comes_in_batches_of_which_none_is_large(
+    prompt: str | list[Json], asked: Json, choice: Choice
+) -> None:
+    *batches, end = [list(unfolded(batch)) for batch in generate(turn(prompt, choice=choice, **asked))]
     assert all(0 < len(batch) <= BATCH_DELTAS for batch in batches)
     calls_begun = [token for batch in batches for token in batch if isinstance(token, ToolCallDelta) and token.name]
     assert len(batches) <= sum(map(len, batches)) // BATCH_DELTAS + 2 + len(calls_begun)  # the last of each is small
@@ -270,10 +274,10 @@ def _no_estimate(_: Response) -> Usage:
     raise AssertionError("the model says what it used")
 
 
-@given(SAYINGS, ASKS, CHOICES, st.booleans())
-def test_it_makes_a_legal_transcript(said: str | list[Json], asked: Json, choice: Choice, stream: bool) -> None:
+@given(INPUTS, ASKS, CHOICES, st.booleans())
+def test_it_makes_a_legal_transcript(prompt: str | list[Json], asked: Json, choice: Choice, stream: bool) -> None:
     forms = {offer.name: form for offer, form in offered(asked.get("tools", []))}
-    asked_turn = turn(said, choice=choice, stream=stream, **asked)
+    asked_turn = turn(prompt, choice=choice, stream=stream, **asked)
     response, events = transcript(asked_turn, forms)
     assert response == fold(events)
     finish = deltas(asked_turn)[-1]
@@ -283,10 +287,10 @@ def test_it_makes_a_legal_transcript(said: str | list[Json], asked: Json, choice
 
 @pytest.mark.parametrize("name", ACTIONS)
 @given(st.integers(0, 2**31), st.sampled_from([QUESTION, "Run ls -l, please.", ""]))
-def test_it_calls_tools_as_they_take_it(name: str, seed: int, said: str) -> None:
+def test_it_calls_tools_as_they_take_it(name: str, seed: int, prompt: str) -> None:
     """No call of it is one that the client could not carry out."""
     tools = [ACTIONS[name].tool]
-    asked = turn(said, choice=Choice("required", name), tools=tools, seed=seed)
+    asked = turn(prompt, choice=Choice("required", name), tools=tools, seed=seed)
     response, _ = transcript(asked, {offer.name: form for offer, form in offered(tools)})
     assert [item.type for item in response.output] == [ACTIONS[name].reported["type"]]
 
@@ -372,8 +376,8 @@ def test_no_logprobs_unless_asked() -> None:
 
 @pytest.mark.parametrize(("asked", "top"), [(LOGPROBS, 0), ({"top_logprobs": 1}, 1), ({"top_logprobs": 5}, 5)])
 def test_logprobs_for_every_token(asked: Json, top: int) -> None:
-    said = [delta for delta in deltas(turn("ノルウェー", **asked)) if isinstance(delta, TextDelta)]
-    for delta in said:
+    generated = [delta for delta in deltas(turn("ノルウェー", **asked)) if isinstance(delta, TextDelta)]
+    for delta in generated:
         [logprob] = delta.logprobs
         assert logprob.token == delta.text
         assert bytes(logprob.bytes).decode() == delta.text
@@ -387,16 +391,16 @@ def test_logprobs_for_every_token(asked: Json, top: int) -> None:
 
 def test_logprobs_follow_the_cut() -> None:
     [whole] = generate(turn(stream=False, max_output_tokens=5, **LOGPROBS))
-    [said] = [delta for delta in whole if isinstance(delta, TextDelta)]
-    assert "".join(logprob.token for logprob in said.logprobs) == said.text
-    assert len(said.logprobs) == 5
+    [generated] = [delta for delta in whole if isinstance(delta, TextDelta)]
+    assert "".join(logprob.token for logprob in generated.logprobs) == generated.text
+    assert len(generated.logprobs) == 5
 
 
 # --- tools ---
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("prompt", "expected"),
     [
         (QUESTION, []),
         ("Use get_weather for Paris.", ["get_weather"]),
@@ -406,8 +410,8 @@ def test_logprobs_follow_the_cut() -> None:
         ("the clock, then get-weather", ["clock", "get_weather"]),
     ],
 )
-def test_auto_calls_what_the_user_names(said: str, expected: list[str]) -> None:
-    assert called(turn(said, tools=[WEATHER, TIME])) == expected
+def test_auto_calls_what_the_user_names(prompt: str, expected: list[str]) -> None:
+    assert called(turn(prompt, tools=[WEATHER, TIME])) == expected
 
 
 @pytest.mark.parametrize(
@@ -429,8 +433,8 @@ def test_who_must_call_calls_something() -> None:
 
 
 def test_one_call_at_a_time_when_asked() -> None:
-    said = turn("get_weather and clock", tools=[WEATHER, TIME], parallel_tool_calls=False)
-    assert called(said) == ["get_weather"]
+    generated = turn("get_weather and clock", tools=[WEATHER, TIME], parallel_tool_calls=False)
+    assert called(generated) == ["get_weather"]
 
 
 def test_arguments_satisfy_the_schema_in_the_users_words() -> None:
@@ -458,8 +462,10 @@ def test_a_call_comes_in_fragments() -> None:
 
 
 def test_call_ids_differ() -> None:
-    said = [delta for delta in deltas(turn("clock and ping", tools=[TIME, PLAIN])) if isinstance(delta, ToolCallDelta)]
-    ids = [delta.call_id for delta in said if delta.call_id]
+    generated = [
+        delta for delta in deltas(turn("clock and ping", tools=[TIME, PLAIN])) if isinstance(delta, ToolCallDelta)
+    ]
+    ids = [delta.call_id for delta in generated if delta.call_id]
     assert len(ids) == len(set(ids)) == 2
 
 
@@ -472,18 +478,18 @@ def test_a_custom_tool_gets_its_input() -> None:
 
 
 def test_results_are_answered_in_text() -> None:
-    said = deltas(turn([ASKED, CALL, OUTPUT], tools=[WEATHER]))
-    assert not calls(said)
-    assert text(said).startswith("get_weather says: “18 °C and dry”.")
+    generated = deltas(turn([ASKED, CALL, OUTPUT], tools=[WEATHER]))
+    assert not calls(generated)
+    assert text(generated).startswith("get_weather says: “18 °C and dry”.")
 
 
 @pytest.mark.parametrize("name", ["", " ", "\u2003"])
 def test_no_token_is_empty_where_a_tool_has_no_name(name: str) -> None:
     asked = turn([ASKED, CALL | {"name": name}, OUTPUT])
-    said = deltas(asked)
-    assert text(said).startswith("says: “18 °C and dry”.")
-    assert all(delta.text for delta in said if isinstance(delta, TextDelta))
-    assert usage(said).output_tokens == len(said) - 2
+    generated = deltas(asked)
+    assert text(generated).startswith("says: “18 °C and dry”.")
+    assert all(delta.text for delta in generated if isinstance(delta, TextDelta))
+    assert usage(generated).output_tokens == len(generated) - 2
 
 
 def test_a_new_question_is_a_new_turn() -> None:
@@ -560,10 +566,10 @@ def test_a_token_is_four_bytes() -> None:
     assert [count_tokens(text) for text in ("", "a", "four", "fives", "日本", "a" * 4000)] == [0, 1, 1, 2, 2, 1000]
 
 
-def test_the_estimate_is_near_what_is_said() -> None:
-    said = [deltas(turn(seed=seed)) for seed in range(50)]
-    counted = sum(usage(each).output_tokens for each in said)
-    estimated = sum(count_tokens(text(each)) for each in said)
+def test_the_estimate_is_near_what_is_generated() -> None:
+    generated = [deltas(turn(seed=seed)) for seed in range(50)]
+    counted = sum(usage(each).output_tokens for each in generated)
+    estimated = sum(count_tokens(text(each)) for each in generated)
     assert 0.85 < estimated / counted < 1.15
 
 
@@ -593,7 +599,7 @@ def test_the_estimate_is_near_what_is_said() -> None:
     ],
     ids=["text", "instructions", "tools", "schema", "calls", "thoughts", "image"],
 )
-def test_everything_heard_is_counted(less: Turn, more: Turn) -> None:
+def test_everything_sent_is_counted(less: Turn, more: Turn) -> None:
     assert usage(deltas(less)).input_tokens < usage(deltas(more)).input_tokens
 
 

@@ -29,7 +29,7 @@ def test_the_draws_are_the_same_on_every_machine() -> None:
     assert random.hex(24) == "06363dd12790e0299b71219b"
 
 
-def test_lanes_are_independent() -> None:
+def test_queues_are_independent() -> None:
     assert SeededRandom(seed("a"), PROSE).draws(32) != SeededRandom(seed("a"), CALLS).draws(32)
 
 

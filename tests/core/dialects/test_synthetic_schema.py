@@ -252,7 +252,7 @@ def nested(levels: int) -> Json:
 
 
 def doubling(levels: int) -> Json:
-    """Small to say, and 2**levels values large."""
+    """Small to write, and 2**levels values large."""
     defs: Json = {f"d{levels}": {"type": "null"}}
     for level in range(levels):
         both = {side: {"$ref": f"#/$defs/d{level + 1}"} for side in "lr"}
@@ -311,7 +311,7 @@ def many(item: Json, count: int, **more: Any) -> Json:
 
 def escaped(name: str, number: int) -> str:
     """A part of a pointer, in one of its many forms."""
-    return "".join(f"%{ord(letter):02x}" if number >> place & 1 else letter for place, letter in enumerate(name))
+    return "".join(f"%{ord(letter):02x}" if number >> index & 1 else letter for index, letter in enumerate(name))
 
 
 NAMES_OF_MANY = [f"p{number}" for number in range(5_000)]

@@ -1,4 +1,4 @@
-"""What lists of items tell, by `include`: every value has its meaning, and nothing else is touched."""
+"""What lists of items contain, by `include`: every value has its meaning, and nothing else is touched."""
 
 import json
 from typing import Any, get_args
@@ -20,8 +20,8 @@ TEXT = {"type": "output_text", "text": "Hi", "annotations": [], "logprobs": [sam
 
 
 def listed(item: Json, *include: str) -> Json:
-    told: Json = json.loads(bytes(included.listed(StoredItem("item_1", json.dumps(item).encode()), include)))
-    return told
+    found: Json = json.loads(bytes(included.listed(StoredItem("item_1", json.dumps(item).encode()), include)))
+    return found
 
 
 def answer(text: Json) -> Json:
@@ -101,5 +101,5 @@ def test_where_there_is_nothing_to_hide_nothing_changes(item: Json) -> None:
 
 def test_what_is_beside_a_hidden_field_stays_as_it_was_written() -> None:
     body = b'{"type":"file_search_call","new":{"a": 1e400,  "b":1.00},"results":[1]}'
-    told: Any = bytes(included.listed(StoredItem("fs_1", body), []))
-    assert told == b'{"type":"file_search_call","new":{"a": 1e400,  "b":1.00},"results":null}'
+    found: Any = bytes(included.listed(StoredItem("fs_1", body), []))
+    assert found == b'{"type":"file_search_call","new":{"a": 1e400,  "b":1.00},"results":null}'

@@ -1,4 +1,4 @@
-"""Messages of WebSocket mode: what a client says, and the request in it."""
+"""Messages of WebSocket mode: what a client sends, and the request in it."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def test_the_request_is_what_is_left_of_the_message() -> None:
 
 @shows("websocket-requests-read-once")
 def test_a_message_costs_no_calls_for_the_request_in_it() -> None:
-    def calls(said: bytes) -> int:
-        return count_calls(lambda: read_event(said, LIMITS))
+    def calls(message: bytes) -> int:
+        return count_calls(lambda: read_event(message, LIMITS))
 
     bare, whole = b'{"type":"response.create"}', message(input=[HI], metadata={"a": "b"}, seed=1)
     calls(bare)  # makes what is made at first use

@@ -27,7 +27,7 @@ from support.scripts import SCRIPTS
 pytestmark = pytest.mark.slow
 
 MESSAGE: Json = {"type": "message", "role": "user", "content": "Hi"}
-TOLD = [name for name in SCRIPTS if name != "flood"]
+NAMES = [name for name in SCRIPTS if name != "flood"]
 """Twenty megabytes of one letter are much to judge."""
 WHOLE = [*samples.ITEMS, *hosted.ITEMS.values()]
 """Items, each as its events."""
@@ -35,19 +35,19 @@ WHOLE = [*samples.ITEMS, *hosted.ITEMS.values()]
 
 @cache
 def document() -> Json:
-    told: Json = json.loads(msgspec.json.encode(make_document("1.2.3", websocket=True)))
-    return told
+    parsed: Json = json.loads(msgspec.json.encode(make_document("1.2.3", websocket=True)))
+    return parsed
 
 
 @cache
 def judge(name: str) -> jsonschema.Draft202012Validator:
-    """Whether a value is what a component says."""
+    """Whether a value is what a component defines."""
     schema = {"$ref": f"#/components/schemas/{name}", "components": document()["components"]}
     return jsonschema.Draft202012Validator(schema)
 
 
 def mistake(name: str, value: Any) -> str | None:
-    """What is wrong with a value, if anything is; of a union the member that comes closest tells."""
+    """What is wrong with a value, if anything is; of a union the errors of the closest member."""
     error = jsonschema.exceptions.best_match(judge(name).iter_errors(value))
     return error and f"{error.json_path}: {error.message[:300]}"
 
@@ -61,8 +61,8 @@ def parts(node: Any) -> Iterator[Json]:
 
 
 @cache
-def told(script: str) -> list[Json]:
-    """The events that come of what an upstream says."""
+def events_of(script: str) -> list[Json]:
+    """The events that come of what an upstream sends."""
     return [to_json(event) for event in play_script(script).events]
 
 
@@ -125,7 +125,7 @@ def test_every_parameter_is_taken_somewhere() -> None:
 # The document.
 
 
-def test_it_is_what_openapi_says() -> None:
+def test_it_is_what_openapi_defines() -> None:
     jsonschema.Draft202012Validator(OPENAPI_31).validate(document())
     assert [*jsonschema.Draft202012Validator(OPENAPI_31).iter_errors(document() | {"info": {}})]
 
@@ -144,16 +144,16 @@ def test_every_reference_leads_somewhere() -> None:
     references = {part["$ref"] for part in parts(document()) if isinstance(part.get("$ref"), str)}
     assert len(references) > 200
     for reference in references:
-        place: Any = document()
+        node: Any = document()
         for step in reference.removeprefix("#/").split("/"):
-            place = place[step]
+            node = node[step]
 
 
-def test_the_mark_of_strangers_is_not_told() -> None:
+def test_the_mark_of_unknown_fields_is_not_published() -> None:
     assert UNKNOWN not in json.dumps(document())
 
 
-def test_no_name_is_a_path_into_the_house() -> None:
+def test_no_name_is_a_path_into_the_packages() -> None:
     assert all(name.isidentifier() for name in document()["components"]["schemas"])
 
 
@@ -189,7 +189,7 @@ def test_valid_requests_are_valid(request_: Json) -> None:
     ids=json.dumps,
 )
 @pytest.mark.parametrize(("body", "field"), [("CreateResponse", "input"), ("CreateConversationItems", "items")])
-def test_short_forms_and_strangers_are_valid(item: Json, body: str, field: str) -> None:
+def test_short_forms_and_unknown_fields_are_valid(item: Json, body: str, field: str) -> None:
     assert mistake(body, {field: [item]}) is None
 
 
@@ -217,9 +217,9 @@ def test_mistakes_are_not_valid(field: str, value: Any) -> None:
 # What comes out.
 
 
-@pytest.mark.parametrize("name", TOLD)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_event_of_a_stream_is_valid(name: str) -> None:
-    for event in told(name):
+    for event in events_of(name):
         assert mistake("StreamEvent", event) is None, event
 
 
@@ -230,9 +230,9 @@ def test_every_item_and_its_events_are_valid(events: list[Json]) -> None:
         assert mistake("StreamEvent", event) is None, event
 
 
-@pytest.mark.parametrize("key", sorted(told("text")[-1]["response"]))
+@pytest.mark.parametrize("key", sorted(events_of("text")[-1]["response"]))
 def test_a_response_that_lacks_a_key_is_not_valid(key: str) -> None:
-    response = told("text")[-1]["response"]
+    response = events_of("text")[-1]["response"]
     assert mistake("Response", response) is None
     assert mistake("Response", {name: value for name, value in response.items() if name != key})
 

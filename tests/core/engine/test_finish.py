@@ -1,4 +1,4 @@
-"""A run of which no event is read: it ends as the events would have said, and the upstream is let go."""
+"""A run of which no event is read: it ends as with events, and the upstream is closed."""
 
 import asyncio
 from collections.abc import Callable, Coroutine

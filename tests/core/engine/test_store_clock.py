@@ -1,4 +1,4 @@
-"""The store's clock decides, whatever this machine's says."""
+"""The store's clock decides, whatever this machine's time is."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_it_is_the_stores_once_that_was_asked() -> None:
     asyncio.run(clock.ask())
     assert clock() == clocks.store_s
     clocks.monotonic += 10.0
-    clocks.own -= 3_600.0  # somebody sets the clock of this machine
+    clocks.own -= 3_600.0  # the clock of this machine is set
     assert clock() == clocks.store_s + 10.0
 
 

@@ -38,24 +38,24 @@ class Open:
         return self._runner.run(coroutine)
 
     def inside(self, sql: str) -> list[tuple[Any, ...]]:
-        """What the connection that writes says to it."""
+        """What the connection that writes answers to it."""
         return self.do(self.store._writer.run(lambda db: db.execute(sql).fetchall(), alone=True))
 
 
 @contextmanager
 def beside(path: Path) -> Iterator[Connection]:
-    """A connection of somebody else."""
+    """A connection of another process."""
     with closing(connect(path, isolation_level=None)) as db:
         yield db
 
 
 @contextmanager
-def refused(caplog: pytest.LogCaptureFixture, status: int, told: str) -> Iterator[None]:
-    """The client hears that there is no store; the operator reads which, and why."""
+def refused(caplog: pytest.LogCaptureFixture, status: int, message: str) -> Iterator[None]:
+    """The client reads that there is no store; the operator reads which, and why."""
     with caplog.at_level(logging.ERROR, "penstock"), pytest.raises(ApiError) as caught:
         yield
     assert caught.value.status == status
     assert caught.value.retriable is (status == 503)
     assert caught.value.message == "The server's store of responses is not available."
-    assert told in caplog.text
+    assert message in caplog.text
     caplog.clear()

@@ -61,19 +61,19 @@ def test_what_was_asked_of_the_disk(tmp_path: Path) -> None:
 
 def test_what_waits_is_committed_together(at: Open) -> None:
     """The first one alone, all that came meanwhile in one more, or a few."""
-    said: list[str] = []
-    at.do(at.store._writer.run(lambda db: db.set_trace_callback(said.append), alone=True))
+    statements: list[str] = []
+    at.do(at.store._writer.run(lambda db: db.set_trace_callback(statements.append), alone=True))
 
     async def save_all() -> None:
         await asyncio.gather(*(at.store.save(response()) for _ in range(200)))
 
     at.do(save_all())
-    assert 1 <= said.count("COMMIT") <= 20
-    assert sum(text.startswith("INSERT INTO responses ") for text in said) == 200
+    assert 1 <= statements.count("COMMIT") <= 20
+    assert sum(text.startswith("INSERT INTO responses ") for text in statements) == 200
 
 
 def test_who_stops_waiting_has_asked_all_the_same(at: Open) -> None:
-    """What was asked for is done, and whoever waits for it is told, though the caller is gone."""
+    """What was asked for is done, and whatever waits for it gets the result, though the caller is cancelled."""
     known = running()
     at.do(at.store.save(known))
     claim = at.do(claimed(at.store, known))
@@ -163,16 +163,16 @@ async def everything(store: SqliteStore) -> None:
 def test_every_look_up_has_an_index(at: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     """No statement walks through a table, however it is reached."""
     monkeypatch.setattr(read_pool, "_THREADS", 1)
-    said: list[str] = []
+    executed: list[str] = []
 
     async def listen() -> None:
-        await at.store._writer.run(lambda db: db.set_trace_callback(said.append), alone=True)
-        await at.store._readers.run(lambda db: db.set_trace_callback(said.append))
+        await at.store._writer.run(lambda db: db.set_trace_callback(executed.append), alone=True)
+        await at.store._readers.run(lambda db: db.set_trace_callback(executed.append))
 
     at.do(listen())
     at.do(everything(at.store))
     statements = {
-        re.sub(r"\s+", " ", text) for text in said if re.match(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)", text)
+        re.sub(r"\s+", " ", text) for text in executed if re.match(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)", text)
     }
     assert len(statements) > 30
     with beside(at.path) as db:

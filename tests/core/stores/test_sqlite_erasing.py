@@ -110,9 +110,9 @@ def test_the_log_of_a_process_that_was_killed_is_cut_by_the_next_one(at: Open, t
 
 def test_saves_do_not_wait_for_the_log_to_be_cut(at: Open) -> None:
     """It costs as much as some saves, so that only those pay who erase; nothing was erased where nothing was found."""
-    said: list[str] = []
-    at.do(at.store._writer.run(lambda db: db.set_trace_callback(said.append), alone=True))
+    statements: list[str] = []
+    at.do(at.store._writer.run(lambda db: db.set_trace_callback(statements.append), alone=True))
     at.do(at.store.save(response()))
     assert not at.do(at.store.delete_response(ME, "resp_none"))
     assert at.do(at.store.sweep(now=NOW, limit=100)) == 0
-    assert not [text for text in said if "checkpoint" in text]
+    assert not [text for text in statements if "checkpoint" in text]

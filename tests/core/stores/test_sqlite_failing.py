@@ -1,4 +1,4 @@
-"""What the SQLite store says when it cannot: a full disk, a lock, a damaged, strange or newer file; how it recovers."""
+"""What the SQLite store reports of faults: a full disk, a lock, a damaged, strange or newer file; how it recovers."""
 
 from __future__ import annotations
 
@@ -174,11 +174,11 @@ def test_a_file_that_was_not_made_ready(path: Path, caplog: pytest.LogCaptureFix
         asyncio.run(save())
 
 
-@pytest.mark.parametrize("place", ["a file/store.db", "."])
-def test_a_place_that_cannot_be(tmp_path: Path, caplog: pytest.LogCaptureFixture, place: str) -> None:
+@pytest.mark.parametrize("path", ["a file/store.db", "."])
+def test_a_path_that_cannot_be(tmp_path: Path, caplog: pytest.LogCaptureFixture, path: str) -> None:
     (tmp_path / "a file").touch()
     with refused(caplog, 500, str(tmp_path)):
-        migrated(tmp_path / place)
+        migrated(tmp_path / path)
 
 
 def test_a_migration_that_fails_leaves_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

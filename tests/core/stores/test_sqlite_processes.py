@@ -35,8 +35,8 @@ def start(path: Path, name: str, turns: int) -> subprocess.Popen[str]:
     )
 
 
-def told(lines: list[str]) -> dict[str, set[str]]:
-    """What each response was told to have gone through."""
+def steps_of(lines: list[str]) -> dict[str, set[str]]:
+    """The steps that were printed for each response."""
     steps: defaultdict[str, set[str]] = defaultdict(set)
     for line in lines:
         what, _, response_id = line.strip().partition(" ")
@@ -45,13 +45,13 @@ def told(lines: list[str]) -> dict[str, set[str]]:
 
 
 async def check(at: Open, steps: dict[str, set[str]]) -> None:
-    """Everything of which a process said that it was done is there, and what is there is whole."""
+    """Everything that a process printed as done is there, and what is there is whole."""
     for response_id, done in steps.items():
         conversation_id = response_id.replace("resp", "conv")
         whole = turn(response_id, conversation_id, has_ended=True)
         row = await at.store.response(ME, response_id)
         if row is None:
-            # The step behind the last one that was told may have been done too, and at a fifth that is the end.
+            # The step behind the last one that was printed may have been done too, and at a fifth that is the end.
             assert "deleted" in done or ("settled" in done and int(response_id.rpartition("_")[2]) % 5 == 0)
         else:
             assert row == (whole if row.status == "completed" else turn(response_id, conversation_id, has_ended=False))
@@ -80,7 +80,7 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
         process.wait(60)
         assert process.returncode == -9
         lines = [line for line in (first + rest).splitlines(keepends=True) if line.endswith("\n")]
-        steps |= told(lines)
+        steps |= steps_of(lines)
         if kill % 5 == 4:
             with Open(path) as at:
                 at.do(check(at, steps))
@@ -91,12 +91,12 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
 
 
 def test_processes_write_side_by_side(tmp_path: Path) -> None:
-    """They start at once on an empty place, and none is kept from writing by the others."""
+    """They start at once on an empty place, and none prevents the others from writing."""
     path = tmp_path / "store.db"
     processes = [start(path, name, 50) for name in ("a", "b", "c")]
     outputs = [process.communicate(timeout=60)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0]
-    steps = told("".join(outputs).splitlines())
+    steps = steps_of("".join(outputs).splitlines())
     assert len(steps) == 150
     with Open(path) as at:
         at.do(check(at, steps))
@@ -124,7 +124,7 @@ def test_who_waits_is_woken_by_another_process(tmp_path: Path) -> None:
 
 
 def test_an_older_server_works_beside_a_newer_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A migration adds, and whoever has the file open already goes on."""
+    """A migration adds, and a process that has the file open already goes on."""
     path = tmp_path / "store.db"
     with Open(path) as old:
         monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, "ALTER TABLE responses ADD COLUMN more TEXT"))

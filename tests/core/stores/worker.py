@@ -1,7 +1,7 @@
 """A process of its own with the SQLite store: `python worker.py PATH NAME TURNS`.
 
 It keeps taking turns and prints a line for each thing of which it knows that it is done. What a row holds follows from
-its id, so that whoever reads it later can tell whether it is whole. TURNS 0 goes on until it is killed.
+its id, so that a later reader can check whether it is whole. TURNS 0 goes on until it is killed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def body(row_id: str) -> bytes:
 
 def turn(response_id: str, conversation_id: str, *, has_ended: bool) -> StoredResponse:
     """A response with three items in and three out."""
-    said, heard = ([StoredItem(f"{response_id}_{side}{n}", body(response_id)) for n in range(3)] for side in "io")
+    inputs, outputs = ([StoredItem(f"{response_id}_{side}{n}", body(response_id)) for n in range(3)] for side in "io")
     return StoredResponse(
         id=response_id,
         owner=ME,
@@ -36,8 +36,8 @@ def turn(response_id: str, conversation_id: str, *, has_ended: bool) -> StoredRe
         conversation_id=conversation_id,
         background=True,
         body=body(response_id),
-        input=said,
-        output=heard if has_ended else [],
+        input=inputs,
+        output=outputs if has_ended else [],
         request=b"" if has_ended else b"request",
     )
 
@@ -53,20 +53,20 @@ async def work(store: Store, name: str, numbers: Iterator[int]) -> None:
         await store.save_conversation(StoredConversation(id=conversation_id, owner=ME, created_at=1), [])
         assert await store.lock_conversation(conversation_id, writer=response_id, now=1, until=2)
         assert await store.save(turn(response_id, conversation_id, has_ended=False))
-        tell("saved", response_id)
+        record("saved", response_id)
         claim = await store.claim(response_id, now=1, until=2)
         assert claim == Claim(response_id, 1)
         for each in events(response_id):
             assert await store.append_events(claim, each)
-            tell(f"event{each.first}", response_id)
+            record(f"event{each.first}", response_id)
         assert await store.settle(turn(response_id, conversation_id, has_ended=True), fence=1)
-        tell("settled", response_id)
+        record("settled", response_id)
         if number % 5 == 0:
             assert await store.delete_response(ME, response_id)
-            tell("deleted", response_id)
+            record("deleted", response_id)
 
 
-def tell(what: str, response_id: str) -> None:
+def record(what: str, response_id: str) -> None:
     sys.stdout.write(f"{what} {response_id}\n")
     sys.stdout.flush()
 

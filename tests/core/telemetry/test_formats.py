@@ -33,10 +33,10 @@ def test_a_line_is_one_line(form: logging.Formatter) -> None:
 @shows("json-logs")
 def test_a_traceback_is_within_the_object() -> None:
     line = JsonFormat().format(record("It failed.", ZeroDivisionError("by\nzero")))
-    told = json.loads(line)
+    entry = json.loads(line)
     assert "\n" not in line
-    assert (told["level"], told["message"]) == ("error", "It failed.")
-    assert told["traceback"].endswith("ZeroDivisionError: by\nzero")
+    assert (entry["level"], entry["message"]) == ("error", "It failed.")
+    assert entry["traceback"].endswith("ZeroDivisionError: by\nzero")
 
 
 @shows("log-injection")

@@ -16,79 +16,79 @@ IMAGE = {"type": "input_image", "detail": "auto"}
 DATA = "data:image/png;base64,AA=="
 
 
-def told(name: str, **fields: object) -> Json:
+def item_of(name: str, **fields: object) -> Json:
     """An item as it ends, with other fields."""
     return {**ITEMS[name][-1]["item"], **fields}
 
 
-SEARCH, FILES, CODE = told("web search"), told("file search"), told("code interpreter")
-PICTURE, CALL = told("image generation"), told("MCP call")
+SEARCH, FILES, CODE = item_of("web search"), item_of("file search"), item_of("code interpreter")
+PICTURE, CALL = item_of("image generation"), item_of("MCP call")
 QUERY = {"queries": ["rivers"]}
-NOT_KEPT = "what it found is not kept in this conversation."
+NOT_STORED = "what it found is not kept in this conversation."
 
 HISTORY: dict[str, tuple[Json, str, Json, object]] = {
     "a search": (SEARCH, "web_search", QUERY, "Sources:\nhttps://example.com/rivers"),
     "a search with results": (
-        told("web search", results=[{"title": "Rivers"}]),
+        item_of("web search", results=[{"title": "Rivers"}]),
         "web_search",
         QUERY,
         '[{"title": "Rivers"}]',
     ),
     "a search without sources": (
-        told("web search", action={"type": "search", "query": "rivers"}),
+        item_of("web search", action={"type": "search", "query": "rivers"}),
         "web_search",
         {"query": "rivers"},
-        f"The search is completed; {NOT_KEPT}",
+        f"The search is completed; {NOT_STORED}",
     ),
     "a page": (
-        told("web search", action={"type": "open_page", "url": "https://example.com"}),
+        item_of("web search", action={"type": "open_page", "url": "https://example.com"}),
         "open_page",
         {"url": "https://example.com"},
-        f"The search is completed; {NOT_KEPT}",
+        f"The search is completed; {NOT_STORED}",
     ),
     "words in a page": (
-        told("web search", action={"type": "find_in_page", "url": "https://example.com", "pattern": "long"}),
+        item_of("web search", action={"type": "find_in_page", "url": "https://example.com", "pattern": "long"}),
         "find_in_page",
         {"url": "https://example.com", "pattern": "long"},
-        f"The search is completed; {NOT_KEPT}",
+        f"The search is completed; {NOT_STORED}",
     ),
     "an action of an unknown type": (
-        told("web search", action={"type": 7, "query": "rivers"}),
+        item_of("web search", action={"type": 7, "query": "rivers"}),
         "web_search",
         {"query": "rivers"},
-        f"The search is completed; {NOT_KEPT}",
+        f"The search is completed; {NOT_STORED}",
     ),
     "a search of another form": (
-        told("web search", action="rivers", status="failed"),
+        item_of("web search", action="rivers", status="failed"),
         "web_search",
         {},
-        f"The search is failed; {NOT_KEPT}",
+        f"The search is failed; {NOT_STORED}",
     ),
     "a search whose sources are of another form": (
-        told("web search", action=ACTION | {"sources": [1]}),
+        item_of("web search", action=ACTION | {"sources": [1]}),
         "web_search",
         QUERY,
-        f"The search is completed; {NOT_KEPT}",
+        f"The search is completed; {NOT_STORED}",
     ),
     "a search as agents send it back": (
         {"type": "web_search_call"},
         "web_search",
         {},
-        f"The search is completed; {NOT_KEPT}",
+        f"The search is completed; {NOT_STORED}",
     ),
     "files": (FILES, "file_search", {"queries": ["rivers"]}, "[rivers.md]\nLong."),
     "files by id": (
-        told("file search", results=[*FOUND, {"file_id": "file_2"}, {}]),
+        item_of("file search", results=[*FOUND, {"file_id": "file_2"}, {}]),
         "file_search",
         {"queries": ["rivers"]},
         "[rivers.md]\nLong.\n\n[file_2]\n\n\n[file]\n",
     ),
-    "no files": (told("file search", results=[]), "file_search", {"queries": ["rivers"]}, "Nothing was found."),
+    "no files": (item_of("file search", results=[]), "file_search", {"queries": ["rivers"]}, "Nothing was found."),
     "files that were not kept": (
-        told("file search", results=None),
+        item_of("file search", results=None),
         "file_search",
         {"queries": ["rivers"]},
-        f"The search is completed; {NOT_KEPT}",
+        f"The search is completed; {NOT_STORED}",
     ),
     "code": (
         CODE,
@@ -97,19 +97,19 @@ HISTORY: dict[str, tuple[Json, str, Json, object]] = {
         [TEXT | {"text": "4\n"}, TEXT | {"text": "[image: https://example.com/plot.png]"}],
     ),
     "code that drew": (
-        told("code interpreter", outputs=[{"type": "image", "url": DATA}]),
+        item_of("code interpreter", outputs=[{"type": "image", "url": DATA}]),
         "code_interpreter",
         {"code": "2 + 2"},
         [IMAGE | {"image_url": DATA}],
     ),
     "code that said nothing": (
-        told("code interpreter", outputs=[]),
+        item_of("code interpreter", outputs=[]),
         "code_interpreter",
         {"code": "2 + 2"},
         "The code gave nothing out.",
     ),
     "code whose outputs were not kept": (
-        told("code interpreter", code=None, outputs=None),
+        item_of("code interpreter", code=None, outputs=None),
         "code_interpreter",
         {"code": ""},
         "The run is completed; what it gave out is not kept in this conversation.",
@@ -121,27 +121,27 @@ HISTORY: dict[str, tuple[Json, str, Json, object]] = {
         [TEXT | {"text": "The image was made."}, IMAGE | {"image_url": "data:image/png;base64,AAAA"}],
     ),
     "an image that cannot be shown": (
-        told("image generation", output_format="svg"),
+        item_of("image generation", output_format="svg"),
         "image_generation",
         {"prompt": "A river."},
         "An image was made; its format, svg, cannot be shown.",
     ),
     "no image": (
-        told("image generation", result=None, status="failed", revised_prompt=None),
+        item_of("image generation", result=None, status="failed", revised_prompt=None),
         "image_generation",
         {"prompt": ""},
         "The image is failed; there is nothing to show.",
     ),
     "a tool of a server": (CALL, "maps__route", {"to": "sea"}, "Follow it."),
-    "a tool that said nothing": (told("MCP call", output=""), "maps__route", {"to": "sea"}, ""),
+    "a tool that said nothing": (item_of("MCP call", output=""), "maps__route", {"to": "sea"}, ""),
     "a tool that failed": (
-        told("MCP call that fails"),
+        item_of("MCP call that fails"),
         "maps__route",
         {},
         'Error: {"type": "mcp_tool_execution_error", "content": [{"type": "text", "text": "No."}]}',
     ),
     "a tool that has not answered": (
-        told("MCP call", output=None, arguments="", status="in_progress"),
+        item_of("MCP call", output=None, arguments="", status="in_progress"),
         "maps__route",
         {},
         "The call is in_progress; it gave nothing back.",
@@ -160,7 +160,7 @@ def test_a_call_reads_as_a_call_and_its_output(item: Json, name: str, arguments:
 
 
 def test_a_program_reads_as_a_call_and_its_output() -> None:
-    program, output = (from_json(told(name), wire.InputItem) for name in ("program", "program's output"))
+    program, output = (from_json(item_of(name), wire.InputItem) for name in ("program", "program's output"))
     assert to_json(CALLS[wire.Program](program)) == {
         "call_id": "call_1",
         "name": "programmatic_tool_calling",

@@ -28,7 +28,7 @@ def test_a_name_is_one_that_every_backend_takes(namespace: str, name: str) -> No
 @example(("a", "b.c"), ("a", "b c"))
 @example(("a" * 100, "b"), ("a" * 101, "b"))
 def test_two_tools_have_two_names(one: tuple[str, str], other: tuple[str, str]) -> None:
-    """But where their names in one are the same letter by letter: that is the client's to mend."""
+    """But where their names in one are the same letter by letter: the client has to correct that."""
     same = "__".join(one) == "__".join(other)
     assert (function_name(*one) == function_name(*other)) == (same or one == other)
 
@@ -53,7 +53,7 @@ def test_names_stay_as_they_are_where_they_can(namespace: Any, name: str, whole:
     assert len(whole) <= NAME_CHARS_MAX
 
 
-def test_a_member_is_offered_under_both_names_and_told_under_its_own() -> None:
+def test_a_member_is_offered_under_both_names_and_reported_under_its_own() -> None:
     space = from_json(tool_items.CRM, wire.Tool)
     result = []
     for declared in GROUPS[wire.NamespaceTool](space):
@@ -80,7 +80,7 @@ def test_a_call_of_the_history_has_the_name_that_is_offered(item: Any, name: str
     assert to_json(CALLS[type(struct)](struct))["name"] == name
 
 
-def test_what_is_said_of_all_members_is_said_behind_what_is_said_of_one() -> None:
+def test_the_description_of_all_members_follows_that_of_one() -> None:
     space = from_json(tool_items.CRM, wire.Tool)
     assert with_namespace_description(space, "Gets.") == "Gets.\n\nAbout the tools of crm: Customers and orders."
     assert with_namespace_description(space, None) == "About the tools of crm: Customers and orders."

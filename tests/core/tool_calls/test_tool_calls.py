@@ -81,7 +81,7 @@ def test_history_reads(item: Json, read: Json) -> None:
     assert {name: result[name] for name in read} == read
 
 
-def test_every_item_says_how_it_reads() -> None:
+def test_every_item_defines_how_it_reads() -> None:
     """As a call, as an output, as both in one, as nothing; or the dialects or the engine read it themselves."""
     items = set(get_args(wire.InputItem))
     outputs = {cls for cls in items if cls.__name__.endswith("Output")}
@@ -107,8 +107,8 @@ def read(reader: PlainReader | InputReader, pieces: list[str]) -> str:
 
 
 def cut(text: str, cuts: list[int]) -> list[str]:
-    places = sorted({at % (len(text) + 1) for at in cuts})
-    return [text[start:end] for start, end in zip([0, *places], [*places, len(text)], strict=True)]
+    ends = sorted({at % (len(text) + 1) for at in cuts})
+    return [text[start:end] for start, end in zip([0, *ends], [*ends, len(text)], strict=True)]
 
 
 @given(st.text(), CUTS)
@@ -121,7 +121,7 @@ ESCAPES = {'"': '\\"', "\\": "\\\\", "/": "\\/", "\b": "\\b", "\f": "\\f", "\n":
 
 @st.composite
 def escaped(draw: st.DrawFn) -> tuple[str, str]:
-    """A text, and the inside of a JSON string that says it: each character in one of the ways in which it may be."""
+    """A text, and the inside of a JSON string of it: each character in one of the ways in which it may be."""
     characters = st.one_of(st.characters(exclude_categories=["Cs"]), st.sampled_from([*ESCAPES, "😀"]))
     text = "".join(draw(st.lists(st.one_of(characters, st.just("\\ud83d")))))
     inside = []
@@ -148,7 +148,7 @@ def envelopes(draw: st.DrawFn) -> tuple[str, str]:
 @given(envelopes(), CUTS)
 @example(("\\ud83d", '{"input":"\\\\ud83d"}'), [17])
 @example(("😀", '{"input":"\\ud83d\\ude00"}'), [13, 16, 17, 20])
-def test_a_custom_input_is_what_was_said_however_it_was_escaped_and_cut(
+def test_a_custom_input_is_what_was_sent_however_it_was_escaped_and_cut(
     envelope: tuple[str, str], cuts: list[int]
 ) -> None:
     text, arguments = envelope
@@ -157,7 +157,7 @@ def test_a_custom_input_is_what_was_said_however_it_was_escaped_and_cut(
 
 @given(envelopes(), st.integers(0))
 def test_no_character_waits_for_more_than_it_needs(envelope: tuple[str, str], at: int) -> None:
-    """What was told by then is the beginning of the text, as far as it can be read."""
+    """What was sent by then is the beginning of the text, as far as it can be read."""
     text, arguments = envelope
     head = arguments.index('"', arguments.index(":")) + 1
     begun = arguments[head : head + at % (len(arguments) - head)]
@@ -167,7 +167,7 @@ def test_no_character_waits_for_more_than_it_needs(envelope: tuple[str, str], at
 
 
 def read_strictly(begun: str) -> str:
-    """What the whole escapes at the beginning of a string say."""
+    """What the whole escapes at the beginning of a string contain."""
     while True:
         try:
             text: str = json.loads(f'"{begun}"', strict=False)

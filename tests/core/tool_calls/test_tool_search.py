@@ -42,7 +42,7 @@ def test_a_search_that_the_server_is_to_make_is_not_offered(fields: Json) -> Non
     ],
 )
 def test_arguments_are_reported_as_an_object_on_one_line(arguments: str, result: str) -> None:
-    """An event is one line, and what stays undecoded is told as it is."""
+    """An event is one line, and what stays undecoded is sent as it is."""
     action = ToolSearchCallFormat().read(arguments)
     item = ToolSearchCallFormat().item(id="tsc_1", call_id="c", action=action)
     assert bytes(item.arguments).decode() == result
@@ -78,7 +78,7 @@ def test_what_was_found_is_reported_by_the_names_to_call(tools: list[Json], resu
 
 
 @pytest.mark.parametrize("item", tool_items.SEARCHED, ids=lambda item: item["type"])
-def test_a_search_that_a_server_made_says_nothing_to_the_model(item: Json) -> None:
+def test_a_search_that_a_server_made_sends_nothing_to_the_model(item: Json) -> None:
     """It has no `call_id`, since the model did not call."""
     asked = from_json(item, wire.InputItem)
     assert READ_AS[type(asked)](asked) is asked

@@ -1,4 +1,4 @@
-"""Calls whose arguments are an action: told whole or not at all, wherever the pieces fall and wherever it ends."""
+"""Calls whose arguments are an action: sent whole or not at all, wherever the pieces fall and wherever it ends."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.kit import CUTS, LIMITS, Json, Telling, from_json, to_json
+from core.kit import CUTS, LIMITS, Json, Recording, from_json, to_json
 from penstock import wire
 from penstock.errors import upstream_failed
 from penstock.tool_calls import OFFERS, CallFormat
@@ -49,23 +49,23 @@ CALLS = st.sampled_from([*WHOLE]).flatmap(
 
 def pieces(index: int, name: str, arguments: str, cuts: list[int]) -> list[Delta]:
     """A call in pieces; the first names it."""
-    places = sorted({at % (len(arguments) + 1) for at in cuts})
-    texts = [arguments[start:end] for start, end in zip([0, *places], [*places, len(arguments)], strict=True)]
+    ends = sorted({at % (len(arguments) + 1) for at in cuts})
+    texts = [arguments[start:end] for start, end in zip([0, *ends], [*ends, len(arguments)], strict=True)]
     first = ToolCallDelta(index=index, name=name, call_id=f"call_{index}")
     return [first, *(ToolCallDelta(index=index, arguments=text) for text in texts)]
 
 
-def told(*deltas: Delta, **options: Any) -> Json:
-    """The Response of what was said to its end."""
-    telling = Telling(FORMS, **options)
-    telling.tell(deltas)
-    return check(telling)
+def respond(*deltas: Delta, **options: Any) -> Json:
+    """The Response of deltas that came to their end."""
+    recording = Recording(FORMS, **options)
+    recording.record(deltas)
+    return check(recording)
 
 
-def check(telling: Telling) -> Json:
-    response: Json = oracle.check_stream(telling.events)
-    assert to_json(telling.transcript.snapshot()) == response
-    assert to_json(fold(from_json(event, wire.StreamEvent) for event in telling.events)) == response
+def check(recording: Recording) -> Json:
+    response: Json = oracle.check_stream(recording.events)
+    assert to_json(recording.transcript.snapshot()) == response
+    assert to_json(fold(from_json(event, wire.StreamEvent) for event in recording.events)) == response
     return response
 
 
@@ -79,9 +79,9 @@ def is_action(name: str, arguments: str) -> bool:
 
 @shows("client-tools")
 @given(st.lists(CALLS, max_size=3), st.lists(CUTS, min_size=3, max_size=3))
-def test_any_pieces_tell_the_same(calls: list[tuple[str, str]], cuts: list[list[int]]) -> None:
-    whole = told(*(delta for at, call in enumerate(calls) for delta in pieces(at, *call, [])), Finish())
-    cut = told(*(delta for at, call in enumerate(calls) for delta in pieces(at, *call, cuts[at])), Finish())
+def test_any_pieces_give_the_same(calls: list[tuple[str, str]], cuts: list[list[int]]) -> None:
+    whole = respond(*(delta for at, call in enumerate(calls) for delta in pieces(at, *call, [])), Finish())
+    cut = respond(*(delta for at, call in enumerate(calls) for delta in pieces(at, *call, cuts[at])), Finish())
     assert cut == whole
     actions = {item["call_id"]: item["type"] != "function_call" for item in whole["output"]}
     assert actions == {f"call_{at}": is_action(*call) for at, call in enumerate(calls)}
@@ -92,16 +92,16 @@ def test_any_pieces_tell_the_same(calls: list[tuple[str, str]], cuts: list[list[
 def test_a_cut_ends_the_stream_and_leaves_whole_actions(
     calls: list[tuple[str, str]], cuts: list[int], at: int, how: str
 ) -> None:
-    """Of what was cut nothing is told: a client must not run half of an action."""
+    """Of what was cut nothing is sent: a client must not run half of an action."""
     speech = [delta for index, call in enumerate(calls) for delta in pieces(index, *call, cuts)]
     speech = speech[: at % (len(speech) + 1)]
-    telling = Telling(FORMS)
-    telling.receive(speech)
+    recording = Recording(FORMS)
+    recording.receive(speech)
     if how == "failed":
-        telling.fail(upstream_failed("cut"))
+        recording.fail(upstream_failed("cut"))
     else:
-        telling.tell([Finish("max_output_tokens")])
-    response = check(telling)
+        recording.record([Finish("max_output_tokens")])
+    response = check(recording)
     assert response["status"] == how
     assert {status for _, status in kinds(response)} <= {"completed"}
 
@@ -110,7 +110,7 @@ def test_a_cut_ends_the_stream_and_leaves_whole_actions(
 @pytest.mark.parametrize("name", WHOLE)
 @pytest.mark.parametrize("arguments", FOREIGN)
 def test_arguments_that_are_no_action_come_back_as_they_were(name: str, arguments: str) -> None:
-    [item] = told(*pieces(0, name, arguments, []), Finish())["output"]
+    [item] = respond(*pieces(0, name, arguments, []), Finish())["output"]
     assert item | {"id": ""} == {
         "id": "",
         "type": "function_call",
@@ -123,30 +123,30 @@ def test_arguments_that_are_no_action_come_back_as_they_were(name: str, argument
 
 def test_an_action_ends_when_the_next_call_begins() -> None:
     """So that a client may run it meanwhile."""
-    telling = Telling(FORMS)
-    telling.receive([*pieces(0, "local_shell", WHOLE["local_shell"], []), *pieces(1, "look", "{", [])])
-    done = [event["type"] for event in telling.events if "item" in event]
+    recording = Recording(FORMS)
+    recording.receive([*pieces(0, "local_shell", WHOLE["local_shell"], []), *pieces(1, "look", "{", [])])
+    done = [event["type"] for event in recording.events if "item" in event]
     assert done == ["response.output_item.added", "response.output_item.done", "response.output_item.added"]
 
 
 def test_an_action_stands_where_it_was_whole() -> None:
     speech = pieces(0, "local_shell", WHOLE["local_shell"], [20])
-    response = told(*speech[:2], TextDelta("so"), *speech[2:], Finish())
+    response = respond(*speech[:2], TextDelta("so"), *speech[2:], Finish())
     assert kinds(response) == [("message", "completed"), ("local_shell_call", "completed")]
 
 
 def test_actions_count_as_items_before_they_are_reported() -> None:
     limits = msgspec.structs.replace(LIMITS, output_items_max=3)
     calls = [delta for index in range(4) for delta in pieces(index, "local_shell", "{", [])]
-    telling = Telling(FORMS, limits)
-    telling.tell(calls)
-    assert "3 output items" in check(telling)["error"]["message"]
+    recording = Recording(FORMS, limits)
+    recording.record(calls)
+    assert "3 output items" in check(recording)["error"]["message"]
 
 
 def test_a_relayed_stream_with_actions_is_reported_as_it_came() -> None:
-    """From an upstream that speaks of commands and their outputs piece by piece."""
+    """From an upstream that sends commands and their outputs piece by piece."""
     events = [from_json(event, wire.StreamEvent) for event in samples.stream()[2:-1]]
-    response = told(*(Relayed(event) for event in events), Finish())
+    response = respond(*(Relayed(event) for event in events), Finish())
     assert response["output"] == [to_json(from_json(item, wire.OutputItem)) for item in samples.OUTPUT]
 
 
@@ -154,6 +154,6 @@ def test_relayed_outputs_of_commands_count() -> None:
     added, piece, *_ = samples.ITEMS[6]
     many = piece | {"delta": {"stdout": "x" * 900, "stderr": None}}
     events = [added | {"output_index": 0}, many | {"output_index": 0}, many | {"output_index": 0}]
-    telling = Telling(FORMS, msgspec.structs.replace(LIMITS, output_bytes_max=1_000))
-    telling.tell([Relayed(from_json(samples.numbered([event])[0], wire.StreamEvent)) for event in events])
-    assert "1000 characters" in check(telling)["error"]["message"]
+    recording = Recording(FORMS, msgspec.structs.replace(LIMITS, output_bytes_max=1_000))
+    recording.record([Relayed(from_json(samples.numbered([event])[0], wire.StreamEvent)) for event in events])
+    assert "1000 characters" in check(recording)["error"]["message"]

@@ -1,4 +1,4 @@
-"""Ending in order what somebody else has left open."""
+"""Ending in order what an upstream has left open."""
 
 import json
 
@@ -18,7 +18,7 @@ BEGUN, ENDED = 2, len(STREAM) - 1
 
 @pytest.mark.parametrize("count", range(BEGUN, ENDED + 1))
 def test_after_any_event_a_stream_can_be_ended(count: int) -> None:
-    """What had ended stays as it was; what had not is incomplete, if it can be, with all that was told of it."""
+    """What had ended stays as it was; what had not is incomplete, if it can be, with all that was sent of it."""
     transcript = Transcript()
     for event in STREAM[:count]:
         transcript.record(from_json(event, wire.StreamEvent))
@@ -26,9 +26,9 @@ def test_after_any_event_a_stream_can_be_ended(count: int) -> None:
     error = wire.ResponseError(code="server_error", message="It was cut.")
     response = from_json(to_json(transcript.snapshot()) | {"status": "failed", "error": to_json(error)}, wire.Response)
     transcript.record(wire.Failed(response=response))
-    told = [json.loads(encode(event)) for event in transcript.take()]
-    ended = oracle.check_stream(told)
-    assert [_plain(event) for event in told[:count]] == [
+    sent = [json.loads(encode(event)) for event in transcript.take()]
+    ended = oracle.check_stream(sent)
+    assert [_plain(event) for event in sent[:count]] == [
         _plain(to_json(from_json(event, wire.StreamEvent))) for event in STREAM[:count]
     ]
     done = [event["item"] for event in STREAM[:count] if event["type"] == "response.output_item.done"]

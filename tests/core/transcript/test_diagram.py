@@ -21,16 +21,16 @@ DIAGRAMS = response_diagram() + items_diagram()
 )
 def test_a_page_shows_it(golden: Callable[[str | Path, str], None], page: str, name: str, diagram: str) -> None:
     block = re.compile(rf"(?<=<!-- {name}:begin -->\n).*?(?=<!-- {name}:end -->)", re.DOTALL)
-    shown, places = block.subn(lambda _: f"```mermaid\n{diagram}```\n", (ROOT / page).read_text(encoding="utf-8"))
-    assert places == 1, f"{page} has no place for the diagram"
-    golden(f"../{page}", shown)
+    content, count = block.subn(lambda _: f"```mermaid\n{diagram}```\n", (ROOT / page).read_text(encoding="utf-8"))
+    assert count == 1, f"{page} has no place for the diagram"
+    golden(f"../{page}", content)
 
 
 def test_every_way_of_every_table_is_drawn() -> None:
     arrows = [line for line in DIAGRAMS.splitlines() if "-->" in line]
-    told = sum(line.partition(" : ")[2].count(",") + 1 for line in arrows if " : " in line)
+    drawn = sum(line.partition(" : ")[2].count(",") + 1 for line in arrows if " : " in line)
     openings = len(MACHINES) - 1 + 1  # but for the response, and an unknown part has two
-    assert told == openings + sum(len(ways) for machine in MACHINES.values() for ways in machine.values())
+    assert drawn == openings + sum(len(ways) for machine in MACHINES.values() for ways in machine.values())
 
 
 def test_every_state_that_an_arrow_names_is_declared() -> None:
@@ -48,5 +48,5 @@ def test_it_prints_itself() -> None:
 
 
 @pytest.mark.parametrize("word", ["stateDiagram-v2", "state response {", "[*] --> message_open : output_item.added"])
-def test_it_says(word: str) -> None:
+def test_the_text_of_a_diagram(word: str) -> None:
     assert word in DIAGRAMS

@@ -1,4 +1,4 @@
-"""Items that a server makes by itself: their events fold to what they tell, in whatever detail they are told."""
+"""Items that a server makes by itself: their events fold to what they contain, in whatever detail they are sent."""
 
 from itertools import combinations
 from typing import get_args
@@ -32,11 +32,11 @@ def played(events: list[Json]) -> Transcript:
 
 def test_every_item_and_event_of_no_other_sample_is_here() -> None:
     """Those of the stream in `samples` have their own tests."""
-    told = {event["type"] for events in ITEMS.values() for event in events} | {event["type"] for event in AUDIO}
-    told |= {event["type"] for event in samples.stream()}
+    known_types = {event["type"] for events in ITEMS.values() for event in events} | {event["type"] for event in AUDIO}
+    known_types |= {event["type"] for event in samples.stream()}
     elsewhere = {"response.queued", "response.incomplete", "response.failed", "response.usage", "error"}
     elsewhere |= {"response.refusal.delta", "response.refusal.done", wire.UNKNOWN}
-    assert told | elsewhere >= {str(event.__struct_config__.tag) for event in get_args(wire.StreamEvent)}
+    assert known_types | elsewhere >= {str(event.__struct_config__.tag) for event in get_args(wire.StreamEvent)}
     items = {events[0]["item"]["type"] for events in [*ITEMS.values(), *samples.ITEMS]}
     assert items | {wire.UNKNOWN} >= {str(item.__struct_config__.tag) for item in get_args(wire.OutputItem)}
 
@@ -51,10 +51,10 @@ def test_the_events_are_the_packages_and_fold_to_their_item(events: list[Json]) 
 @each_item
 def test_nothing_is_lost_on_the_way(events: list[Json]) -> None:
     for event in samples.numbered(events):
-        told = check_event(to_json(from_json(event, wire.StreamEvent)))
-        item, known = told.pop("item", {}), event.pop("item", {})
+        written = check_event(to_json(from_json(event, wire.StreamEvent)))
+        item, known = written.pop("item", {}), event.pop("item", {})
         assert item.items() >= known.items()
-        assert told.items() >= event.items()
+        assert written.items() >= event.items()
 
 
 STATUSES: dict[str, list[str]] = {
@@ -70,13 +70,13 @@ STATUSES: dict[str, list[str]] = {
 @pytest.mark.parametrize(("name", "statuses"), STATUSES.items(), ids=STATUSES)
 def test_the_status_is_that_of_the_last_step(name: str, statuses: list[str]) -> None:
     events = ITEMS[name]
-    seen = [played(events[: place + 1]).snapshot().output[0].status for place in range(len(events))]  # type: ignore[union-attr]
+    seen = [played(events[: index + 1]).snapshot().output[0].status for index in range(len(events))]  # type: ignore[union-attr]
     assert seen == statuses
 
 
 def test_code_grows_from_nothing_and_a_partial_image_leaves_none() -> None:
     code = ITEMS["code interpreter"]
-    grown = [played(code[: place + 1]).item(0).code for place in range(5)]
+    grown = [played(code[: index + 1]).item(0).code for index in range(5)]
     assert grown == [None, None, "2 +", "2 + 2", "2 + 2"]
     assert played(ITEMS["image generation"][:-1]).item(0).result is None
 
@@ -107,8 +107,8 @@ def test_a_step_of_another_family_is_illegal(events: list[Json]) -> None:
 @each_item
 def test_what_is_cut_short_ends_in_order(events: list[Json]) -> None:
     """After each of its events; the judge finds nothing wrong with the stream."""
-    for place in range(1, len(events)):
-        transcript = played(events[:place])
+    for index in range(1, len(events)):
+        transcript = played(events[:index])
         close_open(transcript)
         item = transcript.item(0)
         ended = {"image_generation_call": "failed", "apply_patch_call_output": "failed"}.get(item.type, "incomplete")
@@ -162,6 +162,6 @@ def test_no_two_items_have_one_id() -> None:
 
 
 def test_every_item_that_may_be_opened_may_be_closed_at_once_or_has_a_text_to_settle() -> None:
-    """So that a stream which tells of an item no more than its beginning and its end is legal."""
+    """So that a stream with no more of an item than its beginning and its end is legal."""
     strict = {cls.__name__ for cls in get_args(wire.OutputItem) if wire.OutputItemDone not in MACHINES[cls]["open"]}
     assert strict == {"FunctionCall", "CustomToolCall"}

@@ -1,4 +1,4 @@
-"""Whatever an upstream says, and wherever it stops: a legal stream with one end, and nothing said is lost."""
+"""Whatever an upstream sends, and wherever it stops: a legal stream with one end, and no content is lost."""
 
 import json
 import re
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.kit import LIMITS, USAGE, Json, Telling, encode, from_json, to_json
+from core.kit import LIMITS, USAGE, Json, Recording, encode, from_json, to_json
 from penstock import wire
 from penstock.errors import upstream_failed
 from penstock.returned import Returned, carried
@@ -37,29 +37,29 @@ FORMS = {"look": FunctionCallFormat("look"), "note": CustomToolCallFormat("note"
 TERMINAL = {"response.completed", "response.incomplete", "response.failed"}
 
 
-def text(said: str) -> TextDelta:
-    return TextDelta(said)
+def text(value: str) -> TextDelta:
+    return TextDelta(value)
 
 
 def call(index: int, arguments: str = "", name: str | None = None, call_id: str | None = None) -> ToolCallDelta:
     return ToolCallDelta(index=index, arguments=arguments, name=name, call_id=call_id)
 
 
-def told(*deltas: Delta, **options: Any) -> Telling:
-    telling = Telling(FORMS, **options)
-    telling.tell(deltas)
-    return telling
+def record(*deltas: Delta, **options: Any) -> Recording:
+    recording = Recording(FORMS, **options)
+    recording.record(deltas)
+    return recording
 
 
 def outline(response: Json) -> list[Any]:
-    """The output in short: what each item is and says."""
+    """The output in short: what each item is and contains."""
     return [_item(item) for item in response["output"]]
 
 
 def _item(item: Json) -> tuple[Any, ...]:
-    said = [part.get("text", part.get("refusal")) for part in item.get("content", [])]
-    said += [item[key] for key in ("arguments", "input") if key in item]
-    return (item["type"], item["status"], *said)
+    texts = [part.get("text", part.get("refusal")) for part in item.get("content", [])]
+    texts += [item[key] for key in ("arguments", "input") if key in item]
+    return (item["type"], item["status"], *texts)
 
 
 # Any sequence.
@@ -70,7 +70,7 @@ ARGUMENTS = st.one_of(
     .map(lambda value: msgspec.json.encode({"input": value}).decode()),
     st.sampled_from(["", '{"input": "ls \\"-l', "ls -l", "12", '{"a"']),
 )  # fmt: skip
-SAID = st.one_of(
+DELTAS = st.one_of(
     PIECES.map(TextDelta),
     PIECES.map(RefusalDelta),
     PIECES.map(ReasoningDelta),
@@ -95,7 +95,7 @@ def calls(draw: st.DrawFn, index: int) -> list[Delta]:
 @st.composite
 def speeches(draw: st.DrawFn) -> list[Delta]:
     """Several voices at once, each in its own order."""
-    voices = [draw(st.lists(SAID, max_size=8))] + [draw(calls(index)) for index in range(draw(st.integers(0, 3)))]
+    voices = [draw(st.lists(DELTAS, max_size=8))] + [draw(calls(index)) for index in range(draw(st.integers(0, 3)))]
     speech: list[Delta] = []
     while any(voices):
         voice = draw(st.sampled_from([voice for voice in voices if voice]))
@@ -104,7 +104,7 @@ def speeches(draw: st.DrawFn) -> list[Delta]:
 
 
 class UpstreamReport(NamedTuple):
-    """What was said, put together without any idea of items."""
+    """The content, put together without any idea of items."""
 
     text: str
     refusal: str
@@ -127,7 +127,7 @@ def put_together(deltas: list[Delta]) -> UpstreamReport:
     return UpstreamReport(texts[TextDelta], texts[RefusalDelta], texts[ReasoningDelta], calls)
 
 
-def heard(response: Json) -> UpstreamReport:
+def report_of(response: Json) -> UpstreamReport:
     parts = [part for item in response["output"] for part in item.get("content", [])]
     texts = {
         kind: "".join(part.get("text", part.get("refusal")) for part in parts if part["type"] == kind)
@@ -137,12 +137,12 @@ def heard(response: Json) -> UpstreamReport:
     return UpstreamReport(*texts.values(), [(item["name"], item.get("arguments", item.get("input"))) for item in calls])
 
 
-def check_said(speech: list[Delta], response: Json, *, well: bool) -> None:
-    """Nothing is lost; but of a custom call that was cut, what may be half a character is not told."""
-    said, got = put_together(speech), heard(response)
-    assert got[:3] == said[:3]
-    assert [name for name, _ in got.calls] == [name for name, _ in said.calls]
-    for (name, there), (_, here) in zip(said.calls, got.calls, strict=True):
+def check_text(speech: list[Delta], response: Json, *, well: bool) -> None:
+    """Nothing is lost; but of a custom call that was cut, what may be half a character is not sent."""
+    texts, got = put_together(speech), report_of(response)
+    assert got[:3] == texts[:3]
+    assert [name for name, _ in got.calls] == [name for name, _ in texts.calls]
+    for (name, there), (_, here) in zip(texts.calls, got.calls, strict=True):
         if name != "note":
             assert here == there or (not there and here == "{}")
         else:
@@ -153,7 +153,7 @@ HEAD = re.compile(r'\{"input": ?"')
 
 
 def string_begun(inside: str) -> str:
-    """What the whole escapes at the beginning of a string say."""
+    """What the whole escapes at the beginning of a string contain."""
     while True:
         try:
             return str(json.loads(f'"{inside}"', strict=False))
@@ -182,39 +182,39 @@ OPTIONS = st.fixed_dictionaries(
 ENDS = st.sampled_from([None, "max_output_tokens", "content_filter"]).map(Finish)
 
 
-def check(telling: Telling) -> Json:
+def check(recording: Recording) -> Json:
     """Everything that must hold of every stream; gives the Response."""
-    response = oracle.check_stream(telling.events)
-    assert [event["type"] for event in telling.events if event["type"] in TERMINAL] == [telling.events[-1]["type"]]
-    assert to_json(telling.transcript.snapshot()) == response
-    assert [to_json(event) for event in telling.recorded] == telling.events
-    again = [from_json(event, wire.StreamEvent) for event in telling.events]
-    assert encode(fold(again)) == encode(telling.transcript.snapshot())
+    response = oracle.check_stream(recording.events)
+    assert [event["type"] for event in recording.events if event["type"] in TERMINAL] == [recording.events[-1]["type"]]
+    assert to_json(recording.transcript.snapshot()) == response
+    assert [to_json(event) for event in recording.recorded] == recording.events
+    again = [from_json(event, wire.StreamEvent) for event in recording.events]
+    assert encode(fold(again)) == encode(recording.transcript.snapshot())
     return response
 
 
 @shows("arguments")
 @given(speeches(), ENDS, OPTIONS)
 def test_any_speech_is_reported_whole(speech: list[Delta], end: Finish, options: dict[str, Any]) -> None:
-    response = check(told(*speech, end, **options))
+    response = check(record(*speech, end, **options))
     assert response["status"] == ("incomplete" if end.incomplete else "completed")
-    check_said(speech, response, well=not end.incomplete)
+    check_text(speech, response, well=not end.incomplete)
 
 
 @given(speeches(), st.integers(0), OPTIONS)
 def test_a_speech_that_is_cut_is_reported_so_far(speech: list[Delta], at: int, options: dict[str, Any]) -> None:
     speech = speech[: at % (len(speech) + 1)]
-    telling = Telling(FORMS, **options)
-    telling.receive(speech)
-    telling.fail(upstream_failed("cut"))
-    response = check(telling)
+    recording = Recording(FORMS, **options)
+    recording.receive(speech)
+    recording.fail(upstream_failed("cut"))
+    response = check(recording)
     assert (response["status"], response["error"]["code"]) == ("failed", "server_error")
-    check_said(speech, response, well=False)
+    check_text(speech, response, well=False)
 
 
 @given(speeches())
 def test_a_summary_is_the_thought_again(speech: list[Delta]) -> None:
-    output = check(told(*speech, Finish(), summarize=True))["output"]
+    output = check(record(*speech, Finish(), summarize=True))["output"]
     for item in output:
         if item["type"] == "reasoning":
             assert [part["text"] for part in item["summary"]] == [part["text"] for part in item["content"]]
@@ -223,16 +223,16 @@ def test_a_summary_is_the_thought_again(speech: list[Delta]) -> None:
 @shows("sealed-thoughts")
 @given(speeches(), st.booleans())
 def test_every_thought_is_sealed_when_it_ends_and_not_before(speech: list[Delta], summarize: bool) -> None:
-    telling = told(*speech, Finish(), summarize=summarize, seal=sealed)
-    for item in check(telling)["output"]:
+    recording = record(*speech, Finish(), summarize=summarize, seal=sealed)
+    for item in check(recording)["output"]:
         if item["type"] == "reasoning":
             assert item["encrypted_content"] == "".join(part["text"] for part in item["content"])[::-1]
-    added = [event["item"] for event in telling.events if event["type"] == "response.output_item.added"]
+    added = [event["item"] for event in recording.events if event["type"] == "response.output_item.added"]
     assert not [item for item in added if "encrypted_content" in item]
 
 
 def test_a_compaction_is_an_item_of_its_own() -> None:
-    response = check(told(Compacted("sealed"), text("a"), Finish()))
+    response = check(record(Compacted("sealed"), text("a"), Finish()))
     compaction, message = response["output"]
     assert (compaction["type"], compaction["encrypted_content"]) == ("compaction", "sealed")
     assert compaction["id"].startswith("cmp_")
@@ -293,14 +293,14 @@ SPEECHES: dict[str, tuple[list[Delta], list[Any]]] = {
 
 
 @pytest.mark.parametrize(("speech", "output"), SPEECHES.values(), ids=SPEECHES)
-def test_it_tells(speech: list[Delta], output: list[Any]) -> None:
-    assert outline(check(told(*speech, Finish()))) == output
+def test_the_events_of_deltas(speech: list[Delta], output: list[Any]) -> None:
+    assert outline(check(record(*speech, Finish()))) == output
 
 
 @shows("mixed-calls")
 def test_a_call_that_is_whole_ends_when_the_next_begins() -> None:
     """So that a client may run it meanwhile."""
-    events = told(call(0, "{}", "look"), call(1, '{"a"', "look"), call(1, ":1}"), Finish()).events
+    events = record(call(0, "{}", "look"), call(1, '{"a"', "look"), call(1, ":1}"), Finish()).events
     kinds = [(event["type"].removeprefix("response."), event.get("output_index")) for event in events]
     assert kinds.index(("output_item.done", 0)) < kinds.index(("output_item.added", 1))
 
@@ -308,34 +308,34 @@ def test_a_call_that_is_whole_ends_when_the_next_begins() -> None:
 @shows("incomplete")
 @pytest.mark.parametrize("speech", [[], [text("a")], [ReasoningDelta("a")], [call(0, '{"a"', "look")]])
 def test_what_was_open_at_a_stop_is_incomplete(speech: list[Delta]) -> None:
-    response = check(told(*speech, Finish("max_output_tokens")))
+    response = check(record(*speech, Finish("max_output_tokens")))
     assert response["incomplete_details"] == {"reason": "max_output_tokens"}
     assert {item["status"] for item in response["output"]} <= {"incomplete"}
 
 
 def test_a_whole_call_is_complete_even_if_the_response_is_not() -> None:
-    response = check(told(call(0, "{}", "look"), Finish("max_output_tokens")))
+    response = check(record(call(0, "{}", "look"), Finish("max_output_tokens")))
     assert outline(response) == [("function_call", "completed", "{}")]
 
 
 def test_a_call_that_is_never_named_fails_the_response() -> None:
-    response = check(told(text("a"), call(0, "{}"), Finish()))
+    response = check(record(text("a"), call(0, "{}"), Finish()))
     assert response["status"] == "failed"
     assert "without naming it" in response["error"]["message"]
     assert outline(response) == [("message", "completed", "a")]
 
 
-def test_ids_are_kept_and_made_up_where_there_are_none() -> None:
-    response = check(told(call(0, "{}", "look", "call_x"), call(1, "{}", "note"), Finish()))
+def test_ids_stay_and_are_made_up_where_there_are_none() -> None:
+    response = check(record(call(0, "{}", "look", "call_x"), call(1, "{}", "note"), Finish()))
     assert [item["call_id"] for item in response["output"]] == ["call_x", "call_2"]
     assert [item["id"].partition("_")[0] for item in response["output"]] == ["fc", "ctc"]
 
 
 def test_usage_is_the_last_that_was_reported() -> None:
     usages = [UsageDelta(wire.Usage(input_tokens=n, output_tokens=n, total_tokens=2 * n)) for n in (1, 2)]
-    telling = told(*usages, Finish(), report_usage=True)
-    assert check(telling)["usage"]["total_tokens"] == 4
-    assert telling.events[-2] | {"usage": 0} == {"type": "response.usage", "sequence_number": 2, "usage": 0}
+    recording = record(*usages, Finish(), report_usage=True)
+    assert check(recording)["usage"]["total_tokens"] == 4
+    assert recording.events[-2] | {"usage": 0} == {"type": "response.usage", "sequence_number": 2, "usage": 0}
 
 
 @shows("quirk-usage")
@@ -346,9 +346,9 @@ def test_usage_is_estimated_where_none_was_reported() -> None:
         seen.extend(outline(to_json(response)))
         return wire.Usage(input_tokens=1, output_tokens=2, total_tokens=3, estimated=True)
 
-    telling = Telling()
-    telling.tell([text("Hi"), Finish()], estimate)
-    assert check(telling)["usage"]["estimated"] is True
+    recording = Recording()
+    recording.record([text("Hi"), Finish()], estimate)
+    assert check(recording)["usage"]["estimated"] is True
     assert seen == [("message", "completed", "Hi")]
 
 
@@ -376,10 +376,12 @@ BOUNDS: dict[str, tuple[dict[str, int], Callable[[int], Delta], str]] = {
 
 
 @pytest.mark.parametrize(("bounds", "nth", "reason"), BOUNDS.values(), ids=BOUNDS)
-def test_an_upstream_that_says_too_much_fails(bounds: dict[str, int], nth: Callable[[int], Delta], reason: str) -> None:
+def test_an_upstream_that_sends_too_much_fails(
+    bounds: dict[str, int], nth: Callable[[int], Delta], reason: str
+) -> None:
     limits = msgspec.structs.replace(LIMITS, **bounds)
-    assert reason not in str(check(told(*(nth(n) for n in range(3)), Finish(), limits=limits))["error"])
-    response = check(told(*(nth(n) for n in range(9)), Finish(), limits=limits))
+    assert reason not in str(check(record(*(nth(n) for n in range(3)), Finish(), limits=limits))["error"])
+    response = check(record(*(nth(n) for n in range(9)), Finish(), limits=limits))
     assert response["status"] == "failed"
     assert reason in response["error"]["message"]
 
@@ -387,16 +389,16 @@ def test_an_upstream_that_says_too_much_fails(bounds: dict[str, int], nth: Calla
 @pytest.mark.slow
 @shows("memory")
 def test_many_pieces_make_one_text() -> None:
-    telling = told(*[text("x")] * 20_000, Finish())
-    assert outline(check(telling)) == [("message", "completed", "x" * 20_000)]
-    assert len(telling.events) == 20_000 + 8
+    recording = record(*[text("x")] * 20_000, Finish())
+    assert outline(check(recording)) == [("message", "completed", "x" * 20_000)]
+    assert len(recording.events) == 20_000 + 8
 
 
 @shows("call-ids-of-a-turn")
 def test_calls_of_one_turn_have_ids_of_their_own() -> None:
     given = ("call_0", "call_0", None, None)
-    telling = told(*(call(index, "{}", "look", call_id) for index, call_id in enumerate(given)))
-    first, *others = [item["call_id"] for item in to_json(telling.transcript.snapshot())["output"]]
+    recording = record(*(call(index, "{}", "look", call_id) for index, call_id in enumerate(given)))
+    first, *others = [item["call_id"] for item in to_json(recording.transcript.snapshot())["output"]]
     assert first == "call_0"
     assert len({first, *others}) == 4
 
@@ -406,11 +408,13 @@ def test_calls_of_one_turn_have_ids_of_their_own() -> None:
 @pytest.mark.parametrize("calls", [True, False])
 def test_what_the_upstream_wants_back_is_sealed_for_who_asked_and_where_it_is_needed(asked: bool, calls: bool) -> None:
     wanted = Extras(origin="there", turn={"details": msgspec.Raw(b"1")}, calls={0: {"sign": msgspec.Raw(b"2")}})
-    said = [call(0, "{}", "look", "c")] if calls else [text("Hi")]
-    telling = Telling(FORMS, seal=sealed if asked else None, seal_extras=lambda item: encode(carried(item)).decode())
-    telling.receive([*said, wanted, Finish()])
-    *_, last = to_json(telling.reducer.ending(lambda _: USAGE).response)["output"]
+    texts = [call(0, "{}", "look", "c")] if calls else [text("Hi")]
+    recording = Recording(
+        FORMS, seal=sealed if asked else None, seal_extras=lambda item: encode(carried(item)).decode()
+    )
+    recording.receive([*texts, wanted, Finish()])
+    *_, last = to_json(recording.reducer.ending(lambda _: USAGE).response)["output"]
     assert (last["type"] == "reasoning") == (asked or calls)
     returned = Returned(origin="there", turn=wanted.turn, calls={"c": wanted.calls[0]} if calls else {})
     assert last.get("encrypted_content") in (None, encode(returned).decode())
-    assert telling.reducer.returned() == {last["id"]: returned}
+    assert recording.reducer.returned() == {last["id"]: returned}

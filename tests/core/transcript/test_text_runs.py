@@ -1,4 +1,4 @@
-"""Runs of text: whoever asks one by one sees the events that there would be without runs, and so does a stream."""
+"""Runs of text: a reader of single events sees the events that there would be without runs, and so does a stream."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from core.kit import LIMITS, Telling, encode, singly, skeleton
+from core.kit import LIMITS, Recording, encode, singly, skeleton
 from penstock import wire
 from penstock.limits import Limits
 from penstock.sse import encode_event, encode_events
@@ -51,9 +51,9 @@ TEXTS = st.lists(st.text(min_size=1) | st.sampled_from(ODD), min_size=1, max_siz
 def test_a_run_is_written_as_its_events_are(event: wire.Event, texts: list[str], first: int) -> None:
     run = TextRun(GrowingText(event), first, texts)
     events = [*run.events()]
-    assert [told.delta for told in events] == texts  # type: ignore[attr-defined]
-    assert [told.sequence_number for told in events] == [*range(first, first + len(texts))]
-    assert [replace(told, sequence_number=-1, delta="") for told in events] == [
+    assert [each.delta for each in events] == texts  # type: ignore[attr-defined]
+    assert [each.sequence_number for each in events] == [*range(first, first + len(texts))]
+    assert [replace(each, sequence_number=-1, delta="") for each in events] == [
         replace(event, sequence_number=-1, delta="")
     ] * len(texts)
     expected = b"".join(map(encode_event, events))
@@ -80,21 +80,21 @@ DELTAS: st.SearchStrategy[Delta] = st.one_of(
     st.just(AnnotationDelta(CITATION)),
     st.builds(ToolCallDelta, index=st.integers(0, 1), name=st.sampled_from(["f", "note"]), arguments=PIECES),
 )
-SAID = st.lists(DELTAS, max_size=12)
+DELTA_LISTS = st.lists(DELTAS, max_size=12)
 SHORT = replace(LIMITS, output_bytes_max=12)
 
 
-def told(deltas: list[Delta], limits: Limits, *, summarize: bool) -> Telling:
-    telling = Telling({"note": CustomToolCallFormat("note")}, limits, summarize=summarize)
-    telling.tell([*deltas, Finish("max_output_tokens")])
-    return telling
+def record(deltas: list[Delta], limits: Limits, *, summarize: bool) -> Recording:
+    recording = Recording({"note": CustomToolCallFormat("note")}, limits, summarize=summarize)
+    recording.record([*deltas, Finish("max_output_tokens")])
+    return recording
 
 
 @shows("text-runs")
-@given(SAID, st.sampled_from([LIMITS, SHORT]), st.booleans())
-def test_runs_make_the_events_that_their_pieces_make(said: list[Delta], limits: Limits, summarize: bool) -> None:
+@given(DELTA_LISTS, st.sampled_from([LIMITS, SHORT]), st.booleans())
+def test_runs_make_the_events_that_their_pieces_make(sent: list[Delta], limits: Limits, summarize: bool) -> None:
     """The events have their numbers, recorded one by one they are legal, and they make the same Response."""
-    run, single = (told(deltas, limits, summarize=summarize) for deltas in (said, singly(said)))
+    run, single = (record(deltas, limits, summarize=summarize) for deltas in (sent, singly(sent)))
     assert run.events == single.events
     assert [event["sequence_number"] for event in run.events] == [*range(len(run.events))]
     assert encode(run.transcript.snapshot()) == encode(single.transcript.snapshot()) == encode(fold(run.recorded))

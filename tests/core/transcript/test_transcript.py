@@ -14,7 +14,7 @@ from support import grammar, samples
 MAY_REPEAT = {"append"}
 MAY_BE_MISSING = {"append", "settle"}
 """By their fold words: events whose absence or repetition only the texts would show."""
-ONLY_TELL = (wire.ShellCallCommandDelta, wire.ShellCallOutputContentDelta, wire.ShellCallOutputContentDone)
+PARTIAL = (wire.ShellCallCommandDelta, wire.ShellCallOutputContentDelta, wire.ShellCallOutputContentDone)
 """By their classes: the same of what stands in its item when that is done."""
 
 
@@ -64,12 +64,12 @@ def test_numbers_run_from_zero_without_a_gap() -> None:
 def test_the_fold_is_the_response_of_the_terminal_event() -> None:
     response = to_json(fold(stream()))
     assert response == to_json(stream()[-1])["response"]
-    told = grammar.fold([to_json(event) for event in stream()])
-    assert response == told
+    folded = grammar.fold([to_json(event) for event in stream()])
+    assert response == folded
 
 
 def test_the_fold_is_right_at_any_time() -> None:
-    """What is open stands in the snapshot as far as it was told."""
+    """What is open stands in the snapshot as far as it was sent."""
     transcript = Transcript()
     texts = []
     for event in stream()[:18]:
@@ -97,17 +97,17 @@ def test_a_snapshot_does_not_change_afterwards() -> None:
 
 
 @shows("pairs")
-@pytest.mark.parametrize("place", range(len(samples.stream())))
-def test_no_event_may_be_missing_or_come_twice(place: int) -> None:
+@pytest.mark.parametrize("index", range(len(samples.stream())))
+def test_no_event_may_be_missing_or_come_twice(index: int) -> None:
     events = stream()
-    word = events[place].fold.operation
-    only_tells = isinstance(events[place], ONLY_TELL)
-    if word not in MAY_BE_MISSING and not only_tells:
+    word = events[index].fold.operation
+    is_partial = isinstance(events[index], PARTIAL)
+    if word not in MAY_BE_MISSING and not is_partial:
         with pytest.raises(IllegalEvent):
-            close_anyway(events[:place] + events[place + 1 :])
-    if word not in MAY_REPEAT and not only_tells:
+            close_anyway(events[:index] + events[index + 1 :])
+    if word not in MAY_REPEAT and not is_partial:
         with pytest.raises(IllegalEvent):
-            close_anyway([*events[: place + 1], stream()[place], *events[place + 1 :]])
+            close_anyway([*events[: index + 1], stream()[index], *events[index + 1 :]])
 
 
 def close_anyway(events: list[wire.Event]) -> None:
@@ -222,7 +222,7 @@ WORDS: dict[str, tuple[list[wire.Event], Callable[[wire.Response], Any], Any]] =
 
 
 @pytest.mark.parametrize(("events", "look", "seen"), WORDS.values(), ids=WORDS)
-def test_a_fold_word_does_what_it_says(
+def test_a_fold_word_does_what_it_names(
     events: list[wire.Event], look: Callable[[wire.Response], Any], seen: Any
 ) -> None:
     assert look(begun(*events).snapshot()) == seen

@@ -1,4 +1,4 @@
-"""What a newer upstream says takes its place in the stream, and is folded as far as anybody can."""
+"""What a newer upstream sends has its position in the stream, and is folded as far as possible."""
 
 from __future__ import annotations
 
@@ -67,9 +67,9 @@ def test_every_event_keeps_its_words_and_gets_a_number() -> None:
     transcript = Transcript()
     for event in stream():
         transcript.record(event)
-    told = [to_json(event) for event in transcript.take()]
-    assert [event["sequence_number"] for event in told] == list(range(len(told)))
-    assert all(sent.items() <= event.items() for sent, event in zip(EVENTS, told[2:], strict=True))
+    taken = [to_json(event) for event in transcript.take()]
+    assert [event["sequence_number"] for event in taken] == list(range(len(taken)))
+    assert all(sent.items() <= event.items() for sent, event in zip(EVENTS, taken[2:], strict=True))
 
 
 @pytest.mark.parametrize("count", range(2, len(EVENTS) + 3))

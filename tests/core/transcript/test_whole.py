@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.kit import CUTS, LIMITS, USAGE, Json, Telling, decode_event, encode, from_json, skeleton, split
+from core.kit import CUTS, LIMITS, USAGE, Json, Recording, decode_event, encode, from_json, skeleton, split
 from penstock import wire
 from penstock.errors import ApiError, upstream_failed
 from penstock.returned import carried
@@ -69,7 +69,7 @@ def _forms() -> dict[str, CallFormat]:
 
 FORMS = _forms()
 LOGPROB = wire.Logprob(token="Hi", logprob=-1.0, bytes=[72, 105])
-SAID: st.SearchStrategy[Delta] = st.one_of(
+DELTAS: st.SearchStrategy[Delta] = st.one_of(
     st.text(max_size=4).map(TextDelta),
     st.text(max_size=4).map(RefusalDelta),
     st.text(max_size=4).map(ReasoningDelta),
@@ -100,16 +100,16 @@ ENDS: st.SearchStrategy[list[Delta]] = st.sampled_from(
 def calls(draw: st.DrawFn, index: int) -> list[Delta]:
     """One call in pieces; its name and id come with any of them, or never."""
     pieces = split(draw(st.sampled_from(ARGUMENTS)).encode(), draw(CUTS)[:3])
-    said = [ToolCallDelta(index=index, arguments=piece.decode()) for piece in pieces]
-    said[draw(st.integers(0, len(said) - 1))].name = draw(st.sampled_from([*FORMS, "other", None]))
-    said[draw(st.integers(0, len(said) - 1))].call_id = draw(st.sampled_from([None, "call_0", f"call_{index}"]))
-    return list(said)
+    deltas = [ToolCallDelta(index=index, arguments=piece.decode()) for piece in pieces]
+    deltas[draw(st.integers(0, len(deltas) - 1))].name = draw(st.sampled_from([*FORMS, "other", None]))
+    deltas[draw(st.integers(0, len(deltas) - 1))].call_id = draw(st.sampled_from([None, "call_0", f"call_{index}"]))
+    return list(deltas)
 
 
 @st.composite
 def speeches(draw: st.DrawFn) -> list[Delta]:
-    """What a message says, with several calls between, and how the turn ends."""
-    voices = [draw(st.lists(SAID, max_size=8))] + [draw(calls(index)) for index in range(draw(st.integers(0, 3)))]
+    """What a message contains, with several calls between, and how the turn ends."""
+    voices = [draw(st.lists(DELTAS, max_size=8))] + [draw(calls(index)) for index in range(draw(st.integers(0, 3)))]
     speech: list[Delta] = []
     while any(voices):
         speech.append(draw(st.sampled_from([voice for voice in voices if voice])).pop(0))
@@ -136,18 +136,18 @@ OPTIONS = st.fixed_dictionaries(
 )
 
 
-def told(speech: list[Delta], *, in_events: bool, fails_at: int | None, **options: Any) -> Telling:
+def record(speech: list[Delta], *, in_events: bool, fails_at: int | None, **options: Any) -> Recording:
     """What comes of it, to its end or to an error within."""
-    telling = Telling(FORMS, in_events=in_events, **options)
+    recording = Recording(FORMS, in_events=in_events, **options)
     if fails_at is None:
-        telling.tell(speech)
-        return telling
+        recording.record(speech)
+        return recording
     try:
-        telling.receive(speech[: fails_at % (len(speech) + 1)])
-        telling.fail(upstream_failed("It broke."))
+        recording.receive(speech[: fails_at % (len(speech) + 1)])
+        recording.fail(upstream_failed("It broke."))
     except ApiError as error:
-        telling.fail(error)
-    return telling
+        recording.fail(error)
+    return recording
 
 
 @shows("whole-replies")
@@ -157,8 +157,8 @@ def told(speech: list[Delta], *, in_events: bool, fails_at: int | None, **option
 def test_at_once_or_event_by_event_it_is_the_same_response(
     speech: list[Delta], fails_at: int | None, options: dict[str, Any]
 ) -> None:
-    events = told(speech, in_events=True, fails_at=fails_at, **options)
-    whole = told(speech, in_events=False, fails_at=fails_at, **options)
+    events = record(speech, in_events=True, fails_at=fails_at, **options)
+    whole = record(speech, in_events=False, fails_at=fails_at, **options)
     response = encode(events.transcript.snapshot())
     assert encode(whole.transcript.snapshot()) == response
     assert encode(fold(decode_event(encode(event)) for event in events.recorded)) == response
@@ -171,10 +171,10 @@ def test_at_once_or_event_by_event_it_is_the_same_response(
 @given(speeches(), OPTIONS)
 def test_a_turn_that_is_cut_is_the_same_response(speech: list[Delta], options: dict[str, Any]) -> None:
     def cut(*, in_events: bool) -> bytes | str:
-        telling = Telling(FORMS, in_events=in_events, **options)
+        recording = Recording(FORMS, in_events=in_events, **options)
         try:
-            telling.receive(speech)
-            return encode(telling.reducer.ending(lambda _: USAGE, is_cut=True).response)
+            recording.receive(speech)
+            return encode(recording.reducer.ending(lambda _: USAGE, is_cut=True).response)
         except ApiError as error:
             return str(error)
 
@@ -255,8 +255,8 @@ def test_events_about_a_whole_item_are_illegal() -> None:
 
 def test_items_stand_in_the_order_in_which_they_began() -> None:
     """A call that began before the message and ended behind it is the first of the two."""
-    telling = Telling(FORMS, in_events=False)
-    telling.tell(
+    recording = Recording(FORMS, in_events=False)
+    recording.record(
         [
             ToolCallDelta(index=0, name="look", call_id="c", arguments='{"a"'),
             TextDelta("Hi"),
@@ -265,5 +265,5 @@ def test_items_stand_in_the_order_in_which_they_began() -> None:
             Finish(),
         ]
     )
-    response = telling.transcript.snapshot()
+    response = recording.transcript.snapshot()
     assert [item.type for item in response.output] == ["function_call", "message", "reasoning"]

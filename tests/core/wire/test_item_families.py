@@ -1,4 +1,4 @@
-"""What each family of items says of itself, in its own file."""
+"""What each family of items defines, in its own file."""
 
 from __future__ import annotations
 
@@ -44,6 +44,6 @@ LONG_FORMS: list[tuple[InputItem, InputItem]] = [
 
 
 @pytest.mark.parametrize(("item", "long"), LONG_FORMS)
-def test_the_long_form_says_what_the_short_one_left_out(item: InputItem, long: InputItem) -> None:
+def test_the_long_form_contains_what_the_short_one_left_out(item: InputItem, long: InputItem) -> None:
     assert item.long_form() == long
     assert long.long_form() == long

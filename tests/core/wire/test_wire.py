@@ -1,4 +1,4 @@
-"""The vocabulary says what it was told, and says everything."""
+"""The vocabulary writes what it has read, and everything of it."""
 
 import json
 import re
@@ -196,7 +196,7 @@ FAILED: Json = {
     ],
 )
 def test_a_response_of_openais_comes_back_with_every_key_that_it_had(more: Json) -> None:
-    """Of what only its own services tell, too."""
+    """Of what only its own services send, too."""
     sent = check_response(samples.RESPONSE | more)
     assert _lost(sent, check_response(to_json(from_json(sent, wire.Response)))) == []
 
@@ -243,8 +243,8 @@ def test_an_event_is_named_after_its_type(cls: type[wire.Event]) -> None:
 def _lost(sent: Any, got: Any, path: str = "$") -> list[str]:
     """Where something that was sent did not come back; more may have come."""
     if isinstance(sent, dict) and isinstance(got, dict):
-        return [place for key in sent for place in _lost(sent[key], got.get(key, ...), f"{path}.{key}")]
+        return [location for key in sent for location in _lost(sent[key], got.get(key, ...), f"{path}.{key}")]
     if isinstance(sent, list) and isinstance(got, list) and len(sent) == len(got):
         pairs = zip(sent, got, strict=True)
-        return [place for index, (a, b) in enumerate(pairs) for place in _lost(a, b, f"{path}[{index}]")]
+        return [location for index, (a, b) in enumerate(pairs) for location in _lost(a, b, f"{path}[{index}]")]
     return [] if sent == got else [f"{path}: {json.dumps(sent)} became {got!r}"]

@@ -29,7 +29,7 @@ _OWN_HEADERS = frozenset(
 """Headers that the connection and the protocol set."""
 _OF_REQUEST = "tools["
 """How the parameter of a tool begins that is in the request's own `tools`."""
-_PLACES = ("server_url", "connector_id", "tunnel_id")
+_LOCATIONS = ("server_url", "connector_id", "tunnel_id")
 
 
 class Declared(msgspec.Struct, kw_only=True, eq=False):
@@ -101,7 +101,7 @@ class _Reader:
 
     def read(self) -> Server:
         """The server."""
-        given = [name for name in _PLACES if getattr(self._tool, name)]
+        given = [name for name in _LOCATIONS if getattr(self._tool, name)]
         if len(given) > 1:
             raise self._refused(f"Give only one of {_listed(given)}.", given[1])
         if not given:
@@ -119,7 +119,7 @@ class _Reader:
         """A server of the operator, by its label."""
         known = self._own.servers.get(self._tool.server_label)
         if known is None:
-            raise self._refused(f"Give one of {_listed(_PLACES)}.", "server_url", "missing_required_parameter")
+            raise self._refused(f"Give one of {_listed(_LOCATIONS)}.", "server_url", "missing_required_parameter")
         if known.url is not None:
             return self._own_remote(known.url, self._own_headers(known))
         if self._tool.headers or self._tool.authorization:

@@ -14,7 +14,7 @@ _RESULTS_BYTES_MAX = 48_000
 """The size of all results of a call. The marks around them need some more."""
 _AROUND_CHARS = 300
 """How much text before and after a found text is returned."""
-_PLACES_MAX = 10
+_PASSAGES_MAX = 10
 """How many places of a page are returned."""
 
 NOTHING_FOUND = "Nothing was found."
@@ -59,8 +59,8 @@ def matches_reply(fence: Fence, number: int, page: Page, pattern: str, bytes_max
     found = list(_matches(text, pattern))
     if not found:
         return f"The page, source 【{number}】, does not contain these words."
-    more = f", of which the first {_PLACES_MAX} are here" if len(found) > _PLACES_MAX else ""
-    around = "\n...\n".join(text[max(0, at - _AROUND_CHARS) : at + _AROUND_CHARS] for at in found[:_PLACES_MAX])
+    more = f", of which the first {_PASSAGES_MAX} are here" if len(found) > _PASSAGES_MAX else ""
+    around = "\n...\n".join(text[max(0, at - _AROUND_CHARS) : at + _AROUND_CHARS] for at in found[:_PASSAGES_MAX])
     inside = fence.around("places of a page of the web", around, bytes_max)
     return f"This is from source 【{number}】. The words stand there {len(found)} times{more}.\n{inside}"
 

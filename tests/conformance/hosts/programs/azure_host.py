@@ -1,7 +1,7 @@
 """Azure's Python runtime, and what the host of Azure Functions does around it.
 
 The host asks the runtime for its functions, starts an invocation for each request, and passes the request on to the
-runtime's web server with the id of the invocation in a header. In Azure the two speak gRPC; here they are one process,
+runtime's web server with the id of the invocation in a header. In Azure the two use gRPC; here they are one process,
 so the messages are plain objects.
 """
 

@@ -18,13 +18,13 @@ async def bare(scope: Any, receive: Any, send: Any) -> None:
 
 async def lifespan_per_request(scope: Any, receive: Any, send: Any) -> None:
     asked: asyncio.Queue[Any] = asyncio.Queue()
-    told: asyncio.Queue[Any] = asyncio.Queue()
-    lifespan = asyncio.create_task(app({"type": "lifespan", "asgi": {"version": "3.0"}}, asked.get, told.put))
+    answers: asyncio.Queue[Any] = asyncio.Queue()
+    lifespan = asyncio.create_task(app({"type": "lifespan", "asgi": {"version": "3.0"}}, asked.get, answers.put))
     asked.put_nowait({"type": "lifespan.startup"})
-    assert (await told.get())["type"] == "lifespan.startup.complete"
+    assert (await answers.get())["type"] == "lifespan.startup.complete"
     try:
         await app(scope, receive, send)
     finally:
         asked.put_nowait({"type": "lifespan.shutdown"})
-        assert (await told.get())["type"] == "lifespan.shutdown.complete"
+        assert (await answers.get())["type"] == "lifespan.shutdown.complete"
         await lifespan

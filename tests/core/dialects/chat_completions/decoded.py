@@ -1,4 +1,4 @@
-"""What a backend says, and the deltas that should come of it, in few words."""
+"""What a backend sends, and the deltas that should come of it, in short forms."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def decode(*pieces: bytes, inline_think: bool = False, event_bytes_max: int = EV
 
 
 def stream(*chunks: Json, done: bool = True) -> bytes:
-    said = [json.dumps(chunk) for chunk in chunks] + ["[DONE]"] * done
-    return "".join(f"data: {each}\n\n" for each in said).encode()
+    data = [json.dumps(chunk) for chunk in chunks] + ["[DONE]"] * done
+    return "".join(f"data: {each}\n\n" for each in data).encode()
 
 
 def choice(delta: Json | None = None, finish: str | None = None, **beside: Any) -> Json:
@@ -68,6 +68,6 @@ def whole(message: Json | None = None, finish: str | None = "stop", **beside: An
     return json.dumps({"choices": [{"index": 0, "message": message, "finish_reason": finish}], **beside}).encode()
 
 
-def bytewise(said: bytes) -> list[bytes]:
+def bytewise(data: bytes) -> list[bytes]:
     """Every byte by itself."""
-    return [said[at : at + 1] for at in range(len(said))]
+    return [data[at : at + 1] for at in range(len(data))]

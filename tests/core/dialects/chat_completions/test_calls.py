@@ -1,4 +1,4 @@
-"""Which pieces belong to which call, where index and id do not say it."""
+"""Which pieces belong to which call, where index and id do not show it."""
 
 from __future__ import annotations
 
@@ -142,9 +142,9 @@ TOGETHER: dict[str, tuple[list[Json], list[Any]]] = {
 @shows("odd-calls")
 @pytest.mark.parametrize(("chunks", "calls"), [*APART.values(), *TOGETHER.values()], ids=[*APART, *TOGETHER])
 def test_pieces_find_their_call(chunks: list[Json], calls: list[Any]) -> None:
-    said = stream(*chunks, choice({}, "tool_calls"))
-    assert calls_in(decode(said)) == calls
-    assert decode(*bytewise(said)) == decode(said)
+    body = stream(*chunks, choice({}, "tool_calls"))
+    assert calls_in(decode(body)) == calls
+    assert decode(*bytewise(body)) == decode(body)
 
 
 WHOLE: dict[str, tuple[list[Json], list[Any]]] = {
@@ -164,12 +164,12 @@ def test_each_call_of_a_whole_message_is_one(calls: list[Json], result: list[Any
 def test_a_name_in_every_piece_costs_no_more_than_the_pieces() -> None:
     """Looking at all arguments again for each piece would take longer than any test may."""
     piece = calling(at(0, '"}' * 2, "f"))
-    said = stream(calling(at(0, "{", "f")), *[piece] * 20_000, choice({}, "stop"))
+    body = stream(calling(at(0, "{", "f")), *[piece] * 20_000, choice({}, "stop"))
     decoder = ChatDecoder(inline_think=False, event_bytes_max=10_000)
-    deltas = [delta for line in said.split(b"\n\n") for delta in decoder.feed(line + b"\n\n")]
+    deltas = [delta for line in body.split(b"\n\n") for delta in decoder.feed(line + b"\n\n")]
     assert len(deltas) == 20_001
 
 
 def test_a_name_that_comes_late_is_the_calls() -> None:
-    said = stream(calling(at(0, '{"a"', None, "c")), calling(at(0, ":1}", "f")), choice({}, "tool_calls"))
-    assert decode(said)[:2] == [call(0, '{"a"', None, "c"), call(0, ":1}", "f")]
+    body = stream(calling(at(0, '{"a"', None, "c")), calling(at(0, ":1}", "f")), choice({}, "tool_calls"))
+    assert decode(body)[:2] == [call(0, '{"a"', None, "c"), call(0, ":1}", "f")]

@@ -1,4 +1,4 @@
-"""What backends say, in all their ways, as deltas. Whole streams are among the golden transcripts."""
+"""What backends send, in all their ways, as deltas. Whole streams are among the golden transcripts."""
 
 import json
 from typing import Any
@@ -240,7 +240,7 @@ ENDS: dict[str | None, str | None] = {
 
 
 @pytest.mark.parametrize(("finish", "incomplete"), ENDS.items(), ids=map(str, ENDS))
-def test_a_finish_reason_says_how_it_ended(finish: str | None, incomplete: str | None) -> None:
+def test_a_finish_reason_states_how_it_ended(finish: str | None, incomplete: str | None) -> None:
     assert decode(stream(choice({"content": "a"}, finish))) == [TextDelta("a"), Finish(incomplete)]
     whole = {"choices": [{"message": {"content": "a"}, "finish_reason": finish}]}
     assert decode(json.dumps(whole).encode()) == [TextDelta("a"), Finish(incomplete)]
@@ -296,16 +296,16 @@ def test_a_whole_body_is_reported_from_a_stream_by_its_first_byte() -> None:
 
 @shows("quirk-thoughts")
 def test_thoughts_within_the_text_are_found_where_they_may_be() -> None:
-    said = stream(choice({"content": "<think>a</th"}), choice({"content": "ink>b"}))
-    assert decode(said, inline_think=True) == [ReasoningDelta("a"), TextDelta("b"), STOP]
+    data = stream(choice({"content": "<think>a</th"}), choice({"content": "ink>b"}))
+    assert decode(data, inline_think=True) == [ReasoningDelta("a"), TextDelta("b"), STOP]
     assert decode(stream(choice({"content": "<think"})), inline_think=True) == [TextDelta("<think"), STOP]
-    assert decode(said)[0] == TextDelta("<think>a</th")
+    assert decode(data)[0] == TextDelta("<think>a</th")
 
 
 def test_text_has_its_logprobs_where_thoughts_come_before_it() -> None:
-    said = [("<think>a", likely("<think>", "a")), ("</th", likely("</th")), ("ink>\n", likely("ink", ">\n"))]
+    data = [("<think>a", likely("<think>", "a")), ("</th", likely("</th")), ("ink>\n", likely("ink", ">\n"))]
     answer = [("b", likely("b")), ("", likely("?")), ("ü d", likely("ü", " d"))]
-    chunks = [choice({"content": text}, logprobs=logprobs) for text, logprobs in said + answer]
+    chunks = [choice({"content": text}, logprobs=logprobs) for text, logprobs in data + answer]
     result = [TextDelta("b", probable("b")), TextDelta("ü d", probable("?", "ü", " d"))]
     assert decode(stream(*chunks), inline_think=True) == [ReasoningDelta("a"), *result, STOP]
     splitter = ThinkSplitter()
@@ -349,18 +349,18 @@ FAULTS: dict[str, tuple[bytes, int, str]] = {
 
 
 @shows("quirk-errors")
-@pytest.mark.parametrize(("said", "status", "result"), FAULTS.values(), ids=FAULTS)
-def test_a_fault_is_reported_by_its_blame(said: bytes, status: int, result: str) -> None:
+@pytest.mark.parametrize(("data", "status", "result"), FAULTS.values(), ids=FAULTS)
+def test_a_fault_is_reported_by_its_blame(data: bytes, status: int, result: str) -> None:
     with pytest.raises(ApiError, match=result) as caught:
-        decode(said)
+        decode(data)
     assert caught.value.status == status
 
 
-def test_what_was_said_before_a_fault_is_reported_first() -> None:
+def test_what_was_sent_before_a_fault_is_reported_first() -> None:
     """However it came: a read that brings both gives the deltas, and the error after them."""
-    said = stream(choice({"content": "a"}), {"error": {"message": "boom"}}, choice({"content": "late"}))
+    data = stream(choice({"content": "a"}), {"error": {"message": "boom"}}, choice({"content": "late"}))
     decoder = ChatDecoder(inline_think=False, event_bytes_max=EVENT_BYTES_MAX)
-    assert decoder.feed(said) == [TextRun(["a"])]
+    assert decoder.feed(data) == [TextRun(["a"])]
     assert decoder.is_done
     with pytest.raises(ApiError, match="boom"):
         decoder.close()
@@ -372,17 +372,17 @@ HALF = rb"\ud83d"
 HALVED = b'data: {"choices":[{"delta":{"content":"a' + HALF + b'"}}]}\n\n'
 HALVED += rb'data: {"choices":[{"delta":{"content":"\ude00 \ud83d\ude00"}}]}' + b"\n\n"
 HALVED += b'data: {"choices":[{"delta":{"content":"\xf0\x9f"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
-MENDED = [TextDelta("a\ufffd"), TextDelta("\ufffd 😀"), TextDelta("\ufffd"), STOP]
+REPLACED = [TextDelta("a\ufffd"), TextDelta("\ufffd 😀"), TextDelta("\ufffd"), STOP]
 
 
 @shows("half-characters")
 @pytest.mark.parametrize("cut", range(len(HALVED)))
 def test_half_a_character_fails_nothing_however_it_is_split(cut: int) -> None:
-    assert decode(HALVED[:cut], HALVED[cut:]) == MENDED
+    assert decode(HALVED[:cut], HALVED[cut:]) == REPLACED
 
 
 def test_half_a_character_fails_nothing_byte_by_byte() -> None:
-    assert decode(*(bytes([byte]) for byte in HALVED)) == MENDED
+    assert decode(*(bytes([byte]) for byte in HALVED)) == REPLACED
 
 
 def test_half_a_character_in_a_whole_reply_fails_nothing() -> None:
@@ -390,6 +390,6 @@ def test_half_a_character_in_a_whole_reply_fails_nothing() -> None:
 
 
 def test_a_character_that_an_argument_escapes_is_not_half() -> None:
-    said = stream(calling(piece('{"a": "\\ud83d', "f")), calling(piece('\\ude00"}')), choice({}, "stop"))
-    arguments = [delta.arguments for delta in decode(said) if isinstance(delta, ToolCallDelta)]
+    data = stream(calling(piece('{"a": "\\ud83d', "f")), calling(piece('\\ude00"}')), choice({}, "stop"))
+    arguments = [delta.arguments for delta in decode(data) if isinstance(delta, ToolCallDelta)]
     assert json.loads("".join(arguments)) == {"a": "😀"}

@@ -1,4 +1,4 @@
-"""Items become messages, settings become fields: every row of the contract that a chat model can be told."""
+"""Items become messages, settings become fields: every row of the contract that a chat model can be sent."""
 
 import json
 from typing import Any
@@ -26,7 +26,7 @@ def messages(*items: Json, options: Options | None = None, **request: Any) -> li
     return found
 
 
-def says(role: str, content: Any) -> Json:
+def message_by(role: str, content: Any) -> Json:
     return {"role": role, "content": content}
 
 
@@ -68,7 +68,7 @@ D = ("d", "g", "[]")
 R = ("mcp_1", "s__f", "{}")
 R_UNRUN = ("r", "s__f", "{}")
 ASK = {"type": "mcp_approval_request", "id": "r", "server_label": "s", "name": "f", "arguments": "{}"}
-USER, ASSISTANT = says("user", "Hi"), says("assistant", "Hello")
+USER, ASSISTANT = message_by("user", "Hi"), message_by("assistant", "Hello")
 IMAGE = {"type": "input_image", "image_url": "data:image/png;base64,AA=="}
 IMAGE_PART = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
 TEXT, TEXT_PART = {"type": "input_text", "text": "Look"}, {"type": "text", "text": "Look"}
@@ -84,40 +84,42 @@ ATTACHED = "[1 attachment(s) of this result follow in the next user message]"
 
 MESSAGES: dict[str, tuple[list[Json], list[Json]]] = {
     # messages
-    "a string": ([says("user", "Hi")], [USER]),
-    "one text part": ([says("user", [{"type": "input_text", "text": "Hi"}])], [USER]),
-    "parts": ([says("user", [TEXT, IMAGE])], [says("user", [TEXT_PART, IMAGE_PART])]),
+    "a string": ([message_by("user", "Hi")], [USER]),
+    "one text part": ([message_by("user", [{"type": "input_text", "text": "Hi"}])], [USER]),
+    "parts": ([message_by("user", [TEXT, IMAGE])], [message_by("user", [TEXT_PART, IMAGE_PART])]),
     "an image with detail": (
-        [says("user", [IMAGE | {"detail": "low"}])],
-        [says("user", [{"type": "image_url", "image_url": {**IMAGE_PART["image_url"], "detail": "low"}}])],
+        [message_by("user", [IMAGE | {"detail": "low"}])],
+        [message_by("user", [{"type": "image_url", "image_url": {**IMAGE_PART["image_url"], "detail": "low"}}])],
     ),
-    "an image by default": ([says("user", [IMAGE | {"detail": "auto"}])], [says("user", [IMAGE_PART])]),
+    "an image by default": ([message_by("user", [IMAGE | {"detail": "auto"}])], [message_by("user", [IMAGE_PART])]),
     "a file": (
-        [says("user", [{"type": "input_file", "filename": "a.pdf", "file_data": "AA=="}])],
-        [says("user", [{"type": "file", "file": {"file_data": "AA==", "filename": "a.pdf"}}])],
+        [message_by("user", [{"type": "input_file", "filename": "a.pdf", "file_data": "AA=="}])],
+        [message_by("user", [{"type": "file", "file": {"file_data": "AA==", "filename": "a.pdf"}}])],
     ),
     "a file by id": (
-        [says("user", [{"type": "input_file", "file_id": "file_1"}])],
-        [says("user", [{"type": "file", "file": {"file_id": "file_1"}}])],
+        [message_by("user", [{"type": "input_file", "file_id": "file_1"}])],
+        [message_by("user", [{"type": "file", "file": {"file_id": "file_1"}}])],
     ),
     "audio": (
-        [says("user", [{"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}}])],
-        [says("user", [{"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}}])],
+        [message_by("user", [{"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}}])],
+        [message_by("user", [{"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}}])],
     ),
-    "a developer": ([says("developer", "Be brief.")], [says("system", "Be brief.")]),
+    "a developer": ([message_by("developer", "Be brief.")], [message_by("system", "Be brief.")]),
     "an answer of ours": (
         [
             {
                 "type": "message",
                 "id": "msg_1",
                 "status": "completed",
-                **says("assistant", [{"type": "output_text", "text": "Hel"}, {"type": "refusal", "refusal": "lo"}]),
+                **message_by(
+                    "assistant", [{"type": "output_text", "text": "Hel"}, {"type": "refusal", "refusal": "lo"}]
+                ),
             }
         ],
         [ASSISTANT],
     ),
     "answers one after the other": ([ASSISTANT, ASSISTANT], [ASSISTANT, ASSISTANT]),
-    "an empty answer": ([says("assistant", [])], [says("assistant", "")]),
+    "an empty answer": ([message_by("assistant", [])], [message_by("assistant", "")]),
     # calls
     "a call": ([call(), gave()], [called(C), tool()]),
     "a call with text before it": ([ASSISTANT, call(), gave()], [called(C, content="Hello"), tool()]),
@@ -134,7 +136,10 @@ MESSAGES: dict[str, tuple[list[Json], list[Json]]] = {
         [called(C), tool(), called(D), tool("too", "d")],
     ),
     "a message between a call and its output": ([call(), USER, gave()], [called(C), tool(), USER]),
-    "a system message between them": ([call(), says("system", "S"), gave()], [called(C), tool(), says("system", "S")]),
+    "a system message between them": (
+        [call(), message_by("system", "S"), gave()],
+        [called(C), tool(), message_by("system", "S")],
+    ),
     "an answer after a call": ([call(), gave(), ASSISTANT], [called(C), tool(), ASSISTANT]),
     "an answer between a call and its output": ([call(), ASSISTANT, gave()], [called(C), tool(), ASSISTANT]),
     "an output before its call": ([gave(), call(), USER], [called(C), tool(), USER]),
@@ -167,11 +172,11 @@ MESSAGES: dict[str, tuple[list[Json], list[Json]]] = {
     "an output without anything": ([call(), gave([])], [called(C), tool("")]),
     "an image in an output": (
         [call(), gave([TEXT, IMAGE])],
-        [called(C), tool(f"Look\n{ATTACHED}"), says("user", [IMAGE_PART])],
+        [called(C), tool(f"Look\n{ATTACHED}"), message_by("user", [IMAGE_PART])],
     ),
     "images in the outputs of one turn": (
         [call(), call("d", "g", "[]"), gave([IMAGE]), gave([IMAGE], "d"), USER],
-        [called(C, D), tool(ATTACHED), tool(ATTACHED, "d"), says("user", [IMAGE_PART, IMAGE_PART]), USER],
+        [called(C, D), tool(ATTACHED), tool(ATTACHED, "d"), message_by("user", [IMAGE_PART, IMAGE_PART]), USER],
     ),
     "a custom call": (
         [
@@ -212,7 +217,7 @@ MESSAGES: dict[str, tuple[list[Json], list[Json]]] = {
         [
             called(("ig_1", "image_generation", '{"prompt":""}')),
             tool(f"The image was made.\n{ATTACHED}", "ig_1"),
-            says("user", [IMAGE_PART]),
+            message_by("user", [IMAGE_PART]),
             USER,
         ],
     ),
@@ -275,14 +280,14 @@ MESSAGES: dict[str, tuple[list[Json], list[Json]]] = {
 
 
 @shows("mcp-declined")
-@pytest.mark.parametrize(("items", "told"), MESSAGES.values(), ids=MESSAGES)
-def test_items_become_messages(items: list[Json], told: list[Json]) -> None:
-    assert messages(*items) == told
+@pytest.mark.parametrize(("items", "expected"), MESSAGES.values(), ids=MESSAGES)
+def test_items_become_messages(items: list[Json], expected: list[Json]) -> None:
+    assert messages(*items) == expected
 
 
 def test_a_plain_input_is_a_message_of_the_user() -> None:
     assert encode(input="Hi")["messages"] == [USER]
-    assert encode(input="Hi", instructions="S")["messages"] == [says("system", "S"), USER]
+    assert encode(input="Hi", instructions="S")["messages"] == [message_by("system", "S"), USER]
     assert encode(input="Hi", instructions="")["messages"] == [USER]
 
 
@@ -309,17 +314,17 @@ FAULTS: dict[str, tuple[list[Json], str, str]] = {
     ),
     "an output for a search": ([SEARCH, gave(call_id="ws_1")], "input[1]", "No tool call found"),
     "an image by id": (
-        [USER, says("user", [TEXT, {"type": "input_image", "file_id": "f"}])],
+        [USER, message_by("user", [TEXT, {"type": "input_image", "file_id": "f"}])],
         "input[1].content[1].image_url",
         "not by 'file_id'",
     ),
     "a file by URL": (
-        [says("user", [{"type": "input_file", "file_url": "https://a.b"}])],
+        [message_by("user", [{"type": "input_file", "file_url": "https://a.b"}])],
         "input[0].content[0].file_data",
         "not by 'file_url'",
     ),
-    "an image of a system message": ([says("system", [IMAGE])], "input[0].content[0].type", "text only"),
-    "an image of the assistant": ([says("assistant", [IMAGE])], "input[0].content[0].type", "text only"),
+    "an image of a system message": ([message_by("system", [IMAGE])], "input[0].content[0].type", "text only"),
+    "an image of the assistant": ([message_by("assistant", [IMAGE])], "input[0].content[0].type", "text only"),
     "an image by id in an output": (
         [call(), USER, gave([TEXT, {"type": "input_image", "file_id": "f"}])],
         "input[2].output[1].image_url",
@@ -341,29 +346,29 @@ FAULTS: dict[str, tuple[list[Json], str, str]] = {
 }
 
 
-@pytest.mark.parametrize(("items", "param", "told"), FAULTS.values(), ids=FAULTS)
-def test_what_a_chat_model_cannot_be_told_is_the_clients_fault(items: list[Json], param: str, told: str) -> None:
-    with pytest.raises(ApiError, match=told) as caught:
+@pytest.mark.parametrize(("items", "param", "expected"), FAULTS.values(), ids=FAULTS)
+def test_what_a_chat_model_cannot_be_sent_is_the_clients_fault(items: list[Json], param: str, expected: str) -> None:
+    with pytest.raises(ApiError, match=expected) as caught:
         messages(*items)
     assert (caught.value.status, caught.value.param) == (400, param)
 
 
-S, T = says("system", "S"), says("system", "T")
+S, T = message_by("system", "S"), message_by("system", "T")
 SYSTEM: dict[str, tuple[Options, list[Json]]] = {
-    "leading": (Options(), [says("system", "I\n\nS"), USER, T]),
-    "all": (Options(system_messages="all"), [says("system", "I\n\nS\n\nT"), USER]),
-    "keep": (Options(system_messages="keep"), [says("system", "I"), S, USER, T]),
+    "leading": (Options(), [message_by("system", "I\n\nS"), USER, T]),
+    "all": (Options(system_messages="all"), [message_by("system", "I\n\nS\n\nT"), USER]),
+    "keep": (Options(system_messages="keep"), [message_by("system", "I"), S, USER, T]),
     "by another role": (
         Options(system_role="developer"),
-        [says("developer", "I\n\nS"), USER, says("developer", "T")],
+        [message_by("developer", "I\n\nS"), USER, message_by("developer", "T")],
     ),
 }
 
 
 @shows("system-order")
-@pytest.mark.parametrize(("options", "told"), SYSTEM.values(), ids=SYSTEM)
-def test_system_messages_are_merged_as_the_template_allows(options: Options, told: list[Json]) -> None:
-    assert messages(S, USER, says("developer", "T"), instructions="I", options=options) == told
+@pytest.mark.parametrize(("options", "expected"), SYSTEM.values(), ids=SYSTEM)
+def test_system_messages_are_merged_as_the_template_allows(options: Options, expected: list[Json]) -> None:
+    assert messages(S, USER, message_by("developer", "T"), instructions="I", options=options) == expected
 
 
 @pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
@@ -442,10 +447,10 @@ FIELDS: dict[str, tuple[Json, Json]] = {
 }
 
 
-@pytest.mark.parametrize(("request_fields", "told"), FIELDS.values(), ids=FIELDS)
-def test_settings_become_fields(request_fields: Json, told: Json) -> None:
-    """What the client did not say is not sent."""
-    assert encode(model="m", **request_fields) == {"model": "m", "messages": [USER]} | told
+@pytest.mark.parametrize(("request_fields", "expected"), FIELDS.values(), ids=FIELDS)
+def test_settings_become_fields(request_fields: Json, expected: Json) -> None:
+    """What the client did not send is not sent on."""
+    assert encode(model="m", **request_fields) == {"model": "m", "messages": [USER]} | expected
 
 
 CHOICES: dict[str, tuple[Json, Any]] = {
@@ -462,10 +467,10 @@ CHOICES: dict[str, tuple[Json, Any]] = {
 }
 
 
-@pytest.mark.parametrize(("choice", "told"), CHOICES.values(), ids=CHOICES)
-def test_a_choice_is_reported_in_the_upstreams_words(choice: Json, told: Any) -> None:
+@pytest.mark.parametrize(("choice", "expected"), CHOICES.values(), ids=CHOICES)
+def test_a_choice_is_reported_in_the_upstreams_words(choice: Json, expected: Any) -> None:
     body = encode(tools=[FUNCTION, {"type": "custom", "name": "n"}], parallel_tool_calls=True, **choice)
-    assert body.get("tool_choice") == told
+    assert body.get("tool_choice") == expected
     assert body["parallel_tool_calls"] is True
     offered = [offer["function"]["name"] for offer in body["tools"]]
     assert offered == (["f"] if "tools" in str(choice.get("tool_choice")) else ["f", "n"])
@@ -494,7 +499,7 @@ def test_unknown_parameters_go_along_where_they_are_forwarded() -> None:
     assert "n" not in encode(n=1)
 
 
-def test_a_key_that_is_forwarded_takes_the_place_of_none_of_ours() -> None:
+def test_a_key_that_is_forwarded_replaces_none_of_ours() -> None:
     forward = Policies(unknown_parameters="forward")
     planned = plan(policies=forward, max_output_tokens=5, messages=[], max_tokens=9, logprobs=True, stream_options={})
     sent = ChatCompletions(Options(), LIMITS).encode(planned.turn).body
@@ -623,7 +628,7 @@ def test_an_upstream_may_want_nothing_back() -> None:
 
 
 @shows("returned-fields")
-@pytest.mark.parametrize(("items", "told"), WANTED.values(), ids=WANTED)
-def test_what_the_upstream_wants_back_is_where_it_was(items: list[Json], told: list[Json]) -> None:
+@pytest.mark.parametrize(("items", "expected"), WANTED.values(), ids=WANTED)
+def test_what_the_upstream_wants_back_is_where_it_was(items: list[Json], expected: list[Json]) -> None:
     sent = ChatCompletions(Options(), LIMITS, "here").encode(plan(input=items).turn).body
-    assert json.loads(sent)["messages"] == told
+    assert json.loads(sent)["messages"] == expected

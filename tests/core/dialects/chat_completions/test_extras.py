@@ -35,8 +35,8 @@ def test_pieces_of_a_field_are_joined(values: list[Any], whole: Any) -> None:
     assert join(values) == whole
 
 
-def text(said: str | None = None, index: int = 0, **more: Any) -> dict[str, Any]:
-    return {"type": "reasoning.text", **({} if said is None else {"text": said}), "index": index, **more}
+def text(value: str | None = None, index: int = 0, **more: Any) -> dict[str, Any]:
+    return {"type": "reasoning.text", **({} if value is None else {"text": value}), "index": index, **more}
 
 
 SUMMARY: dict[str, Any] = {"type": "reasoning.summary", "summary": "s", "index": 0}

@@ -38,17 +38,17 @@ def ways(reason: Any, **beside: Any) -> list[bytes]:
 @shows("odd-finishes", "finish-reasons")
 @pytest.mark.parametrize(("reason", "end"), ENDS)
 def test_a_reason_has_one_meaning_by_any_name(reason: str, end: Finish) -> None:
-    for said in ways(reason):
-        assert decode(said) == [TextDelta("a"), end]
-        assert decode(*bytewise(said)) == [TextDelta("a"), end]
+    for data in ways(reason):
+        assert decode(data) == [TextDelta("a"), end]
+        assert decode(*bytewise(data)) == [TextDelta("a"), end]
 
 
 @shows("odd-finishes", "finish-reasons")
 @pytest.mark.parametrize("reason", FAILED.split())
 def test_an_answer_that_failed_is_no_answer(reason: str) -> None:
-    for said in ways(reason):
+    for data in ways(reason):
         with pytest.raises(ApiError, match=f"while it was answering: {reason}") as caught:
-            decode(said)
+            decode(data)
         assert caught.value.status == 502
 
 
@@ -66,31 +66,31 @@ HIDDEN: dict[str, tuple[Any, Any, Finish]] = {
 @shows("odd-finishes", "finish-reasons")
 @pytest.mark.parametrize(("reason", "native", "end"), HIDDEN.values(), ids=HIDDEN)
 def test_a_gateway_hides_no_reason(reason: Any, native: Any, end: Finish) -> None:
-    for said in ways(reason, native_finish_reason=native):
-        assert decode(said) == [TextDelta("a"), end]
+    for data in ways(reason, native_finish_reason=native):
+        assert decode(data) == [TextDelta("a"), end]
 
 
 def test_a_gateway_hides_no_error() -> None:
-    for said in ways("stop", native_finish_reason="network_error"):
+    for data in ways("stop", native_finish_reason="network_error"):
         with pytest.raises(ApiError, match="network_error"):
-            decode(said)
+            decode(data)
 
 
 @pytest.mark.parametrize("word", ["null", "None", "", "not_finished"])
 def test_a_word_for_nothing_is_no_end(word: str) -> None:
-    said = stream(choice({"content": "a"}, word), done=False)
+    data = stream(choice({"content": "a"}, word), done=False)
     with pytest.raises(ApiError, match="before it was finished"):
-        decode(said)
+        decode(data)
 
 
 def test_an_answer_that_was_cut_stays_so() -> None:
-    said = stream(choice({"content": "a"}, "length"), choice({}, "stop"))
-    assert decode(said) == [TextDelta("a"), LENGTH]
+    data = stream(choice({"content": "a"}, "length"), choice({}, "stop"))
+    assert decode(data) == [TextDelta("a"), LENGTH]
 
 
-def through(dialect: ChatCompletions, said: bytes) -> list[Delta]:
+def through(dialect: ChatCompletions, data: bytes) -> list[Delta]:
     decoder = dialect.decoder(None)  # type: ignore[arg-type]
-    return singly(decoder.feed(said) + decoder.close())
+    return singly(decoder.feed(data) + decoder.close())
 
 
 @shows("odd-finishes", "finish-reasons")

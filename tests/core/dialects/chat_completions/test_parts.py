@@ -76,8 +76,8 @@ def ways(message: Json) -> list[bytes]:
 @shows("thoughts-as-parts")
 @pytest.mark.parametrize(("message", "deltas"), MESSAGES.values(), ids=MESSAGES)
 def test_parts_are_reported_as_what_they_are(message: Json, deltas: list[Delta]) -> None:
-    for said in ways(message):
-        for pieces in ([said], bytewise(said)):
+    for data in ways(message):
+        for pieces in ([data], bytewise(data)):
             assert [delta for delta in decode(*pieces) if not isinstance(delta, Extras)] == [*deltas, STOP]
 
 
@@ -130,9 +130,9 @@ MEDIA: dict[str, tuple[Json, list[Delta]]] = {
 @shows("media-in-answers", "answered-media")
 @pytest.mark.parametrize(("message", "deltas"), MEDIA.values(), ids=MEDIA)
 def test_media_are_reported_or_named(message: Json, deltas: list[Delta]) -> None:
-    for said in ways(message):
-        assert decode(said) == [*deltas, STOP]
-        assert decode(*bytewise(said)) == [*deltas, STOP]
+    for data in ways(message):
+        assert decode(data) == [*deltas, STOP]
+        assert decode(*bytewise(data)) == [*deltas, STOP]
 
 
 def test_a_note_of_unknown_parts_is_short() -> None:
@@ -203,9 +203,9 @@ TWICE: dict[str, tuple[list[Json], list[Delta]]] = {
 @shows("whole-message-last")
 @pytest.mark.parametrize(("chunks", "deltas"), TWICE.values(), ids=TWICE)
 def test_what_comes_twice_is_reported_once(chunks: list[Json], deltas: list[Delta]) -> None:
-    said = stream(*chunks)
-    assert decode(said) == [*deltas, STOP]
-    assert decode(*bytewise(said)) == [*deltas, STOP]
+    data = stream(*chunks)
+    assert decode(data) == [*deltas, STOP]
+    assert decode(*bytewise(data)) == [*deltas, STOP]
 
 
 NOTHING: dict[str, bytes] = {
@@ -225,18 +225,18 @@ NOTHING: dict[str, bytes] = {
 
 
 @shows("nothing-is-failed", "empty-answers")
-@pytest.mark.parametrize("said", NOTHING.values(), ids=NOTHING)
-def test_nothing_at_all_is_a_failure(said: bytes) -> None:
-    for pieces in ([said], bytewise(said)):
+@pytest.mark.parametrize("data", NOTHING.values(), ids=NOTHING)
+def test_nothing_at_all_is_a_failure(data: bytes) -> None:
+    for pieces in ([data], bytewise(data)):
         with pytest.raises(ApiError, match=r"empty|before it was finished") as caught:
             decode(*pieces)
         assert caught.value.status == 502
 
 
 @shows("nothing-is-failed")
-@pytest.mark.parametrize("said", [b'data: {"message": "boom"}\n\ndata: [DONE]\n\n', b'{"msg": "boom"}', b"null boom"])
-def test_nothing_but_words_is_reported_with_the_words(said: bytes) -> None:
-    for pieces in ([said], bytewise(said)):
+@pytest.mark.parametrize("data", [b'data: {"message": "boom"}\n\ndata: [DONE]\n\n', b'{"msg": "boom"}', b"null boom"])
+def test_nothing_but_words_is_reported_with_the_words(data: bytes) -> None:
+    for pieces in ([data], bytewise(data)):
         with pytest.raises(ApiError, match="boom"):
             decode(*pieces)
 
@@ -251,12 +251,12 @@ EMPTY: dict[str, tuple[bytes, Finish]] = {
 
 
 @shows("nothing-is-failed", "empty-answers")
-@pytest.mark.parametrize(("said", "end"), EMPTY.values(), ids=EMPTY)
-def test_an_empty_message_is_an_answer(said: bytes, end: Finish) -> None:
-    assert decode(said) == [end]
+@pytest.mark.parametrize(("data", "end"), EMPTY.values(), ids=EMPTY)
+def test_an_empty_message_is_an_answer(data: bytes, end: Finish) -> None:
+    assert decode(data) == [end]
 
 
 @pytest.mark.parametrize("keepalive", [b"data: \n\n", b"data:\n\n", b"data: {}\n\n", b'data: {"type": "ping"}\n\n'])
 def test_a_sign_of_life_is_no_answer_and_no_fault(keepalive: bytes) -> None:
-    said: Any = keepalive + stream(choice({"content": "a"}, "stop"), done=False) + keepalive
-    assert decode(said) == [A, STOP]
+    data: Any = keepalive + stream(choice({"content": "a"}, "stop"), done=False) + keepalive
+    assert decode(data) == [A, STOP]

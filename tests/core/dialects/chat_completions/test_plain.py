@@ -1,4 +1,4 @@
-"""Plain chunks: reading them apart changes nothing of what is said, nor does it matter how many one read brings."""
+"""Plain chunks: read one by one they have the same content, however many one read returns."""
 
 from __future__ import annotations
 
@@ -28,16 +28,18 @@ MIXED = st.lists(
 
 @shows("text-runs")
 @given(MIXED, CUTS, st.booleans())
-def test_how_a_stream_is_cut_changes_nothing_of_what_it_says(chunks: list[Json], cuts: list[int], think: bool) -> None:
+def test_how_a_stream_is_cut_changes_nothing_of_what_it_contains(
+    chunks: list[Json], cuts: list[int], think: bool
+) -> None:
     """Nor does it matter whether a chunk is read as a plain one."""
-    said = stream(*chunks, choice({"content": "."}, "stop"))
+    data = stream(*chunks, choice({"content": "."}, "stop"))
     single = decode(
         *[stream(chunk, done=False) for chunk in chunks], stream(choice({"content": "."}, "stop")), inline_think=think
     )
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(plain.PlainReader, "run", lambda *_: None)
-        without = decode(said, inline_think=think)
-    assert decode(*split(said, cuts), inline_think=think) == decode(said, inline_think=think) == single == without
+        without = decode(data, inline_think=think)
+    assert decode(*split(data, cuts), inline_think=think) == decode(data, inline_think=think) == single == without
 
 
 def test_what_one_read_brings_of_a_text_is_one_run() -> None:

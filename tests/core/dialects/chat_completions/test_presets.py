@@ -1,4 +1,4 @@
-"""Presets: every server that has one, and what a request to it says."""
+"""Presets: every server that has one, and what a request to it contains."""
 
 import json
 from typing import Any, get_args
@@ -18,7 +18,7 @@ CONVERSATION: list[dict[str, Any]] = [
 ]
 
 # the roles, the field of the thoughts and the field of the bound
-SAID: dict[str, tuple[list[str], str | None, str]] = {
+EXPECTED: dict[str, tuple[list[str], str | None, str]] = {
     "vllm": (["system", "user", "assistant"], "reasoning", "max_tokens"),
     "llama.cpp": (["system", "user", "assistant"], "reasoning_content", "max_tokens"),
     "ollama": (["system", "user", "assistant", "system"], "reasoning", "max_tokens"),
@@ -29,12 +29,12 @@ SAID: dict[str, tuple[list[str], str | None, str]] = {
 
 
 def test_every_name_has_one() -> None:
-    assert list(PRESETS) == list(get_args(Preset)) == list(SAID)
+    assert list(PRESETS) == list(get_args(Preset)) == list(EXPECTED)
 
 
-@pytest.mark.parametrize("name", SAID)
-def test_what_a_request_says(name: Preset) -> None:
-    roles, thoughts, bound = SAID[name]
+@pytest.mark.parametrize("name", EXPECTED)
+def test_what_a_request_contains(name: Preset) -> None:
+    roles, thoughts, bound = EXPECTED[name]
     turn = plan(input=CONVERSATION, instructions="I", max_output_tokens=20).turn
     body = json.loads(ChatCompletions(PRESETS[name], LIMITS).encode(turn).body)
     assert [message["role"] for message in body["messages"]] == roles
@@ -48,6 +48,6 @@ def test_deepseek_gets_the_field_of_thoughts_with_every_message_of_the_assistant
     call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
     given = {"type": "function_call_output", "call_id": "c", "output": "done"}
     turn = plan(input=[call, given]).turn
-    for name in SAID:
+    for name in EXPECTED:
         body = json.loads(ChatCompletions(PRESETS[name], LIMITS).encode(turn).body)
         assert body["messages"][0].get("reasoning_content") == ("" if name == "deepseek" else None)

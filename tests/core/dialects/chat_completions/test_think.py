@@ -1,4 +1,4 @@
-"""Thoughts within the text, told apart while they come."""
+"""Thoughts within the text, separated while they come."""
 
 import re
 
@@ -42,7 +42,7 @@ TEXTS: dict[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize(("text", "apart"), TEXTS.items(), ids=map(repr, TEXTS))
-def test_it_tells_thoughts_from_text(text: str, apart: tuple[str, str]) -> None:
+def test_it_separates_thoughts_from_text(text: str, apart: tuple[str, str]) -> None:
     assert result([text]) == apart
     assert result(list(text)) == apart
 
@@ -50,8 +50,8 @@ def test_it_tells_thoughts_from_text(text: str, apart: tuple[str, str]) -> None:
 @given(st.lists(st.sampled_from(["<think>", "</think>", "</thin", "<", "\n", " ", "a"])).map("".join), CUTS)
 @example("<think>\n</think>\na", [7, 8, 16, 17])
 def test_any_split_gives_the_same(text: str, cuts: list[int]) -> None:
-    places = sorted({at % (len(text) + 1) for at in cuts})
-    pieces = [text[start:end] for start, end in zip([0, *places], [*places, len(text)], strict=True)]
+    ends = sorted({at % (len(text) + 1) for at in cuts})
+    pieces = [text[start:end] for start, end in zip([0, *ends], [*ends, len(text)], strict=True)]
     thought = THOUGHT.fullmatch(text)
     assert result(pieces) == ((thought[1], thought[2] or "") if thought else ("", text))
 

@@ -44,22 +44,22 @@ def costs(deltas: list[Delta]) -> list[Any]:
 @shows("odd-usage")
 @pytest.mark.parametrize(("usage", "result"), ODD.values(), ids=ODD)
 def test_odd_numbers_cost_no_answer(usage: Any, result: tuple[int, int, int] | None) -> None:
-    said = stream(choice({"content": "a"}), choice({}, "stop") | {"usage": usage})
-    for deltas in (decode(said), decode(*bytewise(said)), decode(whole({"content": "a"}, usage=usage))):
+    data = stream(choice({"content": "a"}), choice({}, "stop") | {"usage": usage})
+    for deltas in (decode(data), decode(*bytewise(data)), decode(whole({"content": "a"}, usage=usage))):
         assert TextDelta("a") in deltas
         counted = [(one.input_tokens, one.output_tokens, one.total_tokens) for one in costs(deltas)]
         assert counted == ([result] if result else [])
 
 
 def test_the_cost_may_stand_in_the_choice() -> None:
-    said = stream(choice({"content": "a"}, "stop", usage={"prompt_tokens": 9, "completion_tokens": "7"}))
-    assert [(one.input_tokens, one.output_tokens) for one in costs(decode(said))] == [(9, 7)]
+    data = stream(choice({"content": "a"}, "stop", usage={"prompt_tokens": 9, "completion_tokens": "7"}))
+    assert [(one.input_tokens, one.output_tokens) for one in costs(decode(data))] == [(9, 7)]
 
 
 def test_odd_numbers_do_not_replace_good_ones() -> None:
     good, odd = {"prompt_tokens": 9, "completion_tokens": 7}, {"prompt_tokens": None}
-    said = stream(choice({"content": "a"}, "stop"), {"choices": [], "usage": good}, {"choices": [], "usage": odd})
-    assert [one.input_tokens for one in costs(decode(said))] == [9]
+    data = stream(choice({"content": "a"}, "stop"), {"choices": [], "usage": good}, {"choices": [], "usage": odd})
+    assert [one.input_tokens for one in costs(decode(data))] == [9]
 
 
 BOTH: Json = {"prompt_tokens": 9, "completion_tokens": 7}
@@ -103,8 +103,8 @@ NAMES: dict[str, tuple[Json, tuple[int, int, int, int, int]]] = {
 @shows("odd-usage")
 @pytest.mark.parametrize(("usage", "result"), NAMES.values(), ids=NAMES)
 def test_the_cache_is_counted_by_any_name(usage: Json, result: tuple[int, ...]) -> None:
-    for said in (stream(choice({"content": "a"}, "stop") | {"usage": usage}), whole({"content": "a"}, usage=usage)):
-        (one,) = costs(decode(said))
+    for data in (stream(choice({"content": "a"}, "stop") | {"usage": usage}), whole({"content": "a"}, usage=usage)):
+        (one,) = costs(decode(data))
         details = one.input_tokens_details
         reasoning = one.output_tokens_details.reasoning_tokens
         counted = (one.input_tokens, one.output_tokens, details.cached_tokens, details.cache_write_tokens, reasoning)

@@ -1,4 +1,4 @@
-"""Plain pieces of a relayed stream: they are read in a shorter way, and nobody can tell."""
+"""Plain pieces of a relayed stream: they are read in a shorter way, with the same result."""
 
 import json
 from functools import partial
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from core.dialects.responses.test_whole import ITEMS, placed
-from core.kit import CUTS, LIMITS, Json, Telling, plan, split
+from core.kit import CUTS, LIMITS, Json, Recording, plan, split
 from penstock.dialects.responses import ResponsesDialect
 from penstock.dialects.responses.decode import ResponsesDecoder
 from penstock.dialects.responses.pieces import PieceReader
@@ -19,8 +19,8 @@ from requirements import shows
 from support import samples
 
 TURN = plan(stream=True).turn
-PLACE: Json = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
-PIECE: Json = {"type": "response.output_text.delta", **PLACE, "logprobs": [], "sequence_number": 7}
+PART: Json = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+PIECE: Json = {"type": "response.output_text.delta", **PART, "logprobs": [], "sequence_number": 7}
 CHANGES: list[Json] = [
     {},
     {"delta": ""},
@@ -56,12 +56,12 @@ def decoder(*, is_slow: bool = False) -> ResponsesDecoder:
 
 def result(decoder: ResponsesDecoder, chunks: list[bytes]) -> list[Any]:
     """The events, one by one; of a failure only that it is one, since it may be found at another step."""
-    telling = Telling()
-    telling.tell(
+    recording = Recording()
+    recording.record(
         delta for read in [*(partial(decoder.feed, chunk) for chunk in chunks), decoder.close] for delta in read()
     )
-    *events, last = telling.events
-    return [*events, last["type"]] if last["type"] == "response.failed" else telling.events
+    *events, last = recording.events
+    return [*events, last["type"]] if last["type"] == "response.failed" else recording.events
 
 
 def changed(events: list[Json], changes: list[Json]) -> list[Json]:
@@ -92,7 +92,7 @@ def test_the_pieces_of_one_read_are_one_run() -> None:
     other = PIECE | {"content_index": 1}
     pieces = [PIECE | {"delta": "a"}, PIECE | {"delta": "b"}, other | {"delta": "c"}, PIECE | {"delta": "d"}]
     read = decoder().feed(b"".join(b"data: %b\n\n" % json.dumps(piece).encode() for piece in pieces))
-    event = OutputTextDelta(**PLACE, delta="")
+    event = OutputTextDelta(**PART, delta="")
     assert read == [
         RelayedRun(event, ["a", "b"]),
         RelayedRun(replace(event, content_index=1), ["c"]),

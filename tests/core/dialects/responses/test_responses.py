@@ -109,7 +109,7 @@ def test_how_it_ended() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "result"),
+    ("body", "result"),
     [
         (b"", "ended before its response did"),
         (stream(NEW), "ended before its response did"),
@@ -122,13 +122,13 @@ def test_how_it_ended() -> None:
     ],
     ids=["nothing", "no end", "no type", "no object", "no response", "no status of an end", "an error", "a nested one"],
 )
-def test_what_is_no_answer_is_the_upstreams_fault(said: bytes, result: str) -> None:
+def test_what_is_no_answer_is_the_upstreams_fault(body: bytes, result: str) -> None:
     with pytest.raises(ApiError, match=result) as fault:
-        read(said)
+        read(body)
     assert fault.value.status == 502
 
 
-def test_half_a_character_is_mended() -> None:
+def test_half_a_character_is_replaced() -> None:
     [new, *_] = read(b'data: {"type":"response.of.tomorrow","glow":"\\ud83d \xff"}\n\n' + stream(ended()))
     assert isinstance(new, Relayed)
     assert to_json(new.event)["glow"] == "\ufffd \ufffd"
@@ -174,7 +174,7 @@ def test_sealed_thoughts_are_taken_out_for_a_client_that_did_not_ask_for_them() 
 @shows("sealed-behind")
 @pytest.mark.parametrize("origin", ["there", "elsewhere"])
 def test_sealed_thoughts_go_back_to_whom_they_came_from(origin: str) -> None:
-    """Anybody else gets no reasoning item with nothing in it."""
+    """No other client gets a reasoning item with nothing in it."""
     carrying = THOUGHT | {KEY: {"origin": "there", "item": {"encrypted_content": "sealed"}}}
     turn = plan(input=[carrying, THOUGHT, {"role": "user", "content": "Hi"}]).turn
     sent = json.loads(ResponsesDialect(None, LIMITS, origin).encode(turn).body)["input"]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.kit import CUTS, LIMITS, Json, Telling, plan, split, to_json
+from core.kit import CUTS, LIMITS, Json, Recording, plan, split, to_json
 from penstock.dialects.responses import ResponsesDialect
 from penstock.errors import ApiError
 from requirements import shows
@@ -46,10 +46,10 @@ def result(chunks: list[bytes], include: list[str]) -> Json:
     """The Response that becomes of a reply."""
     decoder = DIALECT.decoder(plan(include=include).turn)
     deltas = [delta for chunk in chunks for delta in decoder.feed(chunk)] + decoder.close()
-    telling = Telling()
-    telling.tell(deltas)
-    response: Json = to_json(telling.transcript.snapshot())
-    return response | {"returned": to_json(telling.reducer.returned())}
+    recording = Recording()
+    recording.record(deltas)
+    response: Json = to_json(recording.transcript.snapshot())
+    return response | {"returned": to_json(recording.reducer.returned())}
 
 
 @given(
@@ -90,7 +90,7 @@ def test_the_upstream_is_asked_for_what_the_client_reads() -> None:
         {"status": "failed", "message": "It broke."},
     ],
 )
-def test_an_error_in_the_place_of_a_response_is_read(error: Json) -> None:
+def test_an_error_instead_of_a_response_is_read(error: Json) -> None:
     with pytest.raises(ApiError, match="It broke") as fault:
         result([json.dumps(error).encode()], [])
     assert fault.value.status == 502

@@ -3,7 +3,7 @@
 It knows what `penstock.engine.background.runner` asks of a store, step by step, and what the store promises of each
 step (`penstock.ports.store`). Two replicas, a third one at which the client cancels, crashes at any moment and leases
 that run out at any moment, also those of replicas that are only slow. Every state that they can reach is few enough to
-look at. Cancelling takes the lease by force, so that nothing is told between reading the log and ending the response.
+look at. Cancelling takes the lease by force, so that no event comes between reading the log and ending the response.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class State(NamedTuple):
     endings: tuple[Status, ...] = ()
     """Every status by which the response was ended, in order: the promise is that there is at most one."""
     runs: int = 0
-    """How often a run has told its first events: more than once would repeat events to a follower."""
+    """How often a run has written its first events: more than once would repeat events to a follower."""
 
 
 class Step(NamedTuple):
-    """One thing that happens: who does it, what, whether the store says yes, and the state afterwards."""
+    """One thing that happens: who does it, what, whether the store accepts it, and the state afterwards."""
 
     who: int | None
     what: str
@@ -70,10 +70,10 @@ def _steps_of(state: State, who: int) -> Iterator[Step]:
         case "idle":
             if state.fence < FENCES_MAX:
                 yield _claim(state, who)
-        case "claimed" if state.logged:  # somebody told something before: it cannot start again
+        case "claimed" if state.logged:  # events were written before: it cannot start again
             yield _end(state, who, "failed")
         case "claimed":
-            yield _tell(state, who)
+            yield _report(state, who)
         case "told":
             yield _begin(state, who)
         case "begun":
@@ -98,7 +98,7 @@ def _claim(state: State, who: int, *, by_force: bool = False) -> Step:
     return Step(who, what, True, _with(state._replace(fence=fence, in_force=True), who, Replica("claimed", fence)))
 
 
-def _tell(state: State, who: int) -> Step:
+def _report(state: State, who: int) -> Step:
     """Append the first events."""
     if not _holds(state, who):
         return Step(who, "tell", False, _with(state, who, Replica()))
@@ -126,9 +126,9 @@ def _end(state: State, who: int, status: Status) -> Step:
 
 
 def _holds(state: State, who: int) -> bool:
-    """Whether the store still takes this replica's word: nobody has claimed since, and the response has not ended.
+    """Whether the store still accepts this replica's writes: none has claimed since, and the response has not ended.
 
-    A lease that has run out still holds while nobody else has claimed it: the fence decides, not the time.
+    A lease that has run out still holds while no other replica has claimed it: the fence decides, not the time.
     """
     return state.status not in ENDED and state.replicas[who].fence == state.fence
 

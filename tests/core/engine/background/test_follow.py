@@ -22,7 +22,7 @@ FAILURES = {
 
 
 class Failing(MemoryStore):
-    """It has one event to tell, and then fails."""
+    """It has one event to send, and then fails."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__()

@@ -44,7 +44,7 @@ def test_a_response_ends_at_most_once_and_stays_as_it_ended() -> None:
 
 
 def test_nothing_is_reported_twice() -> None:
-    """A run starts again only where nothing was told, so that no follower sees the same number twice."""
+    """A run starts again only where no event was written, so that no follower sees the same number twice."""
     assert all(state.runs <= 1 for state in STATES)
 
 
@@ -101,7 +101,7 @@ async def walk(store: Store, response_id: str, chance: random.Random) -> int:
 
 
 async def ask(store: Store, row: StoredResponse, state: State, step: Step, now: float) -> bool:
-    """The step as a replica takes it: what the store says."""
+    """The step as a replica takes it: what the store returns."""
     assert step.who is not None
     if step.what.startswith("claim"):
         claim = await store.claim(row.id, now=1e12 if step.who == CANCELLER else now, until=now + 50.0)

@@ -42,7 +42,7 @@ async def never(row: StoredResponse, saver: BackgroundSaver, key: Secret | None)
 
 
 def test_a_waiting_response_keeps_its_conversation_locked() -> None:
-    """Longer than a lock lasts: nobody else may write to it meanwhile, and anybody once nobody waits."""
+    """Longer than a lock lasts: no other request may write to it meanwhile, and any may once none waits."""
 
     async def wait() -> list[bool]:
         store = MemoryStore()
@@ -85,7 +85,7 @@ def test_a_clients_key_is_used_for_its_run_only() -> None:
 
 def test_a_cancellation_waits_for_others_for_so_long_only() -> None:
     class Contended(MemoryStore):
-        """Where somebody else always is quicker."""
+        """Where another process always is quicker."""
 
         async def claim(self, response_id: str, *, now: float, until: float) -> Claim | None:
             return None

@@ -1,4 +1,4 @@
-"""Turns of chains that are held in memory: each is read once, and the store says which of them a chain has."""
+"""Turns of chains that are held in memory: each is read once, and the store returns which of them a chain has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compaction within a run: two turns that are told as one, whatever becomes of either."""
+"""Compaction within a run: two turns that the client sees as one, whatever becomes of either."""
 
 import asyncio
 import json
@@ -44,7 +44,7 @@ ANSWER: list[Delta] = [TextDelta("Two."), UsageDelta(USAGE)]
 
 
 class ChainCache(FakeUpstream):
-    """An upstream that says something else in each turn."""
+    """An upstream that answers something else in each turn."""
 
     def __init__(self, *turns: FakeUpstream | ApiError) -> None:
         super().__init__()
@@ -149,7 +149,7 @@ def test_what_leads_a_turn_is_in_no_other() -> None:
     ]
 
 
-def test_usage_that_one_of_them_does_not_tell_is_estimated() -> None:
+def test_usage_that_one_of_them_does_not_report_is_estimated() -> None:
     for summed, answered in [(SUMMED[:2], ANSWER), (SUMMED, ANSWER[:1]), (SUMMED[:2], ANSWER[:1])]:
         response, _ = played(ChainCache(FakeUpstream(summed), FakeUpstream(answered)))
         assert response.usage is not None

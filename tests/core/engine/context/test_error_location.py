@@ -33,7 +33,7 @@ async def posted(server: Service, path: str = "/v1/responses", **body: Any) -> A
 
 
 async def begun() -> tuple[Service, Json]:
-    """A service, and a response whose call nobody has answered yet."""
+    """A service, and a response whose call the client has not answered yet."""
     upstream = RemoteUpstream(ChatCompletions(Options(tokenizer="vllm"), LIMITS), Obliging(), LIMITS)
     server = service(upstream, store=MemoryStore(), sealer=OpenSealer())
     made = (await posted(server, input=[USER, USER], stream=False)).json()
@@ -50,7 +50,7 @@ async def begun() -> tuple[Service, Json]:
     ],
     ids=str,
 )
-def test_an_item_has_its_place_in_the_request(items: list[Json], param: str) -> None:
+def test_an_item_has_its_path_in_the_request(items: list[Json], param: str) -> None:
     """The same with a past and without one, though the item stands elsewhere then."""
 
     async def main() -> None:

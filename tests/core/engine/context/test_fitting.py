@@ -1,4 +1,4 @@
-"""Fitting: how much room there is, by whose count, and what is told where nobody knows."""
+"""Fitting: how much room there is, by whose count, and what is reported where the size is unknown."""
 
 from __future__ import annotations
 

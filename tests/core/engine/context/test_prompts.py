@@ -28,10 +28,10 @@ def applied(template: Json, variables: Json | None = None, **request: Any) -> De
     return ask(Table(p={"1": template}), prompt, **request)
 
 
-def ask(shelf: Any, prompt: Json, **request: Any) -> Decoded:
+def ask(table: Any, prompt: Json, **request: Any) -> Decoded:
     decoded = decode(json.dumps({"prompt": prompt, **request}).encode(), LIMITS)
     assert decoded.request.prompt is not None
-    return asyncio.run(apply_prompt(decoded, decoded.request.prompt, shelf, LIMITS))
+    return asyncio.run(apply_prompt(decoded, decoded.request.prompt, table, LIMITS))
 
 
 def refused(template: Json, variables: Json | None = None) -> ApiError:
@@ -44,14 +44,14 @@ def leading(decoded: Decoded) -> Any:
     return to_json(decoded.leading)
 
 
-def says(content: Any, role: str = "user") -> Json:
+def message_of(content: Any, role: str = "user") -> Json:
     return {"type": "message", "role": role, "content": content}
 
 
 # What is filled in.
 
 
-def test_the_template_gives_what_the_request_does_not_say() -> None:
+def test_the_template_gives_what_the_request_does_not_contain() -> None:
     template = {"model": "small", "instructions": "Be brief.", "temperature": 0.2, "max_output_tokens": 9}
     request = applied(template, input="Hi", temperature=0, top_p=0.5).request
     assert (request.model, request.instructions, request.max_output_tokens) == ("small", "Be brief.", 9)
@@ -63,36 +63,36 @@ def test_its_items_stand_apart_and_first() -> None:
     decoded = applied(
         {"input": [{"role": "user", "content": "One"}, {"role": "assistant", "content": "Two"}]}, input="3"
     )
-    assert leading(decoded) == [says("One"), says("Two", "assistant")]
+    assert leading(decoded) == [message_of("One"), message_of("Two", "assistant")]
     assert decoded.request.input == "3"
-    assert leading(applied({"input": "One"})) == [says("One")]
+    assert leading(applied({"input": "One"})) == [message_of("One")]
 
 
 def test_strings_stand_in_instructions_and_messages() -> None:
     template = {"instructions": "You are {{ who }}.", "input": "{{greeting}}, {{greeting}}! { {who}} {{}}"}
     decoded = applied(template, {"who": "Ada", "greeting": "{{who}}"})
     assert decoded.request.instructions == "You are Ada."
-    assert leading(decoded) == [says("{{who}}, {{who}}! { {who}} {{}}")]
+    assert leading(decoded) == [message_of("{{who}}, {{who}}! { {who}} {{}}")]
 
 
 @pytest.mark.parametrize("part", [IMAGE, FILE, TEXT], ids=lambda part: str(part["type"]))
 def test_a_part_stays_a_part(part: Json) -> None:
     decoded = applied({"input": "Look: {{it}} and {{what}}?"}, {"it": part, "what": "why"})
     texts = [{"type": "input_text", "text": text} for text in ("Look: ", " and why?")]
-    assert leading(decoded) == [says([texts[0], part, texts[1]])]
-    assert leading(applied({"input": "{{it}}"}, {"it": part})) == [says([part])]
+    assert leading(decoded) == [message_of([texts[0], part, texts[1]])]
+    assert leading(applied({"input": "{{it}}"}, {"it": part})) == [message_of([part])]
 
 
 def test_parts_of_a_template_are_filled_one_by_one() -> None:
     content = [{"type": "input_text", "text": "{{it}}{{it}}"}, FILE, {"type": "input_text", "text": "end"}]
     decoded = applied({"input": [{"role": "user", "content": content}]}, {"it": IMAGE})
-    assert leading(decoded) == [says([IMAGE, IMAGE, FILE, {"type": "input_text", "text": "end"}])]
+    assert leading(decoded) == [message_of([IMAGE, IMAGE, FILE, {"type": "input_text", "text": "end"}])]
 
 
 def test_where_only_text_can_stand_a_text_part_is_text() -> None:
     template = {"instructions": "{{it}}.", "input": [{"role": "developer", "content": "See {{it}}"}]}
     decoded = applied(template, {"it": TEXT})
-    assert (decoded.request.instructions, leading(decoded)) == ("a part.", [says("See a part", "developer")])
+    assert (decoded.request.instructions, leading(decoded)) == ("a part.", [message_of("See a part", "developer")])
 
 
 @pytest.mark.parametrize("role", ["system", "developer", "assistant"])
@@ -103,11 +103,11 @@ def test_and_an_image_cannot(role: str) -> None:
 
 
 def test_the_effective_version_is_reported() -> None:
-    shelf = Table(p={"9": {"input": "old"}, "10": {"input": "new"}})
+    table = Table(p={"9": {"input": "old"}, "10": {"input": "new"}})
     for version, result, text in ((None, "10", "new"), ("9", "9", "old"), ("10", "10", "new")):
-        decoded = ask(shelf, {"id": "p", "version": version})
+        decoded = ask(table, {"id": "p", "version": version})
         assert decoded.request.prompt is not None
-        assert (decoded.request.prompt.version, leading(decoded)) == (result, [says(text)])
+        assert (decoded.request.prompt.version, leading(decoded)) == (result, [message_of(text)])
 
 
 @pytest.mark.parametrize(

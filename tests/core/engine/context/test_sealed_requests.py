@@ -67,7 +67,7 @@ HOLDS_NONE: dict[str, Json] = {
 
 
 def served(sealer: Sealer | None) -> tuple[Service, MemoryStore]:
-    """An upstream that speaks Responses, and so takes any tool."""
+    """An upstream with the Responses dialect, which so takes any tool."""
     store = MemoryStore()
     upstream = FakeUpstream([TextDelta("Hi"), Finish()])
     routes = Routes([Route(name="test", upstream=upstream, relays=True)], "any")
@@ -75,7 +75,7 @@ def served(sealer: Sealer | None) -> tuple[Service, MemoryStore]:
 
 
 def stored(sealer: Sealer | None, fields: Json) -> tuple[Answer, list[Any]]:
-    """The reply to a background request, and what the store was told of it."""
+    """The reply to a background request, and what the store was given of it."""
 
     async def submit() -> Answer:
         return await ask(service, {"input": "Hi", "background": True, "store": True} | fields)

@@ -110,12 +110,12 @@ def test_an_upstream_that_counts_forever_is_not_waited_for() -> None:
     assert caught.value.status == 504
 
 
-def test_the_synthetic_model_counts_as_its_usage_will_tell() -> None:
+def test_the_synthetic_model_counts_as_its_usage_will_report() -> None:
     upstream = LocalUpstream(synthetic.generate, synthetic.MODELS, synthetic.count_input)
-    assert go(count_input(upstream, TURN, LIMITS)) == Count(_spoken_usage(TURN), is_estimated=False)
+    assert go(count_input(upstream, TURN, LIMITS)) == Count(_reported_usage(TURN), is_estimated=False)
 
 
-def _spoken_usage(turn: Turn) -> int:
+def _reported_usage(turn: Turn) -> int:
     *_, last = [delta for batch in synthetic.generate(turn) for delta in batch if hasattr(delta, "usage")]
     tokens: int = last.usage.input_tokens
     return tokens
@@ -134,7 +134,7 @@ LISTS: dict[str, tuple[Json, int | None]] = {
 
 
 @pytest.mark.parametrize(("fields", "size"), LISTS.values(), ids=LISTS)
-def test_the_list_of_models_tells_the_size(fields: Json, size: int | None) -> None:
+def test_the_list_of_models_reports_the_size(fields: Json, size: int | None) -> None:
     upstream, _ = remote("none", reply({"data": [{"id": "a", **fields}, {"id": "b"}]}))
     assert go(upstream.context_tokens("a", None)) == size
 

@@ -194,8 +194,8 @@ def test_pairs_are_never_split_and_the_order_stays(context: tuple[list[InputItem
     calls = {CALLS[type(item)](item).call_id for item in stored if type(item) in CALLS}
     outputs = {OUTPUTS[type(item)](item).call_id for item in stored if type(item) in OUTPUTS}
     assert calls == outputs
-    places = [_place(items, item) for item in stored]
-    assert places == sorted(places)
+    indices = [_index(items, item) for item in stored]
+    assert indices == sorted(indices)
     for thinking, following in pairwise(items):
         if isinstance(thinking, ReasoningItem) and type(following) in CALLS:
             assert any(one is thinking for one in stored) == any(one is following for one in stored)
@@ -205,16 +205,16 @@ def test_pairs_are_never_split_and_the_order_stays(context: tuple[list[InputItem
 def test_once_is_enough(context: tuple[list[InputItem], list[int]], budget: int) -> None:
     items, tokens = context
     stored = truncate(items, tokens, budget)
-    costs = [tokens[_place(items, item)] for item in stored]
+    costs = [tokens[_index(items, item)] for item in stored]
     assert truncate(stored, costs, budget) == stored
 
 
-def _place(items: list[InputItem], item: InputItem) -> int:
+def _index(items: list[InputItem], item: InputItem) -> int:
     return next(index for index, one in enumerate(items) if one is item)
 
 
 def _cost(items: list[InputItem], tokens: list[int], stored: list[InputItem]) -> int:
-    return sum(tokens[_place(items, item)] for item in stored)
+    return sum(tokens[_index(items, item)] for item in stored)
 
 
 @shows("returned-fields")

@@ -35,7 +35,7 @@ MAPS = {"type": "mcp", "server_label": "maps", "server_url": "https://maps.examp
 
 
 class FakeTool:
-    """A family: `reply` says what its calls give."""
+    """A family: `reply` defines what its calls give."""
 
     def __init__(self, kind: type[Tool], session: Callable[[FakeTool, ToolRequest], Any], reply: Reply) -> None:
         self.types = frozenset({kind})

@@ -48,22 +48,22 @@ def run_to_end(
             return run
         events = [to_json(event) async for batch in run.events() for event in batch]
         assert oracle.check_stream(events) == to_json(run.response)
-        TOLD.extend(events)
+        RECORDED.extend(events)
         return run
 
-    TOLD.clear()
+    RECORDED.clear()
     run = asyncio.run(asyncio.wait_for(main(), 20))
     assert upstream.closed == len(upstream.turns)
     assert all(family.closed == 1 and family.running == 0 for family in families)
     return run
 
 
-TOLD: list[Json] = []
+RECORDED: list[Json] = []
 """The events of the last stream."""
 
 
 def kinds() -> list[str]:
-    return [event["type"].removeprefix("response.") for event in TOLD]
+    return [event["type"].removeprefix("response.") for event in RECORDED]
 
 
 def messages(upstream: Turns, number: int) -> list[Json]:
@@ -135,7 +135,7 @@ def test_calls_of_one_turn_run_at_once_and_interleave() -> None:
 
 
 @pytest.mark.parametrize(("parallel", "most"), [(None, 3), (False, 1)])
-def test_parallel_tool_calls_says_whether_calls_run_at_once(parallel: bool | None, most: int) -> None:
+def test_parallel_tool_calls_decides_whether_calls_run_at_once(parallel: bool | None, most: int) -> None:
     calls = [delta for index in range(3) for delta in called(index, "web_search", "{}")]
     search = search_tool()
     played(Turns([calls, END], ANSWER), search, tools=[SEARCH], parallel_tool_calls=parallel)
@@ -164,9 +164,9 @@ def test_max_tool_calls_bounds_all_calls_of_the_response(stream: bool) -> None:
     assert (search.runs, response["status"]) == (["1", "2"], "completed")
     assert [item["type"] for item in response["output"]] == ["web_search_call", "web_search_call", "message"]
     assert offered(upstream, 1) == []
-    told = messages(upstream, 1)
-    assert [message["role"] for message in told] == ["user", "assistant", "tool", "tool", "tool"]
-    assert "limit of tool calls" in told[-1]["content"]
+    sent = messages(upstream, 1)
+    assert [message["role"] for message in sent] == ["user", "assistant", "tool", "tool", "tool"]
+    assert "limit of tool calls" in sent[-1]["content"]
 
 
 def test_a_model_that_never_stops_calling_is_stopped() -> None:

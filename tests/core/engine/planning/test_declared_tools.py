@@ -1,4 +1,4 @@
-"""What is offered of tools that are grouped, deferred, found, or brought by the context; and in which order."""
+"""What is offered of tools that are grouped, deferred, found, or contained in the context; and in which order."""
 
 from typing import Any
 

@@ -87,7 +87,7 @@ UNECHOED = {
 ELSEWHERE = {"previous_response_id", "conversation", "prompt", "store", "prompt_cache_options"}
 """What has tests of its own."""
 OF_OPENAI = {"access_programs", "moderation"}
-"""Asked of services of OpenAI's own. What the Response says of them is what they did: here, nothing."""
+"""Asked of services of OpenAI's own. What the Response contains of them is what they did: here, nothing."""
 
 
 @shows("background-options")
@@ -191,7 +191,7 @@ def test_a_plan_contains_how_it_will_be_read(request_fields: Json, flags: dict[s
     assert planned.turn.stream == planned.stream
 
 
-# What nobody here knows, or honours.
+# What is unknown here, or not honoured.
 
 SETTLED: dict[str, tuple[Json, list[str]]] = {
     "nothing": ({}, []),
@@ -267,7 +267,7 @@ def test_without_a_store_what_needs_one_is_refused(request_fields: Json, param: 
     assert (caught.value.status, caught.value.param) == (400, param)
 
 
-# Secrets, and what nobody here knows.
+# Secrets, and what is unknown here.
 
 MCP = {"type": "mcp", "server_label": "s", "server_url": "https://example.com"}
 DOMAIN = {"domain": "a.example", "name": "TOKEN", "value": "tok-1"}
@@ -318,19 +318,19 @@ def test_secrets_of_tools_are_not_echoed(asked: Json, reported: Json, monkeypatc
 
 
 NEW = {"type": "new"}
-STRANGERS: dict[str, tuple[Any, str]] = {
+UNKNOWN_FIELDS: dict[str, tuple[Any, str]] = {
     "an item": ([MESSAGE, NEW], "input[1]"),
     "a part of a thought": ([MESSAGE, {"type": "reasoning", "summary": [NEW]}], "input[1].summary[0]"),
 }
 
 
-@pytest.mark.parametrize(("given", "place"), STRANGERS.values(), ids=STRANGERS)
-def test_unknown_parameters_are_reported_or_rejected(given: Any, place: str) -> None:
+@pytest.mark.parametrize(("given", "location"), UNKNOWN_FIELDS.values(), ids=UNKNOWN_FIELDS)
+def test_unknown_parameters_are_reported_or_rejected(given: Any, location: str) -> None:
     for policy in ("ignore", "forward"):
-        assert plan(policies=Policies(unknown_parameters=policy), input=given).ignored == [f"{place}.new"]
+        assert plan(policies=Policies(unknown_parameters=policy), input=given).ignored == [f"{location}.new"]
     with pytest.raises(ApiError) as caught:
         plan(policies=Policies(unknown_parameters="reject"), input=given)
-    assert (caught.value.status, caught.value.param, caught.value.code) == (400, f"{place}.type", "invalid_value")
+    assert (caught.value.status, caught.value.param, caught.value.code) == (400, f"{location}.type", "invalid_value")
 
 
 CALL = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}

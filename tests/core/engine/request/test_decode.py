@@ -18,7 +18,7 @@ FUNCTION = {"type": "function", "name": "f"}
 
 
 def read(limits: Limits = LIMITS, **fields: Any) -> Json:
-    """The request as it was understood, without what was not said."""
+    """The request as it was understood, without what was not sent."""
     decoded = decode(json.dumps(fields).encode(), limits)
     return {name: value for name, value in to_json(decoded.request).items() if value is not None}
 
@@ -286,7 +286,7 @@ def test_parameters_are_an_object_wherever_a_tool_is_declared(fields: Json, para
     assert (error.param, error.code) == (param, "invalid_type")
 
 
-# What nobody knows.
+# What is unknown.
 
 
 def test_unknown_parameters_are_separated_as_they_were_sent() -> None:

@@ -199,8 +199,8 @@ def test_a_client_that_disconnects_ends_the_wait(monkeypatch: pytest.MonkeyPatch
     run(main)
 
 
-def test_a_look_out_that_fails_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Some hosts cannot tell whether the client is there."""
+def test_a_check_that_fails_reports_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some hosts cannot report whether the client is there."""
     monkeypatch.setattr(deadlines, "_WATCH_CLIENT_AFTER_S", 0.0)
 
     async def fail() -> None:

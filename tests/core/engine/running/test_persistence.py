@@ -15,7 +15,7 @@ from requirements import shows
 
 COMMAND_OUTPUT: Json = {"type": "local_shell_call_output", "output": "x"}
 PATCHED: Json = {"type": "apply_patch_call_output", "call_id": "c"}
-KEPT: dict[str, tuple[Json, Json]] = {
+STORED: dict[str, tuple[Json, Json]] = {
     "a message by a text": (
         {"type": "message", "role": "user", "content": "Hi"},
         {"id": "msg_1", "status": "completed", "content": [{"type": "input_text", "text": "Hi"}]},
@@ -33,7 +33,7 @@ KEPT: dict[str, tuple[Json, Json]] = {
 }
 
 
-@pytest.mark.parametrize(("sent", "stored"), KEPT.values(), ids=KEPT)
+@pytest.mark.parametrize(("sent", "stored"), STORED.values(), ids=STORED)
 def test_an_item_is_stored_in_its_long_form(sent: Json, stored: Json) -> None:
     item = stored_input(from_json(sent, wire.InputItem), counted_ids())
     body = json.loads(item.body)

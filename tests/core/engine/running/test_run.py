@@ -84,7 +84,7 @@ def test_an_estimate_counts_input_and_output() -> None:
 
 
 def test_a_batch_is_one_batch() -> None:
-    """So that it is one write: what came together goes together, and what tells nothing is not a heartbeat."""
+    """So that it is one write: what came together goes together, and what gives no event is not a heartbeat."""
 
     async def main() -> list[int]:
         run = make_run(plan(FakeUpstream(HI * 3, [], [TextDelta("")], HI, END), stream=True))
@@ -358,7 +358,7 @@ def test_a_run_may_be_read_by_one_task_after_the_other() -> None:
     assert go(main)[-1] == "response.failed"
 
 
-# What is told once stays.
+# What was sent once stays.
 
 
 def test_nothing_that_was_sent_changes_afterwards() -> None:

@@ -34,11 +34,11 @@ def admitted(breaker: Breaker, client: str = "me") -> int:
 
 
 def fail(breaker: Breaker, request: object = None, client: str = "me") -> None:
-    """A request is made and fails; each one is another, unless a test says which it is."""
+    """A request is made and fails; each one is another, unless a test names it."""
     breaker.failed(admitted(breaker, client), Failure(client, object() if request is None else request))
 
 
-def say(breaker: Breaker, end: str, ticket: int) -> None:
+def record(breaker: Breaker, end: str, ticket: int) -> None:
     """How an attempt ended."""
     breaker.failed(ticket, Failure("me", object())) if end == "failed" else getattr(breaker, end)(ticket)
 
@@ -112,11 +112,11 @@ def test_outcomes_of_requests_before_the_breaker_opened_are_ignored(end: str) ->
     old = admitted(breaker)
     for _ in range(3):
         fail(breaker)
-    say(breaker, end, old)
+    record(breaker, end, old)
     assert (breaker.state, breaker.wait_s("me")) == ("open", 10.0)
     clock.now_s += 10
     admitted(breaker)
-    say(breaker, end, old)
+    record(breaker, end, old)
     assert breaker.state == "probing"
 
 
@@ -201,7 +201,7 @@ def test_whatever_happens_it_lets_no_crowd_through(steps: list[str | tuple[str, 
             clock.now_s += step
         elif isinstance(step, tuple) and under_way:
             ticket = under_way.pop(step[1] % len(under_way))
-            say(breaker, step[0], ticket)
+            record(breaker, step[0], ticket)
             probes.discard(ticket)
         elif step == "ask" and (asked := breaker.admit("me")) is not None:
             under_way.append(asked)

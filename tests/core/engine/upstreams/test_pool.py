@@ -1,4 +1,4 @@
-"""Pools: who of several upstreams is asked, in which order and as whom, and when nobody else is."""
+"""Pools: which of several upstreams is asked, in which order and with which key, and when no other is."""
 
 import asyncio
 import json
@@ -56,7 +56,7 @@ class Noted(Scripted):
 
 
 class Several:
-    """Some upstreams, each by what it replies; all serve every model, unless a test says otherwise."""
+    """Some upstreams, each by what it replies; all serve every model, unless a test states otherwise."""
 
     def __init__(self, *replies: Any, limits: Limits = LIMITS, routes: list[dict[str, Any]] | None = None) -> None:
         self.order: list[int] = []
@@ -176,7 +176,7 @@ def test_all_attempts_together_are_bounded() -> None:
     assert several.asked == [2, 2, 1]
 
 
-SAYINGS: dict[str, tuple[Any, bool, bool]] = {
+REPLIES: dict[str, tuple[Any, bool, bool]] = {
     "good": (GOOD, False, False),
     "refused": (REFUSED, True, True),
     "late": (LATE, False, True),
@@ -188,16 +188,16 @@ SAYINGS: dict[str, tuple[Any, bool, bool]] = {
 """What an upstream may do, whether it may be asked again, and whether another one may."""
 
 
-def saying(name: str) -> Any:
-    what = SAYINGS[name][0]
+def replying(name: str) -> Any:
+    what = REPLIES[name][0]
     return good() if what is GOOD else status(what) if isinstance(what, int) else what
 
 
-@given(st.lists(st.lists(st.sampled_from(list(SAYINGS)), min_size=9, max_size=9), min_size=1, max_size=3))
+@given(st.lists(st.lists(st.sampled_from(list(REPLIES)), min_size=9, max_size=9), min_size=1, max_size=3))
 def test_whatever_they_do_it_ends_where_it_must(names: list[list[str]]) -> None:
-    """With the first that answers, or with what nobody else could do better; and nobody is asked too often."""
+    """With the first that answers, or with an error that no other could avoid; and none is asked too often."""
     limits = Limits(retry_backoff_s=1e-9, breaker_failures=100)
-    several = Several(*([saying(name) for name in each] for each in names), limits=limits)
+    several = Several(*([replying(name) for name in each] for each in names), limits=limits)
     try:
         end: int = asyncio.run(several.answer()) and 200
     except ApiError as error:
@@ -207,15 +207,15 @@ def test_whatever_they_do_it_ends_where_it_must(names: list[list[str]]) -> None:
     for index in several.order:
         text.append(names[index][asked[index]])
         asked[index] += 1
-    assert not any(SAYINGS[name][2] is False for name in text[:-1])
+    assert not any(REPLIES[name][2] is False for name in text[:-1])
     assert (end == 200) == (text[-1] == "good")
     assert len(text) <= limits.attempts_max
     for each, times in zip(names, asked, strict=True):
         assert times <= 1 + limits.retries_max
-        assert all(SAYINGS[name][1] for name in each[: max(times - 1, 0)])
-    if SAYINGS[text[-1]][2] and len(text) < limits.attempts_max:
+        assert all(REPLIES[name][1] for name in each[: max(times - 1, 0)])
+    if REPLIES[text[-1]][2] and len(text) < limits.attempts_max:
         for each, times in zip(names, asked, strict=True):
-            assert times == 1 + limits.retries_max or not SAYINGS[each[times - 1]][1]
+            assert times == 1 + limits.retries_max or not REPLIES[each[times - 1]][1]
 
 
 # As whom.
@@ -287,8 +287,8 @@ def test_each_upstream_is_tried_once_in_order(ranks: list[tuple[int | None, floa
         asyncio.run(several.answer())
     order = several.order
     assert sorted(order) == list(range(len(ranks)))
-    places = [(1, index) if ranks[index][0] is None else (0, ranks[index][0]) for index in order]
-    assert places == sorted(places, key=lambda place: (place[0], place[1] or 0))
+    positions = [(1, index) if ranks[index][0] is None else (0, ranks[index][0]) for index in order]
+    assert positions == sorted(positions, key=lambda position: (position[0], position[1] or 0))
 
 
 # Breakers.

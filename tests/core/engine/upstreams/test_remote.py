@@ -26,7 +26,7 @@ BODY = b'{"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]}'
 JSON = {"content-type": "application/json"}
 TURN = plan(stream=True).turn
 PASSES_ON = routes(FakeUpstream(), takes_bearer=True)
-SAID: list[Delta] = [TextDelta("Hi"), Finish()]
+DELTAS: list[Delta] = [TextDelta("Hi"), Finish()]
 
 
 def remote(*replies: Any, **options: Any) -> tuple[Pool, Scripted]:
@@ -84,7 +84,7 @@ ATTEMPTS: dict[str, tuple[list[Any], int, int]] = {
 def test_it_tries_again_what_may_pass(replies: list[Any], attempts: int, status: int) -> None:
     upstream, transport = remote(*replies)
     if status == 200:
-        assert go(deltas_of(upstream)) == SAID
+        assert go(deltas_of(upstream)) == DELTAS
     else:
         with pytest.raises(ApiError) as caught:
             go(deltas_of(upstream))
@@ -145,19 +145,19 @@ def test_a_body_is_read_before_it_is_accepted(headers: dict[str, str]) -> None:
     """So that an error in it is still an HTTP status."""
     for text in (BODY, CHUNK + DONE):
         reply = ScriptedReply(text, headers=headers)
-        assert go(deltas_of(remote(reply)[0])) == SAID
+        assert go(deltas_of(remote(reply)[0])) == DELTAS
         assert reply.closed == 1
     with pytest.raises(ApiError, match="boom"):
         go(remote(ScriptedReply(b'{"error": "boom"}', headers=headers))[0].open(TURN))
 
 
 def test_after_the_end_mark_nothing_is_waited_for() -> None:
-    assert go(deltas_of(remote(ScriptedReply(CHUNK + DONE, None))[0])) == SAID
+    assert go(deltas_of(remote(ScriptedReply(CHUNK + DONE, None))[0])) == DELTAS
 
 
 def test_a_cut_after_the_finish_loses_nothing() -> None:
     finish = b'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}\n\n'
-    assert go(deltas_of(remote(ScriptedReply(CHUNK + finish, BROKEN))[0])) == SAID
+    assert go(deltas_of(remote(ScriptedReply(CHUNK + finish, BROKEN))[0])) == DELTAS
 
 
 def test_a_stream_that_has_ended_stays_ended() -> None:
@@ -165,7 +165,7 @@ def test_a_stream_that_has_ended_stays_ended() -> None:
         deltas = await remote(good())[0].open(TURN)
         return await read(deltas) + await read(deltas)
 
-    assert go(main()) == SAID
+    assert go(main()) == DELTAS
 
 
 # Keys.

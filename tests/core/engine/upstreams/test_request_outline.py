@@ -1,4 +1,4 @@
-"""The outline of a request: names and numbers, never what is said."""
+"""The outline of a request: names and numbers, never contents."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def test_priorities_come_first_and_the_order_decides_the_rest() -> None:
     assert routes.choose("x")[1].name == "c"
 
 
-def test_the_clients_key_is_taken_where_anybody_may_have_it() -> None:
+def test_the_clients_key_is_taken_where_any_upstream_may_have_it() -> None:
     routes = Routes([route("a", "x"), route("b", "x", takes_bearer=True), route("c", "y")])
     assert [routes.choose(model)[1].takes_bearer for model in "xy"] == [True, False]
 

@@ -1,4 +1,4 @@
-"""Recording: what the metrics say is what clients got."""
+"""Recording: what the metrics count is what clients got."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from support import sse
 from support.metrics import Metrics
 
 REQUESTS = 1_000
-SAYS = [TextDelta("Hi")], [TextDelta(" you"), Finish()]
+BATCHES = [TextDelta("Hi")], [TextDelta(" you"), Finish()]
 
 
 async def scrape(service: Service) -> Metrics:
@@ -145,7 +145,7 @@ def test_a_stream_without_a_terminal_event_is_counted() -> None:
 def test_what_runs_is_counted_while_it_runs(stream: bool) -> None:
     async def run() -> list[float]:
         opening = asyncio.Event()
-        upstream = FakeUpstream(*SAYS, opening=opening)
+        upstream = FakeUpstream(*BATCHES, opening=opening)
         service = make_service(upstream, metrics=Counted(models=["any"]))
         asking = asyncio.ensure_future(ask(service, {"input": "Hi", "stream": stream}))
         for _ in range(100):

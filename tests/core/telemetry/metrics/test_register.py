@@ -39,7 +39,7 @@ def test_what_users_build_on_is_there() -> None:
     assert all(wanted <= labels[name] for name, wanted in PROMISED.items())
 
 
-def test_names_say_what_they_count() -> None:
+def test_names_state_what_they_count() -> None:
     for row in REGISTER:
         assert re.fullmatch("penstock_[a-z_]+", row.name)
         assert row.name.endswith("_total") is (row.kind == "counter")

@@ -13,7 +13,7 @@ from penstock.telemetry.metrics.register import REGISTER
 from support.metrics import Metrics
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\x85\u2028\u2029\r\x0b\x0c\x1c\x1d\x1e"), min_size=1)
-"""But for what the package takes for the end of a line, which no format says."""
+"""But for what the package takes for the end of a line, which no format defines."""
 
 
 def counted(*models: str) -> Counted:
@@ -48,7 +48,7 @@ def test_what_is_read_is_what_was_counted(models: list[str]) -> None:
         assert (buckets[0.001], buckets[0.25], buckets[0.5], buckets[math.inf]) == (2, 2, 3, 4)
 
 
-def test_a_metric_stands_once_whoever_counts() -> None:
+def test_a_metric_stands_once_whatever_process_counts() -> None:
     read = Metrics(text("m", workers=3))
     assert read.labels("penstock_input_tokens_total", "worker") == {"0", "1", "2"}
     heads = {row.name: read.text.count(f"# TYPE {row.name} ") for row in REGISTER}

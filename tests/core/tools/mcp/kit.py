@@ -1,4 +1,4 @@
-"""What the tests of the MCP family share: servers that do as they are told, requests, and the deltas of a session."""
+"""What the tests of the MCP family share: servers with given answers, requests, and the deltas of a session."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def remote(name: str = "roll", **fields: Any) -> RemoteTool:
     return RemoteTool(**{"name": name, "description": f"To {name}", "input_schema": SCHEMA} | fields)
 
 
-def said(*texts: str, **fields: Any) -> CallResult:
+def result_of(*texts: str, **fields: Any) -> CallResult:
     """A result of these texts."""
     return CallResult(content=[Block(kind="text", text=text) for text in texts], **fields)
 
@@ -42,7 +42,7 @@ class Servers:
     def __init__(self, tools: Mapping[str, Any] | None = None, result: Any = None) -> None:
         self.tools: dict[str, Any] = dict(tools or {"mcp.example.com": [remote()]})
         """The tools of each host, or the error of its list."""
-        self.result: Any = result or said("4")
+        self.result: Any = result or result_of("4")
         """The result of every call, or its error, or what makes it of the name and the arguments."""
         self.listed: list[str] = []
         self.called: list[tuple[str, str, Mapping[str, object]]] = []
@@ -156,7 +156,7 @@ async def opened(session: McpSession) -> list[ItemDelta | Outcome]:
     return [step async for step in session.open()]
 
 
-async def told(steps: AsyncIterable[ItemDelta | Outcome]) -> list[ItemDelta | Outcome]:
+async def collected(steps: AsyncIterable[ItemDelta | Outcome]) -> list[ItemDelta | Outcome]:
     return [step async for step in steps]
 
 
@@ -175,7 +175,7 @@ async def run_approved(session: McpSession) -> list[ItemDelta | Outcome]:
     for call in session.approved:
         steps += [*call.begin(), *call.close()]
         if not call.waits:
-            steps += await told(call.run(no_sources))
+            steps += await collected(call.run(no_sources))
     return steps
 
 
@@ -185,7 +185,7 @@ async def called(session: McpSession, arguments: str = '{"q":"a"}', index: int =
     call = session.call(function)
     steps = [*call.begin(), *(step for piece in arguments for step in call.arguments(piece)), *call.close()]
     if not call.waits:
-        steps += await told(call.run(no_sources))
+        steps += await collected(call.run(no_sources))
     return steps, call
 
 

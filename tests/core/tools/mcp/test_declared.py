@@ -134,18 +134,18 @@ def test_masks_are_no_secrets(tool: Json) -> None:
         read(tool)
     assert caught.value.param == "tools[0]"
     request = asked(tool)
-    brought = [DeclaredTool(tool, "context[3].tools[0]") for tool, _ in request.tools]
-    assert read_servers(brought, "me", OWN, Egress()) == []
+    sent = [DeclaredTool(tool, "context[3].tools[0]") for tool, _ in request.tools]
+    assert read_servers(sent, "me", OWN, Egress()) == []
 
 
 def test_the_request_counts_more_than_its_context() -> None:
     request = asked(mcp(authorization="new"), mcp(authorization="old"), mcp(authorization="older"))
     new, old, older = [tool for tool, _ in request.tools]
     first, second, own = "context[0].tools[0]", "input[0].tools[0]", "tools[0]"
-    for places in ((first, second, own), (first, own, second)):
+    for paths in ((first, second, own), (first, own, second)):
         order = {own: new, first: older}
-        brought = [DeclaredTool(order.get(place, old), place) for place in places]
-        [declared] = read_servers(brought, "me", OWN, Egress())
+        sent = [DeclaredTool(order.get(path, old), path) for path in paths]
+        [declared] = read_servers(sent, "me", OWN, Egress())
         assert isinstance(declared.server, RemoteServer)
         assert declared.server.headers == (("authorization", Secret("Bearer new")),)
 

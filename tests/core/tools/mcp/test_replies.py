@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from core.tools.mcp.kit import URL, said
+from core.tools.mcp.kit import URL, result_of
 from penstock.egress import Egress
 from penstock.secrets import Secret
 from penstock.tools.mcp.client import Block, CallResult, LocalServer, McpFailed, RemoteServer
@@ -14,9 +14,9 @@ from penstock.wire import InputImage, InputText
 
 PICTURE = Block(kind="image", mime_type="image/png", data="AAAA" * 1000)
 RESULTS: dict[str, tuple[CallResult, str]] = {
-    "texts": (said("a", "b"), "a\nb"),
+    "texts": (result_of("a", "b"), "a\nb"),
     "nothing": (CallResult(content=[]), ""),
-    "structured content beside text": (said("4", structured=msgspec.Raw(b'{"n":4}')), "4"),
+    "structured content beside text": (result_of("4", structured=msgspec.Raw(b'{"n":4}')), "4"),
     "structured content alone": (CallResult(content=[], structured=msgspec.Raw(b'{"n":4}')), '{"n":4}'),
     "a picture": (CallResult(content=[PICTURE]), "[image image/png, 3 kB]"),
     "a picture with structured content": (
@@ -49,7 +49,7 @@ def test_the_output_is_a_text(result: CallResult, text: str) -> None:
 
 
 def test_a_long_output_is_cut_and_states_it() -> None:
-    assert output_text(said("a" * 30), 10) == "a" * 10 + "\n[cut: 20 more characters]"
+    assert output_text(result_of("a" * 30), 10) == "a" * 10 + "\n[cut: 20 more characters]"
 
 
 def test_a_model_with_eyes_gets_pictures() -> None:
@@ -81,7 +81,7 @@ def test_the_three_errors() -> None:
         "code": -32602,
         "message": "Wrong.",
     }
-    assert msgspec.json.decode(execution_error(said("No such file", is_error=True), 100)) == {
+    assert msgspec.json.decode(execution_error(result_of("No such file", is_error=True), 100)) == {
         "type": "mcp_tool_execution_error",
         "content": [{"type": "text", "text": "No such file"}],
     }

@@ -16,6 +16,7 @@ from core.tools.mcp.kit import (
     as_json,
     asked,
     called,
+    collected,
     failure,
     family,
     free,
@@ -25,9 +26,8 @@ from core.tools.mcp.kit import (
     opened,
     outcomes,
     remote,
+    result_of,
     run_approved,
-    said,
-    told,
     word,
 )
 from penstock.errors import ApiError
@@ -118,7 +118,7 @@ def test_a_list_of_the_context_is_used_and_nothing_is_fetched() -> None:
 
 
 @pytest.mark.parametrize("broken", [{"error": "It was away."}, {"tools": [{"no": "name"}]}, {"tools": 7}])
-def test_a_list_that_says_nothing_is_fetched_again(broken: Json) -> None:
+def test_a_broken_list_is_fetched_again(broken: Json) -> None:
     session = family().session(asked(mcp(), earlier=[{**LISTED, **broken}]))
     assert session.needs_opening
 
@@ -236,11 +236,11 @@ ENDINGS: dict[str, tuple[Any, Json | None, str]] = {
         "It is away.",
     ),
     "an error of the tool": (
-        said("No such die", is_error=True),
+        result_of("No such die", is_error=True),
         {"type": "mcp_tool_execution_error", "content": [{"type": "text", "text": "No such die"}]},
         "The tool has failed: No such die",
     ),
-    "no output": (said(), None, "The tool gave no output."),
+    "no output": (result_of(), None, "The tool gave no output."),
 }
 
 
@@ -258,7 +258,7 @@ def test_how_a_call_ends(result: Any, error: Json | None, reply: str) -> None:
 
 @pytest.mark.parametrize("arguments", ["{", "[1]", '"a"', "nonsense", '{"q": NaN}', "[" * 5_000])
 @pytest.mark.parametrize("tool", [free(), mcp()], ids=["free", "asked for"])
-def test_arguments_that_are_no_json_are_told_to_the_model(arguments: str, tool: Json) -> None:
+def test_arguments_that_are_no_json_are_reported_to_the_model(arguments: str, tool: Json) -> None:
     """No client is asked about them, no server gets them, and nothing is guessed."""
 
     async def scenario() -> None:
@@ -387,11 +387,11 @@ BAD_ANSWERS: dict[str, tuple[Json, str, str]] = {
 
 
 @shows("mcp-approval-once")
-@pytest.mark.parametrize(("context", "place", "message"), BAD_ANSWERS.values(), ids=BAD_ANSWERS)
-def test_bad_answers(context: Json, place: str, message: str) -> None:
+@pytest.mark.parametrize(("context", "location", "message"), BAD_ANSWERS.values(), ids=BAD_ANSWERS)
+def test_bad_answers(context: Json, location: str, message: str) -> None:
     with pytest.raises(ApiError, match=message) as caught:
         family().session(asked(mcp(), **context))
-    assert (caught.value.status, caught.value.param) == (400, f"{place}.approval_request_id")
+    assert (caught.value.status, caught.value.param) == (400, f"{location}.approval_request_id")
 
 
 @shows("mcp-approval-once")
@@ -578,6 +578,6 @@ def test_a_call_may_be_closed_without_being_run() -> None:
         assert (item["status"], item["arguments"]) == ("failed", '{"q"')
         await session.aclose()
         assert json.loads(json.dumps(item))["error"]["type"] == "mcp_protocol_error"
-        assert await told(call.run(no_sources))
+        assert await collected(call.run(no_sources))
 
     asyncio.run(scenario())

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 _CACHED_MAX = 1_000
 """The options of so many texts are cached."""
-_SHOWN_CHARS_MAX = 500
+_ECHOED_CHARS_MAX = 500
 """How much of a wrong text a message contains."""
 _GENERATING = ("/chat/completions", "/completions")
 """The routes of chat clients that open turns."""
@@ -198,7 +198,7 @@ class SyntheticUpstream(LocalUpstream):
             return read_options(text, base, self._profiles, self._tables)
         except Mistake as mistake:
             # spec: synthetic-options
-            where = f"offset {len(whole) - len(text) + mistake.offset} of '{shortened(whole, _SHOWN_CHARS_MAX)}'"
+            where = f"offset {len(whole) - len(text) + mistake.offset} of '{shortened(whole, _ECHOED_CHARS_MAX)}'"
             raise invalid(
                 f"Invalid value for '{param}' at {where}: {mistake.message}", param, "invalid_value"
             ) from None

@@ -1,4 +1,4 @@
-"""Golden transcripts of the routes of chat clients: the chunks and the body of each answer, as somebody last read them.
+"""Golden transcripts of the routes of chat clients: the chunks and the body of each answer, as a person last read them.
 
 The `openai` package's models have judged the same answers in `test_chunks` and `test_whole`.
 """

@@ -1,4 +1,4 @@
-"""The grammar of options: what it reads, and where it says that a mistake is."""
+"""The grammar of options: what it reads, and where it reports a mistake."""
 
 from __future__ import annotations
 

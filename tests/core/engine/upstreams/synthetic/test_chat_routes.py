@@ -104,7 +104,7 @@ def test_the_valid_ones_are_answered(path: str, body: Json) -> None:
     check(answer, json.dumps(body).encode())
 
 
-class Said:
+class ChoiceDeltas:
     """The deltas of a choice."""
 
     def __init__(self, *batches: list[Delta] | Exception) -> None:
@@ -128,7 +128,7 @@ class Said:
 class Choices(SyntheticUpstream):
     """A model whose choices are given."""
 
-    def __init__(self, *choices: Said | Exception) -> None:
+    def __init__(self, *choices: ChoiceDeltas | Exception) -> None:
         super().__init__(LIMITS)
         self.choices = list(choices)
 
@@ -157,7 +157,7 @@ def relayed(model: Choices, **fields: Any) -> list[bytes]:
 
 
 def test_choices_are_read_in_turn() -> None:
-    one, two = (Said([TextDelta(f"{name}1")], [TextDelta(f"{name}2")], [Finish()]) for name in "ab")
+    one, two = (ChoiceDeltas([TextDelta(f"{name}1")], [TextDelta(f"{name}2")], [Finish()]) for name in "ab")
     pieces = relayed(Choices(one, two), n=2, stream=True)
     texts = [json.loads(piece.split(b"data: ")[-1])["choices"][0]["delta"].get("content") for piece in pieces[:4]]
     assert texts == ["a1", "b1", "a2", "b2"]
@@ -165,22 +165,22 @@ def test_choices_are_read_in_turn() -> None:
 
 
 def test_a_choice_that_cannot_begin_closes_the_others() -> None:
-    one = Said([TextDelta("a")])
+    one = ChoiceDeltas([TextDelta("a")])
     with pytest.raises(Exception, match="No"):
         relayed(Choices(one, invalid("No.", "input")), n=2, stream=True)
     assert one.closed == 1
 
 
 def test_a_stream_that_fails_ends_with_the_error() -> None:
-    said = Said([TextDelta("a")], upstream_failed("It broke."))
-    first, last = relayed(Choices(said), stream=True)
+    choice = ChoiceDeltas([TextDelta("a")], upstream_failed("It broke."))
+    first, last = relayed(Choices(choice), stream=True)
     assert b'"content":"a"' in first
     assert last.endswith(b"data: [DONE]\n\n")
     assert b"It broke." in last
 
 
 def test_a_body_that_fails_is_an_error() -> None:
-    said = Said([TextDelta("a")], upstream_failed("It broke."))
+    choice = ChoiceDeltas([TextDelta("a")], upstream_failed("It broke."))
     with pytest.raises(Exception, match=r"It broke\."):
-        relayed(Choices(said))
-    assert said.closed == 1
+        relayed(Choices(choice))
+    assert choice.closed == 1

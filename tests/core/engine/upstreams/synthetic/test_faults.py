@@ -197,10 +197,10 @@ def test_the_same_on_a_websocket(options: str, numbers: Any, last: str) -> None:
     async def main() -> tuple[list[Json], Any]:
         async with connected(service()) as line:
             line.create(model=f"synthetic?tokens={TOKENS}&{options}", stream_id="s1")
-            got = [await line.hear() for _ in numbers]
+            got = [await line.read() for _ in numbers]
             line.create(model="synthetic?tokens=1")
             if last != "response.output_text.delta":
-                assert (await line.hear())["type"] == "response.created"
+                assert (await line.read())["type"] == "response.created"
             for _ in range(1_000):
                 if line.closed is not None or not options.startswith("disconnect"):
                     break
