@@ -165,6 +165,7 @@ def test_the_wheel_has_a_bill_of_materials(tmp_path: Path) -> None:
         assert shipped.read(name).decode() == current()
 
 
+@pytest.mark.slow
 def test_two_builds_of_the_wheel_are_equal(tmp_path: Path) -> None:
     """Byte for byte, at whatever time they are made."""
     built = [wheel_of(tmp_path / name, changed) for name, changed in (("first", 1_000_000_000), ("second", None))]

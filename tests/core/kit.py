@@ -6,9 +6,10 @@ Everything runs in this process and in a fraction of a second; no test here open
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from itertools import count, pairwise
 from typing import Any, NamedTuple, TypeVar
 
@@ -124,6 +125,19 @@ class Recording:
         fresh = self.transcript.take()
         self.recorded += fresh
         self.events += map(to_json, fresh)
+
+
+# Garbage.
+
+
+@contextmanager
+def fresh_garbage() -> Iterator[None]:
+    """Within it, the collector looks at new objects only: the tests before have left a million others."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 # An upstream by its bytes.

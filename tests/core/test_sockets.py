@@ -286,6 +286,7 @@ def test_all_connections_together_have_a_bound() -> None:
 # Whatever a client may send.
 
 
+@pytest.mark.slow
 def test_thousands_of_requests_on_one_connection() -> None:
     async def main() -> Counter[str]:
         results: Counter[str] = Counter()

@@ -184,6 +184,7 @@ def test_every_look_up_has_an_index(at: Open, monkeypatch: pytest.MonkeyPatch) -
     assert all(sum(map(bool, map(tables.match, plan))) == 1 for plan in walks.values())
 
 
+@pytest.mark.slow
 def test_a_turn_costs_what_it_adds(at: Open) -> None:
     """The same rows at the two hundredth turn as at the first, in a chain and in a conversation."""
     talk, changes, last = conversation(), [], None

@@ -15,7 +15,7 @@ from requirements import shows
 from support.waiting import until
 
 CANARY = b"the canary sings in the mine"
-SIZES = [40, 3_000, 300_000]
+SIZES = [40, 3_000, pytest.param(300_000, marks=pytest.mark.slow)]
 """In bytes: within a page, most of one, and over many."""
 
 

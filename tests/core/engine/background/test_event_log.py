@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from core.kit import skeleton
+from core.kit import fresh_garbage, skeleton
 from penstock.engine.background.event_log import ClaimLost, LogWriter
 from penstock.ports import Claim, EventBatch
 from penstock.stores.memory import MemoryStore
@@ -33,7 +33,8 @@ def test_an_append_that_fails_after_its_run_is_no_fault_of_asyncios() -> None:
         del writer
         gc.collect()
 
-    asyncio.run(main())
+    with fresh_garbage():
+        asyncio.run(main())
     assert faults == []
 
 

@@ -65,7 +65,7 @@ def test_no_state_is_a_dead_end() -> None:
     assert {state for state in STATES if state.fence < FENCES_MAX} <= ends
 
 
-@pytest.mark.parametrize("engine", OPEN)
+@pytest.mark.parametrize("engine", [pytest.param(name, marks=[pytest.mark.slow] * (name == "sqlite")) for name in OPEN])
 def test_a_store_walks_as_the_model_does(engine: str, tmp_path: Path) -> None:
     async def walk_all() -> int:
         store = OPEN[engine](tmp_path)

@@ -19,6 +19,8 @@ from penstock.transcript.deltas import Finish, TextDelta
 from requirements import shows
 from support.uncollected import collect
 
+pytestmark = pytest.mark.slow
+
 CALLS = [[*called(0, "web_search", "{}"), *called(1, "maps__route", '{"a":1}')], END]
 ANSWER = [[TextDelta("Done.")], END]
 ENDINGS: dict[str, tuple[list[Any], Any]] = {
@@ -34,11 +36,12 @@ ENDINGS: dict[str, tuple[list[Any], Any]] = {
 @pytest.fixture(autouse=True)
 def _no_collector() -> Iterator[None]:
     """Records of the log have references, so there is none."""
-    gc.collect()
     gc.disable()
+    gc.freeze()  # the tests before have left a million objects, which are not looked at
     logging.disable()
     yield
     logging.disable(logging.NOTSET)
+    gc.unfreeze()
     gc.enable()
 
 

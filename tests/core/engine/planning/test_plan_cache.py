@@ -70,6 +70,7 @@ def _as_made(plan: Any) -> Any:
     return plan if isinstance(plan, str) else replace(plan, turn=replace(plan.turn, shared=None))
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.lists(st.tuples(REQUESTS, st.integers(0, 3)), min_size=1, max_size=4))
 def test_a_plan_from_the_cache_is_the_plan_that_would_be_made(asked: list[tuple[Json, int]]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from core.kit import fresh_garbage
 from penstock.engine.running import timer_wheel
 from penstock.engine.running.timer_wheel import TICK_S, TimerWheel, wheel_of
 from requirements import shows
@@ -162,8 +163,9 @@ def test_it_is_freed_with_its_loop(waits: bool) -> None:
         return weakref.ref(wheel_of(loop))
 
     known = len(timer_wheel._WHEELS)
-    ended = asyncio.run(main())
-    gc.collect()
+    with fresh_garbage():
+        ended = asyncio.run(main())
+        gc.collect()
     assert ended() is None
     assert len(timer_wheel._WHEELS) <= known
 

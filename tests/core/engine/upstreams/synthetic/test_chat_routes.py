@@ -79,6 +79,7 @@ def check(answer: Answer, body: bytes) -> None:
         model.model_validate(answer.json(), strict=True)
 
 
+@pytest.mark.slow
 def test_thousands_of_requests() -> None:
     """The same on every machine. A fault of the server would be a 500."""
     chance = Random(1_742)

@@ -189,7 +189,6 @@ def test_an_answer_goes_with_its_last_reference(options: str, is_left: bool) -> 
         del deltas
         assert reference() is None
 
-    gc.collect()
     gc.disable()
     try:
         virtual_time.run(main())
