@@ -41,7 +41,7 @@ def test_nothing_is_reported_where_nothing_is_ignored(server: PenstockServer) ->
     assert "x-penstock-ignored" not in respond(server, store=False, truncation="disabled", **SEALED).headers
 
 
-@shows("untold-items", "openai-services", "container-shell", "absent-tools")
+@shows("items-not-sent", "openai-services", "container-shell", "absent-tools")
 @pytest.mark.parametrize(
     ("fields", "names"),
     [

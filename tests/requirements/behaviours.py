@@ -57,7 +57,7 @@ BEHAVIOURS = (
         "upstream-full",
         "an upstream to which all connections are in use",
         f"503 with `retry-after` after {LIMITS.upstream_connection_wait_s:g} s, as a status also for a stream; the log "
-        "says it once, and once that there are free ones again",
+        "has it once, and once that there are free ones again",
     ),
     Behaviour(
         "breakers",
@@ -72,7 +72,7 @@ BEHAVIOURS = (
         "relayed to the upstream of the body's `model`, an alias replaced in place; of headers, `accept`, "
         "`content-type` and "
         "the key go there, `content-type`, `retry-after`, `x-ratelimit-*` and `openai-*` come back; what an "
-        "upstream says of "
+        "upstream answers about "
         "the server's own key does not. The built-in model answers all but `/rerank` itself",
     ),
     Behaviour(
@@ -87,7 +87,7 @@ BEHAVIOURS = (
     ),
     Behaviour(
         "empty-answers",
-        "an upstream that says nothing",
+        "an upstream that sends nothing",
         "without any message (no bytes, `[DONE]` alone, no choices): 502, or `response.failed`; a message without "
         "text that ends with `stop`: `completed` with an empty `output`",
     ),
@@ -106,12 +106,12 @@ BEHAVIOURS = (
     ),
     Behaviour(
         "too-long-amid",
-        "an input that is too long, told by whatever words or amid a stream",
+        "an input that is too long, reported in any words, also amid a stream",
         "`context_length_exceeded`, in `response.failed` too, so that agents compact",
     ),
     Behaviour(
         "estimated-usage",
-        "usage that the upstream does not tell, or not in numbers",
+        "usage that the upstream does not report, or not in numbers",
         f"estimated (four bytes a token, an image {IMAGE_TOKENS}, a file or a sound {FILE_TOKENS:,}) from what "
         "the model reads and writes: texts, thoughts (`reasoning_tokens`), names and arguments of calls, outputs "
         'and tools, but no ids, logprobs, annotations or sealed texts. Marked `"estimated": true`',
@@ -128,7 +128,7 @@ BEHAVIOURS = (
         '`truncation: "auto"`',
         "the oldest items go until the rest and `max_output_tokens` fit: an assistant's turn as a whole, with "
         "its thoughts, its calls and their outputs. Instructions, system and developer messages, compactions, "
-        "the last user message and the last item stay. All is kept in the store. Where nobody knows the size "
+        "the last user message and the last item stay. All stays in the store. Where the size is unknown "
         "of the context (`context_tokens`, or the upstream's list of models): named in `x-penstock-ignored`",
     ),
     Behaviour(
@@ -187,7 +187,7 @@ BEHAVIOURS = (
     Behaviour(
         "wrong-actions",
         "arguments that such a tool does not take",
-        "a `function_call` of its name, so that the client can tell the model of its mistake",
+        "a `function_call` of its name, so that the client can report the mistake to the model",
     ),
     Behaviour(
         "container-shell",
@@ -197,11 +197,10 @@ BEHAVIOURS = (
     Behaviour(
         "namespaced-tools",
         "`namespace` tools",
-        "offered as functions named `ns__name` (longer ones cut to 64 characters, with a digest) and told back "
+        "offered as functions named `ns__name` (longer ones cut to 64 characters, with a digest) and returned "
         "with `name` "
-        "and `namespace`; a call by the name alone is understood where one tool has it. What the namespace says "
-        "of itself "
-        "is told with its first tool",
+        "and `namespace`; a call by the name alone is understood where one tool has it. The namespace's description "
+        "is sent with its first tool",
     ),
     Behaviour(
         "additional-tools",
@@ -234,12 +233,12 @@ BEHAVIOURS = (
     Behaviour(
         "foreign-calls",
         "calls of hosted tools that another server made (`web_search_call`, `mcp_call`, …), in the history",
-        "each is told to a chat model as a call and its output, so that a conversation can be moved to any model",
+        "each is sent to a chat model as a call and its output, so that a conversation can be moved to any model",
     ),
     Behaviour(
-        "untold-items",
+        "items-not-sent",
         "`mcp_list_tools`, `configuration_update`",
-        "nothing is told to a chat model; those that ask for something are named in `x-penstock-ignored`",
+        "nothing is sent to a chat model; those that ask for something are named in `x-penstock-ignored`",
     ),
     Behaviour(
         "mcp-declined",
@@ -362,9 +361,9 @@ BEHAVIOURS = (
     Behaviour(
         "strangers",
         "items, parts, tools, events and fields of types that came later",
-        "stored, listed, echoed and passed on as they were sent; a chat model is not shown such an item, part "
+        "stored, listed, echoed and passed on as they were sent; a chat model does not get such an item, part "
         "or tool, and `x-penstock-ignored` names it (`input[3].new_type`, `context.new_type` for what was "
-        'said before); 400 with `unknown_parameters = "reject"`, for tools with `absent_tools`',
+        'sent before); 400 with `unknown_parameters = "reject"`, for tools with `absent_tools`',
     ),
     Behaviour(
         "unknown-parts",
@@ -381,8 +380,8 @@ BEHAVIOURS = (
     Behaviour(
         "store-down",
         "a store that cannot be used",
-        "503 with `retry-after` for what needs it, and `/readyz` says so; `/healthz`, `/models`, relays and requests "
-        "with `store: false` work. The log says it once, and once that it is over",
+        "503 with `retry-after` for what needs it, and so does `/readyz`; `/healthz`, `/models`, relays and requests "
+        "with `store: false` work. The log has it once, and once that it is over",
     ),
     Behaviour(
         "store-replaced",
@@ -402,16 +401,16 @@ BEHAVIOURS = (
     ),
     Behaviour(
         "masked-echoes",
-        "an upstream that repeats a key in what it says of an error",
-        "asterisks in its place, wherever that is told: replies, headers, streams, rows, the log. It holds for the key "
+        "an upstream that repeats a key in its report of an error",
+        "asterisks instead, wherever that is reported: replies, headers, streams, rows, the log. It holds for the key "
         "and the headers of the upstream, the client's own key that was passed on, and secrets of tools; in relayed "
-        "replies that are good for the upstream's own alone. What a model says is not touched",
+        "replies that are good for the upstream's own alone. Texts of a model are not changed",
     ),
     Behaviour(
         "sealed-requests",
         "`background` with secrets in the request: those of tools, and unknown fields such as `api_key` or `password`",
         "stored sealed until it runs, for its owner and its response; a replica that has not the key fails it, and "
-        "says so in the log. Without the `cryptography` package a 400 that names the field",
+        "reports so in the log. Without the `cryptography` package a 400 that names the field",
     ),
     Behaviour(
         "redacted",
@@ -441,7 +440,7 @@ BEHAVIOURS = (
     Behaviour(
         "input-items",
         "input items",
-        "kept under ids of their own; `input_items` lists all that a response was made from, earlier turns included",
+        "stored under ids of their own; `input_items` lists all that a response was made from, earlier turns included",
     ),
     Behaviour(
         "list-includes",
@@ -452,7 +451,7 @@ BEHAVIOURS = (
     ),
     Behaviour(
         "bounds-of-json",
-        "a request with more than its size tells",
+        "a request that costs more than its size shows",
         f"400 before anything is made of it: over {LIMITS.json_values_max:,} values (`json_values_max`), "
         f"{LIMITS.json_keys_max:,} keys of one object (`json_keys_max`), {LIMITS.input_items_max:,} items "
         f"(`input_items_max`), {LIMITS.tools_max} tools (`tools_max`), or a schema or unknown parameter of over "
@@ -473,7 +472,7 @@ BEHAVIOURS = (
     Behaviour(
         "get-includes",
         "`include[]` on `GET /responses/{id}`",
-        "checked; the response is told as its own request asked for it",
+        "checked; the response is returned as its own request asked for it",
     ),
     Behaviour(
         "standing-references",
@@ -494,7 +493,7 @@ BEHAVIOURS = (
     Behaviour(
         "dead-runs",
         "a background run whose process died",
-        f"starts again if nothing of it was told, else ends `failed`, within about `limits.lease_s` "
+        f"starts again if no event of it was stored, else ends `failed`, within about `limits.lease_s` "
         f"({LIMITS.lease_s:g} s)",
     ),
     Behaviour(
@@ -502,7 +501,7 @@ BEHAVIOURS = (
         "SIGTERM, Ctrl-C, SIGHUP (but under `nohup`)",
         f"no further connections; requests may go on for `drain_s` ({Settings().drain_s:g} s), and what is left "
         "then ends `response.incomplete` with the reason null, or with 503 `server_stopping` where there is no reply "
-        "yet; background work is left to other replicas. A second Ctrl-C says what it cuts, and ends at once",
+        "yet; background work is left to other replicas. A second Ctrl-C logs what it breaks off, and ends at once",
     ),
     Behaviour(
         "error-events",
@@ -513,7 +512,7 @@ BEHAVIOURS = (
     Behaviour(
         "echo",
         "`metadata`, `user`, `temperature`, …",
-        "echoed with their effective value; OpenAI's default where nothing was said",
+        "echoed with their effective value; OpenAI's default where the request has none",
     ),
     Behaviour(
         "usage-event",
@@ -530,12 +529,12 @@ BEHAVIOURS = (
     Behaviour(
         "ws-warm-up",
         "WebSocket: `generate: false`",
-        "decoded, planned and kept like any other; the model is not asked, and `output` is empty",
+        "decoded, planned and stored like any other; the model is not asked, and `output` is empty",
     ),
     Behaviour(
         "ws-fields",
         "WebSocket: `stream`, `background: true`",
-        "streams always, `stream: false` is told as ignored; 400",
+        "streams always, `stream: false` is reported as ignored; 400",
     ),
     Behaviour(
         "ws-errors",
@@ -551,7 +550,7 @@ BEHAVIOURS = (
     Behaviour(
         "ws-stored-chain",
         "WebSocket: a stored response after one that is not",
-        "keeps the whole context as its own input, and so stands by itself",
+        "keeps the whole context as its own input, and needs no earlier response",
     ),
     Behaviour(
         "ws-steering",

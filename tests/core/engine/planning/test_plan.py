@@ -130,7 +130,7 @@ def test_a_service_that_no_chat_model_has_is_reported_as_ignored(field: str) -> 
     )
 
 
-@shows("untold-items")
+@shows("items-not-sent")
 @pytest.mark.parametrize(
     ("item", "reported"),
     [
