@@ -2,7 +2,7 @@
 
 A small Runtime API hands an event to each function as soon as its process asks for one, and notes when the first byte
 of the reply's body arrives. Contenders take turns, so that all of them have the same noise. Penstock's function is that
-of `make lambda`, unpacked, and calls a fake upstream; the others say hello. Their packages are in `.peers/lambda`.
+of `make lambda`, unpacked, and calls a fake upstream; the others reply at once. Their packages are in `.peers/lambda`.
 """
 
 import argparse

@@ -226,7 +226,7 @@ def test_a_message_is_hidden_for_longer_than_a_function_runs(template: Json) -> 
     assert (queue["BatchSize"], queue["FunctionResponseTypes"]) == (1, ["ReportBatchItemFailures"])
 
 
-def test_both_doors_stream(template: Json) -> None:
+def test_both_entry_points_stream(template: Json) -> None:
     function = template["Resources"]["Function"]["Properties"]
     assert function["FunctionUrlConfig"] == {"AuthType": "NONE", "InvokeMode": "RESPONSE_STREAM"}
     [methods] = template["Resources"]["Api"]["Properties"]["DefinitionBody"]["paths"].values()

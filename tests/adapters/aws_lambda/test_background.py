@@ -131,7 +131,9 @@ def queued(made: Function, **fields: Any) -> Any:
 @shows("asked-again")
 def test_a_function_invokes_itself_by_id(moto: Moto, lambda_api: Lambda, function: MakeFunction) -> None:
     made, other = [
-        function(PENSTOCK_STORE=place, PENSTOCK_BACKGROUND_RUNNER="lambda://") for place in [moto.place()] for _ in "12"
+        function(PENSTOCK_STORE=location, PENSTOCK_BACKGROUND_RUNNER="lambda://")
+        for location in [moto.location()]
+        for _ in "12"
     ]
     response = queued(made, input="A secret input")
     assert response["status"] == "queued"
@@ -154,7 +156,7 @@ def test_a_function_invokes_itself_by_id(moto: Moto, lambda_api: Lambda, functio
 @shows("asked-again")
 @pytest.mark.parametrize("name", ["penstock", "penstock.fifo"])
 def test_a_queue_delivers_ids(name: str, moto: Moto, queue: Any, function: MakeFunction) -> None:
-    made = function(PENSTOCK_STORE=moto.place(), PENSTOCK_BACKGROUND_RUNNER=queue.make(name))
+    made = function(PENSTOCK_STORE=moto.location(), PENSTOCK_BACKGROUND_RUNNER=queue.make(name))
     ids = [queued(made)["id"] for _ in range(2)]
     records: list[dict[str, Any]] = []
     while len(records) < 2:
@@ -174,13 +176,13 @@ def test_what_another_instance_has_comes_again(moto: Moto, lambda_api: Lambda, f
     from penstock_adapters.drivers import aws_transport
     from penstock_adapters.dynamodb import DynamoStore
 
-    place = moto.place()
-    made = function(PENSTOCK_STORE=place, PENSTOCK_BACKGROUND_RUNNER="lambda://")
+    location = moto.location()
+    made = function(PENSTOCK_STORE=location, PENSTOCK_BACKGROUND_RUNNER="lambda://")
     response = queued(made)
     event = json.loads(lambda_api.invoked[0][2])
 
     async def claim() -> None:
-        store = DynamoStore(place, aws_transport, ENVIRONMENT)
+        store = DynamoStore(location, aws_transport, ENVIRONMENT)
         assert await store.claim(response["id"], now=time.time(), until=time.time() + 60)
         await store.aclose()
 
@@ -192,7 +194,7 @@ def test_what_another_instance_has_comes_again(moto: Moto, lambda_api: Lambda, f
 
 
 def test_the_end_of_its_time_ends_a_response(moto: Moto, lambda_api: Lambda, function: MakeFunction) -> None:
-    made = function(PENSTOCK_STORE=moto.place(), PENSTOCK_BACKGROUND_RUNNER="lambda://")
+    made = function(PENSTOCK_STORE=moto.location(), PENSTOCK_BACKGROUND_RUNNER="lambda://")
     response = queued(made, model="synthetic?tokens=5000&itl_ms=20")
     assert made.answer(json.loads(lambda_api.invoked[0][2]), Context(3_000)) is None
     assert json.loads(got(made, response["id"]))["status"] == "incomplete"
@@ -202,7 +204,7 @@ def test_a_response_that_cannot_be_started_is_a_503(moto: Moto, function: MakeFu
     api = Lambda(403)
     monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", api.url)
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "penstock")
-    made = function(PENSTOCK_STORE=moto.place(), PENSTOCK_BACKGROUND_RUNNER="lambda://")
+    made = function(PENSTOCK_STORE=moto.location(), PENSTOCK_BACKGROUND_RUNNER="lambda://")
     answer = made.answer(responses(background=True), Context())
     assert answer is not None
     assert (answer["statusCode"], "started in the background" in answer["body"]) == (503, True)
@@ -230,7 +232,7 @@ def test_a_runner_that_cannot_be_used_is_a_wrong_setting(
 
 
 def test_records_of_other_services_are_an_error(moto: Moto, lambda_api: Lambda, function: MakeFunction) -> None:
-    made = function(PENSTOCK_STORE=moto.place(), PENSTOCK_BACKGROUND_RUNNER="lambda://")
+    made = function(PENSTOCK_STORE=moto.location(), PENSTOCK_BACKGROUND_RUNNER="lambda://")
     with pytest.raises(EventError, match="not those of a queue"):
         made.answer({"Records": [{"messageId": "1", "body": "x", "eventSource": "aws:kinesis"}]}, Context())
 

@@ -160,8 +160,8 @@ def test_a_response_that_cannot_be_asked_for_has_failed() -> None:
         made = instance(store, Runner(unavailable("The response could not be started.", 1.0)))
         answer = await ask(made, {"input": "Hi", "background": True})
         assert answer.status == 503
-        [kept] = [entry.row for entry in store._table.entries.values() if hasattr(entry, "row")]
-        assert kept.status == "failed"
+        [stored] = [entry.row for entry in store._table.entries.values() if hasattr(entry, "row")]
+        assert stored.status == "failed"
         await made.aclose()
 
     run(main())
