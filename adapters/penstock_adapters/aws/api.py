@@ -145,6 +145,11 @@ class AwsApi:
             await asyncio.sleep(wait_s)
             backoff_s = min(2 * backoff_s, BACKOFF_MAX_S)
 
+    def refused(self, error: AwsError) -> ApiError:
+        """The error for clients of a call that the service refuses for a reason of the operator, which is logged."""
+        self._outage.failed(str(error))
+        return unavailable()
+
     def time_s(self) -> float:
         """The time in Unix seconds by the service's clock, as its last reply had it.
 

@@ -37,7 +37,7 @@ class Maintenance(Lookups, Events, DynamoMarks):
         """See `Store`. It makes a table that is missing. Raises `RuntimeError` for data of a newer Penstock."""
         self._table.api.open()
         try:
-            row = await self._table.get(_SCHEMA_KEY)
+            row = await self._schema_row()
         except AwsError as error:
             if error.kind != _MISSING:
                 raise
@@ -47,6 +47,14 @@ class Maintenance(Lookups, Events, DynamoMarks):
             await self._table.write([{"pk": _SCHEMA_KEY.pk, "sk": _SCHEMA_KEY.sk, "schema": SCHEMA}])
         elif row["schema"] > SCHEMA:
             raise RuntimeError(f"the store has schema {row['schema']}, a newer Penstock's; this one knows {SCHEMA}")
+
+    async def _schema_row(self) -> Row | None:
+        """The row of the schema. Raises `AwsError` where there is no table."""
+        key = {"pk": {"S": _SCHEMA_KEY.pk}, "sk": {"S": _SCHEMA_KEY.sk}}
+        answer = await self._table.describe(
+            "GetItem", {"TableName": self._table.name, "Key": key, "ConsistentRead": True}
+        )
+        return {"schema": int(answer["Item"]["schema"]["N"])} if answer.get("Item") else None
 
     async def check(self) -> None:
         """See `Store`. It writes the row of the schema again."""

@@ -78,8 +78,12 @@ class Table:
         self.api = api
 
     async def ask(self, operation: str, request: Mapping[str, Any]) -> Reply:
-        """Call an operation on rows. Raises `ConditionFailed`, and as `describe` does."""
-        return _decode(await self._call(operation, request))
+        """Call an operation on rows. Raises `ConditionFailed`, and `ApiError` 503 for every other refusal."""
+        try:
+            return _decode(await self._call(operation, request))
+        except AwsError as error:  # the table or a permission is missing
+            refusal = self.api.refused(error)
+        raise refusal
 
     async def describe(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """Call an operation on the table itself. Raises `AwsError` for a refusal, and `ApiError` 503."""

@@ -11,7 +11,6 @@ from conformance.engines import ENVIRONMENT
 from conformance.kit import ME
 from conformance.servers import free_port
 from penstock.errors import ApiError
-from penstock_adapters.aws import AwsError
 from penstock_adapters.aws import api as aws_api
 from penstock_adapters.drivers import aws_transport
 from penstock_adapters.dynamodb import DynamoStore
@@ -78,13 +77,16 @@ async def test_a_call_is_repeated_while_the_service_is_busy(
         await store.aclose()
 
 
-async def test_a_refused_call_is_not_repeated(runner: asyncio.Runner) -> None:
+async def test_a_refused_call_is_not_repeated_and_the_log_has_the_reason(
+    caplog: pytest.LogCaptureFixture, runner: asyncio.Runner
+) -> None:
     service = Service(refusal("AccessDeniedException"))
     async with service as endpoint:
         store = store_at(endpoint)
-        with pytest.raises(AwsError, match="AccessDenied"):
+        with pytest.raises(ApiError) as error:
             await store.response(ME, "resp_1")
-        assert len(service.calls) == 1
+        assert (error.value.status, len(service.calls)) == (503, 1)
+        assert "AccessDeniedException: no" in caplog.text
         await store.aclose()
 
 
@@ -104,8 +106,9 @@ async def test_a_wrong_key_is_no_wrong_clock(runner: asyncio.Runner) -> None:
     service = Service(*[refusal("InvalidSignatureException")] * 2)
     async with service as endpoint:
         store = store_at(endpoint)
-        with pytest.raises(AwsError, match="InvalidSignature"):
+        with pytest.raises(ApiError):
             await store.response(ME, "resp_1")
+        assert len(service.calls) == 1
         await store.aclose()
 
 
