@@ -20,7 +20,10 @@ class Module:
     name: str
     path: Path
     text: str
-    tree: ast.Module
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.text, self.path)
 
     @cached_property
     def nodes(self) -> list[ast.AST]:
@@ -80,7 +83,7 @@ def _modules(root: Path, at_least: int) -> list[Module]:
 def _module(path: Path, root: Path) -> Module:
     text = path.read_text(encoding="utf-8")
     name = ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
-    return Module(name, path, text, ast.parse(text, path))
+    return Module(name, path, text)
 
 
 def _definitions(node: ast.AST, prefix: str) -> Iterator[tuple[str, Definition]]:

@@ -53,8 +53,8 @@ def test_every_module_is_reached() -> None:
 
 def test_imports_are_read() -> None:
     [engine] = [module for module in everything() if module.name == "penstock.engine.engine"]
-    written = ast.parse("import a.b\nfrom .context import resolve\nfrom ..errors import x\nimport_module('c.d')")
-    found = set(named(Module(engine.name, engine.path, "", written)))
+    written = "import a.b\nfrom .context import resolve\nfrom ..errors import x\nimport_module('c.d')"
+    found = set(named(Module(engine.name, engine.path, written)))
     assert found == {
         "a.b",
         "penstock.engine.context",
