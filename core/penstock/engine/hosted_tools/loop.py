@@ -110,7 +110,7 @@ class ToolLoop:
         """The sessions that need it are opened."""
         if self._merging is None:
             sessions = [session for session in self._sessions if session.needs_opening]
-            self._merge([opening(session, self._limits) for session in sessions])
+            self._merge([opening(session, self._limits) for session in sessions], len(sessions))
         batch = await self._merged()
         if batch is not None:
             return batch
@@ -179,16 +179,16 @@ class ToolLoop:
         """There is no further batch."""
         raise StopAsyncIteration
 
-    def _merge(self, steps: Sequence[Step]) -> None:
+    def _merge(self, steps: Sequence[Step], parallel_max: int) -> None:
         """Begin steps, whose batches `_merged` returns."""
-        is_serial = self._plan.turn.request.parallel_tool_calls is False
-        parallel_max = 1 if is_serial else self._limits.tool_calls_parallel_max
         self._merging = Merging(steps, parallel_max=parallel_max, pause_s=self._limits.idle_s / 2)
 
     def _merge_calls(self) -> None:
         """Begin the calls of the turn that are to be run."""
+        is_serial = self._plan.turn.request.parallel_tool_calls is False
+        parallel_max = 1 if is_serial else self._limits.tool_calls_parallel_max
         hosted = self._calls.hosted.values()
-        self._merge([self._runner.step(call, self._calls) for call in hosted if call.runs])
+        self._merge([self._runner.step(call, self._calls) for call in hosted if call.runs], parallel_max)
 
     async def _merged(self) -> list[Delta] | None:
         assert self._merging is not None
