@@ -26,7 +26,7 @@ from bench.processes import ROOT
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 FOLDER = ROOT / ".peers" / "lambda"
-RESULTS = ROOT / "bench" / "results"
+RESULTS = ROOT / "bench" / "results" / "aws-lambda"
 PACKAGES = ("awslambdaric", "mangum", "fastapi", "aws-lambda-powertools")
 FIRST_S = 20.0
 SEPARATOR = bytes(8)
@@ -372,9 +372,9 @@ def main(argv: Sequence[str] = sys.argv[1:]) -> None:
     figures = measure(given.rounds)
     print(page(figures))
     if given.write:
-        name = f"{today()}-aws-lambda"
-        (RESULTS / f"{name}.json").write_text(json.dumps(asdict(figures), indent=2) + "\n", "utf-8")
-        (RESULTS / f"{name}.md").write_text(page(figures), "utf-8")
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / f"{today()}.json").write_text(json.dumps(asdict(figures), indent=2) + "\n", "utf-8")
+        (RESULTS / f"{today()}.md").write_text(page(figures), "utf-8")
 
 
 if __name__ == "__main__":

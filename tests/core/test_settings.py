@@ -183,6 +183,7 @@ ENVIRONMENT = {
     "PENSTOCK_DONE_MARKER": ("0", "done_marker", False),
     "PENSTOCK_WEBSOCKET": ("false", "websocket", False),
     "PENSTOCK_BACKGROUND": ("false", "background", False),
+    "PENSTOCK_BACKGROUND_RUNNER": ("lambda://", "background_runner", "lambda://"),
     "PENSTOCK_UDS": ("/run/penstock.sock", "uds", "/run/penstock.sock"),
     "PENSTOCK_UDS_MODE": ("660", "uds_mode", "660"),
     "PENSTOCK_INVOKE_MODE": ("buffered", "invoke_mode", "buffered"),
