@@ -4,7 +4,7 @@ from conformance.engines import ENGINES
 from penstock import assembly
 from penstock_adapters.drivers import STORES
 
-OF_WORKERS = {"d1"}
+OF_WORKERS = {"d1", "kv"}
 """The stores that only a Worker of Cloudflare has: they need Pyodide, and cannot be imported here."""
 
 

@@ -278,7 +278,7 @@ class RemoteStore:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
+        if name.startswith("_") or (name == "mark_once" and self._made_by == "open_kv"):
             raise AttributeError(name)
 
         async def call(*arguments: Any, **keywords: Any) -> Any:

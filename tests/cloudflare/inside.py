@@ -22,6 +22,8 @@ from penstock_adapters.cloudflare.d1 import D1Store
 from penstock_adapters.cloudflare.d1.binding import D1Database
 from penstock_adapters.cloudflare.d1.database import Statement
 from penstock_adapters.cloudflare.fetch_transport import FetchTransport
+from penstock_adapters.cloudflare.kv import KvStore
+from penstock_adapters.cloudflare.kv_binding import KvNamespace
 
 
 class Session:
@@ -97,6 +99,22 @@ class Session:
         sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT GLOB '_cf_*' ORDER BY rowid DESC"
         [rows] = await D1Database(self._env.DB).batch([Statement(sql)], 0)
         return [row["name"] for row in rows]
+
+    def open_kv(self) -> int:
+        return self._add(KvStore(KvNamespace(self._env.KV)))
+
+    async def reset_kv(self) -> None:
+        for key in await self._keys():
+            await self._env.KV.delete(key)
+
+    async def rows_of_kv(self) -> list[str]:
+        """The values."""
+        return [await self._env.KV.get(key) for key in await self._keys()]
+
+    async def _keys(self) -> list[str]:
+        page = await self._env.KV.list()
+        assert page.list_complete
+        return [key.name for key in page.keys]
 
     def connect(self, destination: Destination, limits: Limits) -> int:
         return self._add(_Transport(FetchTransport(destination, limits), self._add))

@@ -13,7 +13,7 @@ from cloudflare.host import Missing, RemoteStore, called, shared_host
 from conformance.kit import ME, item, response
 from penstock.errors import ApiError
 from penstock_adapters.cloudflare.d1.database import bytes_of, pieces_of, text_of
-from penstock_adapters.cloudflare.d1.errors import translated
+from penstock_adapters.cloudflare.errors import translated
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from penstock.ports import Destination, Transport
 from penstock.settings import SettingsError
 from penstock_adapters.cloudflare.d1 import D1Store
 from penstock_adapters.cloudflare.d1.database import Database
+from penstock_adapters.cloudflare.kv import Namespace
 from penstock_adapters.cloudflare.settings import worker_settings
 from penstock_adapters.cloudflare.stores import stores_of
 from penstock_adapters.cloudflare.worker import Worker
@@ -69,12 +70,12 @@ def test_a_store_that_a_worker_cannot_have(scheme: str) -> None:
     assert "d1://" in error["message"] or scheme == "nothing"
 
 
-@pytest.mark.parametrize("url", ["d1://", "d1://OTHER", "d1://TEXT"])
+@pytest.mark.parametrize("url", ["d1://", "d1://OTHER", "d1://TEXT", "kv://OTHER"])
 def test_a_binding_that_is_not_there(url: str) -> None:
     env = SimpleNamespace(DB=object(), TEXT="a variable")
-    stores = stores_of(env, lambda binding: cast(Database, binding))
+    stores = stores_of(env, lambda binding: cast(Database, binding), lambda binding: cast(Namespace, binding))
     with pytest.raises(SettingsError, match="has no binding"):
-        stores["d1"](url)
+        stores[url.partition(":")[0]](url)
     first, second = stores["d1"]("d1://DB"), stores["d1"]("d1://DB")
     assert isinstance(first, D1Store) and isinstance(second, D1Store)
     assert first is not second

@@ -77,6 +77,8 @@ def _is_left_out(item: pytest.Item) -> bool:
     if not name:
         return False
     engine, test = ENGINES[name], item.originalname  # type: ignore[attr-defined]
+    if engine.possible_tests and test not in engine.possible_tests:
+        return True
     return test in engine.impossible_tests or (test in engine.long_tests and not os.environ.get(EVERYTHING))
 
 

@@ -41,6 +41,8 @@ class Engine:
     """The tests that take minutes in front of this server, and are left to `make test-all`."""
     impossible_tests: ClassVar[frozenset[str]] = frozenset()
     """The tests of what this engine cannot do. Its documents state it, and its own tests show what happens instead."""
+    possible_tests: ClassVar[frozenset[str]] = frozenset()
+    """The only tests of what this engine can do, where that is a part of a store. Its documents state it, too."""
 
     def start(self) -> None:
         """Make places possible. Raises `Missing`, and leaves nothing behind then."""
@@ -342,10 +344,48 @@ class D1(Engine):
         return repr(called(self._host, "rows_of_d1")).encode()
 
 
+class Kv(D1):
+    """KV of Miniflare, and the store in Pyodide. It has one namespace, and stores responses that have ended only."""
+
+    name = "kv"
+    schemes = frozenset({"kv"})
+    long_tests = frozenset()
+    possible_tests = frozenset(
+        """
+        test_a_chain_of_one test_a_link_that_is_gone_ends_the_chain test_a_ring_ends_at_the_limit test_branches
+        test_each_item_once_and_in_order test_more_than_ten_items_keep_their_order test_the_limit
+        test_no_more_bytes_of_a_chain_are_read_than_may_be
+        test_turns_that_are_known_are_in_the_chain_with_their_items_or_without
+        test_a_chain_that_is_too_long test_a_link_that_is_gone_ends_the_list
+        test_a_response_without_input_has_an_empty_page test_behind_the_last_item_is_an_empty_page
+        test_every_input_item_once_by_pages test_of_an_id_that_comes_again_the_first_counts
+        test_a_hundred_at_once test_a_response_that_was_saved_at_its_end_has_ended
+        test_a_row_is_not_the_struct_that_came_in_or_went_out test_the_least_response
+        test_what_was_saved_is_there_on_every_replica test_stats_count_every_owner
+        test_a_check_changes_nothing_and_all_have_one_clock test_a_store_that_was_never_used_closes
+        test_many_replicas_start_at_once test_migrating_again_changes_nothing
+        test_what_was_acknowledged_before_the_end_is_there
+        """.split()
+    )
+
+    def location(self) -> str:
+        called(self._host, "reset_kv")
+        return "kv://KV"
+
+    def open(self, location: str) -> Store:
+        return RemoteStore(self._host, "open_kv")
+
+    def rows(self, location: str) -> int:
+        return len(called(self._host, "rows_of_kv"))
+
+    def contents(self, location: str) -> bytes:
+        return repr(called(self._host, "rows_of_kv")).encode()
+
+
 ANSWER_S = 60.0
 ENVIRONMENT = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret"}
 NODE_PROGRAMS = Path(__file__).parents[1] / "clients" / "node_modules"
 
 ENGINES: dict[str, type[Engine]] = {
-    engine.name: engine for engine in (Memory, Sqlite, Redis, Postgres, Moto, Dynalite, D1)
+    engine.name: engine for engine in (Memory, Sqlite, Redis, Postgres, Moto, Dynalite, D1, Kv)
 }

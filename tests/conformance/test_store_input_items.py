@@ -37,7 +37,7 @@ async def turns(store: Store) -> tuple[StoredResponse, list[StoredItem]]:
 
 @pytest.mark.parametrize("order", ["asc", "desc"])
 @pytest.mark.parametrize("limit", [1, 2, 7, 30])
-async def test_every_item_once_by_pages(stores: Stores, limit: int, order: Any) -> None:
+async def test_every_input_item_once_by_pages(stores: Stores, limit: int, order: Any) -> None:
     known, expected = await turns(stores[0])
     seen: list[StoredItem] = []
     has_more = True

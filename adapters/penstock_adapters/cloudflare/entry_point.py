@@ -18,6 +18,7 @@ from penstock_adapters.asgi import Receive, Scope, Send
 
 from .d1.binding import D1Database
 from .fetch_transport import FetchTransport
+from .kv_binding import KvNamespace
 from .stores import stores_of
 from .worker import Worker
 
@@ -90,4 +91,4 @@ def _worker() -> Worker:
     """The Worker of this instance."""
     env = import_from_javascript("cloudflare:workers").env
     variables = {name: value for name in Object.keys(env) if isinstance(value := getattr(env, name), str)}
-    return Worker(variables, FetchTransport, stores_of(env, D1Database))
+    return Worker(variables, FetchTransport, stores_of(env, D1Database, KvNamespace))

@@ -12,8 +12,9 @@ import js
 import msgspec
 from pyodide.ffi import JsException, jsnull, to_js
 
+from penstock_adapters.cloudflare.errors import translated
+
 from .database import Row, Statement, Value
-from .errors import translated
 
 
 class _Result(msgspec.Struct):
