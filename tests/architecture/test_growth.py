@@ -84,7 +84,6 @@ WHILE_THE_SERVER_RUNS = {
     "penstock_adapters.cli.siblings.UnixSiblings._answers": "the paths in the code",
     "penstock_adapters.codings._has_library": "the codings of the code",
     "penstock_adapters.aws_lambda._function": "one function",
-    "penstock_adapters.cloudflare.entry_point._worker": "one",
     "penstock_adapters.cryptography.AeadSealer._ciphers": "the keys in the configuration",
     "penstock_adapters.cryptography.AeadSealer._keys": "the configured keys, or one",
     "penstock_adapters.cryptography.AeadSealer._first_id": "one text",

@@ -7,12 +7,11 @@ Importing it does nothing: variables and bindings are read at the first request.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 from js import AbortController, Object, Response, TransformStream
 from pyodide.ffi import JsException
-from workers import WorkerEntrypoint, asgi, import_from_javascript
+from workers import WorkerEntrypoint, asgi
 
 from penstock_adapters.asgi import Receive, Scope, Send
 
@@ -26,16 +25,25 @@ from .worker import Worker
 class Default(WorkerEntrypoint):
     """The Worker. Its module exports this class: `from penstock_adapters.cloudflare.entry_point import Default`."""
 
+    _shared: ClassVar[Worker | None] = None
+    """The Worker of this instance. It is made with the first request: before, there are no variables."""
+
     async def fetch(self, request: Any) -> Any:
         """Answer a request of HTTP."""
-        bounded = BoundedRequest(getattr(request, "js_object", request), _worker().body_bytes_max)
-        answer = Answer()
+        worker = self._worker()
+        bounded = BoundedRequest(getattr(request, "js_object", request), worker.body_bytes_max)
+        answer = Answer(worker)
         response = await asgi.fetch(answer, bounded, self.env, self.ctx)
         return answer.cuttable(response) if answer.streams else response
 
     async def scheduled(self, *_: Any) -> None:
         """Remove what has expired from the store. A cron trigger calls this."""
-        await _worker().sweep()
+        await self._worker().sweep()
+
+    def _worker(self) -> Worker:
+        if Default._shared is None:
+            Default._shared = _worker_of(getattr(self.env, "_env", self.env))  # the SDK wraps it without its names
+        return Default._shared
 
 
 class BoundedRequest:
@@ -60,7 +68,8 @@ async def _first_bytes(body: Any, bytes_max: int) -> AsyncIterator[Any]:
 class Answer:
     """The application for one request. A stream that has no end is cut: the SDK would leave it open for ever."""
 
-    def __init__(self) -> None:
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
         self.streams = False
         self._is_whole = False
         self._cut = AbortController.new()
@@ -81,14 +90,12 @@ class Answer:
             except JsException as error:
                 raise OSError("the client has left") from error
 
-        await _worker()(scope, receive, send_message)
+        await self._worker(scope, receive, send_message)
         if scope["type"] == "http" and self.streams and not self._is_whole:
             self._cut.abort()
 
 
-@cache
-def _worker() -> Worker:
-    """The Worker of this instance."""
-    env = import_from_javascript("cloudflare:workers").env
+def _worker_of(env: Any) -> Worker:
+    """The Worker of an environment, whose texts are variables and secrets, and whose objects are bindings."""
     variables = {name: value for name in Object.keys(env) if isinstance(value := getattr(env, name), str)}
     return Worker(variables, FetchTransport, stores_of(env, D1Database, KvNamespace))
