@@ -47,7 +47,7 @@ def create_asgi_app(
         connect=connect or transports(settings.limits),
         decompress=decompress,
         stores=STORES if stores is None else stores,
-        connect_mcp=_mcp,
+        connect_mcp=mcp_client,
         make_sealer=_sealing(settings),
         prompts=_prompts,
         read_file=read_file,
@@ -132,7 +132,8 @@ def _sealing(settings: Settings) -> assembly.MakeSealer | None:
     return None
 
 
-def _mcp(limits: Limits, egress: Egress) -> McpClient:
+def mcp_client(limits: Limits, egress: Egress) -> McpClient:
+    """The driver of MCP servers. Raises `SettingsError` where its SDK is not installed."""
     if find_spec("mcp") is None:
         raise SettingsError("mcp", "the SDK of MCP is not installed: pip install 'penstock[mcp]'")
     from penstock_adapters.mcp_sdk import SdkClient

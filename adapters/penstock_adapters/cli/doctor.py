@@ -14,12 +14,15 @@ from importlib.util import find_spec
 from typing import NamedTuple
 
 from penstock.assembly import Connect, build_routes, open_store, search_engine
+from penstock.egress import Egress
 from penstock.engine import Catalog
 from penstock.ids import clock_s
 from penstock.limits import Limits
 from penstock.ports import Extractor, PageContent, PageFailed, SearchFailed, SearchQuery
-from penstock.settings import Settings, SettingsError, without_credentials
-from penstock_adapters.drivers import STORES, page_extractor, read_file
+from penstock.settings import Settings, SettingsError, own_servers, without_credentials
+from penstock.tools.mcp.client import McpFailed
+from penstock.tools.mcp.own import all_servers
+from penstock_adapters.drivers import STORES, mcp_client, page_extractor, read_file
 
 from .maintenance import errors_in_one_line
 
@@ -102,7 +105,27 @@ async def _pages(extractor: Extractor) -> Finding:
     return Finding("pages", details="HTML, text and PDF can be read")
 
 
-_CHECKS: list[Check] = [_upstreams, _store, _search]
+async def _mcp(settings: Settings, connect: Connect) -> AsyncIterator[Finding]:
+    """Whether each MCP server of the settings lists its tools."""
+    if settings.mcp == "off":
+        return
+    limits = settings.limits
+    client = mcp_client(limits, Egress(settings.egress.allow))
+    servers = list(all_servers(own_servers(settings)))
+    if not servers:
+        yield Finding("mcp", details="the SDK is installed; servers are those of requests")
+    try:
+        for name, server in servers:
+            try:
+                found = await client.list_tools(server, tools_max=limits.mcp_tools_max, timeout_s=limits.mcp_list_s)
+                yield Finding(f"mcp {name}", details=f"it lists {len(found.tools)} tools")
+            except McpFailed as failed:
+                yield Finding(f"mcp {name}", failed.message)
+    finally:
+        await client.aclose()
+
+
+_CHECKS: list[Check] = [_upstreams, _store, _search, _mcp]
 """All checks, in the order of their lines."""
 
 

@@ -97,6 +97,8 @@ def failure(error: BaseException, exchange: Exchange) -> McpFailed:
     for each in _leaves(error):
         if isinstance(each, MCPError):
             return McpFailed(each.message or "The server has reported an error.", code=each.code)
+        if isinstance(each, OSError):  # by HTTP, the transport has answered it
+            return McpFailed("The program of the server cannot be started.", code=_INTERNAL_ERROR)
     return McpFailed("The server's answer does not follow the protocol.", code=_INTERNAL_ERROR)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from penstock_adapters.cli import main
 from requirements import shows
+from support.mcp_lab import McpLab
 
 NOWHERE = "127.0.0.1:9"
 
@@ -56,3 +57,29 @@ def test_what_does_not_work_has_its_reason(capsys: pytest.CaptureFixture[str], m
     assert stored.startswith(f"fail  store redis://{NOWHERE}/0: The store in Redis fails: the server cannot be reached")
     assert search == "fail  search brave: the search engine cannot be reached: connection refused"
     assert pages == "ok    pages: HTML, text and PDF can be read"
+
+
+@shows("doctor")
+def test_mcp_servers_are_listed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    with McpLab() as lab:
+        settings = f"""
+        mcp = "on"
+        store = "none://"
+        [mcp_servers]
+        lab = {{ url = "{lab.url}", headers = {{ x-key = "header-canary" }} }}
+        away = {{ url = "http://{NOWHERE}/path-canary" }}
+        program = {{ command = "/no/such/program" }}
+        [mcp_connectors]
+        connector_gmail = "{lab.url}"
+        """
+        (tmp_path / "penstock.toml").write_text(settings)
+        code, lines = diagnosed(capsys)
+    assert code == 1
+    assert lines[2:] == [
+        "ok    mcp lab: it lists 7 tools",
+        "fail  mcp away: The server cannot be reached.",
+        "fail  mcp program: The program of the server cannot be started.",
+        "ok    mcp connector_gmail: it lists 7 tools",
+    ]
+    (tmp_path / "penstock.toml").write_text('mcp = "on"')
+    assert diagnosed(capsys)[1][2:] == ["ok    mcp: the SDK is installed; servers are those of requests"]

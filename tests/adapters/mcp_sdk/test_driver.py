@@ -278,7 +278,7 @@ def test_a_program(caplog: pytest.LogCaptureFixture) -> None:
         third = (await called(client, program(), "echo", text="Hi")).content[0].text.split()
         assert third[3] != words[3]
         missing = await failure(listed(client, LocalServer(owner="me", command="/no/such/program")))
-        assert "/no" not in missing.message
+        assert missing.message == "The program of the server cannot be started."
 
     os.environ["PENSTOCK_API_KEYS"] = "key-canary"
     try:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 import msgspec
 
 from penstock.egress import Egress, Target, UrlRefused
 from penstock.secrets import Secret
+
+from .client import LocalServer, RemoteServer, Server
 
 LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 """OpenAI's labels begin with a letter."""
@@ -35,6 +37,18 @@ class OwnServers(msgspec.Struct, kw_only=True, frozen=True):
     """The URL of each `connector_id` that may be used."""
     tunnels: Mapping[str, Secret] = {}
     """The URL of each `tunnel_id` that may be used."""
+
+
+def all_servers(own: OwnServers) -> Iterator[tuple[str, Server]]:
+    """All servers of the operator by their names, with the headers and variables of the operator alone."""
+    for label, server in own.servers.items():
+        if server.url is None:
+            yield label, LocalServer(owner="", command=server.command, args=server.args, env=server.env)
+        else:
+            target = own_target(server.url.reveal())
+            yield label, RemoteServer(owner="", target=target, headers=server.headers, is_own=True)
+    for name, url in [*own.connectors.items(), *own.tunnels.items()]:
+        yield name, RemoteServer(owner="", target=own_target(url.reveal()), is_own=True)
 
 
 def own_target(url: str) -> Target:
