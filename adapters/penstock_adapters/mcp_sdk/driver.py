@@ -91,6 +91,7 @@ class SdkDriver:
                 self._check_session(session, exchange, failed)
                 raise failed from None
             finally:
+                exchange.scope = None
                 CURRENT.reset(token)
 
     def _check_session(self, session: Session, exchange: Exchange, failed: McpFailed) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextvars import Context
 from typing import Any, Protocol
 
 from penstock.limits import Limits
@@ -34,11 +35,14 @@ class Session:
         """How many calls use it."""
         self._ending = asyncio.Event()
         self._ready: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._task = asyncio.create_task(self._own())
+        self._task = asyncio.create_task(self._own(), context=Context())  # it outlives the request that began it
 
     async def client(self) -> Any:
         """The SDK's client, once the session has begun. Raises `McpFailed`."""
-        return await asyncio.shield(self._ready)
+        try:
+            return await asyncio.shield(self._ready)
+        except McpFailed as failed:  # each call has an error of its own, since an error refers to those that raised it
+            raise McpFailed(failed.message, http_status=failed.http_status, code=failed.code) from None
 
     def retire(self) -> None:
         """No further call may use the session. Those that run may end."""

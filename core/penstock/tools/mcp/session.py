@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, M
 from contextlib import aclosing
 from typing import Any
 
-from penstock.errors import ApiError, invalid, quoted
+from penstock.errors import ApiError, invalid, quoted, untraced
 from penstock.ids import Now
 from penstock.limits import Limits
 from penstock.ports import HostedFunction, ItemDelta, Marks, Outcome, ToolCall, ToolRequest
@@ -124,7 +124,7 @@ class McpSession:
             tools = await self._lister.tools(declared.server)
             self._tools[declared.label] = [tool for tool in tools if declared.allowed.matches(tool)]
         except McpFailed as failed:
-            self._failures[declared.label] = failed
+            self._failures[declared.label] = untraced(failed)
             _log.warning("The MCP server %s was not listed: %s", declared.server.address, failed.message)
 
     def _listed(self, declared: Declared, item: McpListTools) -> Outcome:
@@ -196,7 +196,7 @@ class McpSession:
         try:
             tools = await self._lister.tools(declared.server, age_max_s=self._limits.mcp_list_fresh_s)
         except McpFailed as error:
-            return None, error
+            return None, untraced(error)
         now = next((tool for tool in tools if tool.name == name), None)
         if now is not None and declared.allowed.matches(now):
             return now, None
