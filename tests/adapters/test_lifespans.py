@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from conformance.engines import ENGINES, Engine
+from conformance.engines import ENGINES, ENVIRONMENT, Engine
 from memory.cluster import begun, url_of
 from penstock.limits import Limits
 from penstock.settings import Settings
@@ -30,7 +30,11 @@ def upstream() -> Iterator[ScriptedUpstream]:
         yield running
 
 
-@pytest.fixture(scope="module", params=[None, *ENGINES])
+IN_WORKERS = ("d1", "kv")
+"""Engines that only a Worker reaches."""
+
+
+@pytest.fixture(scope="module", params=[None, *(name for name in ENGINES if name not in IN_WORKERS)])
 def store(request: pytest.FixtureRequest) -> Iterator[str | None]:
     """The URL of a store, of each engine; None without any."""
     if request.param in (None, "memory"):
@@ -42,7 +46,9 @@ def store(request: pytest.FixtureRequest) -> Iterator[str | None]:
 
 
 @pytest.fixture
-def app(upstream: ScriptedUpstream, store: str | None) -> App:
+def app(upstream: ScriptedUpstream, store: str | None, monkeypatch: pytest.MonkeyPatch) -> App:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
     one = UpstreamSettings(name="one", url=upstream.url)
     return create_app(Settings(upstreams=[one], store=store, limits=Limits(background_runs_max=1)))
 

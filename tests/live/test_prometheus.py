@@ -21,6 +21,7 @@ from conformance.servers import Missing, free_port, program
 from live.conftest import Start
 from penstock.telemetry.metrics.register import Metric
 from requirements import shows
+from support.mcp_lab import McpLab
 from support.raw import ask, post
 from support.server import ROOT, PenstockServer
 from support.waiting import until
@@ -59,6 +60,12 @@ def check(promtool: str, *arguments: str, text: bytes = b"") -> tuple[int, str]:
     return done.returncode, (done.stdout + done.stderr).decode()
 
 
+@pytest.fixture(scope="module")
+def lab() -> Iterator[McpLab]:
+    with McpLab() as running:
+        yield running
+
+
 @shows("metrics")
 @pytest.mark.parametrize("vllm", ["true", "false"])
 def test_promtool_finds_nothing_wrong(start: Start, promtool: str, vllm: str) -> None:
@@ -87,11 +94,12 @@ def test_every_alert_is_tested_both_ways() -> None:
 
 
 @shows("metrics")
-def test_every_query_of_the_dashboard_has_data(start: Start, tmp_path: Path) -> None:
-    server = start("--workers", "2", PENSTOCK_STORE="sqlite:///metrics.db")
+def test_every_query_of_the_dashboard_has_data(start: Start, lab: McpLab, tmp_path: Path) -> None:
+    settings = {"PENSTOCK_MCP": "on", "PENSTOCK_EGRESS_ALLOW": lab.address, "PENSTOCK_STORE": "sqlite:///metrics.db"}
+    server = start("--workers", "2", **settings)
     panels = [panel for section in SECTIONS.values() for panel in section]
     queries = [(panel.metric, query) for panel in panels for query, _ in targets(panel.metric)]
-    with prometheus(server, tmp_path) as url, under_load(server):
+    with prometheus(server, tmp_path) as url, under_load(server, lab):
         for metric, query in queries:
             until(lambda metric=metric, query=query: has_data(url, metric, query))  # type: ignore[misc]
         rules = [rule for group in get(url, "rules")["groups"] for rule in group["rules"]]
@@ -118,12 +126,14 @@ def prometheus(server: PenstockServer, folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def under_load(server: PenstockServer) -> Iterator[None]:
+def under_load(server: PenstockServer, lab: McpLab) -> Iterator[None]:
     """Requests of every kind, one after the other, until the test has what it wants."""
     is_over = False
 
     def run() -> None:
-        bodies: tuple[dict[str, Any], ...] = ({"stream": True}, {"banana": 1}, {"model": "unknown"})
+        dice = {"type": "mcp", "server_label": "dice", "server_url": lab.url, "require_approval": "never"}
+        hosted = {"tools": [dice], "tool_choice": {"type": "mcp", "server_label": "dice", "name": "roll"}}
+        bodies: tuple[dict[str, Any], ...] = ({"stream": True}, {"banana": 1}, {"model": "unknown"}, hosted)
         while not is_over:
             for body in bodies:
                 post(server.url, {"model": PACED, "input": "Hi", **body})
