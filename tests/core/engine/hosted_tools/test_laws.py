@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,8 @@ from penstock.transcript.deltas import Delta, Finish, ReasoningDelta, TextDelta
 from requirements import shows
 from support import oracle
 
+STORIES_MAX = int(os.environ.get("HOSTED_STORIES", "120"))
+"""How many responses each law is tried with."""
 QUICK = replace(LIMITS, tool_call_s=0.02, tool_calls_max=6, tool_rounds_max=3)
 NAMES = ("web_search", "maps__route", "maps__find", "mine", "unknown")
 FUNCTION = {"type": "function", "name": "mine", "parameters": {"type": "object"}}
@@ -107,7 +110,7 @@ STORIES = st.builds(
 
 @shows("hosted-calls", "one-end")
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=STORIES_MAX, deadline=None)
 @given(STORIES)
 def test_every_stream_is_legal_and_ends_once(story: Story) -> None:
     run, events, families, upstream = story.run(stream=True)
@@ -119,7 +122,7 @@ def test_every_stream_is_legal_and_ends_once(story: Story) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=STORIES_MAX, deadline=None)
 @given(STORIES)
 def test_a_client_may_leave_at_any_event(story: Story) -> None:
     _, _, families, upstream = story.run(stream=True, leaves=True)
@@ -128,7 +131,7 @@ def test_a_client_may_leave_at_any_event(story: Story) -> None:
 
 @shows("whole-replies")
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=STORIES_MAX, deadline=None)
 @given(STORIES)
 def test_a_json_reply_is_the_response_of_the_stream(story: Story) -> None:
     story.stopped_after = None
