@@ -161,3 +161,8 @@ def internal_error() -> ApiError:
         type="server_error",
         code="server_error",
     )
+
+
+def no_background(param: str) -> ApiError:
+    """The error of a server that runs no background responses."""
+    return invalid("This server runs no background responses.", param, "unsupported_parameter")

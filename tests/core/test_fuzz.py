@@ -38,7 +38,7 @@ def problem(body: bytes, reply: Answer) -> str | None:
             assert 400 <= reply.status < 499
             check_blame(oracle.check_error(reply.json()), body)
     except Exception as error:
-        return f"{type(error).__name__}: {error}\n  asked {body[:400]!r}\n  told {reply.status} {reply.body[:400]!r}"
+        return f"{type(error).__name__}: {error}\n  asked {body[:400]!r}\n  reply {reply.status} {reply.body[:400]!r}"
     return None
 
 

@@ -101,7 +101,7 @@ def problem(asked: Request, reply: Answer) -> str | None:
     except Exception as error:
         body = asked.body[:400]
         summary = f"{asked.method} {asked.path}?{asked.query[:200]} {body!r}"
-        return f"{type(error).__name__}: {error}\n  asked {summary}\n  told {reply.status} {reply.body[:400]!r}"
+        return f"{type(error).__name__}: {error}\n  asked {summary}\n  reply {reply.status} {reply.body[:400]!r}"
     return None
 
 

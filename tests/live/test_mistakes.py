@@ -23,7 +23,7 @@ CALL: Json = {"type": "function_call", "call_id": "c1", "name": "look", "argumen
 OUTPUT: Json = {"type": "function_call_output", "call_id": "c1", "output": "seen"}
 MCP: Json = {"type": "mcp", "server_label": "a", "server_url": "https://mcp.example.com"}
 SCHEMA: Json = {"type": "json_schema", "name": "a", "schema": {}}
-UNKNOWN_FUNCTION: Json = {"type": "function", "name": "nobody"}
+UNKNOWN_FUNCTION: Json = {"type": "function", "name": "unknown_function"}
 OMITTED: Any = ...
 
 

@@ -49,7 +49,7 @@ def keeping(
     start: Start, upstream: ScriptedUpstream, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> PenstockServer:
     """A server with a store, one for all tests here."""
-    path: Path = tmp_path_factory.getbasetemp() / "strangers.db"
+    path: Path = tmp_path_factory.getbasetemp() / "other_schema.db"
     store = "memory" if request.param == "memory" else f"sqlite:///{path}"
     return start("--upstream", upstream.url, PENSTOCK_STORE=store)
 

@@ -818,7 +818,7 @@ REQUIREMENTS = (
         _ATTACKS,
     ),
     Requirement(
-        "mcp-approvals-told",
+        "mcp-approval-outcomes",
         "A chat model reads of approved, declined and unanswered calls in the turn in which it wrote them.",
         "llamastack/llama-stack 3443",
     ),

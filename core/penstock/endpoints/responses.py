@@ -12,8 +12,8 @@ from penstock.endpoints.faulty import faulty_events, faulty_json
 from penstock.endpoints.ignored import ignored_headers
 from penstock.endpoints.pages import page_reply, unknown_after
 from penstock.endpoints.request_context import RequestContext
-from penstock.engine import Engine, Follower, count_input, no_background, stored_input
-from penstock.errors import ApiError, invalid, not_found, stopping, upstream_failed
+from penstock.engine import Engine, Follower, count_input, stored_input
+from penstock.errors import ApiError, invalid, no_background, not_found, stopping, upstream_failed
 from penstock.http import JSON, SSE, Reply, json_reply
 from penstock.json_codec import encode
 from penstock.ports import ChainTooLong, Headers, ItemPage, Store, StoredResponse

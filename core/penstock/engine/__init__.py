@@ -9,7 +9,7 @@ from .background.dispatched import perform
 from .background.follow import Follower
 from .context.resolve import Context, resolve
 from .context.token_count import count_input
-from .engine import Engine, Prepared, no_background
+from .engine import Engine, Prepared
 from .hosted_tools.registry import HostedTools
 from .planning.plan import Plan, make_plan
 from .planning.policies import Policies
@@ -49,7 +49,6 @@ __all__ = [
     "count_input",
     "decode",
     "make_plan",
-    "no_background",
     "perform",
     "read_chat_parts",
     "resolve",

@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from penstock import ids
-from penstock.errors import ApiError, invalid, upstream_failed
+from penstock.errors import invalid, no_background, upstream_failed
 from penstock.limits import Limits
 from penstock.ports import Prompts, RequestRejected, Sealer, Store, StoredResponse
 from penstock.secrets import Secret
@@ -210,7 +210,11 @@ class Engine:
     ) -> Run:
         """A run that a client waits for, accepted by its upstream. Raises `ApiError`."""
         if prepared.plan.hosted is not None:
-            await prepared.plan.hosted.prepare()
+            try:
+                await prepared.plan.hosted.prepare()
+            except BaseException:
+                await prepared.release()
+                raise
         run = self.drain.watch(
             Run(
                 prepared.plan,
@@ -393,8 +397,3 @@ def _check_header(plan: Plan) -> None:
     if plan.turn.synthetic and plan.skeleton.background and plan.route.check_options:
         message = f"A background response has no '{SYNTHETIC_HEADER}': put the options into the name of the model."
         raise invalid(message, SYNTHETIC_HEADER, "unsupported_parameter")
-
-
-def no_background(param: str) -> ApiError:
-    """The error of a server that runs no background responses."""
-    return invalid("This server runs no background responses.", param, "unsupported_parameter")

@@ -17,7 +17,7 @@ _UNFINISHED = "The call was approved, but it has not ended."
 
 def with_outcomes(items: Sequence[InputItem]) -> Sequence[InputItem]:
     """The items, with a call in the place of each request for an approval. Their number and their indexes stay."""
-    # spec: mcp-approvals-told
+    # spec: mcp-approval-outcomes
     if McpApprovalRequest not in map(type, items):
         return items
     written: list[InputItem] = list(items)

@@ -29,7 +29,7 @@ def test_items_without_requests_are_the_same_object() -> None:
     assert with_outcomes(items) is items
 
 
-@shows("mcp-approvals-told")
+@shows("mcp-approval-outcomes")
 @given(st.lists(st.sampled_from(["run", "declined", "open", "lost"]), max_size=5), st.randoms())
 def test_each_request_becomes_its_call(fates: list[str], order: object) -> None:
     """Whatever the order of answers and calls behind them, the calls stand in the order of the requests."""

@@ -68,7 +68,7 @@ class ToolLoop:
         self._deltas: Deltas | None = None
         self._opening: asyncio.Task[None] | None = None
         self._merging: Merging | None = None
-        self._calls = TurnCalls(self._functions, _TOO_MANY, self._text)
+        self._calls = TurnCalls(self._functions, _TOO_MANY, self._text, self._limits)
         self._state = ToolLoop._list
         """The current state: a method that returns the next batch, and sets the state after it."""
 
@@ -202,7 +202,8 @@ class ToolLoop:
     def _ending(self) -> list[Delta]:
         """The end of the response. Without a reported usage of the last turn, the run calls `estimate`."""
         self._state = ToolLoop._stop
-        calls, ending = self._calls, self._text.close()
+        calls = self._calls
+        ending = [*self._text.close(), *calls.unnamed()]
         if calls.usage is not None:
             ending.append(UsageDelta(self._with_earlier(calls.usage)))
         return ending if calls.has_failed else [*ending, Finish(calls.incomplete)]
@@ -242,12 +243,12 @@ class ToolLoop:
     async def _open(self, offer: TurnOffer, compacting: Compacting | None) -> Plan:
         """Open a turn. Returns the plan that the upstream has accepted."""
         offers = [*self._client_offers, *(function.definition for function in offer.functions)]
-        turn = replace(self._plan.turn, items=self._items, offers=offers, choice=offer.choice)
+        turn = replace(self._plan.turn, items=self._items, offers=offers, choice=offer.choice, shared=None)
         plan = replace(self._plan, turn=turn, compacting=compacting)
         self._turn, self._deltas = await open_fitted(plan, self._limits)
         self._items = list(self._turn.turn.items)
         self._read_turn = aiter(self._deltas).__anext__
-        self._calls = TurnCalls(self._functions, _TOO_MANY, self._text)
+        self._calls = TurnCalls(self._functions, _TOO_MANY, self._text, self._limits)
         self._state = ToolLoop._read
         return self._turn
 

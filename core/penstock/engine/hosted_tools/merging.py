@@ -13,8 +13,8 @@ Emit: TypeAlias = Callable[[list[Delta]], Awaitable[None]]
 Step: TypeAlias = Callable[[Emit], Awaitable[None]]
 """Something that takes a while, and gives deltas meanwhile."""
 
-_WAITING_MAX = 16
-"""The batches that wait for the reader."""
+_WAITING_MAX = 256
+"""The batches that wait for the reader: more than the steps of a few calls, so that a slow client delays no tool."""
 
 
 class Merging:

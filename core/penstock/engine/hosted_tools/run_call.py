@@ -51,41 +51,39 @@ class CallRunner:
         async def step(emit: Emit) -> None:
             assert hosted.call is not None
             begun_s = time.monotonic()
-            message = await self._outcome_of(hosted, hosted.call, calls, emit)
+            outcome = await self._outcome_of(hosted, hosted.call, calls, emit)
             # spec: hosted-calls
-            if hosted.outcome is None:
-                await emit(calls.ended(hosted, hosted.call.failed(message)))
+            await emit(calls.ended(hosted, outcome))  # outside of the time of the call: a slow client loses none
             _note(hosted, time.monotonic() - begun_s)
 
         return step
 
-    async def _outcome_of(self, hosted: HostedCall, call: ToolCall, calls: TurnCalls, emit: Emit) -> str:
-        """Run the call. Returns why it has no outcome, where it has none."""
+    async def _outcome_of(self, hosted: HostedCall, call: ToolCall, calls: TurnCalls, emit: Emit) -> Outcome:
+        """Run the call. Returns its outcome, with a reply of at most `tool_reply_bytes_max` bytes of text."""
+        message = _NO_OUTCOME
         try:
             async with asyncio.timeout(self._limits.tool_call_s), self._slots:
-                await self._run(hosted, call.run(self._cite), calls, emit)
+                outcome = await _run(hosted, call.run(self._cite), calls, emit)
+            if outcome is not None:
+                return replace(outcome, reply=cut_reply(outcome.reply, self._limits.tool_reply_bytes_max))
         except TimeoutError:
-            return f"The call took longer than {self._limits.tool_call_s:g} s."
+            message = f"The call took longer than {self._limits.tool_call_s:g} s."
         except Exception as error:
-            _log.error(
-                "a call of the hosted tool '%s' failed because of an internal error", hosted.name, exc_info=error
-            )
+            _log.error("a call of the hosted function '%s' failed by a bug", hosted.name, exc_info=error)
             untraced(error)
-        return _NO_OUTCOME
+        return call.failed(message)
 
-    async def _run(
-        self, hosted: HostedCall, run: AsyncGenerator[ItemDelta | Outcome], calls: TurnCalls, emit: Emit
-    ) -> None:
-        async with aclosing(run):
-            async for delta in run:
-                cut = self._cut(delta) if isinstance(delta, Outcome) else delta
-                await emit(calls.step(hosted, cut))
-                if hosted.outcome is not None:
-                    return
 
-    def _cut(self, outcome: Outcome) -> Outcome:
-        """The outcome with a reply of at most `tool_reply_bytes_max` bytes of text."""
-        return replace(outcome, reply=cut_reply(outcome.reply, self._limits.tool_reply_bytes_max))
+async def _run(
+    hosted: HostedCall, run: AsyncGenerator[ItemDelta | Outcome], calls: TurnCalls, emit: Emit
+) -> Outcome | None:
+    """The outcome at the end of a run, whose steps are handed on. None where it has none."""
+    async with aclosing(run):
+        async for delta in run:
+            if isinstance(delta, Outcome):
+                return delta
+            await emit(calls.step(hosted, delta))
+    return None
 
 
 def _note(hosted: HostedCall, duration_s: float) -> None:

@@ -10,7 +10,9 @@ from typing import Any
 
 import msgspec
 
+from penstock.errors import upstream_failed
 from penstock.ids import NewId
+from penstock.limits import Limits
 from penstock.ports import Outcome, ToolCall, ToolReply
 from penstock.transcript.deltas import (
     AnnotationDelta,
@@ -52,8 +54,10 @@ class HostedCall(msgspec.Struct, kw_only=True):
 class TurnCalls:
     """Reads one turn of the model. Calls of other functions than these are the client's."""
 
-    def __init__(self, functions: HostedFunctions, too_many: str, text: CitedText) -> None:
+    def __init__(self, functions: HostedFunctions, too_many: str, text: CitedText, limits: Limits) -> None:
         self._functions = functions
+        self._calls_max = limits.output_items_max
+        self._chars_max = self._chars_left = limits.output_bytes_max
         self._text = text
         self._too_many = too_many
         """What the model reads of a call that is one too many."""
@@ -99,13 +103,17 @@ class TurnCalls:
 
     def close(self) -> list[Delta]:
         """The turn is complete: so are the arguments of its calls."""
-        given: list[Delta] = self._text.close()
+        given: list[Delta] = self._text.close() + self.unnamed()
         for hosted in self.hosted.values():
             if hosted.call is None:
                 hosted.outcome = Outcome(item=None, reply=self._too_many)
             elif hosted.outcome is None:
                 given += self._of(hosted, hosted.call.close())
         return given
+
+    def unnamed(self) -> list[Delta]:
+        """The pieces of calls that have no name, which the reducer reports as an error of the upstream."""
+        return [piece for pieces in self._unnamed.values() for piece in pieces]
 
     def add_approved(self, call: ToolCall | None) -> list[Delta]:
         """A call of an earlier response that the client has approved. None for one that is one too many."""
@@ -134,11 +142,21 @@ class TurnCalls:
         index = delta.index
         if index in self._clients:
             return [delta]
+        self._spend(len(delta.arguments))
         if hosted := self.hosted.get(index):
             return self._arguments(hosted, delta.arguments)
         pieces = self._unnamed.setdefault(index, [])
         pieces.append(delta)
+        if len(self._unnamed) + len(self.hosted) > self._calls_max:
+            raise upstream_failed(f"The upstream made more than {self._calls_max} calls in a turn.", retriable=False)
         return self._named(index, delta.name) if delta.name else []
+
+    def _spend(self, chars: int) -> None:
+        """Count arguments that wait here, of which the reducer may see none."""
+        self._chars_left -= chars
+        # spec: memory
+        if self._chars_left < 0:
+            raise upstream_failed(f"The upstream wrote more than {self._chars_max} characters.", retriable=False)
 
     def _named(self, index: int, name: str) -> list[Delta]:
         """The name of a call has arrived."""

@@ -13,6 +13,7 @@ from core.kit import FakeUpstream
 from penstock.citations import WebSource
 from penstock.engine import Policies
 from penstock.engine.hosted_tools.registry import HostedTools
+from penstock.errors import invalid
 from penstock.ports import (
     Cite,
     Deltas,
@@ -41,6 +42,8 @@ class FakeTool:
         self.types = frozenset({kind})
         self.answers = frozenset({McpApprovalResponse}) if kind is McpTool else frozenset()
         self.prepared: list[bool] = []
+        self.refuses = False
+        """Whether its sessions refuse their requests."""
         self.reply = reply
         self.requests: list[ToolRequest] = []
         self.runs: list[str] = []
@@ -101,6 +104,8 @@ class _Session:
 
     async def prepare(self, *, again: bool) -> None:
         self.family.prepared.append(again)
+        if self.family.refuses:
+            raise invalid("No.", "tools")
 
     async def open(self) -> AsyncGenerator[ItemDelta | Outcome]:
         return

@@ -119,6 +119,22 @@ def test_sessions_are_prepared_before_a_response_begins(background: bool) -> Non
     assert search.prepared == [False, True] if background else [False]
 
 
+def test_a_request_that_a_session_refuses_leaves_its_conversation_unlocked() -> None:
+    search = search_tool()
+
+    async def main() -> None:
+        server = service(Turns(ANSWER), policies=policies(search), store=MemoryStore())
+        conversation = (await ask(server, {}, path="/v1/conversations")).json()["id"]
+        asked: Json = {"model": "any", "input": "Hi", "tools": [SEARCH], "conversation": conversation}
+        search.refuses = True
+        assert (await ask(server, asked)).status == 400
+        search.refuses = False
+        assert (await ask(server, asked)).status == 200
+        await server.aclose()
+
+    asyncio.run(main())
+
+
 def test_an_answer_has_a_session_without_a_tool() -> None:
     maps, upstream = maps_tool(), Turns(ANSWER)
 

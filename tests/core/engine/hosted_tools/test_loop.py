@@ -24,7 +24,7 @@ from penstock.dialects.chat_completions.wire import Options
 from penstock.engine import Run
 from penstock.errors import ApiError, upstream_failed
 from penstock.limits import Limits
-from penstock.transcript.deltas import Finish, ReasoningDelta, TextDelta, TextRun, UsageDelta
+from penstock.transcript.deltas import Finish, ReasoningDelta, TextDelta, TextRun, ToolCallDelta, UsageDelta
 from penstock.wire import Usage
 from requirements import shows
 from support import oracle
@@ -350,3 +350,26 @@ def test_json_has_no_citations() -> None:
     search = search_tool(lambda _: "[{n}]")
     response = played(upstream, search, tools=[SEARCH], text={"format": {"type": "json_object"}})
     assert response["output"][1]["content"][0]["text"] == '{"a":"【1】"}'
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("name", ["web_search", None])
+def test_arguments_that_no_item_shows_are_bounded(name: str | None, stream: bool) -> None:
+    pieces = [[ToolCallDelta(index=0, name=name, arguments="x" * 600)] for _ in range(3)]
+    limits = replace(LIMITS, output_bytes_max=1_000)
+    response = played(Turns([*pieces, END]), search_tool(), limits=limits, stream=stream, tools=[SEARCH])
+    assert (response["status"], response["output"]) == ("failed", [])
+    assert "more than 1000 characters" in response["error"]["message"]
+
+
+def test_the_calls_of_a_turn_are_bounded() -> None:
+    calls = [delta for index in range(6) for delta in called(index, "web_search", "{}")]
+    response = played(Turns([calls, END]), search_tool(), limits=replace(LIMITS, output_items_max=5), tools=[SEARCH])
+    assert "more than 5 calls" in response["error"]["message"]
+
+
+@pytest.mark.parametrize("others", [[], called(1, "web_search", "{}")], ids=["alone", "beside a hosted call"])
+def test_a_call_without_a_name_fails_the_response(others: Any) -> None:
+    upstream = Turns([[ToolCallDelta(index=0, call_id="c", arguments="{}"), *others], END])
+    response = played(upstream, search_tool(), tools=[SEARCH])
+    assert (response["status"], "without naming it" in response["error"]["message"]) == ("failed", True)
