@@ -26,7 +26,7 @@ FUNCTION_PACKAGES = ("msgspec", "httptools")
 LAYER_PACKAGES = ("cryptography", "cffi", "pycparser")
 ADAPTERS = (
     "__init__ asgi aws aws_lambda codings compression cryptography drivers dynamodb environment faults http_client "
-    "prompts proxies tls"
+    "name_lookup prompts proxies tls"
 ).split()
 """The adapters of a function. Each driver that is left out needs a package that the zip has not."""
 LEFT_OUT = (

@@ -82,6 +82,7 @@ WHILE_THE_SERVER_RUNS = {
     "penstock_adapters.cli.http1.deadlines.Deadlines._timed": "connections_max",
     "penstock_adapters.cli.worker_processes.WorkerProcesses._indexes": "the workers",
     "penstock_adapters.cli.siblings.UnixSiblings._answers": "the paths in the code",
+    "penstock_adapters.name_lookup._threads": "one pool of 8 threads",
     "penstock_adapters.codings._has_library": "the codings of the code",
     "penstock_adapters.aws_lambda._function": "one function",
     "penstock_adapters.cryptography.AeadSealer._ciphers": "the keys in the configuration",

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from penstock.egress import Egress
 from penstock.engine.loops import LoopLock
+from penstock_adapters.name_lookup import look_up
 
 from .addresses import Address
 from .connection import Connection
@@ -75,7 +76,11 @@ class Connector:
             return self._endpoints
         async with self._lookups:
             if loop.time() - self._looked_up_at > _LOOKUP_FRESH_S:
-                found = await loop.getaddrinfo(self._address.host, self._address.port, type=socket.SOCK_STREAM)
+                host, port = self._address.host, self._address.port
+                is_ours = self._egress is None
+                found = await (
+                    loop.getaddrinfo(host, port, type=socket.SOCK_STREAM) if is_ours else look_up(host, port)
+                )
                 self._endpoints = interleaved([(family, address) for family, _, _, _, address in found])
                 self._looked_up_at = loop.time()
             return self._endpoints

@@ -5,9 +5,7 @@ A failure is answered as a reply with a JSON-RPC error. An exception would end t
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
-import socket
 import ssl
 from collections.abc import AsyncIterator
 from typing import Any
@@ -18,6 +16,7 @@ from httpx2 import Response as HttpResponse
 from penstock.egress import Egress
 from penstock.limits import Limits
 from penstock.tools.mcp.client import McpFailed, RemoteServer
+from penstock_adapters.name_lookup import look_up
 
 from .exchange import CURRENT, Exchange
 
@@ -90,8 +89,7 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         try:
             found = [str(ipaddress.ip_address(host))]
         except ValueError:
-            loop = asyncio.get_running_loop()
-            rows = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            rows = await look_up(host, port)
             found = list(dict.fromkeys(str(row[4][0]) for row in rows))
         return found if self._server.is_own else self._egress.admitted(host, port, found)
 

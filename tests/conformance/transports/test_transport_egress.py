@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from typing import Any
 
@@ -71,13 +70,13 @@ def test_a_name_that_changes_its_address_is_judged_by_the_one_that_is_connected(
             port = int(upstream.base.rpartition(":")[2])
             lookups: list[str] = []
 
-            async def changing(loop: Any, host: str, *args: Any, **options: Any) -> list[Any]:
+            def changing(host: str, *args: Any, **options: Any) -> list[Any]:
                 lookups.append(host)
                 address = "127.0.0.2" if len(lookups) % 2 else "127.0.0.1"
                 return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
 
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(type(asyncio.get_running_loop()), "getaddrinfo", changing)
+                patch.setattr(socket, "getaddrinfo", changing)
                 for _ in range(4):
                     to = Destination(name="page", url=f"http://rebinding.example:{port}", egress=OtherLoopback())
                     transport = kind.connect(to, Limits())
