@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from types import FrameType
 
 from bench.machine import machine, public, today, versions
-from bench.measured import Result, Section
 from bench.report import markdown
+from bench.result_data import Result, Section
 from bench.rounds import Effort, Outcome, measure, section
 from bench.scenarios import SCENARIOS, Scenario
 from bench.servers import SERVERS, Server, checkout_of, server_of, with_checkouts

@@ -1,6 +1,6 @@
 """Results as charts: ratios as bars, latency as percentiles, cost against size as lines. SVG, the same each time.
 
-It draws what `measured.py` has and computes nothing but positions. Matplotlib is imported by those who draw, not by
+It draws what `result_data.py` has and computes nothing but positions. Matplotlib is imported by those who draw, not by
 those who measure.
 """
 
@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from bench.measured import COSTS, FIGURES, WHOLE_COSTS, Result, Section, families_of, servers_of
+from bench.result_data import COSTS, FIGURES, WHOLE_COSTS, Result, Section, families_of, servers_of
 
 STYLE = {
     "svg.fonttype": "none",  # letters stay letters: small, and they can be searched

@@ -15,13 +15,13 @@ from dataclasses import replace
 from http.client import HTTPException
 
 from bench.__main__ import CONNECTIONS_MAX, ROUNDS_MAX, SECONDS_MAX, end_cleanly, progress
-from bench.comparison import COSTS, ITSELF, Started, summary
+from bench.comparison_table import COSTS, ITSELF, Started, summary
 from bench.footprint import ask
 from bench.machine import machine, public, today, versions
-from bench.measured import Result, Row, Section
 from bench.peers import PEERS, Peer
 from bench.processes import Child
 from bench.report import markdown
+from bench.result_data import Result, Row, Section
 from bench.rounds import Contender, Effort, begin, play, section, start_upstream
 from bench.scenarios import SCENARIOS, Scenario
 from bench.servers import SERVERS, Server, server_at

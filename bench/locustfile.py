@@ -16,7 +16,7 @@ from locust.argument_parser import LocustArgumentParser
 from penstock_adapters.locust_users import ResponsesUser
 
 sys.path.append(str(Path(__file__).parent.parent))  # locust adds the folder of this file alone
-from bench.agent import STEPS, Json, agent_turn
+from bench.agent_body import STEPS, Json, agent_turn
 
 CHAIN_TURNS = 5
 

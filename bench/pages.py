@@ -10,8 +10,8 @@ from html import escape
 from pathlib import Path
 
 from bench import charts
-from bench.measured import COSTS, FIGURES, FOLDER, Figure, Result, Section, read_results, write_result
 from bench.report import cells, markdown
+from bench.result_data import COSTS, FIGURES, FOLDER, Figure, Result, Section, read_results, write_result
 
 STYLE = """\
 :root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }

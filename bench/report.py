@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bench.measured import FIGURES, Result, Row, Section
+from bench.result_data import FIGURES, Result, Row, Section
 
 
 def markdown(result: Result) -> str:

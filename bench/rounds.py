@@ -1,6 +1,6 @@
 """Measures one scenario: starts the upstream and the servers, then interleaves short rounds A B A B.
 
-It knows processes, load runs and CPU clocks; it prints nothing and compares nothing (`measured.py` does).
+It knows processes, load runs and CPU clocks; it prints nothing and compares nothing (`result_data.py` does).
 """
 
 import contextlib
@@ -18,8 +18,8 @@ import msgspec
 from bench.figures import LoadResult, Percentiles
 from bench.load import GRACE_S
 from bench.machine import public
-from bench.measured import Row, Section
 from bench.processes import ROOT, Child, External, StartError, cores, free_port, prepare, running
+from bench.result_data import Row, Section
 from bench.scenarios import Scenario
 from bench.servers import Server, Words
 

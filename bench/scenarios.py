@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from bench.agent import Json, agent_turn, prose
+from bench.agent_body import Json, agent_turn, prose
 from bench.bodies import WORD_CHARS
 from bench.servers import Server
 

@@ -23,12 +23,12 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from bench.leaving import Client, Work
+from bench.leaving_clients import Client, Work
 from bench.processes import Child, free_port, running
 from bench.rounds import start_upstream
 from bench.saturation import health_s
 from bench.servers import SERVERS, Words
-from bench.soaked import Living
+from bench.soaked_server import Living
 
 CLIENTS = 32
 MEMORY_RATIO_MAX = 1.25
@@ -166,7 +166,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--streams", type=int, default=20_000)
     parser.add_argument("--seconds-max", type=float, default=1_200.0)
     parser.add_argument("--settle-s", type=float, default=40.0, help="how long it may take to come to rest")
-    parser.add_argument("--server-module", default="bench.soaked", help="what runs the server, such as one that leaks")
+    parser.add_argument(
+        "--server-module", default="bench.soaked_server", help="what runs the server, such as one that leaks"
+    )
     options = parser.parse_args(argv)
     with soaked(options.server_module) as server:
         faults = list(run(server, options))

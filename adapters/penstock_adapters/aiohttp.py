@@ -18,7 +18,7 @@ from penstock.engine.upstreams.connection_limit import ConnectionLimit
 from penstock.errors import untraced
 from penstock.limits import Limits
 from penstock.ports import Destination, HttpReply, HttpRequest, Tls, TransportError
-from penstock_adapters.faults import (
+from penstock_adapters.fault_texts import (
     CLOSED,
     ENDLESS,
     EXPECTS_TLS,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 
 from penstock.errors import ApiError
-from penstock_adapters.codings import Damaged, Unpacker, codings_of, is_supported, supported
+from penstock_adapters.content_codings import Damaged, Unpacker, codings_of, is_supported, supported
 
 CODINGS_MAX = 4
 """How many codings may be combined."""

@@ -16,7 +16,7 @@ from penstock.telemetry import configure_logging
 from penstock_adapters.asgi import AsgiApp
 from penstock_adapters.drivers import create_asgi_app
 from penstock_adapters.environment import read_settings
-from penstock_adapters.state import with_seal_keys, with_store
+from penstock_adapters.state_directory import with_seal_keys, with_store
 
 _log = logging.getLogger("penstock_adapters.starlette")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import orjson
 
 from bench import bodies
-from bench.agent import Json, agent_turn
+from bench.agent_body import Json, agent_turn
 from bench.upstream import ROUTES, Ask, Language, StreamOptions
 from bench.verify import fault_of
 from penstock import Settings, build

@@ -45,7 +45,7 @@ from penstock.settings import (
     own_servers,
     read_seal_keys,
 )
-from penstock.stores.measured import measured
+from penstock.stores.timed import timed
 from penstock.telemetry.metrics import Metrics
 from penstock.tools.mcp.client import McpClient
 
@@ -155,7 +155,7 @@ def build(
             runner=runner,
             tools=_hosted_tools(settings, store, connect, make_extractor, connect_mcp),
         ),
-        store=measured(store, metrics) if store and metrics else store,
+        store=timed(store, metrics) if store and metrics else store,
         sealer=make_sealer(read_seal_keys(settings.seal_keys, "seal_keys")) if make_sealer else None,
         prompts=prompts(settings.prompts) if settings.prompts else None,
         decompress=decompress,

@@ -32,7 +32,7 @@ _CODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
 """The content codings that are asked for. Transports decode them in bounded memory."""
 
 
-class Wanted(NamedTuple):
+class FetchOptions(NamedTuple):
     """What is fetched, and from where."""
 
     kinds: str
@@ -57,11 +57,11 @@ class Fetcher:
         self._egress = egress
         self._limits = limits
 
-    async def fetch(self, url: str, wanted: Wanted) -> PageContent:
+    async def fetch(self, url: str, options: FetchOptions) -> PageContent:
         """The content at the end of all redirects. Raises `PageFailed`."""
         try:
             async with asyncio.timeout(self._limits.page_s):
-                return await self._follow(url, wanted)
+                return await self._follow(url, options)
         except TimeoutError:
             raise PageFailed(f"it did not arrive within {self._limits.page_s:g} s") from None
         except TransportError as error:
@@ -69,46 +69,46 @@ class Fetcher:
         except UrlRefused as refused:
             raise PageFailed(f"its URL {refused}") from None
 
-    async def _follow(self, url: str, wanted: Wanted) -> PageContent:
+    async def _follow(self, url: str, options: FetchOptions) -> PageContent:
         for _ in range(self._limits.page_redirects_max + 1):
             # spec: egress
             target = self._egress.target(url)
-            if not wanted.admits(target.host):
+            if not options.admits(target.host):
                 raise PageFailed("the tool's filters do not allow its domain")
-            found = await self._get(target, wanted)
+            found = await self._get(target, options)
             if isinstance(found, PageContent):
                 return found
             url = urljoin(target.url, found)
         raise PageFailed(f"it has more than {self._limits.page_redirects_max} redirects")
 
-    async def _get(self, target: Target, wanted: Wanted) -> PageContent | str:
+    async def _get(self, target: Target, options: FetchOptions) -> PageContent | str:
         """The content at a URL, or the URL that it redirects to."""
         destination = Destination(name="page", url=target.origin, egress=self._egress)
         transport = self._connect(destination, self._limits)
-        headers = [("accept", wanted.accept), ("user-agent", f"penstock/{version()}")]
+        headers = [("accept", options.accept), ("user-agent", f"penstock/{version()}")]
         try:
             reply = await transport.send(HttpRequest(method="GET", path=target.path, headers=headers))
             try:
                 location = reply.headers.get("location")
                 if reply.status in _REDIRECTS and location:
                     return location
-                return await _content(target, reply, wanted)
+                return await _content(target, reply, options)
             finally:
                 await reply.aclose()
         finally:
             await transport.aclose()
 
 
-async def _content(target: Target, reply: HttpReply, wanted: Wanted) -> PageContent:
+async def _content(target: Target, reply: HttpReply, options: FetchOptions) -> PageContent:
     if reply.status != 200:
         raise PageFailed(f"its server answered with status {reply.status}")
     media_type, charset = _content_type(reply.headers.get("content-type", ""))
-    media_type = media_type or wanted.default_type
-    if not wanted.accepts(media_type):
-        raise PageFailed(f"it is not {wanted.kinds}, but {media_type}")
+    media_type = media_type or options.default_type
+    if not options.accepts(media_type):
+        raise PageFailed(f"it is not {options.kinds}, but {media_type}")
     if reply.headers.get("content-encoding", "").strip().lower() not in _CODINGS:
         raise PageFailed("it has a content coding that was not asked for")
-    body, is_cut = await _body(reply, wanted.bytes_max)
+    body, is_cut = await _body(reply, options.bytes_max)
     return PageContent(url=target.url, type=media_type, charset=charset, body=body, is_cut=is_cut)
 
 

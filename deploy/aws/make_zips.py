@@ -25,8 +25,8 @@ ARCHITECTURES = {"x86_64": "x86_64-manylinux_2_28", "arm64": "aarch64-manylinux_
 FUNCTION_PACKAGES = ("msgspec", "httptools")
 LAYER_PACKAGES = ("cryptography", "cffi", "pycparser")
 ADAPTERS = (
-    "__init__ asgi aws aws_lambda codings compression cryptography drivers dynamodb environment faults http_client "
-    "name_lookup prompts proxies tls"
+    "__init__ asgi aws aws_lambda compression content_codings cryptography drivers dynamodb environment fault_texts "
+    "http_client name_lookup prompts proxies tls"
 ).split()
 """The adapters of a function. Each driver that is left out needs a package that the zip has not."""
 LEFT_OUT = (
@@ -42,7 +42,7 @@ LEFT_OUT = (
 KEPT = {
     "engine/upstreams/synthetic": ("__init__.py", "header.py"),
     "tools": ("__init__.py", "mcp"),
-    "tools/mcp": ("__init__.py", "client.py", "own.py"),
+    "tools/mcp": ("__init__.py", "client.py", "own_servers.py"),
 }
 """What is there of some folders: what settings need. Hosted tools need packages that the zip has not."""
 SOURCES = (".py", ".pyi", ".pyx", ".pxd", ".c", ".h")

@@ -1,4 +1,4 @@
-"""The dashboard for Grafana, made from the register of metrics.
+"""The dashboard for Grafana, made from the registry of metrics.
 
 `python deploy/grafana/dashboard.py` writes `deploy/grafana/penstock.json`. A test is red where that file is out of
 date, or where a metric is on no panel.
@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from penstock.telemetry.metrics import register
-from penstock.telemetry.metrics.register import MODEL, Metric
+from penstock.telemetry.metrics import registry
+from penstock.telemetry.metrics.registry import MODEL, Metric
 
 FILE = Path(__file__).with_name("penstock.json")
 Json = dict[str, Any]
@@ -32,44 +32,44 @@ class Panel(NamedTuple):
 
 SECTIONS: dict[str, tuple[Panel, ...]] = {
     "Requests": (
-        Panel("Requests per second", register.REQUESTS),
-        Panel("Responses per second, by their end", register.RESPONSES),
-        Panel("Responses that are being made", register.RUNNING),
-        Panel("Requests that wait", register.QUEUED),
-        Panel("WebSocket connections", register.WEBSOCKETS),
-        Panel("Ignored parameters per second", register.IGNORED_PARAMETERS),
-        Panel("Calls of hosted tools", register.TOOL_CALLS),
+        Panel("Requests per second", registry.REQUESTS),
+        Panel("Responses per second, by their end", registry.RESPONSES),
+        Panel("Responses that are being made", registry.RUNNING),
+        Panel("Requests that wait", registry.QUEUED),
+        Panel("WebSocket connections", registry.WEBSOCKETS),
+        Panel("Ignored parameters per second", registry.IGNORED_PARAMETERS),
+        Panel("Calls of hosted tools", registry.TOOL_CALLS),
     ),
     "Times": (
-        Panel("Time to first token", register.FIRST_TOKEN),
-        Panel("Between tokens (upstream reads)", register.INTER_TOKEN),
-        Panel("Whole response", register.RESPONSE_DURATION),
+        Panel("Time to first token", registry.FIRST_TOKEN),
+        Panel("Between tokens (upstream reads)", registry.INTER_TOKEN),
+        Panel("Whole response", registry.RESPONSE_DURATION),
     ),
     "Tokens": (
-        Panel("Input tokens per second", register.INPUT_TOKENS),
-        Panel("Output tokens per second", register.OUTPUT_TOKENS),
-        Panel("Cached input tokens per second", register.CACHED_TOKENS),
-        Panel("Reasoning tokens per second", register.REASONING_TOKENS),
+        Panel("Input tokens per second", registry.INPUT_TOKENS),
+        Panel("Output tokens per second", registry.OUTPUT_TOKENS),
+        Panel("Cached input tokens per second", registry.CACHED_TOKENS),
+        Panel("Reasoning tokens per second", registry.REASONING_TOKENS),
     ),
     "Upstreams": (
-        Panel("Failed calls per second, by blame", register.UPSTREAM_ERRORS),
-        Panel("Retries per second", register.UPSTREAM_RETRIES),
-        Panel("Open breakers", register.BREAKER_OPEN),
-        Panel("Breakers that opened, per second", register.BREAKER_TRIPS),
+        Panel("Failed calls per second, by blame", registry.UPSTREAM_ERRORS),
+        Panel("Retries per second", registry.UPSTREAM_RETRIES),
+        Panel("Open breakers", registry.BREAKER_OPEN),
+        Panel("Breakers that opened, per second", registry.BREAKER_TRIPS),
     ),
     "Server": (
-        Panel("Store", register.STORE),
-        Panel("Leases taken over, per second", register.LEASES_TAKEN_OVER),
-        Panel("Silent workers, per second", register.SCRAPE_ERRORS),
-        Panel("Streams without a terminal event, per second", register.STREAMS_WITHOUT_TERMINAL),
-        Panel("Versions", register.BUILD),
+        Panel("Store", registry.STORE),
+        Panel("Leases taken over, per second", registry.LEASES_TAKEN_OVER),
+        Panel("Silent workers, per second", registry.SCRAPE_ERRORS),
+        Panel("Streams without a terminal event, per second", registry.STREAMS_WITHOUT_TERMINAL),
+        Panel("Versions", registry.BUILD),
     ),
     "Synthetic model": (
-        Panel("Lag of tokens", register.STREAM_LAG),
-        Panel("KV cache in use", register.KV_USAGE),
-        Panel("Preemptions per second", register.PREEMPTIONS),
-        Panel("Prefix cache: tokens searched per second", register.PREFIX_CACHE_QUERIES),
-        Panel("Prefix cache: tokens found per second", register.PREFIX_CACHE_HITS),
+        Panel("Lag of tokens", registry.STREAM_LAG),
+        Panel("KV cache in use", registry.KV_USAGE),
+        Panel("Preemptions per second", registry.PREEMPTIONS),
+        Panel("Prefix cache: tokens searched per second", registry.PREFIX_CACHE_QUERIES),
+        Panel("Prefix cache: tokens found per second", registry.PREFIX_CACHE_HITS),
     ),
 }
 
@@ -157,8 +157,8 @@ def current() -> str:
         "templating": {
             "list": [
                 {"name": "datasource", "type": "datasource", "query": "prometheus"},
-                _variable("instance", register.BUILD, "instance"),
-                _variable("model", register.RESPONSES, MODEL),
+                _variable("instance", registry.BUILD, "instance"),
+                _variable("model", registry.RESPONSES, MODEL),
             ]
         },
         "panels": list(panels()),

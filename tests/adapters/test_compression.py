@@ -13,9 +13,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from penstock.errors import ApiError
-from penstock_adapters import codings
-from penstock_adapters.codings import FRAMES_MAX, WINDOW_BYTES, supported
+from penstock_adapters import content_codings
 from penstock_adapters.compression import CODINGS_MAX, decompress
+from penstock_adapters.content_codings import FRAMES_MAX, WINDOW_BYTES, supported
 
 zstd = import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 
@@ -147,12 +147,12 @@ def test_an_unsupported_coding_lists_the_supported_ones(monkeypatch: pytest.Monk
     assert error.message == "The content-encoding 'lzma' is not supported; supported are gzip, deflate, br, zstd."
     assert refusal(b"", ", ".join(["gzip"] * (CODINGS_MAX + 1))).status == 400
     monkeypatch.setitem(sys.modules, "brotli", None)
-    codings._has_library.cache_clear()
+    content_codings._has_library.cache_clear()
     try:
         assert "br" not in supported()
         assert refusal(brotli.compress(b"hello"), "br").status == 415
     finally:
-        codings._has_library.cache_clear()
+        content_codings._has_library.cache_clear()
 
 
 def test_no_coding_is_no_work() -> None:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.limits import Limits
-from penstock_adapters.faults import CLOSED, ENDLESS, EXPECTS_TLS, INFORMATIONAL_MAX, NO_HTTP
-from penstock_adapters.http_client.faults import UpstreamFailed
+from penstock_adapters.fault_texts import CLOSED, ENDLESS, EXPECTS_TLS, INFORMATIONAL_MAX, NO_HTTP
+from penstock_adapters.http_client.faults import TransportFault
 from penstock_adapters.http_client.parser import ReplyParser
 from penstock_adapters.http_client.replies import IncomingReply
 from requirements import shows
@@ -92,7 +92,7 @@ def expected(parser: ReplyParser) -> IncomingReply:
     return reply
 
 
-def parsed(pieces: list[bytes], limits: Limits = DEFAULTS) -> tuple[ReplyParser, IncomingReply, UpstreamFailed | None]:
+def parsed(pieces: list[bytes], limits: Limits = DEFAULTS) -> tuple[ReplyParser, IncomingReply, TransportFault | None]:
     """What comes of these reads, and then the end of the connection."""
     parser = ReplyParser(limits)
     reply = expected(parser)
@@ -129,7 +129,7 @@ def test_a_reply_that_lacks_a_byte_is_none(name: str) -> None:
     data, _, body, _ = GOOD[name]
     for length in range(len(data)):
         _, reply, fault = parsed([data[:length]])
-        assert fault == UpstreamFailed(CLOSED)
+        assert fault == TransportFault(CLOSED)
         assert not reply.has_ended
         assert body.startswith(b"".join(reply.pieces))
 

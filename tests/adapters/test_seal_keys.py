@@ -10,9 +10,9 @@ import pytest
 from penstock.secrets import Secret
 from penstock.settings import Settings, SettingsError, read_seal_keys
 from penstock_adapters import drivers
-from penstock_adapters import state as state_module
+from penstock_adapters import state_directory as state_module
 from penstock_adapters.cli import main
-from penstock_adapters.state import with_seal_keys
+from penstock_adapters.state_directory import with_seal_keys
 from requirements import shows
 from support.server import environment
 
@@ -54,7 +54,7 @@ def test_several_are_rotated_in_the_file(key_file: Path) -> None:
 def test_those_that_start_at_once_agree(key_file: Path) -> None:
     script = (
         "from penstock.settings import Settings\n"
-        "from penstock_adapters.state import with_seal_keys\n"
+        "from penstock_adapters.state_directory import with_seal_keys\n"
         "input()\n"
         "print(with_seal_keys(Settings()).seal_keys[0].reveal())"
     )

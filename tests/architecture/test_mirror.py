@@ -90,13 +90,13 @@ ELSEWHERE = {
     "penstock_adapters.cli.init": "adapters/test_cli_init.py",
     "penstock_adapters.cli.websocket": "adapters/test_websocket_sends.py adapters/test_websocket_slices.py",
     "penstock_adapters.cloudflare": "cloudflare conformance/transports",
-    "penstock_adapters.codings": "adapters/test_compression.py live/test_bodies.py",
+    "penstock_adapters.content_codings": "adapters/test_compression.py live/test_bodies.py",
     "penstock_adapters.dynamodb": "conformance adapters/dynamodb",
     "penstock_adapters.http_client": "conformance/transports adapters/test_reply_parser.py",
     "penstock_adapters.page_text": "adapters/test_page_text.py live/test_web_search.py",
     "penstock_adapters.postgres": "conformance adapters/test_postgres.py adapters/test_postgres_server.py",
     "penstock_adapters.redis": "conformance adapters/test_redis.py adapters/test_redis_server.py",
-    "penstock_adapters.state": "adapters/test_seal_keys.py",
+    "penstock_adapters.state_directory": "adapters/test_seal_keys.py",
     "penstock_adapters.tls": "conformance/transports live/test_connections.py",
 }
 

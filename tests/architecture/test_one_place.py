@@ -90,7 +90,7 @@ RULES = (
         ("importlib.import_module('aiohttp')", "import_module('aiohttp')", "__import__('aiohttp')", "eval('1')"),
         {
             "penstock": "its names are imported when they are first used",
-            "penstock_adapters.codings": "an optional package",
+            "penstock_adapters.content_codings": "an optional package",
             "penstock_adapters.postgres.database": "an optional package",
             "penstock_adapters.postgres.migrations": "an optional package",
             "penstock_adapters.postgres.notifications": "an optional package",

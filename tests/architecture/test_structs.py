@@ -21,7 +21,7 @@ MODULES = {
     "penstock.telemetry.access_log": "the fields of a line of the log",
     "penstock.telemetry.formats": "the fields of a line of the log",
     "penstock.tool_calls.computer": "the JSON schema of a function's parameters",
-    "penstock.tools.mcp.calling": "the arguments of a tool, whose schema a server has",
+    "penstock.tools.mcp.tool_caller": "the arguments of a tool, whose schema a server has",
     "penstock.tools.mcp.client": "the arguments of a tool, whose schema a server has",
     "penstock.transcript.item_writers": "keyword arguments that several structs share",
     "penstock.transcript.transcript": "keyword arguments of a copy",

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from documents.pages import ROOT, Block, blocks
 from penstock.settings import ConfigFile, KeySettings, load
-from penstock.telemetry.metrics.register import REGISTER
+from penstock.telemetry.metrics.registry import REGISTRY
 from penstock_adapters.cli import main
 from support.mcp_lab import McpLab
 
@@ -81,7 +81,7 @@ def test_a_template_can_be_used(block: Block, tmp_path: Path, capsys: pytest.Cap
 def test_metrics_are_those_of_the_register(block: Block) -> None:
     families = [*text_string_to_metric_families(block.text.replace("…", "."))]
     assert families
-    known = {metric.name.removesuffix("_total"): metric.kind for metric in REGISTER}
+    known = {metric.name.removesuffix("_total"): metric.kind for metric in REGISTRY}
     assert {family.name: family.type for family in families}.items() <= known.items()
 
 

@@ -1,4 +1,4 @@
-"""The dashboard is what its script makes of the register, and shows every metric once."""
+"""The dashboard is what its script makes of the registry, and shows every metric once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from deploy.grafana.dashboard import SECTIONS, WIDTH, current
 
-from penstock.telemetry.metrics import REGISTER
+from penstock.telemetry.metrics import REGISTRY
 
 
 def test_the_dashboard_is_up_to_date(golden: Callable[[str | Path, str], None]) -> None:
@@ -17,7 +17,7 @@ def test_the_dashboard_is_up_to_date(golden: Callable[[str | Path, str], None]) 
 
 def test_every_metric_is_on_one_panel() -> None:
     charted = [panel.metric.name for panels in SECTIONS.values() for panel in panels]
-    assert sorted(charted) == sorted(row.name for row in REGISTER)
+    assert sorted(charted) == sorted(row.name for row in REGISTRY)
 
 
 def test_panels_do_not_overlap() -> None:

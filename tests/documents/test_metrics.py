@@ -1,4 +1,4 @@
-"""The page of metrics has every row of the register."""
+"""The page of metrics has every row of the registry."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from documents.pages import ROOT
-from penstock.telemetry.metrics import REGISTER
+from penstock.telemetry.metrics import REGISTRY
 
 PAGE = "docs/metrics.md"
 TABLE = re.compile("(?<=<!-- metrics:begin -->\n).*?(?=<!-- metrics:end -->)", re.DOTALL)
@@ -16,7 +16,7 @@ TABLE = re.compile("(?<=<!-- metrics:begin -->\n).*?(?=<!-- metrics:end -->)", r
 def table() -> Iterator[str]:
     yield "| name | kind | labels | meaning | OpenTelemetry | vLLM |"
     yield "| --- | --- | --- | --- | --- | --- |"
-    for row in REGISTER:
+    for row in REGISTRY:
         names = _code(row.otel), _code(row.vllm)
         yield f"| {' | '.join((_code(row.name), row.kind, _code(*row.labels), row.help, *names))} |"
 
@@ -31,4 +31,4 @@ def test_the_page_has_the_register(golden: Callable[[str | Path, str], None]) ->
 
 
 def test_a_row_fits_into_a_table() -> None:
-    assert not [row.name for row in REGISTER if "|" in row.help]
+    assert not [row.name for row in REGISTRY if "|" in row.help]

@@ -78,7 +78,7 @@ ODD: dict[str, tuple[Handler, str, str]] = {
     "an alert of TLS": (
         sends(b"\x15\x03\x01\x00\x02\x02\x46"),
         "http",
-        "did not answer: it speaks TLS; is its URL https:",
+        "did not answer: it uses TLS; is its URL https:",
     ),
     "half a body": (sends(HEAD + b"content-length: 99\r\n\r\n{"), "http", "reply was cut: it closed the connection"),
     "no gzip": (
@@ -89,7 +89,7 @@ ODD: dict[str, tuple[Handler, str, str]] = {
     "no TLS": (
         sends(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
         "https",
-        "cannot be reached: it does not speak TLS; is its URL http:",
+        "cannot be reached: it does not use TLS; is its URL http:",
     ),
     "TLS that ends": (nothing, "https", "The upstream "),
 }

@@ -19,7 +19,7 @@ from deploy.grafana.dashboard import SECTIONS, targets
 
 from conformance.servers import Missing, free_port, program
 from live.conftest import Start
-from penstock.telemetry.metrics.register import Metric
+from penstock.telemetry.metrics.registry import Metric
 from requirements import shows
 from support.mcp_lab import McpLab
 from support.raw import ask, post

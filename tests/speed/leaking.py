@@ -1,6 +1,6 @@
 """The server of a soak with leaks that were planted: memory, tasks with their timers, and file descriptors.
 
-Run as a program, in the place of `bench.soaked`.
+Run as a program, in the place of `bench.soaked_server`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import sys
 from typing import Any
 
-from bench import soaked
+from bench import soaked_server
 
 from penstock.http import Reply, Request
 from penstock.service import Service
@@ -36,4 +36,4 @@ def plant() -> None:
 
 if __name__ == "__main__":
     plant()
-    sys.exit(soaked.main())
+    sys.exit(soaked_server.main())

@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from bench.comparison import ITSELF, Started, summary
-from bench.measured import Row, Section
+from bench.comparison_table import ITSELF, Started, summary
 from bench.peers import PEERS, Peer
 from bench.processes import External, free_port
 from bench.report import table
+from bench.result_data import Row, Section
 from bench.rounds import Contender
 from bench.servers import Server, Words, server_at
 

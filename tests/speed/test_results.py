@@ -8,8 +8,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from bench.measured import FIGURES, FOLDER, Result, Row, Section, read_results, write_result
 from bench.report import markdown
+from bench.result_data import FIGURES, FOLDER, Result, Row, Section, read_results, write_result
 
 from requirements import shows
 from support.server import ROOT
@@ -58,7 +58,7 @@ def test_the_tables_of_a_result() -> None:
 PUBLISH = """
 import sys
 from pathlib import Path
-from bench.measured import read_results
+from bench.result_data import read_results
 from bench.pages import publish
 [publish(result, Path(sys.argv[1])) for result in read_results(Path(sys.argv[1]))]
 """

@@ -13,7 +13,7 @@ from typing import Any
 from penstock.egress import Egress
 from penstock.limits import Limits
 from penstock.tools.mcp.client import RemoteServer
-from penstock.tools.mcp.own import own_target
+from penstock.tools.mcp.own_servers import own_target
 from penstock_adapters.mcp_sdk import SdkClient
 
 

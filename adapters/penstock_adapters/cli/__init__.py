@@ -17,7 +17,7 @@ from types import FrameType
 from penstock.settings import PRESETS, Settings, SettingsError, effective
 from penstock.version import version
 from penstock_adapters.environment import read_settings
-from penstock_adapters.state import with_seal_keys, with_store
+from penstock_adapters.state_directory import with_seal_keys, with_store
 
 from .init import CLIENTS, init
 from .parsing import Parser

@@ -21,7 +21,7 @@ from penstock.limits import Limits
 from penstock.ports import Extractor, PageContent, PageFailed, SearchFailed, SearchQuery
 from penstock.settings import Settings, SettingsError, own_servers, without_credentials
 from penstock.tools.mcp.client import McpFailed
-from penstock.tools.mcp.own import all_servers
+from penstock.tools.mcp.own_servers import all_servers
 from penstock_adapters.drivers import STORES, mcp_client, page_extractor, read_file
 
 from .maintenance import errors_in_one_line

@@ -9,7 +9,7 @@ import secrets
 import sys
 
 from penstock.settings import as_toml, make_key
-from penstock_adapters.state import new_seal_key
+from penstock_adapters.state_directory import new_seal_key
 
 _PREFIX = "sk-penstock-"
 """By this prefix people and scanners recognize a key of this server."""

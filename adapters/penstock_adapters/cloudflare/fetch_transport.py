@@ -17,7 +17,7 @@ from penstock.egress import UrlRefused
 from penstock.engine.upstreams.connection_limit import ConnectionLimit
 from penstock.limits import Limits
 from penstock.ports import FRAMING_HEADERS, Destination, Headers, HttpReply, HttpRequest, TransportError
-from penstock_adapters.faults import CLOSED, NO_CONNECTION, NO_HOST, NO_HTTP, NO_TLS, WRONG_CODING
+from penstock_adapters.fault_texts import CLOSED, NO_CONNECTION, NO_HOST, NO_HTTP, NO_TLS, WRONG_CODING
 
 REFUSED = "connection refused"
 """The text for a closed port, and for an address that is not called."""

@@ -11,7 +11,7 @@ from typing import Protocol, cast
 
 from penstock.limits import Limits
 
-from .faults import UpstreamFailed, connection_lost
+from .faults import TransportFault, connection_lost
 from .parser import ReplyParser
 from .replies import IncomingReply
 
@@ -64,7 +64,7 @@ class Connection(asyncio.Protocol):
 
     def drop(self) -> None:
         """Close it now, with a request that may be in progress."""
-        self._fail(UpstreamFailed("the connection was given up"))
+        self._fail(TransportFault("the connection was given up"))
 
     def close(self) -> None:
         """Close it; it is not in use."""
@@ -121,7 +121,7 @@ class Connection(asyncio.Protocol):
             self._owner.forget(self)
             self._transport.abort()
 
-    def _fail(self, fault: UpstreamFailed) -> None:
+    def _fail(self, fault: TransportFault) -> None:
         """There will be no more of this reply, and no other one."""
         reply, self._reply = self._reply, None
         if reply is not None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping
 
 from penstock.ports import HttpReply, TransportError
-from penstock_adapters.codings import Damaged, Unpacker, codings_of, is_supported, unpacked
-from penstock_adapters.faults import WRONG_CODING
+from penstock_adapters.content_codings import Damaged, Unpacker, codings_of, is_supported, unpacked
+from penstock_adapters.fault_texts import WRONG_CODING
 
 _CODINGS_MAX = 4
 """How many codings may be combined."""

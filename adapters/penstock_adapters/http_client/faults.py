@@ -11,10 +11,10 @@ import ssl
 import msgspec
 
 from penstock.ports import TransportError
-from penstock_adapters import faults as words
+from penstock_adapters import fault_texts
 
 
-class UpstreamFailed(msgspec.Struct, frozen=True):
+class TransportFault(msgspec.Struct, frozen=True):
     """The fields of a `TransportError`."""
 
     message: str
@@ -29,9 +29,9 @@ class UpstreamFailed(msgspec.Struct, frozen=True):
         )
 
 
-def connecting_failed(error: OSError) -> UpstreamFailed:
+def connecting_failed(error: OSError) -> TransportFault:
     """The fault of a connection that could not be made."""
-    return UpstreamFailed(
+    return TransportFault(
         _why_unconnected(error),
         was_connected=False,
         timed_out=isinstance(error, TimeoutError),
@@ -39,28 +39,28 @@ def connecting_failed(error: OSError) -> UpstreamFailed:
     )
 
 
-def connection_lost(error: Exception | None) -> UpstreamFailed:
+def connection_lost(error: Exception | None) -> TransportFault:
     """The fault of a connection that has ended before the reply."""
     if error is None:
-        return UpstreamFailed(words.CLOSED)
+        return TransportFault(fault_texts.CLOSED)
     timed_out = isinstance(error, TimeoutError)
-    text = words.lost(error) if isinstance(error, OSError) else words.CLOSED
-    return UpstreamFailed(words.NO_ANSWER if timed_out else text, timed_out=timed_out, cause=_described(error))
+    text = fault_texts.lost(error) if isinstance(error, OSError) else fault_texts.CLOSED
+    return TransportFault(fault_texts.NO_ANSWER if timed_out else text, timed_out=timed_out, cause=_described(error))
 
 
 def _why_unconnected(error: OSError) -> str:
     # spec: plain-faults
     match error:
         case socket.gaierror():
-            return words.NO_HOST
+            return fault_texts.NO_HOST
         case ssl.SSLCertVerificationError():
-            return words.untrusted(error)
+            return fault_texts.untrusted(error)
         case ssl.SSLError():
-            return words.handshake_failed(error)
+            return fault_texts.handshake_failed(error)
         case TimeoutError():
-            return words.NO_CONNECTION
+            return fault_texts.NO_CONNECTION
         case _:
-            return words.unconnected(error)
+            return fault_texts.unconnected(error)
 
 
 def _described(error: Exception) -> str:

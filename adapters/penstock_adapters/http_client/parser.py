@@ -13,9 +13,9 @@ from typing import NoReturn
 import httptools
 
 from penstock.limits import Limits
-from penstock_adapters.faults import CLOSED, ENDLESS, EXPECTS_TLS, INFORMATIONAL_MAX, NO_HTTP
+from penstock_adapters.fault_texts import CLOSED, ENDLESS, EXPECTS_TLS, INFORMATIONAL_MAX, NO_HTTP
 
-from .faults import UpstreamFailed
+from .faults import TransportFault
 from .replies import IncomingReply
 
 _SWITCHING_PROTOCOLS = 101
@@ -30,7 +30,7 @@ class ReplyParser:
         self._framing_bytes_max = limits.upstream_framing_bytes_max
         self._headers_max = limits.upstream_headers_max
         self._reply: IncomingReply | None = None
-        self._fault: UpstreamFailed | None = None
+        self._fault: TransportFault | None = None
         self._is_informational = False
         self._informational = 0
         self._fields: list[tuple[bytes, bytes]] = []
@@ -52,7 +52,7 @@ class ReplyParser:
         self._informational = 0
         self._begin_head()
 
-    def feed(self, data: bytes) -> UpstreamFailed | None:
+    def feed(self, data: bytes) -> TransportFault | None:
         """Take the bytes of a read while a reply is expected. Bytes after the reply's end are not parsed."""
         reply, parser = self._reply, self._parser
         assert reply is not None
@@ -65,7 +65,7 @@ class ReplyParser:
             if reply.has_ended:
                 return None
             is_tls = not self.has_begun and data.startswith(_TLS_ALERT)
-            return self._fault or UpstreamFailed(
+            return self._fault or TransportFault(
                 EXPECTS_TLS if is_tls else NO_HTTP, cause=f"{type(error).__name__}: {error}"
             )
         self.has_begun = True
@@ -77,13 +77,13 @@ class ReplyParser:
             return self._too_much()
         return None
 
-    def end(self) -> UpstreamFailed | None:
+    def end(self) -> TransportFault | None:
         """The upstream has closed the connection. That may be the end of the reply, or else it is a fault."""
         reply = self._reply
         if reply is not None and reply.has_head and self._ends_with_connection:
             reply.has_ended = True
             return None
-        return UpstreamFailed(CLOSED)
+        return TransportFault(CLOSED)
 
     def close(self) -> None:
         """Release llhttp's parser, which refers to this one."""
@@ -94,7 +94,7 @@ class ReplyParser:
     def on_message_begin(self) -> None:
         """A reply begins; if none is expected, it is an error."""
         if self._reply is None:
-            self._refuse(UpstreamFailed(NO_HTTP, cause="bytes after the end of a reply"))
+            self._refuse(TransportFault(NO_HTTP, cause="bytes after the end of a reply"))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A field of the head, or of the trailers, which are ignored."""
@@ -116,7 +116,7 @@ class ReplyParser:
         coding = headers.get("transfer-encoding")
         # spec: upstream-framing
         if coding is not None and coding.lower() != "chunked":
-            self._refuse(UpstreamFailed(NO_HTTP, cause="a transfer-encoding that is not chunked"))
+            self._refuse(TransportFault(NO_HTTP, cause="a transfer-encoding that is not chunked"))
         if coding is not None and parser.get_http_version() == "1.0":
             self.can_be_reused = False  # "the framing is faulty", RFC 9112, section 6.1
         self._ends_with_connection = coding is None and "content-length" not in headers
@@ -155,7 +155,7 @@ class ReplyParser:
         """Discard an informational reply."""
         self._informational += 1
         if self._informational > INFORMATIONAL_MAX:
-            self._refuse(UpstreamFailed(ENDLESS))
+            self._refuse(TransportFault(ENDLESS))
         self._begin_head()
 
     def _end(self, *, can_be_reused: bool) -> None:
@@ -164,11 +164,11 @@ class ReplyParser:
         self._reply.has_ended = True
         self._reply, self._pieces = None, []
 
-    def _refuse(self, fault: UpstreamFailed) -> NoReturn:
+    def _refuse(self, fault: TransportFault) -> NoReturn:
         """Stop llhttp, whose own error has no reason."""
         self._fault = fault
         raise ValueError
 
-    def _too_much(self) -> UpstreamFailed:
+    def _too_much(self) -> TransportFault:
         limits = f"upstream_framing_bytes_max ({self._framing_bytes_max}) or upstream_headers_max ({self._headers_max})"
-        return UpstreamFailed(NO_HTTP, cause=f"a head, a line or trailers beyond limits.{limits}")
+        return TransportFault(NO_HTTP, cause=f"a head, a line or trailers beyond limits.{limits}")

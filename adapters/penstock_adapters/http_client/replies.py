@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Protocol
 
-from .faults import UpstreamFailed
+from .faults import TransportFault
 
 
 class Source(Protocol):
@@ -30,7 +30,7 @@ class IncomingReply:
     """By name in lower case."""
     has_head = False
     has_ended = False
-    fault: UpstreamFailed | None = None
+    fault: TransportFault | None = None
     """The reason why there is no more of it."""
     is_stale = False
     """Whether it was requested on a reused connection that the upstream was closing."""

@@ -16,9 +16,9 @@ from penstock.limits import Limits
 from penstock.tools.mcp.client import CallResult, McpFailed, RemoteTool, Server, ToolList
 
 from .exchange import CURRENT, Exchange
-from .opening import Opener, tls_context
-from .quiet import drop_logs
+from .log_filter import drop_logs
 from .results import call_result, failure, tool, tool_list
+from .session_opener import Opener, tls_context
 from .sessions import Session, SessionPool
 
 T = TypeVar("T")

@@ -16,7 +16,15 @@ from penstock.engine import Engine, Routes
 from penstock.errors import not_found
 from penstock.http import Reply
 from penstock.ports import Siblings
-from penstock.telemetry.metrics import CONTENT_TYPE, Metrics, Snapshot, add_zeros, register, take_snapshot, to_text
+from penstock.telemetry.metrics import (
+    CONTENT_TYPE,
+    Metrics,
+    Snapshot,
+    add_initial_series,
+    registry,
+    take_snapshot,
+    to_text,
+)
 from penstock.version import version
 
 if TYPE_CHECKING:
@@ -32,7 +40,7 @@ _decode = msgspec.json.Decoder(Snapshot).decode
 
 def add_known_series(metrics: Metrics, routes: Routes, names: Iterable[str]) -> None:
     """Add the series that are known before the first request. `names` are the names of all paths."""
-    add_zeros(
+    add_initial_series(
         metrics.values,
         models=metrics.models,
         upstreams=[breaker.name for breaker in routes.breakers],
@@ -73,7 +81,7 @@ class MetricsEndpoint:
                 snapshots.append(_decode(reply.body or b""))
             except msgspec.DecodeError:
                 # spec: silent-siblings
-                metrics.values.number(register.SCRAPE_ERRORS).value += 1
+                metrics.values.number(registry.SCRAPE_ERRORS).value += 1
         return snapshots
 
     def _snapshot(self, metrics: Metrics) -> Snapshot:
@@ -86,19 +94,19 @@ class MetricsEndpoint:
     def _look_up_upstreams(self, metrics: Metrics) -> None:
         number = metrics.values.number
         for breaker in self._engine.routes.breakers:
-            number(register.BREAKER_OPEN, breaker.name).value = int(breaker.state != "closed")
-            number(register.BREAKER_TRIPS, breaker.name).value = breaker.trips
+            number(registry.BREAKER_OPEN, breaker.name).value = int(breaker.state != "closed")
+            number(registry.BREAKER_TRIPS, breaker.name).value = breaker.trips
 
     def _look_up_requests(self, metrics: Metrics) -> None:
         number = metrics.values.number
-        metrics.values.reset(register.RUNNING)
+        metrics.values.reset(registry.RUNNING)
         for record in self._engine.recorder.running or ():
-            number(register.RUNNING, metrics.model(record.model)).value += 1
+            number(registry.RUNNING, metrics.model(record.model)).value += 1
         background, sockets = self._engine.background, self._sockets
         waiting = (background.waiting if background else 0) + (sockets.waiting if sockets else 0)
-        number(register.QUEUED, metrics.only_model).value = waiting
-        number(register.LEASES_TAKEN_OVER).value = background.taken_over if background else 0
-        number(register.WEBSOCKETS).value = sockets.open if sockets else 0
+        number(registry.QUEUED, metrics.only_model).value = waiting
+        number(registry.LEASES_TAKEN_OVER).value = background.taken_over if background else 0
+        number(registry.WEBSOCKETS).value = sockets.open if sockets else 0
 
     def _look_up_load(self, metrics: Metrics) -> None:
         """The load of the synthetic model. Requests that wait at it are not running."""
@@ -110,11 +118,11 @@ class MetricsEndpoint:
 def add_load(metrics: Metrics, model: str, load: LoadFacts) -> None:
     """Set the values of a model's load."""
     number = metrics.values.number
-    number(register.RUNNING, model).value -= load.waiting
-    number(register.QUEUED, model).value += load.waiting
-    number(register.KV_USAGE, model).value = load.kv_usage
-    number(register.PREEMPTIONS, model).value = load.preemptions_total
-    number(register.PREFIX_CACHE_QUERIES, model).value = load.cache_queries_total
-    number(register.PREFIX_CACHE_HITS, model).value = load.cache_hits_total
-    lag_s = metrics.values.histogram(register.STREAM_LAG)
+    number(registry.RUNNING, model).value -= load.waiting
+    number(registry.QUEUED, model).value += load.waiting
+    number(registry.KV_USAGE, model).value = load.kv_usage
+    number(registry.PREEMPTIONS, model).value = load.preemptions_total
+    number(registry.PREFIX_CACHE_QUERIES, model).value = load.cache_queries_total
+    number(registry.PREFIX_CACHE_HITS, model).value = load.cache_hits_total
+    lag_s = metrics.values.histogram(registry.STREAM_LAG)
     lag_s.counts, lag_s.total = load.lag_s.counts, load.lag_s.total

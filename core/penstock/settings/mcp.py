@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from penstock.egress import UrlRefused
 from penstock.secrets import Secret
-from penstock.tools.mcp.own import LABEL, OwnServer, OwnServers, own_target
+from penstock.tools.mcp.own_servers import LABEL, OwnServer, OwnServers, own_target
 
 from .checks import check_header_names
 from .structs import McpServerSettings, Settings, SettingsError

@@ -27,7 +27,7 @@ PROGRAM = Path(__file__).parents[2] / "support/mcp_program.py"
 
 
 def remote(url: str, token: str | None = None, owner: str = "me", **fields: Any) -> RemoteServer:
-    from penstock.tools.mcp.own import own_target
+    from penstock.tools.mcp.own_servers import own_target
 
     headers = (("authorization", Secret(f"Bearer {token}")),) if token else ()
     return RemoteServer(**{"owner": owner, "target": own_target(url), "headers": headers, "is_own": True} | fields)

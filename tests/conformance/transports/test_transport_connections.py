@@ -25,7 +25,7 @@ from conformance.transports.kit import (
 )
 from penstock.limits import Limits
 from penstock.ports import Destination, HttpReply, HttpRequest, NoFreeConnection, Tls, Transport, TransportError
-from penstock_adapters import faults
+from penstock_adapters import fault_texts
 from requirements import shows
 from support.certificates import Authority
 
@@ -189,7 +189,7 @@ def test_a_request_that_may_have_been_acted_on_is_not_sent_again(lean: Kind, how
         async with listening(closing_after(1, how)) as upstream:
             transport = to(lean, upstream)
             assert await asked(transport) == (200, b"hello")
-            assert str(await fault_of(transport)) == faults.CLOSED
+            assert str(await fault_of(transport)) == fault_texts.CLOSED
             assert len(upstream.asked) == 2
             await transport.aclose()
 
@@ -201,7 +201,7 @@ def test_a_new_connection_that_ends_is_no_stale_one(kind: Kind) -> None:
     async def scenario() -> None:
         async with listening(lambda upstream: sends(upstream, closes=True)) as upstream:
             transport = to(kind, upstream)
-            assert str(await fault_of(transport)) == faults.CLOSED
+            assert str(await fault_of(transport)) == fault_texts.CLOSED
             assert len(upstream.asked) == 1
             await transport.aclose()
 
@@ -353,7 +353,7 @@ async def ended_oddly(transport: Transport, end: str) -> None:
         await reply.aclose()
         assert end == "closed early"
     except TransportError as fault:
-        assert str(fault) == faults.CLOSED
+        assert str(fault) == fault_texts.CLOSED
         if end == "cut":
             await reply.aclose()
 
@@ -583,7 +583,7 @@ def test_a_port_that_does_not_serve_tls(kind: Kind) -> None:
         async with listening(refusing) as upstream:
             upstream.base = upstream.base.replace("http:", "https:")
             transport = to(kind, upstream)
-            assert str(await fault_of(transport)) == "it does not speak TLS; is its URL http:// and not https://?"
+            assert str(await fault_of(transport)) == "it does not use TLS; is its URL http:// and not https://?"
             await transport.aclose()
 
     run(kind, scenario())

@@ -26,7 +26,7 @@ from conformance.transports.kit import (
 )
 from penstock.limits import Limits
 from penstock.ports import Destination, Transport
-from penstock_adapters import faults
+from penstock_adapters import fault_texts
 
 LIMITS = Limits(connect_s=5)
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -154,8 +154,8 @@ def test_a_cut_at_every_byte(kind: Kind, name: str) -> None:
             for length in range(1, len(data), 3):
                 fault = await fault_of(transport)
                 assert (str(fault), fault.was_connected) in [
-                    (faults.CLOSED, True),
-                    (faults.WRONG_CODING, True),
+                    (fault_texts.CLOSED, True),
+                    (fault_texts.WRONG_CODING, True),
                 ], (length, fault)
             await transport.aclose()
 
@@ -164,21 +164,21 @@ def test_a_cut_at_every_byte(kind: Kind, name: str) -> None:
 
 
 NONSENSE: dict[str, tuple[bytes, str]] = {
-    "no HTTP": (b"220 smtp.example ESMTP\r\n\r\n", faults.NO_HTTP),
-    "TLS": (b"\x15\x03\x01\x00\x02\x02\x46", faults.EXPECTS_TLS),
+    "no HTTP": (b"220 smtp.example ESMTP\r\n\r\n", fault_texts.NO_HTTP),
+    "TLS": (b"\x15\x03\x01\x00\x02\x02\x46", fault_texts.EXPECTS_TLS),
     "a length and chunks": (
         OK + b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
-        faults.NO_HTTP,
+        fault_texts.NO_HTTP,
     ),
-    "two lengths": (OK + b"content-length: 5\r\ncontent-length: 6\r\n\r\nhello!", faults.NO_HTTP),
-    "a long head": (OK + b"x: " + b"y" * 100_000 + b"\r\n\r\n", faults.NO_HTTP),
-    "many fields": (OK + b"x: y\r\n" * 10_000 + b"\r\n", faults.NO_HTTP),
-    "hints without end": (b"HTTP/1.1 103 Hi\r\n\r\n" * 200, faults.ENDLESS),
-    "no gzip": (OK + b"content-encoding: gzip\r\ncontent-length: 3\r\n\r\nabc", faults.WRONG_CODING),
+    "two lengths": (OK + b"content-length: 5\r\ncontent-length: 6\r\n\r\nhello!", fault_texts.NO_HTTP),
+    "a long head": (OK + b"x: " + b"y" * 100_000 + b"\r\n\r\n", fault_texts.NO_HTTP),
+    "many fields": (OK + b"x: y\r\n" * 10_000 + b"\r\n", fault_texts.NO_HTTP),
+    "hints without end": (b"HTTP/1.1 103 Hi\r\n\r\n" * 200, fault_texts.ENDLESS),
+    "no gzip": (OK + b"content-encoding: gzip\r\ncontent-length: 3\r\n\r\nabc", fault_texts.WRONG_CODING),
 }
 
 
-FETCH_READS: dict[str, str | None] = {"TLS": faults.NO_HTTP, "hints without end": None}
+FETCH_READS: dict[str, str | None] = {"TLS": fault_texts.NO_HTTP, "hints without end": None}
 """What `fetch` makes of it. Nothing, while it waits for more; then the request's own deadline ends it."""
 
 
@@ -244,7 +244,7 @@ def test_what_has_no_end_is_given_up(lean: Kind, name: str) -> None:
         async with listening(endless) as upstream:
             transport = to(lean, upstream)
             fault = await fault_of(transport)
-            assert str(fault) == faults.NO_HTTP
+            assert str(fault) == fault_texts.NO_HTTP
             assert "upstream_framing_bytes_max" in fault.cause
             await transport.aclose()
 

@@ -1,7 +1,7 @@
 """The Chat Completions dialect: what vLLM, llama.cpp, Ollama and nearly every provider serve.
 
-`encode` makes requests and `history` their messages, with what is `wanted` back; `decode` reads replies, `tokenizers`
-count, `wire` is the vocabulary, `presets` knows what is particular about the well-known servers. All of it is pure.
+`encode` makes requests and `history` their messages, with the `upstream_fields` that go back; `decode` reads replies,
+`tokenizers` count, `wire` is the vocabulary, `presets` knows what is particular about well-known servers. All is pure.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from penstock.wire import Model
 from .decode import ChatDecoder
 from .encode import encode, to_body
 from .finish import FinishReasons
-from .notes import UnknownWords
 from .presets import PRESETS, Preset
 from .tokenizers import TOKENIZERS
+from .unknown_values import UnknownValues
 from .wire import Options
 
 _JSON = ("content-type", "application/json")
@@ -33,7 +33,7 @@ class ChatCompletions:
         self._limits = limits
         self._origin = origin if options.returns_fields else None
         """What marks as this upstream's the fields that it wants back; None where it wants none."""
-        self._unknown = UnknownWords()
+        self._unknown = UnknownValues()
         self._finish_reasons = FinishReasons(options.finish_reasons, self._unknown)
 
     def encode(self, turn: Turn) -> HttpRequest:

@@ -20,9 +20,9 @@ from . import wire
 from .extras import ExtrasReader
 from .finish import FinishReasons
 from .messages import MessageReader
-from .notes import UnknownWords
-from .packed import packed
+from .pack_extras import pack_extras
 from .plain import PlainReader, PlainReply, read_plain_reply
+from .unknown_values import UnknownValues
 from .usage import ReadUsage, read_usage
 
 _decode = msgspec.json.Decoder(wire.ReadReply).decode
@@ -53,14 +53,14 @@ class ChatDecoder:
         *,
         inline_think: bool,
         event_bytes_max: int,
-        unknown: UnknownWords | None = None,
+        unknown: UnknownValues | None = None,
         finish_reasons: FinishReasons | None = None,
         origin: str | None = "",
         returned_bytes_max: int = 2**20,
     ) -> None:
         self._event_bytes_max = event_bytes_max
         self._inline_think = inline_think
-        self._unknown = unknown or UnknownWords()
+        self._unknown = unknown or UnknownValues()
         self._origin, self._returned_bytes_max = origin, returned_bytes_max
         self._finish_reasons = finish_reasons or FinishReasons({}, self._unknown)
 
@@ -240,7 +240,7 @@ class ChatDecoder:
         if data == b"[DONE]":
             self.is_done = True
             return wire.ReadReply(choices=[])
-        data = packed(data)
+        data = pack_extras(data)
         with suppress(msgspec.DecodeError, UnicodeError, RecursionError):
             return _decode(data)
         try:

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from penstock.errors import upstream_failed
 from penstock.transcript.deltas import Finish
 
-from .notes import UnknownWords
+from .unknown_values import UnknownValues
 
 Ending: TypeAlias = Literal["completed", "max_output_tokens", "content_filter", "failed"]
 """What a finish reason means: a whole answer, one that was cut for one of two reasons, or an error."""
@@ -48,7 +48,7 @@ _REASON_CHARS_MAX = 100
 class FinishReasons:
     """What the finish reasons of one upstream mean: its own words first, then those that are known of any."""
 
-    def __init__(self, own: Mapping[str, Ending], unknown: UnknownWords) -> None:
+    def __init__(self, own: Mapping[str, Ending], unknown: UnknownValues) -> None:
         self._meanings = _KNOWN | {_plain(name): ending for name, ending in own.items()}
         self._unknown = unknown
 

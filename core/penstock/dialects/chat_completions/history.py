@@ -20,7 +20,15 @@ from penstock.wire import InputItem, Message, ReasoningItem, ReasoningText
 
 from . import wire
 from .content import message_content, plain_text, tool_content
-from .wanted import Wanted, WantedMessage, beside, find_wanted, function_fields, sent_id, short_id
+from .upstream_fields import (
+    UpstreamFields,
+    UpstreamMessage,
+    beside,
+    find_upstream_fields,
+    function_fields,
+    sent_id,
+    short_id,
+)
 
 
 def messages(
@@ -28,7 +36,7 @@ def messages(
 ) -> list[wire.ChatMessage]:
     """The whole context as messages, instructions first, with what the upstream `origin` wants back."""
     items = with_outcomes(items)
-    writer = _Writer(options, _outputs(items), find_wanted(items, origin))
+    writer = _Writer(options, _outputs(items), find_upstream_fields(items, origin))
     if instructions:
         writer.system(instructions)
     for index, item in enumerate(items):
@@ -81,11 +89,11 @@ class _Writer:
     What came as one message of the upstream, and is to have fields of the upstream's, is one message again.
     """
 
-    def __init__(self, options: wire.Options, outputs: dict[int, _CallOutput], wanted: Wanted) -> None:
+    def __init__(self, options: wire.Options, outputs: dict[int, _CallOutput], upstream_fields: UpstreamFields) -> None:
         self._options = options
         self._outputs = outputs
-        self._wanted = wanted
-        self._message_wanted: WantedMessage | None = None
+        self._upstream_fields = upstream_fields
+        self._message_fields: UpstreamMessage | None = None
         self._messages: list[wire.ChatMessage] = []
         self._thoughts: list[str] = []
         self._texts: list[str] = []
@@ -94,7 +102,7 @@ class _Writer:
     def write(self, item: InputItem, index: int) -> None:
         """Take the next item."""
         kind = type(item)
-        if self._wanted.messages:
+        if self._upstream_fields.messages:
             self._begin_or_end_message(index)
         if isinstance(item, Message):
             self._message(item, index)
@@ -109,12 +117,12 @@ class _Writer:
 
     def _begin_or_end_message(self, index: int) -> None:
         """Begin or end what came as one message, and is to have fields of the upstream's."""
-        if self._message_wanted and index > self._message_wanted.end:
+        if self._message_fields and index > self._message_fields.end:
             self._end_turn()
-            self._message_wanted = None
-        if message := self._wanted.messages.get(index):
+            self._message_fields = None
+        if message := self._upstream_fields.messages.get(index):
             self._end_turn()
-            self._message_wanted = message
+            self._message_fields = message
 
     def system(self, text: str) -> None:
         """Instructions, or a system or developer message."""
@@ -133,7 +141,7 @@ class _Writer:
         else:
             call_output = _CallOutput(own_output(item), f"input[{index}]")
             call.call_id = call.call_id or f"call_{len(self._messages)}_{len(self._calls)}"
-        fields = self._wanted.calls.get(index)
+        fields = self._upstream_fields.calls.get(index)
         if fields and (own_id := sent_id(fields)):
             call.call_id = own_id
         if self._options.short_call_ids:
@@ -151,7 +159,7 @@ class _Writer:
 
     def _begin_turn(self, index: int) -> None:
         """Another turn, where the last one has a text or a call, and is not all of its message yet."""
-        message = self._message_wanted
+        message = self._message_fields
         if (self._texts or self._calls) and not (message and index <= message.end):
             self._end_turn()
 
@@ -178,9 +186,9 @@ class _Writer:
             setattr(message, options.reasoning_field, "\n".join(self._thoughts))
         if self._calls:
             message.tool_calls = [_tool_call(made.call, made.fields) for made in self._calls]
-        if self._message_wanted:
-            message.unknown = beside(message, self._message_wanted.fields)
-            self._message_wanted = None
+        if self._message_fields:
+            message.unknown = beside(message, self._message_fields.fields)
+            self._message_fields = None
         if self._texts or self._calls:  # thoughts that led to nothing have no message to stand in
             self._messages.append(message)
         self._write_outputs()

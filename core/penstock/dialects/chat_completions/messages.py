@@ -22,9 +22,9 @@ from penstock.wire import UNSET, Logprob, TopLogprob, UrlCitation
 from . import wire
 from .calls import CallReader
 from .extras import ExtrasReader
-from .notes import UnknownWords
 from .parts import UnsupportedContent, other_thought, read_audio, read_image, read_part, words
 from .think import ThinkSplitter
+from .unknown_values import UnknownValues
 
 _FIELDS: dict[str, tuple[str, ...]] = {
     "text": ("content",),
@@ -58,7 +58,7 @@ _KIND_CHARS_MAX = 100
 class MessageReader:
     """Reads the one message of a reply."""
 
-    def __init__(self, *, inline_think: bool, unknown: UnknownWords, extras: ExtrasReader) -> None:
+    def __init__(self, *, inline_think: bool, unknown: UnknownValues, extras: ExtrasReader) -> None:
         self._has_text = self._has_thought = False
         self._others: set[str] = set()
         """What else has been read."""

@@ -26,7 +26,7 @@ class _Read(msgspec.Struct, kw_only=True):
 
 
 EXTRAS = "$extras"
-"""The key under which the unknown keys of an object are packed (`packed`)."""
+"""The key under which the unknown keys of an object are packed (`pack_extras`)."""
 
 
 class _ReadWhole(_Read, kw_only=True, forbid_unknown_fields=True):

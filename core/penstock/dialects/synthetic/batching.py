@@ -14,7 +14,7 @@ from typing import Protocol
 
 import msgspec
 
-from penstock.telemetry.metrics.register import STREAM_LAG
+from penstock.telemetry.metrics.registry import STREAM_LAG
 from penstock.telemetry.metrics.values import Histogram, empty_histogram
 
 from .tokens import TOKEN_BYTES

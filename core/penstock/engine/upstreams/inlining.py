@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 from msgspec.structs import replace
 
 from penstock.errors import invalid
-from penstock.fetching import Fetcher, Wanted
+from penstock.fetching import Fetcher, FetchOptions
 from penstock.limits import Limits
 from penstock.ports import Deltas, HttpReply, PageContent, PageFailed, PassthroughRequest, Turn, Upstream
 from penstock.secrets import Secret
@@ -122,11 +122,13 @@ class _Contents:
         self._keep(client, url, content)
         return content
 
-    def _wanted(self, part: Any) -> Wanted:
+    def _wanted(self, part: Any) -> FetchOptions:
         bytes_max = self._limits.inlined_bytes_max
         if isinstance(part, InputImage):
-            return Wanted("PNG, JPEG, GIF or WebP", ",".join(sorted(_IMAGES)), _IMAGES.__contains__, "", bytes_max)
-        return Wanted("a file", "*/*", bool, "application/octet-stream", bytes_max)
+            return FetchOptions(
+                "PNG, JPEG, GIF or WebP", ",".join(sorted(_IMAGES)), _IMAGES.__contains__, "", bytes_max
+            )
+        return FetchOptions("a file", "*/*", bool, "application/octet-stream", bytes_max)
 
     def _keep(self, client: str, url: str, content: PageContent) -> None:
         """Store a content, and drop those that were stored first where there is no room."""

@@ -1,6 +1,6 @@
 """The metrics of one process: what is counted when a record ends.
 
-It knows records and the register. It sees no text of a request or response.
+It knows records and the registry. It sees no text of a request or response.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from penstock.telemetry.records import CLIENT_LEFT, AccessRecord
 
-from . import register
+from . import registry
 from .values import Names, Number, Values
 
 _ENDED = frozenset({"completed", "incomplete", "failed", "cancelled"})
@@ -20,7 +20,7 @@ _ROUTES = {"WEBSOCKET": "websocket", "BACKGROUND": "background", "LIBRARY": "lib
 """The route of what is no HTTP request, by the method in its record."""
 
 
-_TOKENS = (register.INPUT_TOKENS, register.OUTPUT_TOKENS, register.CACHED_TOKENS, register.REASONING_TOKENS)
+_TOKENS = (registry.INPUT_TOKENS, registry.OUTPUT_TOKENS, registry.CACHED_TOKENS, registry.REASONING_TOKENS)
 
 
 class _TokenSeries(NamedTuple):
@@ -48,7 +48,7 @@ class Metrics:
     ) -> None:
         self.values = Values()
         self.has_vllm_names = has_vllm_names
-        self.only_model = models[0] if len(models) == 1 else register.OTHER
+        self.only_model = models[0] if len(models) == 1 else registry.OTHER
         """The only model in the configuration, or else `_other`."""
         self.models = models[:names_max]
         self._models = Names(names_max, models)
@@ -62,18 +62,18 @@ class Metrics:
         """Count a record that has ended. It is a `RecordSink`."""
         values = self.values
         # spec: metrics
-        route = _ROUTES.get(record.method) or record.route or register.OTHER
-        values.number(register.REQUESTS, route, str(record.status)).value += 1
+        route = _ROUTES.get(record.method) or record.route or registry.OTHER
+        values.number(registry.REQUESTS, route, str(record.status)).value += 1
         for blame in record.upstream_errors:
-            values.number(register.UPSTREAM_ERRORS, blame).value += 1
+            values.number(registry.UPSTREAM_ERRORS, blame).value += 1
         if record.retries:
-            values.number(register.UPSTREAM_RETRIES).value += record.retries
+            values.number(registry.UPSTREAM_RETRIES).value += record.retries
         for name in record.ignored:
-            values.number(register.IGNORED_PARAMETERS, self._parameters.label(name)).value += 1
+            values.number(registry.IGNORED_PARAMETERS, self._parameters.label(name)).value += 1
         for use in record.tools:
-            values.histogram(register.TOOL_CALLS, use.family, use.status).observe(use.duration_s)
+            values.histogram(registry.TOOL_CALLS, use.family, use.status).observe(use.duration_s)
         if record.lacks_terminal:
-            values.number(register.STREAMS_WITHOUT_TERMINAL).value += 1
+            values.number(registry.STREAMS_WITHOUT_TERMINAL).value += 1
         if record.has_run and (status := _terminal_status(record)) is not None:
             self._record_response(record, status)
 
@@ -86,12 +86,12 @@ class Metrics:
         # a name is a new label only where an upstream has answered for it: clients may send any name
         model = self.model(record.model, may_add=status in _ANSWERED)
         reason = record.response_reason or (record.failure.code if record.failure else "")
-        values.number(register.RESPONSES, model, status, self._reasons.label(reason) if reason else "").value += 1
-        values.histogram(register.RESPONSE_DURATION, model).observe(record.duration_s)
+        values.number(registry.RESPONSES, model, status, self._reasons.label(reason) if reason else "").value += 1
+        values.histogram(registry.RESPONSE_DURATION, model).observe(record.duration_s)
         if record.input_tokens is not None:
             self._record_tokens(model, record)
         if record.first_event_s is not None:
-            self.values.histogram(register.FIRST_TOKEN, model).observe(record.first_event_s)
+            self.values.histogram(registry.FIRST_TOKEN, model).observe(record.first_event_s)
         if record.sent_at:
             self._record_gaps(model, record.sent_at, record)
 
@@ -106,7 +106,7 @@ class Metrics:
 
     def _record_gaps(self, model: str, sent_at: list[float], record: AccessRecord) -> None:
         """Count the times between two tokens, or between two reads."""
-        gaps = self.values.histogram(register.INTER_TOKEN, model)
+        gaps = self.values.histogram(registry.INTER_TOKEN, model)
         if record.upstream in self._local_upstreams and record.output_tokens:
             # what is sent after the last token is none, and tokens that came together have no time between them
             sent_at = sent_at[: record.output_tokens]

@@ -1,6 +1,6 @@
 """Prometheus' text format, version 0.0.4: the metrics of one worker, or of several, as text.
 
-It knows the format only. What the metrics mean is in the register.
+It knows the format only. What the metrics mean is in the registry.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, chain
 
-from .register import REGISTER, Metric
+from .registry import REGISTRY, Metric
 from .snapshot import Sample, Snapshot
 from .vllm_names import vllm_row, vllm_samples
 
@@ -20,7 +20,7 @@ _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 def to_text(snapshots: Sequence[Snapshot], *, workers: bool = False, vllm: bool = False) -> bytes:
     """The text. With `workers`, each series has its worker's label. With `vllm`, it has vLLM's names too."""
     lines: list[str] = []
-    for metric in REGISTER:
+    for metric in REGISTRY:
         samples = [(_worker(each, workers), each.samples.get(metric.name, [])) for each in snapshots]
         if metric.is_synthetic and not any(listed for _, listed in samples):
             continue  # it would stay without a series for ever

@@ -11,7 +11,7 @@ from typing import TypeAlias, TypeVar
 
 import msgspec
 
-from .register import OTHER, REGISTER, Metric
+from .registry import OTHER, REGISTRY, Metric
 
 Labels: TypeAlias = tuple[str, ...]
 """The values of the labels, in the order of the metric's row."""
@@ -63,7 +63,7 @@ def empty_histogram(metric: Metric) -> Histogram:
 class Values:
     """The values of every metric. A series exists, with zero, from the first call on that names it."""
 
-    def __init__(self, rows: Sequence[Metric] = REGISTER) -> None:
+    def __init__(self, rows: Sequence[Metric] = REGISTRY) -> None:
         self._numbers: dict[Metric, dict[Labels, Number]] = {row: {} for row in rows if not row.buckets}
         self._histograms: dict[Metric, dict[Labels, Histogram]] = {row: {} for row in rows if row.buckets}
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from .register import MODEL, RESPONSES, Metric
+from .registry import MODEL, RESPONSES, Metric
 from .snapshot import Sample
 
 _FINISHED = {"completed": "stop", "incomplete": "length", "failed": "error", "cancelled": "abort"}

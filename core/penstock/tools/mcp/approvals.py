@@ -15,7 +15,7 @@ from penstock.errors import invalid, quoted
 from penstock.wire import InputItem, McpApprovalRequest, McpApprovalResponse, McpCall, McpListTools, Message
 
 from .client import RemoteTool
-from .declared import Declared
+from .declared_servers import DeclaredServer
 from .definitions import listed
 
 
@@ -23,7 +23,7 @@ class Approved(msgspec.Struct, kw_only=True, eq=False):
     """A call that the client has approved."""
 
     request: McpApprovalRequest
-    declared: Declared
+    declared: DeclaredServer
     param: str
     known: RemoteTool | None
     """The definition that was listed before the client was asked. None where the context has none."""
@@ -57,7 +57,7 @@ _READ = frozenset({McpListTools, McpApprovalRequest, McpApprovalResponse, McpCal
 
 
 def read_past(
-    earlier: Sequence[InputItem], own: Sequence[InputItem], servers: Mapping[str, Declared]
+    earlier: Sequence[InputItem], own: Sequence[InputItem], servers: Mapping[str, DeclaredServer]
 ) -> tuple[Past, list[Approved]]:
     """What the context contains, and the calls that its last items approve.
 
@@ -95,7 +95,9 @@ def _is_of_the_past(answer: McpApprovalResponse, past: Past, later: Sequence[Inp
     return False
 
 
-def _judge(answer: McpApprovalResponse, param: str, past: Past, servers: Mapping[str, Declared]) -> Approved | None:
+def _judge(
+    answer: McpApprovalResponse, param: str, past: Past, servers: Mapping[str, DeclaredServer]
+) -> Approved | None:
     """The call that an answer approves. None for a refusal."""
     # spec: mcp-approval-once
     request_id = answer.approval_request_id

@@ -10,16 +10,16 @@ from penstock.transcript.deltas import ItemOpened, ItemStatusDelta, ItemTextDelt
 from penstock.wire import McpCall
 
 from .approvals import Approved
-from .calling import INTERNAL_ERROR, Caller, failed_outcome, new_item
 from .client import McpFailed, RemoteTool
 from .definitions import item_tools, new_list
 from .model_call import approval_request
+from .tool_caller import INTERNAL_ERROR, ToolCaller, failed_outcome, new_item
 
 
 class ApprovedCall:
     """A `ToolCall` that no model writes again. `failed` is why its tool cannot be called, where that is known."""
 
-    def __init__(self, caller: Caller, approved: Approved, new_id: NewId, failed: McpFailed | None) -> None:
+    def __init__(self, caller: ToolCaller, approved: Approved, new_id: NewId, failed: McpFailed | None) -> None:
         self.waits = False
         self._caller = caller
         self._approved = approved

@@ -12,13 +12,13 @@ from penstock.limits import Limits
 from penstock.ports import Marks, ToolRequest
 from penstock.wire import Item, McpApprovalResponse, McpTool, Tool
 
-from .calling import Caller
 from .client import McpClient
-from .declared import read_servers
+from .declared_servers import read_servers
 from .list_cache import ListCache
 from .lister import Lister
-from .own import OwnServers
+from .own_servers import OwnServers
 from .session import McpSession
+from .tool_caller import ToolCaller
 
 
 class McpTools:
@@ -43,7 +43,7 @@ class McpTools:
         self._own = own
         self._marks = marks
         self._lister = Lister(client, ListCache(limits, time.monotonic), limits)
-        self._caller = Caller(client, limits, images=images)
+        self._caller = ToolCaller(client, limits, images=images)
 
     def session(self, request: ToolRequest) -> McpSession:
         """The session of a response. Raises `ApiError` 400."""

@@ -11,15 +11,15 @@ from penstock.ports import Cite, ItemDelta, Outcome
 from penstock.transcript.deltas import ItemOpened, ItemStatusDelta, ItemTextDelta
 from penstock.wire import McpApprovalRequest, McpCall
 
-from .calling import INTERNAL_ERROR, Caller, failed_outcome, new_item, read_arguments
 from .client import McpFailed, Server
+from .tool_caller import INTERNAL_ERROR, ToolCaller, failed_outcome, new_item, read_arguments
 
 
 class ModelCall:
     """A `ToolCall` of an MCP tool. A call that needs an approval has no item until its arguments are complete."""
 
     def __init__(
-        self, caller: Caller, server: Server, new_id: NewId, *, label: str, name: str, needs_approval: bool
+        self, caller: ToolCaller, server: Server, new_id: NewId, *, label: str, name: str, needs_approval: bool
     ) -> None:
         self.waits = False
         self._caller = caller

@@ -17,12 +17,12 @@ from penstock.wire import McpListTools, ToolChoiceMcp
 
 from .approvals import Approved, answered, read_past
 from .approved_call import ApprovedCall
-from .calling import INVALID_PARAMS, Caller, error_of
 from .client import McpFailed, RemoteTool
-from .declared import Declared
+from .declared_servers import DeclaredServer
 from .definitions import function, has_changed, item_tools, new_list
 from .lister import Lister
 from .model_call import ModelCall
+from .tool_caller import INVALID_PARAMS, ToolCaller, error_of
 
 _log = logging.getLogger("penstock.tools.mcp")
 
@@ -37,10 +37,10 @@ class McpSession:
     def __init__(
         self,
         request: ToolRequest,
-        servers: Sequence[Declared],
+        servers: Sequence[DeclaredServer],
         *,
         lister: Lister,
-        caller: Caller,
+        caller: ToolCaller,
         marks: Marks | None,
         limits: Limits,
         now_s: Now,
@@ -106,7 +106,7 @@ class McpSession:
 
     # The lists.
 
-    async def _list(self, servers: Sequence[Declared]) -> AsyncGenerator[ItemDelta | Outcome]:
+    async def _list(self, servers: Sequence[DeclaredServer]) -> AsyncGenerator[ItemDelta | Outcome]:
         """List servers: first all items begin, then each ends when its server has answered."""
         items = {each.label: new_list(self._request.new_id, each.label) for each in servers}
         asking = {asyncio.create_task(self._ask(each)): each for each in servers}
@@ -119,7 +119,7 @@ class McpSession:
         finally:
             await _cancel(asking)
 
-    async def _ask(self, declared: Declared) -> None:
+    async def _ask(self, declared: DeclaredServer) -> None:
         try:
             tools = await self._lister.tools(declared.server)
             self._tools[declared.label] = [tool for tool in tools if declared.allowed.matches(tool)]
@@ -127,7 +127,7 @@ class McpSession:
             self._failures[declared.label] = untraced(failed)
             _log.warning("The MCP server %s was not listed: %s", declared.server.address, failed.message)
 
-    def _listed(self, declared: Declared, item: McpListTools) -> Outcome:
+    def _listed(self, declared: DeclaredServer, item: McpListTools) -> Outcome:
         """The end of an item. It shows the tools that are allowed, and no others."""
         failed = self._failures.get(declared.label)
         if failed is not None:
@@ -141,7 +141,7 @@ class McpSession:
     def _offered(self) -> list[HostedFunction]:
         return [each for declared in self._servers for each in self._functions_of(declared)]
 
-    def _functions_of(self, declared: Declared) -> Iterator[HostedFunction]:
+    def _functions_of(self, declared: DeclaredServer) -> Iterator[HostedFunction]:
         callers = declared.tool.allowed_callers
         if callers and "direct" not in callers:
             return
@@ -209,7 +209,7 @@ def _is_of(function: HostedFunction, label: str) -> bool:
     return getattr(function.tool, "server_label", None) == label
 
 
-async def _as_done(asking: Mapping[asyncio.Task[None], Declared]) -> AsyncIterator[Declared]:
+async def _as_done(asking: Mapping[asyncio.Task[None], DeclaredServer]) -> AsyncIterator[DeclaredServer]:
     """The servers in the order in which they answer."""
     waiting = set(asking)
     while waiting:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from penstock.fetching import Fetcher, Wanted
+from penstock.fetching import Fetcher, FetchOptions
 from penstock.limits import Limits
 from penstock.ports import Extractor, Page
 
@@ -23,8 +23,8 @@ class Pages:
 
     async def read(self, url: str, admits: Callable[[str], bool]) -> Page:
         """The page at a URL. Raises `PageFailed`."""
-        wanted = Wanted("HTML, text or PDF", _ACCEPT, _is_readable, "text/html", self._bytes_max, admits)
-        content = await self._fetcher.fetch(url, wanted)
+        options = FetchOptions("HTML, text or PDF", _ACCEPT, _is_readable, "text/html", self._bytes_max, admits)
+        content = await self._fetcher.fetch(url, options)
         text = await self._extractor.extract(content)
         return Page(url=content.url, title=text.title, text=text.text, is_cut=content.is_cut)
 

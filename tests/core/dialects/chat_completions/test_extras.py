@@ -8,7 +8,7 @@ import pytest
 from core.kit import plan
 from penstock.dialects.chat_completions import ChatCompletions, Options
 from penstock.dialects.chat_completions.extras import join, join_blocks
-from penstock.dialects.chat_completions.packed import packed
+from penstock.dialects.chat_completions.pack_extras import pack_extras
 from penstock.errors import ApiError
 from penstock.limits import Limits
 from requirements import shows
@@ -104,10 +104,10 @@ ODD = [
 @pytest.mark.parametrize("data", ODD)
 def test_what_has_another_form_is_packed_as_it_is(data: bytes) -> None:
     """It is read as anything else that is odd."""
-    assert isinstance(packed(data), bytes)
+    assert isinstance(pack_extras(data), bytes)
 
 
 def test_packing_leaves_nothing_else_out() -> None:
     reply = {"id": "c", "choices": [{"delta": {"content": "a", "x": 1}, "finish_reason": None}], "usage": {"a": 1.50}}
-    found = json.loads(packed(json.dumps(reply).encode()))
+    found = json.loads(pack_extras(json.dumps(reply).encode()))
     assert found == reply | {"choices": [{"delta": {"content": "a", "$extras": {"x": 1}}, "finish_reason": None}]}

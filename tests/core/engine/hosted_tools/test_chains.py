@@ -18,7 +18,7 @@ from penstock.service import Service
 from penstock.stores.memory import MemoryStore
 from penstock.telemetry import AccessRecord
 from penstock.telemetry.metrics import Metrics
-from penstock.telemetry.metrics.register import TOOL_CALLS
+from penstock.telemetry.metrics.registry import TOOL_CALLS
 from penstock.transcript.deltas import ReasoningDelta, TextDelta
 from requirements import shows
 

@@ -10,7 +10,7 @@ import pytest
 
 from penstock.engine.upstreams.inlining import InliningUpstream
 from penstock.errors import ApiError
-from penstock.fetching import Wanted
+from penstock.fetching import FetchOptions
 from penstock.json_codec import Decoder
 from penstock.limits import Limits
 from penstock.ports import PageContent, PageFailed, Turn
@@ -32,14 +32,14 @@ class Fetcher:
             PDF: PageContent(url=PDF, type="application/pdf", body=b"pdf"),
         } | {f"https://{name}.example/": content for name, content in more.items()}
 
-    async def fetch(self, url: str, wanted: Wanted) -> PageContent:
+    async def fetch(self, url: str, options: FetchOptions) -> PageContent:
         self.asked.append(url)
         await asyncio.sleep(0)
         content = self.contents[url]
         if isinstance(content, PageFailed):
             raise content
-        if not wanted.accepts(content.type):
-            raise PageFailed(f"it is not {wanted.kinds}, but {content.type}")
+        if not options.accepts(content.type):
+            raise PageFailed(f"it is not {options.kinds}, but {content.type}")
         return content
 
 

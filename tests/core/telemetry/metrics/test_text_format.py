@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.telemetry.metrics import Metrics as Counted
-from penstock.telemetry.metrics import register, take_snapshot, to_text
-from penstock.telemetry.metrics.register import REGISTER
+from penstock.telemetry.metrics import registry, take_snapshot, to_text
+from penstock.telemetry.metrics.registry import REGISTRY
 from support.metrics import Metrics
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\x85\u2028\u2029\r\x0b\x0c\x1c\x1d\x1e"), min_size=1)
@@ -19,11 +19,11 @@ NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\x85\u2028\u202
 def counted(*models: str) -> Counted:
     metrics = Counted(models=models)
     for number, model in enumerate(models, 1):
-        metrics.values.number(register.INPUT_TOKENS, model).value += number
-        metrics.values.number(register.RESPONSES, model, "completed", "").value += number
-        metrics.values.number(register.RESPONSES, model, "incomplete", "content_filter").value += 1
-        metrics.values.number(register.RESPONSES, model, "incomplete", "max_output_tokens").value += 2
-        metrics.values.histogram(register.FIRST_TOKEN, model).observe_all([0.0001, 0.001, 0.3, 1000.0])
+        metrics.values.number(registry.INPUT_TOKENS, model).value += number
+        metrics.values.number(registry.RESPONSES, model, "completed", "").value += number
+        metrics.values.number(registry.RESPONSES, model, "incomplete", "content_filter").value += 1
+        metrics.values.number(registry.RESPONSES, model, "incomplete", "max_output_tokens").value += 2
+        metrics.values.histogram(registry.FIRST_TOKEN, model).observe_all([0.0001, 0.001, 0.3, 1000.0])
     return metrics
 
 
@@ -44,15 +44,15 @@ def test_what_is_read_is_what_was_counted(models: list[str]) -> None:
             for sample in read.samples
             if sample.name.endswith("_bucket") and sample.labels.get("model") == model
         }
-        assert list(buckets) == [*register.FIRST_TOKEN.buckets, math.inf]
+        assert list(buckets) == [*registry.FIRST_TOKEN.buckets, math.inf]
         assert (buckets[0.001], buckets[0.25], buckets[0.5], buckets[math.inf]) == (2, 2, 3, 4)
 
 
 def test_a_metric_stands_once_whatever_process_counts() -> None:
     read = Metrics(text("m", workers=3))
     assert read.labels("penstock_input_tokens_total", "worker") == {"0", "1", "2"}
-    heads = {row.name: read.text.count(f"# TYPE {row.name} ") for row in REGISTER}
-    assert heads == {row.name: int(not row.is_synthetic) for row in REGISTER}  # no synthetic model counts here
+    heads = {row.name: read.text.count(f"# TYPE {row.name} ") for row in REGISTRY}
+    assert heads == {row.name: int(not row.is_synthetic) for row in REGISTRY}  # no synthetic model counts here
     assert "worker=" not in text("m")
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.telemetry.metrics.register import FIRST_TOKEN, OTHER, REQUESTS
+from penstock.telemetry.metrics.registry import FIRST_TOKEN, OTHER, REQUESTS
 from penstock.telemetry.metrics.values import SERIES_MAX, Histogram, Names, Values
 from requirements import shows
 

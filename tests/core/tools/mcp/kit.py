@@ -17,7 +17,7 @@ from penstock.ports import DeclaredTool, HostedFunction, ItemDelta, Marks, Outco
 from penstock.stores.memory import MemoryStore
 from penstock.tools.mcp.client import Block, CallResult, McpFailed, RemoteServer, RemoteTool, Server, ToolList
 from penstock.tools.mcp.family import McpTools
-from penstock.tools.mcp.own import OwnServers
+from penstock.tools.mcp.own_servers import OwnServers
 from penstock.tools.mcp.session import McpSession
 from penstock.transcript.deltas import ItemOpened, ItemStatusDelta, ItemTextDelta
 from penstock.wire import CreateResponse, InputItem, Item

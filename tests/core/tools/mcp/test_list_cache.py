@@ -6,9 +6,9 @@ from core.tools.mcp.kit import asked, mcp, remote
 from penstock.egress import Egress
 from penstock.limits import Limits
 from penstock.tools.mcp.client import Server, ToolList
-from penstock.tools.mcp.declared import read_servers
+from penstock.tools.mcp.declared_servers import read_servers
 from penstock.tools.mcp.list_cache import ListCache
-from penstock.tools.mcp.own import OwnServers
+from penstock.tools.mcp.own_servers import OwnServers
 
 
 class Clock:

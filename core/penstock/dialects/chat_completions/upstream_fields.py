@@ -1,6 +1,6 @@
-"""What the upstream wants back of a context: where its own fields go in the messages of the history.
+"""The fields that an upstream gets back of a context: where they go in the messages of the history.
 
-It knows how items carry such fields (`penstock.returned`), and that no field of ours is ever written over.
+It knows how items carry such fields (`penstock.returned`), and never writes over a field of ours.
 """
 
 from __future__ import annotations
@@ -19,33 +19,33 @@ _fields_of = msgspec.json.Decoder(Fields).decode
 _text_of = msgspec.json.Decoder(str).decode
 
 
-class WantedMessage(msgspec.Struct):
-    """Items that came as one message, from the place by which it is found up to `end`, and fields of that message."""
+class UpstreamMessage(msgspec.Struct):
+    """Items that came as one message, from its index in the table up to `end`, and the fields of that message."""
 
     end: int
     fields: Fields
 
 
-class Wanted(msgspec.Struct):
-    """What the upstream wants back, by the places of items."""
+class UpstreamFields(msgspec.Struct):
+    """The fields that the upstream gets back, by the indexes of items."""
 
-    messages: dict[int, WantedMessage] = {}
+    messages: dict[int, UpstreamMessage] = {}
     calls: dict[int, Fields] = {}
 
 
-def find_wanted(items: Sequence[InputItem], origin: str | None) -> Wanted:
-    """What the upstream `origin` wants back of these items. What others want stays here, and None wants nothing."""
-    wanted = Wanted()
+def find_upstream_fields(items: Sequence[InputItem], origin: str | None) -> UpstreamFields:
+    """The fields of these items that the upstream `origin` gets back. Without an origin, none."""
+    found = UpstreamFields()
     if origin is None:
-        return wanted
+        return found
     for index, item in enumerate(items):
         # spec: returned-fields
         if item.unknown and (returned := carried(item)) and returned.origin == origin:
-            _find_turn(items, index, returned, wanted)
-    return wanted
+            _find_turn(items, index, returned, found)
+    return found
 
 
-def _find_turn(items: Sequence[InputItem], end: int, returned: Returned, wanted: Wanted) -> None:
+def _find_turn(items: Sequence[InputItem], end: int, returned: Returned, found: UpstreamFields) -> None:
     """Look back from the item that carries it, over the assistant's items, to where its turn began.
 
     Outputs may stand between the calls of one turn; these are then several messages.
@@ -61,9 +61,9 @@ def _find_turn(items: Sequence[InputItem], end: int, returned: Returned, wanted:
             start = index
         read_call = CALLS.get(type(item))
         if fields := missing.pop(read_call(item).call_id, None) if read_call else None:
-            wanted.calls[index] = fields
+            found.calls[index] = fields
     if returned.turn:
-        wanted.messages[start] = WantedMessage(end, returned.turn)
+        found.messages[start] = UpstreamMessage(end, returned.turn)
 
 
 def _is_of_turn(item: InputItem) -> bool:
@@ -83,7 +83,7 @@ def _is_answer(item: InputItem) -> bool:
 
 
 def beside(ours: msgspec.Struct, fields: Fields) -> Unknown | UnsetType:
-    """The fields that an object of ours has none of its own for."""
+    """The fields for which the object of ours has none of its own."""
     others = {name: value for name, value in fields.items() if name not in _OURS and not hasattr(ours, name)}
     return Unknown(others) if others else UNSET
 
@@ -108,7 +108,7 @@ def sent_id(fields: Fields) -> str | None:
 
 
 def function_fields(fields: Fields) -> Fields:
-    """What is wanted back within the `function` of a call."""
+    """The fields that go back within the `function` of a call."""
     try:
         return _fields_of(fields["function"]) if "function" in fields else {}
     except msgspec.DecodeError:

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Self
 
 
-class Watched:
+class WatchedTransport:
     """The streams of a transport. `dead` is called when nothing more can be read, once the session has begun."""
 
     def __init__(self, inner: AbstractAsyncContextManager[Any], dead: Callable[[], None]) -> None:

@@ -18,7 +18,7 @@ from penstock.wire import McpTool
 
 from .client import LocalServer, RemoteServer, Server
 from .filters import Approval, ToolFilter, allowed_tools, required_approval
-from .own import LABEL, OwnServer, OwnServers, own_target
+from .own_servers import LABEL, OwnServer, OwnServers, own_target
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}")
 _HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]{0,8192}")
@@ -32,7 +32,7 @@ _OF_REQUEST = "tools["
 _LOCATIONS = ("server_url", "connector_id", "tunnel_id")
 
 
-class Declared(msgspec.Struct, kw_only=True, eq=False):
+class DeclaredServer(msgspec.Struct, kw_only=True, eq=False):
     """A server of the request."""
 
     tool: McpTool
@@ -47,13 +47,13 @@ class Declared(msgspec.Struct, kw_only=True, eq=False):
         return self.tool.server_label
 
 
-def read_servers(tools: Sequence[DeclaredTool], owner: str, own: OwnServers, egress: Egress) -> list[Declared]:
+def read_servers(tools: Sequence[DeclaredTool], owner: str, own: OwnServers, egress: Egress) -> list[DeclaredServer]:
     """The servers of a request, in order. Raises `ApiError` 400, which names the parameter.
 
     An item of the context may declare a server that `tools` declares too. That of `tools` counts, since stored items
     have no secrets; a server of an item whose secrets are missing is left out.
     """
-    found: dict[str, Declared] = {}
+    found: dict[str, DeclaredServer] = {}
     for tool, param in tools:
         if not isinstance(tool, McpTool):
             continue
@@ -64,7 +64,7 @@ def read_servers(tools: Sequence[DeclaredTool], owner: str, own: OwnServers, egr
         if known_of_request:
             raise invalid(f"More than one server is labelled {quoted(label)}.", f"{param}.server_label")
         _check(tool, param)
-        found[label] = Declared(
+        found[label] = DeclaredServer(
             tool=tool,
             param=param,
             server=_Reader(tool, param, owner, own, egress).read(),

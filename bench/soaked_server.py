@@ -1,6 +1,6 @@
 """`penstock serve` that reports what lives in it: on SIGUSR1 it writes its tasks and timers to a file.
 
-Run by `soak.py`: `python -m bench.soaked FILE serve ...`.
+Run by `soak.py`: `python -m bench.soaked_server FILE serve ...`.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""A chunk whose message or calls have unknown keys: these are packed up, so that the rest can be read.
+"""Packs the unknown keys of a chunk's message and calls into one key, so that the rest can be decoded.
 
 It knows which objects of a reply go back to the upstream in later turns, and by their structs which keys are known.
 It is slow. It runs only where strict decoding meets an unknown key.
@@ -30,7 +30,7 @@ _DESCRIBED = frozenset(
 _MESSAGE, _CALL, _FUNCTION = _keys(wire.ReadMessage), _keys(wire.ReadToolCall), _keys(wire.ReadFunction)
 
 
-def packed(data: bytes) -> bytes:
+def pack_extras(data: bytes) -> bytes:
     """The chunk with the unknown keys of each such object in one, `$extras`; as it is where it has another form."""
     try:
         reply = _fields_of(data)

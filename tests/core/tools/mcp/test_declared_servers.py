@@ -14,8 +14,8 @@ from penstock.limits import Limits
 from penstock.ports import DeclaredTool
 from penstock.secrets import Secret
 from penstock.tools.mcp.client import LocalServer, RemoteServer
-from penstock.tools.mcp.declared import Declared, read_servers
-from penstock.tools.mcp.own import OwnServer, OwnServers
+from penstock.tools.mcp.declared_servers import DeclaredServer, read_servers
+from penstock.tools.mcp.own_servers import OwnServer, OwnServers
 from requirements import shows
 
 OWN = OwnServers(
@@ -30,7 +30,7 @@ OWN = OwnServers(
 )
 
 
-def read(*tools: Json) -> list[Declared]:
+def read(*tools: Json) -> list[DeclaredServer]:
     request = asked(*tools)
     return read_servers(request.tools, request.owner, OWN, Egress())
 

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any, cast
 
 from penstock.ports import Store
-from penstock.telemetry.metrics import Metrics, register
+from penstock.telemetry.metrics import Metrics, registry
 from penstock.telemetry.metrics.values import Histogram
 
 _READS = (
@@ -32,13 +32,13 @@ _WRITES = (
 """The calls that are timed. Others are no work on rows, or wait for something."""
 
 
-class _MeasuredStore:
+class _TimedStore:
     """A store, some of whose methods are timed. All other attributes are the store's own."""
 
     def __init__(self, store: Store, metrics: Metrics) -> None:
         self._store = store
         for operation, names in (("read", _READS), ("write", _WRITES)):
-            seconds = metrics.values.histogram(register.STORE, operation)
+            seconds = metrics.values.histogram(registry.STORE, operation)
             for name in names:
                 if not hasattr(store, name):  # marks are optional
                     continue
@@ -48,17 +48,17 @@ class _MeasuredStore:
         return getattr(self._store, name)
 
 
-def measured(store: Store, metrics: Metrics) -> Store:
+def timed(store: Store, metrics: Metrics) -> Store:
     """The store, whose calls the metrics count."""
-    return cast(Store, _MeasuredStore(store, metrics))
+    return cast(Store, _TimedStore(store, metrics))
 
 
 def _timed(call: Callable[..., Awaitable[Any]], seconds: Histogram) -> Callable[..., Awaitable[Any]]:
-    async def timed(*args: Any, **kwargs: Any) -> Any:
+    async def call_timed(*args: Any, **kwargs: Any) -> Any:
         begun = monotonic()
         try:
             return await call(*args, **kwargs)
         finally:
             seconds.observe(monotonic() - begun)
 
-    return timed
+    return call_timed

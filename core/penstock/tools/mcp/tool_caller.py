@@ -28,7 +28,7 @@ INTERNAL_ERROR = -32_603
 _decode_arguments = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-class Caller:
+class ToolCaller:
     """Calls tools, within the limits. With `images`, a model gets images as images."""
 
     def __init__(self, client: McpClient, limits: Limits, *, images: bool) -> None:

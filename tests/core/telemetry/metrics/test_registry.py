@@ -1,11 +1,11 @@
-"""The register: every row is in it, and is named as Prometheus' users expect."""
+"""The registry: every row is in it, and is named as Prometheus' users expect."""
 
 from __future__ import annotations
 
 import re
 
-from penstock.telemetry.metrics import register
-from penstock.telemetry.metrics.register import REGISTER, Metric
+from penstock.telemetry.metrics import registry
+from penstock.telemetry.metrics.registry import REGISTRY, Metric
 
 PROMISED = {
     "penstock_requests_total": {"route", "status"},
@@ -29,18 +29,18 @@ PROMISED = {
 
 
 def test_every_row_is_in_the_register_once() -> None:
-    rows = [value for value in vars(register).values() if isinstance(value, Metric)]
-    assert set(rows) == set(REGISTER)
-    assert len({row.name for row in REGISTER}) == len(REGISTER)
+    rows = [value for value in vars(registry).values() if isinstance(value, Metric)]
+    assert set(rows) == set(REGISTRY)
+    assert len({row.name for row in REGISTRY}) == len(REGISTRY)
 
 
 def test_what_users_build_on_is_there() -> None:
-    labels = {row.name: set(row.labels) for row in REGISTER}
+    labels = {row.name: set(row.labels) for row in REGISTRY}
     assert all(wanted <= labels[name] for name, wanted in PROMISED.items())
 
 
 def test_names_state_what_they_count() -> None:
-    for row in REGISTER:
+    for row in REGISTRY:
         assert re.fullmatch("penstock_[a-z_]+", row.name)
         assert row.name.endswith("_total") is (row.kind == "counter")
         assert row.name.endswith("_seconds") is (row.unit == "seconds") is (row.kind == "histogram")

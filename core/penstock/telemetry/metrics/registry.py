@@ -1,4 +1,4 @@
-"""The register of metrics: a row for each. The values, `/metrics`, the documents and the dashboard are made from it.
+"""The registry of metrics: a row for each. The values, `/metrics`, the documents and the dashboard are made from it.
 
 It knows names, labels, units and buckets. The `penstock_*` names are stable: they change only with the major version.
 """
@@ -255,7 +255,7 @@ BUILD = Metric(
     labels=("version",),
 )
 
-REGISTER: tuple[Metric, ...] = (
+REGISTRY: tuple[Metric, ...] = (
     REQUESTS,
     RESPONSES,
     INPUT_TOKENS,

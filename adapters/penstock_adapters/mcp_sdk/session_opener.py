@@ -24,7 +24,7 @@ from penstock.version import version
 from .exchange import CURRENT, Exchange
 from .results import failure
 from .transport import GuardedTransport
-from .watched import Watched
+from .watched_transport import WatchedTransport
 
 _OLDER = frozenset({400, 404, 405, 406, 415, 501})
 """Statuses of a server that has only HTTP with SSE, to a request of the newer transport."""
@@ -44,7 +44,7 @@ class Opener:
         CURRENT.set(exchange)
         ways = [self._program] if isinstance(server, LocalServer) else [self._http, self._sse]
         for way in ways:
-            opened = Watched(way(server), dead)
+            opened = WatchedTransport(way(server), dead)
             client = Client(
                 opened, cache=None, client_info=_client_info(), read_timeout_seconds=self._limits.mcp_list_s
             )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 
-from .register import BUILD, OTHER, REGISTER, REQUESTS, RESPONSES
+from .registry import BUILD, OTHER, REGISTRY, REQUESTS, RESPONSES
 from .values import Values
 
 _ENDS = (
@@ -28,7 +28,7 @@ _KNOWN: Mapping[str, Sequence[str]] = {
 }
 
 
-def add_zeros(
+def add_initial_series(
     values: Values,
     *,
     models: Sequence[str],
@@ -45,7 +45,7 @@ def add_zeros(
     models = models or (OTHER,)
     known = {**_KNOWN, "model": models, "upstream": upstreams}
     values.number(BUILD, version).value = 1
-    for metric in REGISTER:
+    for metric in REGISTRY:
         if metric.is_synthetic and not has_load:
             continue
         for labels in product(*(known.get(label, ()) for label in metric.labels)):

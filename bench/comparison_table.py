@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bench.machine import public
-from bench.measured import Row, Section
+from bench.result_data import Row, Section
 from bench.rounds import Contender, known
 
 ITSELF = "upstream-itself"

@@ -14,9 +14,9 @@ NO_ANSWER = "no answer in time"
 NO_CONNECTION = "no connection in time"
 NO_HOST = "its host name cannot be resolved"
 NO_HTTP = "what it sent is not HTTP"
-NO_TLS = "it does not speak TLS; is its URL http:// and not https://?"
-EXPECTS_TLS = "it speaks TLS; is its URL https:// and not http://?"
-WRONG_CODING = "its body is not of the content-encoding that its head says"
+NO_TLS = "it does not use TLS; is its URL http:// and not https://?"
+EXPECTS_TLS = "it uses TLS; is its URL https:// and not http://?"
+WRONG_CODING = "its body is not of the content-encoding that its head states"
 
 INFORMATIONAL_MAX = 100
 """How many replies of status 1xx may come before the final one."""
