@@ -47,14 +47,14 @@ def chat_completion(model: str, deltas: int) -> bytes:
 def chat_chunk(model: str, delta: Json, finish: str | None = None) -> bytes:
     """Return one SSE event that carries one `chat.completion.chunk`."""
     choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-    return _data(_chunk_head(model) | {"choices": [choice]})
+    return data(_chunk_head(model) | {"choices": [choice]})
 
 
 def chat_chunks(model: str, deltas: int, include_usage: bool) -> list[bytes]:
     """Return a stream's SSE events: the role, `deltas` words, one last piece (finish, usage, `[DONE]`)."""
     last = chat_chunk(model, {}, "stop")
     if include_usage:
-        last += _data(_chunk_head(model) | {"choices": [], "usage": chat_usage(deltas)})
+        last += data(_chunk_head(model) | {"choices": [], "usage": chat_usage(deltas)})
     first = chat_chunk(model, {"role": "assistant", "content": ""})
     return [first, *(chat_chunk(model, {"content": word}) for word in words(deltas)), last + SSE_END]
 
@@ -64,7 +64,8 @@ def _chunk_head(model: str) -> Json:
     return head | {"model": model, "system_fingerprint": "fp_bench"}
 
 
-def _data(payload: Json) -> bytes:
+def data(payload: Json) -> bytes:
+    """Return one SSE event without a type."""
     return b"data: " + orjson.dumps(payload) + b"\n\n"
 
 
@@ -130,7 +131,7 @@ EVENTS_BEFORE_DELTAS = 4
 def response_events(deltas: int) -> list[bytes]:
     """Return the SSE events of the same Response as a stream, `[DONE]` being the last."""
     numbered = enumerate(_payloads(deltas))
-    return [*(_event(payload | {"sequence_number": number}) for number, payload in numbered), SSE_END]
+    return [*(event(payload | {"sequence_number": number}) for number, payload in numbered), SSE_END]
 
 
 def _payloads(deltas: int) -> Iterator[Json]:
@@ -158,8 +159,9 @@ def _text_part(text: str) -> Json:
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
 
 
-def _event(payload: Json) -> bytes:
-    return b"event: " + str(payload["type"]).encode() + b"\n" + _data(payload)
+def event(payload: Json) -> bytes:
+    """Return one SSE event of the payload's type."""
+    return b"event: " + str(payload["type"]).encode() + b"\n" + data(payload)
 
 
 # HTTP/1.1 framing.

@@ -5,7 +5,8 @@
 The model's name is the script: `json-200` or any unknown name is a reply of 200 words; `stream-200` writes
 one delta at a time, `stream-200x10` ten per write, `stream-200x10-5ms` one write every 5 ms. (A stream is
 sent when the request has `stream: true`; else the same words come as JSON.) It expects no pipelining. Paced
-streams write in different milliseconds, as far as there are enough of them.
+streams write in different milliseconds, as far as there are enough of them. `tool-200` calls the first tool that is
+offered, and writes 200 words once it has read an output.
 """
 
 import argparse
@@ -21,9 +22,10 @@ import httptools
 import msgspec
 import uvloop
 
-from bench import bodies
+from bench import bodies, tool_turns
 
-SCRIPT = re.compile(r"^(?:.*/)?(?:json|stream)-(\d{1,5})(?:x(\d{1,5}))?(?:-(\d{1,5})ms)?$")
+SCRIPT = re.compile(r"^(?:.*/)?(?:json|stream|tool)-(\d{1,5})(?:x(\d{1,5}))?(?:-(\d{1,5})ms)?$")
+TOOL = "tool-"
 BODY_BYTES_MAX = 8 * 1024 * 1024
 
 
@@ -76,6 +78,14 @@ class Language(ABC):
     def events(self, ask: Ask, deltas: int) -> list[bytes]:
         """Return what precedes the deltas of a stream, each delta, and the end."""
 
+    @abstractmethod
+    def call(self, ask: Ask, function: str) -> bytes:
+        """Return the body of a reply that calls a function."""
+
+    @abstractmethod
+    def call_events(self, ask: Ask, function: str) -> list[bytes]:
+        """Return the same as a stream."""
+
 
 class ChatCompletions(Language):
     """The language of `/chat/completions`."""
@@ -88,6 +98,14 @@ class ChatCompletions(Language):
         """Return its chunks, with usage where it is asked for."""
         usage = bool(ask.stream_options and ask.stream_options.include_usage)
         return bodies.chat_chunks(ask.model, deltas, usage)
+
+    def call(self, ask: Ask, function: str) -> bytes:
+        """Return a completion."""
+        return tool_turns.chat_call(ask.model, function)
+
+    def call_events(self, ask: Ask, function: str) -> list[bytes]:
+        """Return its chunks."""
+        return tool_turns.chat_call_events(ask.model, function)
 
 
 class Responses(Language):
@@ -102,6 +120,14 @@ class Responses(Language):
         events = bodies.response_events(deltas)
         begin, end = bodies.EVENTS_BEFORE_DELTAS, bodies.EVENTS_BEFORE_DELTAS + deltas
         return [b"".join(events[:begin]), *events[begin:end], b"".join(events[end:])]
+
+    def call(self, ask: Ask, function: str) -> bytes:
+        """Return a completed Response."""
+        return tool_turns.response_call(function)
+
+    def call_events(self, ask: Ask, function: str) -> list[bytes]:
+        """Return its events."""
+        return tool_turns.response_call_events(function)
 
 
 ROUTES: dict[bytes, Language] = {b"completions": ChatCompletions(), b"responses": Responses()}
@@ -124,6 +150,14 @@ def stream_writes(language: Language, ask: Ask) -> list[bytes]:
     batches = [b"".join(deltas[start : start + step]) for start in range(0, len(deltas), step)]
     head = bodies.chunked_head(bodies.SSE_TYPE) + first
     return [head, *batches, last + bodies.http_chunk(b"")]
+
+
+def call_writes(language: Language, ask: Ask, function: str) -> list[bytes]:
+    """Return the socket writes of a reply that calls a function."""
+    if not ask.stream:
+        return [bodies.with_length(b"200 OK", bodies.JSON_TYPE, language.call(ask, function))]
+    events = map(bodies.http_chunk, language.call_events(ask, function))
+    return [b"".join((bodies.chunked_head(bodies.SSE_TYPE), *events, bodies.http_chunk(b"")))]
 
 
 class Beats:
@@ -223,10 +257,13 @@ class UpstreamProtocol(asyncio.Protocol):
     def _answer(self, language: Language) -> None:
         try:
             ask = ASK.decode(self._body)
+            function = tool_turns.called(self._body) if TOOL in ask.model else ""
         except msgspec.MsgspecError:
             self._write(BAD)
             return
-        if ask.stream:
+        if function:
+            self._start_stream(call_writes(language, ask, function), 0.0)
+        elif ask.stream:
             self._start_stream(stream_writes(language, ask), script_of(ask.model).interval_s)
         else:
             self._write(json_reply(language, ask))
