@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from penstock.version import VERSION
+
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "deploy" / "penstock.cdx.json"
 _PIN = re.compile(r"^([\w.-]+)==([^\s;]+)(?: ; ([^\\\n]+?))?(?: \\)?\n(.*?)(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
@@ -42,12 +44,12 @@ def pinned(lock: str) -> Iterator[Pinned]:
 def sbom(project: dict[str, Any], lock: str) -> str:
     """The document."""
     packages = list(pinned(lock))
-    own = f"pkg:pypi/{project['name']}@{project['version']}"
+    own = f"pkg:pypi/{project['name']}@{VERSION}"
     component = {
         "type": "application",
         "bom-ref": own,
         "name": project["name"],
-        "version": project["version"],
+        "version": VERSION,
         "description": project["description"],
         "licenses": [{"license": {"id": project["license"]}}],
         "purl": own,

@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from penstock.version import VERSION
+
 if TYPE_CHECKING:
     from penstock.assembly import build as build
     from penstock.errors import ApiError as ApiError
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from penstock.wire import Event as Event
     from penstock.wire import Response as Response
 
-    __version__: str
+__version__ = VERSION
 
 _MODULES = {
     "ApiError": "penstock.errors",
@@ -43,9 +45,7 @@ __all__ = [*_MODULES]  # noqa: PLE0604 - the keys are names
 
 
 def __getattr__(name: str) -> Any:
-    """Load a public name from its module. `__version__` is that of the installed package."""
-    if name == "__version__":
-        return import_module("penstock.version").version()
+    """Load a public name from its module."""
     if name not in _MODULES:
         raise AttributeError(f"module 'penstock' has no attribute {name!r}")
     return getattr(import_module(_MODULES[name]), name)

@@ -22,7 +22,7 @@ from penstock.ports import (
     Transport,
     TransportError,
 )
-from penstock.version import version
+from penstock.version import VERSION
 
 Connect = Callable[[Destination, Limits], Transport]
 """As `penstock.assembly.Connect`: a transport to a server, which is not connected yet."""
@@ -85,7 +85,7 @@ class Fetcher:
         """The content at a URL, or the URL that it redirects to."""
         destination = Destination(name="page", url=target.origin, egress=self._egress)
         transport = self._connect(destination, self._limits)
-        headers = [("accept", options.accept), ("user-agent", f"penstock/{version()}")]
+        headers = [("accept", options.accept), ("user-agent", f"penstock/{VERSION}")]
         try:
             reply = await transport.send(HttpRequest(method="GET", path=target.path, headers=headers))
             try:

@@ -16,7 +16,6 @@ import struct
 import subprocess
 import sys
 import tempfile
-import tomllib
 import zipfile
 from pathlib import Path
 
@@ -126,7 +125,7 @@ def install(packages: tuple[str, ...], version: str, arch: str, folder: Path) ->
 
 
 def copy_packages(folder: Path) -> None:
-    """Copy Penstock's own packages, without what a function cannot use, and the metadata that has the version."""
+    """Copy Penstock's own packages, without what a function cannot use."""
     ignore = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "core" / "penstock", folder / "penstock", ignore=ignore)
     adapters = ROOT / "adapters" / "penstock_adapters"
@@ -143,10 +142,6 @@ def copy_packages(folder: Path) -> None:
         for path in (folder / "penstock" / name).iterdir():
             if path.name not in kept:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
-    metadata = folder / f"penstock-{version}.dist-info" / "METADATA"
-    metadata.parent.mkdir()
-    metadata.write_text(f"Metadata-Version: 2.1\nName: penstock\nVersion: {version}\n", "utf-8")
 
 
 def compile_all(interpreter: str, folder: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 from penstock.settings import PRESETS, Settings, SettingsError, effective
-from penstock.version import version
+from penstock.version import VERSION
 from penstock_adapters.environment import read_settings
 from penstock_adapters.state_directory import with_seal_keys, with_store
 
@@ -76,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(argv)
     if options.version:
-        sys.stdout.write(f"penstock {version()}\n")
+        sys.stdout.write(f"penstock {VERSION}\n")
         return 0
     if options.command is None:
         parser.print_help(sys.stderr)

@@ -19,7 +19,7 @@ from mcp_types import Implementation
 from penstock.egress import Egress
 from penstock.limits import Limits
 from penstock.tools.mcp.client import LocalServer, RemoteServer, Server
-from penstock.version import version
+from penstock.version import VERSION
 
 from .exchange import CURRENT, Exchange
 from .results import failure
@@ -92,7 +92,7 @@ class Opener:
         return httpx2.AsyncClient(
             transport=GuardedTransport(server, self._egress, tls_context(), limits),
             timeout=httpx2.Timeout(limits.mcp_connect_s, read=limits.total_s),
-            headers={"user-agent": f"penstock/{version()}"},
+            headers={"user-agent": f"penstock/{VERSION}"},
             trust_env=False,
         )
 
@@ -105,4 +105,4 @@ def tls_context() -> ssl.SSLContext:
 
 @cache
 def _client_info() -> Implementation:
-    return Implementation(name="penstock", version=version())
+    return Implementation(name="penstock", version=VERSION)

@@ -25,7 +25,7 @@ from penstock.telemetry.metrics import (
     take_snapshot,
     to_text,
 )
-from penstock.version import version
+from penstock.version import VERSION
 
 if TYPE_CHECKING:
     from penstock.dialects.synthetic.batching import LoadFacts
@@ -46,7 +46,7 @@ def add_known_series(metrics: Metrics, routes: Routes, names: Iterable[str]) -> 
         upstreams=[breaker.name for breaker in routes.breakers],
         routes=names,
         model_routes=_MAKE_RESPONSES,
-        version=version(),
+        version=VERSION,
         has_load=any(route.load for route in routes.direct),
     )
 

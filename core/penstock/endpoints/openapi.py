@@ -17,7 +17,7 @@ from penstock.endpoints.operations import OPERATIONS, PARAMETERS, Operation
 from penstock.endpoints.request_context import RequestContext
 from penstock.endpoints.schemas import Schema, Schemas, make_schemas, ref
 from penstock.http import Reply, json_reply
-from penstock.version import version
+from penstock.version import VERSION
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
@@ -87,7 +87,7 @@ class OpenApi:
         """`GET /openapi.json`. The document is stored until it is requested at another root path."""
         root_path = request.http.root_path
         if self._document is None or root_path != self._root_path:
-            self._document = _encode(make_document(version(), websocket=self._websocket, root_path=root_path))
+            self._document = _encode(make_document(VERSION, websocket=self._websocket, root_path=root_path))
             self._root_path = root_path
         return json_reply(self._document)
 
