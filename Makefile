@@ -45,7 +45,7 @@ install: $(SERVER) ## make .venv with the server in it
 serve: $(SERVER) ## run the server; ARGS go to `penstock serve`
 	@exec $(BIN)/penstock serve $(ARGS)
 
-# The npm packages are a part of the suite where there is npm; without them their tests are skipped, and the end says so.
+# The npm packages are a part of the suite where there is npm; without them their tests are skipped, and the end reports it.
 test: $(DEV) $(BENCH) $(CLIENTS) $(DEPLOY) ## run the whole suite; ARGS go to pytest, COVER=1 measures what it reaches of the core
 	@! command -v npm >/dev/null || $(MAKE) --no-print-directory $(NODE_CLIENTS) $(WORKER_HOST) || echo "npm installed no clients"
 	@$(call pytest,$(ARGS))
@@ -92,7 +92,7 @@ check: $(DEV) $(BENCH) ## format, lint and types, changing nothing
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
 
-format: $(DEV) ## mend what can be mended by machine
+format: $(DEV) ## format, and correct what a tool can correct
 	@$(BIN)/ruff check --fix-only --quiet
 	@$(BIN)/ruff format
 
@@ -127,7 +127,7 @@ clean: ## remove .venv and what the tools remember
 	@find core adapters tests bench -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 $(BIN)/pip:
-	@test -n "$(PYTHON)" || { echo "Penstock needs Python 3.11 or newer; say where with make PYTHON=..." >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "Penstock needs Python 3.11 or newer; name it with make PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
 	    || { echo "$(PYTHON) lacks the venv module: on Debian and Ubuntu, apt install python3-venv" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV)

@@ -333,7 +333,7 @@ def page(figures: Figures) -> str:
         f"Python {figures.python}, medians of {figures.rounds} interleaved rounds on a shared machine: compare",
         "the rows, not the milliseconds. `python -m bench.cold_starts --write` makes this page.",
         "",
-        "Penstock's functions ask a fake upstream for a reply of 20 words and translate it; the others say hello.",
+        "Penstock's functions ask a fake upstream for a reply of 20 words and translate it; the others return a text.",
     ]
     tables = (
         (("function", "process to first byte, ms", "CPU until then, ms"), _rows(figures.starts)),

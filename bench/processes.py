@@ -152,7 +152,7 @@ def _await_port(pid: int, port: int, output: IO[bytes]) -> None:
 def _last_line(output: IO[bytes]) -> str:
     output.seek(0)
     lines = output.read().decode(errors="replace").strip().splitlines()
-    return lines[-1][:200] if lines else "it said nothing"
+    return lines[-1][:200] if lines else "it printed nothing"
 
 
 def _has_ended(pid: int) -> bool:

@@ -37,7 +37,7 @@ def _undo(coding: str, body: bytes, bytes_max: int) -> bytes:
             whole.write(piece)
         unpacker.close()
     except Damaged as damage:
-        raise _refusal(f"says {damage}") from None
+        raise _refusal(f"names {damage}") from None
     return whole.getvalue()
 
 

@@ -38,7 +38,7 @@ LEFT_OUT = (
     "penstock/transcript/diagram.py",
 )
 """What a function has no use for: the command line, the synthetic model, and stores of one instance."""
-KEPT = {
+INCLUDED = {
     "engine/upstreams/synthetic": ("__init__.py", "header.py"),
     "tools": ("__init__.py", "mcp"),
     "tools/mcp": ("__init__.py", "client.py", "own_servers.py"),
@@ -138,9 +138,9 @@ def copy_packages(folder: Path) -> None:
     for name in LEFT_OUT:
         path = folder / name
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    for name, kept in KEPT.items():
+    for name, included in INCLUDED.items():
         for path in (folder / "penstock" / name).iterdir():
-            if path.name not in kept:
+            if path.name not in included:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 

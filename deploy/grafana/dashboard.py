@@ -95,20 +95,32 @@ def targets(metric: Metric) -> Iterator[tuple[str, str]]:
 def panels() -> Iterator[Json]:
     """The sections, and the panels of each, from left to right."""
     number = top = 0
-    for section, shown in SECTIONS.items():
+    for section, of_section in SECTIONS.items():
         number += 1
-        place = {"h": 1, "w": WIDTH, "x": 0, "y": top}
-        yield {"id": number, "type": "row", "title": section, "collapsed": False, "gridPos": place, "panels": []}
+        grid_position = {"h": 1, "w": WIDTH, "x": 0, "y": top}
+        yield {
+            "id": number,
+            "type": "row",
+            "title": section,
+            "collapsed": False,
+            "gridPos": grid_position,
+            "panels": [],
+        }
         top += 1
-        for index, panel in enumerate(shown):
+        for index, panel in enumerate(of_section):
             number += 1
             row, column = divmod(index, WIDTH // PANEL_WIDTH)
-            place = {"h": PANEL_HEIGHT, "w": PANEL_WIDTH, "x": column * PANEL_WIDTH, "y": top + row * PANEL_HEIGHT}
-            yield _panel(number, panel, place)
-        top += PANEL_HEIGHT * -(-len(shown) // (WIDTH // PANEL_WIDTH))
+            grid_position = {
+                "h": PANEL_HEIGHT,
+                "w": PANEL_WIDTH,
+                "x": column * PANEL_WIDTH,
+                "y": top + row * PANEL_HEIGHT,
+            }
+            yield _panel(number, panel, grid_position)
+        top += PANEL_HEIGHT * -(-len(of_section) // (WIDTH // PANEL_WIDTH))
 
 
-def _panel(number: int, panel: Panel, place: Json) -> Json:
+def _panel(number: int, panel: Panel, grid_position: Json) -> Json:
     queries = [
         {"refId": chr(ord("A") + index), "datasource": DATASOURCE, "expr": query, "legendFormat": legend or panel.title}
         for index, (query, legend) in enumerate(targets(panel.metric))
@@ -119,7 +131,7 @@ def _panel(number: int, panel: Panel, place: Json) -> Json:
         "title": panel.title,
         "description": panel.metric.help,
         "datasource": DATASOURCE,
-        "gridPos": place,
+        "gridPos": grid_position,
         "fieldConfig": {"defaults": {"unit": UNITS[panel.metric.unit], "min": 0}, "overrides": []},
         "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}},
         "targets": queries,

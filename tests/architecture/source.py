@@ -1,6 +1,7 @@
-"""The source of both packages, of the tests and of the bench, parsed: what the architecture tests look at."""
+"""The source of both packages, the tests, the bench and the scripts of `deploy`, parsed, and the names of all files."""
 
 import ast
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -70,6 +71,19 @@ def suite() -> list[Module]:
 @cache
 def bench() -> list[Module]:
     return _modules(ROOT / "bench", at_least=30)
+
+
+@cache
+def deploy() -> list[Module]:
+    return _modules(ROOT / "deploy", at_least=5)
+
+
+@cache
+def ours() -> list[str]:
+    """The names of all files that are committed or about to be: everything that git does not ignore."""
+    git = ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(git, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    return sorted({name for name in names if name and (ROOT / name).is_file()})
 
 
 def _modules(root: Path, at_least: int) -> list[Module]:

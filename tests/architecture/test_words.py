@@ -1,6 +1,7 @@
-"""The names, docstrings and comments of the packages, tests and bench have the standard words of the field.
+"""Names, docstrings, comments, messages and documents have the standard words of the field.
 
 `REASONS` lists what to write in place of each word. A word that is ours and wanted stands in `docs/glossary.md`.
+Texts between backticks are code. So are blocks in documents, which `tests/documents` runs.
 """
 
 import ast
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from architecture.source import Module, adapters, bench, core, suite
+from architecture.source import ROOT, Module, adapters, bench, core, deploy, ours, suite
 
 REASONS = {
     "anybody": "any client, any caller",
@@ -62,8 +63,9 @@ NAME_REASONS = {
 
 STANDARD = {
     "keep-alive": "HTTP's name of a reused connection",
+    "said nothing for": "a message in golden transcripts, which stay as they are",
 }
-"""Terms of the field that contain such a word, and whose they are."""
+"""Terms that contain such a word, and whose they are."""
 
 LIBRARY_NAMES = {
     "lane": "a stream of the WebSocket client of the `openai` package",
@@ -79,6 +81,27 @@ FILE_NAMES = {
 }
 """Modules whose names have a word in its plain meaning."""
 
+TEXTS_OF_MODELS = {
+    "agent_body": "the body of an agent",
+    "guard.__main__": "a prompt",
+    "memory": "a prompt",
+    "penstock.dialects.synthetic.phrases": "the synthetic model's text",
+    "penstock.dialects.synthetic.prose": "the synthetic model's text",
+    "penstock.engine.context.compaction": "a prompt",
+    "penstock.tool_calls.code_interpreter": "the history for a model",
+    "penstock.tool_calls.file_search": "the history for a model",
+    "penstock.tool_calls.web_search": "the history for a model",
+    "penstock_adapters.cli.startup_banner": "a prompt in an example",
+}
+"""Modules with strings that a model reads or writes, which are no messages of ours."""
+
+SUFFIXES = {".md", ".toml", ".yaml", ".yml", ".jsonc", ".sql", ".lua", ".service", ".socket", ".dockerignore"}
+UNSUFFIXED = {"Makefile", "Dockerfile", "bootstrap", "run"}
+"""The files that are read besides those of Python: documents, configurations, queries and scripts."""
+
+CODE = re.compile(r"```.*?```|`[^`]*`", re.DOTALL)
+INDENTED = re.compile(r"^ {4}.*", re.MULTILINE)
+"""A line of code in Markdown."""
 WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Za-z][a-z]*")
 
 
@@ -126,32 +149,91 @@ def texts(module: Module) -> Iterator[tuple[str, int]]:
             yield comment, line
     for node in module.nodes:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            yield re.sub(r"`[^`]*`", "", node.value.value), node.lineno
+            yield CODE.sub("", node.value.value), node.lineno
+
+
+def messages(module: Module) -> Iterator[tuple[str, int]]:
+    """Every string with more than one word that is no docstring, also within an f-string."""
+    if module.name in TEXTS_OF_MODELS or "tests" in module.path.parts:  # most strings of tests are input
+        return
+    docstrings = {id(node.value) for node in module.nodes if isinstance(node, ast.Expr)}
+    for node in module.nodes:
+        if isinstance(node, ast.Constant) and id(node) not in docstrings and " " in str(node.value):
+            yield CODE.sub("", str(node.value)), node.lineno
 
 
 def hits(module: Module) -> Iterator[str]:
     if not unwanted(module.text, REASONS | NAME_REASONS):
         return  # most of the time goes into reading trees and tokens
-    for table, found in ((REASONS | NAME_REASONS, names(module)), (REASONS, texts(module))):
-        for text, line in found:
-            for word in sorted(unwanted(text, table)):
-                yield f"{module.path}:{line}: '{word}' ({text.strip()[:60]}): {table[singular(word, table)]}"
+    for table, find in ((REASONS | NAME_REASONS, names), (REASONS, texts), (REASONS, messages)):
+        for text, line in find(module):
+            yield from described(text, table, f"{module.path}:{line}")
+
+
+def described(text: str, table: dict[str, str], where: str) -> Iterator[str]:
+    for word in sorted(unwanted(text, table)):
+        yield f"{where}: '{word}' ({text.strip()[:60]}): {table[singular(word, table)]}"
+
+
+def documents() -> Iterator[tuple[str, str]]:
+    """The names and texts of all files that are read besides those of Python. Results of the bench are not ours."""
+    for name in ours():
+        path = ROOT / name
+        is_read = path.suffix in SUFFIXES or path.name in UNSUFFIXED
+        if is_read and not name.startswith(("tests/", "bench/results/")):
+            text = path.read_text(encoding="utf-8")
+            yield name, INDENTED.sub("", text) if path.suffix == ".md" else text
+
+
+def lines(text: str) -> Iterator[tuple[str, int]]:
+    """The lines of a document without its code, with their numbers."""
+    text = CODE.sub(lambda code: "\n" * code[0].count("\n"), text)
+    yield from ((line, number) for number, line in enumerate(text.splitlines(), start=1))
 
 
 SAMPLE = '''"""What nobody knows."""
 lanes = 1  # as they were told
 """`told` is code here."""
-shown = "told"
+shown = "told of it"
 '''
 
+DOCUMENT = """What nobody `said`.
+```console
+$ say hello
+```
+It is told."""
 
-def test_a_word_is_found_in_a_name_a_docstring_and_a_comment() -> None:
+
+def test_a_word_is_found_in_a_name_a_docstring_a_comment_and_a_message() -> None:
     module = Module("sample", Path("sample.py"), SAMPLE)
     found = [hit.partition(" (")[0] for hit in hits(module)]
-    assert found == ["sample.py:2: 'lanes'", "sample.py:4: 'shown'", "sample.py:2: 'told'", "sample.py:1: 'nobody'"]
+    assert found == [
+        *("sample.py:2: 'lanes'", "sample.py:4: 'shown'"),
+        *("sample.py:2: 'told'", "sample.py:1: 'nobody'", "sample.py:4: 'told'"),
+    ]
 
 
-@pytest.mark.parametrize("modules", [core, adapters, suite, bench])
+def test_a_word_is_found_in_a_document() -> None:
+    found = [number for line, number in lines(DOCUMENT) if unwanted(line, REASONS)]
+    assert found == [1, 5]
+
+
+def test_documents_have_standard_words() -> None:
+    texts = dict(documents())
+    assert len(texts) > 60
+    assert not [
+        hit
+        for name, text in texts.items()
+        for line, number in lines(text)
+        for hit in described(line, REASONS, f"{name}:{number}")
+    ]
+
+
+def test_every_module_with_texts_of_models_is_there() -> None:
+    assert set(TEXTS_OF_MODELS) <= {module.name for modules in (core, adapters, bench) for module in modules()}
+
+
+@pytest.mark.parametrize("modules", [core, adapters, suite, bench, deploy])
 def test_names_and_texts_have_standard_words(modules: Callable[[], list[Module]]) -> None:
     assert not [hit for module in modules() for hit in hits(module)]
 
