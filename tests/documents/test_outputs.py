@@ -76,15 +76,11 @@ def cut(line: str) -> str:
 
 
 def shorter(stream: str) -> Iterator[str]:
-    """A stream's events; of many in a row of one type, the first two."""
+    """A stream's events; of several in a row of one type, the first."""
     events = stream.strip().split("\n\n")
     for _, group in groupby(events, key=lambda event: event.splitlines()[0]):
         first, *others = group
-        yield from (first, "")
-        if others:
-            yield from (others[0], "")
-        if len(others) > 1:
-            yield from ("…", "")
+        yield from (first, "", "…", "") if others else (first, "")
 
 
 def test_some_requests_are_printed() -> None:

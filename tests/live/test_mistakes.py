@@ -167,7 +167,7 @@ def test_messages_beside_an_input_are_ignored_and_named(server: PenstockServer) 
     assert (answer.status, answer.headers["x-penstock-ignored"]) == (200, "messages")
 
 
-@shows("default-models")
+@shows("model-default")
 def test_a_null_model_is_legal_where_openais_schema_allows_it(
     server: PenstockServer, synthetic: PenstockServer
 ) -> None:

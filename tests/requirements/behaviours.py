@@ -395,11 +395,6 @@ BEHAVIOURS = (
         "honoured as `soonest`, whatever the window; echoed so",
     ),
     Behaviour(
-        "default-models",
-        "a request without `model`",
-        "the default model; null and an empty name are 400",
-    ),
-    Behaviour(
         "masked-echoes",
         "an upstream that repeats a key in its report of an error",
         "asterisks instead, wherever that is reported: replies, headers, streams, rows, the log. It holds for the key "
@@ -597,7 +592,8 @@ BEHAVIOURS = (
     Behaviour(
         "model-default",
         "a request without `model`",
-        "the setting `model`, else the only model of the only upstream, as that lists it at the time; else 400",
+        "the setting `model`, else the only model of the only upstream, as that lists it at the time; else 400. "
+        "Null and an empty name are always 400",
     ),
     Behaviour(
         "ready-upstreams",

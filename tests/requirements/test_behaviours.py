@@ -33,6 +33,11 @@ def test_the_page_has_every_row(golden: Callable[[str | Path, str], None]) -> No
     golden("../docs/behaviour.md", content)
 
 
+def test_no_row_has_the_subject_of_another() -> None:
+    subjects = [row.what for row in BEHAVIOURS]
+    assert sorted(set(subjects)) == sorted(subjects)
+
+
 @pytest.mark.parametrize("row", BEHAVIOURS, ids=lambda row: row.id)
 def test_a_row_is_one(row: Behaviour) -> None:
     assert re.fullmatch(r"[a-z]+(-[a-z]+)*", row.id)
