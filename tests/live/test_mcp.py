@@ -341,6 +341,16 @@ def test_a_server_that_is_away(calling: PenstockServer, upstream: ScriptedUpstre
     assert "canary" not in calling.log
 
 
+def test_deferred_tools_are_offered_at_once_and_that_is_reported(
+    calling: PenstockServer, upstream: ScriptedUpstream, lab: McpLab
+) -> None:
+    model = scripted(upstream, "Hello.")
+    for fields, ignored in (({"defer_loading": True}, "tools.mcp.defer_loading"), ({"defer_loading": False}, None)):
+        reply = post(calling.url, {"model": model, "input": "Hi", "tools": [free(lab, **fields)]})
+        assert reply.headers.get("x-penstock-ignored") == ignored
+        assert len(upstream.requests[-1].body["tools"]) == 7
+
+
 def test_off_is_a_400_that_names_the_setting(server: PenstockServer, lab: McpLab) -> None:
     reply = post(server.url, {"model": "text", "input": "Hi", "tools": [free(lab)]})
     assert (reply.status, reply.error["code"]) == (400, "unsupported_tool")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from conformance.servers import Missing
@@ -275,6 +276,39 @@ def test_a_wrong_parameter_is_named(searching: PenstockServer, upstream: Scripte
     reply = post(searching.url, {"model": "text", "input": "Hi", "tools": [SEARCH | BAD[param]]})
     assert (reply.status, reply.error["param"]) == (400, param)
     assert upstream.requests == []
+
+
+def test_a_request_has_one_web_search_tool(searching: PenstockServer, upstream: ScriptedUpstream) -> None:
+    """The filters of one would not be those of the other. That of the request counts more than those of items."""
+    closed = {"type": "web_search_preview", "search_context_size": "low"}
+    reply = post(searching.url, {"model": "text", "input": "Hi", "tools": [SEARCH, closed]})
+    assert (reply.status, reply.error["param"]) == (400, "tools[1]")
+    earlier = [{"type": "additional_tools", "role": "developer", "tools": [tool]} for tool in (closed, SEARCH)]
+    for more, count in (({"tools": [closed]}, 1), ({"tools": [SEARCH]}, 3), ({}, 3)):
+        post(searching.url, {"model": "text", "input": [*earlier, {"role": "user", "content": "Hi"}], **more})
+        assert len(upstream.requests[-1].body["tools"]) == count
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("asked", [{"tool_choice": "required"}, {"tool_choice": SEARCH}, {"input": "Use web_search"}])
+def test_the_synthetic_model_calls_it_rightly(start: Start, lab: WebLab, seed: int, asked: Json) -> None:
+    """So that a load test of hosted tools needs no model."""
+    server = start(PENSTOCK_SEARCH=f"searxng:{lab.searx}", PENSTOCK_EGRESS_ALLOW=lab.endpoint)
+    request = {"model": "synthetic", "input": QUESTION, "tools": [SEARCH], "seed": seed} | asked
+    found, message = httpx2.post(f"{server.url}/responses", json=request).json()["output"]
+    assert (found["type"], found["status"], found["action"]["type"]) == ("web_search_call", "completed", "search")
+    assert message["type"] == "message"
+
+
+def test_the_synthetic_model_opens_a_page_that_the_user_names(start: Start, lab: WebLab) -> None:
+    server = start(PENSTOCK_SEARCH=f"searxng:{lab.searx}", PENSTOCK_EGRESS_ALLOW=lab.endpoint)
+    url = f"{lab.site}/plain.txt"
+    request = {"model": "synthetic", "input": f"open_page {url} and find_in_page {url}", "tools": [SEARCH]}
+    output = post(server.url, request).response["output"]
+    assert [(item["status"], item["action"]["type"]) for item in output[:-1]] == [
+        ("completed", "open_page"),
+        ("completed", "find_in_page"),
+    ]
 
 
 @shows("web-search-location")

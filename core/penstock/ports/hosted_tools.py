@@ -26,6 +26,11 @@ class DeclaredTool(NamedTuple):
     tool: Tool
     param: str
 
+    @property
+    def is_of_request(self) -> bool:
+        """Whether it is in the `tools` of the request. Those in items of the context have other parameters."""
+        return self.param.startswith("tools[")
+
 
 class ToolRequest(msgspec.Struct, kw_only=True):
     """What a family may know of a response: its request and its context, but no upstream and no transcript."""

@@ -445,6 +445,32 @@ def test_arguments_satisfy_the_schema_in_the_users_words() -> None:
     assert read["unit"] in ("c", "f")
 
 
+PAGE = {
+    "type": "function",
+    "name": "read",
+    "parameters": {
+        "type": "object",
+        "properties": {"url": {"type": "string"}, "words": {"type": "string"}},
+        "required": ["url"],
+    },
+}
+
+
+def test_a_url_is_one_that_the_user_names() -> None:
+    """So that a tool that opens no other pages has something to open."""
+    url = "https://news.example/a?b=1"
+    for prompt, begins in ((f"Use read on {url}, please", f'{{"url":"{url}"'), ("Use read", '{"url":"https://example')):
+        [(name, arguments)] = calls(deltas(turn(prompt, tools=[PAGE]))).values()
+        assert (name, arguments[: len(begins)]) == ("read", begins)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_without_a_url_no_tool_is_chosen_that_needs_one(seed: int) -> None:
+    required = Choice(mode="required")
+    assert called(turn("Hello", choice=required, seed=seed, tools=[PAGE, PLAIN])) == ["ping"]
+    assert called(turn("Hello", choice=required, seed=seed, tools=[PAGE])) == ["read"]
+
+
 def test_a_function_without_parameters_gets_an_empty_object() -> None:
     assert calls(deltas(turn("ping", tools=[PLAIN]))) == {0: ("ping", "{}")}
 
@@ -481,6 +507,20 @@ def test_results_are_answered_in_text() -> None:
     generated = deltas(turn([ASKED, CALL, OUTPUT], tools=[WEATHER]))
     assert not calls(generated)
     assert text(generated).startswith("get_weather says: “18 °C and dry”.")
+
+
+def test_the_item_of_a_hosted_call_has_its_result() -> None:
+    item = {
+        "type": "mcp_call",
+        "id": "mcp_1",
+        "server_label": "lab",
+        "name": "roll",
+        "arguments": "{}",
+        "output": "Six",
+    }
+    generated = deltas(turn([ASKED, item], tools=[WEATHER]))
+    assert text(generated).startswith("lab__roll says: “Six”.")
+    assert not calls(deltas(turn([{"role": "user", "content": "Use get_weather"}, item], tools=[WEATHER])))
 
 
 @pytest.mark.parametrize("name", ["", " ", "\u2003"])

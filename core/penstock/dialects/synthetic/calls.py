@@ -27,6 +27,9 @@ CALL_ID_DIGITS = 24
 QUESTION_CHARS_MAX = 20_000
 """How many characters at the end of a message are searched for names of tools."""
 
+_URL_NAMES = frozenset({"url", "uri"})
+"""A parameter of this name is a URL, which few schemas state."""
+
 _between_words = re.compile(r"[\W_]+").sub
 
 
@@ -57,7 +60,7 @@ def _chosen(turn: Turn, prompt: PromptView, random: SeededRandom) -> list[Functi
     is_required = choice.mode == "required"
     if prompt.results and not is_required:
         return []
-    named = _named(turn.offers, prompt.question) or ([random.pick(turn.offers)] if is_required else [])
+    named = _named(turn.offers, prompt.question) or ([random.pick(_usable(turn.offers, prompt))] if is_required else [])
     return named[:1] if turn.request.parallel_tool_calls is False else named
 
 
@@ -66,6 +69,26 @@ def _named(offers: Sequence[FunctionDefinition], question: str) -> list[Function
     text = _as_words(question[-QUESTION_CHARS_MAX:])
     starts = [(text.find(_as_words(offer.name)), index) for index, offer in enumerate(offers)]
     return [offers[index] for start, index in sorted(starts) if start >= 0]
+
+
+def _usable(offers: Sequence[FunctionDefinition], prompt: PromptView) -> Sequence[FunctionDefinition]:
+    """The tools that a model would call: without a URL in the prompt, none that needs one."""
+    if prompt.urls():
+        return offers
+    return [offer for offer in offers if not _needs_url(offer)] or offers
+
+
+def _needs_url(offer: FunctionDefinition) -> bool:
+    try:
+        return not _URL_NAMES.isdisjoint(msgspec.json.decode(offer.parameters or b"{}", type=_Parameters).required)
+    except (msgspec.MsgspecError, RecursionError):
+        return False
+
+
+class _Parameters(msgspec.Struct):
+    """What is read of the parameters of each tool."""
+
+    required: list[str] = []
 
 
 def _as_words(text: str) -> str:
@@ -81,8 +104,17 @@ def _arguments(
     document = Document(offer.parameters, _param(turn, offer), budget)
     if document.root.type != "object":  # arguments are always an object
         document.root = Schema(all_of=[document.root, Schema(type="object")])
-    value = make_value(document, random, WordSource(_words(offer, prompt), 1, random))
+    _mark_urls(document.root)
+    value = make_value(document, random, WordSource(_words(offer, prompt), 1, random, prompt.urls()))
     return msgspec.json.encode(value).decode()
+
+
+def _mark_urls(root: Schema) -> None:
+    """Give the parameters that are URLs by their names the format of one."""
+    for name in _URL_NAMES & root.properties.keys():
+        schema = root.properties[name]
+        if isinstance(schema, Schema) and schema.types() == ["string"] and schema.pattern is None:
+            schema.format = schema.format or "uri"
 
 
 def _words(offer: FunctionDefinition, prompt: PromptView) -> list[str]:

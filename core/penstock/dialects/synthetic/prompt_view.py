@@ -52,6 +52,7 @@ _COSTS: dict[type[Part], int] = {
 }
 _words = re.compile(r"\w+(?:[./:@'-]\w+)*").findall
 """The words of a text. File names and addresses are words too."""
+_urls = re.compile(r"https?://[^\s<>\"'`()\[\]{}]+").findall
 
 
 class Result(msgspec.Struct):
@@ -76,9 +77,16 @@ class PromptView(msgspec.Struct, kw_only=True):
 
     def words(self) -> list[str]:
         """The words to repeat, in their original spelling. Those of the results come first."""
+        return [word for word in _words(self._beginnings()) if word.lower() not in STOP_WORDS]
+
+    def urls(self) -> list[str]:
+        """The URLs to repeat, in the same order."""
+        return [url.rstrip(".,;:!?") for url in _urls(self._beginnings())]
+
+    def _beginnings(self) -> str:
+        """The text that words are taken from."""
         texts = [result.text[:WORDS_CHARS_MAX] for result in self.results[:RESULTS_MAX]]
-        text = " ".join([*texts, self.question[:WORDS_CHARS_MAX]])
-        return [word for word in _words(text) if word.lower() not in STOP_WORDS]
+        return " ".join([*texts, self.question[:WORDS_CHARS_MAX]])
 
 
 def read_prompt(turn: Turn) -> PromptView:
@@ -115,12 +123,8 @@ class _PromptReader:
         self.tokens += ITEM_TOKENS
         if isinstance(item, Message):
             self._message(item)
-        elif read_call := CALLS.get(type(item)):
-            call = read_call(item)
-            self._names[call.call_id] = call.name
-            self._add("call", f"{call.name} {call.arguments}")
-        elif read_output := OUTPUTS.get(type(item)):
-            self._output(read_output(item))
+        elif type(item) in CALLS or type(item) in OUTPUTS:
+            self._call(item)
         elif isinstance(item, ReasoningItem):
             self._add("thought", "\n".join(_reasoning_texts(item)))
         elif type(item) not in SILENT:
@@ -131,6 +135,15 @@ class _PromptReader:
         self._add(message.role, text)
         if message.role == "user":
             self.question, self.results = text, []
+
+    def _call(self, item: InputItem) -> None:
+        """A call, or its output. An item of a hosted tool is both."""
+        if read_call := CALLS.get(type(item)):
+            call = read_call(item)
+            self._names[call.call_id] = call.name
+            self._add("call", f"{call.name} {call.arguments}")
+        if read_output := OUTPUTS.get(type(item)):
+            self._output(read_output(item))
 
     def _output(self, output: Output) -> None:
         text = self._text(output.content)

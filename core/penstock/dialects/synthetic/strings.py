@@ -18,9 +18,13 @@ EXTRA_TRIED_MAX = 64
 
 
 class WordSource:
-    """The words for free strings: the user's, then ours, then all of them numbered. A phrase has up to `words_max`."""
+    """The words for free strings: the user's, then ours, then all of them numbered. A phrase has up to `words_max`.
 
-    def __init__(self, words: Sequence[str], words_max: int, random: SeededRandom) -> None:
+    `urls` are the user's URLs.
+    """
+
+    def __init__(self, words: Sequence[str], words_max: int, random: SeededRandom, urls: Sequence[str] = ()) -> None:
+        self._urls = iter(urls)
         self._words = (*words, *FALLBACK_WORDS)
         self._words_max = words_max
         self._random = random
@@ -35,6 +39,10 @@ class WordSource:
     def phrase(self) -> str:
         """The next few words."""
         return " ".join([self.word() for _ in range(1 + self._random.below(self._words_max))])
+
+    def url(self) -> str:
+        """The next URL of the user, then ones of ours."""
+        return next(self._urls, None) or f"https://example.com/{self.slug()}"
 
     def slug(self) -> str:
         """The next word, with only those characters that a host name and a path may contain."""
@@ -104,7 +112,7 @@ def _hostname(_: SeededRandom, words: WordSource) -> str:
 
 
 def _uri(_: SeededRandom, words: WordSource) -> str:
-    return f"https://example.com/{words.slug()}"
+    return words.url()
 
 
 def _path(_: SeededRandom, words: WordSource) -> str:

@@ -107,6 +107,8 @@ class DeclaredTools:
     def _declare_hosted(self, tool: Tool, param: str) -> None:
         if self._policies.tools.serves(tool):
             self.hosted.append(DeclaredTool(tool, param))
+            if isinstance(tool, McpTool) and tool.defer_loading is True:
+                self.ignored.append("tools.mcp.defer_loading")
         else:
             self._refuse_or_ignore(tool, param)
 

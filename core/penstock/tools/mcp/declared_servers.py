@@ -27,8 +27,6 @@ _OWN_HEADERS = frozenset(
     " accept-encoding content-type content-encoding mcp-session-id mcp-protocol-version last-event-id".split()
 )
 """Headers that the connection and the protocol set."""
-_OF_REQUEST = "tools["
-"""How the parameter of a tool begins that is in the request's own `tools`."""
 _LOCATIONS = ("server_url", "connector_id", "tunnel_id")
 
 
@@ -54,15 +52,18 @@ def read_servers(tools: Sequence[DeclaredTool], owner: str, own: OwnServers, egr
     have no secrets; a server of an item whose secrets are missing is left out.
     """
     found: dict[str, DeclaredServer] = {}
-    for tool, param in tools:
+    of_request: set[str] = set()
+    for declared in tools:
+        tool, param = declared
         if not isinstance(tool, McpTool):
             continue
-        label, of_request = tool.server_label, param.startswith(_OF_REQUEST)
-        known_of_request = label in found and found[label].param.startswith(_OF_REQUEST)
-        if not of_request and (known_of_request or _is_redacted(tool)):
+        label = tool.server_label
+        if not declared.is_of_request and (label in of_request or _is_redacted(tool)):
             continue
-        if known_of_request:
+        if label in of_request:
             raise invalid(f"More than one server is labelled {quoted(label)}.", f"{param}.server_label")
+        if declared.is_of_request:
+            of_request.add(label)
         _check(tool, param)
         found[label] = DeclaredServer(
             tool=tool,

@@ -73,11 +73,12 @@ def listed(item: McpListTools) -> list[RemoteTool] | None:
     ]
 
 
-def function(tool: McpTool, remote: RemoteTool) -> HostedFunction:
-    """The function of a tool, for the model. Its schema is the server's own."""
+def function(tool: McpTool, remote: RemoteTool, about: str = "") -> HostedFunction:
+    """The function of a tool, for the model. Its schema is the server's own. `about` describes the whole server."""
+    described = [remote.description or "", about and f"About the tools of {tool.server_label}: {about}"]
     definition = FunctionDefinition(
         name=function_name(tool.server_label, remote.name),
-        description=remote.description,
+        description="\n\n".join(filter(None, described)) or None,
         parameters=remote.input_schema,
     )
     return HostedFunction(definition=definition, tool=tool, name=remote.name)

@@ -145,9 +145,11 @@ class McpSession:
         callers = declared.tool.allowed_callers
         if callers and "direct" not in callers:
             return
+        about = declared.tool.server_description or ""
         for remote in self._tools.get(declared.label, ()):
             if declared.allowed.matches(remote):
-                yield function(declared.tool, remote)
+                yield function(declared.tool, remote, about)
+                about = ""
 
     def _check_choice(self) -> None:
         """Raise `ApiError` where the model must call a server that is not listed."""

@@ -12,10 +12,21 @@ from penstock.ports import HttpReply, SearchFailed, SearchQuery, SearchResult, T
 from .engines import Engine
 
 _REASONS = {
+    400: "it does not accept the request; the plan of the key may lack an option",
     401: "it does not accept the key",
+    402: "the credit of the key is used up",
     403: "it refuses access; for SearXNG, list json in search.formats of its settings",
+    422: "it does not accept the request, or the key",
     429: "it allows no more searches for now",
+    432: "the limit of the key's plan is reached",
+    433: "the limit of what the key may cost is reached",
 }
+"""Why engines refuse a query, by the status, as they document it."""
+_TOO_MANY = 429
+_ATTEMPTS_MAX = 4
+"""How often a query is asked: the queries of one call come at once, and some plans allow one a second."""
+_PAUSES_S = ("1", "2", "3")
+"""The pauses that are waited, of those that an engine states."""
 
 
 class EngineClient:
@@ -44,8 +55,17 @@ class EngineClient:
         await self._transport.aclose()
 
     async def _ask(self, query: SearchQuery) -> bytes:
-        """The body of the reply to a query."""
-        reply = await self._transport.send(self._engine.format.request(query, self._key))
+        """The body of the reply to a query. It is asked again where the engine states that it may be, soon."""
+        for _ in range(_ATTEMPTS_MAX - 1):
+            reply = await self._transport.send(self._engine.format.request(query, self._key))
+            pause_s = _pause_s(reply) if reply.status == _TOO_MANY else None
+            if pause_s is None:
+                return await self._read(reply)
+            await reply.aclose()
+            await asyncio.sleep(pause_s)
+        return await self._read(await self._transport.send(self._engine.format.request(query, self._key)))
+
+    async def _read(self, reply: HttpReply) -> bytes:
         try:
             if reply.status != 200:
                 reason = _REASONS.get(reply.status, "")
@@ -63,3 +83,10 @@ class EngineClient:
             if len(body) > self._limits.search_reply_bytes_max:
                 raise SearchFailed("the search engine's answer is too large")
         return bytes(body)
+
+
+def _pause_s(reply: HttpReply) -> float | None:
+    """After how many seconds a query may be asked again. None where the engine states no pause, or a longer one."""
+    stated = reply.headers.get("retry-after") or reply.headers.get("x-ratelimit-reset", "")
+    seconds = stated.partition(",")[0].strip()  # Brave has one value for each limit, that of the second first
+    return float(seconds) if seconds in _PAUSES_S else None

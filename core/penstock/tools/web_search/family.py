@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from penstock.egress import Egress
-from penstock.ports import PageReader, SearchEngine, ToolRequest
+from penstock.errors import invalid
+from penstock.ports import DeclaredTool, PageReader, SearchEngine, ToolRequest
 from penstock.wire import (
     Item,
     Tool,
@@ -36,11 +38,10 @@ class WebSearch:
         self._cache = ResultCache()
 
     def session(self, request: ToolRequest) -> WebSession:
-        """The session of a response. Of several tools of the family, the first counts. Raises `ApiError` 400."""
-        first, *_ = [read_options(declared) for declared in request.tools]
+        """The session of a response. Raises `ApiError` 400."""
         return WebSession(
             request,
-            first,
+            read_options(_counting(request.tools)),
             engine=self._engine,
             reader=self._reader,
             cache=self._cache,
@@ -51,3 +52,15 @@ class WebSearch:
     async def aclose(self) -> None:
         """Close the engine and the reader."""
         await asyncio.gather(self._engine.aclose(), self._reader.aclose())
+
+
+def _counting(tools: Sequence[DeclaredTool]) -> DeclaredTool:
+    """The tool that counts: that of the request, else the last one of its context.
+
+    Raises `ApiError` 400 for two of the request: the filters of one are no filters of the other.
+    """
+    of_request = [declared for declared in tools if declared.is_of_request]
+    if len(of_request) > 1:
+        message = "There is another web search tool in tools, by this or another name of it: give one."
+        raise invalid(message, of_request[1].param)
+    return [*tools, *of_request][-1]

@@ -563,6 +563,17 @@ def test_too_many_tools_are_refused() -> None:
     asyncio.run(scenario())
 
 
+def test_the_first_function_describes_the_server() -> None:
+    async def scenario() -> None:
+        client = Servers({"mcp.example.com": [remote("a", description=None), remote("b")]})
+        session = family(client).session(asked(mcp(server_description="Dice of the casino.")))
+        await opened(session)
+        descriptions = [function.definition.description for function in session.functions]
+        assert descriptions == ["About the tools of dice: Dice of the casino.", "To b"]
+
+    asyncio.run(scenario())
+
+
 def test_a_tool_for_programs_only_is_not_offered() -> None:
     session = family().session(asked(free(allowed_callers=["programmatic"]), earlier=[LISTED]))
     assert session.functions == []

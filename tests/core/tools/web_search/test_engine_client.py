@@ -21,9 +21,11 @@ FOUND = json.dumps({"web": {"results": [{"url": "https://a.example/", "title": "
 class Reply:
     """A reply that is read in pieces, with a pause before each."""
 
-    def __init__(self, status: int, *pieces: bytes, pause_s: float = 0) -> None:
+    def __init__(
+        self, status: int, *pieces: bytes, pause_s: float = 0, headers: Mapping[str, str] | None = None
+    ) -> None:
         self.status, self.pieces, self.pause_s = status, pieces, pause_s
-        self.headers: Mapping[str, str] = {}
+        self.headers = headers or {}
         self.is_closed = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -36,28 +38,63 @@ class Reply:
 
 
 class Transport:
-    def __init__(self, reply: Reply | TransportError) -> None:
-        self.reply = reply
+    """It gives the replies in turn, the last one again and again."""
+
+    def __init__(self, *replies: Reply | TransportError) -> None:
+        self.replies = replies
         self.requests: list[HttpRequest] = []
 
     async def send(self, request: HttpRequest) -> HttpReply:
         self.requests.append(request)
-        if isinstance(self.reply, TransportError):
-            raise self.reply
-        return self.reply  # type: ignore[return-value]
+        reply = self.replies[min(len(self.requests), len(self.replies)) - 1]
+        if isinstance(reply, TransportError):
+            raise reply
+        return reply  # type: ignore[return-value]
 
     async def aclose(self) -> None:
         return
 
 
-def search(reply: Reply | TransportError) -> list[SearchResult]:
-    transport = Transport(reply)
-    client = EngineClient(read_engine("brave:"), "sk-canary", transport, LIMITS)
+def search(*replies: Reply | TransportError, limits: Limits = LIMITS) -> list[SearchResult]:
+    transport = Transport(*replies)
+    client = EngineClient(read_engine("brave:"), "sk-canary", transport, limits)
     try:
         return asyncio.run(client.search(QUERY))
     finally:
-        assert dict(transport.requests[0].headers)["x-subscription-token"] == "sk-canary"
-        assert isinstance(reply, TransportError) or reply.is_closed
+        assert all(dict(request.headers)["x-subscription-token"] == "sk-canary" for request in transport.requests)
+        assert len(transport.requests) >= len(replies)
+        assert all(isinstance(reply, TransportError) or reply.is_closed for reply in replies)
+
+
+PAUSES: dict[str, Mapping[str, str]] = {
+    "a second": {"retry-after": "1"},
+    "of two limits": {"x-ratelimit-remaining": "0, 900", "x-ratelimit-reset": "1, 1419704"},
+}
+
+
+@pytest.mark.parametrize("name", PAUSES)
+def test_a_query_that_came_too_soon_is_asked_again(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some plans allow one query a second, and the queries of a call come at once."""
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    too_soon = Reply(429, headers=PAUSES[name])
+    with monkeypatch.context() as patched:
+        patched.setattr("penstock.tools.web_search.engine_client.asyncio.sleep", sleep)
+        assert search(too_soon, too_soon, Reply(200, FOUND)) == [SearchResult(url="https://a.example/", title="A")]
+        assert slept == [1, 1, 0]
+        slept.clear()
+        with pytest.raises(SearchFailed, match="status 429"):
+            search(too_soon)
+        assert slept == [1, 1, 1]
+
+
+@pytest.mark.parametrize("stated", ["60", "-1", "soon", "1.5", "Wed, 21 Oct 2026 07:28:00 GMT", "٣"])
+def test_a_query_is_not_asked_again_much_later(stated: str) -> None:
+    with pytest.raises(SearchFailed, match="status 429"):
+        search(Reply(429, headers={"retry-after": stated}))
 
 
 def test_an_answer_may_come_in_pieces() -> None:
@@ -67,6 +104,7 @@ def test_an_answer_may_come_in_pieces() -> None:
 FAILURES: dict[str, tuple[Reply | TransportError, str]] = {
     "its key": (Reply(401, b"sk-canary"), "status 401: it does not accept the key"),
     "no access": (Reply(403), "status 403: it refuses access"),
+    "its plan": (Reply(432), "status 432: the limit of the key's plan is reached"),
     "too often": (Reply(429), "status 429: it allows no more searches for now"),
     "its fault": (Reply(500, b"sk-canary"), "answered with status 500$"),
     "a redirect": (Reply(302), "answered with status 302$"),

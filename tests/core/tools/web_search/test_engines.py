@@ -45,7 +45,26 @@ def test_brave_is_asked_with_its_token() -> None:
     method, path, fields, headers = asked("brave")
     assert (method, path, headers["x-subscription-token"]) == ("GET", "/web/search", "sk-1")
     assert fields["q"] == "río & co (site:a.example OR site:b.example) -site:c.example"
-    assert (fields["count"], fields["country"]) == ("8", "CH")
+    assert (fields["count"], fields["country"], fields["result_filter"]) == ("8", "CH", "web")
+
+
+@pytest.mark.parametrize(("country", "asked_for"), [("US", "US"), ("LI", "ALL"), ("", "ALL")])
+def test_brave_is_asked_only_for_countries_that_it_knows(country: str, asked_for: str) -> None:
+    """It answers others with 422, and takes the United States where there is none."""
+    assert asked("brave", msgspec.structs.replace(QUERY, country=country))[2]["country"] == asked_for
+
+
+def test_a_query_for_brave_has_at_most_fifty_words() -> None:
+    long = msgspec.structs.replace(QUERY, text=" ".join(f"w{n}" for n in range(60)))
+    assert len(asked("brave", long)[2]["q"].split()) == 50
+    domains = tuple(f"{n}.ch" for n in range(30))
+    assert asked("brave", msgspec.structs.replace(QUERY, allowed_domains=domains))[2]["q"] == "río & co"
+
+
+def test_texts_of_brave_are_html() -> None:
+    body = {"url": FOUND.url, "title": "A &amp; B", "description": "It&#x27;s", "extra_snippets": ["&lt;b&gt;"]}
+    [result] = FORMATS["brave"].results(json.dumps({"web": {"results": [body]}}).encode())
+    assert (result.title, result.snippet) == ("A & B", "It's <b>")
 
 
 def test_a_query_with_too_many_domains_is_asked_without_them() -> None:
@@ -99,9 +118,10 @@ def test_an_answer_has_its_results(name: str) -> None:
 
 
 def test_results_may_lack_texts() -> None:
-    nulls = b'{"results": [{"url": "https://a.example/1", "title": null, "content": null, "text": null}]}'
-    for name in ("searxng", "exa"):
-        assert FORMATS[name].results(nulls) == [SearchResult(url="https://a.example/1")]
+    texts = ("title", "content", "text", "description", "extra_snippets", "published_date", "page_age")
+    found = {"results": [{"url": "https://a.example/1"} | dict.fromkeys(texts)]}
+    for results in [each.results for each in FORMATS.values()]:
+        assert results(json.dumps(found | {"web": found}).encode()) == [SearchResult(url="https://a.example/1")]
 
 
 def test_searxng_without_an_engine_that_answers_has_failed() -> None:

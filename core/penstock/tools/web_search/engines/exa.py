@@ -1,4 +1,4 @@
-"""Exa, by its Search API."""
+"""Exa, by its Search API (https://docs.exa.ai/reference/search)."""
 
 from __future__ import annotations
 

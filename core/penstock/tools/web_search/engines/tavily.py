@@ -1,4 +1,4 @@
-"""Tavily, by its Search API."""
+"""Tavily, by its Search API (https://docs.tavily.com/documentation/api-reference/endpoint/search)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class _Request(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 class _Result(msgspec.Struct):
     url: str
-    title: str = ""
+    title: str | None = None
     content: str | None = None
     published_date: str | None = None
 
@@ -47,6 +47,6 @@ def request(query: SearchQuery, key: str) -> HttpRequest:
 def results(body: bytes) -> list[SearchResult]:
     """The results."""
     return [
-        SearchResult(url=each.url, title=each.title, snippet=each.content or "", date=each.published_date or "")
+        SearchResult(url=each.url, title=each.title or "", snippet=each.content or "", date=each.published_date or "")
         for each in _decode(body).results
     ]
