@@ -7,13 +7,13 @@ split.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
 
+from penstock.patterns import lazy_pattern
 from penstock.wire import Annotation, FileCitation, UrlCitation
 
 HOW_TO_CITE = "Right after each claim that rests on a source, cite it by its number in these brackets: 【1】."
@@ -22,9 +22,9 @@ HOW_TO_CITE = "Right after each claim that rests on a source, cite it by its num
 MARKER_CHARS_MAX = 256
 """A longer text is no marker. So this is how much text may be held back."""
 
-_MARKER = re.compile(r"【\s*(\d{1,9}(?:\s*,\s*\d{1,9})*)\s*(?:†[^【】\n]*)?】")
+_MARKER = lazy_pattern(r"【\s*(\d{1,9}(?:\s*,\s*\d{1,9})*)\s*(?:†[^【】\n]*)?】")
 """One or several numbers. After a `†` come the lines of the source, which some models write by their training."""
-_BEGINNING = re.compile(r"【\s*(?:\d{1,9}\s*,\s*)*(?:\d{0,9}|\d{1,9}\s*|\d{1,9}\s*†[^【】\n]*)")
+_BEGINNING = lazy_pattern(r"【\s*(?:\d{1,9}\s*,\s*)*(?:\d{0,9}|\d{1,9}\s*|\d{1,9}\s*†[^【】\n]*)")
 """The beginning of a marker, at the end of the text that has arrived."""
 _OPENING = "【"
 _ESCAPES = str.maketrans({"(": "%28", ")": "%29", "<": "%3C", ">": "%3E", " ": "%20"})

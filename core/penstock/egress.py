@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import NamedTuple, TypeAlias
 from urllib.parse import SplitResult, urlsplit
+
+from penstock.patterns import lazy_pattern
 
 IpAddress: TypeAlias = IPv4Address | IPv6Address
 
@@ -27,10 +28,10 @@ _PORT_MAX = 65_535
 _IPV4_PARTS_MAX = 4
 _OCTET_BITS = 8
 _OCTAL, _DECIMAL = 8, 10
-_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
-_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_HOST = lazy_pattern(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+_NUMBER = lazy_pattern(r"[0-9]+|0x[0-9a-f]*")
 """The last part of a host that is an IPv4 address in any notation."""
-_UNSAFE = re.compile(r"[\x00-\x20\x7f-\xa0\\]")
+_UNSAFE = lazy_pattern(r"[\x00-\x20\x7f-\xa0\\]")
 """Characters that parsers of URLs read differently."""
 _LOOPBACK_NAME = "localhost"
 """It and the names below it are this machine (RFC 6761)."""

@@ -5,7 +5,6 @@ It knows status, headers and bytes. Adapters parse requests and write replies.
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import NoReturn, Protocol, TypeAlias
 
@@ -13,6 +12,7 @@ import msgspec
 
 from penstock import ids
 from penstock.errors import ApiError
+from penstock.patterns import lazy_pattern
 from penstock.ports import Headers
 
 _JSON_TYPE = "application/json"
@@ -28,7 +28,7 @@ Decompress: TypeAlias = Callable[[bytes, str, int], bytes]
 
 _LENGTH_DIGITS_MAX = 18
 """The digits of a `content-length`. A longer one is over any limit."""
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_REQUEST_ID = lazy_pattern(r"[A-Za-z0-9._-]{1,128}")
 
 
 def no_encodings(body: bytes, encoding: str, bytes_max: int) -> NoReturn:

@@ -8,16 +8,17 @@ differ and can go backwards. Times are Unix seconds.
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Callable
 from typing import TypeAlias
+
+from penstock.patterns import lazy_pattern
 
 NewId: TypeAlias = Callable[[str], str]
 Now: TypeAlias = Callable[[], int]
 Clock: TypeAlias = Callable[[], float]
 
-ID = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9_.:-]{1,256}")
+ID = lazy_pattern(r"(?!\.\.?\Z)[A-Za-z0-9_.:-]{1,256}")
 """All valid ids, also those of other servers. An id becomes a step of a path, where `.` and `..` have a meaning."""
 
 _TICKS_PER_S = 65_536
@@ -26,7 +27,7 @@ _TICKS_MASK = 0xFFFF_FFFF_FFFF
 _DIGITS = 36
 _DRAWN_AT_ONCE = 64
 """How many ids one call of the system draws random digits for: the call costs more than the digits."""
-_EACH = re.compile(f".{{{_DIGITS}}}")
+_EACH = lazy_pattern(f".{{{_DIGITS}}}")
 _drawn: list[str] = []
 """Random digits for further ids."""
 if hasattr(os, "register_at_fork"):

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 
-_ESCAPES = re.compile(
+from penstock.patterns import lazy_pattern
+
+_ESCAPES = lazy_pattern(
     rb"""(?xs)
     \\u[dD][89abAB][0-9a-fA-F]{2} \\u[dD][c-fC-F][0-9a-fA-F]{2}  # a surrogate pair, which is valid
     | (?P<lone> \\u[dD][89a-fA-F][0-9a-fA-F]{2} )

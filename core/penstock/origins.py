@@ -5,10 +5,10 @@ It knows the headers of a reply and of a preflight. `penstock.access` decides wh
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 
 from penstock.errors import ApiError
+from penstock.patterns import lazy_pattern
 from penstock.ports import Headers
 
 ANY = "*"
@@ -20,7 +20,7 @@ _EXPOSED = (
 """The headers that a page may read, beside the few headers that it may always read."""
 _MAX_AGE_S = 7_200
 """How long a browser may cache the answer to a preflight. Chrome allows no longer time."""
-_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,4096}")
+_NAMES = lazy_pattern(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,4096}")
 """A list of header names."""
 _NAMES_DEFAULT = "authorization, content-type"
 

@@ -12,6 +12,8 @@ from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
+from penstock.patterns import lazy_pattern
+
 from . import lenient
 
 T = TypeVar("T")
@@ -26,7 +28,7 @@ _STEPS_MAX = 10
 _LIST_MAX = 5
 """How many errors of a list are read."""
 
-_PAGE = re.compile(r"<(!doctype|html|head|body|\?xml|center|h1)\b", re.IGNORECASE)
+_PAGE = lazy_pattern(r"<(!doctype|html|head|body|\?xml|center|h1)\b", re.IGNORECASE)
 """How a page of HTML begins: a web server wrote it, not the upstream."""
 
 Object: TypeAlias = dict[str, Any]

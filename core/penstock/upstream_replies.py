@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from penstock.errors import ApiError, rate_limited, upstream_failed
+from penstock.patterns import lazy_pattern
 from penstock.too_long import is_too_long
 from penstock.upstream_errors import UpstreamError, read_body
 from penstock.wire import Model, Unknown
@@ -23,7 +24,7 @@ _RETRY_DEFAULT_S = 1.0
 _RETRY_MAX_S = 86_400
 """A longer wait, from a day on, is taken for a mistake of the upstream."""
 _NO_KEY = "none is configured for it on this server (`key_env` or --upstream-key-env names the variable with one)"
-_RATE = re.compile(r"rate.?limit|throttl|too.?many.?requests|resource.?exhausted", re.IGNORECASE)
+_RATE = lazy_pattern(r"rate.?limit|throttl|too.?many.?requests|resource.?exhausted", re.IGNORECASE)
 """Parts of the codes and types of errors after which a client may try again later."""
 _REFUSALS = frozenset((400, 404, 409, 413, 415, 422))
 """The statuses within an error that put the blame on the request."""

@@ -1,5 +1,6 @@
 """Importing is pure: quick, and nothing happens. Cold starts and edge snapshots live on it."""
 
+import ast
 import json
 import os
 import subprocess
@@ -47,7 +48,7 @@ def test_the_client_needs_no_other_client() -> None:
 
 @shows("lean-imports")
 def test_importing_does_nothing() -> None:
-    """No thread, socket, event loop, file, process, clock or chance in any module of core, or in the hub."""
+    """No thread, socket, event loop, file, process, clock, chance or regular expression in core, or in the hub."""
     names = {module.name for module in core()}
     seen = probe(*sorted(names), "penstock_adapters.asgi")
     assert names <= set(seen["loaded"])
@@ -61,3 +62,17 @@ def test_a_deed_is_seen(tmp_path: Path) -> None:
     assert "socket." in done
     assert "time.time in penstock_busy" in done
     assert "open (" in done
+
+
+@shows("lean-imports")
+def test_a_regular_expression_is_compiled_with_its_first_use() -> None:
+    """The synthetic model has others: it needs all of them."""
+    eager = {module.name for module in core() for node in ast.walk(module.tree) if is_compilation(node)}
+    assert {name for name in eager if "dialects.synthetic" not in name} == {
+        "penstock.patterns",
+        "penstock.tools.mcp.replies",
+    }
+
+
+def is_compilation(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and ast.unparse(node.func) == "re.compile"

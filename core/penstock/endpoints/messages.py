@@ -5,7 +5,6 @@ It knows the JSON of the messages. It never starts or sends anything.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TypeAlias
 
@@ -14,6 +13,7 @@ import msgspec
 from penstock.engine.request.request_body import read_body, without_bom
 from penstock.errors import ApiError, invalid
 from penstock.limits import Limits
+from penstock.patterns import lazy_pattern
 from penstock.wire import (
     NULL,
     UNSET,
@@ -40,7 +40,7 @@ class _Turn(msgspec.Struct, tag_field="type", tag="response.create"):
 
 _decode_turn = msgspec.json.Decoder(_Turn).decode
 
-_STREAM_ID = re.compile(rb'"([A-Za-z0-9_.-]{1,256})"')
+_STREAM_ID = lazy_pattern(rb'"([A-Za-z0-9_.-]{1,256})"')
 _NOT_IN_BODY = frozenset({"type", "stream_id", "generate", "stream", "background"})
 
 

@@ -6,7 +6,6 @@ is made at the first request.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -17,13 +16,14 @@ from penstock.endpoints.operations import OPERATIONS, PARAMETERS, Operation
 from penstock.endpoints.request_context import RequestContext
 from penstock.endpoints.schemas import Schema, Schemas, make_schemas, ref
 from penstock.http import Reply, json_reply
+from penstock.patterns import lazy_pattern
 from penstock.version import VERSION
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 _JSON = "application/json"
 _SSE = "text/event-stream"
-_NAME = re.compile(r"{(\w+)}")
+_NAME = lazy_pattern(r"{(\w+)}")
 
 _DESCRIPTION = (
     "The OpenAI Responses API in front of any model. Objects may have keys, and items, parts, tools and events may "

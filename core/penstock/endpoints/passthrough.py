@@ -6,7 +6,6 @@ texts.
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Literal
 
@@ -20,6 +19,7 @@ from penstock.engine.request.request_body import read_body
 from penstock.engine.running.deadlines import ClientLeft, Deadlines, OutOfTime, server_stops
 from penstock.errors import ApiError, upstream_failed
 from penstock.http import Reply
+from penstock.patterns import lazy_pattern
 from penstock.ports import Headers, HttpReply, PassthroughRequest, TransportError
 from penstock.telemetry import current
 
@@ -31,7 +31,7 @@ _FORWARDED_PREFIXES = ("openai-", "x-ratelimit-")
 
 _RESPONSES = frozenset({"/chat/completions", "/completions", "/responses"})
 """The paths whose replies are answers of a model. They are counted as responses."""
-_SENDABLE = re.compile(r"[\t\x20-\x7e]*")
+_SENDABLE = lazy_pattern(r"[\t\x20-\x7e]*")
 _METHODS: dict[str, Literal["GET", "POST", "DELETE"]] = {"GET": "GET", "POST": "POST", "DELETE": "DELETE"}
 
 

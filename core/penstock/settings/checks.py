@@ -6,26 +6,26 @@ Pure: nothing is resolved or called. Every error names the source of its value.
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Callable, Iterable
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from penstock.egress import UrlRefused, allowed_endpoint
+from penstock.patterns import lazy_pattern
 from penstock.ports import FRAMING_HEADERS, Tls
 from penstock.secrets import Secret
 
 from .structs import Settings, SettingsError, SyntheticSettings
 
-_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_HOST = re.compile(r"[^/:\s\[\]A-Z]+|[0-9a-f:.]+")
+_TOKEN = lazy_pattern(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HOST = lazy_pattern(r"[^/:\s\[\]A-Z]+|[0-9a-f:.]+")
 """A host name, or an IPv4 or IPv6 address without brackets."""
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([^/:\s\[\]A-Z?#@,]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
+_ORIGIN = lazy_pattern(r"[a-z][a-z0-9+.-]*://([^/:\s\[\]A-Z?#@,]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
 """A scheme, a host and an optional port. Browser extensions and desktop apps have other schemes than http."""
 _UNIX = "http+unix://"
 """The prefix of the URL of an upstream behind a Unix socket."""
 _SOCKET_PATH_BYTES_MAX = 103
 """The length that every system allows: 108 bytes on Linux and 104 on others, with a zero byte at the end."""
-_ROOT_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*")
+_ROOT_PATH = lazy_pattern(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*")
 """Steps of unreserved characters (RFC 3986, section 2.3), so that each path has one form."""
 _ENDPOINTS = ("/chat/completions", "/completions", "/models", "/responses")
 

@@ -12,15 +12,16 @@ from typing import Any
 
 import msgspec
 
+from penstock.patterns import lazy_pattern
 from penstock.secrets import REDACTED
 
 from .structs import Settings
 
-_USERINFO = re.compile(r"//.*@")
+_USERINFO = lazy_pattern(r"//.*@")
 """The user and password in a URL, with any characters."""
-_PASSWORD = re.compile(r"([?&][a-z]*password=)[^&]*", re.IGNORECASE)
+_PASSWORD = lazy_pattern(r"([?&][a-z]*password=)[^&]*", re.IGNORECASE)
 """A password in the query of a URL."""
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_BARE_KEY = lazy_pattern(r"[A-Za-z0-9_-]+")
 
 
 def effective(settings: Settings) -> str:

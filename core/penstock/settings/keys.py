@@ -5,17 +5,17 @@ It knows the format of hashes and times. `penstock.access` checks keys.
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, date, datetime, time
 
 from penstock.access import key_digest
+from penstock.patterns import lazy_pattern
 from penstock.secrets import Secret
 
 from .decode import decode_table
 from .sources import Given
 from .structs import KeySettings, SettingsError
 
-_HASH = re.compile("sha256:[0-9a-f]{64}")
+_HASH = lazy_pattern("sha256:[0-9a-f]{64}")
 _NAME_CHARS_MAX = 100
 
 

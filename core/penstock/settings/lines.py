@@ -5,15 +5,16 @@ It knows headers and keys that begin a line. A value in an inline table or an ar
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 
-_HEADER = re.compile(r"\s*(\[\[|\[)\s*([^\[\]]+?)\s*\]\]?\s*(#.*)?")
-_KEY = re.compile(
+from penstock.patterns import lazy_pattern
+
+_HEADER = lazy_pattern(r"\s*(\[\[|\[)\s*([^\[\]]+?)\s*\]\]?\s*(#.*)?")
+_KEY = lazy_pattern(
     r"""\s*((?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*'))*)\s*="""
 )
-_STEP = re.compile(r"[A-Za-z0-9_-]+|\[\d+\]")
+_STEP = lazy_pattern(r"[A-Za-z0-9_-]+|\[\d+\]")
 
 
 def line_of(text: str, path: str) -> int | None:

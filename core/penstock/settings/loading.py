@@ -5,7 +5,6 @@ It knows the order of these steps. It is pure: the caller passes the environment
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -13,6 +12,7 @@ import msgspec
 
 from penstock.dialects.chat_completions import PRESETS, Preset
 from penstock.limits import Limits
+from penstock.patterns import lazy_pattern
 from penstock.secrets import Secret
 
 from .checks import (
@@ -42,7 +42,7 @@ from .structs import EgressSettings, Settings, SettingsError, UpstreamSettings
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
 
 _SHORT_FORM = {"upstream_key_env": "key_env", "preset": "preset"}
-_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
+_VARIABLE = lazy_pattern(r"[A-Z_][A-Z0-9_]*")
 """A name of a variable. A text of another form may be the key itself, so no error contains it."""
 
 

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from penstock.limits import Limits
+from penstock.patterns import lazy_pattern
 
 from .structs import EgressSettings, Settings, SettingsError
 
@@ -28,7 +29,7 @@ _FLAT_TABLES: dict[str, type[msgspec.Struct]] = {"egress": EgressSettings, "limi
 """The tables whose keys are variables too."""
 CLIENT_KEY_VARIABLE = "PENSTOCK_KEY"
 """The variable with the API key of clients that `penstock init` configured. It is no setting."""
-_KUBERNETES = re.compile(r".+_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT_\d+_(TCP|UDP|SCTP)(_.+)?)")
+_KUBERNETES = lazy_pattern(r".+_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT_\d+_(TCP|UDP|SCTP)(_.+)?)")
 """Variables that Kubernetes sets in pods for a service with the name penstock, such as `PENSTOCK_PORT`."""
 
 

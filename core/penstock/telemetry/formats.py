@@ -7,12 +7,13 @@ another line or control a terminal.
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias
 
 import msgspec
+
+from penstock.patterns import lazy_pattern
 
 from .records import current
 
@@ -21,9 +22,9 @@ LogFormat: TypeAlias = Literal["text", "json"]
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 _OURS = ("penstock", "penstock_adapters")
-_PLAIN = re.compile(r"[!#-<>-\[\]-~]+")
+_PLAIN = lazy_pattern(r"[!#-<>-\[\]-~]+")
 """A value without quotes: letters, digits and signs, but no space, quote, backslash or equals sign."""
-_PLAIN_FIELDS = re.compile(rf"(?: [a-z_]+={_PLAIN.pattern})*")
+_PLAIN_FIELDS = lazy_pattern(rf"(?: [a-z_]+={_PLAIN.pattern})*")
 """Fields whose values are all without quotes."""
 _NUMBERS = frozenset({int, float})
 _PLAIN_TYPES = _NUMBERS | {str}

@@ -6,14 +6,15 @@ those of clients, with a new parent for each call of an upstream.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 import msgspec
 
-_PARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(-.*)?")
+from penstock.patterns import lazy_pattern
+
+_PARENT = lazy_pattern(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(-.*)?")
 """A version, the id of the trace, the id of the caller's span, and flags. Later versions may have more behind them."""
-_STATE = re.compile(r"[\x20-\x7e\t]{1,512}")
+_STATE = lazy_pattern(r"[\x20-\x7e\t]{1,512}")
 """A longer `tracestate` is not passed on. The number is W3C's."""
 
 

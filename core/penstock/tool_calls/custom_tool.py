@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import msgspec
 
+from penstock.patterns import lazy_pattern
 from penstock.wire import (
     UNSET,
     CustomTool,
@@ -31,8 +32,8 @@ PARAMETERS = msgspec.Raw(
 )
 
 _HEAD_CHARS_MAX = 1_000
-_HEAD = re.compile(r'\s*\{\s*"input"\s*:\s*"')
-_UNITS = re.compile(
+_HEAD = lazy_pattern(r'\s*\{\s*"input"\s*:\s*"')
+_UNITS = lazy_pattern(
     r"""(?x) (?:
     [^"\\]+
     | \\ ["\\/bfnrt]
@@ -43,7 +44,7 @@ _UNITS = re.compile(
     )*"""
 )
 """All complete characters of a JSON string that have arrived."""
-_ESCAPE = re.compile(r'\\(?:u([0-9a-fA-F]{4})|(["\\/bfnrt]))')
+_ESCAPE = lazy_pattern(r'\\(?:u([0-9a-fA-F]{4})|(["\\/bfnrt]))')
 _CONTROLS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 

@@ -6,14 +6,14 @@ It knows the function name of such a tool, which is the same for calls of the hi
 from __future__ import annotations
 
 import hashlib
-import re
 
+from penstock.patterns import lazy_pattern
 from penstock.wire import McpCall
 
 from ._base import Call, Output, is_present
 
 _NAME_CHARS_MAX = 64
-_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
+_NOT_IN_NAMES = lazy_pattern(r"[^A-Za-z0-9_-]")
 _HASH_DIGITS = 6
 _BETWEEN = "__"
 

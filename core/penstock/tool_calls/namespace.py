@@ -5,13 +5,13 @@ It knows how two names become one, for new calls and for calls of the history. T
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
 
 from msgspec.structs import replace
 
+from penstock.patterns import lazy_pattern
 from penstock.wire import NamespaceTool, UnsetType
 
 from ._base import CallFormat, Declared, FunctionDefinition
@@ -21,7 +21,7 @@ NAME_CHARS_MAX = 64
 
 _DIGEST_CHARS = 8
 _BETWEEN = "__"
-_not_in_names = re.compile(r"[^A-Za-z0-9_-]").sub
+_NOT_IN_NAMES = lazy_pattern(r"[^A-Za-z0-9_-]")
 
 
 def function_name(namespace: str | None | UnsetType, name: str) -> str:
@@ -33,7 +33,7 @@ def function_name(namespace: str | None | UnsetType, name: str) -> str:
         return name
     # spec: namespaces
     whole = f"{namespace}{_BETWEEN}{name}"
-    safe = _not_in_names("_", whole)
+    safe = _NOT_IN_NAMES.sub("_", whole)
     if safe == whole and len(whole) <= NAME_CHARS_MAX:
         return whole
     digest = "_" + sha256(f"{namespace}\0{name}".encode()).hexdigest()[:_DIGEST_CHARS]

@@ -6,19 +6,19 @@ It draws any table, so that the diagrams in the documents cannot be out of date.
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, get_args
 
 import msgspec
 
+from penstock.patterns import lazy_pattern
 from penstock.wire import UNKNOWN, Event, Response, StreamEvent
 
 from .lifecycle import DONE, MACHINES, OPEN, TERMINAL, Machine
 
 _INDENT = " " * 4
-_CAPITALS = re.compile(r"[A-Z][a-z]*")
+_CAPITALS = lazy_pattern(r"[A-Z][a-z]*")
 _OUTSIDE = ("new", DONE)
 
 

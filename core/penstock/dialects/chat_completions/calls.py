@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from penstock.patterns import lazy_pattern
 from penstock.transcript.deltas import Delta, ToolCallDelta
 from penstock.wire import UNSET
 
@@ -146,7 +147,7 @@ class _Call:
         return "".join(self._arguments) == piece.arguments
 
 
-_MARKS = re.compile(r'\\.?|["{}\[\]]', re.DOTALL)
+_MARKS = lazy_pattern(r'\\.?|["{}\[\]]', re.DOTALL)
 
 
 class _Scan:

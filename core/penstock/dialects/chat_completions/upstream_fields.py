@@ -6,11 +6,11 @@ It knows how items carry such fields (`penstock.returned`), and never writes ove
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Sequence
 
 import msgspec
 
+from penstock.patterns import lazy_pattern
 from penstock.returned import Fields, Returned, carried
 from penstock.tool_calls import CALLS, OUTPUTS
 from penstock.wire import UNSET, InputItem, Message, ReasoningItem, Unknown, UnsetType
@@ -94,7 +94,7 @@ def short_id(call_id: str) -> str:
 
 
 _SHORT_ID_CHARS = 9
-_SHORT_ID = re.compile(f"[a-zA-Z0-9]{{{_SHORT_ID_CHARS}}}")
+_SHORT_ID = lazy_pattern(f"[a-zA-Z0-9]{{{_SHORT_ID_CHARS}}}")
 _OURS = frozenset({"type", "index"})
 """Keys of an object that are not fields of its struct, and are not the upstream's."""
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from penstock.errors import ApiError
 from penstock.limits import Limits
+from penstock.patterns import lazy_pattern
 from penstock.ports import Exchange, HttpRequest, Turn
 from penstock.upstream_replies import KeyOwner, read_context_sizes, read_models, reply_error
 from penstock.wire import Model
@@ -20,7 +21,7 @@ from .decode import ResponsesDecoder, read_token_count
 from .encode import encode, encode_count, includes_sealed
 from .hidden import Hidden
 
-_REFUSES_SEALED = re.compile(r"\binclude\b|encrypted", re.IGNORECASE)
+_REFUSES_SEALED = lazy_pattern(r"\binclude\b|encrypted", re.IGNORECASE)
 """What is in an error about them: OpenAI names the parameter, others quote what they do not know."""
 _NOTED_CHARS_MAX = 200
 """The longest name that is noted."""

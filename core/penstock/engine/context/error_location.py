@@ -10,9 +10,10 @@ import re
 from collections.abc import Sequence
 
 from penstock.errors import ApiError
+from penstock.patterns import lazy_pattern
 from penstock.wire import CreateResponse, InputItem
 
-_ITEM = re.compile(r"input\[(\d+)\](.*)", re.DOTALL)
+_ITEM = lazy_pattern(r"input\[(\d+)\](.*)", re.DOTALL)
 
 
 def locate(error: ApiError, items: Sequence[InputItem], request: CreateResponse) -> None:

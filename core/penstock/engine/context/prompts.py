@@ -7,7 +7,6 @@ template's. The template's items are instructions: they come before all other it
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
@@ -17,6 +16,7 @@ from msgspec.structs import replace
 from penstock.engine.request.decode import Decoded, decode
 from penstock.errors import ApiError, invalid, not_found, quoted
 from penstock.limits import Limits
+from penstock.patterns import lazy_pattern
 from penstock.ports import PromptBroken, Prompts, PromptTemplate
 from penstock.wire import (
     ContentPart,
@@ -33,8 +33,8 @@ from penstock.wire import (
 
 _log = logging.getLogger("penstock.prompts")
 
-_PLACEHOLDER = re.compile(r"\{\{\s*([A-Za-z0-9_][A-Za-z0-9_.-]*)\s*\}\}")
-_DIGITS = re.compile(r"([0-9]+)")
+_PLACEHOLDER = lazy_pattern(r"\{\{\s*([A-Za-z0-9_][A-Za-z0-9_.-]*)\s*\}\}")
+_DIGITS = lazy_pattern(r"([0-9]+)")
 _FOR_REQUESTS = (
     *("prompt", "previous_response_id", "conversation", "stream", "stream_options", "store", "background"),
     *("metadata", "user", "safety_identifier"),

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 import msgspec
 from msgspec.structs import replace
 
+from penstock.patterns import lazy_pattern
 from penstock.secrets import REDACTED, Secret
 from penstock.tool_calls import TOOL_CARRYING_ITEMS
 from penstock.wire import (
@@ -36,7 +37,7 @@ _NAMES = frozenset(
     " domain_secrets".split()
 )
 """Names of unknown fields that contain secrets."""
-_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)(?:([^/?#]*)@)?([^/?#@]*)([/?#].*|)", re.DOTALL)
+_URL = lazy_pattern(r"([A-Za-z][A-Za-z0-9+.-]*://)(?:([^/?#]*)@)?([^/?#@]*)([/?#].*|)", re.DOTALL)
 _HIDDEN = msgspec.Raw(b'"%b"' % REDACTED.encode())
 
 

@@ -9,20 +9,20 @@ its structure: if they are within the bounds, nothing more is done. Every step i
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 import msgspec
 
 from penstock.errors import ApiError, invalid
 from penstock.limits import Limits
+from penstock.patterns import lazy_pattern
 
 _ALL = bytes(range(256))
 _NOT_COUNTED = _ALL.translate(None, b"{[,:")
 _NO_OPENING = _ALL.translate(None, b"{[")
 _NO_MARK = _ALL.translate(None, b'{}[],:"')
 _ONE_FORM = bytes.maketrans(b"{}", b"[]")
-_STRING = re.compile(rb'"[^"]*"?')
+_STRING = lazy_pattern(rb'"[^"]*"?')
 _OPENING, _COLON, _COMMA = b"[:,"
 _LEVEL_BYTES, _VALUE_BYTES, _KEY_BYTES = 2, 2, 5
 """The shortest level, `[]`, the shortest entry of an array, `0,`, and that of an object, `"":0,`."""

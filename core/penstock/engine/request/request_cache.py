@@ -7,7 +7,6 @@ and checks nothing: `decode` reads a body with an error completely, without the 
 
 from __future__ import annotations
 
-import re
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,6 +16,7 @@ import msgspec
 
 from penstock.json_codec import Decoder, encode
 from penstock.limits import Limits
+from penstock.patterns import lazy_pattern
 from penstock.wire import CreateResponse, Tool
 
 from .json_bounds import Marks, has_at_most, marks_in
@@ -40,7 +40,7 @@ _BEGINNING_BYTES = 500
 _POSITIONS_MAX = 16
 """How many positions of a name are tried, from the end of the body: the name may be within other values, too."""
 
-_COLON = re.compile(rb"[ \t]*:[ \t]*")
+_COLON = lazy_pattern(rb"[ \t]*:[ \t]*")
 _READ: dict[str, Callable[[bytes], Any]] = {
     "tools": Decoder[list[Tool]](list[Tool]).decode,
     "instructions": msgspec.json.Decoder(str).decode,

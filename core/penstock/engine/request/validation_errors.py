@@ -13,12 +13,13 @@ import msgspec
 from msgspec import inspect
 
 from penstock.errors import ApiError, invalid, shortened
+from penstock.patterns import lazy_pattern
 from penstock.wire import UNKNOWN
 
-_PATH = re.compile(r" - at `(?:key` in `)?\$(.*)`$")
-_STEP = re.compile(r"\.([^.\[\]]+)|\[(?:\d+|\.\.\.)\]")
-_MISSING = re.compile(r"Object missing required field `(\w+)`")
-_BOUND = re.compile(r"Expected `(int|float|str|array|object)`( of length)? (<=|>=|<|>) ([-+.e0-9]+)$")
+_PATH = lazy_pattern(r" - at `(?:key` in `)?\$(.*)`$")
+_STEP = lazy_pattern(r"\.([^.\[\]]+)|\[(?:\d+|\.\.\.)\]")
+_MISSING = lazy_pattern(r"Object missing required field `(\w+)`")
+_BOUND = lazy_pattern(r"Expected `(int|float|str|array|object)`( of length)? (<=|>=|<|>) ([-+.e0-9]+)$")
 """msgspec's message for a value out of its range, or a text or list that is too short or too long."""
 _SIZES = {"str": ("string", "length"), "array": ("array", "length"), "object": ("object", "properties")}
 _NUMBERS = {"int": "integer", "float": "decimal"}

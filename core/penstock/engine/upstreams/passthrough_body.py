@@ -10,14 +10,15 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 
 import msgspec
 
+from penstock.patterns import lazy_pattern
 from penstock.ports import HttpReply
 
 _STRING = rb'"(?:[^"\\]++|\\.)*+"'  # possessive: no memory per character
-_KEY = re.compile(rb"[ \t\r\n]*(%b)[ \t\r\n]*:[ \t\r\n]*" % _STRING, re.DOTALL)
-_EMPTY = re.compile(rb"[ \t\r\n]*\}")
-_COMMA = re.compile(rb"[ \t\r\n]*,")
-_TOKEN = re.compile(rb"%b|[{}\[\]]" % _STRING, re.DOTALL)
-_SCALAR = re.compile(rb"%b|[^,}\s]++" % _STRING, re.DOTALL)
+_KEY = lazy_pattern(rb"[ \t\r\n]*(%b)[ \t\r\n]*:[ \t\r\n]*" % _STRING, re.DOTALL)
+_EMPTY = lazy_pattern(rb"[ \t\r\n]*\}")
+_COMMA = lazy_pattern(rb"[ \t\r\n]*,")
+_TOKEN = lazy_pattern(rb"%b|[{}\[\]]" % _STRING, re.DOTALL)
+_SCALAR = lazy_pattern(rb"%b|[^,}\s]++" % _STRING, re.DOTALL)
 _OPENS, _CLOSES = frozenset(b"{["), frozenset(b"}]")
 _TRANSFER = frozenset({"content-length", "content-encoding"})
 

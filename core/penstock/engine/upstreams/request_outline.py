@@ -11,10 +11,12 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from penstock.patterns import lazy_pattern
+
 Spec: TypeAlias = Mapping[str, Any]
 """The texts that are names, by the object's keys, recursively. `""` means the text itself."""
 
-_NAME = re.compile(r"[\w.:/@+\[\]-]{1,100}", re.ASCII)
+_NAME = lazy_pattern(r"[\w.:/@+\[\]-]{1,100}", re.ASCII)
 _ENTRIES_MAX = 50
 """The maximum number of entries of a list, or keys of an object, in an outline."""
 

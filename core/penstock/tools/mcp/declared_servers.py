@@ -5,13 +5,13 @@ It judges addresses by `penstock.egress`, and calls nothing.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import msgspec
 
 from penstock.egress import Egress, UrlRefused
 from penstock.errors import ApiError, invalid, quoted
+from penstock.patterns import lazy_pattern
 from penstock.ports import DeclaredTool
 from penstock.secrets import REDACTED, Secret
 from penstock.wire import McpTool
@@ -20,8 +20,8 @@ from .client import LocalServer, RemoteServer, Server
 from .filters import Approval, ToolFilter, allowed_tools, required_approval
 from .own_servers import LABEL, OwnServer, OwnServers, own_target
 
-_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}")
-_HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]{0,8192}")
+_HEADER_NAME = lazy_pattern(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}")
+_HEADER_VALUE = lazy_pattern(r"[^\x00-\x08\x0a-\x1f\x7f]{0,8192}")
 _OWN_HEADERS = frozenset(
     "host content-length transfer-encoding connection upgrade te trailer keep-alive proxy-connection accept"
     " accept-encoding content-type content-encoding mcp-session-id mcp-protocol-version last-event-id".split()

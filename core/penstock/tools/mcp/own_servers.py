@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 import msgspec
 
 from penstock.egress import Egress, Target, UrlRefused
+from penstock.patterns import lazy_pattern
 from penstock.secrets import Secret
 
 from .client import LocalServer, RemoteServer, Server
 
-LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+LABEL = lazy_pattern(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 """OpenAI's labels begin with a letter."""
 _PORTS = {"http": 80, "https": 443}
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from penstock.json_codec import encode
+from penstock.patterns import lazy_pattern
 from penstock.ports import ToolReply
 from penstock.secrets import REDACTED
 from penstock.wire import InputImage, InputText
@@ -17,7 +18,7 @@ from .client import Block, CallResult, LocalServer, McpFailed, Server
 
 _IMAGE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 """The images that models take."""
-_BASE64 = re.compile(r"[A-Za-z0-9+/=_-]*")
+_BASE64 = lazy_pattern(r"[A-Za-z0-9+/=_-]*")
 _BASE64_CHARS, _BASE64_BYTES = 4, 3
 _KB = 1_000
 _SECRET_CHARS_MIN = 8

@@ -8,7 +8,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-_URL = re.compile(r"https?://[^\s\x00-\x1f\x7f]+", re.IGNORECASE)
+from penstock.patterns import lazy_pattern
+
+_URL = lazy_pattern(r"https?://[^\s\x00-\x1f\x7f]+", re.IGNORECASE)
 """A URL that a result may have."""
 
 

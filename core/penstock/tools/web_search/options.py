@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Literal, NamedTuple, TypeVar
 
 import msgspec
 
 from penstock.egress import UrlRefused, canonical_host
 from penstock.errors import ApiError, invalid, quoted
+from penstock.patterns import lazy_pattern
 from penstock.ports import DeclaredTool
 from penstock.tool_calls import is_present
 from penstock.wire import WebSearchPreviewTool, WebSearchPreviewTool2025, WebSearchTool
@@ -20,7 +20,7 @@ T = TypeVar("T")
 DOMAINS_MAX = 100
 """The number of domains in one filter, which is OpenAI's."""
 _LOCATION_CHARS_MAX = 100
-_COUNTRY = re.compile("[A-Za-z]{2}")
+_COUNTRY = lazy_pattern("[A-Za-z]{2}")
 _PREVIEWS = (WebSearchPreviewTool, WebSearchPreviewTool2025)
 
 

@@ -14,11 +14,12 @@ import msgspec
 
 from penstock.egress import Egress, UrlRefused
 from penstock.json_codec import encode
+from penstock.patterns import lazy_pattern
 from penstock.returned import carried
 from penstock.tool_calls import decoded
 from penstock.wire import InputItem, Message, OutputText, ReasoningItem, WebSearchCall
 
-_URL = re.compile(r"""https?://[^\s<>"'`\\\[\]】{}|^]+""", re.IGNORECASE)
+_URL = lazy_pattern(r"""https?://[^\s<>"'`\\\[\]】{}|^]+""", re.IGNORECASE)
 _ENDINGS = ".,;:!?)*_"
 """Characters that follow a URL in a sentence more often than they belong to it."""
 _URLS_MAX = 10_000

@@ -5,18 +5,18 @@ It knows the four forms that OpenAI's API has for them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
 
 from penstock.errors import ApiError, invalid
+from penstock.patterns import lazy_pattern
 
 from .requests import TokenId
 
 _decode = msgspec.json.Decoder(str | list[str | TokenId | list[TokenId]]).decode
-_LIST_OF_INPUTS = re.compile(rb'\[\s*[\["]')
+_LIST_OF_INPUTS = lazy_pattern(rb'\[\s*[\["]')
 
 
 class Input(msgspec.Struct):

@@ -5,7 +5,6 @@ It knows what each parameter means in a request of the Responses API. It never a
 
 from __future__ import annotations
 
-import re
 from typing import Literal
 
 import msgspec
@@ -14,6 +13,7 @@ from msgspec.structs import replace
 from penstock.dialects.chat_completions import wire
 from penstock.errors import ApiError, invalid
 from penstock.limits import Limits
+from penstock.patterns import lazy_pattern
 from penstock.ports import Choice, Turn
 from penstock.tool_calls import FunctionDefinition
 from penstock.wire import (
@@ -205,7 +205,7 @@ def _offer(tool: ReadTool, param: str) -> FunctionDefinition:
     )
 
 
-_SCHEMA_OF_TOOL = re.compile(r"tools\[\d+\]\.parameters")
+_SCHEMA_OF_TOOL = lazy_pattern(r"tools\[\d+\]\.parameters")
 _NAMES = {"max_output_tokens": "max_tokens"}
 
 
