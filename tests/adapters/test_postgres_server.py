@@ -21,10 +21,11 @@ import asyncpg
 import pytest
 
 from conformance.kit import EXPIRED, ME, NOW, batch, claimed, conversation, ended, fresh, item, items, response, running
-from conformance.servers import ENDS_WITHIN_S, Missing, Process, free_port, program, remove, unprivileged
+from conformance.servers import ENDS_WITHIN_S, Process, free_port, program, remove, unprivileged
 from penstock.errors import ApiError
 from penstock.ports import Claim, StoredResponse
 from penstock_adapters.postgres import PostgresStore, conversations, events, leases, maintenance, responses
+from support.missing import skipped_if_missing
 from support.waiting import until
 
 T = TypeVar("T")
@@ -68,12 +69,8 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    try:
+    with skipped_if_missing():
         server = Server()
-    except Missing as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error), pytrace=False)
-        pytest.skip(str(error))
     yield server
     server.process.end()
     remove(server.directory)

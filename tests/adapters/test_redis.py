@@ -32,11 +32,11 @@ from conformance.kit import (
     response,
     running,
 )
-from conformance.servers import Missing
 from penstock.errors import ApiError
 from penstock_adapters.redis import RedisStore, conversations, events, maintenance, pipeline, responses
 from penstock_adapters.redis.rows import pack, unpack
 from penstock_adapters.redis.scripts import PREFIX
+from support.missing import skipped_if_missing
 
 MUCH_LATER = NOW + 7200
 
@@ -44,12 +44,8 @@ MUCH_LATER = NOW + 7200
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Redis]:
     engine = Redis()
-    try:
+    with skipped_if_missing():
         engine.start()
-    except Missing as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error), pytrace=False)
-        pytest.skip(str(error))
     yield engine
     engine.stop()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import socket
 import tempfile
@@ -29,10 +28,11 @@ from conformance.kit import (
     response,
     running,
 )
-from conformance.servers import Missing, Process, free_port, program, remove
+from conformance.servers import Process, free_port, program, remove
 from penstock.errors import ApiError
 from penstock.ports import Claim, StoredResponse
 from penstock_adapters.redis import RedisStore, pipeline, pubsub
+from support.missing import skipped_if_missing
 
 T = TypeVar("T")
 
@@ -113,12 +113,8 @@ class Cutter:
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Server]:
-    try:
+    with skipped_if_missing():
         server = Server(program("redis-server"))
-    except Missing as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error), pytrace=False)
-        pytest.skip(str(error))
     yield server
     server.close()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from support.missing import Missing, skipped_if_missing
 from support.server import PenstockServer
 from support.upstream import ScriptedUpstream
 
@@ -24,11 +24,9 @@ RunScript = Callable[..., Any]
 def installed(name: str) -> Path:
     """A package of `package.json`. A missing one is a failure in CI, and a skip on a machine without it."""
     path = NODE_MODULES / name
-    if not path.exists():
-        message = f"{name} is not installed: make clients"
-        if os.environ.get("CI"):
-            pytest.fail(message, pytrace=False)
-        pytest.skip(message)
+    with skipped_if_missing():
+        if not path.exists():
+            raise Missing(f"{name} is not installed: make clients")
     return path
 
 

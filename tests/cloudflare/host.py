@@ -22,16 +22,13 @@ from penstock.egress import Egress
 from penstock.errors import ApiError
 from penstock.limits import Limits
 from penstock.ports import Destination, HttpReply, HttpRequest, Marks, Store, Transport
+from support.missing import Missing
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 ENTRY = ROOT / "deploy" / "cloudflare" / "src"
 PATHS = [str(path) for path in (ROOT / "core", ROOT / "adapters", HERE / "python_modules", ENTRY, HERE)]
 ENDS_WITHIN_S = 30.0
-
-
-class Missing(Exception):
-    """The packages of `make clients` are not installed."""
 
 
 class Host:

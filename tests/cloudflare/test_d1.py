@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Coroutine
 from typing import Any
 
 import pytest
 
-from cloudflare.host import Missing, RemoteStore, called, shared_host
+from cloudflare.host import RemoteStore, called, shared_host
 from conformance.kit import ME, item, response
 from penstock.errors import ApiError
 from penstock_adapters.cloudflare.d1.database import bytes_of, pieces_of, text_of
 from penstock_adapters.cloudflare.errors import translated
+from support.missing import skipped_if_missing
 
 
 @pytest.fixture
 def store() -> RemoteStore:
-    try:
+    with skipped_if_missing():
         host = shared_host()
-    except Missing as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error), pytrace=False)
-        pytest.skip(str(error))
     called(host, "reset_d1")
     return RemoteStore(host, "open_d1")
 

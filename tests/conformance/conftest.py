@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from conformance.engines import ENGINES, Engine
-from conformance.servers import Missing
 from penstock.ports import Store
+from support.missing import skipped_if_missing
 
 EVERYTHING = "LONG_STORE_TESTS"
 """The variable that `make test-all` sets."""
@@ -25,12 +25,8 @@ EVERYTHING = "LONG_STORE_TESTS"
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     """Each engine, started once. One that is missing is skipped here and fails where `CI` is set."""
     engine = ENGINES[request.param]()
-    try:
+    with skipped_if_missing():
         engine.start()
-    except Missing as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error), pytrace=False)
-        pytest.skip(str(error))
     yield engine
     engine.stop()
 

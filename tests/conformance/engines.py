@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from cloudflare.host import Missing as HostMissing
 from cloudflare.host import RemoteStore, called, shared_host
-from conformance.servers import Missing, Process, adapter, free_port, program, remove, unprivileged
+from conformance.servers import Process, adapter, free_port, program, remove, unprivileged
 from penstock.ports import Store
 from penstock.stores.memory import MemoryStore
 from penstock.stores.sqlite import SqliteStore
 from penstock_adapters.aws import api as aws_api
 from penstock_adapters.drivers import aws_transport
+from support.missing import Missing
 
 
 class Engine:
@@ -322,10 +322,7 @@ class D1(Engine):
     impossible_tests = frozenset({"test_a_large_one"})  # a row has at most 2,000,000 bytes
 
     def start(self) -> None:
-        try:
-            self._host = shared_host()
-        except HostMissing as error:
-            raise Missing(str(error)) from None
+        self._host = shared_host()
 
     def stop(self) -> None:
         """The host ends with the tests."""

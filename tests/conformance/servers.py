@@ -15,10 +15,7 @@ from importlib import import_module
 from pathlib import Path
 
 from penstock.ports import Store
-
-
-class Missing(Exception):
-    """What an engine needs is not on this machine."""
+from support.missing import Missing
 
 
 def adapter(module: str, name: str) -> Callable[[str], Store]:

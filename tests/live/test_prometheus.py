@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -17,11 +16,12 @@ from urllib.parse import quote
 import pytest
 from deploy.grafana.dashboard import SECTIONS, targets
 
-from conformance.servers import Missing, free_port, program
+from conformance.servers import free_port, program
 from live.conftest import Start
 from penstock.telemetry.metrics.registry import Metric
 from requirements import shows
 from support.mcp_lab import McpLab
+from support.missing import skipped_if_missing
 from support.raw import ask, post
 from support.server import ROOT, PenstockServer
 from support.waiting import until
@@ -47,12 +47,8 @@ def promtool() -> str:
 
 def needed(name: str) -> str:
     """A program of Debian's package `prometheus`. CI has it."""
-    try:
+    with skipped_if_missing():
         return program(name)
-    except Missing as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error), pytrace=False)
-        pytest.skip(str(error))
 
 
 def check(promtool: str, *arguments: str, text: bytes = b"") -> tuple[int, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -13,11 +12,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from conformance.servers import Missing
 from penstock_adapters.cli import main
 from requirements import shows
 from support.caller import CALLERS
 from support.ignored_headers import post
+from support.missing import skipped_if_missing
 from support.scripts import call, text, turn
 from support.server import PenstockServer
 from support.steps import Expect, Json, Script
@@ -31,12 +30,8 @@ Start = Callable[..., PenstockServer]
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[WebLab]:
-    try:
+    with skipped_if_missing():
         running = WebLab()
-    except Missing as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error), pytrace=False)
-        pytest.skip(str(error))
     yield running
     running.stop()
 

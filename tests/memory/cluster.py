@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,8 +11,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from conformance.engines import ENGINES, Engine
-from conformance.servers import Missing
 from memory.judge import Peer
+from support.missing import skipped_if_missing
 from support.server import PenstockServer
 from support.upstream import ScriptedUpstream
 
@@ -78,12 +77,8 @@ def at_once(servers: list[PenstockServer], do: Callable[[PenstockServer], None])
 
 def begun(engine: Engine) -> Engine:
     """The engine, started. One that is missing is skipped here and fails where `CI` is set."""
-    try:
+    with skipped_if_missing():
         engine.start()
-    except Missing as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error), pytrace=False)
-        pytest.skip(str(error))
     return engine
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,7 +12,7 @@ import pytest
 
 from adapters.aws_lambda.test_function import Context, MakeFunction, function, unlogged
 from conformance.engines import ENVIRONMENT, Moto
-from conformance.servers import Missing, adapter
+from conformance.servers import adapter
 from penstock.settings import SettingsError
 from penstock_adapters.aws_lambda.background import NotDone
 from penstock_adapters.aws_lambda.events import EventError
@@ -21,6 +20,7 @@ from penstock_adapters.aws_lambda.function import Function
 from requirements import shows
 from support import oracle, sse
 from support.lambda_events import responses, v2
+from support.missing import skipped_if_missing
 
 __all__ = ["function", "unlogged"]
 pytestmark = pytest.mark.slow
@@ -29,12 +29,8 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def moto() -> Iterator[Moto]:
     engine = Moto()
-    try:
+    with skipped_if_missing():
         engine.start()
-    except Missing as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error), pytrace=False)
-        pytest.skip(str(error))
     yield engine
     engine.stop()
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterator
 
 import pytest
 
 from conformance.conftest import pytest_pyfunc_call, runner
 from conformance.engines import ENVIRONMENT, Dynalite
-from conformance.servers import Missing
 from penstock_adapters.drivers import aws_transport
 from penstock_adapters.dynamodb import DynamoStore
+from support.missing import skipped_if_missing
 
 __all__ = ["pytest_pyfunc_call", "runner"]
 
@@ -20,12 +19,8 @@ __all__ = ["pytest_pyfunc_call", "runner"]
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Dynalite]:
     engine = Dynalite()
-    try:
+    with skipped_if_missing():
         engine.start()
-    except Missing as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error), pytrace=False)
-        pytest.skip(str(error))
     yield engine
     engine.stop()
 

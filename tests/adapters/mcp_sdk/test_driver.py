@@ -18,7 +18,7 @@ from penstock.egress import Egress
 from penstock.limits import Limits
 from penstock.secrets import Secret
 from penstock.tools.mcp.client import LocalServer, McpFailed, RemoteServer
-from penstock_adapters.mcp_sdk import SdkClient, opening
+from penstock_adapters.mcp_sdk import SdkClient, session_opener
 from support.certificates import Authority
 from support.mcp_lab import TOKEN, McpLab, OddServer
 
@@ -251,7 +251,7 @@ def test_a_certificate_is_for_the_name_and_the_connection_for_its_address(
     """The session is pinned to 127.0.0.1, and the certificates are for names alone."""
     authority = Authority(tmp_path, "lab")
     context = ssl.create_default_context(cafile=authority.ca_file)
-    monkeypatch.setattr(opening, "tls_context", lambda: context)
+    monkeypatch.setattr(session_opener, "tls_context", lambda: context)
 
     async def scenario(client: SdkClient) -> None:
         for host, works in (("localhost", True), ("mcp.example", False)):

@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from conformance.hosts.kit import PATIENCE_S, REQUEST_S, Answer, Call, Host, need, python, variables
-from conformance.servers import Missing, free_port
+from conformance.servers import free_port
 from support.lambda_events import v2
+from support.missing import Missing
 from support.runtime_api import NUL, RuntimeApiServer
 from support.server import ROOT
 from support.waiting import until

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
 
 from conformance.hosts.kit import BINARY, PAUSE_S, Host
 from conformance.hosts.table import HOSTS
-from conformance.servers import Missing
+from support.missing import skipped_if_missing
 from support.scripts import OWN_USAGE, ROLE, chunk, text
 from support.steps import Expect, Raw, Reply, Script, Send, Sleep
 from support.upstream import ScriptedUpstream
@@ -17,12 +16,8 @@ from support.upstream import ScriptedUpstream
 
 def started(host: Host, upstream: str, **variables: str) -> Host:
     """The host, started. One that is missing is skipped here and fails where `CI` is set."""
-    try:
+    with skipped_if_missing():
         host.start(upstream, **variables)
-    except Missing as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error), pytrace=False)
-        pytest.skip(str(error))
     return host
 
 

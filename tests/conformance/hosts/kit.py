@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from conformance.servers import Missing
+from support.missing import Missing
 from support.server import ROOT, environment
 
 KEY = "sk-of-the-conformance-suite"

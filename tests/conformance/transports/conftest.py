@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
-from cloudflare.host import Missing, shared_host
+from cloudflare.host import shared_host
 from conformance.transports.kit import FETCH, KINDS, OWN, Kind
+from support.missing import skipped_if_missing
 
 
 @pytest.fixture(scope="session")
 def pyodide() -> None:
     """The host of the transport over `fetch`. One that is missing is skipped here and fails where `CI` is set."""
-    try:
+    with skipped_if_missing():
         shared_host()
-    except Missing as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error), pytrace=False)
-        pytest.skip(str(error))
 
 
 @pytest.fixture(params=KINDS)
