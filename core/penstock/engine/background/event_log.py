@@ -10,12 +10,14 @@ import asyncio
 import sys
 from collections.abc import Iterable, Sequence
 
+from msgspec.structs import replace
+
 from penstock.json_codec import Decoder
 from penstock.ports import Claim, EventBatch, EventLog, StoredResponse
 from penstock.sse import SseReader, encode_events
 from penstock.transcript import Transcript
 from penstock.transcript.closing import close_open
-from penstock.wire import Completed, Created, Event, Failed, Incomplete, LifecycleEvent, Response, StreamEvent
+from penstock.wire import Completed, Created, Event, Failed, Incomplete, LifecycleEvent, Queued, Response, StreamEvent
 
 _decode_event = Decoder[Event](StreamEvent).decode
 _decode_response = Decoder[Response](Response).decode
@@ -123,11 +125,18 @@ def decode_events(events: Iterable[bytes]) -> list[Event]:
     return [_decode_event(data) for event in events for data in reader.feed(event)]
 
 
+def _as_queued(response: Response) -> Response:
+    """The Response as it was before it ended, where it ended before its first event."""
+    return replace(response, status="queued", completed_at=None, error=None, incomplete_details=None, output=[])
+
+
 def close_log(transcript: Transcript, row: StoredResponse) -> list[Event]:
     """The events that complete a log: open items are closed, and the terminal event has the row's status."""
     response = _decode_response(row.body)
     if transcript.state == "new":
-        transcript.record(Created(response=response))
+        queued = _as_queued(response)
+        transcript.record(Created(response=queued))
+        transcript.record(Queued(response=queued))
     close_open(transcript)
     transcript.record(_ENDINGS[row.status](response=response))
     return transcript.take()
