@@ -6,7 +6,7 @@ It translates scopes and messages to `Request`, `Reply` and `Channel` and back. 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, MutableMapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, TypeAlias
@@ -23,6 +23,8 @@ Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 SEND_ALL = "penstock.websocket.send"
 """The type of a message, and the server's extension for it: `texts`, each in UTF-8, are sent in one write."""
+CUT = "penstock.websocket.cut"
+"""The type of a message, and the server's extension for it: the connection ends without a close frame."""
 Deadline = Callable[[], float | None]
 """When the host ends the current request, by `time.monotonic`. None where it is unknown."""
 _OUR_FAULT = 1011
@@ -75,7 +77,7 @@ class AsgiApp:
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         if (await receive())["type"] != "websocket.connect":
             return
-        channel = AsgiChannel(receive, send, sends_all=SEND_ALL in scope.get("extensions", {}))
+        channel = AsgiChannel(receive, send, scope.get("extensions", {}))
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         request = Request(method="GET", path=path, query=_query(scope), headers=_headers(scope))
         reply = await self.service.connect(request, channel)
@@ -98,10 +100,10 @@ class AsgiApp:
 class AsgiChannel:
     """A WebSocket connection of an ASGI server."""
 
-    def __init__(self, receive: Receive, send: Send, *, sends_all: bool) -> None:
+    def __init__(self, receive: Receive, send: Send, extensions: Container[str]) -> None:
         self._receive = receive
         self._send = send
-        self._sends_all = sends_all
+        self._extensions = extensions
         self.is_accepted = False
 
     async def accept(self, headers: Headers) -> None:
@@ -121,7 +123,7 @@ class AsgiChannel:
     async def send(self, messages: Sequence[bytes]) -> None:
         """Send text messages. Raises `ChannelClosed`."""
         # spec: ws-one-write
-        if self._sends_all:
+        if SEND_ALL in self._extensions:
             await self._send_message({"type": SEND_ALL, "texts": messages})
         else:
             for message in messages:
@@ -130,6 +132,13 @@ class AsgiChannel:
     async def close(self, code: int, reason: str) -> None:
         """End the connection, or reject the handshake. Raises `ChannelClosed`."""
         await self._send_message({"type": "websocket.close", "code": code, "reason": reason})
+
+    async def cut(self) -> None:
+        """End the connection, without a close frame where the server can. Raises `ChannelClosed`."""
+        if CUT in self._extensions:
+            await self._send_message({"type": CUT})
+        else:
+            await self.close(_OUR_FAULT, "")
 
     async def refuse(self, reply: Reply) -> None:
         """Answer the handshake with a reply that is not a stream. Raises `ChannelClosed`."""

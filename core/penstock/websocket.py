@@ -13,9 +13,6 @@ from penstock.ports import Headers
 GOING_AWAY = 1001
 """The close code of a server that stops or ends an idle connection (RFC 6455, section 7.4.1)."""
 
-BROKEN = 1011
-"""The close code of a server that cannot go on."""
-
 
 class ChannelClosed(Exception):
     """The client has left: nothing can be sent."""
@@ -35,3 +32,6 @@ class Channel(Protocol):
 
     async def close(self, code: int, reason: str) -> None:
         """Close the connection. Raises `ChannelClosed`."""
+
+    async def cut(self) -> None:
+        """End the connection without a close frame, where the server can. Raises `ChannelClosed`."""

@@ -12,7 +12,7 @@ import pytest
 from penstock import Settings, build
 from penstock.http import Reply, Request, json_reply
 from penstock.websocket import Channel
-from penstock_adapters.asgi import SEND_ALL, AsgiApp
+from penstock_adapters.asgi import CUT, SEND_ALL, AsgiApp
 from requirements import shows
 
 Message = MutableMapping[str, Any]
@@ -102,6 +102,32 @@ def test_a_host_that_takes_all_messages_of_a_batch_at_once(app: AsgiApp) -> None
     assert {len(types) for types in one_by_one} == {1}
     assert together[0] == ["response.created", "response.in_progress"]
     assert [type for types in together for type in types] == [type for [type] in one_by_one]
+
+
+@shows("synthetic-faults")
+@pytest.mark.parametrize(
+    ("extensions", "end"),
+    [({CUT: {}}, {"type": CUT}), ({}, {"type": "websocket.close", "code": 1011, "reason": ""})],
+)
+def test_a_host_that_can_cut_a_connection(app: AsgiApp, extensions: dict[str, Any], end: Message) -> None:
+    """Any other closes it as one that cannot go on."""
+    create = text('{"type": "response.create", "model": "synthetic?disconnect_at=0", "input": "Hi", "store": false}')
+    waiting, sent = [CONNECT, create], []
+    over = asyncio.Event()
+
+    async def receive() -> Message:
+        if not waiting:
+            await over.wait()
+            return LEFT
+        return waiting.pop(0)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+        if message == end:
+            over.set()
+
+    asyncio.run(asyncio.wait_for(app(scope(extensions=extensions), receive, send), 10))
+    assert [message["type"] for message in sent] == ["websocket.accept", end["type"]]
 
 
 @pytest.mark.parametrize("error", [OSError(), RuntimeError("it is closed")])

@@ -192,6 +192,14 @@ def resident(server: PenstockServer) -> int:
     return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGESIZE") if statm.exists() else 0
 
 
+def test_blanks_around_a_value_are_no_part_of_it(server: PenstockServer) -> None:
+    """RFC 9110, section 5.5. Proxies and people leave some."""
+    with Connection(server.base) as connection:
+        for value in (b"mine", b"  mine", b"mine \t ", b"mine\t"):
+            connection.socket.sendall(GET[:-2] + b"x-request-id:" + value + b"\r\nx-empty: \r\n\r\n")
+            assert connection.answer().headers["x-request-id"] == "mine"
+
+
 @shows("pipelined")
 def test_pipelined_requests_are_answered_in_order(server: PenstockServer) -> None:
     lines = [f"GET /healthz HTTP/1.1\r\nhost: localhost\r\nx-request-id: {number}\r\n\r\n" for number in range(3_000)]

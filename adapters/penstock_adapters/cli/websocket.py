@@ -18,7 +18,7 @@ from websockets.frames import CloseCode, Frame
 from websockets.http11 import Request
 from websockets.protocol import OPEN
 
-from penstock_adapters.asgi import SEND_ALL
+from penstock_adapters.asgi import CUT, SEND_ALL
 
 _log = logging.getLogger(__name__)
 
@@ -54,19 +54,30 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         """A handshake has arrived."""
         super().handle_connect(event)
         if self.response.status_code == 101:
-            self.scope["extensions"][SEND_ALL] = {}
+            self.scope["extensions"] |= {SEND_ALL: {}, CUT: {}}
 
     async def send(self, message: Any) -> None:
         """Send the app's message; many texts in one write. Raises `ClientDisconnected`."""
-        if message["type"] != SEND_ALL:
+        if message["type"] == CUT:
+            self._cut()
+        elif message["type"] == SEND_ALL:
+            await self._send_all(message["texts"])
+        else:
             await super().send(message)
-            return
+
+    def _cut(self) -> None:
+        """End the connection after what was sent."""
+        self.disconnected = True
+        self.transport.close()
+        self._abort_later()
+
+    async def _send_all(self, texts: Iterable[bytes]) -> None:
         if not self.writable.is_set():
             await self.writable.wait()
         if self.disconnected or self.conn.state is not OPEN:
             raise ClientDisconnected
         # spec: ws-one-write
-        self.transport.write(framed(message["texts"]))
+        self.transport.write(framed(texts))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has disconnected."""

@@ -31,7 +31,7 @@ from penstock.errors import ApiError, internal_error, invalid, quoted, stopping,
 from penstock.responders import read_messages
 from penstock.secrets import Secret
 from penstock.telemetry import CLIENT_LEFT, AccessRecord, current, enter
-from penstock.websocket import BROKEN, GOING_AWAY, Channel, ChannelClosed
+from penstock.websocket import GOING_AWAY, Channel, ChannelClosed
 from penstock.wire import ClientEvent
 
 Admit: TypeAlias = Callable[[], str]
@@ -173,8 +173,7 @@ class Socket:
         except ChannelClosed:
             raise
         except ConnectionAbortedError:
-            await self._channel.close(BROKEN, "")
-            raise ChannelClosed from None
+            await self._channel.cut()
         except Exception as error:
             _log.exception("a response over WebSocket failed by a fault of this server")
             untraced(error)

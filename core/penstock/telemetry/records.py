@@ -189,14 +189,20 @@ class Recorder:
             record.running.discard(record)
         record.status = status
         if record.is_cut:
-            if record.failure is None:
-                record.status = CLIENT_LEFT
-            else:  # this server has cut the reply
-                record.is_cut = False
-                record.response_status, record.response_reason = "failed", record.failure.code
+            _blame_cut(record)
         record.duration_s = time.monotonic() - record.begun_s
         for sink in self._sinks:
             try:
                 sink(record)
             except Exception:
                 _log.exception("a sink of access records failed")
+
+
+def _blame_cut(record: AccessRecord) -> None:
+    """Note who has cut the reply: this server where there is a failure, else the client, which has left."""
+    if record.failure is None:
+        record.status = CLIENT_LEFT
+        return
+    record.is_cut = False
+    if record.has_run:
+        record.response_status, record.response_reason = "failed", record.failure.code

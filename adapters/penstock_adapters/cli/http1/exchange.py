@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable
 from functools import lru_cache
+from struct import pack
 
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
@@ -28,6 +30,8 @@ _UNKNOWN = float("inf")
 _NO_BODY = frozenset({204, 304})
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _CHUNKED = b"transfer-encoding: chunked\r\n"
+_AT_ONCE = pack("ii", 1, 0)
+"""Of `SO_LINGER`: the connection is reset when it is closed."""
 _COPIED_BYTES_MAX = 64 * 2**10
 """A larger body is not copied into one piece with its head."""
 
@@ -235,9 +239,17 @@ class Exchange:
         self._note_change()
         self._on_end()
 
+    def _reset_at_end(self) -> None:
+        """Let the end of the connection be a reset: an end in order would be that of the body."""
+        sock = self._transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+
     def _fail(self) -> None:
         """There is no reply, or only a part of one."""
         if self.is_started:
+            if self._left == _UNKNOWN:
+                self._reset_at_end()
             self._transport.close()
         else:
             self.keep_alive = False

@@ -13,6 +13,7 @@ from .heads import Fields
 from .refusals import malformed, too_large, too_long
 
 _HEAD_END = b"\r\n\r\n"
+_BLANKS = b" \t"
 
 
 class HeadParser:
@@ -88,7 +89,9 @@ class HeadParser:
         self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header was parsed."""
+        """A header was parsed. httptools leaves blanks at its end, which are no part of it (RFC 9110, section 5.5)."""
+        if value[-1:] in _BLANKS:
+            value = value.rstrip(_BLANKS)
         self.fields.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:

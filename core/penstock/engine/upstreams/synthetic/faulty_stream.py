@@ -138,5 +138,7 @@ async def faulty_body(body: bytes, faults: WireFaults, form: EventFormat) -> Asy
 
 def _cut() -> ConnectionAbortedError:
     """The error that cuts the connection. The record of the request has the reason."""
-    current().failed(upstream_failed("The connection was cut, as the options of the synthetic model ask."))
+    record = current()
+    record.is_cut = True
+    record.failed(upstream_failed("The connection was cut, as the options of the synthetic model ask."))
     return ConnectionAbortedError()
