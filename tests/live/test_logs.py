@@ -14,6 +14,7 @@ import pytest
 from live.conftest import Start
 from live.test_disconnects import begin
 from live.test_hosts import UvicornServer
+from live.test_metrics import Changes
 from requirements import shows
 from support.raw import Connection, ask, post
 from support.scripts import SCRIPTS
@@ -208,6 +209,30 @@ def test_a_background_run_has_its_line(logging_server: PenstockServer, model: st
     assert "first_event_ms" in reply
     followed = ask(logging_server.url, "GET", f"/responses/{reply['response_id']}?stream=true")
     assert access(logging_server, followed.headers["x-request-id"], "GET")["response"] == ended
+
+
+@shows("access-lines")
+@pytest.mark.parametrize(("method", "path"), [("POST", "/responses/{id}/cancel"), ("DELETE", "/responses/{id}")])
+def test_a_background_response_that_ends_before_it_runs_has_its_line(
+    start: Start, upstream: ScriptedUpstream, method: str, path: str
+) -> None:
+    server = start(
+        *("--upstream", upstream.url, "--log-format", "json"),
+        PENSTOCK_STORE="memory://",
+        PENSTOCK_LIMITS_BACKGROUND_RUNS_MAX="1",
+    )
+    running = post(server.url, {"model": "hang", "input": "Hi", "background": True}).json()["id"]
+    body = {"model": "text", "input": "Hi", "background": True}
+    waiting = post(server.url, body, x_request_id=f"waited-{method}").json()["id"]
+    changes = Changes(server)
+    assert ask(server.url, method, path.format(id=waiting)).status == 200
+    reply = access(server, f"waited-{method}", "BACKGROUND")
+    wanted = {"status": 200, "response": "cancelled", "model": "text", "response_id": waiting}
+    assert wanted.items() <= reply.items()
+    assert access(server, lines(server, path=f"/v1{path.format(id=waiting)}")[0]["request_id"], method)
+    assert changes("penstock_requests_total", route="background", status="200") == 1
+    assert changes("penstock_responses_total") == changes("penstock_responses_total", status="cancelled") == 1
+    assert ask(server.url, "DELETE", f"/responses/{running}").status == 200
 
 
 @shows("access-lines")

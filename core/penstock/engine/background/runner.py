@@ -12,6 +12,7 @@ import logging
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import copy_context
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -201,6 +202,7 @@ class Background:
             run.stop()
         for waiting in [waiting for waiting in self._waiting if waiting.row.id == response_id]:
             self._waiting.remove(waiting)
+            copy_context().run(self._note_unrun, waiting)  # this task may have a record of its own
             # spec: deleted-queued
             await self._unlock_conversation(waiting.row)
 
@@ -278,6 +280,14 @@ class Background:
             record.key_name, record.trace = asked.key_name, asked.trace
         record.response_id = row.id
         return record
+
+    def _note_unrun(self, waiting: Waiting) -> None:
+        """Record a response that has ended before it ran."""
+        record = self._begin(waiting.row, waiting.asked)
+        record.model = _decode_response(waiting.row.body).model
+        record.runs()
+        record.response_status = "cancelled"
+        self._end(record)
 
     def _end(self, record: AccessRecord) -> None:
         """End the record. A run that was stopped here has ended elsewhere: no client has disconnected."""
