@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import signal
@@ -61,10 +62,14 @@ def test_a_mistake_is_one_line(arguments: list[str], env: dict[str, str], report
     assert reported in line
 
 
-def test_a_port_in_use_is_one_line(server: PenstockServer) -> None:
+@shows("json-logs")
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_port_in_use_is_one_line(server: PenstockServer, form: str) -> None:
     port = server.base.rpartition(":")[2]
-    ended = run("serve", "--port", port)
+    ended = run("serve", "--port", port, "--log-format", form)
     [line] = ended.stderr.splitlines()
+    if form == "json":
+        assert json.loads(line).items() >= {"level": "error", "logger": "penstock.serving"}.items()
     assert ended.returncode == 2
     assert re.search(rf"\b{port}\b.*in use", line)
 

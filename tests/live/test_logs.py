@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -369,6 +370,38 @@ def test_every_line_is_json(start: Start, upstream: ScriptedUpstream) -> None:
     for written in server.lines:
         decoded = json.loads(written)
         assert {"time", "level", "logger", "message"} <= decoded.keys()
+
+
+ODD_LIBRARY = """
+import sys, threading, time, warnings
+
+class Broken:
+    def __del__(self):
+        raise ValueError("of a finalizer")
+
+def work():
+    while threading.excepthook is threading.__excepthook__:
+        time.sleep(0.01)
+    warnings.warn("of a library")
+    Broken()
+    raise KeyError("of a thread")
+
+if "serve" in sys.orig_argv:
+    threading.Thread(target=work, daemon=True).start()
+"""
+
+
+@shows("json-logs")
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_what_python_itself_writes_is_json(start: Start, tmp_path: Path, workers: str) -> None:
+    """Warnings, and exceptions that nothing catches."""
+    (tmp_path / "sitecustomize.py").write_text(ODD_LIBRARY)
+    server = start(*("--log-format", "json", "--workers", workers), PENSTOCK_STORE="none://", PYTHONPATH=str(tmp_path))
+    until(lambda: "of a thread" in server.log)
+    found = {each["logger"]: f"{each['message']}{each.get('traceback')}" for each in map(json.loads, server.lines)}
+    assert "of a library" in found["py.warnings"]
+    assert all(part in server.log for part in ("of a finalizer", "Traceback"))
+    assert "KeyError: 'of a thread'" in found["penstock.uncaught"]
 
 
 @shows("upstream-errors")

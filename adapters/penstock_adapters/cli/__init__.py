@@ -46,6 +46,8 @@ _SWITCHES = {
     "allow_anonymous": "let others in without API keys",
     "admin": "serve /admin to callers with an API key",
 }
+_MISTAKE = 2
+"""The exit code after a mistake of the caller."""
 _ACTIONS = {
     "stats": "count the stored rows",
     "sweep": "remove what has expired, as servers do by themselves",
@@ -80,12 +82,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     if options.command is None:
         parser.print_help(sys.stderr)
-        return 2
+        return _MISTAKE
     try:
         code: int = options.run(options)
     except SettingsError as mistake:
         sys.stderr.write(f"penstock: {mistake}\n")
-        return 2
+        return _MISTAKE
     return code
 
 
@@ -251,10 +253,25 @@ def _serve(options: argparse.Namespace) -> int:
     settings = _settings(options)
     on_stop(_exit)
     with _server_extra("serve"):
-        from .serving import serve
+        from .serving import configure_log, log_mistake
+
+    configure_log(settings)
+    try:
+        return _start(settings)
+    except SettingsError as mistake:
+        if settings.log_format == "text":
+            raise
+        log_mistake(mistake)
+        return _MISTAKE
+
+
+def _start(settings: Settings) -> int:
+    """Check what can be checked at once, and serve. Raises `SettingsError`."""
     from penstock.assembly import open_store
     from penstock.local_model import read_quantiles
     from penstock_adapters.drivers import STORES, create_asgi_app, read_file
+
+    from .serving import serve
 
     settings = with_seal_keys(with_store(settings))
     read_quantiles(settings.synthetic, read_file)

@@ -39,6 +39,7 @@ from .siblings import UnixSiblings
 from .signals import ignore_stop, on_hangup, on_stop
 from .startup_banner import listening, startup_banner
 from .systemd import notify
+from .uncaught import log_uncaught
 from .worker_processes import WorkerProcesses
 
 CreateApp: TypeAlias = Callable[[Settings, Siblings], AsgiApp]
@@ -50,11 +51,23 @@ _log = logging.getLogger("penstock.serving")
 _banner = logging.getLogger("penstock.banner")
 
 
+def configure_log(settings: Settings) -> None:
+    """Give all lines, including uvicorn's and Python's, one form. The banner is logged at any level."""
+    configure_logging(settings.log_level, settings.log_format)
+    _banner.setLevel(logging.INFO)
+    logging.getLogger("uvicorn.error").addFilter(_is_no_cut_stream)
+    log_uncaught()
+
+
+def log_mistake(mistake: SettingsError) -> None:
+    """Write a mistake that ends the start to the log."""
+    _log.error("%s", mistake)
+
+
 def serve(settings: Settings, create_app: CreateApp) -> int:
     """Serve until a signal arrives; the exit code is 0 then. Raises `SettingsError` for a port that is not free."""
     if settings.workers > 1 and not hasattr(os, "fork"):
         raise SettingsError("workers", "more than one needs an operating system that can fork")
-    _configure_logging(settings)
     allow_open_files(settings)
     certificate = certificate_of(settings)
     listeners, settings = listeners_of(settings)
@@ -100,13 +113,6 @@ def _private_folder() -> Path:
     except OSError as error:
         _log.warning("there is no folder for the sockets of the workers: %s", error)
         return Path(os.devnull)
-
-
-def _configure_logging(settings: Settings) -> None:
-    """Give all lines, including uvicorn's, one form. The banner is logged at any level."""
-    configure_logging(settings.log_level, settings.log_format)
-    _banner.setLevel(logging.INFO)
-    logging.getLogger("uvicorn.error").addFilter(_is_no_cut_stream)
 
 
 def _begin(settings: Settings, listener: socket.socket) -> None:
