@@ -3,8 +3,6 @@
 It knows the numbers and their units. All other modules read their limits from here.
 """
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import msgspec

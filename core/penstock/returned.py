@@ -5,8 +5,6 @@ them. What the model read of a hosted call is more than its item shows. Here is 
 beside the fields for clients. Lists for clients leave the key out (`penstock.endpoints.included`).
 """
 
-from __future__ import annotations
-
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec

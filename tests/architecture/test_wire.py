@@ -32,6 +32,11 @@ def test_there_are_structs_to_look_at() -> None:
     assert len(list(structs())) > 60
 
 
+def test_annotations_are_evaluated_with_their_class() -> None:
+    """Texts are evaluated for each decoder, which delays the first request."""
+    assert not [module.name for module in FAMILIES if "__future__.annotations" in module.imports()]
+
+
 def test_every_struct_is_keyword_only() -> None:
     """msgspec does not inherit it: each class sets it itself."""
     loose = [

@@ -5,8 +5,6 @@ Source: "Using AWS Lambda with Amazon API Gateway", "Invoking Lambda function UR
 of AWS' documentation.
 """
 
-from __future__ import annotations
-
 import binascii
 from base64 import b64decode
 from collections.abc import Iterable, Mapping

@@ -4,8 +4,6 @@ A field is a key of `penstock.toml`, and, except in tables, also a variable: `dr
 limit `idle_s`, in the file's table `limits`, is `PENSTOCK_LIMITS_IDLE_S`.
 """
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Annotated, Literal
 

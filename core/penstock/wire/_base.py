@@ -4,8 +4,6 @@ It knows msgspec only. Of an unknown object it decodes the `type` and no more. A
 `penstock.transcript` applies it.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal, NamedTuple, Self, TypeAlias
 
 import msgspec

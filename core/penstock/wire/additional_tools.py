@@ -3,8 +3,6 @@
 It knows the item only. `penstock.engine.planning.tool_selection` decides which of its tools the model gets.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from penstock import wire
@@ -19,4 +17,4 @@ class AdditionalTools(Item, kw_only=True, tag="additional_tools"):
 
     id: str | None | UnsetType = UNSET
     role: str
-    tools: list[wire.Tool]
+    tools: "list[wire.Tool]"

@@ -3,8 +3,6 @@
 It knows OpenAI's `ApplyPatchTool`, the call and its output; it never reads a diff.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal, TypeAlias
 
 import msgspec

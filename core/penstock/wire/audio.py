@@ -3,8 +3,6 @@
 They belong to no item and change nothing in the Response: only the stream contains the audio.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from ._base import UNSET, Event, Fold, UnsetType, nothing

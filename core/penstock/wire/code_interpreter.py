@@ -3,8 +3,6 @@
 The tool's settings and the outputs of the code stay undecoded.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 import msgspec

@@ -3,8 +3,6 @@
 It knows the JSON of OpenAI's compaction. It never decrypts `encrypted_content` and summarises nothing.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 import msgspec
@@ -43,7 +41,7 @@ class CompactResponse(Wire, kw_only=True):
     """The body of `POST /responses/compact`. Agents also send parameters of a turn, which are ignored for a summary."""
 
     model: str | None = None
-    input: str | list[wire.InputItem] | None = None
+    input: "str | list[wire.InputItem] | None" = None
     instructions: str | None = None
     previous_response_id: str | None = None
     reasoning: Reasoning | None = None

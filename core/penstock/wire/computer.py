@@ -3,8 +3,6 @@
 It knows OpenAI's `ComputerTool`, `ResponseComputerToolCall` and its output. Coordinates and sizes are in pixels.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal, TypeAlias
 
 from ._base import UNSET, Item, ItemStatus, Tool, UnsetType, Wire

@@ -3,8 +3,6 @@
 It knows the JSON of OpenAI's `configuration_update`. The settings stay undecoded.
 """
 
-from __future__ import annotations
-
 import msgspec
 
 from ._base import UNSET, Item, UnsetType

@@ -3,8 +3,6 @@
 It knows the JSON of OpenAI's Conversations API. A conversation's items are the items of any family.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, TypeAlias
 
 import msgspec
@@ -37,7 +35,7 @@ class ItemReference(Item, kw_only=True, tag="item_reference"):
 class CreateConversation(Wire, kw_only=True, forbid_unknown_fields=False):
     """The body of `POST /conversations`."""
 
-    items: Annotated[list[wire.InputItem], msgspec.Meta(max_length=CONVERSATION_ITEMS_MAX)] | None = None
+    items: "Annotated[list[wire.InputItem], msgspec.Meta(max_length=CONVERSATION_ITEMS_MAX)] | None" = None
     metadata: Metadata | None = None
 
 
@@ -50,7 +48,7 @@ class UpdateConversation(Wire, kw_only=True, forbid_unknown_fields=False):
 class CreateConversationItems(Wire, kw_only=True, forbid_unknown_fields=False):
     """The body of `POST /conversations/{id}/items`."""
 
-    items: Annotated[list[wire.InputItem], msgspec.Meta(min_length=1, max_length=CONVERSATION_ITEMS_MAX)]
+    items: "Annotated[list[wire.InputItem], msgspec.Meta(min_length=1, max_length=CONVERSATION_ITEMS_MAX)]"
 
 
 class Conversation(Wire, kw_only=True):

@@ -3,8 +3,6 @@
 It knows OpenAI's `CustomTool`, `ResponseCustomToolCall` and their events. It never validates an input by its grammar.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal, TypeAlias
 
 import msgspec
@@ -64,7 +62,7 @@ class CustomToolCallOutput(Item, kw_only=True, tag="custom_tool_call_output"):
     id: str | None | UnsetType = UNSET
     status: ItemStatus | None | UnsetType = UNSET
     call_id: str
-    output: str | list[wire.ContentPart]
+    output: "str | list[wire.ContentPart]"
     caller: msgspec.Raw | UnsetType = UNSET
     created_by: str | None | UnsetType = UNSET
 

@@ -3,8 +3,6 @@
 It knows the JSON only. `penstock.errors` defines which failure has which type, code and status.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 import msgspec

@@ -3,8 +3,6 @@
 It knows the index of an object (`output_index`, `content_index`). The object itself belongs to its family's module.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from penstock import wire
@@ -18,7 +16,7 @@ class OutputItemAdded(Event, kw_only=True, tag="response.output_item.added"):
     fold: ClassVar[Fold] = open_("item")
 
     output_index: int
-    item: wire.OutputItem
+    item: "wire.OutputItem"
 
 
 class OutputItemDone(Event, kw_only=True, tag="response.output_item.done"):
@@ -27,7 +25,7 @@ class OutputItemDone(Event, kw_only=True, tag="response.output_item.done"):
     fold: ClassVar[Fold] = close("item")
 
     output_index: int
-    item: wire.OutputItem
+    item: "wire.OutputItem"
 
 
 class ContentPartAdded(Event, kw_only=True, tag="response.content_part.added"):
@@ -38,7 +36,7 @@ class ContentPartAdded(Event, kw_only=True, tag="response.content_part.added"):
     item_id: str
     output_index: int
     content_index: int
-    part: wire.OutputPart
+    part: "wire.OutputPart"
 
 
 class ContentPartDone(Event, kw_only=True, tag="response.content_part.done"):
@@ -49,4 +47,4 @@ class ContentPartDone(Event, kw_only=True, tag="response.content_part.done"):
     item_id: str
     output_index: int
     content_index: int
-    part: wire.OutputPart
+    part: "wire.OutputPart"

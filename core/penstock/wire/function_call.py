@@ -4,8 +4,6 @@ It knows OpenAI's `FunctionTool`, `ResponseFunctionToolCall` and `FunctionCallOu
 undecoded.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
@@ -54,7 +52,7 @@ class FunctionCallOutput(Item, kw_only=True, tag="function_call_output"):
     id: str | None | UnsetType = UNSET
     status: ItemStatus | None | UnsetType = UNSET
     call_id: str
-    output: str | list[wire.ContentPart]
+    output: "str | list[wire.ContentPart]"
     name: str | None | UnsetType = UNSET
     namespace: str | None | UnsetType = UNSET
     caller: msgspec.Raw | UnsetType = UNSET

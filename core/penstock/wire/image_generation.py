@@ -3,8 +3,6 @@
 The tool's settings stay undecoded, and images stay base64.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 import msgspec

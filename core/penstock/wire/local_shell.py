@@ -3,8 +3,6 @@
 It knows OpenAI's `LocalShellCall` and its output.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar, Self
 
 from msgspec.structs import replace

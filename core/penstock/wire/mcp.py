@@ -4,8 +4,6 @@ It knows which fields of such a tool are secret, so that `penstock.engine.planni
 server sends of its tools and its errors stays undecoded.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 import msgspec

@@ -4,8 +4,6 @@ It knows the JSON of OpenAI's `Message`, `EasyInputMessage`, `ResponseOutputMess
 input and output, since a client sends output back as input.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal, Self, TypeAlias
 
 import msgspec
@@ -132,7 +130,7 @@ class Message(Item, kw_only=True, tag="message"):
     id: str | None | UnsetType = UNSET
     status: ItemStatus | None | UnsetType = UNSET
     role: Literal["user", "assistant", "system", "developer"]
-    content: str | list[wire.ContentPart]
+    content: "str | list[wire.ContentPart]"
     phase: Literal["commentary", "final_answer"] | None | UnsetType = UNSET
 
     def long_form(self) -> Self:

@@ -3,8 +3,6 @@
 It knows OpenAI's `Model` and the list around it.
 """
 
-from __future__ import annotations
-
 from ._base import UNSET, UnsetType, Wire
 
 

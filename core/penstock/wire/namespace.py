@@ -3,8 +3,6 @@
 It knows the grouping only.
 """
 
-from __future__ import annotations
-
 from ._base import Tool
 from .custom_tool import CustomTool
 from .function_call import FunctionName, FunctionTool

@@ -3,8 +3,6 @@
 It knows OpenAI's list object. Stores define where a page begins and ends.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 import msgspec

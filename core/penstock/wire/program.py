@@ -3,8 +3,6 @@
 It knows the JSON of OpenAI's program items. It never runs or reads their code.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from ._base import UNSET, Item, UnsetType

@@ -3,8 +3,6 @@
 It knows the JSON of OpenAI's `Reasoning` and `ResponseReasoningItem`. It never decrypts `encrypted_content`.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal, TypeAlias
 
 from ._base import UNSET, Event, Fold, Item, ItemStatus, Part, UnsetType, Wire, append, close, open_, settle

@@ -4,8 +4,6 @@ It knows every parameter of OpenAI's `ResponseCreateParams` and the sampling ext
 that the client did not send the parameter. `penstock.engine.planning.plan` then sets the default.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, TypeAlias
 
 import msgspec
@@ -97,7 +95,7 @@ class CreateResponse(Wire, kw_only=True, forbid_unknown_fields=False):
     """The parameters of a response. Token counts are in tokens; penalties are between -2 and 2."""
 
     model: str | None = None
-    input: str | list[wire.InputItem] | None = None
+    input: "str | list[wire.InputItem] | None" = None
     instructions: str | None = None
     previous_response_id: str | None = None
     conversation: str | ConversationReference | None = None
@@ -111,7 +109,7 @@ class CreateResponse(Wire, kw_only=True, forbid_unknown_fields=False):
     include: list[Include] | None = None
     metadata: Metadata | None = None
 
-    tools: list[wire.Tool] | None = None
+    tools: "list[wire.Tool] | None" = None
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     max_tool_calls: Annotated[int, msgspec.Meta(ge=1)] | None = None

@@ -4,8 +4,6 @@ It knows OpenAI's `Response`. Every key is always present, with null or the defa
 `penstock.engine.planning.plan` makes the first form of a Response, and `penstock.transcript` folds its events.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal, TypeAlias
 
 import msgspec
@@ -75,11 +73,11 @@ class Response(Wire, kw_only=True):
     background_options: BackgroundOptions | UnsetType = UNSET
     error: ResponseError | None = None
     incomplete_details: IncompleteDetails | None = None
-    instructions: str | list[wire.InputItem] | None = None
+    instructions: "str | list[wire.InputItem] | None" = None
     max_output_tokens: int | None = None
     max_tool_calls: int | None = None
     model: str
-    output: list[wire.OutputItem] = []
+    output: "list[wire.OutputItem]" = []
     parallel_tool_calls: bool = True
     previous_response_id: str | None = None
     conversation: ConversationReference | None = None
@@ -94,7 +92,7 @@ class Response(Wire, kw_only=True):
     temperature: float = 1.0
     text: TextConfig
     tool_choice: ToolChoice = "auto"
-    tools: list[wire.Tool] = []
+    tools: "list[wire.Tool]" = []
     top_logprobs: int = 0
     top_p: float = 1.0
     presence_penalty: float = 0.0

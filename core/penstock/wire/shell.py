@@ -4,8 +4,6 @@ It knows OpenAI's `FunctionShellTool`, its environments, the call, its output an
 container stay undecoded.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal, TypeAlias
 
 import msgspec

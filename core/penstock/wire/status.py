@@ -3,8 +3,6 @@
 It knows the JSON only. The engine knows the state.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 from ._base import UNSET, UnsetType, Wire

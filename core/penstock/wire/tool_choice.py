@@ -3,8 +3,6 @@
 It knows the JSON only. `penstock.engine.planning` checks that the chosen tool is in the request.
 """
 
-from __future__ import annotations
-
 from typing import Literal, TypeAlias
 
 from ._base import UNSET, UnsetType, Wire

@@ -4,8 +4,6 @@ It knows the JSON of OpenAI's `ToolSearchTool`, `ResponseToolSearchCall` and `Re
 stay undecoded. It never searches.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal, Self, TypeAlias
 
 import msgspec
@@ -52,7 +50,7 @@ class ToolSearchOutput(Item, kw_only=True, tag="tool_search_output"):
     status: ItemStatus | None | UnsetType = UNSET
     call_id: str | None | UnsetType = UNSET
     execution: Execution | None | UnsetType = UNSET
-    tools: list[wire.Tool]
+    tools: "list[wire.Tool]"
     created_by: str | None | UnsetType = UNSET
 
     def long_form(self) -> Self:

@@ -4,8 +4,6 @@ A newer client or upstream may send types that are newer than this server. Such 
 `type`, and passes through unread.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 import msgspec

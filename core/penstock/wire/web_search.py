@@ -3,8 +3,6 @@
 The tool's settings, the action of a search and its results stay undecoded.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 import msgspec

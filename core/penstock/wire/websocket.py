@@ -3,8 +3,6 @@
 It knows the JSON only. The body of a `response.create` is that of `POST /responses`, and is decoded in the same way.
 """
 
-from __future__ import annotations
-
 import msgspec
 
 from ._base import UNSET, UnsetType, Wire

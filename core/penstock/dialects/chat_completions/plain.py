@@ -4,8 +4,6 @@ And the plain reply: a whole completion with a text, and nothing else. Both know
 that take a third of the time. What they do not take is read as `wire.ReadReply`; what they take means the same there.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec

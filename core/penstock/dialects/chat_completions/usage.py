@@ -1,7 +1,5 @@
 """What a turn cost, by any of the names that backends have for it."""
 
-from __future__ import annotations
-
 from operator import attrgetter
 
 import msgspec

@@ -3,8 +3,6 @@
 What is sent is exact: an absent field is not sent. What is read is tolerant: backends leave out, rename and repeat.
 """
 
-from __future__ import annotations
-
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -267,7 +265,7 @@ class ReadPart(_Read):
     type: str | None = None
     text: str | ReadText | None = None
     refusal: str | None = None
-    thought: bool | str | list[str | ReadPart] | ReadPart | None = None
+    thought: "bool | str | list[str | ReadPart] | ReadPart | None" = None
     thinking: Words = None
     reasoning: Words = None
     reasoning_content: Words = None
