@@ -62,10 +62,12 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     input_parts_max: Count = 5_000
     """The content parts of one item."""
     tools_max: Count = 512
-    """The entries of `tools`, with those in namespaces and those in items of the context."""
+    """The entries of `tools`, with those in namespaces and those in items of the context. Also those of a
+    `tool_choice` of the type `allowed_tools`."""
 
     tool_calls_max: Count = 32
-    """The calls of hosted tools that one response may make. A smaller `max_tool_calls` of the request counts."""
+    """The calls of hosted tools that one response may make, with those that the request approves. A smaller
+    `max_tool_calls` of the request counts."""
     tool_rounds_max: Count = 16
     """The turns of the model in one response after which hosted tools are not offered any more."""
     tool_calls_parallel_max: Count = 8
@@ -104,6 +106,10 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     """What the model reads of one call of a hosted tool. The rest is cut off, with a note."""
     mcp_servers_max: Count = 32
     """The MCP servers of one request."""
+    mcp_headers_max: Count = 64
+    """The headers that a request has for one MCP server."""
+    mcp_headers_bytes_max: Bytes = 32 * 2**10
+    """These headers together, with their names."""
     mcp_list_s: Seconds = 20.0
     """How long an MCP server may take to list its tools, with the time to connect."""
     mcp_tools_max: Count = 1_000

@@ -116,6 +116,7 @@ WHILE_A_REQUEST_RUNS = {
     "penstock.transcript.hosted_items.HostedEvents",
     "penstock.tools.web_search.session.WebSession",
     "penstock.transcript.item_writers.EventItems",
+    "penstock.tools.mcp.approvals._Later",
     "penstock.tools.mcp.session.McpSession",
     "penstock.tool_calls.pairing._Pairing",
     "penstock_adapters.dynamodb.blobs.Split",

@@ -173,6 +173,19 @@ LISTS: dict[str, Fill] = {
         [b'{"type":"function_call_output","call_id":"c%d","output":"ok"}' % n for n in range(size // 130)]
         + [b'{"type":"function_call","call_id":"c%d","name":"f","arguments":"{}"}' % n for n in range(size // 130)]
     ),
+    "approvals": lambda size: b",".join(
+        [
+            b'{"type":"mcp_approval_request","id":"mcpr_%d","server_label":"l","name":"f","arguments":"{}"}' % n
+            for n in range(size // 190)
+        ]
+        + [
+            b'{"type":"mcp_approval_response","approval_request_id":"mcpr_%d","approve":false}' % n
+            for n in range(size // 190)
+        ]
+    ),
+    "lists of MCP servers": lambda size: numbered(
+        b'{"type":"mcp_list_tools","id":"mcpl_%d","server_label":"l","tools":[{"name":"f","input_schema":{}}]}', size
+    ),
     "compactions": lambda size: repeated(b'{"type":"compaction","encrypted_content":"a"}', size),
     "additional tools": lambda size: repeated(
         b'{"type":"additional_tools","role":"developer","tools":[%b]}' % numbered(FUNCTION, 20_000), size
@@ -194,6 +207,15 @@ LISTS: dict[str, Fill] = {
         % repeated(b'{"token":"a","logprob":0,"bytes":[],"top_logprobs":[]}', size)
     ),
 }
+SERVER = b'{"type":"mcp","server_label":"l","server_url":"https://a.example/",%b}'
+CHOSEN: dict[str, Fill] = {
+    "allowed tools": lambda size: (
+        b'[%b],"tool_choice":{"type":"allowed_tools","mode":"auto","tools":[%b]}'
+        % (numbered(FUNCTION, 20_000), repeated(b'{"type":"function","name":"f1"}', size))
+    ),
+    "headers of a server": lambda size: b"[%b]" % (SERVER % (b'"headers":{%b}' % numbered(b'"h%d":"a"', size))),
+}
+"""What stands in `tools`, with what follows it."""
 PROPERTIES = b'{"type":"object","properties":{%b}}'
 SCHEMAS: dict[str, Fill] = {
     "properties": lambda size: PROPERTIES % numbered(b'"p%d":{"type":"string"}', size),
@@ -227,6 +249,9 @@ def of_lists() -> Iterator[tuple[str, Shape]]:
             yield f"{path}: {name}", Shape("synthetic", path, _named(body, "synthetic"))
     tools = body_of({"model": "m", "input": "f1"}, "tools", lambda size: b"[%b]" % numbered(FUNCTION, size))
     yield "chat: tools", Shape("chat", "/responses", tools)
+    for name, fill in CHOSEN.items():
+        body = body_of({"model": "m", "input": "f1"}, "tools", lambda size, fill=fill: fill(size))  # type: ignore[misc]
+        yield f"chat: {name}", Shape("chat", "/responses", body)
     for name, fill in SCHEMAS.items():
         form = {
             "model": "synthetic",

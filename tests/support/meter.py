@@ -137,12 +137,28 @@ def _service(kind: str) -> Any:
         name="any", url="http://any/v1", models=["real"], aliases={"m": "real"}, dialect=_DIALECTS[kind]
     )
     settings = Settings(
-        upstreams=[] if kind == "synthetic" else [upstream], model="synthetic" if kind == "synthetic" else "m"
+        upstreams=[] if kind == "synthetic" else [upstream], model="synthetic" if kind == "synthetic" else "m", mcp="on"
     )
-    return build(settings, connect=lambda destination, limits: _Transport(kind))
+    return build(
+        settings,
+        connect=lambda destination, limits: _Transport(kind),
+        connect_mcp=lambda limits, egress: _Servers(),  # type: ignore[arg-type, return-value]
+    )
 
 
 _DIALECTS: dict[str, Any] = {"chat": "chat_completions", "responses": "responses", "synthetic": "chat_completions"}
+
+
+class _Servers:
+    """MCP servers without tools."""
+
+    async def list_tools(self, server: Any, **limits: Any) -> Any:
+        from penstock.tools.mcp.client import ToolList
+
+        return ToolList(tools=[])
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
 
 
 class _Transport:

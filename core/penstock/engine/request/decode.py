@@ -27,6 +27,7 @@ from penstock.wire import (
     Message,
     NamespaceTool,
     Tool,
+    ToolChoiceAllowed,
     ToolSearchTool,
     UnsetType,
 )
@@ -210,6 +211,8 @@ def _check_lists(request: CreateResponse, limits: Limits) -> None:
             _check_tools(getattr(item, "tools", ()), limits, f"input[{index}].tools")
     if request.tools:
         _check_tools(request.tools, limits, "tools")
+    if isinstance(request.tool_choice, ToolChoiceAllowed):
+        check_size(len(request.tool_choice.tools), limits.tools_max, "tool_choice.tools")
 
 
 def _check_tools(tools: Sequence[Tool], limits: Limits, param: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
+from typing import TypeAlias
 
 import msgspec
 
@@ -70,35 +71,53 @@ def read_past(
         return past, approved
     for item in earlier:
         past.read(item)
+    later = _Later(own)
     for index, item in enumerate(own):
-        if isinstance(item, McpApprovalResponse) and not _is_of_the_past(item, past, own[index + 1 :]):
+        if isinstance(item, McpApprovalResponse) and not later.shows_read(item, index, past):
             answer = _judge(item, f"input[{index}].approval_request_id", past, servers)
             approved += () if answer is None else (answer,)
         past.read(item)
     return past, approved
 
 
-def _is_of_the_past(answer: McpApprovalResponse, past: Past, later: Sequence[InputItem]) -> bool:
-    """Whether an earlier response has read an answer, in an input that contains the whole conversation.
+class _Later:
+    """What follows the answers of an input that contains the whole conversation: the last place of each such item.
 
-    Then its call follows, or the same question again, or what the model wrote after it.
+    An earlier response has read an answer that its call follows, or the same question again, or what the model wrote.
     """
-    known = past.requests.get(answer.approval_request_id)
-    asked = known and (known[0].server_label, known[0].name, known[0].arguments)
-    for item in later:
-        if isinstance(item, McpCall) and item.approval_request_id == answer.approval_request_id:
-            return True
-        if isinstance(item, McpApprovalRequest) and (item.server_label, item.name, item.arguments) == asked:
-            return True
-        if isinstance(item, Message) and item.role == "assistant":
-            return True
-    return False
+
+    def __init__(self, own: Sequence[InputItem]) -> None:
+        self._calls: dict[str, int] = {}
+        self._questions: dict[_Question, int] = {}
+        self._written = -1
+        for index, item in enumerate(own):
+            if isinstance(item, McpCall) and item.approval_request_id:
+                self._calls[item.approval_request_id] = index
+            elif isinstance(item, McpApprovalRequest):
+                self._questions[_question(item)] = index
+            elif isinstance(item, Message) and item.role == "assistant":
+                self._written = index
+
+    def shows_read(self, answer: McpApprovalResponse, index: int, past: Past) -> bool:
+        """Whether an earlier response has read the answer at this index."""
+        request_id = answer.approval_request_id
+        asked = past.requests.get(request_id)
+        again = self._questions.get(_question(asked[0]), -1) if asked else -1
+        return index < max(self._calls.get(request_id, -1), again, self._written)
+
+
+_Question: TypeAlias = tuple[str, str, str]
+
+
+def _question(request: McpApprovalRequest) -> _Question:
+    """What the client is asked."""
+    return request.server_label, request.name, request.arguments
 
 
 def _judge(
     answer: McpApprovalResponse, param: str, past: Past, servers: Mapping[str, DeclaredServer]
 ) -> Approved | None:
-    """The call that an answer approves. None for a refusal."""
+    """The call that an answer approves. None for a refusal. Raises `ApiError` 400."""
     # spec: mcp-approval-once
     request_id = answer.approval_request_id
     if request_id not in past.requests:

@@ -5,12 +5,13 @@ It judges addresses by `penstock.egress`, and calls nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from penstock.egress import Egress, UrlRefused
 from penstock.errors import ApiError, invalid, quoted
+from penstock.limits import Limits
 from penstock.patterns import lazy_pattern
 from penstock.ports import DeclaredTool
 from penstock.secrets import REDACTED, Secret
@@ -45,7 +46,9 @@ class DeclaredServer(msgspec.Struct, kw_only=True, eq=False):
         return self.tool.server_label
 
 
-def read_servers(tools: Sequence[DeclaredTool], owner: str, own: OwnServers, egress: Egress) -> list[DeclaredServer]:
+def read_servers(
+    tools: Sequence[DeclaredTool], owner: str, own: OwnServers, egress: Egress, limits: Limits
+) -> list[DeclaredServer]:
     """The servers of a request, in order. Raises `ApiError` 400, which names the parameter.
 
     An item of the context may declare a server that `tools` declares too. That of `tools` counts, since stored items
@@ -64,7 +67,7 @@ def read_servers(tools: Sequence[DeclaredTool], owner: str, own: OwnServers, egr
             raise invalid(f"More than one server is labelled {quoted(label)}.", f"{param}.server_label")
         if declared.is_of_request:
             of_request.add(label)
-        _check(tool, param)
+        _check(tool, param, limits)
         found[label] = DeclaredServer(
             tool=tool,
             param=param,
@@ -75,13 +78,22 @@ def read_servers(tools: Sequence[DeclaredTool], owner: str, own: OwnServers, egr
     return list(found.values())
 
 
-def _check(tool: McpTool, param: str) -> None:
-    """Raise `ApiError` 400 for a label that is none, and for a tool as a Response shows it."""
+def _check(tool: McpTool, param: str, limits: Limits) -> None:
+    """Raise `ApiError` 400 for a label that is none, for a tool as a Response shows it, and for too many headers."""
     if not LABEL.fullmatch(tool.server_label):
         problem = "A server_label begins with a letter, and has at most 64 letters, digits, '_' and '-'."
         raise invalid(problem, f"{param}.server_label", "invalid_value")
     if _is_redacted(tool):
         raise invalid(f"{REDACTED} is the mask of a secret: send the secret itself.", param, "invalid_value")
+    _check_headers(tool.headers or {}, f"{param}.headers", limits)
+
+
+def _check_headers(headers: Mapping[str, str], param: str, limits: Limits) -> None:
+    if len(headers) > limits.mcp_headers_max:
+        raise invalid(f"A server gets at most {limits.mcp_headers_max} headers.", param, "object_above_max_properties")
+    if sum(len(name) + len(value) for name, value in headers.items()) > limits.mcp_headers_bytes_max:
+        message = f"The headers of a server have at most {limits.mcp_headers_bytes_max} bytes."
+        raise invalid(message, param, "string_above_max_length")
 
 
 def _is_redacted(tool: McpTool) -> bool:

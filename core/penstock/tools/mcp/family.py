@@ -50,7 +50,7 @@ class McpTools:
         self._check_number(request.tools)
         return McpSession(
             request,
-            read_servers(request.tools, request.owner, self._own, self._egress),
+            read_servers(request.tools, request.owner, self._own, self._egress, self._limits),
             lister=self._lister,
             caller=self._caller,
             marks=self._marks,

@@ -53,6 +53,7 @@ class McpSession:
         self._limits = limits
         self._now_s = now_s
         past, self._approved = read_past(request.earlier, request.own, {each.label: each for each in servers})
+        self._check_approved()
         self._tools: dict[str, Sequence[RemoteTool]] = {
             each.label: past.lists[each.label] for each in servers if each.label in past.lists
         }
@@ -176,6 +177,13 @@ class McpSession:
             raise invalid(message, "tools", "array_above_max_length")
 
     # The approved calls.
+
+    def _check_approved(self) -> None:
+        """Raise `ApiError` where more calls are approved than a response may make."""
+        calls_max = self._limits.tool_calls_max
+        if len(self._approved) > calls_max:
+            message = f"More than {calls_max} calls are approved. Approve the others in another request."
+            raise invalid(message, self._approved[calls_max].param, "array_above_max_length")
 
     def _is_of_stored_context(self) -> bool:
         request = self._request.request

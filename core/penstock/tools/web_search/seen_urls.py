@@ -7,7 +7,8 @@ itself. So URLs that only the model has written do not count.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -23,14 +24,13 @@ _URL = lazy_pattern(r"""https?://[^\s<>"'`\\\[\]】{}|^]+""", re.IGNORECASE)
 _ENDINGS = ".,;:!?)*_"
 """Characters that follow a URL in a sentence more often than they belong to it."""
 _URLS_MAX = 10_000
-"""How many URLs of one text count."""
+"""How many URLs of a page or of a conversation count."""
 
 
-def urls_in(text: str, egress: Egress) -> Iterator[str]:
-    """The URLs in a text, in the form in which they are compared. One that ends a sentence counts in both forms."""
-    for count, match in enumerate(_URL.finditer(text)):
-        if count >= _URLS_MAX:
-            return
+def urls_in(texts: Iterable[str], egress: Egress) -> Iterator[str]:
+    """The first URLs in texts, in the form that is compared. One that ends a sentence counts in both forms."""
+    # spec: linear-work
+    for match in islice((match for text in texts for match in _URL.finditer(text)), _URLS_MAX):
         found = match[0]
         for url in {found, found.rstrip(_ENDINGS)}:
             try:
@@ -39,9 +39,9 @@ def urls_in(text: str, egress: Egress) -> Iterator[str]:
                 continue
 
 
-def urls_of(items: Iterable[InputItem], egress: Egress) -> set[str]:
-    """The URLs in the items of a conversation, besides those that the model has written itself."""
-    return {url for item in items for text in _texts(item) for url in urls_in(text, egress)}
+def urls_of(items: Sequence[InputItem], egress: Egress) -> set[str]:
+    """The URLs in the last items of a conversation, besides those that the model has written itself."""
+    return set(urls_in((text for item in reversed(items) for text in _texts(item)), egress))
 
 
 def _texts(item: Any) -> Iterator[str]:

@@ -112,8 +112,7 @@ class WebSession:
 
     def note_seen(self, results: Sequence[SearchResult]) -> None:
         """The model may open the pages of these results, and those that they name."""
-        for result in results:
-            self._seen.update(urls_in(f"{result.url} {result.snippet}", self._egress))
+        self._seen.update(urls_in((f"{result.url} {result.snippet}" for result in results), self._egress))
 
     def number(self, cite: Cite, url: str, title: str) -> int:
         """The number by which the model cites a page, the same for each call."""
@@ -128,7 +127,7 @@ class WebSession:
         if not self._has_read_context:
             self._has_read_context = True
             self._seen |= urls_of([*self._request.earlier, *self._request.own], self._egress)
-            self._seen.update(urls_in(self._request.request.instructions or "", self._egress))
+            self._seen.update(urls_in([self._request.request.instructions or ""], self._egress))
         return url in self._seen
 
     def target(self, url: str) -> str:
@@ -139,7 +138,7 @@ class WebSession:
         """A page, which is read once for a response. Raises `PageFailed`."""
         if url not in self._pages:
             page = self._pages[url] = await self._reader.read(url, self.options.domains.admit)
-            self._seen.update(urls_in(page.text, self._egress))
+            self._seen.update(urls_in([page.text], self._egress))
         return self._pages[url]
 
 

@@ -253,6 +253,10 @@ BOUNDS: dict[str, tuple[Json, str]] = {
     "tools": ({"tools": [FUNCTION] * 3}, "tools"),
     "tools within a namespace": ({"tools": [NAMESPACE]}, "tools"),
     "additional tools": ({"input": [HI, ADDED | {"tools": [FUNCTION] * 3}]}, "input[1].tools"),
+    "allowed tools": (
+        {"tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "f"}] * 3}},
+        "tool_choice.tools",
+    ),
     "tools that were found": (
         {"input": [{"type": "tool_search_output", "call_id": "c", "tools": [NAMESPACE]}]},
         "input[0].tools",

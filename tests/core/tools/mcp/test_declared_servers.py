@@ -32,7 +32,7 @@ OWN = OwnServers(
 
 def read(*tools: Json) -> list[DeclaredServer]:
     request = asked(*tools)
-    return read_servers(request.tools, request.owner, OWN, Egress())
+    return read_servers(request.tools, request.owner, OWN, Egress(), Limits())
 
 
 def test_a_server_by_its_url() -> None:
@@ -77,7 +77,7 @@ def test_a_request_does_not_replace_the_headers_of_the_operator() -> None:
 
 def test_owners_never_share_a_server() -> None:
     one, other = (
-        read_servers(request.tools, request.owner, OWN, Egress())[0].server
+        read_servers(request.tools, request.owner, OWN, Egress(), Limits())[0].server
         for request in (asked(mcp(), owner="a"), asked(mcp(), owner="b"))
     )
     assert one != other
@@ -135,7 +135,7 @@ def test_masks_are_no_secrets(tool: Json) -> None:
     assert caught.value.param == "tools[0]"
     request = asked(tool)
     sent = [DeclaredTool(tool, "context[3].tools[0]") for tool, _ in request.tools]
-    assert read_servers(sent, "me", OWN, Egress()) == []
+    assert read_servers(sent, "me", OWN, Egress(), Limits()) == []
 
 
 def test_the_request_counts_more_than_its_context() -> None:
@@ -145,7 +145,7 @@ def test_the_request_counts_more_than_its_context() -> None:
     for paths in ((first, second, own), (first, own, second)):
         order = {own: new, first: older}
         sent = [DeclaredTool(order.get(path, old), path) for path in paths]
-        [declared] = read_servers(sent, "me", OWN, Egress())
+        [declared] = read_servers(sent, "me", OWN, Egress(), Limits())
         assert isinstance(declared.server, RemoteServer)
         assert declared.server.headers == (("authorization", Secret("Bearer new")),)
 
@@ -183,3 +183,11 @@ def test_the_number_of_servers_is_bounded() -> None:
     tools = [free(f"s{n}") for n in range(3)]
     with pytest.raises(ApiError, match="at most 2 MCP servers"):
         family(limits=Limits(mcp_servers_max=2)).session(asked(*tools))
+
+
+@shows("linear-work")
+@pytest.mark.parametrize("headers", [{f"x-{n}": "a" for n in range(65)}, {f"x-{n}": "a" * 8_000 for n in range(5)}])
+def test_the_headers_of_a_server_are_bounded(headers: Json) -> None:
+    with pytest.raises(ApiError) as caught:
+        read(mcp(), mcp("other", headers=headers))
+    assert (caught.value.status, caught.value.param) == (400, "tools[1].headers")

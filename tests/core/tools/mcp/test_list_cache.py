@@ -21,7 +21,7 @@ class Clock:
 
 def server(owner: str = "me", token: str = "a") -> Server:
     request = asked(mcp(authorization=token), owner=owner)
-    return read_servers(request.tools, owner, OwnServers(), Egress())[0].server
+    return read_servers(request.tools, owner, OwnServers(), Egress(), Limits())[0].server
 
 
 def test_a_list_is_fresh_for_a_while() -> None:

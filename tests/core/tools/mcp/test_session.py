@@ -394,6 +394,17 @@ def test_bad_answers(context: Json, location: str, message: str) -> None:
     assert (caught.value.status, caught.value.param) == (400, f"{location}.approval_request_id")
 
 
+@shows("linear-work")
+def test_no_more_calls_are_approved_than_a_response_may_make() -> None:
+    questions = [{**ASKED, "id": f"mcpr_{number}"} for number in range(3)]
+    answers = [{**YES, "approval_request_id": question["id"]} for question in questions]
+    request = asked(mcp(), earlier=[LISTED, *questions], own=answers)
+    family(limits=Limits(tool_calls_max=3)).session(request)
+    with pytest.raises(ApiError, match="More than 2 calls are approved") as caught:
+        family(limits=Limits(tool_calls_max=2)).session(request)
+    assert (caught.value.status, caught.value.param) == (400, "input[2].approval_request_id")
+
+
 @shows("mcp-approval-once")
 def test_two_branches_use_one_approval_once() -> None:
     async def scenario() -> None:

@@ -10,6 +10,7 @@ from penstock.egress import Egress
 from penstock.json_codec import Decoder
 from penstock.tools.web_search.seen_urls import urls_in, urls_of
 from penstock.wire import InputItem
+from requirements import shows
 
 ITEMS = Decoder(list[InputItem])
 URL = "https://a.example/x?y=1&z"
@@ -31,11 +32,12 @@ URL = "https://a.example/x?y=1&z"
     ],
 )
 def test_a_url_is_found_in_a_text(text: str) -> None:
-    assert URL in set(urls_in(text, Egress()))
+    assert URL in set(urls_in([text], Egress()))
 
 
 def test_a_url_that_may_not_be_called_is_none() -> None:
-    assert not list(urls_in("http://127.0.0.1/ https://a.example:22/ http://u:p@a.example/ file:///x", Egress()))
+    text = "http://127.0.0.1/ https://a.example:22/ http://u:p@a.example/ file:///x"
+    assert not list(urls_in([text], Egress()))
 
 
 def of(*items: object) -> set[str]:
@@ -84,3 +86,10 @@ def test_what_others_have_written_was_seen(who: str) -> None:
 @pytest.mark.parametrize("who", UNSEEN)
 def test_what_only_the_model_has_written_was_not(who: str) -> None:
     assert of(UNSEEN[who]) == set()
+
+
+@shows("linear-work")
+def test_of_a_long_conversation_the_last_urls_were_seen() -> None:
+    pages = [f"https://a.example/{number}" for number in range(30_000)]
+    texts = (" ".join(pages[at : at + 500]) for at in range(0, len(pages), 500))
+    assert of(*({"type": "message", "role": "user", "content": text} for text in texts)) == set(pages[-10_000:])
