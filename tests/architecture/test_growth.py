@@ -54,6 +54,7 @@ WHILE_THE_SERVER_RUNS = {
     "penstock.engine.request.request_body._plain_decoder": "the structs of the code",
     "penstock.dialects.synthetic.options.grammar.table": "one",
     "penstock.engine.running.timer_wheel.TimerWheel._slots": "the runs that go on",
+    "penstock.engine.running.timer_wheel.TimerWheel._due": "the runs that go on",
     "penstock.endpoints.sockets.Sockets._open": "sockets_max",
     "penstock.engine.offload._thread": "one",
     "penstock.engine.running.connection_cache.ConnectionCaches._open": "sockets_max",

@@ -1,7 +1,8 @@
 """The timer wheel: one timer for all timeouts in an event loop, in place of a timer for each.
 
-It turns every tick while there are entries, and calls what is due: never early, and at most two ticks late. An entry
-that is removed in time has cost no timer; that is nearly every timeout.
+It turns every tick while there are entries, and calls what is due: never early, and at most two ticks late while the
+event loop is not busy. What was due first is called first, so that on a busy loop all are equally late. An entry that
+is removed in time has cost no timer; that is nearly every timeout.
 
 Some hosts end the timers of a request with the request, such as Cloudflare Workers. There, a wheel that other requests
 use too would stand still afterwards, so each request has its own.
@@ -16,6 +17,8 @@ from weakref import WeakKeyDictionary
 
 TICK_S = 0.02
 """The tick of timeouts, which need not be exact."""
+CALLS_MAX = 256
+"""So many entries are called in one callback. Before the others, the event loop sends and receives."""
 
 
 class Timed(Protocol):
@@ -30,11 +33,12 @@ class TimerWheel:
 
     def __init__(self, tick_s: float) -> None:
         self._tick_s = tick_s
-        self._slots: dict[int, set[Timed]] = {}
-        """The entries by the tick at which they are due. No set in it is empty."""
-        self._due: list[Timed] = []
+        self._slots: dict[int, dict[Timed, None]] = {}
+        """The entries by the tick at which they are due, in order. No slot is empty."""
+        self._due: dict[Timed, None] = {}
+        """The entries that are due and were not called yet, the next one last."""
         self._tick = 0
-        """All entries up to this tick were called."""
+        """All entries up to this tick were called, or are in `_due`."""
         self._is_turning = False
         self._context = Context()
 
@@ -47,37 +51,50 @@ class TimerWheel:
         tick = max(int(at_s / self._tick_s), self._tick) + 1
         slot = self._slots.get(tick)
         if slot is None:
-            self._slots[tick] = {timed}
+            self._slots[tick] = {timed: None}
         else:
-            slot.add(timed)
+            slot[timed] = None
         return tick
 
     def remove(self, timed: Timed, tick: int) -> None:
         """Remove an entry, if it was not called yet."""
         slot = self._slots.get(tick)
-        if slot is not None:
-            slot.discard(timed)
+        if slot is None:
+            self._due.pop(timed, None)
+        else:
+            slot.pop(timed, None)
             if not slot:
                 del self._slots[tick]
 
     def _turn(self) -> None:
         loop = asyncio.get_running_loop()
-        now = int(loop.time() / self._tick_s)
-        for tick in range(self._tick + 1, now + 1):
-            self._due += self._slots.pop(tick, ())
-        self._tick = now
+        if not self._due:
+            self._collect(int(loop.time() / self._tick_s))
+        calls = 0
         try:
-            while self._due:
-                self._due.pop().on_due()
+            while self._due and calls < CALLS_MAX:
+                calls += 1
+                self._due.popitem()[0].on_due()
         finally:  # after an exception the next turn continues
             self._is_turning = False
             if self._slots or self._due:
                 self._turn_later(loop)
 
+    def _collect(self, now: int) -> None:
+        """Collect what is due at this tick."""
+        due: list[Timed] = []
+        for tick in range(self._tick + 1, now + 1):
+            due += self._slots.pop(tick, ())
+        self._due = dict.fromkeys(reversed(due))
+        self._tick = now
+
     def _turn_later(self, loop: asyncio.AbstractEventLoop) -> None:
         """Schedule the next turn, with an empty context: a request's context would live as long as the timer."""
         self._is_turning = True
-        loop.call_later(self._tick_s, self._turn, context=self._context)
+        if self._due:
+            loop.call_soon(self._turn, context=self._context)
+        else:
+            loop.call_later(self._tick_s, self._turn, context=self._context)
 
 
 _WHEELS: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[float, TimerWheel]] = WeakKeyDictionary()

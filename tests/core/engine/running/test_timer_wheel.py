@@ -2,16 +2,18 @@
 
 import asyncio
 import gc
+import time
 import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 import pytest
 
 from core.kit import fresh_garbage
 from penstock.engine.running import timer_wheel
-from penstock.engine.running.timer_wheel import TICK_S, TimerWheel, wheel_of
+from penstock.engine.running.timer_wheel import CALLS_MAX, TICK_S, TimerWheel, wheel_of
 from requirements import shows
 
 SLOW_S = 10.0
@@ -135,6 +137,39 @@ def test_what_is_called_may_wait_again() -> None:
         return len(each.called_at)
 
     assert asyncio.run(asyncio.wait_for(main(), SLOW_S)) == 3
+
+
+def test_what_was_due_first_is_called_first() -> None:
+    async def main() -> list[int]:
+        loop = asyncio.get_running_loop()
+        at_s = loop.time() + TICK_S
+        called: list[int] = []
+        entries = [Noting(partial(called.append, number)) for number in range(30)]
+        for number in (*range(20, 30), *range(10), *range(10, 20)):
+            wheel_of(loop).put(entries[number], at_s + number // 10 * TICK_S, loop)
+        time.sleep(5 * TICK_S)  # noqa: ASYNC251 - the loop is busy, and all are late
+        await still(loop).wait()
+        return called
+
+    assert asyncio.run(asyncio.wait_for(main(), SLOW_S)) == list(range(30))
+
+
+def test_the_loop_does_other_work_between_many_that_are_due() -> None:
+    async def main() -> tuple[int, int]:
+        loop = asyncio.get_running_loop()
+        at_s = loop.time() + TICK_S
+        called: list[int] = []
+        before_other: list[int] = []
+        first = Noting(lambda: loop.call_soon(lambda: before_other.append(len(called))))
+        wheel_of(loop).put(first, at_s, loop)
+        removed = [Noting(lambda: called.append(1)) for _ in range(3 * CALLS_MAX)]
+        ticks = [wheel_of(loop).put(each, at_s, loop) for each in removed]
+        await first.called.wait()
+        wheel_of(loop).remove(removed[-1], ticks[-1])  # it is due, and its turn has not come
+        await still(loop).wait()
+        return before_other[0], len(called)
+
+    assert asyncio.run(asyncio.wait_for(main(), SLOW_S)) == (CALLS_MAX - 1, 3 * CALLS_MAX - 1)
 
 
 def test_it_knows_no_request() -> None:
