@@ -13,7 +13,7 @@ import msgspec
 from penstock import ids
 from penstock.errors import ApiError
 from penstock.patterns import lazy_pattern
-from penstock.ports import Headers
+from penstock.ports import DirectSource, Headers, Outlet
 
 _JSON_TYPE = "application/json"
 JSON = ("content-type", _JSON_TYPE)
@@ -83,7 +83,7 @@ class Stream(Protocol):
         """End the stream, and release all that it uses."""
 
 
-class RecordedStream:
+class RecordedStream(DirectSource[bytes | bytearray]):
     """A stream that calls `end` when it has ended, for any reason."""
 
     def __init__(self, stream: Stream, end: Callable[[], None]) -> None:
@@ -93,6 +93,11 @@ class RecordedStream:
     def __aiter__(self) -> AsyncIterator[bytes | bytearray]:
         """The pieces of the stream."""
         return aiter(self._stream)
+
+    def send_to(self, outlet: Outlet[bytes | bytearray]) -> None:
+        """Send pieces directly, if the stream can."""
+        if isinstance(self._stream, DirectSource):
+            self._stream.send_to(outlet)
 
     async def aclose(self) -> None:
         """End the stream."""

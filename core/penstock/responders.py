@@ -17,7 +17,7 @@ from penstock.engine.running.request_deadline import RequestDeadline
 from penstock.errors import ApiError, internal_error, out_of_time, stopping, untraced
 from penstock.json_codec import encode
 from penstock.obfuscation import padding
-from penstock.ports import Headers
+from penstock.ports import DirectSource, Headers, Outlet
 from penstock.sse import DONE, HEARTBEAT, encode_events
 from penstock.telemetry import current
 from penstock.text_runs import Recorded, TextRun, one_by_one
@@ -30,16 +30,20 @@ _PADDED: frozenset[type[Any]] = frozenset(
 )
 
 
-class SseStream:
+class SseStream(DirectSource[bytes | bytearray]):
     """The stream of a run: one buffer for each batch of events, and comments as heartbeats. `aclose` ends the run."""
 
     def __init__(self, run: Run, *, done_marker: bool) -> None:
         self._run = run
-        view = _padded_buffer if run.plan.obfuscate else _buffer
+        view = self._view = _padded_buffer if run.plan.obfuscate else _buffer
         self._buffers = run.batches(view, partial(_last_buffer, view) if done_marker else view)
 
     def __aiter__(self) -> AsyncIterator[bytes | bytearray]:
         return self._buffers
+
+    def send_to(self, outlet: Outlet[bytes | bytearray]) -> None:
+        """Send the buffers of text directly, if the upstream can."""
+        self._run.send_to(Outlet(outlet.is_ready, partial(_send_buffer, self._view, outlet.send)))
 
     async def aclose(self) -> None:
         """End the run, whether or not anything was read."""
@@ -162,6 +166,13 @@ def _buffer(batch: Sequence[Recorded]) -> bytes | bytearray:
     """A batch as bytes of a stream. An empty batch is a heartbeat."""
     # spec: heartbeats
     return encode_events(batch) if batch else HEARTBEAT
+
+
+def _send_buffer(
+    view: View[bytes | bytearray], send: Callable[[bytes | bytearray], None], batch: list[Recorded]
+) -> None:
+    """Send a batch as bytes of a stream."""
+    send(view(batch))
 
 
 def _padded_buffer(batch: list[Recorded]) -> bytes | bytearray:

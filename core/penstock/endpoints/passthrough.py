@@ -7,6 +7,7 @@ texts.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -20,7 +21,7 @@ from penstock.engine.running.deadlines import ClientLeft, Deadlines, OutOfTime, 
 from penstock.errors import ApiError, upstream_failed
 from penstock.http import Reply
 from penstock.patterns import lazy_pattern
-from penstock.ports import Headers, HttpReply, PassthroughRequest, TransportError
+from penstock.ports import DirectSource, Headers, HttpReply, Outlet, PassthroughRequest, TransportError
 from penstock.telemetry import current
 
 RELAYED = ("/chat/completions", "/completions", "/embeddings", "/rerank", "/tokenize", "/detokenize")
@@ -127,7 +128,7 @@ class PassthroughEndpoints:
         return Reply(reply.status, headers, self._engine.drain.watch(stream))
 
 
-class RelayedStream:
+class RelayedStream(DirectSource[bytes]):
     """The body of a reply as it arrives: each read is one piece."""
 
     def __init__(self, reply: HttpReply, deadlines: Deadlines, request: PassthroughRequest) -> None:
@@ -145,6 +146,16 @@ class RelayedStream:
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self._pieces
+
+    def send_to(self, outlet: Outlet[bytes]) -> None:
+        """Send pieces directly, if the reply can."""
+        if isinstance(self._reply, DirectSource):
+            self._reply.send_to(Outlet(outlet.is_ready, partial(self._send_now, outlet.send)))
+
+    def _send_now(self, send: Callable[[bytes], None], piece: bytes) -> None:
+        self._note_sent()
+        send(piece)
+        self._deadlines.sent_meanwhile()
 
     async def aclose(self) -> None:
         """End the upstream's reply, whether or not anything was read."""
@@ -176,9 +187,13 @@ class RelayedStream:
                 self._note_end("failed", "server_error")
                 raise ConnectionAbortedError from None
             if piece:
-                if self._is_stream and self._record.first_event_s is None:
-                    self._record.first_event()
+                self._note_sent()
                 yield piece
+
+    def _note_sent(self) -> None:
+        """Note when the first piece of an answer is sent."""
+        if self._is_stream and self._record.first_event_s is None:
+            self._record.first_event()
 
     def _note_whole(self) -> None:
         """Record that the reply has reached its end. A model in this process has noted which one it is."""

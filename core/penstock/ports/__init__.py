@@ -18,6 +18,7 @@ from .hosted_tools import (
     ToolRequest,
     ToolSession,
 )
+from .outlet import DirectSource, Outlet
 from .prompts import PromptBroken, Prompts, PromptTemplate
 from .sealing import Sealer
 from .siblings import NoSiblings, SiblingReply, Siblings

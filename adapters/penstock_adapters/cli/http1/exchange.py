@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable
 from functools import lru_cache
 from struct import pack
+from typing import Any
 
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
@@ -19,7 +20,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from penstock.engine.running.deadlines import ClientLeft
 from penstock.errors import internal_error
 from penstock.http import Reply, Request, Stream, body_too_long, error_reply, identified, request_id
-from penstock.ports import Headers
+from penstock.ports import DirectSource, Headers, Outlet
 from penstock.service import Service
 
 _log = logging.getLogger(__name__)
@@ -183,6 +184,8 @@ class Exchange:
             await self._drain()
             if not self._is_disconnected:
                 self._transport.write(self._head(status, headers, self._stream_framing(headers)))
+            if isinstance(stream, DirectSource):
+                stream.send_to(Outlet(self._can_send, self._send_piece))
             async for piece in stream:
                 if self._flow.write_paused:
                     await self._drain()
@@ -217,10 +220,15 @@ class Exchange:
         self._waits_for_continue = False
         return b"".join((STATUS_LINE[status], ours, lines, framing, end))
 
+    def _can_send(self) -> bool:
+        """Whether the client takes the next piece of a stream now."""
+        return not (self._flow.write_paused or self._is_disconnected)
+
     def _send_piece(self, piece: bytes | bytearray) -> None:
         if self._is_chunked:
             if piece:  # an empty chunk would be the last one
-                self._transport.write(b"".join((b"%x\r\n" % len(piece), piece, b"\r\n")))
+                chunk: tuple[int, Any] = (len(piece), piece)
+                self._transport.write(b"%x\r\n%b\r\n" % chunk)
             return
         self._left -= len(piece)
         if self._left < 0:

@@ -132,6 +132,12 @@ class Deadlines:
                     self._sent_at.append(now)
         self._task = asyncio.current_task(self._loop)  # faster with the loop as its argument
 
+    def sent_meanwhile(self) -> None:
+        """Something came and was sent to the client, and the wait goes on."""
+        self._waiting_since = self._sent = now = self._loop.time()
+        if self._sent_at is not None:
+            self._sent_at.append(now)
+
     def interrupted(self) -> None:
         """A wait was cancelled: return for a heartbeat, or raise the cause. Call it while handling `CancelledError`."""
         if not self._was_interrupted or (self._task is not None and self._task.uncancel()):

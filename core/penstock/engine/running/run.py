@@ -21,10 +21,11 @@ from penstock.errors import ApiError, internal_error, out_of_time, untraced
 from penstock.ids import NewId, Now
 from penstock.json_codec import encode
 from penstock.limits import Limits
-from penstock.ports import Deltas
+from penstock.ports import Deltas, DirectSource, Outlet
 from penstock.telemetry import AccessRecord, current
 from penstock.text_runs import Recorded, one_by_one
 from penstock.transcript import Reducer, Transcript
+from penstock.transcript.deltas import Delta
 from penstock.wire import Event, LifecycleEvent, OutputItem, Response, Usage
 
 from .deadlines import ClientLeft, Deadlines, OutOfTime, request_ends, server_stops
@@ -52,6 +53,8 @@ class Run:
     """The Response of the terminal event, once that is recorded."""
     _opening: asyncio.Task[tuple[Plan, Deltas]] | None = None
     _deltas: Deltas | None = None
+    _outlet: Outlet[list[Recorded]] | None = None
+    """Where events can go while `batches` waits for the upstream."""
     _loop: ToolLoop | None = None
     """The loop over several turns, for a response with hosted tools."""
 
@@ -153,6 +156,10 @@ class Run:
         """
         return self.batches(one_by_one, one_by_one)
 
+    def send_to(self, outlet: Outlet[list[Recorded]]) -> None:
+        """Send events to this outlet at once, where the upstream's deltas come while `batches` waits for them."""
+        self._outlet = outlet
+
     async def batches(self, view: View[T], last_view: View[T]) -> AsyncGenerator[T]:
         """Like `events`, with runs in the batches: each batch as `view` makes it, the last one as `last_view` does."""
         deadlines, reducer = self._deadlines, self._reducer
@@ -160,7 +167,7 @@ class Run:
             yield view(self._begun())
             while (deltas := await self._accepted()) is None:
                 yield view([])
-            read = aiter(deltas).__anext__
+            read = self._read(deltas)
             events: list[Recorded] = []
             while True:
                 deadlines.begin(sent=bool(events))
@@ -185,6 +192,20 @@ class Run:
         self._record.lacks_terminal = not self.is_ended and not self._has_client_left
         if self.is_ended:
             yield last_view(self._new_events())
+
+    def _read(self, deltas: Deltas) -> Callable[[], Awaitable[list[Delta]]]:
+        """The function that reads a batch. While it waits, events go to the outlet, if there is one."""
+        if self._outlet is not None and isinstance(deltas, DirectSource):
+            deltas.send_to(Outlet(self._outlet.is_ready, self._receive_now))
+        return aiter(deltas).__anext__
+
+    def _receive_now(self, batch: list[Delta]) -> None:
+        """Receive deltas while `batches` waits for them, and send their events."""
+        assert self._outlet is not None
+        self._reducer.receive_all(batch)
+        if events := self._new_events():
+            self._outlet.send(events)
+            self._deadlines.sent_meanwhile()
 
     async def finish(self) -> None:
         """Go on to the final `response`, of a run that is not a stream, or until the client disconnects."""

@@ -6,12 +6,13 @@ They read the deltas of all choices in turn, so that slow choices of one request
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 from penstock.dialects.chat_completions.serve.chunks import ChunkWriter
 from penstock.dialects.chat_completions.serve.whole import CompletionWriter
 from penstock.errors import ApiError
-from penstock.ports import Deltas
+from penstock.ports import Deltas, DirectSource, Outlet
 from penstock.telemetry import AccessRecord
 from penstock.transcript.deltas import Delta
 
@@ -58,7 +59,7 @@ class PiecesReply:
         """There is nothing to close."""
 
 
-class ChunkedReply:
+class ChunkedReply(DirectSource[bytes]):
     """A stream of chunks, one batch of deltas after the other, in turn for each choice."""
 
     status = 200
@@ -90,6 +91,16 @@ class ChunkedReply:
             if chunks := self._writer.write(choice, batch):
                 return chunks
         return self._end()
+
+    def send_to(self, outlet: Outlet[bytes]) -> None:
+        """Send the chunks of choices directly, if the model can."""
+        for choice, deltas in enumerate(self._choices):
+            if isinstance(deltas, DirectSource):
+                deltas.send_to(Outlet(outlet.is_ready, partial(self._write_now, choice, outlet.send)))
+
+    def _write_now(self, choice: int, send: Callable[[bytes], None], batch: list[Delta]) -> None:
+        if chunks := self._writer.write(choice, batch):
+            send(chunks)
 
     async def aclose(self) -> None:
         """End all choices."""

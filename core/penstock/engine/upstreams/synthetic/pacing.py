@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from itertools import repeat
 from math import inf
 from typing import TypeAlias
@@ -16,6 +17,7 @@ from penstock.dialects.synthetic import BATCH_DELTAS, Answer, Pieces, in_one_bat
 from penstock.dialects.synthetic.options import Constant, Distribution
 from penstock.dialects.synthetic.seeded_random import SeededRandom
 from penstock.engine.running.timer_wheel import wheel_of
+from penstock.ports import DirectSource, Outlet
 from penstock.telemetry.metrics.values import Histogram
 from penstock.transcript.deltas import Delta
 
@@ -37,6 +39,8 @@ class Pace:
         self._wheel = wheel_of(self.loop, TICK_S)
         self._tick = 0
         self._waiting: asyncio.Future[None] | None = None
+        self.deliver: Callable[[], bool] | None = None
+        """Sends what is due while a task waits for it. False where that task has to go on."""
 
     def advance(self) -> None:
         """A delta is there: the next one is due after a gap."""
@@ -52,19 +56,28 @@ class Pace:
 
     def on_due(self) -> None:
         """The time of the next delta has come."""
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
+        waiting = self._waiting
+        if waiting is None or waiting.done():
+            return
+        try:
+            if self.deliver is not None and self.deliver():
+                self._put()
+            else:
+                waiting.set_result(None)
+        except Exception as error:
+            waiting.set_exception(error)
 
     def close(self) -> None:
         """The answer has ended, or its client has left: nothing waits for it any longer."""
         self._wheel.remove(self, self._tick)
+        self.deliver = None
 
     def _put(self) -> None:
         if self.due_s < inf:
             self._tick = self._wheel.put(self, self.due_s, self.loop)
 
 
-class PacedDeltas:
+class PacedDeltas(DirectSource[list[Delta]]):
     """An answer that is streamed."""
 
     def __init__(self, pieces: Pieces, pace: Pace) -> None:
@@ -76,10 +89,26 @@ class PacedDeltas:
 
     async def __anext__(self) -> list[Delta]:
         """The deltas that are due, once there are any."""
-        if self._pieces.is_taken:
+        if not self._pieces.is_taken:
+            await self._pace.wait()
+        if self._pieces.is_taken:  # perhaps during the wait
             raise StopAsyncIteration
+        return self._take()
+
+    def send_to(self, outlet: Outlet[list[Delta]]) -> None:
+        """Send what is due to the outlet, while the reader waits for it."""
+        self._pace.deliver = partial(self._deliver, outlet)
+
+    def _deliver(self, outlet: Outlet[list[Delta]]) -> bool:
+        """Send what is due, if the outlet takes it. False where the reader has to go on."""
+        if not outlet.is_ready():
+            return False
+        outlet.send(self._take())
+        return not self._pieces.is_taken
+
+    def _take(self) -> list[Delta]:
+        """The deltas that are due."""
         pace = self._pace
-        await pace.wait()
         # spec: synthetic-pace
         now_s, count = pace.loop.time(), 0
         if pace.due_s <= now_s:

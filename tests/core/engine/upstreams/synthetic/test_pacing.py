@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
-from itertools import pairwise
+from itertools import cycle, pairwise
 from statistics import NormalDist, fmean, quantiles
 from typing import Any
 
@@ -20,6 +20,7 @@ from penstock.dialects.synthetic.options.grammar import read_options
 from penstock.engine.running.timer_wheel import wheel_of
 from penstock.engine.upstreams.synthetic.pacing import TICK_S, PacedDeltas, gaps
 from penstock.engine.upstreams.synthetic.upstream import SyntheticUpstream
+from penstock.ports import Outlet
 from penstock.transcript.deltas import Delta, Finish, TextRun
 from requirements import shows
 from support import virtual_time
@@ -122,6 +123,51 @@ def test_an_interrupted_wait_loses_nothing() -> None:
 
 
 @shows("synthetic-pace")
+def test_tokens_go_to_an_outlet_in_time_while_their_reader_waits() -> None:
+    async def main() -> tuple[list[float], list[list[Delta]]]:
+        deltas = await opened("synthetic?ttft_ms=120&itl_ms=20", max_output_tokens=30)
+        began_s, times = loop().time(), []
+
+        def send(batch: list[Delta]) -> None:
+            times.extend([loop().time() - began_s] * len(texts(batch)))
+
+        deltas.send_to(Outlet(lambda: True, send))
+        return times, [batch async for batch in deltas]
+
+    times, read = virtual_time.run(main())
+    assert len(times) == 30
+    assert all(0 <= time_s - (0.12 + 0.02 * at) <= LATE_S for at, time_s in enumerate(times))
+    assert read == []
+
+
+def test_what_an_outlet_does_not_take_goes_to_the_reader() -> None:
+    async def main() -> tuple[list[str], list[str]]:
+        deltas, both, read = await opened("synthetic?ttft_ms=5&itl_ms=20", max_output_tokens=30), [], []
+        is_ready = cycle([True, True, False]).__next__
+        deltas.send_to(Outlet(is_ready, lambda batch: both.extend(texts(batch))))
+        async for batch in deltas:
+            both += texts(batch)
+            read += texts(batch)
+        return both, read
+
+    both, read = virtual_time.run(main())
+    [whole] = synthetic.generate(turn(max_output_tokens=30))
+    assert both == texts(whole)
+    assert len(read) == 10
+
+
+def test_the_reader_gets_the_error_of_an_outlet() -> None:
+    async def main() -> None:
+        deltas = await opened("synthetic?ttft_ms=5&itl_ms=20")
+        deltas.send_to(Outlet(lambda: True, lambda _: 1 / 0))
+        async for _ in deltas:
+            """Nothing comes."""
+
+    with pytest.raises(ZeroDivisionError):
+        virtual_time.run(main())
+
+
+@shows("synthetic-pace")
 def test_an_answer_that_is_closed_waits_for_nothing() -> None:
     async def main() -> None:
         deltas = await opened("synthetic?ttft_ms=3600000")
@@ -181,11 +227,15 @@ def test_an_answer_goes_with_its_last_reference(options: str, is_left: bool) -> 
     async def main() -> None:
         upstream = SyntheticUpstream()
         deltas = await upstream.open(turn(f"synthetic?{options}", max_output_tokens=9))
+        assert isinstance(deltas, PacedDeltas)
+        refers_to_it: list[Any] = [deltas]
+        deltas.send_to(Outlet(lambda: not is_left, refers_to_it.append))
+        del refers_to_it
         async for _ in deltas:
             if is_left:
                 break
         await deltas.aclose()
-        reference = weakref.ref(deltas._pace)  # type: ignore[attr-defined]
+        reference = weakref.ref(deltas._pace)
         del deltas
         assert reference() is None
 
