@@ -67,6 +67,8 @@ WHILE_THE_SERVER_RUNS = {
     "penstock.json_codec._Object.decoder": "one of each struct",
     "penstock.json_codec._Object.keys": "one of each struct",
     "penstock.json_codec._Shape.tagged": "the structs of the code",
+    "penstock.telemetry.access_log._opening": "256 beginnings of lines, with at most 200 characters of each name",
+    "penstock.telemetry.formats._template": "64 sets of the fields of an access line",
     "penstock.telemetry.metrics.recording.Metrics._tokens": "metric_names_max models, and _other",
     "penstock.ports.upstream.SharedRequest.encoded": "the upstreams of a model",
     "penstock.telemetry.metrics.values.Names._names": "metric_names_max names of at most 200 characters",

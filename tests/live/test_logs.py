@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -478,3 +479,13 @@ def test_what_is_refused_before_it_is_read_has_its_line(logging_server: Penstock
         assert connection.head()[0] == 431
     result = line(logging_server, request_id="never-read")
     assert (result["status"], result["level"]) == (431, "info")
+
+
+@shows("access-lines")
+def test_each_of_many_requests_has_a_line_when_the_server_has_stopped(logging_server: PenstockServer) -> None:
+    ids = [f"many-{number}" for number in range(100)]
+    with ThreadPoolExecutor(8) as pool:
+        assert {*pool.map(lambda request_id: send(logging_server, {}, request_id), ids)} == {200}
+    logging_server.stop()
+    logged = [json.loads(line)["request_id"] for line in logging_server.lines if '"many-' in line]
+    assert sorted(logged) == sorted(ids)

@@ -27,7 +27,7 @@ from penstock.engine import UpstreamReport
 from penstock.ports import NoSiblings, Siblings
 from penstock.service import Service
 from penstock.settings import Settings, SettingsError
-from penstock.telemetry import configure_logging
+from penstock.telemetry import configure_logging, write_together
 from penstock_adapters.asgi import AsgiApp
 
 from .accepting import Acceptor
@@ -162,6 +162,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept connections first, and ask the upstreams then: no upstream delays the start."""
         await super().startup([])
+        write_together(asyncio.get_running_loop().call_soon)
         if self._siblings is not None:
             await self._siblings.start()
         limits = self._service.limits
@@ -306,5 +307,8 @@ def _run(server: _Server, listener: socket.socket) -> int:
     """Serve until a stop is requested. From here on a signal raises nothing, before and after uvicorn handles it."""
     server.on_signals()
     _tune_garbage_collection()
-    server.run([listener])
+    try:
+        server.run([listener])
+    finally:
+        write_together(None)
     return 0

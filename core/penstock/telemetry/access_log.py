@@ -6,9 +6,12 @@ It knows the fields and the level of each line. `formats` formats them.
 from __future__ import annotations
 
 import logging
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
+from .formats import LineFormat
 from .records import AccessRecord, Failure
+from .stderr_log import only_listener
 
 _log = logging.getLogger("penstock.access")
 
@@ -22,6 +25,8 @@ _MESSAGE_CHARS_MAX = 500
 """How much of the message of a failed request is logged."""
 _NAMES_MAX = 32
 """How many ignored names are logged."""
+_OPENINGS_MAX = 256
+"""The entries of the cache of the beginnings of lines."""
 
 
 def log_access(record: AccessRecord) -> None:
@@ -38,34 +43,86 @@ def log_access(record: AccessRecord) -> None:
         _log_failure(record, record.failure, logging.WARNING if record.failure.status >= 500 else level)
     # spec: access-lines
     if _log.isEnabledFor(level):
-        method, path, status = record.method, record.path[:_CHARS_MAX], record.status
-        # `Logger.log` would look for the file and line of the caller, which no format shows
-        line = logging.LogRecord(_log.name, level, "", 0, "%s %s %d", (method, path, status), None)
-        line.fields = _facts(record)
-        line.in_message = {"method": method, "path": path, "status": status}
-        _log.handle(line)
+        _log_request(record, level)
 
 
-def _facts(record: AccessRecord) -> dict[str, Any]:
-    """The fields of a line, in order. Empty ones are left out."""
-    facts: dict[str, Any] = {
-        "response": record.response_status,
-        "reason": record.response_reason if record.response_status == "incomplete" else "",
-        "error": record.failure.code if record.failure else "",
-        "model": record.model[:_CHARS_MAX],
-        "upstream": record.upstream,
-        "attempts": record.attempts if record.retries else None,
-        "duration_ms": round(record.duration_s * 1000, 2),
-        "first_event_ms": None if record.first_event_s is None else round(record.first_event_s * 1000, 2),
-        "input_tokens": record.input_tokens,
-        "output_tokens": record.output_tokens,
-        "tool_calls": len(record.tools) or None,
-        "key": record.key_name,
-        "response_id": record.response_id,
-        "request_id": record.request_id,
-        "trace_id": record.trace.trace_id,
-    }
-    return {name: value for name, value in facts.items() if value not in (None, "")}
+class _Common(NamedTuple):
+    """What many lines have in common."""
+
+    method: str
+    path: str
+    status: int
+    response: str
+    reason: str
+    error: str
+    model: str
+    upstream: str
+    key: str
+
+    def message(self) -> str:
+        """The message."""
+        return f"{self.method} {self.path} {self.status}"
+
+    def in_message(self) -> dict[str, Any]:
+        """The fields that the message contains."""
+        return {"method": self.method, "path": self.path, "status": self.status}
+
+    def fields(self) -> dict[str, Any]:
+        """The other fields, in order. Empty ones are left out."""
+        in_message = self.in_message()
+        return {name: value for name, value in self._asdict().items() if value and name not in in_message}
+
+
+def _log_request(record: AccessRecord, level: int) -> None:
+    """Write the line of a request."""
+    failure, response = record.failure, record.response_status
+    common = _Common(
+        record.method,
+        record.path[:_CHARS_MAX],
+        record.status,
+        response,
+        record.response_reason if response == "incomplete" else "",
+        "" if failure is None else failure.code,
+        record.model[:_CHARS_MAX],
+        record.upstream,
+        record.key_name,
+    )
+    listener = only_listener(_log)
+    if listener is not None:
+        listener.write(_opening(listener.line_format, level, common), _own_fields(record))
+        return
+    extra = {"in_message": common.in_message(), "fields": common.fields() | _own_fields(record)}
+    _log.log(level, "%s", common.message(), extra=extra)
+
+
+@lru_cache(_OPENINGS_MAX)
+def _opening(format_: LineFormat, level: int, common: _Common) -> str:
+    """The beginning of a line, which many requests have in common."""
+    level_name = logging.getLevelName(level)
+    return format_.opening(level_name, _log.name, common.message(), common.in_message(), common.fields())
+
+
+def _own_fields(record: AccessRecord) -> dict[str, Any]:
+    """The fields in which requests differ, in order: numbers and ids. Empty ones are left out."""
+    fields: dict[str, Any] = {"duration_ms": _in_ms(record.duration_s)}
+    if record.retries:
+        fields["attempts"] = record.attempts
+    if record.first_event_s is not None:
+        fields["first_event_ms"] = _in_ms(record.first_event_s)
+    if record.input_tokens is not None:
+        fields["input_tokens"], fields["output_tokens"] = record.input_tokens, record.output_tokens
+    if record.tools:
+        fields["tool_calls"] = len(record.tools)
+    if record.response_id:
+        fields["response_id"] = record.response_id
+    fields["request_id"] = record.request_id
+    if record.trace.trace_id:
+        fields["trace_id"] = record.trace.trace_id
+    return fields
+
+
+def _in_ms(time_s: float) -> float:
+    return round(time_s * 1000, 2)
 
 
 def _log_ignored(record: AccessRecord) -> None:

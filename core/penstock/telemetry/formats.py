@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -19,9 +20,14 @@ from .records import current
 
 LogFormat: TypeAlias = Literal["text", "json"]
 
+OwnFields: TypeAlias = Mapping[str, int | float | str]
+"""Fields of numbers and ids: they are printable, and need no quotes."""
+
+_TEMPLATES_MAX = 64
+"""The entries of the cache of templates: lines have few sets of fields."""
+
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
-_OURS = ("penstock", "penstock_adapters")
 _PLAIN = lazy_pattern(r"[!#-<>-\[\]-~]+")
 """A value without quotes: letters, digits and signs, but no space, quote, backslash or equals sign."""
 _PLAIN_FIELDS = lazy_pattern(rf"(?: [a-z_]+={_PLAIN.pattern})*")
@@ -30,32 +36,27 @@ _NUMBERS = frozenset({int, float})
 _PLAIN_TYPES = _NUMBERS | {str}
 
 
-def configure_logging(level: str, format_: LogFormat) -> None:
-    """Write all lines to stderr, in this format.
-
-    Only our own loggers use the level: the debug lines of other libraries may contain secrets.
-    """
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # no format uses them
-    handler = logging.StreamHandler()
-    handler.setFormatter(_FORMATS[format_]())
-    logging.basicConfig(handlers=[handler], level=logging.WARNING)
-    for name in _OURS:
-        logging.getLogger(name).setLevel(level.upper())
-
-
 class TextFormat(logging.Formatter):
     """A line for people: the message, and after it the fields as `name=value`."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._seconds = _Seconds("%Y-%m-%d %H:%M:%S", time.localtime)
+        self._times = _Times("%Y-%m-%d %H:%M:%S,", time.localtime)
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, with the lines of a traceback indented below it."""
-        fields = _as_text(_fields(record))
-        time_text = f"{self._seconds.text(record.created)},{int(record.msecs):03d}"
-        head = f"{time_text} {record.levelname} {record.name}: "
-        return "\n  ".join([f"{head}{escaped(record.getMessage())}{fields}", *_traceback(self, record)])
+        opening = self.opening(record.levelname, record.name, record.getMessage(), {}, _fields(record))
+        return "\n  ".join([self._times.text(record.created) + opening, *_traceback(self, record)])
+
+    def opening(
+        self, level: str, logger: str, message: str, in_message: Mapping[str, Any], fields: Mapping[str, Any]
+    ) -> str:
+        """The beginning of a line, without its time."""
+        return f" {level} {logger}: {escaped(message)}{_as_text(fields)}"
+
+    def line(self, time_s: float, opening: str, fields: OwnFields) -> str:
+        """The line with this beginning."""
+        return self._times.text(time_s) + opening + _template(tuple(fields)) % tuple(fields.values())
 
 
 class JsonFormat(logging.Formatter):
@@ -63,40 +64,49 @@ class JsonFormat(logging.Formatter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._seconds = _Seconds("%Y-%m-%dT%H:%M:%S", time.gmtime)
+        self._times = _Times("%Y-%m-%dT%H:%M:%S.", time.gmtime)
 
     def format(self, record: logging.LogRecord) -> str:
         """The object, with the traceback in it."""
-        line: dict[str, object] = {
-            "time": f"{self._seconds.text(record.created)}.{int(record.msecs):03d}Z",
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": escaped(record.getMessage()),
-        }
-        fields = {**getattr(record, "in_message", {}), **_fields(record)}
-        line |= {name: _printable(value) for name, value in fields.items()}
-        if traceback := _traceback(self, record):
-            line["traceback"] = "\n".join(traceback)
-        return _json(line)
+        in_message = getattr(record, "in_message", {})
+        opening = self.opening(record.levelname, record.name, record.getMessage(), in_message, _fields(record))
+        traceback = _traceback(self, record)
+        return self.line(record.created, opening, {"traceback": "\n".join(traceback)} if traceback else {})
 
+    def opening(
+        self, level: str, logger: str, message: str, in_message: Mapping[str, Any], fields: Mapping[str, Any]
+    ) -> str:
+        """The beginning of the object, without its time."""
+        opening: dict[str, object] = {"level": level.lower(), "logger": logger, "message": escaped(message)}
+        opening |= {name: _printable(value) for name, value in {**in_message, **fields}.items()}
+        return _json(opening)[1:-1]
+
+    def line(self, time_s: float, opening: str, fields: OwnFields) -> str:
+        """The object with this beginning."""
+        rest = f",{_json(fields)[1:]}" if fields else "}"
+        return f'{{"time":"{self._times.text(time_s)}Z",{opening}{rest}'
+
+
+LineFormat: TypeAlias = TextFormat | JsonFormat
 
 # spec: json-logs
-_FORMATS: dict[LogFormat, type[logging.Formatter]] = {"text": TextFormat, "json": JsonFormat}
+FORMATS: dict[LogFormat, type[LineFormat]] = {"text": TextFormat, "json": JsonFormat}
 
 
-class _Seconds:
-    """Times as text, to the second. The text of the last second is cached."""
+class _Times:
+    """Times as text, to the millisecond. The text of the last second is cached."""
 
     def __init__(self, format_: str, parts: Callable[[float], time.struct_time]) -> None:
         self._format = format_
         self._parts = parts
-        self._last = (0, "")
+        self._second = 0
+        self._text = ""
 
     def text(self, time_s: float) -> str:
         second = int(time_s)
-        if second != self._last[0]:
-            self._last = (second, time.strftime(self._format, self._parts(second)))
-        return self._last[1]
+        if second != self._second:
+            self._second, self._text = second, time.strftime(self._format, self._parts(second))
+        return f"{self._text}{int(1000 * (time_s - second)):03d}"
 
 
 def escaped(text: str) -> str:
@@ -135,6 +145,12 @@ def _as_text(fields: Mapping[str, object]) -> str:
     if is_plain and _PLAIN_TYPES.issuperset(map(type, fields.values())):
         return text
     return "".join([f" {name}={_value(value)}" for name, value in fields.items()])
+
+
+@lru_cache(_TEMPLATES_MAX)
+def _template(names: tuple[str, ...]) -> str:
+    """The fields of these names, with `%s` for each value."""
+    return "".join([f" {name}=%s" for name in names])
 
 
 def _value(value: object) -> str:
