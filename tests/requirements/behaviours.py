@@ -170,8 +170,9 @@ BEHAVIOURS = (
     ),
     Behaviour(
         "empty-arguments",
-        "a call without arguments",
-        "`{}`",
+        "a call without arguments, or with `null`",
+        "`{}`; an object in a JSON text or in a block of Markdown is that object, and an empty object before another "
+        "one is left out. In later turns a model reads arguments that are no object as `{\"invalid_json\": …}`",
     ),
     Behaviour(
         "custom-input",

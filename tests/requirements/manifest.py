@@ -647,6 +647,16 @@ REQUIREMENTS = (
         "vercel/ai 18440; ollama 15457; litellm 33678; LocalAI 9722",
     ),
     Requirement(
+        "odd-arguments",
+        "Arguments are one object for every client and model, where null, a text or an empty object stands for it.",
+        f"vllm 21046; pi 5964; Rapid-MLX 1559; {_UPSTREAMS}",
+    ),
+    Requirement(
+        "odd-names",
+        "The name of a function has nothing around it of the template that the model was taught.",
+        "vllm 32587; ollama 12132",
+    ),
+    Requirement(
         "odd-usage",
         "Usage in odd numbers or by other names costs no answer; cached tokens are counted by any name.",
         f"litellm 28070; {_UPSTREAMS}",

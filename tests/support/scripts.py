@@ -260,6 +260,7 @@ CALLING: dict[str, Script] = {
         CALL_OSLO,
     ),
     "whole_call": one_call(call(0, PARIS, call_id="call_a")),
+    "empty_object_first": one_call(call(0, "{}", '{"city": ', '"Paris"}', call_id="call_a")),
     "call_without_index": one_call(call(None, "", '{"city": ', '"Paris"}', call_id="call_a")),
     "call_without_id": one_call(call(0, "", '{"city": ', '"Paris"}', call_id=None)),
     "call_without_index_or_id": one_call(call(None, "", '{"city": ', '"Paris"}', call_id=None)),

@@ -81,6 +81,9 @@ class ArgumentsReader(Protocol):
     def close(self) -> str:
         """The text that is known only at the end of the arguments."""
 
+    def cut(self) -> str:
+        """The rest of the text where the arguments were cut short."""
+
     def is_whole(self) -> bool:
         """Whether the arguments are a complete JSON value."""
 

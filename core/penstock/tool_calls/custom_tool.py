@@ -84,6 +84,10 @@ class InputReader:
             return self._rest
         return "" if self._state == "tail" else _input_in_other_form("".join(self._pieces))
 
+    def cut(self) -> str:
+        """Nothing: what has not been read may be half a character."""
+        return ""
+
     def is_whole(self) -> bool:
         """Whether the arguments are a complete JSON value."""
         return is_json("".join(self._pieces))

@@ -1,6 +1,6 @@
-"""Functions: the model gets the functions of the client, and the client gets the calls unchanged.
+"""Functions: the model gets the functions of the client, and the client gets the calls.
 
-It knows the calls of the model and of the history. It never reads a schema or validates arguments.
+It knows the calls of the model and of the history. It never reads a schema.
 """
 
 from __future__ import annotations
@@ -21,23 +21,37 @@ from penstock.wire import (
 )
 
 from ._base import Call, FunctionDefinition, Output, is_json
+from .arguments import as_object, begins_object, without_empty_object
 from .namespace import function_name
 
 
 class PlainReader:
-    """Passes the arguments on unchanged. A call without arguments gets `{}`."""
+    """Passes the arguments on. What may not be the arguments of a function is held back, and read at the end."""
 
     def __init__(self) -> None:
         self._pieces: list[str] = []
+        self._held: str | None = ""
+        """The text that was not passed on yet; None once the arguments are passed on as they come."""
 
     def feed(self, fragment: str) -> str:
-        """The fragment."""
+        """The fragment, once the arguments have begun."""
         self._pieces.append(fragment)
-        return fragment
+        if self._held is None:
+            return fragment
+        text, self._held = without_empty_object(self._held + fragment), None
+        # spec: odd-arguments
+        if not begins_object(text):
+            self._held = text
+            return ""
+        return text
 
     def close(self) -> str:
-        """An empty object where there were no arguments, so that every client can parse them."""
-        return "" if any(self._pieces) else "{}"
+        """What was held back, as the object that it means, so that every client can parse it."""
+        return "" if self._held is None else as_object(self._held) or self._held
+
+    def cut(self) -> str:
+        """What was held back, as it came."""
+        return self._held or ""
 
     def is_whole(self) -> bool:
         """Whether the arguments are a complete JSON value."""

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from penstock.errors import upstream_failed
 from penstock.ids import NewId
 from penstock.tool_calls import ActionCallFormat, CallFormat, is_json
+from penstock.tool_calls.arguments import as_object
 from penstock.tool_calls.function_call import FunctionCallFormat
 from penstock.wire import ItemStatus
 
@@ -100,11 +101,12 @@ class ActionCall:
     def close(self, status: ItemStatus) -> None:
         """Write the call."""
         if status == "completed":
-            self._write("".join(self._pieces) or "{}")
+            arguments = "".join(self._pieces) or "{}"
+            self._write(arguments, as_object(arguments) or arguments)
 
-    def _write(self, arguments: str) -> None:
+    def _write(self, arguments: str, meant: str) -> None:
         try:
-            action = self._form.read(arguments)
+            action = self._form.read(meant)
         except ValueError:
             self._write_as_function_call(arguments)
             return

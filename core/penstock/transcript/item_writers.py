@@ -223,8 +223,7 @@ class CallWriter(ItemWriter):
 
     def close(self, status: ItemStatus) -> None:
         """Write the rest of the text, end the text, and then the item."""
-        if status == "completed":
-            self._write(self._reader.close())
+        self._write(self._reader.close() if status == "completed" else self._reader.cut())
         item = self._transcript.item(self.output_index)
         self._transcript.record(self._form.done(item=item, output_index=self.output_index))
         self._end(status)

@@ -211,8 +211,7 @@ class WholeCall:
         return self._reader.is_whole()
 
     def close(self, status: ItemStatus) -> None:
-        """The call has ended. It gets the rest of the reader's text, unless it was cut short."""
-        if status == "completed":
-            self._pieces.append(self._reader.close())
+        """The call has ended. It gets the rest of the reader's text."""
+        self._pieces.append(self._reader.close() if status == "completed" else self._reader.cut())
         item: Any = self._form.item(id=self._item_id, call_id=self._call_id, text="".join(self._pieces))
         self._items.end(self._index, replace(item, status=status))

@@ -113,7 +113,8 @@ def cut(text: str, cuts: list[int]) -> list[str]:
 
 @given(st.text(), CUTS)
 def test_arguments_of_a_function_pass_as_they_are(text: str, cuts: list[int]) -> None:
-    assert read(PlainReader(), cut(text, cuts)) == (text or "{}")
+    arguments = '{"' + text
+    assert read(PlainReader(), cut(arguments, cuts)) == arguments
 
 
 ESCAPES = {'"': '\\"', "\\": "\\\\", "/": "\\/", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}

@@ -6,8 +6,6 @@ The index of a call should state that. Where it is missing or repeated, the id, 
 from __future__ import annotations
 
 import re
-from typing import Any
-
 import msgspec
 
 from penstock.patterns import lazy_pattern
@@ -23,51 +21,65 @@ class CallReader:
 
     def __init__(self, extras: ExtrasReader) -> None:
         self._extras = extras
-        self._by_index: dict[int | None, _Call] = {}
+        self._by_index: dict[int, _Call] = {}
         self._by_id: dict[str, _Call] = {}
         self._last: _Call | None = None
         self._count = 0
+        self._lacks_indexes = False
+        """Whether a piece came without an index."""
 
     def read(self, pieces: list[wire.ReadToolCall], *, are_whole: bool = False) -> list[Delta]:
         """The calls of one chunk, or pieces of them. Each of a whole message is a call of its own."""
         deltas: list[Delta] = []
         for read in pieces:
-            known = self._by_index.get(read.index)
+            known = self._last if read.index is None else self._by_index.get(read.index)
             function = read.function
             # spec: arguments
             if known and function and not (read.id or function.name or known.is_named_again or are_whole):
                 self._last = known  # the way that nearly every piece goes
-                deltas.append(known.go_on(_text_of(function.arguments)))
+                arguments = function.arguments
+                deltas.append(known.go_on(arguments if type(arguments) is str else _arguments_of(function)))
             else:
                 known = self._take(_Piece(read), deltas, are_whole=are_whole)
-            if read.id or read.extras is not UNSET:
+            if known and (read.id or read.extras is not UNSET):
                 self._extras.call(known.index, read)
         return deltas
 
-    def _take(self, piece: _Piece, deltas: list[Delta], *, are_whole: bool) -> _Call:
+    def _at(self, index: int | None) -> _Call | None:
+        """The last call in this index. Without an index, the last of all."""
+        return self._last if index is None else self._by_index.get(index)
+
+    def _take(self, piece: _Piece, deltas: list[Delta], *, are_whole: bool) -> _Call | None:
         """The call of a piece that holds more than arguments. A piece that repeats a whole call adds nothing."""
         call = None if are_whole else self._find(piece)
         if call is None:
+            if piece.is_empty:
+                return None
             call = self._begin(piece)
         elif call.is_repeated_by(piece):
             return call
-        self._last = self._by_index[piece.index] = call
+        self._last = call
+        if piece.index is None:
+            self._lacks_indexes = True
+        else:
+            self._by_index[piece.index] = call
         deltas.append(call.take(piece))
         return call
 
     def _find(self, piece: _Piece) -> _Call | None:
         """The call that a piece goes on with; None where it begins one."""
-        call = self._by_index.get(piece.index)
-        if piece.call_id and (call is None or piece.index is None):
-            call = self._by_id.get(piece.call_id, None if piece.name else call)
+        call = self._at(piece.index)
+        named = self._by_id.get(piece.call_id)
+        if named or (piece.call_id and piece.name and piece.index is None):
+            call = named
         if call is not None:
             return call if call.goes_on_with(piece) else None
         # spec: quirk-calls
-        has_no_mark = not (piece.call_id or piece.name) and (piece.index is None or None in self._by_index)
+        has_no_mark = self._lacks_indexes and not (piece.call_id or piece.name)
         return self._last if has_no_mark else None
 
     def _begin(self, piece: _Piece) -> _Call:
-        before = self._by_index.get(piece.index)
+        before = self._at(piece.index)
         if before is not None and before.is_named_again:
             piece.name = piece.name or before.name
         call = _Call(self._count)
@@ -84,15 +96,26 @@ class _Piece:
         function = read.function or read
         self.index = read.index
         self.call_id = read.id or ""
-        self.name = function.name or ""
-        self.arguments = _text_of(function.arguments)
+        self.name = _name_of(function.name or "")
+        self.arguments = _arguments_of(function)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is in it, as in what some backends send beside a text."""
+        return not (self.call_id or self.name or self.arguments.strip())
 
 
-def _text_of(arguments: Any) -> str:
-    """Arguments as JSON; some backends send an object."""
-    if isinstance(arguments, str):
-        return arguments
-    return "" if arguments is None else msgspec.json.encode(arguments).decode()
+def _name_of(name: str) -> str:
+    """The name of a function, without what a model's template has around it."""
+    # spec: odd-names
+    return name.partition("<|")[0].strip().removeprefix("functions.")
+
+
+def _arguments_of(function: wire.ReadFunction) -> str:
+    """Arguments as JSON, by any name; some backends send an object."""
+    values = (function.arguments, function.parameters, function.input)
+    arguments = next((value for value in values if value is not None), "")
+    return arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode()
 
 
 class _Call:

@@ -72,7 +72,7 @@ def message_content(content: str | Sequence[ContentPart], param: str) -> str | l
     if isinstance(content, str):
         return content
     parts = [part for _, part in _parts(content, f"{param}.content")]
-    if content and not parts:
+    if not parts:
         return ""
     return parts[0].text if len(parts) == 1 and isinstance(parts[0], wire.TextPart) else parts
 

@@ -15,6 +15,7 @@ from penstock.errors import ApiError, invalid
 from penstock.returned import Fields, carried
 from penstock.tool_calls import ANSWERS, CALLS, OUTPUTS, SILENT, Call, Output
 from penstock.tool_calls.approvals import with_outcomes
+from penstock.tool_calls.arguments import some_object
 from penstock.tool_calls.pairing import Pairs, pair
 from penstock.wire import InputItem, Message, ReasoningItem, ReasoningText
 
@@ -207,7 +208,9 @@ class _Writer:
 
 
 def _tool_call(call: Call, fields: Fields | None) -> wire.ToolCall:
-    function = wire.CalledFunction(name=call.name, arguments=call.arguments)
+    """A call. Its arguments are an object, since some upstreams refuse every turn of a history with another text."""
+    # spec: odd-arguments
+    function = wire.CalledFunction(name=call.name, arguments=some_object(call.arguments))
     made = wire.ToolCall(id=call.call_id, function=function)
     if fields:
         made.unknown = beside(made, fields)

@@ -222,10 +222,12 @@ class ChatRequest(_Sent):
 
 
 class ReadFunction(_ReadWhole):
-    """A function's name and arguments, or pieces of them; some backends send the arguments as an object."""
+    """A function's name and arguments, or pieces of them. Some backends send an object, or use another name for it."""
 
     name: str | None = None
     arguments: Any = None
+    parameters: Any = None
+    input: Any = None
 
 
 class ReadToolCall(ReadFunction):

@@ -81,6 +81,25 @@ APART: dict[str, tuple[list[Json], list[Any]]] = {
     ),
 }
 
+APART |= {
+    "the id says it, where they share an index": (
+        [
+            calling(at(0, '{"a"', "f", "c"), at(0, '{"b"', "g", "d")),
+            calling(at(0, ":1}", None, "c"), at(0, ":2}", None, "d")),
+        ],
+        [("c", "f", '{"a":1}'), ("d", "g", '{"b":2}')],
+    ),
+    "an index in the first piece alone": (
+        [
+            calling(at(0, '{"a"', "f", "c")),
+            calling(piece(":1}")),
+            calling(at(1, '{"b"', "g", "d")),
+            calling(piece(":2}")),
+        ],
+        [("c", "f", '{"a":1}'), ("d", "g", '{"b":2}')],
+    ),
+}
+
 TOGETHER: dict[str, tuple[list[Json], list[Any]]] = {
     "the name in every piece": (
         [calling(at(0, each, "f", call_id)) for each, call_id in (("", "c"), ('{"a"', None), (":1}", None))],
@@ -132,6 +151,20 @@ TOGETHER: dict[str, tuple[list[Json], list[Any]]] = {
         [(None, "f", "{}")],
     ),
     "one call that is no list": ([choice({"tool_calls": at(0, "{}", "f", "c")})], [("c", "f", "{}")]),
+    "a call with nothing in it before one": ([calling(at(0, "", ""), {}), calling(at(0, "{}", "f"))], [(None, "f", "{}")]),
+    "a call with nothing in it after one": (
+        [calling(at(0, "{}", "f", "c")), calling(at(1, "", "", "")), calling({"index": 2})],
+        [("c", "f", "{}")],
+    ),
+    "a name with what a template has around it": (
+        [calling(at(0, "{}", " functions.f<|channel|>commentary", "c"))],
+        [("c", "f", "{}")],
+    ),
+    "arguments by another name": (
+        [calling({"index": 0, "id": "c", "function": {"name": "f", "parameters": {"a": 1}}})],
+        [("c", "f", '{"a":1}')],
+    ),
+    "an input": ([calling({"index": 0, "id": "c", "name": "f", "input": {"a": 1}})], [("c", "f", '{"a":1}')]),
     "name and arguments flat in it": (
         [calling({"id": "c", "name": "f", "arguments": {"a": 1}})],
         [("c", "f", '{"a":1}')],
@@ -139,7 +172,7 @@ TOGETHER: dict[str, tuple[list[Json], list[Any]]] = {
 }
 
 
-@shows("odd-calls")
+@shows("odd-calls", "odd-names")
 @pytest.mark.parametrize(("chunks", "calls"), [*APART.values(), *TOGETHER.values()], ids=[*APART, *TOGETHER])
 def test_pieces_find_their_call(chunks: list[Json], calls: list[Any]) -> None:
     body = stream(*chunks, choice({}, "tool_calls"))
@@ -150,6 +183,7 @@ def test_pieces_find_their_call(chunks: list[Json], calls: list[Any]) -> None:
 WHOLE: dict[str, tuple[list[Json], list[Any]]] = {
     "one index": ([at(0, PARIS, "f"), at(0, OSLO, "f")], [(None, "f", PARIS), (None, "f", OSLO)]),
     "no arguments": ([piece("", "f"), piece(None, "f")], [(None, "f", ""), (None, "f", "")]),
+    "nothing": ([{}, piece("", "")], []),
     "one id": ([at(0, "{}", "f", "c"), at(0, "{}", "f", "c")], [("c", "f", "{}"), ("c", "f", "{}")]),
     "numbers": ([at("0", {}, 5, 7)], [("7", "5", "{}")]),
 }

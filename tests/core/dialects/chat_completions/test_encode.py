@@ -64,7 +64,7 @@ def thought(text: str) -> Json:
 
 
 C = ("c", "f", "{}")
-D = ("d", "g", "[]")
+D = ("d", "g", '{"n":1}')
 R = ("mcp_1", "s__f", "{}")
 R_UNRUN = ("r", "s__f", "{}")
 ASK = {"type": "mcp_approval_request", "id": "r", "server_label": "s", "name": "f", "arguments": "{}"}
@@ -124,15 +124,15 @@ MESSAGES: dict[str, tuple[list[Json], list[Json]]] = {
     "a call": ([call(), gave()], [called(C), tool()]),
     "a call with text before it": ([ASSISTANT, call(), gave()], [called(C, content="Hello"), tool()]),
     "calls of one turn": (
-        [call(), call("d", "g", "[]"), gave(), gave("too", "d")],
+        [call(), call("d", "g", '{"n":1}'), gave(), gave("too", "d")],
         [called(C, D), tool(), tool("too", "d")],
     ),
     "outputs in another order": (
-        [call(), call("d", "g", "[]"), gave("too", "d"), gave()],
+        [call(), call("d", "g", '{"n":1}'), gave("too", "d"), gave()],
         [called(C, D), tool(), tool("too", "d")],
     ),
     "calls of two turns": (
-        [call(), gave(), call("d", "g", "[]"), gave("too", "d")],
+        [call(), gave(), call("d", "g", '{"n":1}'), gave("too", "d")],
         [called(C), tool(), called(D), tool("too", "d")],
     ),
     "a message between a call and its output": ([call(), USER, gave()], [called(C), tool(), USER]),
@@ -144,16 +144,16 @@ MESSAGES: dict[str, tuple[list[Json], list[Json]]] = {
     "an answer between a call and its output": ([call(), ASSISTANT, gave()], [called(C), tool(), ASSISTANT]),
     "an output before its call": ([gave(), call(), USER], [called(C), tool(), USER]),
     "an id that comes again": (
-        [call(), gave(), call("c", "g", "[]"), gave("too"), USER],
-        [called(C), tool(), called(("c", "g", "[]")), tool("too"), USER],
+        [call(), gave(), call("c", "g", '{"n":1}'), gave("too"), USER],
+        [called(C), tool(), called(("c", "g", '{"n":1}')), tool("too"), USER],
     ),
     "an id that comes again before it was answered": (
-        [call(), USER, call("c", "g", "[]"), gave("second"), gave("first")],
-        [called(C), tool("first"), USER, called(("c", "g", "[]")), tool("second")],
+        [call(), USER, call("c", "g", '{"n":1}'), gave("second"), gave("first")],
+        [called(C), tool("first"), USER, called(("c", "g", '{"n":1}')), tool("second")],
     ),
     "one id for calls side by side": (
-        [call(), call("c", "g", "[]"), gave("first"), gave("second")],
-        [called(C, ("c", "g", "[]")), tool("first"), tool("second")],
+        [call(), call("c", "g", '{"n":1}'), gave("first"), gave("second")],
+        [called(C, ("c", "g", '{"n":1}')), tool("first"), tool("second")],
     ),
     "a message between calls and outputs of one id": (
         [call(), USER, gave("1"), call(), USER, gave("2")],
@@ -175,7 +175,7 @@ MESSAGES: dict[str, tuple[list[Json], list[Json]]] = {
         [called(C), tool(f"Look\n{ATTACHED}"), message_by("user", [IMAGE_PART])],
     ),
     "images in the outputs of one turn": (
-        [call(), call("d", "g", "[]"), gave([IMAGE]), gave([IMAGE], "d"), USER],
+        [call(), call("d", "g", '{"n":1}'), gave([IMAGE]), gave([IMAGE], "d"), USER],
         [called(C, D), tool(ATTACHED), tool(ATTACHED, "d"), message_by("user", [IMAGE_PART, IMAGE_PART]), USER],
     ),
     "a custom call": (
@@ -233,14 +233,14 @@ MESSAGES: dict[str, tuple[list[Json], list[Json]]] = {
             call(),
             {"type": "mcp_list_tools", "server_label": "s", "tools": []},
             {"type": "configuration_update"},
-            call("d", "g", "[]"),
+            call("d", "g", '{"n":1}'),
             gave(),
             gave("too", "d"),
         ],
         [called(C, D), tool(), tool("too", "d")],
     ),
     "a call that was approved, beside one of the client's": (
-        [call(), ASK, gave(), answer(approve=True), approved_call(output="made"), call("d", "g", "[]"), gave("x", "d")],
+        [call(), ASK, gave(), answer(approve=True), approved_call(output="made"), call("d", "g", '{"n":1}'), gave("x", "d")],
         [called(C, R), tool(), tool("made", "mcp_1"), called(D), tool("x", "d")],
     ),
     "a call that was declined": (

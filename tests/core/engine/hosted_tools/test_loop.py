@@ -216,7 +216,10 @@ def test_arguments_that_are_not_json_have_no_item() -> None:
     upstream = Turns([called(0, "web_search", "broken"), END], ANSWER)
     response = played(upstream, search_tool(), tools=[SEARCH])
     assert [item["type"] for item in response["output"]] == ["message"]
-    assert messages(upstream, 1)[1]["tool_calls"][0]["function"] == {"name": "web_search", "arguments": "broken"}
+    assert messages(upstream, 1)[1]["tool_calls"][0]["function"] == {
+        "name": "web_search",
+        "arguments": '{"invalid_json":"broken"}',
+    }
     assert messages(upstream, 1)[2]["content"] == "These arguments are not JSON."
 
 
