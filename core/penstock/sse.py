@@ -73,14 +73,15 @@ def _unknown_head(name: str) -> bytes:
 class SseReader:
     """Reads the data of each event. Raises `ApiError` for an event of over `event_bytes_max` bytes.
 
-    With `wraps_errors`, the data of an event with the name `error`, and a line that begins with `error:`, are returned
-    as `{"error": …}`, and a line that is a JSON object is returned as data.
+    With `is_lenient`, the data of an event with the name `error`, and a line that begins with `error:`, are returned
+    as `{"error": …}`. A line that is a JSON object or `[DONE]` is returned as data. Where there are no blank lines, an
+    event ends at the data of the next one.
     """
 
-    def __init__(self, *, event_bytes_max: int, wraps_errors: bool = False) -> None:
+    def __init__(self, *, event_bytes_max: int, is_lenient: bool = False) -> None:
         self.stray = b""
-        """The beginning of the first line that is no field of an event, for an error message."""
-        self._wraps_errors = wraps_errors
+        """The beginning of the lines that are no field of an event, for an error message."""
+        self._is_lenient = is_lenient
         self._is_error = False
         self._event_bytes_max = event_bytes_max
         self._rest = bytearray()
@@ -173,30 +174,58 @@ class SseReader:
         events: list[bytes] = []
         for line in lines:
             if line.startswith(b"data:"):
-                value = line[6:] if line.startswith(b"data: ") else line[5:]
-                self._data.append(value)
-                self._data_bytes += len(value) + 1  # empty lines count too
+                events += self._add_data(line[6:] if line.startswith(b"data: ") else line[5:])
             elif line:
                 events += self._other_line(line)
             elif self._data or self._is_error:
-                data = b"\n".join(self._data)
-                events.append(_wrapped(data) if self._is_error else data)
-                self._data, self._data_bytes, self._is_error = [], 0, False
+                events.append(self._event())
         return events
+
+    def _add_data(self, value: bytes) -> list[bytes]:
+        """Add a line of data. The event before it, if that has ended without a blank line."""
+        # spec: odd-framing
+        ended = [self._event()] if self._data and self._is_lenient and _is_next(self._data, value) else []
+        self._data.append(value)
+        self._data_bytes += len(value) + 1  # empty lines count too
+        return ended
+
+    def _event(self) -> bytes:
+        """The data of the event that ends here."""
+        data = b"\n".join(self._data)
+        wrapped = _wrapped(data) if self._is_error else data
+        self._data, self._data_bytes, self._is_error = [], 0, False
+        return wrapped
 
     def _other_line(self, line: bytes) -> list[bytes]:
         """Read a line that is no data: the name of the event, another field, or a text that is no field."""
         name, colon, value = line.partition(b":")
+        if name.strip().lower() == b"data" and self._is_lenient:
+            return self._add_data(value.strip())
         if name == b"event":
-            self._is_error = self._wraps_errors and value.strip() == b"error"
-        elif name == b"error" and colon and self._wraps_errors:
+            self._is_error = self._is_lenient and value.strip() == b"error"
+        elif name == b"error" and colon and self._is_lenient:
             # spec: error-shapes
             return [_wrapped(value)]
-        elif line.startswith(b"{") and line.endswith(b"}") and self._wraps_errors:
+        elif self._is_lenient and (_is_object(line) or line == b"[DONE]"):
             return [line]
-        elif name not in _FIELDS and not self.stray:
-            self.stray = line[:_STRAY_BYTES_MAX]
+        elif name not in _FIELDS:
+            self._add_stray(line)
+        elif not name and b"error" in value.lower():
+            self._add_stray(value.strip())
         return []
+
+    def _add_stray(self, line: bytes) -> None:
+        if len(self.stray) < _STRAY_BYTES_MAX:
+            self.stray = (self.stray + b"\n" + line if self.stray else line)[:_STRAY_BYTES_MAX]
+
+
+def _is_next(data: list[bytes], value: bytes) -> bool:
+    """Whether data begins another event than the data before it, which is a whole one."""
+    return len(data) == 1 and _is_object(data[0]) and value.startswith((b"{", b"[DONE]"))
+
+
+def _is_object(line: bytes) -> bool:
+    return line.startswith(b"{") and line.rstrip().endswith(b"}")
 
 
 def _wrapped(data: bytes) -> bytes:

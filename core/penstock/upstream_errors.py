@@ -33,8 +33,10 @@ _PAGE = lazy_pattern(r"<(!doctype|html|head|body|\?xml|center|h1)\b", re.IGNOREC
 
 Object: TypeAlias = dict[str, Any]
 
-_WRAPPERS = ("error", "errors", "fault", "exception", "err")
-_WORDS = ("message", "msg", "error_message", "errorMessage", "error_msg", "errorMsg", "Message", "detail")
+_ASIDES = ("base_resp", "x_groq")
+"""Where MiniMax and Groq report errors, beside an answer or in place of it."""
+_WRAPPERS = ("error", "errors", "fault", "exception", "err", *_ASIDES)
+_WORDS = ("message", "msg", "error_message", "errorMessage", "error_msg", "errorMsg", "Message", "detail", "status_msg")
 _WORDS_OF_NEED = ("details", "error_description", "reason", "title", "description", "code", "type", "status")
 """The keys that are read as the message where there is no other."""
 _CODES = ("code", "error_code", "errorCode")
@@ -72,6 +74,8 @@ def read_error(raw: Any) -> UpstreamError:
 def is_error(raw: Object) -> bool:
     """Whether an object without an answer is an error, rather than a sign of life."""
     if any(raw.get(sign) not in (None, False, "", []) for sign in _SIGNS):
+        return True
+    if any(is_error(raw[aside]) for aside in _ASIDES if isinstance(raw.get(aside), dict)):
         return True
     has_mark = raw.get("object") == "error" or "error" in str(raw.get("type", "")).lower()
     has_code = any(str(raw.get(code) or 0).lower() not in _FINE for code in _CODES)

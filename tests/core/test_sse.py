@@ -115,7 +115,7 @@ def test_whole_events_with_names_are_read_as_in_any_split() -> None:
         named,
         b"data: 4\n\n",
     ]
-    whole, split = (SseReader(event_bytes_max=1_000, wraps_errors=True) for _ in range(2))
+    whole, split = (SseReader(event_bytes_max=1_000, is_lenient=True) for _ in range(2))
     read = [event for chunk in [b"data: 0\n\n", *chunks] for event in whole.feed(chunk)]
     assert read == [b"0", b"1", b"1", b"1", b"1", b"2\n3", b'{"error":{}}', b"1", b"4"]
     assert read == [event for at in b"data: 0\n\n" + b"".join(chunks) for event in split.feed(bytes([at]))]

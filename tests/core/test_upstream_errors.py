@@ -142,6 +142,8 @@ FRAMES: dict[str, bytes] = {
     ),
     "in the choice, with an end": stream(choice({}, "stop", error="boom")),
     "beside the choices": stream(choice({"content": ""}, "error") | {"error": {"message": "boom"}}),
+    "MiniMax": stream({"choices": None, "base_resp": {"status_code": 1008, "status_msg": "boom"}}),
+    "Groq": stream({"choices": [], "x_groq": {"id": "r", "error": "boom"}}),
     "within what wraps it": stream({"data": None, "errors": [{"message": "boom"}]}),
 }
 
@@ -208,7 +210,16 @@ def test_an_error_amid_a_stream_has_its_blame(given: Any, status: int) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    [{}, {"type": "ping"}, {"object": "chat.completion.chunk"}, {"error": None}, {"errors": []}, {"message": "queued"}],
+    [
+        {},
+        {"base_resp": {"status_code": 0, "status_msg": "success"}},
+        {"x_groq": {"id": "r"}},
+        {"type": "ping"},
+        {"object": "chat.completion.chunk"},
+        {"error": None},
+        {"errors": []},
+        {"message": "queued"},
+    ],
 )
 def test_a_sign_of_life_is_no_error(given: Any) -> None:
     assert not is_error(given)

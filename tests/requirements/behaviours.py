@@ -98,6 +98,11 @@ BEHAVIOURS = (
         "an error; `options.finish_reasons` adds to them; an unknown one is `completed`, and logged once",
     ),
     Behaviour(
+        "answered-sources",
+        "`citations` and `search_results` beside an answer of a chat upstream",
+        "`url_citation` annotations without a place in the text, where the answer has no annotations of its own",
+    ),
+    Behaviour(
         "answered-media",
         "images and speech in the answer of a chat upstream",
         "an image is an `image_generation_call`, or a link in the text where only its address came; speech is its "
@@ -172,7 +177,7 @@ BEHAVIOURS = (
         "empty-arguments",
         "a call without arguments, or with `null`",
         "`{}`; an object in a JSON text or in a block of Markdown is that object, and an empty object before another "
-        "one is left out. In later turns a model reads arguments that are no object as `{\"invalid_json\": …}`",
+        'one is left out. In later turns a model reads arguments that are no object as `{"invalid_json": …}`',
     ),
     Behaviour(
         "custom-input",

@@ -657,6 +657,26 @@ REQUIREMENTS = (
         "vllm 32587; ollama 12132",
     ),
     Requirement(
+        "odd-framing",
+        "Lines of JSON, events without blank lines, and other words for an end or for nothing cost no answer.",
+        _UPSTREAMS,
+    ),
+    Requirement(
+        "calls-apart",
+        "A message whose text and calls come as two choices is one.",
+        "nanobot 1481; copilot-api 81",
+    ),
+    Requirement(
+        "sources-beside",
+        "Pages that an upstream lists beside its answer are annotations of it.",
+        "openai-agents-python 1346; vercel/ai 9164; litellm 13225",
+    ),
+    Requirement(
+        "odd-logprobs",
+        "Logprobs are read as lists side by side, too, as the older completions have them.",
+        _UPSTREAMS,
+    ),
+    Requirement(
         "odd-usage",
         "Usage in odd numbers or by other names costs no answer; cached tokens are counted by any name.",
         f"litellm 28070; {_UPSTREAMS}",

@@ -11,6 +11,7 @@ import re
 import msgspec
 
 from penstock.json_codec import encode
+from penstock.patterns import lazy_pattern
 
 _Object = dict[str, msgspec.Raw]
 _object_of = msgspec.json.Decoder(_Object).decode
@@ -18,9 +19,9 @@ _text_of = msgspec.json.Decoder(str).decode
 
 _NOTHING = frozenset(("", "null", "None", "undefined", '""'))
 """What is written in place of an empty object."""
-_FENCED = re.compile(r"```\w*\s*(\{.*\})\s*```", re.DOTALL)
-_BEGINNING = re.compile(r"\s*\{(?!\s*\}\s*$)")
-_EMPTY_BEFORE = re.compile(r"\s*\{\s*\}\s*(?=\{)")
+_FENCED = lazy_pattern(r"```\w*\s*(\{.*\})\s*```", re.DOTALL)
+_BEGINNING = lazy_pattern(r"\s*\{(?!\s*\}\s*$)")
+_EMPTY_BEFORE = lazy_pattern(r"\s*\{\s*\}\s*(?=\{)")
 _UNREADABLE = "invalid_json"
 """The key of arguments that are no JSON, for the model that wrote them."""
 
@@ -47,7 +48,7 @@ def as_object(text: str) -> str | None:
 
 
 def some_object(text: str) -> str:
-    """The object that a text means. One that cannot be read is the value of a key that tells so."""
+    """The object that a text means. Another text is the value of the key `invalid_json`."""
     if is_object(text):
         return text
     return as_object(text) or encode({_UNREADABLE: text}).decode()

@@ -24,38 +24,50 @@ from ._base import Call, FunctionDefinition, Output, is_json
 from .arguments import as_object, begins_object, without_empty_object
 from .namespace import function_name
 
+_HEAD_CHARS_MAX = 1_000
+"""A longer head has begun, whatever it is."""
+
 
 class PlainReader:
     """Passes the arguments on. What may not be the arguments of a function is held back, and read at the end."""
 
     def __init__(self) -> None:
         self._pieces: list[str] = []
-        self._held: str | None = ""
-        """The text that was not passed on yet; None once the arguments are passed on as they come."""
+        self._state = "head"
+        self._head = ""
 
     def feed(self, fragment: str) -> str:
         """The fragment, once the arguments have begun."""
         self._pieces.append(fragment)
-        if self._held is None:
+        if self._state == "object":
             return fragment
-        text, self._held = without_empty_object(self._held + fragment), None
-        # spec: odd-arguments
-        if not begins_object(text):
-            self._held = text
-            return ""
-        return text
+        return self._read_head(fragment) if self._state == "head" else ""
 
     def close(self) -> str:
         """What was held back, as the object that it means, so that every client can parse it."""
-        return "" if self._held is None else as_object(self._held) or self._held
+        held = self.cut()
+        return "" if self._state == "object" else as_object(held) or held
 
     def cut(self) -> str:
         """What was held back, as it came."""
-        return self._held or ""
+        if self._state == "object":
+            return ""
+        return self._head if self._state == "head" else "".join(self._pieces)
 
     def is_whole(self) -> bool:
         """Whether the arguments are a complete JSON value."""
         return is_json("".join(self._pieces))
+
+    def _read_head(self, fragment: str) -> str:
+        """Find out whether an object begins. An empty object before another one is left out."""
+        head = self._head = without_empty_object(self._head + fragment)
+        # spec: odd-arguments
+        if begins_object(head) or len(head) > _HEAD_CHARS_MAX:
+            self._state = "object"
+            return head
+        if head.strip() and not head.lstrip().startswith("{"):
+            self._state = "other"
+        return ""
 
 
 class FunctionCallFormat(msgspec.Struct, frozen=True):

@@ -47,10 +47,19 @@ def test_an_object_is_passed_on_as_it_comes() -> None:
     assert reader.close() == ""
 
 
-def test_arguments_that_are_cut_are_told_as_they_came() -> None:
+def test_arguments_that_are_cut_are_sent_as_they_came() -> None:
     reader = PlainReader()
     assert reader.feed('"{\\"ci') == ""
     assert reader.cut() == '"{\\"ci'
+
+
+@pytest.mark.parametrize(
+    "pieces", [['"', *["x"] * 100_000, '"'], ["{}", *[" " * 100] * 100_000], ["[" * 100] * 100_000]
+)
+def test_arguments_that_are_held_back_cost_no_more_than_their_length(pieces: list[str]) -> None:
+    """Looking at all of them again for each piece would take longer than any test may."""
+    reader = PlainReader()
+    assert "".join([*map(reader.feed, pieces), reader.close()]) == "".join(pieces)
 
 
 @shows("odd-arguments")

@@ -6,6 +6,7 @@ The index of a call should state that. Where it is missing or repeated, the id, 
 from __future__ import annotations
 
 import re
+
 import msgspec
 
 from penstock.patterns import lazy_pattern

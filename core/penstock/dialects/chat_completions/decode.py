@@ -23,10 +23,16 @@ from .messages import MessageReader
 from .pack_extras import pack_extras
 from .plain import PlainReader, PlainReply, read_plain_reply
 from .unknown_values import UnknownValues
-from .usage import ReadUsage, read_usage
+from .usage import ReadUsage, UsageReader
 
 _decode = msgspec.json.Decoder(wire.ReadReply).decode
 
+_BOM = b"\xef\xbb\xbf"
+_WORD_BYTES_MAX = 20
+_SIGNS_OF_LIFE = frozenset((b"", b"null", b"ping", b"pong", b"heartbeat", b"keepalive", b"keep-alive", b"keep_alive"))
+"""What some send as data to keep a connection alive."""
+_ENDS = frozenset((b"[DONE]", b"DONE"))
+"""What ends a stream, in capitals."""
 _CHAR_BYTES_MAX = 4
 """In UTF-8 (RFC 3629)."""
 _QUOTED_CHARS_MAX = 200
@@ -40,6 +46,8 @@ class ChatDecoder:
     _begun = b""
     _sse: SseReader | None = None
     _body: bytearray | None = None
+    _first_line: bytes | None = None
+    """The first line of a body, once it has ended."""
     _plain: PlainReader
     _message: MessageReader
     _has_delta = _has_message = False
@@ -63,6 +71,7 @@ class ChatDecoder:
         self._unknown = unknown or UnknownValues()
         self._origin, self._returned_bytes_max = origin, returned_bytes_max
         self._finish_reasons = finish_reasons or FinishReasons({}, self._unknown)
+        self._usage = UsageReader()
 
     def feed(self, chunk: bytes) -> list[Delta]:
         """The deltas that this chunk completes. Raises `ApiError` where the upstream reports an error."""
@@ -110,7 +119,8 @@ class ChatDecoder:
         """How the answer ended. Raises `ApiError` where it has no end, or is none."""
         finish = self._finish or Finish()
         if not self.has_finished:
-            raise upstream_failed(f"The upstream ended its reply before it was finished{self._aside()}.")
+            message = f"The upstream ended its reply before it was finished{self._aside()}."
+            raise self._stray_error() or upstream_failed(message)
         # spec: nothing-is-failed
         if not (self._has_delta or self._has_message or finish.incomplete):
             raise upstream_failed(f"The upstream's reply is empty, without a message in it{self._aside()}.")
@@ -121,11 +131,23 @@ class ChatDecoder:
         words = self._words or (_quoted(self._sse.stray) if self._sse is not None else "")
         return f": {words}" if words else ""
 
+    def _stray_error(self, before: bytes = b"") -> ApiError | None:
+        """The error in the lines that are no field of an event, if that is what they are."""
+        if self._sse is None or not self._sse.stray:
+            return None
+        try:
+            value = lenient.loads(before + self._sse.stray)
+        except ValueError:
+            return None
+        # spec: error-shapes
+        return reported_error(read_error(value)) if isinstance(value, dict) and is_error(value) else None
+
     def _feed_first(self, chunk: bytes) -> list[Delta]:
         """Find out whether the reply is a stream, a JSON body or a page of HTML."""
         self._begun = (self._begun + chunk).lstrip()
-        if not self._begun:
+        if _BOM.startswith(self._begun):
             return []
+        self._begun = self._begun.removeprefix(_BOM)
         first, begun = self._begun[:1], self._begun
         self._begun = b""
         if first in (b"{", b"["):
@@ -134,8 +156,11 @@ class ChatDecoder:
         if first == b"<":
             # spec: quirk-errors
             raise upstream_failed("The upstream answered with a page of HTML: is its URL right?", retriable=False)
+        return self._begin_stream(begun)
+
+    def _begin_stream(self, begun: bytes) -> list[Delta]:
         self._plain, self._message = PlainReader(), self._new_message()
-        self._sse = SseReader(event_bytes_max=self._event_bytes_max, wraps_errors=True)
+        self._sse = SseReader(event_bytes_max=self._event_bytes_max, is_lenient=True)
         return self._take_events(self._sse.feed(begun))
 
     def _new_message(self) -> MessageReader:
@@ -146,6 +171,13 @@ class ChatDecoder:
         body += chunk
         if len(body) > self._event_bytes_max:
             raise upstream_failed(f"The upstream sent a reply of over {self._event_bytes_max} bytes.")
+        if self._first_line is None and b"\n" in chunk:
+            line, _, chunk = bytes(body).partition(b"\n")
+            self._first_line = line.rstrip()
+        # spec: odd-framing
+        if self._first_line and self._first_line.endswith(b"}") and chunk.strip():
+            self._body = None
+            return self._begin_stream(bytes(body))
         return []
 
     def _take_events(self, events: list[bytes]) -> list[Delta]:
@@ -182,15 +214,20 @@ class ChatDecoder:
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             reply = self._read_odd(data.strip())
         choices = reply.choices
-        if choices is None or reply.error:
+        if not (choices or reply.usage) or reply.error:
             self._apart(data)
         # spec: quirk-no-choices
         for choice in choices or ():
             if not choice.index:  # only one was asked for
                 self._choice(choice, out)
+            # spec: calls-apart
+            elif choice.message is not None and choice.message.tool_calls:
+                self._message.read_whole(wire.ReadMessage(tool_calls=choice.message.tool_calls), None, out)
+        # spec: sources-beside
+        if reply.search_results or reply.citations:
+            self._message.add_sources([*(reply.search_results or ()), *(reply.citations or ())])
         # spec: quirk-usage
-        if reply.usage:
-            self._cost(reply.usage, out)
+        self._cost(reply.usage or reply.other_usage, out)
 
     def _apart(self, data: bytes) -> None:
         """A reply without an answer. Raises `ApiError` where it is an error."""
@@ -207,6 +244,8 @@ class ChatDecoder:
 
     def _choice(self, choice: wire.ReadChoice, out: list[Delta]) -> None:
         delta, message = choice.delta, choice.message
+        if choice.text and delta is None and message is None:
+            delta = wire.ReadMessage(content=choice.text)
         if delta is not None:
             self._has_delta = True
             self._message.read(delta, choice.logprobs, out)
@@ -225,7 +264,7 @@ class ChatDecoder:
 
     def _cost(self, read: ReadUsage | None, out: list[Delta]) -> None:
         """What the turn cost; few backends report it in the choice."""
-        if read and (usage := read_usage(read)):
+        if read and (usage := self._usage.read(read)):
             out.append(UsageDelta(usage))
 
     def _finished(self, finish: Finish | None) -> None:
@@ -235,9 +274,10 @@ class ChatDecoder:
 
     def _read_odd(self, data: bytes) -> wire.ReadReply:
         """A reply that is not as it should be, as far as it can be read. Raises `ApiError` for what is none."""
-        if not data:  # some keep a connection alive so
+        data = _unwrapped(data)
+        if data.startswith(b":") or data.lower() in _SIGNS_OF_LIFE:
             return wire.ReadReply(choices=[])
-        if data == b"[DONE]":
+        if data.upper() in _ENDS:
             self.is_done = True
             return wire.ReadReply(choices=[])
         data = pack_extras(data)
@@ -248,9 +288,16 @@ class ChatDecoder:
             if isinstance(value, dict) and isinstance(value.get("choices", []), list | dict | None):
                 return lenient.fit(value, wire.ReadReply)
         except ValueError:
-            raise _no_completion(data) from None
+            raise self._stray_error(data + b"\n") or _no_completion(data) from None
         error = read_error(value)
         raise reported_error(error) if error.message else _no_completion(data)
+
+
+def _unwrapped(data: bytes) -> bytes:
+    """The data without a further name of the field before it, and without quotes around a word."""
+    while data.startswith(b"data:"):
+        data = data[len(b"data:") :].strip()
+    return data.strip(b'"') if len(data) < _WORD_BYTES_MAX else data
 
 
 def _no_completion(data: bytes) -> ApiError:

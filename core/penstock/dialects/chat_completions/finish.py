@@ -20,7 +20,8 @@ _NAMES: dict[Ending, str] = {
         " completed finished done normal success pause_turn unspecified load unload"
     ),
     "max_output_tokens": (
-        "length max_tokens max_output_tokens max_new_tokens max_length token_limit model_length error_limit"
+        "length max_tokens max_output_tokens max_completion_tokens max_new_tokens max_length token_limit"
+        " token_limit_reached stop_length length_limit output_limit model_length error_limit"
         " context_length context_length_exceeded context_window_exceeded model_context_window_exceeded"
     ),
     "content_filter": (
@@ -81,5 +82,6 @@ class FinishReasons:
 
 def _plain(reason: str) -> str:
     """The reason in lower case with underscores, without what some put before or behind it."""
-    words = re.sub(r"[^a-z0-9]+", "_", reason.partition(":")[0].lower()).strip("_")
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", reason.partition(":")[0])
+    words = re.sub(r"[^a-z0-9]+", "_", apart.lower()).strip("_")
     return words.removeprefix("finish_reason_")

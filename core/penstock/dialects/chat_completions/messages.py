@@ -6,6 +6,10 @@ whole adds nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import chain, zip_longest
+from typing import TypeAlias
+
 from penstock.transcript.deltas import (
     AnnotationDelta,
     AudioDelta,
@@ -51,8 +55,13 @@ _ANSWERS = frozenset(("text", "calls", "refusal", "images"))
 """What a client sees of an answer, apart from its thoughts."""
 _UNSUPPORTED_MAX = 10
 """How many types of parts a note names."""
+_SOURCES_MAX = 100
+"""How many sources of an answer become annotations."""
 _KIND_CHARS_MAX = 100
 """How much of each."""
+
+
+Logprobs: TypeAlias = "wire.ReadLogprobs | list[wire.ReadLogprob] | None"
 
 
 class MessageReader:
@@ -68,10 +77,12 @@ class MessageReader:
         self._unknown = unknown
         self._unsupported: dict[str, None] = {}
         """The types of the parts that left nothing in the Response."""
+        self._sources: dict[str, str] = {}
+        """The titles of pages that the upstream lists as its sources, by their URLs."""
         self._pending_logprobs: list[Logprob] = []
         """Those of tokens that made no text yet, being pieces of a character; the next text delta carries them."""
 
-    def read_whole(self, message: wire.ReadMessage, logprobs: wire.ReadLogprobs | None, out: list[Delta]) -> None:
+    def read_whole(self, message: wire.ReadMessage, logprobs: Logprobs, out: list[Delta]) -> None:
         """Read what a whole message holds and no piece before it held."""
         self._extras.message(message)
         # spec: whole-message-last
@@ -83,7 +94,7 @@ class MessageReader:
     def read(
         self,
         message: wire.ReadMessage,
-        logprobs: wire.ReadLogprobs | None,
+        logprobs: Logprobs,
         out: list[Delta],
         *,
         is_whole: bool = False,
@@ -108,7 +119,7 @@ class MessageReader:
         if message.tool_calls or message.function_call:
             self._others.add("calls")
             out += self._calls.read(_calls(message), are_whole=is_whole)
-        if message.refusal or message.annotations or message.images or message.audio:
+        if message.refusal or message.annotations or message.images or message.audio or message.citations:
             self._rest(message, out)
 
     def read_run(self, run: TextRun | ReasoningRun, out: list[Delta]) -> None:
@@ -135,14 +146,25 @@ class MessageReader:
         if self._unsupported and not self._read_so_far() & _ANSWERS:
             kinds = ", ".join(self._unsupported)
             out.append(TextDelta(f"[The model answered with what cannot be shown here: {kinds}]"))
+        # spec: sources-beside
+        if self._has_text and not self._others & {"annotations", "calls"}:
+            citations = (wire.ReadAnnotation(url=url, title=title) for url, title in self._sources.items())
+            out += chain.from_iterable(map(_annotation, citations))
         return [*out, *self._extras.close()]
+
+    def add_sources(self, sources: Iterable[str | wire.ReadCitation]) -> None:
+        """Take pages that the upstream lists beside its answer. They are its annotations where it has no others."""
+        for source in sources:
+            url, title = (source, "") if isinstance(source, str) else (source.url or "", source.title or "")
+            if url in self._sources or len(self._sources) < _SOURCES_MAX:
+                self._sources[url] = title or self._sources.get(url, "")
 
     def _read_so_far(self) -> set[str]:
         """All things that have been read."""
         frequent = {"text": self._has_text, "thought": self._has_thought}
         return self._others | {thing for thing, is_read in frequent.items() if is_read}
 
-    def _text(self, text: str, logprobs: wire.ReadLogprobs | None, out: list[Delta]) -> None:
+    def _text(self, text: str, logprobs: Logprobs, out: list[Delta]) -> None:
         self._has_text = True
         of_text: list[Logprob] = []
         if logprobs or self._pending_logprobs:
@@ -152,7 +174,7 @@ class MessageReader:
         else:
             out.append(TextDelta(text, of_text))
 
-    def _parts(self, parts: list[str | wire.ReadPart], logprobs: wire.ReadLogprobs | None, out: list[Delta]) -> None:
+    def _parts(self, parts: list[str | wire.ReadPart], logprobs: Logprobs, out: list[Delta]) -> None:
         self._others.add("parts")
         for part in parts:
             for delta in read_part(part):
@@ -167,6 +189,7 @@ class MessageReader:
         deltas: list[Delta | UnsupportedContent] = [RefusalDelta(message.refusal)] if message.refusal else []
         for annotation in message.annotations or ():
             deltas += _annotation(annotation)
+        self.add_sources(message.citations or ())
         for image in message.images or ():
             deltas += read_image(image)
         for delta in deltas + read_audio(message.audio):
@@ -189,9 +212,9 @@ def _calls(message: wire.ReadMessage) -> list[wire.ReadToolCall]:
     return message.tool_calls or [wire.ReadToolCall(index=0, function=message.function_call)]
 
 
-def _annotation(read: wire.ReadAnnotation) -> list[Delta]:
+def _annotation(read: str | wire.ReadAnnotation) -> list[Delta]:
     """A citation of a page, which is the one annotation that Chat Completions has."""
-    citation = read.url_citation or read
+    citation = wire.ReadCitation(url=read) if isinstance(read, str) else read.url_citation or read
     if not citation.url:
         return []
     return [
@@ -199,8 +222,8 @@ def _annotation(read: wire.ReadAnnotation) -> list[Delta]:
             UrlCitation(
                 url=citation.url,
                 title=citation.title or "",
-                start_index=citation.start_index or 0,
-                end_index=citation.end_index or 0,
+                start_index=max(citation.start_index or 0, 0),
+                end_index=max(citation.end_index or 0, 0),
             )
         )
     ]
@@ -211,8 +234,21 @@ def _logprob(read: wire.ReadLogprob) -> Logprob:
     return Logprob(token=read.token, logprob=read.logprob, bytes=_bytes(read), top_logprobs=top)
 
 
-def _logprobs(read: wire.ReadLogprobs | None) -> list[Logprob]:
-    return [_logprob(token) for token in read.content] if read and read.content else []
+def _logprobs(read: Logprobs) -> list[Logprob]:
+    if not read:
+        return []
+    tokens = read if isinstance(read, list) else read.content or list(_older(read))
+    return [_logprob(token) for token in tokens]
+
+
+def _older(read: wire.ReadLogprobs) -> Iterator[wire.ReadLogprob]:
+    """The tokens of lists side by side, as the older completions have them. The first may have no logprob."""
+    # spec: odd-logprobs
+    listed = zip_longest(read.tokens or (), read.token_logprobs or (), read.top_logprobs or ())
+    for token, logprob, likely in listed:
+        if token is not None:
+            top = [wire.ReadTopLogprob(token=name, logprob=value) for name, value in (likely or {}).items()]
+            yield wire.ReadLogprob(token=token, logprob=logprob or 0.0, top_logprobs=top)
 
 
 def _top_logprob(read: wire.ReadTopLogprob) -> TopLogprob:

@@ -24,7 +24,7 @@ def _keys(kind: type[msgspec.Struct]) -> frozenset[str]:
 
 
 _DESCRIBED = frozenset(
-    "name tool_call_id executed_tools citations context token_ids audio images parsed prefix".split()
+    "name tool_call_id executed_tools context token_ids audio images parsed prefix logprobs usage finish_reason".split()
 )
 """Keys of a message that are not returned: they describe the message for a reader."""
 _MESSAGE, _CALL, _FUNCTION = _keys(wire.ReadMessage), _keys(wire.ReadToolCall), _keys(wire.ReadFunction)

@@ -81,11 +81,13 @@ class PlainChoice(_Plain):
 
 
 class PlainReply(_Plain):
-    """A whole completion."""
+    """A whole completion. Without usage it is no plain one, since few backends report that by another name."""
 
     choices: tuple[PlainChoice]
-    usage: ReadUsage | None = None
+    usage: ReadUsage
     error: None = None
+    citations: _Nothing = None
+    search_results: _Nothing = None
 
 
 _decode_reply = msgspec.json.Decoder(PlainReply).decode

@@ -6,7 +6,7 @@ It knows what vLLM and llama.cpp want to be asked. Their routes stand beside `/v
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -18,21 +18,56 @@ from . import wire
 
 T = TypeVar("T", bound=msgspec.Struct)
 
+
+class _TokenizeChat(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """The body of vLLM's `POST /tokenize`, for messages."""
+
+    model: str
+    messages: list[wire.ChatMessage]
+    tools: list[wire.FunctionTool] | msgspec.Raw | None = None
+
+
+class _TokenCount(msgspec.Struct):
+    """Its reply."""
+
+    count: int
+
+
+class _Prompt(msgspec.Struct):
+    """The reply to llama.cpp's `POST /apply-template`: the messages as one text."""
+
+    prompt: str
+
+
+class _TokenizeText(msgspec.Struct, kw_only=True):
+    """The body of llama.cpp's `POST /tokenize`."""
+
+    content: str
+    add_special: Literal[True] = True
+    parse_special: Literal[True] = True
+
+
+class _Tokens(msgspec.Struct):
+    """Its reply; what each token is does not matter."""
+
+    tokens: list[msgspec.Raw]
+
+
 _HEADERS = [("content-type", "application/json"), ("accept", "application/json")]
 
 
 def _vllm(chat: wire.ChatRequest) -> Exchange[int]:
     """One request: messages and tools, as for a completion."""
-    reply = yield _post("/tokenize", wire.TokenizeChat(model=chat.model, messages=chat.messages, tools=chat.tools))
-    return _read(reply, wire.ReadTokenCount).count
+    reply = yield _post("/tokenize", _TokenizeChat(model=chat.model, messages=chat.messages, tools=chat.tools))
+    return _read(reply, _TokenCount).count
 
 
 def _llama_cpp(chat: wire.ChatRequest) -> Exchange[int]:
     """Two requests: the whole completion as the template writes it, then that text as tokens."""
     reply = yield _post("/apply-template", chat)
-    prompt = _read(reply, wire.ReadPrompt).prompt
-    reply = yield _post("/tokenize", wire.TokenizeText(content=prompt, add_special=True, parse_special=True))
-    return len(_read(reply, wire.ReadTokens).tokens)
+    prompt = _read(reply, _Prompt).prompt
+    reply = yield _post("/tokenize", _TokenizeText(content=prompt))
+    return len(_read(reply, _Tokens).tokens)
 
 
 def _post(path: str, body: msgspec.Struct) -> HttpRequest:

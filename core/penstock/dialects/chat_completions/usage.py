@@ -24,10 +24,14 @@ class ReadCompletionDetails(msgspec.Struct, kw_only=True):
     """What the completion's tokens were."""
 
     reasoning_tokens: int | None = None
+    thinking_tokens: int | None = None
 
 
 class ReadUsage(msgspec.Struct, kw_only=True):
-    """What a call cost, in tokens: by OpenAI's names, and by those of Anthropic, DeepSeek, Gemini, Kimi and others."""
+    """What a call cost, in tokens: by OpenAI's names, and by those of Anthropic, DeepSeek, Gemini, Kimi and others.
+
+    The names with capitals are Gemini's own, and those of gateways.
+    """
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -44,6 +48,30 @@ class ReadUsage(msgspec.Struct, kw_only=True):
     cached_content_token_count: int | None = None
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
+    thoughts_token_count: int | None = None
+    prompt_token_count: int | None = msgspec.field(default=None, name="promptTokenCount")
+    candidates_token_count: int | None = msgspec.field(default=None, name="candidatesTokenCount")
+    thoughts_count: int | None = msgspec.field(default=None, name="thoughtsTokenCount")
+    cached_count: int | None = msgspec.field(default=None, name="cachedContentTokenCount")
+    total_count: int | None = msgspec.field(default=None, name="totalTokenCount")
+    prompt: int | None = msgspec.field(default=None, name="promptTokens")
+    completion: int | None = msgspec.field(default=None, name="completionTokens")
+    total: int | None = msgspec.field(default=None, name="totalTokens")
+
+
+class ReadTimings(msgspec.Struct, kw_only=True):
+    """What llama.cpp counts, where it reports no usage: `prompt_n` is without the tokens of its cache."""
+
+    prompt_n: int | None = None
+    predicted_n: int | None = None
+    cache_n: int | None = None
+
+    @property
+    def usage(self) -> ReadUsage:
+        """The same as usage."""
+        cached = self.cache_n or 0
+        prompt_tokens = None if self.prompt_n is None else self.prompt_n + cached
+        return ReadUsage(prompt_tokens=prompt_tokens, completion_tokens=self.predicted_n, cached_tokens=cached)
 
 
 _OTHERS = attrgetter(
@@ -56,6 +84,29 @@ _OTHERS = attrgetter(
 """The names that few backends have counts for."""
 _NO_PROMPT_DETAILS = ReadPromptDetails()
 _NO_COMPLETION_DETAILS = ReadCompletionDetails()
+
+
+class UsageReader:
+    """Reads the usage of one reply, which may come in parts, or with each chunk."""
+
+    def __init__(self) -> None:
+        self._read: ReadUsage | None = None
+
+    def read(self, read: ReadUsage) -> Usage | None:
+        """The cost so far; None where nothing new is known of it, or the input or the output is not known."""
+        # spec: odd-usage
+        if self._read is not None and not (read.prompt_tokens and read.completion_tokens):
+            read = _merged(self._read, read)
+            if read == self._read:
+                return None
+        self._read = read
+        return read_usage(read)
+
+
+def _merged(before: ReadUsage, after: ReadUsage) -> ReadUsage:
+    """The later counts, and the earlier ones where there are no later ones, or zeros."""
+    names = ReadUsage.__struct_fields__
+    return ReadUsage(**{name: getattr(after, name) or getattr(before, name) for name in names})
 
 
 def read_usage(read: ReadUsage) -> Usage | None:
@@ -72,6 +123,7 @@ def read_usage(read: ReadUsage) -> Usage | None:
         read.cache_read_input_tokens,
         read.cached_tokens,
         read.cached_content_token_count,
+        read.cached_count,
     )
     written = _first(
         details.cache_write_tokens,
@@ -82,14 +134,11 @@ def read_usage(read: ReadUsage) -> Usage | None:
     input_tokens, output_tokens = _totals(read)
     if input_tokens is None or output_tokens is None:
         return None
-    return _usage(
-        input_tokens,
-        output_tokens,
-        read.total_tokens,
-        cached=cached or 0,
-        written=written or 0,
-        reasoning=_reasoning(read),
-    )
+    both, reasoning = _sum(read), _reasoning(read)
+    # spec: odd-usage
+    if reasoning and both == input_tokens + output_tokens + reasoning:
+        output_tokens += reasoning  # xAI and Gemini count an answer without its thoughts
+    return _usage(input_tokens, output_tokens, both, cached=cached or 0, written=written or 0, reasoning=reasoning)
 
 
 def _usage(
@@ -100,15 +149,15 @@ def _usage(
         input_tokens_details=InputTokensDetails(cached_tokens=cached, cache_write_tokens=written),
         output_tokens=after,
         output_tokens_details=OutputTokensDetails(reasoning_tokens=reasoning),
-        total_tokens=_count(both) or before + after,
+        total_tokens=max(_count(both) or 0, before + after),
     )
 
 
 def _totals(read: ReadUsage) -> tuple[int | None, int | None]:
     """The tokens of the input and of the output. One that is not known is what is left of the sum of both."""
-    before = _first(read.prompt_tokens, _anthropic_input(read))
-    after = _first(read.completion_tokens, read.output_tokens)
-    both = _count(read.total_tokens)
+    before = _first(read.prompt_tokens, _anthropic_input(read), read.prompt_token_count, read.prompt)
+    after = _first(read.completion_tokens, read.output_tokens, read.candidates_token_count, read.completion)
+    both = _count(_sum(read))
     # spec: odd-usage
     if both is not None and after is not None and before is None:
         before = max(0, both - after)
@@ -125,9 +174,14 @@ def _anthropic_input(read: ReadUsage) -> int | None:
     return fresh + (_count(read.cache_read_input_tokens) or 0) + (_count(read.cache_creation_input_tokens) or 0)
 
 
+def _sum(read: ReadUsage) -> int | None:
+    return _first(read.total_tokens, read.total_count, read.total)
+
+
 def _reasoning(read: ReadUsage) -> int:
     details = read.completion_tokens_details or read.output_tokens_details or _NO_COMPLETION_DETAILS
-    return _first(details.reasoning_tokens, read.reasoning_tokens) or 0
+    counts = (details.reasoning_tokens, details.thinking_tokens, read.reasoning_tokens)
+    return _first(*counts, read.thoughts_token_count, read.thoughts_count) or 0
 
 
 def _first(*counts: int | None) -> int | None:

@@ -10,7 +10,7 @@ import msgspec
 from penstock.wire import UNKNOWN, UNSET, Unknown, UnsetType
 
 from .finish import Ending
-from .usage import ReadUsage
+from .usage import ReadTimings, ReadUsage
 
 
 class _Sent(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -285,7 +285,7 @@ class ReadPart(_Read):
 
 
 class ReadCitation(_Read):
-    """The fields of a `url_citation`, within the annotation or flat in it."""
+    """The fields of a `url_citation`, within the annotation or flat in it, or of a page that was found."""
 
     url: str | None = None
     title: str | None = None
@@ -312,7 +312,8 @@ class ReadMessage(_ReadWhole):
     channel: msgspec.Raw | UnsetType = UNSET
     tool_calls: list[ReadToolCall] | None = None
     function_call: ReadFunction | None = None
-    annotations: list[ReadAnnotation] | None = None
+    annotations: list[str | ReadAnnotation] | None = None
+    citations: list[str | ReadCitation] | None = None
     images: list[str | ReadPart] | None = None
     audio: ReadMedia | None = None
 
@@ -332,22 +333,32 @@ class ReadLogprob(ReadTopLogprob):
 
 
 class ReadLogprobs(_Read):
-    """The logprobs of a piece of content."""
+    """The logprobs of a piece of content: a list of tokens, or the lists of the older completions."""
 
     content: list[ReadLogprob] | None = None
+    tokens: list[str] | None = None
+    token_logprobs: list[float | None] | None = None
+    top_logprobs: list[dict[str, float] | None] | None = None
 
 
 class ReadChoice(_Read):
-    """One choice: `delta` in a stream, `message` in a whole reply."""
+    """One choice: `delta` in a stream, `message` in a whole reply, and `text` where a server knows no messages."""
 
     index: int | None = None
     delta: ReadMessage | None = None
     message: ReadMessage | None = None
+    text: str | None = None
     finish_reason: str | None = None
     native_finish_reason: str | None = None
     error: Any = None
     usage: ReadUsage | None = None
-    logprobs: ReadLogprobs | None = None
+    logprobs: ReadLogprobs | list[ReadLogprob] | None = None
+
+
+class ReadGroq(_Read):
+    """What Groq reports beside the choices."""
+
+    usage: ReadUsage | None = None
 
 
 class ReadReply(_Read):
@@ -356,37 +367,14 @@ class ReadReply(_Read):
     choices: list[ReadChoice] | None = None
     usage: ReadUsage | None = None
     error: Any = None
+    citations: list[str | ReadCitation] | None = None
+    search_results: list[ReadCitation] | None = None
+    x_groq: ReadGroq | None = None
+    timings: ReadTimings | None = None
+    usage_metadata: ReadUsage | None = msgspec.field(default=None, name="usageMetadata")
 
-
-class TokenizeChat(_Sent):
-    """The body of vLLM's `POST /tokenize`, for messages."""
-
-    model: str
-    messages: list[ChatMessage]
-    tools: list[FunctionTool] | msgspec.Raw | None = None
-
-
-class ReadTokenCount(_Read):
-    """Its reply."""
-
-    count: int
-
-
-class ReadPrompt(_Read):
-    """The reply to llama.cpp's `POST /apply-template`: the messages as one text."""
-
-    prompt: str
-
-
-class TokenizeText(_Sent):
-    """The body of llama.cpp's `POST /tokenize`."""
-
-    content: str
-    add_special: Literal[True]
-    parse_special: Literal[True]
-
-
-class ReadTokens(_Read):
-    """Its reply; what each token is does not matter."""
-
-    tokens: list[msgspec.Raw]
+    @property
+    def other_usage(self) -> ReadUsage | None:
+        """What the reply cost, where that is reported elsewhere."""
+        aside = self.x_groq or self.timings
+        return self.usage_metadata or (aside.usage if aside else None)

@@ -151,7 +151,10 @@ TOGETHER: dict[str, tuple[list[Json], list[Any]]] = {
         [(None, "f", "{}")],
     ),
     "one call that is no list": ([choice({"tool_calls": at(0, "{}", "f", "c")})], [("c", "f", "{}")]),
-    "a call with nothing in it before one": ([calling(at(0, "", ""), {}), calling(at(0, "{}", "f"))], [(None, "f", "{}")]),
+    "a call with nothing in it before one": (
+        [calling(at(0, "", ""), {}), calling(at(0, "{}", "f"))],
+        [(None, "f", "{}")],
+    ),
     "a call with nothing in it after one": (
         [calling(at(0, "{}", "f", "c")), calling(at(1, "", "", "")), calling({"index": 2})],
         [("c", "f", "{}")],

@@ -68,7 +68,7 @@ CHUNKS: dict[str, tuple[list[Json], list[Delta]]] = {
     ),
     "an unknown key of the message": (
         [choice({"content": "a", "glow": {"lumen": 1.50}, "dark": None, "role": "assistant", "citations": ["u"]})],
-        [TextDelta("a"), extras(glow={"lumen": 1.5})],
+        [TextDelta("a"), AnnotationDelta(UrlCitation(url="u")), extras(glow={"lumen": 1.5})],
     ),
     "an unknown key of a call": (
         [calling(piece("{}", "f", index=0, id="c", signature="s"), piece("{}", "g", index=1, id="d"))],

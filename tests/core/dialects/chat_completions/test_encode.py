@@ -240,7 +240,15 @@ MESSAGES: dict[str, tuple[list[Json], list[Json]]] = {
         [called(C, D), tool(), tool("too", "d")],
     ),
     "a call that was approved, beside one of the client's": (
-        [call(), ASK, gave(), answer(approve=True), approved_call(output="made"), call("d", "g", '{"n":1}'), gave("x", "d")],
+        [
+            call(),
+            ASK,
+            gave(),
+            answer(approve=True),
+            approved_call(output="made"),
+            call("d", "g", '{"n":1}'),
+            gave("x", "d"),
+        ],
         [called(C, R), tool(), tool("made", "mcp_1"), called(D), tool("x", "d")],
     ),
     "a call that was declined": (

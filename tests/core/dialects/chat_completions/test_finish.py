@@ -18,11 +18,11 @@ from requirements import shows
 LENGTH, FILTER = Finish("max_output_tokens"), Finish("content_filter")
 
 COMPLETED = """stop STOP tool_calls tool_use TOOL_CALL function_call eos eos_token end_turn stop_sequence COMPLETE
-    pause_turn FINISH_REASON_STOP normal"""
+    pause_turn FINISH_REASON_STOP normal toolCalls endTurn"""
 CUT = """length max_tokens MAX_TOKENS model_length ERROR_LIMIT model_context_window_exceeded token_limit Max-Tokens
-    FINISH_REASON_MAX_TOKENS"""
+    FINISH_REASON_MAX_TOKENS maxTokens MaxTokens max_completion_tokens stop_length"""
 FILTERED = """content_filter SAFETY RECITATION refusal ERROR_TOXIC PROHIBITED_CONTENT BLOCKLIST SPII sensitive
-    content_filtered guardrail_intervened IMAGE_SAFETY content_filter:RECITATION"""
+    content_filtered guardrail_intervened IMAGE_SAFETY content_filter:RECITATION contentFilter content-filter"""
 FAILED = """error abort ABORT network_error insufficient_system_resource engine_overloaded timeout user_cancel
     MALFORMED_FUNCTION_CALL error_finish"""
 ENDS = [(name, end) for names, end in ((COMPLETED, STOP), (CUT, LENGTH), (FILTERED, FILTER)) for name in names.split()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import Any
 
@@ -11,6 +12,7 @@ from core.dialects.chat_completions.decoded import STOP, bytewise, call, choice,
 from core.kit import Json
 from penstock.errors import ApiError
 from penstock.transcript.deltas import (
+    AnnotationDelta,
     AudioDelta,
     Delta,
     Extras,
@@ -20,6 +22,7 @@ from penstock.transcript.deltas import (
     RefusalDelta,
     TextDelta,
 )
+from penstock.wire import Logprob, TopLogprob, UrlCitation
 from requirements import shows
 
 HM, A = ReasoningDelta("hm"), TextDelta("a")
@@ -260,3 +263,80 @@ def test_an_empty_message_is_an_answer(data: bytes, end: Finish) -> None:
 def test_a_sign_of_life_is_no_answer_and_no_fault(keepalive: bytes) -> None:
     data: Any = keepalive + stream(choice({"content": "a"}, "stop"), done=False) + keepalive
     assert decode(data) == [A, STOP]
+
+
+URL = "https://example.com/a"
+CITED = AnnotationDelta(UrlCitation(url=URL, title="A"))
+SOURCES: dict[str, Json] = {
+    "Perplexity": {"citations": [URL], "search_results": [{"title": "A", "url": URL, "date": "2026-01-01"}]},
+    "objects": {"citations": [{"url": URL, "title": "A"}]},
+}
+
+
+@shows("sources-beside", "answered-sources")
+@pytest.mark.parametrize("beside", SOURCES.values(), ids=SOURCES)
+def test_sources_beside_an_answer_are_annotations(beside: Json) -> None:
+    body = json.loads(whole({"content": "a[1]"})) | beside
+    for data in (
+        stream(choice({"content": "a[1]"}) | beside, choice({}, "stop") | beside),
+        json.dumps(body).encode(),
+    ):
+        for pieces in ([data], bytewise(data)):
+            assert decode(*pieces) == [TextDelta("a[1]"), CITED, STOP]
+
+
+def test_sources_in_a_message_are_annotations_where_it_has_no_others() -> None:
+    sources = [{"url": URL, "title": "A"}]
+    for data in ways({"content": "a", "citations": sources}):
+        assert decode(data) == [TextDelta("a"), CITED, STOP]
+    annotations = [{"type": "url_citation", "url_citation": sources[0]}]
+    for data in ways({"content": "a", "citations": ["https://example.com/b"], "annotations": annotations}):
+        assert decode(data) == [TextDelta("a"), CITED, STOP]
+    for data in ways({"content": "a", "annotations": [URL]}):
+        assert decode(data) == [TextDelta("a"), AnnotationDelta(UrlCitation(url=URL)), STOP]
+
+
+def test_sources_are_bounded_in_number() -> None:
+    urls = [f"https://example.com/{number}" for number in range(1_000)]
+    deltas = decode(stream(choice({"content": "a"}, "stop") | {"citations": urls}), event_bytes_max=1_000_000)
+    assert len([delta for delta in deltas if isinstance(delta, AnnotationDelta)]) == 100
+
+
+@shows("calls-apart")
+def test_a_message_in_two_choices_is_one() -> None:
+    choices = [
+        {"index": 0, "message": {"content": "a"}, "finish_reason": "tool_calls"},
+        {"index": 1, "message": {"tool_calls": [CALL]}, "finish_reason": "tool_calls"},
+    ]
+    assert decode(json.dumps({"choices": choices}).encode()) == [TextDelta("a"), *CALLED, STOP]
+    choices[0]["message"]["tool_calls"] = [CALL]
+    assert decode(json.dumps({"choices": choices}).encode()) == [TextDelta("a"), *CALLED, STOP]
+
+
+def test_a_choice_may_have_a_text_and_no_message() -> None:
+    assert decode(b'{"choices": [{"index": 0, "text": "a", "finish_reason": "stop"}]}') == [TextDelta("a"), STOP]
+    assert decode(stream({"choices": [{"index": 0, "text": "a"}]}, choice({}, "stop"))) == [TextDelta("a"), STOP]
+
+
+LIKELY = [
+    Logprob(token="a", logprob=-1.0, bytes=[97], top_logprobs=[TopLogprob(token="b", logprob=-2.0, bytes=[98])]),
+    Logprob(token="b", logprob=0.0, bytes=[98], top_logprobs=[]),
+]
+
+
+@shows("odd-logprobs")
+@pytest.mark.parametrize(
+    "logprobs",
+    [
+        {"tokens": ["a", "b"], "token_logprobs": [-1, None], "top_logprobs": [{"b": -2}, None], "text_offset": [0, 1]},
+        [
+            {"token": "a", "logprob": -1, "top_logprobs": [{"token": "b", "logprob": -2}]},
+            {"token": "b", "logprob": 0, "top_logprobs": None},
+        ],
+    ],
+    ids=["lists side by side", "a list of tokens"],
+)
+def test_logprobs_are_read_in_either_form(logprobs: Any) -> None:
+    body = {"choices": [{"message": {"content": "ab"}, "finish_reason": "stop", "logprobs": logprobs}]}
+    for data in (stream(choice({"content": "ab"}, "stop", logprobs=logprobs)), json.dumps(body).encode()):
+        assert decode(data) == [TextDelta("ab", LIKELY), STOP]

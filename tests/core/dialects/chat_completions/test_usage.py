@@ -62,6 +62,41 @@ def test_odd_numbers_do_not_replace_good_ones() -> None:
     assert [one.input_tokens for one in costs(decode(data))] == [9]
 
 
+PARTS: dict[str, list[Any]] = {
+    "one after the other": [{"prompt_tokens": 9}, {"completion_tokens": 7}],
+    "with zeros for the rest": [
+        {"prompt_tokens": 9, "completion_tokens": 0, "total_tokens": 9},
+        {"prompt_tokens": 0, "completion_tokens": 7, "total_tokens": 7},
+    ],
+    "Anthropic": [{"input_tokens": 9, "output_tokens": 1}, {"output_tokens": 7}],
+    "in every chunk": [{"prompt_tokens": 9, "completion_tokens": count} for count in (1, 3, 7)],
+    "zeros last": [{"prompt_tokens": 9, "completion_tokens": 7}, {"prompt_tokens": 0, "completion_tokens": 0}],
+    "nothing last": [{"prompt_tokens": 9, "completion_tokens": 7}, {}, None],
+}
+
+
+@shows("odd-usage")
+@pytest.mark.parametrize("parts", PARTS.values(), ids=PARTS)
+def test_the_cost_may_come_in_parts(parts: list[Any]) -> None:
+    data = stream(*(choice({"content": "a"}) | {"usage": part} for part in parts), choice({}, "stop"))
+    last = costs(decode(data))[-1]
+    assert (last.input_tokens, last.output_tokens, last.total_tokens) == (9, 7, 16)
+
+
+ASIDE: dict[str, Json] = {
+    "Groq": {"x_groq": {"id": "r", "usage": {"prompt_tokens": 9, "completion_tokens": 7}}},
+    "llama.cpp": {"timings": {"prompt_n": 5, "cache_n": 4, "predicted_n": 7, "predicted_ms": 1.5}},
+    "Gemini": {"usageMetadata": {"promptTokenCount": 9, "candidatesTokenCount": 7}},
+}
+
+
+@shows("odd-usage")
+@pytest.mark.parametrize("aside", ASIDE.values(), ids=ASIDE)
+def test_the_cost_may_stand_elsewhere(aside: Json) -> None:
+    for data in (stream(choice({"content": "a"}), choice({}, "stop") | aside), whole({"content": "a"}, **aside)):
+        assert [(one.input_tokens, one.output_tokens) for one in costs(decode(data))] == [(9, 7)]
+
+
 BOTH: Json = {"prompt_tokens": 9, "completion_tokens": 7}
 NAMES: dict[str, tuple[Json, tuple[int, int, int, int, int]]] = {
     "OpenAI": (
@@ -88,6 +123,22 @@ NAMES: dict[str, tuple[Json, tuple[int, int, int, int, int]]] = {
         (9, 7, 4, 0, 3),
     ),
     "Gemini": (BOTH | {"cached_content_token_count": 4}, (9, 7, 4, 0, 0)),
+    "Gemini's own": (
+        {
+            "promptTokenCount": 9,
+            "candidatesTokenCount": 7,
+            "thoughtsTokenCount": 3,
+            "cachedContentTokenCount": 4,
+            "totalTokenCount": 19,
+        },
+        (9, 10, 4, 0, 3),
+    ),
+    "capitals": ({"promptTokens": 9, "completionTokens": 7, "totalTokens": 16}, (9, 7, 0, 0, 0)),
+    "thinking": (BOTH | {"completion_tokens_details": {"thinking_tokens": 3}}, (9, 7, 0, 0, 3)),
+    "xAI, whose answer is counted without its thoughts": (
+        BOTH | {"total_tokens": 25, "completion_tokens_details": {"reasoning_tokens": 9}},
+        (9, 16, 0, 0, 9),
+    ),
     "LiteLLM": (
         BOTH | {"prompt_tokens_details": {"cached_tokens": None, "cache_creation_tokens": 2}, "reasoning_tokens": 3},
         (9, 7, 0, 2, 3),
