@@ -8,16 +8,28 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from penstock import assembly
+from penstock.drivers import Drivers, OpenStore
 from penstock.egress import Egress
 from penstock.limits import Limits
-from penstock.ports import BackgroundRunner, Destination, Extractor, NoSiblings, Prompts, Siblings, Store, Transport
+from penstock.ports import (
+    BackgroundRunner,
+    Connect,
+    Destination,
+    Extractor,
+    NoSiblings,
+    Prompts,
+    Sealer,
+    Siblings,
+    Store,
+    Transport,
+)
 from penstock.settings import Settings, SettingsError
 from penstock.tools.mcp.client import McpClient
 from penstock_adapters.asgi import AsgiApp
@@ -34,32 +46,30 @@ def create_asgi_app(
     siblings: Siblings = _ALONE,
     *,
     location: assembly.Location = "server",
-    connect: assembly.Connect | None = None,
-    stores: Mapping[str, assembly.OpenStore] | None = None,
+    connect: Connect | None = None,
+    stores: Mapping[str, OpenStore] | None = None,
     runner: BackgroundRunner | None = None,
 ) -> AsgiApp:
     """The application that the settings describe. Nothing is opened before a request. Raises `SettingsError`.
 
     `connect` and `stores` are those of a host that cannot use the drivers of this package.
     """
-    service = assembly.build(
-        settings,
+    drivers = Drivers(
         connect=connect or transports(settings.limits),
-        decompress=decompress,
-        stores=STORES if stores is None else stores,
         connect_mcp=mcp_client,
+        stores=STORES if stores is None else stores,
         make_sealer=_sealing(settings),
-        prompts=_prompts,
+        open_prompts=_open_prompts,
         read_file=read_file,
-        location=location,
         make_extractor=page_extractor,
+        decompress=decompress,
         siblings=siblings,
         runner=runner,
     )
-    return AsgiApp(service)
+    return AsgiApp(assembly.build(settings, drivers, location=location))
 
 
-def transports(limits: Limits) -> assembly.Connect:
+def transports(limits: Limits) -> Connect:
     """How upstreams, engines and pages are reached. Nothing is connected yet."""
     return _Clients(limits).transport
 
@@ -69,7 +79,7 @@ class _Clients:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._by_proxy: assembly.Connect | None = None
+        self._by_proxy: Connect | None = None
 
     def transport(self, destination: Destination, limits: Limits) -> Transport:
         """A transport to this upstream, through its proxy or that of the environment. Raises `SettingsError`."""
@@ -110,7 +120,7 @@ def page_extractor(limits: Limits) -> Extractor:
     return ProcessExtractor(limits)
 
 
-def _prompts(path: str) -> Prompts:
+def _open_prompts(path: str) -> Prompts:
     from penstock_adapters.prompts import PromptFolder
 
     return PromptFolder(path)
@@ -121,7 +131,7 @@ def read_file(path: str) -> str:
     return Path(path).read_text("utf-8-sig")
 
 
-def _sealing(settings: Settings) -> assembly.MakeSealer | None:
+def _sealing(settings: Settings) -> Callable[[Sequence[bytes]], Sealer] | None:
     """How to make a sealer, if its package is installed; keys without it are an error."""
     if find_spec("cryptography") is not None:
         from penstock_adapters.cryptography import AeadSealer
@@ -176,7 +186,7 @@ def _need(driver: str, extra: str) -> None:
         raise SettingsError("store", f"{driver} is not installed: pip install 'penstock[{extra}]'")
 
 
-STORES: dict[str, assembly.OpenStore] = {
+STORES: dict[str, OpenStore] = {
     "dynamodb": _dynamodb,
     "redis": _redis,
     "rediss": _redis,

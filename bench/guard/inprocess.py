@@ -14,7 +14,7 @@ from bench import bodies
 from bench.agent_body import Json, agent_turn
 from bench.upstream import ROUTES, Ask, Language, StreamOptions
 from bench.verify import fault_of
-from penstock import Settings, build
+from penstock import Drivers, Settings, build
 from penstock.http import Request
 from penstock.ports import Destination, HttpRequest
 from penstock.settings import UpstreamSettings
@@ -136,7 +136,7 @@ class Hop:
         def connect(_: Destination, __: object) -> Wire:
             return wire
 
-        self.service = build(case.settings(folder), connect=connect)
+        self.service = build(case.settings(folder), Drivers(connect=connect))
         self._headers = {
             "host": "127.0.0.1:8080",
             "content-type": "application/json",

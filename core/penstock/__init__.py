@@ -12,6 +12,7 @@ from penstock.version import VERSION
 
 if TYPE_CHECKING:
     from penstock.assembly import build as build
+    from penstock.drivers import Drivers as Drivers
     from penstock.errors import ApiError as ApiError
     from penstock.http import Reply as Reply
     from penstock.http import Request as Request
@@ -29,6 +30,7 @@ __version__ = VERSION
 _MODULES = {
     "ApiError": "penstock.errors",
     "CreateResponse": "penstock.wire",
+    "Drivers": "penstock.drivers",
     "Event": "penstock.wire",
     "Limits": "penstock.limits",
     "Reply": "penstock.http",

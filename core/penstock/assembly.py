@@ -1,40 +1,36 @@
 """The assembly: it makes the service that the settings describe. Only this module knows all drivers by name.
 
-It creates drivers and never uses them. Drivers that need more than the standard library come from the adapters, as
-arguments.
+It creates drivers and never uses them. Those that need more than the standard library come from the adapters
+(`drivers`).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, NoReturn
+from collections.abc import Callable, Mapping
+from typing import Literal
 from urllib.parse import urlsplit
 
 from penstock.access import Access, named_key
 from penstock.dialects.chat_completions import ChatCompletions, Options
+from penstock.drivers import NO_DRIVERS, Drivers, OpenStore
 from penstock.egress import Egress
 from penstock.endpoints.admin import Admin
 from penstock.engine import HostedTools, InliningUpstream, Policies, RemoteUpstream, Route, Routes
 from penstock.engine.upstreams.attempt_log import without_secrets
 from penstock.fetching import Fetcher
-from penstock.http import Decompress, no_encodings
 from penstock.limits import Limits
 from penstock.origins import Origins
 from penstock.ports import (
     BackgroundRunner,
+    Connect,
     Destination,
     Dialect,
-    Extractor,
     HostedTool,
     Marks,
-    NoSiblings,
-    Prompts,
     Sealer,
     SearchEngine,
-    Siblings,
     Store,
-    Transport,
 )
 from penstock.service import Service
 from penstock.settings import (
@@ -47,22 +43,6 @@ from penstock.settings import (
 )
 from penstock.stores.timed import timed
 from penstock.telemetry.metrics import Metrics
-from penstock.tools.mcp.client import McpClient
-
-Connect = Callable[[Destination, Limits], Transport]
-"""`connect(destination, limits)`: a transport to an upstream, which is not connected yet."""
-
-
-OpenStore = Callable[[str], Store | None]
-"""Makes the store at a URL, without connecting to it yet."""
-
-
-ConnectMcp = Callable[[Limits, Egress], McpClient]
-"""Makes the driver of MCP servers. Nothing is connected before the first call."""
-
-
-MakeSealer = Callable[[Sequence[bytes]], Sealer]
-"""Makes the sealer of some keys. Without keys, the sealer makes one for this process."""
 
 
 def _sqlite(url: str) -> Store:
@@ -95,55 +75,19 @@ Location = Literal["server", "app", "function"]
 
 STORES: dict[str, OpenStore] = {"memory": _memory, "sqlite": _sqlite, "none": lambda url: None}
 """The stores of the core, by the scheme of their URL."""
-_NO_STORES: Mapping[str, OpenStore] = {}
-_ALONE = NoSiblings()
 
 
-def _no_network(destination: Destination, limits: Limits) -> Transport:
-    raise TypeError(f"build() needs an argument 'connect' to reach {destination.url}")
-
-
-def _no_extractor(limits: Limits) -> Extractor:
-    raise TypeError("build() needs an argument 'make_extractor' to read pages")
-
-
-def _no_mcp(limits: Limits, egress: Egress) -> McpClient:
-    raise TypeError("build() needs an argument 'connect_mcp' for the tools of MCP servers")
-
-
-def _no_files(path: str) -> Prompts:
-    raise TypeError(f"build() needs an argument 'prompts' to read templates from {path}")
-
-
-def _no_file(path: str) -> NoReturn:
-    raise TypeError(f"build() needs an argument 'read_file' to read quantiles from {path}")
-
-
-def build(
-    settings: Settings,
-    *,
-    connect: Connect = _no_network,
-    decompress: Decompress = no_encodings,
-    stores: Mapping[str, OpenStore] = _NO_STORES,
-    connect_mcp: ConnectMcp = _no_mcp,
-    make_sealer: MakeSealer | None = None,
-    prompts: Callable[[str], Prompts] = _no_files,
-    read_file: Callable[[str], str] = _no_file,
-    make_extractor: Callable[[Limits], Extractor] = _no_extractor,
-    siblings: Siblings = _ALONE,
-    location: Location = "server",
-    runner: BackgroundRunner | None = None,
-) -> Service:
+def build(settings: Settings, drivers: Drivers = NO_DRIVERS, *, location: Location = "server") -> Service:
     """The service that the settings describe. Nothing is connected to or opened before the first request.
 
     The settings have the address of a server only. Others can reach a function: without keys or `allow_anonymous`
     no request has access to it.
     """
     origins = Origins(settings.allowed_origins)
-    routes = build_routes(settings, connect, read_file, siblings)
+    routes = build_routes(settings, drivers)
     access = _access(settings, origins, is_exposed=location == "function")
     metrics = _metrics(settings, routes) if settings.metrics else None
-    store = open_store(settings.store or "memory://", stores)
+    store = open_store(settings.store or "memory://", drivers.stores)
     return Service(
         routes,
         access=access,
@@ -151,20 +95,20 @@ def build(
         policies=Policies(
             unknown_parameters=settings.unknown_parameters,
             absent_tools=settings.absent_tools,
-            background=_runs_background(settings, location, runner),
-            runner=runner,
-            tools=_hosted_tools(settings, store, connect, make_extractor, connect_mcp),
+            background=_runs_background(settings, location, drivers.runner),
+            runner=drivers.runner,
+            tools=_hosted_tools(settings, store, drivers),
         ),
         store=timed(store, metrics) if store and metrics else store,
-        sealer=make_sealer(read_seal_keys(settings.seal_keys, "seal_keys")) if make_sealer else None,
-        prompts=prompts(settings.prompts) if settings.prompts else None,
-        decompress=decompress,
+        sealer=_sealer(settings, drivers),
+        prompts=drivers.open_prompts(settings.prompts) if settings.prompts else None,
+        decompress=drivers.decompress,
         done_marker=settings.done_marker,
         websocket=settings.websocket,
         ready_needs_upstream=settings.ready_needs_upstream,
         origins=origins,
         metrics=metrics,
-        siblings=siblings,
+        siblings=drivers.siblings,
         admin=_admin(settings, routes, access, location),
         root_path=settings.root_path,
     )
@@ -177,30 +121,30 @@ def _runs_background(settings: Settings, location: Location, runner: BackgroundR
     return settings.background and (location != "function" or runner is not None)
 
 
-def _hosted_tools(
-    settings: Settings,
-    store: Store | None,
-    connect: Connect,
-    make_extractor: Callable[[Limits], Extractor],
-    connect_mcp: ConnectMcp,
-) -> HostedTools:
+def _sealer(settings: Settings, drivers: Drivers) -> Sealer | None:
+    """The sealer of the settings' keys, where there is a driver."""
+    make = drivers.make_sealer
+    return make(read_seal_keys(settings.seal_keys, "seal_keys")) if make else None
+
+
+def _hosted_tools(settings: Settings, store: Store | None, drivers: Drivers) -> HostedTools:
     """The hosted tools that the settings turn on."""
     families: list[HostedTool] = []
     if settings.search:
-        families.append(_web_search(settings, connect, make_extractor))
+        families.append(_web_search(settings, drivers))
     if settings.mcp == "on":
-        families.append(_mcp(settings, store, connect_mcp))
+        families.append(_mcp(settings, store, drivers))
     return HostedTools(families, runs_max=settings.limits.tool_runs_max)
 
 
-def _web_search(settings: Settings, connect: Connect, make_extractor: Callable[[Limits], Extractor]) -> HostedTool:
+def _web_search(settings: Settings, drivers: Drivers) -> HostedTool:
     # spec: lean-imports
     from penstock.tools.web_search import WebSearch
     from penstock.tools.web_search.pages import Pages
 
     limits, egress = settings.limits, Egress(settings.egress.allow)
-    reader = Pages(Fetcher(connect, egress, limits), make_extractor(limits), limits)
-    return WebSearch(search_engine(settings, connect), reader, egress, opens_any=settings.search_opens == "any")
+    reader = Pages(Fetcher(drivers.connect, egress, limits), drivers.make_extractor(limits), limits)
+    return WebSearch(search_engine(settings, drivers.connect), reader, egress, opens_any=settings.search_opens == "any")
 
 
 def search_engine(settings: Settings, connect: Connect) -> SearchEngine:
@@ -214,13 +158,13 @@ def search_engine(settings: Settings, connect: Connect) -> SearchEngine:
     return EngineClient(engine, key, transport, settings.limits)
 
 
-def _mcp(settings: Settings, store: Store | None, connect_mcp: ConnectMcp) -> HostedTool:
+def _mcp(settings: Settings, store: Store | None, drivers: Drivers) -> HostedTool:
     """The tools of MCP servers."""
     from penstock.tools.mcp.family import McpTools
 
     egress = Egress(settings.egress.allow)
     return McpTools(
-        connect_mcp(settings.limits, egress),
+        drivers.connect_mcp(settings.limits, egress),
         settings.limits,
         egress=egress,
         own=own_servers(settings),
@@ -273,7 +217,7 @@ def _access(settings: Settings, origins: Origins, *, is_exposed: bool) -> Access
     )
 
 
-def open_store(url: str, stores: Mapping[str, OpenStore] = _NO_STORES) -> Store | None:
+def open_store(url: str, stores: Mapping[str, OpenStore] = NO_DRIVERS.stores) -> Store | None:
     """The store at a URL, by its scheme. None for `none://`. Raises `SettingsError` for a wrong URL."""
     scheme = url.partition("://")[0]
     known = STORES | dict(stores)
@@ -290,19 +234,14 @@ def open_store(url: str, stores: Mapping[str, OpenStore] = _NO_STORES) -> Store 
         raise SettingsError("store", str(error)) from None
 
 
-def build_routes(
-    settings: Settings,
-    connect: Connect,
-    read_file: Callable[[str], str] = _no_file,
-    siblings: Siblings = _ALONE,
-) -> Routes:
+def build_routes(settings: Settings, drivers: Drivers) -> Routes:
     """A route for each upstream. Without upstreams, the route of the synthetic model."""
     if not settings.upstreams:
         # spec: lean-imports
         from penstock.local_model import synthetic_routes
 
-        return synthetic_routes(settings, read_file, siblings)
-    routes = [_route(upstream, settings, connect) for upstream in settings.upstreams]
+        return synthetic_routes(settings, drivers.read_file, drivers.siblings)
+    routes = [_route(upstream, settings, drivers.connect) for upstream in settings.upstreams]
     return Routes(routes, settings.model, limits=settings.limits)
 
 

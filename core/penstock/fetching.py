@@ -14,18 +14,15 @@ from urllib.parse import urljoin
 from penstock.egress import Egress, Target, UrlRefused
 from penstock.limits import Limits
 from penstock.ports import (
+    Connect,
     Destination,
     HttpReply,
     HttpRequest,
     PageContent,
     PageFailed,
-    Transport,
     TransportError,
 )
 from penstock.version import VERSION
-
-Connect = Callable[[Destination, Limits], Transport]
-"""As `penstock.assembly.Connect`: a transport to a server, which is not connected yet."""
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from core.kit import JSON_HEADERS
-from penstock import Settings, build
+from penstock import Drivers, Settings, build
 from penstock.http import Request
 from penstock.limits import Limits
 from penstock.service import Service
@@ -64,7 +64,7 @@ def service(monkeypatch: pytest.MonkeyPatch, tmp_path: Any, **upstream: Any) -> 
     monkeypatch.setattr(Pool, "take_unused", take_unused)
     behind = UpstreamSettings(name="behind", url="http://127.0.0.1:1/v1", **upstream)
     settings = Settings(upstreams=[behind], store="none://", prompts=str(tmp_path), limits=LIMITS)
-    return build(settings, connect=HttpTransport, prompts=PromptFolder)
+    return build(settings, Drivers(connect=HttpTransport, open_prompts=PromptFolder))
 
 
 def asked(name: str, body: dict[str, Any]) -> Request:

@@ -15,7 +15,6 @@ PARAMETERS_MAX = 8
 LONGER_FUNCTIONS: dict[str, int] = {}
 LONGER_MODULES: dict[str, int] = {}
 MORE_PARAMETERS = {
-    "penstock.assembly.build": 12,
     "penstock.service.Service.__init__": 17,
     "penstock.engine.planning.plan.make_plan": 11,
     "penstock.transcript.reducer.Reducer.__init__": 9,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from core.kit import JSON_HEADERS, Answer, Json, Scripted, ScriptedReply, ask
-from penstock import Limits, Secret, Settings, UpstreamSettings, build
+from penstock import Drivers, Limits, Secret, Settings, UpstreamSettings, build
 from penstock.ports import Destination, Transport
 from penstock.service import Service
 from penstock.settings import SettingsError, SyntheticSettings
@@ -26,7 +26,7 @@ def answer(settings: Settings, asked: Json, transports: dict[str, Scripted] | No
         return found[there.url]
 
     headers = JSON_HEADERS | ({"authorization": f"Bearer {key}"} if key else {})
-    return asyncio.run(ask(build(settings, connect=connect), asked, headers=headers))
+    return asyncio.run(ask(build(settings, Drivers(connect=connect)), asked, headers=headers))
 
 
 def scripted() -> Scripted:
@@ -105,7 +105,9 @@ def test_quantiles_are_read_from_files(tmp_path: Path) -> None:
 
     def built(name: str) -> Service:
         quantiles = {"few": str(tmp_path / name)}
-        return build(Settings(store="none://", synthetic=SyntheticSettings(quantiles=quantiles)), read_file=read_file)
+        return build(
+            Settings(store="none://", synthetic=SyntheticSettings(quantiles=quantiles)), Drivers(read_file=read_file)
+        )
 
     asked = {"model": "synthetic?tokens=quantiles(few)", "input": "Hi"}
     reply = asyncio.run(ask(built("tokens.txt"), asked, headers=JSON_HEADERS)).json()

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from core.kit import JSON_HEADERS, Scripted, ScriptedReply, ask
-from penstock import Settings, UpstreamSettings, build
+from penstock import Drivers, Settings, UpstreamSettings, build
 from penstock.settings import ConfigFile, SettingsError, as_toml, load, make_key
 
 BODY = b'{"choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}]}'
@@ -36,7 +36,7 @@ def test_a_response_belongs_to_the_name_of_its_key() -> None:
 def test_a_named_key_is_not_passed_on() -> None:
     transport = Scripted(ScriptedReply(BODY, headers=JSON_HEADERS))
     there = [UpstreamSettings(name="a", url="http://a")]
-    service = build(Settings(keys=settings().keys, upstreams=there), connect=lambda there, limits: transport)
+    service = build(Settings(keys=settings().keys, upstreams=there), Drivers(connect=lambda there, limits: transport))
     assert asyncio.run(ask(service, {"input": "Hi", "model": "m"}, headers=bearer("sk-bob"))).status == 200
     assert "authorization" not in dict(transport.requests[0].headers)
 

@@ -130,7 +130,7 @@ async def _answer(service: Any, path: str, body: bytes) -> int:
 
 
 def _service(kind: str) -> Any:
-    from penstock import Settings, build
+    from penstock import Drivers, Settings, build
     from penstock.settings import UpstreamSettings
 
     upstream = UpstreamSettings(
@@ -139,11 +139,11 @@ def _service(kind: str) -> Any:
     settings = Settings(
         upstreams=[] if kind == "synthetic" else [upstream], model="synthetic" if kind == "synthetic" else "m", mcp="on"
     )
-    return build(
-        settings,
+    drivers = Drivers(
         connect=lambda destination, limits: _Transport(kind),
         connect_mcp=lambda limits, egress: _Servers(),  # type: ignore[arg-type, return-value]
     )
+    return build(settings, drivers)
 
 
 _DIALECTS: dict[str, Any] = {"chat": "chat_completions", "responses": "responses", "synthetic": "chat_completions"}

@@ -21,7 +21,7 @@ from penstock.ports import HttpRequest, TransportError
 from penstock.telemetry import OutageLog
 
 from .bodies import whole_body
-from .credentials import Connect, Credentials, CredentialsChain, NoCredentials
+from .credentials import ConnectUrl, Credentials, CredentialsChain, NoCredentials
 from .signature import Scope, signed_headers
 
 ATTEMPT_S = 5.0
@@ -90,7 +90,7 @@ class AwsApi:
         url: str,
         scope: Scope,
         credentials: CredentialsChain,
-        connect: Connect,
+        connect: ConnectUrl,
         *,
         logger: logging.Logger,
         now_s: Callable[[], float] = time.time,

@@ -23,7 +23,7 @@ from penstock.secrets import Secret
 
 from .bodies import whole_body
 
-Connect = Callable[[str], Transport]
+ConnectUrl = Callable[[str], Transport]
 """Makes a transport to a base URL."""
 
 _CONTAINER = "http://169.254.170.2"
@@ -68,7 +68,7 @@ class CredentialsChain:
     """The credentials of this process, from the first source that has some."""
 
     def __init__(
-        self, environment: Mapping[str, str], connect: Connect, now_s: Callable[[], float] = time.time
+        self, environment: Mapping[str, str], connect: ConnectUrl, now_s: Callable[[], float] = time.time
     ) -> None:
         self._environment = environment
         self._connect = connect

@@ -16,7 +16,7 @@ import msgspec
 from penstock.errors import ApiError, unavailable
 from penstock.ports import BackgroundRunner
 from penstock_adapters.aws import AwsApi, AwsError, CredentialsChain, endpoint, region
-from penstock_adapters.aws.credentials import Connect
+from penstock_adapters.aws.credentials import ConnectUrl
 from penstock_adapters.aws.signature import Scope
 from penstock_adapters.drivers import aws_transport
 
@@ -29,7 +29,7 @@ _QUEUE_HOST = "sqs."
 class LambdaRunner:
     """Invokes a function asynchronously: Lambda repeats an invocation that fails, twice by default."""
 
-    def __init__(self, url: str, connect: Connect, environment: Mapping[str, str]) -> None:
+    def __init__(self, url: str, connect: ConnectUrl, environment: Mapping[str, str]) -> None:
         parts = urlsplit(url)
         name = parts.netloc or environment.get("AWS_LAMBDA_FUNCTION_NAME")
         if not name:
@@ -56,7 +56,7 @@ class LambdaRunner:
 class SqsRunner:
     """Sends messages to a queue, whose URL it has. The queue's function runs the responses."""
 
-    def __init__(self, url: str, connect: Connect, environment: Mapping[str, str]) -> None:
+    def __init__(self, url: str, connect: ConnectUrl, environment: Mapping[str, str]) -> None:
         parts = urlsplit(url)
         host = parts.hostname or ""
         if parts.query or parts.username or len(parts.path.strip("/").split("/")) != 2:
@@ -94,7 +94,7 @@ def open_runner(url: str) -> BackgroundRunner:
     raise ValueError("give lambda://, or the URL of a queue of SQS")
 
 
-def _api(url: str, scope: Scope, connect: Connect, environment: Mapping[str, str]) -> AwsApi:
+def _api(url: str, scope: Scope, connect: ConnectUrl, environment: Mapping[str, str]) -> AwsApi:
     return AwsApi(url, scope, CredentialsChain(environment, connect), connect, logger=_log)
 
 

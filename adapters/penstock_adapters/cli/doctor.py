@@ -13,12 +13,13 @@ from collections.abc import AsyncIterator, Callable
 from importlib.util import find_spec
 from typing import NamedTuple
 
-from penstock.assembly import Connect, build_routes, open_store, search_engine
+from penstock.assembly import build_routes, open_store, search_engine
+from penstock.drivers import Drivers
 from penstock.egress import Egress
 from penstock.engine import Catalog
 from penstock.ids import clock_s
 from penstock.limits import Limits
-from penstock.ports import Extractor, PageContent, PageFailed, SearchFailed, SearchQuery
+from penstock.ports import Connect, Extractor, PageContent, PageFailed, SearchFailed, SearchQuery
 from penstock.settings import Settings, SettingsError, own_servers, without_credentials
 from penstock.tools.mcp.client import McpFailed
 from penstock.tools.mcp.own_servers import all_servers
@@ -45,7 +46,7 @@ Check = Callable[[Settings, Connect], AsyncIterator[Finding]]
 
 async def _upstreams(settings: Settings, connect: Connect) -> AsyncIterator[Finding]:
     """Whether each upstream lists its models."""
-    routes = build_routes(settings, connect, read_file)
+    routes = build_routes(settings, Drivers(connect=connect, read_file=read_file))
     try:
         for report in await Catalog(routes, settings.limits, clock_s).ask_all():
             details = f"it lists {len(report.models)} of the models that it serves"

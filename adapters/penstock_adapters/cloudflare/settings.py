@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from penstock.assembly import OpenStore
+from penstock.drivers import OpenStore
 from penstock.errors import ApiError
 from penstock.ports import Store
 from penstock.settings import Settings, SettingsError, UpstreamSettings, load

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from penstock.assembly import OpenStore
+from penstock.drivers import OpenStore
 from penstock.settings import SettingsError
 
 from .d1 import D1Store

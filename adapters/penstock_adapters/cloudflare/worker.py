@@ -10,9 +10,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from penstock import assembly
+from penstock.assembly import open_store
+from penstock.drivers import OpenStore
 from penstock.engine.running.timer_wheel import use_own_wheels
 from penstock.http import error_reply
+from penstock.ports import Connect
 from penstock.settings import Settings, SettingsError
 from penstock_adapters.asgi import Receive, Scope, Send, send_reply
 from penstock_adapters.drivers import create_asgi_app
@@ -34,8 +36,8 @@ class Worker:
     def __init__(
         self,
         variables: Mapping[str, str],
-        connect: assembly.Connect,
-        stores: Mapping[str, assembly.OpenStore],
+        connect: Connect,
+        stores: Mapping[str, OpenStore],
     ) -> None:
         self._variables = variables
         self._connect = connect
@@ -66,7 +68,7 @@ class Worker:
 
     async def sweep(self) -> None:
         """Remove expired rows of the store, a limited number of them. Raises `SettingsError`, and `ApiError`."""
-        store = assembly.open_store(self._read_settings().store or "none://", self._stores)
+        store = open_store(self._read_settings().store or "none://", self._stores)
         if store is not None:
             await store.migrate()
             removed = await store.sweep(now=await store.time_s(), limit=_SWEPT_MAX)

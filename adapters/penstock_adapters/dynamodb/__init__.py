@@ -16,7 +16,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
 from penstock_adapters.aws import AwsApi, CredentialsChain
-from penstock_adapters.aws.credentials import Connect
+from penstock_adapters.aws.credentials import ConnectUrl
 from penstock_adapters.aws.signature import Scope
 
 from .address import table_address
@@ -35,7 +35,7 @@ class DynamoStore(Maintenance):
     def __init__(
         self,
         url: str,
-        connect: Connect,
+        connect: ConnectUrl,
         environment: Mapping[str, str],
         *,
         now_s: Callable[[], float] = time.time,

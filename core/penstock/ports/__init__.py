@@ -44,6 +44,7 @@ from .upstream import (
     AttemptFailed,
     CachedOffers,
     Choice,
+    Connect,
     Decoder,
     Deltas,
     Destination,

@@ -5,13 +5,14 @@ It has structs and protocols only.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Generator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
 from penstock.egress import Egress
 from penstock.errors import ApiError
+from penstock.limits import Limits
 from penstock.secrets import Secret
 from penstock.tool_calls import FunctionDefinition
 from penstock.transcript.deltas import Delta
@@ -236,6 +237,10 @@ class Transport(Protocol):
 
     async def aclose(self) -> None:
         """Close every connection."""
+
+
+Connect: TypeAlias = Callable[[Destination, Limits], Transport]
+"""Makes the transport to a destination, which is not connected yet."""
 
 
 Exchange: TypeAlias = Generator[HttpRequest, bytes, T]

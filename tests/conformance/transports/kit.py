@@ -12,11 +12,10 @@ import uvloop
 
 from cloudflare.host import fetch_transport, shared_host
 from penstock.limits import Limits
-from penstock.ports import Destination, HttpReply, HttpRequest, Transport, TransportError
+from penstock.ports import Connect, Destination, HttpReply, HttpRequest, Transport, TransportError
 from penstock_adapters.aiohttp import AiohttpClient
 from penstock_adapters.http_client import HttpTransport
 
-Connect = Callable[[Destination, Limits], Transport]
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 PATIENCE_S = 20.0

@@ -11,6 +11,7 @@ import pytest
 
 from core.kit import Answer, ask
 from penstock.assembly import build
+from penstock.drivers import Drivers
 from penstock.secrets import Secret
 from penstock.settings import Settings, SettingsError, UpstreamSettings, load
 from requirements import shows
@@ -83,7 +84,7 @@ def test_it_is_there_where_only_this_machine_or_a_key_has_access(
 
 def test_it_is_not_there_without_the_synthetic_model_or_in_another_app() -> None:
     upstream = UpstreamSettings(name="a", url="http://a/v1")
-    assert send(private(upstreams=[upstream]), connect=lambda *_: None).status == 404
+    assert send(private(upstreams=[upstream]), drivers=Drivers(connect=lambda *_: None)).status == 404
     assert send(private(), location="app").status == 404
 
 
