@@ -61,7 +61,7 @@ def test_a_master_adds_up_what_its_workers_see_on_a_ramp(synthetic: PenstockServ
     """Figures of streams are rows, and no part of the total."""
     written = ["--csv", "load", "--html", "load.html", "--exit-code-on-error", "1"]
     arguments = ["--processes", "2", "--host", synthetic.base, *written, "JsonUser", "StreamUser"]
-    ended = locust(tmp_path, LOCUSTFILE, "2x1,4x1", *arguments)
+    ended = locust(tmp_path, LOCUSTFILE, "2x1,4x3", *arguments)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     with (tmp_path / "load_stats.csv").open(encoding="utf-8") as file:
         rows = {row["Name"]: int(row["Request Count"]) for row in csv.DictReader(file)}

@@ -29,9 +29,13 @@ def on_stop(handle: Handle) -> None:
 
 
 def on_hangup(handle: Handle) -> None:
-    """Call `handle` when SIGHUP arrives, where it exists. It then stops nothing, even when a terminal is closed."""
+    """Call `handle` when SIGHUP arrives, where it exists. It then stops nothing, even when a terminal is closed.
+
+    One that was blocked until now is handled at once.
+    """
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, handle)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])
 
 
 def ignore_stop() -> None:

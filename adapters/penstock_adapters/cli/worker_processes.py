@@ -26,7 +26,8 @@ _log = logging.getLogger(__name__)
 class WorkerProcesses:
     """`work()` keeps a number of workers running. A worker that fails ends them all, so that a supervisor notices.
 
-    With `reloads` they get each SIGHUP of their leader.
+    With `reloads` they get each SIGHUP of their leader. It is blocked in a worker until `serve` handles it, by
+    `on_hangup`: it would end one that has just begun.
 
     `serve` gets the worker's index, which its replacement has too. If there are fewer listeners than workers, they are
     shared. They stay open when a worker dies: its replacement accepts the connections that wait.
@@ -72,7 +73,8 @@ class WorkerProcesses:
         else:
             for number, handle in outside.items():
                 signal.signal(number, handle)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, outside)
+        held = {signal.SIGHUP} if self._reloads and pid == 0 else set()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, outside.keys() - held)
         return pid == 0
 
     def _take(self, index: int) -> socket.socket:

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any
 
-from penstock.telemetry import leave
+from penstock.telemetry import OutageLog, leave
 
 from .address import CONNECT_S, GRACE_S, Address
 
@@ -48,6 +48,7 @@ class Notifications:
         self._wakeup = asyncio.Event()
         self._is_closing = False
         self._task: asyncio.Task[None] | None = None
+        self._outage = OutageLog(log, "The exchange of notifications with other replicas")
 
     def send(self, response_id: str) -> None:
         """Notify of a change of a response: its readers here at once, those of other processes soon."""
@@ -100,7 +101,7 @@ class Notifications:
             try:
                 await self._exchange()
             except Exception as error:  # after any error readers still look by themselves
-                log.warning("no notifications of other replicas: %s; connecting again", type(error).__name__)
+                self._outage.failed(f"{type(error).__name__}; it is tried again")
                 await asyncio.sleep(RECONNECT_S)
 
     async def _exchange(self) -> None:
@@ -115,6 +116,7 @@ class Notifications:
             while self._pending or not self._is_closing:
                 await self._wait()
                 await self._send_all(connection)
+                self._outage.succeeded()
         finally:
             with suppress(Exception):
                 await connection.close(timeout=CONNECT_S)

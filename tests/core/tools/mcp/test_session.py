@@ -35,6 +35,7 @@ from penstock.limits import Limits
 from penstock.ports import Outcome
 from penstock.tool_calls.mcp import function_name
 from requirements import shows
+from support import virtual_time
 
 LISTED: Json = {
     "type": "mcp_list_tools",
@@ -99,7 +100,7 @@ def test_servers_are_listed_at_the_same_time() -> None:
         assert words == [*begun, ("done", "mcpl_2"), ("done", "mcpl_1"), ("done", "mcpl_3")]
         assert [function.definition.name for function in session.functions] == ["a__a", "b__b", "c__c"]
 
-    asyncio.run(scenario())
+    virtual_time.run(scenario())
 
 
 def test_a_list_of_the_context_is_used_and_nothing_is_fetched() -> None:
