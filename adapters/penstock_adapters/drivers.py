@@ -10,7 +10,6 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
-from pathlib import Path
 
 from msgspec.structs import replace
 
@@ -128,6 +127,8 @@ def _open_prompts(path: str) -> Prompts:
 
 def read_file(path: str) -> str:
     """The text of a file that the settings name. Raises `OSError`, and `ValueError` where it is not UTF-8."""
+    from pathlib import Path
+
     return Path(path).read_text("utf-8-sig")
 
 

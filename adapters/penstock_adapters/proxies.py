@@ -10,8 +10,9 @@ import logging
 import os
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
 from urllib.parse import urlsplit
+
+import msgspec
 
 from penstock.secrets import Secret
 from penstock.settings import check_proxy, is_loopback
@@ -29,7 +30,7 @@ _SEPARATORS = re.compile(r"[,\s]+")
 _WITH_PORT = re.compile(r"\[(?P<address>[^\]]+)\](:(?P<port_of_address>\d+))?|(?P<host>[^:]+):(?P<port>\d+)")
 
 
-class EnvironmentProxy(NamedTuple):
+class EnvironmentProxy(msgspec.Struct, frozen=True):
     """A proxy, and the variable that names it."""
 
     variable: str

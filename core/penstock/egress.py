@@ -12,8 +12,10 @@ import errno
 import os
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 from urllib.parse import SplitResult, urlsplit
+
+import msgspec
 
 from penstock.patterns import lazy_pattern
 
@@ -82,7 +84,7 @@ class UrlRefused(Exception):
     """A URL that is not called. The message continues a sentence that begins with the URL, and does not contain it."""
 
 
-class Target(NamedTuple):
+class Target(msgspec.Struct, frozen=True):
     """A URL that may be called, in its parts."""
 
     is_secure: bool

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import NamedTuple
 from urllib.parse import urljoin
+
+import msgspec
 
 from penstock.egress import Egress, Target, UrlRefused
 from penstock.limits import Limits
@@ -29,7 +30,7 @@ _CODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
 """The content codings that are asked for. Transports decode them in bounded memory."""
 
 
-class FetchOptions(NamedTuple):
+class FetchOptions(msgspec.Struct, frozen=True):
     """What is fetched, and from where."""
 
     kinds: str

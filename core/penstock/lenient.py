@@ -6,7 +6,6 @@ decoding is tried first.
 
 from __future__ import annotations
 
-import json
 import math
 from functools import cache
 from typing import Any, TypeVar
@@ -25,6 +24,8 @@ _DIGITS_MAX = 100
 
 def loads(data: bytes) -> Any:
     """The value of JSON that may contain NaN, control characters and lone surrogates. Raises `ValueError`."""
+    import json
+
     try:
         return json.loads(replace_lone_surrogates(data).decode(), strict=False, parse_int=_parse_int)
     except RecursionError:

@@ -27,7 +27,7 @@ ELSEWHERE = {
     "penstock.endpoints.health": "live/test_upstreams_at_start.py live/test_store_outages.py",
     "penstock.endpoints.models": "live/test_models.py",
     "penstock.endpoints.passthrough": "live/test_relays.py live/test_upstream_state.py",
-    "penstock.endpoints.schemas": "core/endpoints/test_openapi.py",
+    "penstock.endpoints.schemas": "core/endpoints/test_openapi_document.py",
     "penstock.endpoints.socket": "core/test_sockets.py live/test_websocket.py",
     "penstock.endpoints.sockets": "core/test_sockets.py live/test_websocket.py",
     "penstock.endpoints.stream_queues": "core/test_sockets.py live/test_websocket.py",

@@ -12,7 +12,7 @@ FORMLESS = re.compile(r"\b(dict|Mapping|MutableMapping)\[str, (Any|object)\]")
 MODULES = {
     "penstock.dialects.chat_completions.extras": "reasoning blocks, which go back to their provider as they came",
     "penstock.dialects.synthetic.values": "values of a JSON schema that a client wrote",
-    "penstock.endpoints.openapi": "the OpenAPI document",
+    "penstock.endpoints.openapi_document": "the OpenAPI document",
     "penstock.endpoints.schemas": "the JSON schemas in the OpenAPI document",
     "penstock.engine.upstreams.request_outline": "any JSON, of which only the keys are logged",
     "penstock.lenient": "JSON that does not fit its struct",

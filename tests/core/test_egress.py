@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.egress import URL_CHARS_MAX, Egress, UrlRefused, allowed_endpoint, canonical_host, is_public, refusal
+from penstock.egress import (
+    URL_CHARS_MAX,
+    Egress,
+    Target,
+    UrlRefused,
+    allowed_endpoint,
+    canonical_host,
+    is_public,
+    refusal,
+)
 from requirements import shows
 
 SPECIAL = [
@@ -137,7 +146,7 @@ def test_an_odd_url_is_refused_with_its_reason(url: str) -> None:
 
 def test_a_url_has_its_parts() -> None:
     target = Egress().target("https://EXAMPLE.com./a/b?c=d&e#f")
-    assert target == (True, "example.com", 443, "/a/b?c=d&e")
+    assert target == Target(is_secure=True, host="example.com", port=443, path="/a/b?c=d&e")
     assert (target.origin, target.url) == ("https://example.com", "https://example.com/a/b?c=d&e")
     assert Egress().target("http://bücher.example?x").url == "http://xn--bcher-kva.example/?x"
     assert Egress().target("http://[2606:4700:0::1111]").origin == "http://[2606:4700::1111]"

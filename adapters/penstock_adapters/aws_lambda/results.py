@@ -6,7 +6,6 @@ It knows how each form names status, headers and cookies, and how long a result 
 from __future__ import annotations
 
 from base64 import b64encode
-from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -95,6 +94,8 @@ def _multiple(headers: Headers) -> dict[str, list[str]]:
 
 
 def _phrase(status: int) -> str:
+    from http import HTTPStatus
+
     try:
         return HTTPStatus(status).phrase
     except ValueError:

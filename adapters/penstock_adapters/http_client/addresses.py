@@ -6,13 +6,14 @@ A Unix socket's URL is `http+unix://` and the socket's path with `%2F` for each 
 
 from __future__ import annotations
 
-from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
+
+import msgspec
 
 _PORTS = {"http": 80, "https": 443}
 
 
-class Address(NamedTuple):
+class Address(msgspec.Struct, frozen=True):
     """An upstream's address."""
 
     host: str

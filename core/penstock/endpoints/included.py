@@ -7,7 +7,6 @@ stores, chains and models always have all fields of items.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import NamedTuple
 
 import msgspec
 
@@ -25,7 +24,7 @@ _decode_entries = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
 
 
-class Hidden(NamedTuple):
+class Hidden(msgspec.Struct, frozen=True):
     """A field that is listed on request only: the type of its item, its path, and its replacement, if any."""
 
     type: str

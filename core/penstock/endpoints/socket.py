@@ -11,7 +11,9 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 from functools import partial
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
+
+import msgspec
 
 from penstock.endpoints.faulty import faulty_messages
 from penstock.endpoints.ignored import ignored_headers
@@ -40,7 +42,7 @@ Admit: TypeAlias = Callable[[], str]
 _log = logging.getLogger("penstock.socket")
 
 
-class CloseReason(NamedTuple):
+class CloseReason(msgspec.Struct, frozen=True):
     """The reason why a connection ends."""
 
     reason: str
@@ -53,7 +55,7 @@ class CloseReason(NamedTuple):
     """Whether running responses are cut. Otherwise the connection ends after them."""
 
 
-STOPPING = CloseReason("The server is stopping.", stopping)
+_STOPPING = CloseReason("The server is stopping.", stopping)
 _IDLE = CloseReason("The connection was idle.", lambda: invalid("The connection was idle for too long."), cuts=True)
 
 
@@ -111,6 +113,10 @@ class Socket:
         self._close_reason = self._close_reason or reason
         if reason.cuts or self._queues.are_idle:
             self._ended.set()
+
+    def stop(self) -> None:
+        """The server is stopping."""
+        self.end(_STOPPING)
 
     async def _read(self) -> None:
         """Read messages until the client leaves. Nothing else shows that it has left."""

@@ -1,18 +1,22 @@
 """All WebSocket connections of this process: their number, and their end when the server stops.
 
-It decides whether a handshake is accepted. `socket` handles the connection after that.
+It decides whether a handshake is accepted. `socket` handles the connection after that, and is
+imported for the first one.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from penstock.endpoints.socket import STOPPING, Admit, Socket
 from penstock.engine import Engine
 from penstock.errors import rate_limited, stopping
 from penstock.ports import Headers
 from penstock.secrets import Secret
 from penstock.websocket import Channel, ChannelClosed
+
+if TYPE_CHECKING:
+    from penstock.endpoints.socket import Admit, Socket
 
 _TRY_AGAIN_S = 1.0
 
@@ -35,6 +39,8 @@ class Sockets:
         self, channel: Channel, headers: Headers, admit: Admit, key: Secret | None, synthetic: str = ""
     ) -> None:
         """Accept the handshake with `headers`, and serve the connection to its end."""
+        from penstock.endpoints.socket import Socket
+
         socket = Socket(self._engine, channel, admit, key, synthetic)
         self._open.add(socket)
         try:
@@ -59,4 +65,4 @@ class Sockets:
     def drain(self) -> None:
         """The server is stopping: idle connections end now, and the others when their responses have ended."""
         for socket in list(self._open):
-            socket.end(STOPPING)
+            socket.stop()

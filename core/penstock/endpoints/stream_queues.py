@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
+
+import msgspec
 
 from penstock.errors import invalid, rate_limited
 from penstock.limits import Limits
@@ -18,7 +20,7 @@ Work: TypeAlias = Callable[[], Awaitable[None]]
 _TRY_AGAIN_S = 1.0
 
 
-class _Waiting(NamedTuple):
+class _Waiting(msgspec.Struct, frozen=True):
     work: Work
     size: int
 
@@ -88,10 +90,10 @@ class StreamQueues:
         try:
             while waiting:
                 async with self._slots:
-                    work, size = waiting.popleft()
+                    first = waiting.popleft()
                     self._count -= 1
-                    self._size -= size
-                    await work()
+                    self._size -= first.size
+                    await first.work()
         finally:
             del self._workers[name]
             if not self._workers and self._on_idle is not None:

@@ -8,7 +8,7 @@ opens and closes items, and the transcript alone numbers events.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
@@ -20,7 +20,7 @@ from penstock.transcript.deltas import ItemOpened, ItemStatusDelta, ItemTextDelt
 from penstock.wire import ContentPart, CreateResponse, InputItem, Item, OutputItem, Tool
 
 
-class DeclaredTool(NamedTuple):
+class DeclaredTool(msgspec.Struct, frozen=True):
     """A tool of the request or of its context, and the parameter that contains it, such as `tools[2]`."""
 
     tool: Tool

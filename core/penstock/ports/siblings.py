@@ -6,13 +6,15 @@ A worker answers questions about a path, and asks its siblings such questions. W
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
+
+import msgspec
 
 Answer: TypeAlias = Callable[[bytes], bytes]
 """The answer to a sibling's question, from the question's body. It must be quick, and must not wait."""
 
 
-class SiblingReply(NamedTuple):
+class SiblingReply(msgspec.Struct, frozen=True):
     """What one sibling has answered."""
 
     worker: str

@@ -6,7 +6,7 @@ It has structs and protocols only.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
-from typing import Literal, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import Literal, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
@@ -36,7 +36,7 @@ class Choice(msgspec.Struct, frozen=True):
     name: str | None = None
 
 
-class EncodedText(NamedTuple):
+class EncodedText(msgspec.Struct, frozen=True):
     """A text and its JSON, which was encoded before."""
 
     text: str

@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -26,7 +26,7 @@ Blame: TypeAlias = Literal["client", "upstream", "server"]
 _log = logging.getLogger("penstock.telemetry")
 
 
-class ToolUse(NamedTuple):
+class ToolUse(msgspec.Struct, frozen=True):
     """A call of a hosted tool that has ended."""
 
     family: str

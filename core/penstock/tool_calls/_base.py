@@ -6,7 +6,7 @@ It knows what every chat model supports. Each tool family has a file of its own 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias, TypeGuard, TypeVar
+from typing import Any, ClassVar, Protocol, TypeAlias, TypeGuard, TypeVar
 
 import msgspec
 
@@ -17,7 +17,7 @@ from penstock.wire import NULL, UNSET, ContentPart, Event, NamespaceTool, Output
 T = TypeVar("T")
 
 
-class Declared(NamedTuple):
+class Declared(msgspec.Struct, frozen=True):
     """A tool of the request: by itself, or in a namespace."""
 
     tool: Any

@@ -6,7 +6,6 @@ It knows the types of parts by tables. A part of an unknown type gives its text,
 from __future__ import annotations
 
 from base64 import b64encode
-from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 import msgspec
@@ -72,7 +71,7 @@ def _thought_in(raw: msgspec.Raw) -> str:
         return ""
 
 
-class UnsupportedContent(NamedTuple):
+class UnsupportedContent(msgspec.Struct, frozen=True):
     """A part of which the Response has nothing."""
 
     kind: str

@@ -13,8 +13,8 @@ import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import copy_context
-from typing import NamedTuple
 
+import msgspec
 from msgspec.structs import replace
 
 from penstock.engine.running.deadlines import ClientLeft
@@ -50,7 +50,7 @@ StartRun = Callable[[StoredResponse, "BackgroundSaver", Secret | None], Awaitabl
 """Makes the run of a stored request, with the client's own key where it is passed on. Raises `ApiError`."""
 
 
-class Waiting(NamedTuple):
+class Waiting(msgspec.Struct, frozen=True):
     """A response that waits to be run. Its key is not stored: a process that takes it over has none."""
 
     row: StoredResponse
@@ -247,12 +247,12 @@ class Background:
 
     async def _work(self, waiting: Waiting) -> None:
         """Run one response to its end."""
-        row, claim, key, asked, deadline = waiting
-        record = self._begin(row, asked)
+        row, claim = waiting.row, waiting.claim
+        record = self._begin(row, waiting.asked)
         saver = BackgroundSaver(self._store, row, claim, self._limits, self._clock_s)
-        saver.deadline = deadline
+        saver.deadline = waiting.deadline
         try:
-            run = self._runs[row.id] = await self._start_run(row, saver, key)
+            run = self._runs[row.id] = await self._start_run(row, saver, waiting.key)
             async for events in run.events():
                 if events and not run.is_ended:  # the log has no terminal event
                     await saver.add(events)

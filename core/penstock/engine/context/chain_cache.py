@@ -6,7 +6,8 @@ The store is still asked for each chain: only the store knows which turns belong
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from penstock.engine.offload import offload
 from penstock.json_codec import Decoder
@@ -19,7 +20,7 @@ ITEM_BYTES = 500
 _decode_item = Decoder[InputItem](InputItem).decode
 
 
-class SizedItems(NamedTuple):
+class SizedItems(msgspec.Struct, frozen=True):
     """Items and their total size as JSON, in bytes."""
 
     items: list[InputItem]

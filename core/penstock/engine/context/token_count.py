@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
+
+import msgspec
 
 from penstock.errors import ApiError, upstream_failed
 from penstock.limits import Limits
@@ -19,7 +21,7 @@ from .estimate import estimate_input
 T = TypeVar("T")
 
 
-class Count(NamedTuple):
+class Count(msgspec.Struct, frozen=True):
     """The tokens of an input, and whether they are estimated."""
 
     tokens: int

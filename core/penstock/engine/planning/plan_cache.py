@@ -6,8 +6,9 @@ else, and decides nothing itself: `make_plan` makes each plan that is not there.
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
+import msgspec
 from msgspec.structs import replace
 
 from penstock.engine.context.resolve import Context
@@ -51,7 +52,7 @@ Key: TypeAlias = tuple[str, str | None]
 """A client, and the name of a model."""
 
 
-class _Made(NamedTuple):
+class _Made(msgspec.Struct, frozen=True):
     """A plan, and the request that it was made for, without its input."""
 
     request: CreateResponse

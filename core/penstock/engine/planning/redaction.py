@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
@@ -41,7 +41,7 @@ _URL = lazy_pattern(r"([A-Za-z][A-Za-z0-9+.-]*://)(?:([^/?#]*)@)?([^/?#@]*)([/?#
 _HIDDEN = msgspec.Raw(b'"%b"' % REDACTED.encode())
 
 
-class RequestSecret(NamedTuple):
+class RequestSecret(msgspec.Struct, frozen=True):
     """A secret in a request, and the parameter that contains it."""
 
     param: str

@@ -113,7 +113,7 @@ def _choose(selection: ToolSelection, choice: ToolChoice | None, declared: Decla
 def _is_hosted(selection: ToolSelection, choice: ToolChoiceMcp | ToolChoiceHosted | AllowedTool) -> bool:
     """Whether a choice is of a tool that this server runs."""
     label = getattr(choice, "server_label", UNSET)
-    same = [tool for tool, _ in selection.hosted if is_of_type(tool, choice.type)]
+    same = [each.tool for each in selection.hosted if is_of_type(each.tool, choice.type)]
     return any(label in (UNSET, getattr(tool, "server_label", UNSET)) for tool in same)
 
 

@@ -9,8 +9,6 @@ its structure: if they are within the bounds, nothing more is done. Every step i
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import msgspec
 
 from penstock.errors import ApiError, invalid
@@ -30,7 +28,7 @@ _QUOTES_PER_VALUE = 4
 """A value is at most one string, and so is its key."""
 
 
-class Marks(NamedTuple):
+class Marks(msgspec.Struct, frozen=True):
     """The marks of a text, including those within its strings: upper bounds of its values and keys."""
 
     values: int

@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
@@ -66,7 +66,7 @@ class CachedValue(msgspec.Struct, eq=False):
     """The selection if these are the only tools and `tool_choice` is "auto"."""
 
 
-class Shortened(NamedTuple):
+class Shortened(msgspec.Struct, frozen=True):
     """A body with placeholders for cached values."""
 
     body: bytes

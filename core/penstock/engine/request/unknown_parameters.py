@@ -7,7 +7,7 @@ and listed all the same. Content of this turn is never ignored: the model would 
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
-from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import msgspec
 
@@ -34,7 +34,7 @@ class Extras(msgspec.Struct):
     ignored: list[str]
 
 
-class _Location(NamedTuple):
+class _Location(msgspec.Struct, frozen=True):
     """The location of an unknown item or part, and its type."""
 
     param: str

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Hashable
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
+
+import msgspec
 
 from penstock.ids import Clock
 from penstock.limits import Limits
@@ -44,7 +46,7 @@ _PROBE_WAIT_S = 1.0
 """How many seconds other requests wait for the result of a probe."""
 
 
-class Failure(NamedTuple):
+class Failure(msgspec.Struct, frozen=True):
     """A failed request: its client, and its identity. The same request sent again is the same failure."""
 
     client: str

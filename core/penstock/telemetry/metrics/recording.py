@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from operator import sub
-from typing import NamedTuple
+
+import msgspec
 
 from penstock.telemetry.records import CLIENT_LEFT, AccessRecord
 
@@ -23,7 +24,7 @@ _ROUTES = {"WEBSOCKET": "websocket", "BACKGROUND": "background", "LIBRARY": "lib
 _TOKENS = (registry.INPUT_TOKENS, registry.OUTPUT_TOKENS, registry.CACHED_TOKENS, registry.REASONING_TOKENS)
 
 
-class _TokenSeries(NamedTuple):
+class _TokenSeries(msgspec.Struct, frozen=True):
     """The series of one model's tokens."""
 
     input: Number

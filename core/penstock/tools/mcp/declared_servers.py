@@ -57,7 +57,7 @@ def read_servers(
     found: dict[str, DeclaredServer] = {}
     of_request: set[str] = set()
     for declared in tools:
-        tool, param = declared
+        tool, param = declared.tool, declared.param
         if not isinstance(tool, McpTool):
             continue
         label = tool.server_label

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import NamedTuple
+
+import msgspec
 
 from penstock.limits import Limits
 
@@ -17,7 +18,7 @@ _TOOL_BYTES = 500
 """The approximate memory of a tool without its texts."""
 
 
-class _Entry(NamedTuple):
+class _Entry(msgspec.Struct, frozen=True):
     tools: ToolList
     listed_at: float
     fresh_until: float

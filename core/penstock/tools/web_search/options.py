@@ -81,7 +81,7 @@ class Options(msgspec.Struct, kw_only=True, frozen=True):
 
 def read_options(declared: DeclaredTool) -> Options:
     """The options of a tool. Raises `ApiError` 400, which names the parameter."""
-    tool, param = declared
+    tool, param = declared.tool, declared.param
     assert isinstance(tool, WebSearchTool)
     filters = _decoded(tool.filters, _Filters, f"{param}.filters") or _Filters()
     return Options(

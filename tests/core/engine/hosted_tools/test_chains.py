@@ -162,7 +162,7 @@ def test_calls_are_in_the_metrics_and_the_access_log() -> None:
 
     asyncio.run(main())
     assert (records[0].attempts, records[0].retries) == (3, 0)
-    assert sorted(use[:2] for use in records[0].tools) == [
+    assert sorted((use.family, use.status) for use in records[0].tools) == [
         ("mcp_call", "completed"),
         ("mcp_call", "failed"),
         ("web_search_call", "completed"),

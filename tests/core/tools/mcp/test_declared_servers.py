@@ -11,11 +11,12 @@ from core.tools.mcp.kit import URL, asked, family, free, mcp
 from penstock.egress import Egress
 from penstock.errors import ApiError
 from penstock.limits import Limits
-from penstock.ports import DeclaredTool
+from penstock.ports import DeclaredTool, ToolRequest
 from penstock.secrets import Secret
 from penstock.tools.mcp.client import LocalServer, RemoteServer
 from penstock.tools.mcp.declared_servers import DeclaredServer, read_servers
 from penstock.tools.mcp.own_servers import OwnServer, OwnServers
+from penstock.wire import Tool
 from requirements import shows
 
 OWN = OwnServers(
@@ -28,6 +29,10 @@ OWN = OwnServers(
     connectors={"connector_gmail": Secret("https://gmail.example.com/mcp")},
     tunnels={"tunnel_1": Secret("https://tunnel.example.com/mcp")},
 )
+
+
+def tools_of(request: ToolRequest) -> list[Tool]:
+    return [declared.tool for declared in request.tools]
 
 
 def read(*tools: Json) -> list[DeclaredServer]:
@@ -134,13 +139,13 @@ def test_masks_are_no_secrets(tool: Json) -> None:
         read(tool)
     assert caught.value.param == "tools[0]"
     request = asked(tool)
-    sent = [DeclaredTool(tool, "context[3].tools[0]") for tool, _ in request.tools]
+    sent = [DeclaredTool(tool, "context[3].tools[0]") for tool in tools_of(request)]
     assert read_servers(sent, "me", OWN, Egress(), Limits()) == []
 
 
 def test_the_request_counts_more_than_its_context() -> None:
     request = asked(mcp(authorization="new"), mcp(authorization="old"), mcp(authorization="older"))
-    new, old, older = [tool for tool, _ in request.tools]
+    new, old, older = tools_of(request)
     first, second, own = "context[0].tools[0]", "input[0].tools[0]", "tools[0]"
     for paths in ((first, second, own), (first, own, second)):
         order = {own: new, first: older}

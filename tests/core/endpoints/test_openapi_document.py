@@ -16,7 +16,7 @@ from core.kit import Answer, FakeUpstream, Json, ask, service, to_json
 from core.mutations import VALID
 from core.replay import play_script
 from penstock.access import Access
-from penstock.endpoints.openapi import make_document
+from penstock.endpoints.openapi_document import make_document
 from penstock.endpoints.operations import OPERATIONS, PARAMETERS
 from penstock.secrets import Secret
 from penstock.wire import UNKNOWN
