@@ -5,7 +5,8 @@ those who measure.
 """
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -41,12 +42,54 @@ def charts(result: Result) -> dict[str, str]:
     plain = [section for section in result.sections if not section.family]
     with mpl.rc_context(STYLE):
         drawn = {
+            "ratios": ratio_bars(plain),
             "cpu": cpu_bars(plain),
             "latency": latency_dots(plain, ""),
             "first-token": latency_dots(plain, "first_delta_"),
             "size": size_lines(result.sections),
         }
     return {name: text for name, text in drawn.items() if text}
+
+
+class _Ratio(NamedTuple):
+    """The cost of a server in a section, by that of the baseline."""
+
+    section: str
+    server: str
+    baseline: str
+    value: float
+
+
+def ratio_bars(sections: Sequence[Section]) -> str:
+    """Return the CPU of each server as a multiple of the baseline's: a bar to the left of 1 is less."""
+    ratios = [ratio for section in sections for ratio in _ratios(section)]
+    if not ratios:
+        return ""
+    drawing, axes = _axes(len(ratios))
+    colours = _colours([ratio.server for ratio in ratios])
+    for position, ratio in enumerate(ratios):
+        axes.barh(position, ratio.value - 1, left=1, color=colours[ratio.server], height=0.72)
+        offset, side = ((4, 0), "left") if ratio.value >= 1 else ((-4, 0), "right")
+        label, end = f"{ratio.value:.2f} of {ratio.baseline}", (ratio.value, position)
+        axes.annotate(label, end, offset, textcoords="offset points", va="center", ha=side, fontsize=8)
+    values = [1.0, *(ratio.value for ratio in ratios)]
+    axes.axvline(1, color="black", linewidth=0.8)
+    axes.set_xscale("log")
+    axes.set_xlim(min(values) / 5, max(values) * 5)
+    _plain_ticks(axes, "x")
+    axes.set_yticks(range(len(ratios)), [f"{ratio.section}  {ratio.server}" for ratio in ratios])
+    axes.set_title("CPU, as a multiple of the baseline's: less is better")
+    axes.grid(visible=False, axis="y")
+    return _svg(drawing)
+
+
+def _ratios(section: Section) -> Iterator[_Ratio]:
+    key, baseline = section.first_of(COSTS), section.row(section.baseline)
+    if key is None or baseline is None:
+        return
+    for row in section.rows:
+        if row is not baseline and (value := row.ratio(key, baseline)):
+            yield _Ratio(section.name, row.server, baseline.server, value)
 
 
 def cpu_bars(sections: Sequence[Section]) -> str:

@@ -1,8 +1,10 @@
 """The pages of results: one with the charts and tables of each, and an index with the history of each figure.
 
-`python -m bench.pages` makes all of them again from the JSON files in `bench/results`.
+`python -m bench.pages` makes all of them again from the JSON files in `bench/results`. With `--write`, README and
+docs show the charts of the newest results, too.
 """
 
+import argparse
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -10,6 +12,7 @@ from html import escape
 from pathlib import Path
 
 from bench import charts
+from bench.documents import CAPTIONS, show_newest
 from bench.report import cells, markdown
 from bench.result_data import COSTS, FIGURES, FOLDER, Figure, Result, Section, read_results, write_result
 
@@ -23,12 +26,6 @@ th { color: #888; vertical-align: bottom; }
 .scroll { overflow-x: auto; }
 img { background: #fff; max-width: 100%; border-radius: 4px; margin: .5rem 0; }
 """
-CAPTIONS = {
-    "cpu": "CPU",
-    "latency": "Time to the end of a reply",
-    "first-token": "Time to the first delta",
-    "size": "Cost against size",
-}
 
 
 def publish(result: Result, folder: Path = FOLDER) -> Path:
@@ -112,11 +109,16 @@ def _write(path: Path, title: str, body: Sequence[str]) -> None:
 
 
 def main() -> None:
-    """Make the pages of all results again."""
+    """Make the pages of all results again, and write the documents where that is asked."""
+    parser = argparse.ArgumentParser(prog="python -m bench.pages", description="Make the pages of all results again.")
+    parser.add_argument("--write", action="store_true", help="let README and docs show the charts of the newest ones")
+    choices = parser.parse_args()
     results = read_results()
     for result in results:
         write_page(result, FOLDER)
     write_index(results, FOLDER)
+    if choices.write:
+        show_newest(results)
     print(f"{len(results)} results", file=sys.stderr)
 
 

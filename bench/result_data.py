@@ -128,6 +128,11 @@ class Result(msgspec.Struct, omit_defaults=True):
         """The day of the run."""
         return self.name[: len("2026-11-29")]
 
+    @property
+    def kind(self) -> str:
+        """What follows the date in its name: nothing, or a word such as `compare`."""
+        return self.name.removeprefix(self.date).removeprefix("-")
+
 
 def write_result(result: Result, folder: Path = FOLDER) -> Path:
     """Write the file of a result, with a line for each section and each server, and return its path."""

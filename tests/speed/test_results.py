@@ -8,6 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from bench.documents import DOCUMENTS, with_charts
 from bench.report import markdown
 from bench.result_data import FIGURES, FOLDER, Result, Row, Section, read_results, write_result
 
@@ -76,12 +77,13 @@ def test_pages_and_charts_are_made_of_the_data_alone(tmp_path: Path) -> None:
         write_result(result(name), tmp_path)
     files = publish(tmp_path)
     charts = {name for name in files if name.endswith(".svg")}
-    assert charts >= {f"{FIRST}/{name}.svg" for name in ("cpu", "latency", "size")} | {
+    assert charts >= {f"{FIRST}/{name}.svg" for name in ("ratios", "cpu", "latency", "size")} | {
         "history/json-cpu_us_per_request.svg"
     }
     for name in charts:
         assert ElementTree.fromstring(files[name]).tag == "{http://www.w3.org/2000/svg}svg"
     assert "3.50 of bare" in files[f"{FIRST}/cpu.svg"]
+    assert "3.50 of bare" in files[f"{FIRST}/ratios.svg"]
     assert "a&lt;b" in files[f"{FIRST}.html"]
     assert files[f"{FIRST}.md"] == markdown(result(FIRST))
     index = files["index.html"]
@@ -97,3 +99,38 @@ def test_a_stored_result_has_its_pages(stored: Result) -> None:
     assert f'src="{stored.name}/cpu.svg"' in page
     assert (FOLDER / stored.name / "cpu.svg").is_file()
     assert f"{stored.name}.html" in (FOLDER / "index.html").read_text("utf-8")
+
+
+PAGE = """\
+Text <!-- chart: cpu --> is no line of its own.
+{first}<!-- chart: cpu -->
+{other}<!-- chart: again/cpu -->
+{absent}<!-- chart: again/size -->
+"""
+
+
+@shows("bench-history")
+def test_a_document_shows_the_newest_chart_that_is_there(tmp_path: Path) -> None:
+    results, names = tmp_path / "results", ("2026-11-20", "2026-11-21-again", "2026-11-22", "2026-11-23-other")
+    for name in names:
+        (results / name).mkdir(parents=True)
+    for drawn in (names[0], names[1], names[3]):
+        (results / drawn / "cpu.svg").touch()
+    stored = [result(name) for name in names]
+    wanted = PAGE.format(
+        first="![CPU, 2026-11-20](../results/2026-11-20/cpu.svg) ",
+        other="![CPU, 2026-11-21](../results/2026-11-21-again/cpu.svg) ",
+        absent="",
+    )
+    before = PAGE.format(first="", other="![old](../old.svg) ", absent="![old](../old.svg) ")
+    assert with_charts(before, tmp_path / "docs", stored, results) == wanted
+    assert with_charts(wanted, tmp_path / "docs", stored, results) == wanted
+
+
+@shows("bench-history")
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_the_documents_show_the_charts_of_the_stored_results(name: str) -> None:
+    """After a new result: `python -m bench.pages --write`."""
+    text = (ROOT / name).read_text("utf-8")
+    assert "<!-- chart: " in text
+    assert with_charts(text, (ROOT / name).parent, read_results()) == text
