@@ -233,6 +233,17 @@ def test_a_wrong_profile_is_named(text: str, problem: str) -> None:
     assert str(raised.value).startswith(f"penstock.toml: {problem}")
 
 
+@pytest.mark.parametrize("table", ["profiles", "quantiles"])
+@pytest.mark.parametrize("name", ["a&b", "a=b", "a b", "a,b", "a)", "gerät", " "])
+def test_a_name_that_no_option_can_have_is_a_mistake(table: str, name: str) -> None:
+    """It could not be used: the grammar of options, and headers, have other meanings for it."""
+    file = ConfigFile("f", f"[synthetic.{table}]\n'{name}' = 'tokens=5'\n")
+    with pytest.raises(SettingsError) as raised:
+        load({}, {}, file)
+    message = f"f: synthetic.{table}: {name!r} is not a name of letters, digits, '.', '_' and '-' (line 1)"
+    assert str(raised.value) == message
+
+
 def test_a_profile_may_use_quantiles() -> None:
     file = ConfigFile(
         "f", "[synthetic]\nprofiles = { a = 'itl_ms=quantiles(gpu)' }\nquantiles = { gpu = 'gaps.txt' }\n"

@@ -16,6 +16,7 @@ from penstock.secrets import Secret
 
 from .structs import Settings, SettingsError, SyntheticSettings
 
+_OPTION_NAME = lazy_pattern(r"[A-Za-z0-9_.-]+")
 _TOKEN = lazy_pattern(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HOST = lazy_pattern(r"[^/:\s\[\]A-Z]+|[0-9a-f:.]+")
 """A host name, or an IPv4 or IPv6 address without brackets."""
@@ -117,8 +118,22 @@ def check_header_names(names: Iterable[str], where: str) -> None:
             raise SettingsError(where, f"{name} is about the end of a request or its connection, and cannot be set")
 
 
-def check_profiles(settings: SyntheticSettings, where: str) -> None:
-    """Check the options of each profile. The files of quantiles are read later."""
+def check_synthetic(settings: SyntheticSettings, where: str) -> None:
+    """Check the names of profiles and quantiles, and the options of each profile. Files of quantiles are read later."""
+    _check_option_names(settings.profiles, f"{where}.profiles")
+    _check_option_names(settings.quantiles, f"{where}.quantiles")
+    if settings.profiles:
+        _check_profiles(settings, where)
+
+
+def _check_option_names(names: Iterable[str], where: str) -> None:
+    """Check that options and headers can have these names."""
+    for name in names:
+        if not _OPTION_NAME.fullmatch(name):
+            raise SettingsError(where, f"{name!r} is not a name of letters, digits, '.', '_' and '-'")
+
+
+def _check_profiles(settings: SyntheticSettings, where: str) -> None:
     from penstock.dialects.synthetic.options import Mistake, QuantileTable
     from penstock.dialects.synthetic.options.grammar import read_options
 

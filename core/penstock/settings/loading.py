@@ -22,10 +22,10 @@ from .checks import (
     check_header_names,
     check_host_names,
     check_origins,
-    check_profiles,
     check_proxy,
     check_search,
     check_state,
+    check_synthetic,
     check_tls,
     check_workers,
     checked_root_path,
@@ -80,8 +80,8 @@ def _load(flags: Mapping[str, str], env: Mapping[str, str], file: ConfigFile | N
         check_host_names(settings.allowed_hosts, table["allowed_hosts"].where)
     if settings.allowed_origins:
         check_origins(settings.allowed_origins, table["allowed_origins"].where)
-    if settings.synthetic.profiles:
-        check_profiles(settings.synthetic, table["synthetic"].where)
+    if "synthetic" in table:
+        check_synthetic(settings.synthetic, table["synthetic"].where)
     if settings.search:
         check_search(settings.search, settings.search_key, table["search"].where)
     check_mcp(settings, {name: table[name].where for name in table if name.startswith("mcp_")})

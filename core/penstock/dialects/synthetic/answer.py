@@ -76,7 +76,8 @@ def make_answer(
     if answer.calls and at_least > 0:
         answer.text = answer_tokens(prompt, SeededRandom(seeds, PROSE), None, at_least)
     elif not answer.calls:
-        answer.text = _before_stop(_text(request, prompt, seeds, lengths.text, at_least), request.stop)
+        tokens = _text(request, prompt, seeds, lengths.text, at_least)
+        answer.text = _before_stop(tokens, request.stop, lengths.before_stop - len(answer.reasoning))
     _cut_to_limit(answer, lengths)
     if options.cache_tokens:
         answer.blocks = block_hashes(f"{request.instructions or ''}\n{prompt.text}", options.cache_tokens)
@@ -122,12 +123,13 @@ def _text(
     return answer_tokens(prompt, random, request.text.verbosity if request.text else None, exactly, at_least)
 
 
-def _before_stop(tokens: Sequence[str], stop: str | Sequence[str] | None) -> Sequence[str]:
-    """The tokens before the first stop sequence. A token in which the sequence begins is cut."""
+def _before_stop(tokens: Sequence[str], stop: str | Sequence[str] | None, at_least: int) -> Sequence[str]:
+    """The tokens before the first stop sequence, at least so many. A token in which the sequence begins is cut."""
     if not stop:
         return tokens
     text = joined(tokens)
-    starts = [text.find(each) for each in ([stop] if isinstance(stop, str) else stop) if each]
+    begin = len(joined(first(tokens, max(0, at_least))))
+    starts = [text.find(each, begin) for each in ([stop] if isinstance(stop, str) else stop) if each]
     end = min([start for start in starts if start >= 0], default=None)
     return tokens if end is None else _cut(tokens, end)
 

@@ -33,6 +33,8 @@ class Lengths(msgspec.Struct, kw_only=True, frozen=True):
     reasoning: int | None
     at_least: int
     """Of the whole output."""
+    before_stop: int = 0
+    """How many tokens of the whole output are sent before a stop sequence can end it."""
     at_most: int | None
     """Of the whole output. A longer output is cut, and a cut output is incomplete."""
 
@@ -51,7 +53,9 @@ def read_lengths(
     limit = _limit(turn.request.max_output_tokens, options.context, input_tokens)
     at_least, param = _parameter(turn, "min_tokens", _TOKENS) or 0, "min_tokens"
     if limit is not None and at_least > limit:
-        raise invalid(f"Invalid 'min_tokens': {at_least} is more than the limit of {limit} tokens.", param)
+        message = f"Invalid 'min_tokens': {at_least:,} is more than the limit of {limit:,} tokens."
+        raise invalid(message, param, "invalid_value")
+    before_stop = at_least
     # spec: load-tools
     if _parameter(turn, "ignore_eos", _FLAG) and limit is not None:
         at_least, param = limit, "max_output_tokens"
@@ -59,6 +63,7 @@ def read_lengths(
         text=_drawn("tokens", options.tokens, draws, tokens_max),
         reasoning=_drawn("reasoning_tokens", options.reasoning_tokens, draws, tokens_max),
         at_least=_checked(at_least, param, tokens_max),
+        before_stop=before_stop,
         at_most=limit,
     )
 

@@ -65,6 +65,31 @@ def test_with_ignore_eos_the_limit_decides(form: str, limit: int, stream: bool) 
     assert finish(made) == "max_output_tokens"
 
 
+@shows("synthetic-lengths")
+@pytest.mark.parametrize("options", ["", "tokens=5", "reasoning_tokens=30", "tokens=300"])
+@pytest.mark.parametrize("at_least", [0, 1, 20, 200])
+def test_a_stop_sequence_ends_the_text_after_min_tokens_alone(options: str, at_least: int) -> None:
+    """As in vLLM: before them, nothing ends the output."""
+    stop = " "
+    made = answer(options, extended({"min_tokens": at_least}, stop=[stop]))
+    free = answer(options, extended({"min_tokens": at_least}))
+    thoughts = usage(made).output_tokens_details.reasoning_tokens
+    begin = max(0, at_least - thoughts)
+    assert usage(made).output_tokens >= at_least
+    assert text(free).startswith(text(made))
+    assert made[-1] == Finish()
+    assert len(text(made)) == len(text(free)) or text(free)[len(text(made))] == stop
+    assert stop not in "".join([each.text for each in made if isinstance(each, TextDelta)][begin:])
+
+
+@pytest.mark.parametrize("at_least", [6, 1_000_000_000])
+def test_min_tokens_above_the_limit_is_a_mistake(at_least: int) -> None:
+    with pytest.raises(ApiError) as raised:
+        answer("", extended({"min_tokens": at_least}, max_output_tokens=5))
+    assert (raised.value.param, raised.value.code) == ("min_tokens", "invalid_value")
+    assert f"{at_least:,} is more than the limit of 5 tokens" in raised.value.message
+
+
 def test_the_limit_decides_against_the_option_too() -> None:
     for options in ("tokens=5", "tokens=5000", "reasoning_tokens=700", "reasoning_tokens=2000&tokens=1"):
         made = answer(options, extended({"ignore_eos": True}, max_output_tokens=1_000))

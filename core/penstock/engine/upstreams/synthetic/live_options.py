@@ -122,7 +122,8 @@ def _check(name: str, value: str | int | float, parse: Parse) -> None:
 
 
 def _wrong(name: str, mistake: Mistake) -> ApiError:
-    return invalid(f"Invalid value for {quoted(name)}: {mistake.message}", name, "invalid_value")
+    about = mistake.message.removeprefix(f"'{name}': ")
+    return invalid(f"Invalid value for {quoted(name)}: {about}", name, "invalid_value")
 
 
 def _as_text(given: Given) -> str:

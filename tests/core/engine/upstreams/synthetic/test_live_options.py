@@ -124,6 +124,12 @@ def test_a_wrong_body_changes_nothing(body: bytes, param: str | None) -> None:
     assert tokens(upstream) == Constant(value=3)
 
 
+def test_a_wrong_option_is_named_once() -> None:
+    with pytest.raises(ApiError) as raised:
+        asyncio.run(worker(Workers(), "0").live.set(b'{"tokens": -1}'))
+    assert raised.value.message == "Invalid value for 'tokens': '-1' is not from 0 to 1,000,000,000."
+
+
 def test_the_header_and_the_name_override_them_and_requests_are_numbered_anew() -> None:
     upstream = worker(Workers(), "0")
     assert upstream.options("synthetic?seed=1", "").tokens is None
