@@ -131,6 +131,7 @@ WHILE_A_REQUEST_RUNS = {
     "penstock.dialects.synthetic.pattern.Patterns",
     "penstock.dialects.synthetic.schema_normalize.PlainSchemas",
     "penstock.endpoints.stream_queues.StreamQueues",
+    "penstock.endpoints.passthrough.RelayedStream",
     "penstock.engine.upstreams.synthetic.single_deltas.SingleDeltas",
     "penstock.engine.running.persistence.Ending",
     "penstock.engine.context.chain_cache.KnownTurns",

@@ -13,7 +13,7 @@ from live.test_disconnects import begin
 from requirements import shows
 from support.metrics import Metrics, scrape
 from support.raw import Connection, ask, post
-from support.scripts import SCRIPTS
+from support.scripts import SCRIPTS, TOKENS
 from support.server import PenstockServer
 from support.talk import Talk
 from support.upstream import ScriptedUpstream
@@ -168,6 +168,21 @@ def test_a_chat_reply_counts(server: PenstockServer, changes: Changes, model: st
     assert changes(ENDED) == changes(ENDED, status=ended) == 1
     assert changes(ERRORS) == (ended == "failed")
     assert changes("penstock_time_to_first_token_seconds_count") == (status == 200)
+
+
+@shows("metrics")
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("model", [name for name in SCRIPTS if name.startswith("usage_")])
+def test_the_tokens_of_a_chat_reply_count_where_it_has_them(
+    server: PenstockServer, changes: Changes, model: str, stream: bool
+) -> None:
+    reply = post(server.url, {"model": model, "messages": [], "stream": stream}, "/chat/completions")
+    assert reply.status == 200
+    changes.until(1, ENDED, status="completed")
+    tokens = changes("penstock_input_tokens_total"), changes("penstock_output_tokens_total")
+    assert tokens == ((0, 0) if model == "usage_none" else TOKENS)
+    details = changes("penstock_cached_tokens_total"), changes("penstock_reasoning_tokens_total")
+    assert details == ((5, 3) if model == "usage_detailed" else (0, 0))
 
 
 @shows("metrics")

@@ -1,11 +1,12 @@
 """Passthrough: routes whose requests go to the upstream unchanged, and whose replies come back byte for byte.
 
 They find the upstream by the body's `model`, and know which headers of the reply clients get. They never read the
-texts.
+texts. Of the answer of a model, the end is read once it has passed, for the tokens that it cost.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Literal
@@ -33,6 +34,8 @@ _FORWARDED_PREFIXES = ("openai-", "x-ratelimit-")
 _RESPONSES = frozenset({"/chat/completions", "/completions", "/responses"})
 """The paths whose replies are answers of a model. They are counted as responses."""
 _SENDABLE = lazy_pattern(r"[\t\x20-\x7e]*")
+_LAST_PIECES = 4
+"""How many pieces of an answer may hold its usage: the last event of a stream is none."""
 _METHODS: dict[str, Literal["GET", "POST", "DELETE"]] = {"GET": "GET", "POST": "POST", "DELETE": "DELETE"}
 
 
@@ -142,6 +145,7 @@ class RelayedStream(DirectSource[bytes]):
         self._ending = noted if noted[0] else read
         self._note_end("cancelled")
         self._is_stream = self._is_response and request.stream and reply.status < 400
+        self._last: deque[bytes] = deque(maxlen=_LAST_PIECES)
         self._pieces = self._read()
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -188,6 +192,7 @@ class RelayedStream(DirectSource[bytes]):
                 raise ConnectionAbortedError from None
             if piece:
                 self._note_sent()
+                self._last.append(piece)
                 yield piece
 
     def _note_sent(self) -> None:
@@ -200,6 +205,15 @@ class RelayedStream(DirectSource[bytes]):
         self._record.is_cut = False
         if self._record.response_status == "cancelled":
             self._note_end(*(self._ending if self._record.failure is None else ("failed", "")))
+        if self._is_response and self._record.input_tokens is None:
+            self._note_usage()
+
+    def _note_usage(self) -> None:
+        """Record the tokens of an upstream's answer, where it has them at its end."""
+        from penstock.dialects.chat_completions.passed_usage import passed_usage  # a server may have no upstream
+
+        if usage := passed_usage(b"".join(self._last)):
+            self._record.used(usage)
 
     def _note_end(self, status: str, reason: str = "") -> None:
         """Record how the reply ended, if it is an answer of a model."""

@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from penstock.errors import ApiError
+from penstock.wire import Usage
 
 from .trace import NO_TRACE, Trace
 
@@ -120,6 +121,12 @@ class AccessRecord(msgspec.Struct, kw_only=True, eq=False):
     def tool_ended(self, family: str, status: str, duration_s: float) -> None:
         """Note that a call of a hosted tool has ended."""
         self.tools += (ToolUse(family, status, duration_s),)
+
+    def used(self, usage: Usage) -> None:
+        """Note the tokens of the response."""
+        self.input_tokens, self.output_tokens = usage.input_tokens, usage.output_tokens
+        self.cached_tokens = usage.input_tokens_details.cached_tokens
+        self.reasoning_tokens = usage.output_tokens_details.reasoning_tokens
 
     def failed(self, error: ApiError, *, by_upstream: bool = False) -> None:
         """Note the error. Its message is stored only where it comes from the upstream or from us.

@@ -22,7 +22,7 @@ from penstock.ids import NewId, Now
 from penstock.json_codec import encode
 from penstock.limits import Limits
 from penstock.ports import Deltas, DirectSource, Outlet
-from penstock.telemetry import AccessRecord, current
+from penstock.telemetry import current
 from penstock.text_runs import Recorded, one_by_one
 from penstock.transcript import Reducer, Transcript
 from penstock.transcript.deltas import Delta
@@ -276,7 +276,7 @@ class Run:
         record.response_status = response.status
         record.response_reason = _reason(response)
         if response.usage is not None:
-            _note_usage(record, response.usage)
+            record.used(response.usage)
 
     async def _accepted(self, within_s: float | None = None) -> Deltas | None:
         """The upstream's deltas, once it has accepted; None if `within_s` or a heartbeat is over before that."""
@@ -382,9 +382,3 @@ def _reason(response: Response) -> str:
         return response.error.code
     details = response.incomplete_details
     return details.reason or "" if details is not None else ""
-
-
-def _note_usage(record: AccessRecord, usage: Usage) -> None:
-    record.input_tokens, record.output_tokens = usage.input_tokens, usage.output_tokens
-    record.cached_tokens = usage.input_tokens_details.cached_tokens
-    record.reasoning_tokens = usage.output_tokens_details.reasoning_tokens

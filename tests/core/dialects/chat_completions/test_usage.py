@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
 
 from core.dialects.chat_completions.decoded import bytewise, choice, decode, stream, whole
 from core.kit import Json
+from penstock.dialects.chat_completions.passed_usage import passed_usage
 from penstock.transcript.deltas import Delta, TextDelta, UsageDelta
 from requirements import shows
 
@@ -161,3 +163,41 @@ def test_the_cache_is_counted_by_any_name(usage: Json, result: tuple[int, ...]) 
         counted = (one.input_tokens, one.output_tokens, details.cached_tokens, details.cache_write_tokens, reasoning)
         assert counted == result
         json.dumps(counted)
+
+
+COUNTS = b'{"prompt_tokens":9,"completion_tokens":7}'
+ENDS: dict[str, tuple[bytes, tuple[int, int] | None]] = {
+    "a body": (b'{"choices":[{"message":{"content":"Hi"}}],"usage":%b}' % COUNTS, (9, 7)),
+    "the end of a body": (b'"}}], "usage" : { "prompt_tokens": 9, "completion_tokens": 7 }, "id": "x"}', (9, 7)),
+    "details": (b'"usage":{"prompt_tokens_details":{"cached_tokens":2},%b}' % COUNTS[1:-1], (9, 7)),
+    "the last of several": (b'data: {"usage":{}}\n\ndata: {"usage":%b}\n\ndata: [DONE]\n\n' % COUNTS, (9, 7)),
+    "Responses": (b'{"usage":{"input_tokens":9,"output_tokens":7,"total_tokens":16}}', (9, 7)),
+    "null": (b'{"choices":[],"usage":null}', None),
+    "a part of it": (b'{"usage":{"prompt_tokens":9,"completion_to', None),
+    "without its beginning": (b'ge":{"prompt_tokens":9,"completion_tokens":7}}', None),
+    "in a text": (rb'{"content":"\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":7}"}', None),
+    "broken": (b'{"usage":{prompt}}', None),
+    "nothing": (b"", None),
+}
+
+
+@shows("metrics")
+@pytest.mark.parametrize("name", ENDS)
+def test_the_usage_at_the_end_of_a_reply_that_is_passed_through(name: str) -> None:
+    end, wanted = ENDS[name]
+    found = passed_usage(end)
+    assert (found and (found.input_tokens, found.output_tokens)) == wanted
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_usage_that_is_passed_through_is_read_the_same(name: str) -> None:
+    reported, wanted = ODD[name]
+    found = passed_usage(json.dumps({"usage": reported}).encode())
+    assert (found and (found.input_tokens, found.output_tokens, found.total_tokens)) == wanted
+
+
+def test_the_end_of_a_reply_is_read_in_linear_time() -> None:
+    began_s = time.process_time()
+    for end in (b'"usage":{' + b"{}" * 500_000, b'"usage":{' * 100_000, b'"usage":{' + b"{" * 900_000):
+        assert passed_usage(end) is None
+    assert time.process_time() - began_s < 1
