@@ -54,6 +54,7 @@ class Line:
         self.to_server: asyncio.Queue[bytes | None] = asyncio.Queue()
         self.to_client: asyncio.Queue[Json] = asyncio.Queue()
         self.closed: tuple[int, str] | None = None
+        self.is_cut = False
         self.listens = asyncio.Event()
         self.listens.set()
 
@@ -75,6 +76,9 @@ class Line:
     async def close(self, code: int, reason: str) -> None:
         await self.listens.wait()
         self.closed = (code, reason)
+
+    async def cut(self) -> None:
+        self.is_cut = True
 
     def write(self, message: Any) -> None:
         self.to_server.put_nowait(message if isinstance(message, bytes) else json.dumps(message).encode())
