@@ -37,17 +37,14 @@ class ReceivedEvents:
         self.token_times_s: list[float] = []
         self.size_bytes = 0
         self.end: EndEvent | None = None
-        self.done = False
         self._number = -1
         self._fault: str | None = None
 
     def add_sse(self, event: bytes, at_s: float) -> None:
-        """Add a server-sent event of one `data` line. Without one it is a comment, which is not counted."""
+        """Add a server-sent event of one `data` line. A comment, and the mark of the end, are not counted."""
         self.size_bytes += len(event)
         data = event.partition(DATA)[2].rstrip()
-        if data == DONE:
-            self.done = True
-        elif data:
+        if data and data != DONE:
             self._add(data, at_s)
 
     def add_message(self, message: bytes, at_s: float) -> None:
@@ -84,14 +81,12 @@ class ReceivedEvents:
         """The times between tokens. Tokens that arrive together have gaps of almost 0."""
         return (later - earlier for earlier, later in pairwise(self.token_times_s))
 
-    def fault(self, *, sse: bool) -> str | None:
+    def fault(self) -> str | None:
         """Why the stream is not a good one, or None. Locust counts failures by this text, so it has no numbers."""
         if self._fault:
             return self._fault
         if self.end is None:
             return "the stream has no terminal event"
-        if sse and not self.done:
-            return "the stream does not end with [DONE]"
         return self.end.fault
 
     @property

@@ -62,7 +62,7 @@ class ResponsesUser(FastHttpUser):
                 return None  # locust counts the status itself
             reply.request_meta["response_time"] = (time.perf_counter() - started_s) * 1000
             reply.request_meta["response_length"] = received.size_bytes
-            if fault := received.fault(sse=True):
+            if fault := received.fault():
                 reply.failure(fault)
                 return None
         self._log_stream("SSE", name, received)
@@ -93,7 +93,7 @@ class ResponsesUser(FastHttpUser):
         try:
             self._send_turn(fields)
             self._receive_turn(received, started_s)
-            fault = received.fault(sse=False)
+            fault = received.fault()
         except TurnError as error:
             fault = str(error)
         self._count_turn(name, time.perf_counter() - started_s, received.size_bytes, fault)
