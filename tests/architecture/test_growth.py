@@ -41,6 +41,8 @@ WHILE_THE_SERVER_RUNS = {
     "penstock.dialects.synthetic.batching.Batch._running": "the requests that run",
     "penstock.dialects.synthetic.batching.Batch._waiting": "the requests that wait",
     "penstock.dialects.synthetic.batching.PrefixCache._blocks": "cache_tokens of the option, one for 16 tokens",
+    "penstock.dialects.synthetic.prose._answer": "128 of 1,050 tokens",
+    "penstock.dialects.synthetic.prose._thoughts": "128 of 5,040 tokens",
     "penstock.engine.upstreams.synthetic.load.Engines._batches": "100, and those that have requests",
     "penstock.engine.upstreams.routes.Routes._exact": "the names in the configuration",
     "penstock.engine.upstreams.routes.Routes._listed": "the same names as in the catalog",

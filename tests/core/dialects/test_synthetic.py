@@ -333,6 +333,16 @@ def test_the_limit_cuts(limit: int) -> None:
     assert len(cut) == limit + 2
 
 
+@pytest.mark.parametrize("stream", [True, False])
+def test_what_cuts_an_answer_does_not_cut_the_next_one(stream: bool) -> None:
+    asked = turn(reasoning={"effort": "low"}, stream=stream)
+    whole = deltas(asked)
+    for limit in (3, 40):
+        deltas(turn(reasoning={"effort": "low"}, stream=stream, max_output_tokens=limit))
+        deltas(turn(reasoning={"effort": "low"}, stream=stream, stop=[text(whole)[limit : limit + 3]]))
+    assert deltas(asked) == whole
+
+
 def test_a_limit_that_is_just_enough_cuts_nothing() -> None:
     whole = deltas(turn())
     assert deltas(turn(max_output_tokens=usage(whole).output_tokens)) == whole

@@ -24,7 +24,7 @@ from .options import DEFAULTS, SyntheticOptions
 from .prompt_view import PromptView, read_prompt
 from .prose import answer_tokens, reasoning_tokens
 from .repeated_tokens import first, joined
-from .seeded_random import CALLS, LOGPROBS, PROSE, REASONING, SeededRandom, seed
+from .seeded_random import CALLS, LOGPROBS, PROSE, SeededRandom, seed
 from .tokens import split
 
 LOGPROBS_MAX = 10_000
@@ -74,7 +74,7 @@ def make_answer(
     )
     at_least = lengths.at_least - answer.output_tokens()
     if answer.calls and at_least > 0:
-        answer.text = answer_tokens(prompt, SeededRandom(seeds, PROSE), None, at_least)
+        answer.text = answer_tokens(prompt, seeds, None, at_least)
     elif not answer.calls:
         tokens = _text(request, prompt, seeds, lengths.text, at_least)
         answer.text = _before_stop(tokens, request.stop, lengths.before_stop - len(answer.reasoning))
@@ -89,7 +89,7 @@ def _reasoning(request: CreateResponse, prompt: PromptView, seeds: bytes, exactl
     effort = request.reasoning.effort if request.reasoning else None
     if exactly is None and effort in (None, "none"):
         return []
-    return reasoning_tokens(prompt, SeededRandom(seeds, REASONING), effort, exactly)
+    return reasoning_tokens(prompt, seeds, effort, exactly)
 
 
 def _with_choice(turn: Turn, prompt: PromptView, rate: float | None, draws: Draws) -> Turn:
@@ -112,15 +112,14 @@ def _text(
     request: CreateResponse, prompt: PromptView, seeds: bytes, exactly: int | None, at_least: int
 ) -> Sequence[str]:
     text_format = request.text.format if request.text else None
-    random = SeededRandom(seeds, PROSE)
     if isinstance(text_format, JsonObjectFormat | JsonSchemaFormat):
         from .structured import json_text
         from .work_budget import WorkBudget
 
-        tokens = split(json_text(text_format, prompt, random, WorkBudget()))
+        tokens = split(json_text(text_format, prompt, SeededRandom(seeds, PROSE), WorkBudget()))
         missing = max(exactly or 0, at_least) - len(tokens)
         return [*tokens, *repeat("\n", missing)]  # what follows the JSON must not change it
-    return answer_tokens(prompt, random, request.text.verbosity if request.text else None, exactly, at_least)
+    return answer_tokens(prompt, seeds, request.text.verbosity if request.text else None, exactly, at_least)
 
 
 def _before_stop(tokens: Sequence[str], stop: str | Sequence[str] | None, at_least: int) -> Sequence[str]:

@@ -6,13 +6,15 @@ It fills the gaps of `phrases` at random. The words to quote are passed to it. I
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import cycle
 from typing import TypeAlias
 
 from .phrases import FALLBACK_WORDS, OPENINGS, REASONING, SENTENCES, Frame
 from .prompt_view import RESULTS_MAX, PromptView, Result
 from .repeated_tokens import RepeatedTokens
-from .seeded_random import SeededRandom
+from .seeded_random import PROSE, SeededRandom
+from .seeded_random import REASONING as OF_REASONING
 from .tokens import split
 
 LENGTH_TOKENS = (8, 14, 20, 26, 32, 39, 46, 53, 60, 69, 79, 92, 108, 130, 165, 230, 420)
@@ -23,6 +25,8 @@ EFFORT = {"minimal": 1, "low": 2, "medium": 6, "high": 14, "xhigh": 24, "max": 4
 """The length of the reasoning by the request's effort, in quarters of a length from the distribution."""
 DISTINCT_TOKENS_MAX = 128
 """After so many tokens a text of a given length repeats, so that a text of any length costs no work and no memory."""
+TEXTS_MAX = 128
+"""So many texts of each kind are cached: clients that make load send the same requests again and again."""
 
 PARAGRAPH_ENDS = 40
 """The probability that a sentence begins a paragraph, in 256ths."""
@@ -43,26 +47,38 @@ def length_tokens(random: SeededRandom, numerator: int, denominator: int) -> int
 
 
 def answer_tokens(
-    prompt: PromptView, random: SeededRandom, verbosity: str | None, exactly: int | None = None, at_least: int = 0
+    prompt: PromptView, seeds: bytes, verbosity: str | None, exactly: int | None = None, at_least: int = 0
 ) -> Sequence[str]:
     """An answer in prose. It begins with the results of calls if there are any, else with a word of the question.
 
     It has `exactly` so many tokens, or as many as it happens to have, but `at_least` so many.
     """
+    return _answer(seeds, tuple(prompt.words()), _reported(prompt.results), verbosity, exactly, at_least)
+
+
+@lru_cache(TEXTS_MAX)
+def _answer(
+    seeds: bytes, words: Sequence[str], reported: str, verbosity: str | None, exactly: int | None, at_least: int
+) -> Sequence[str]:
+    random = SeededRandom(seeds, PROSE)
     length = length_tokens(random, VERBOSITY[verbosity or "medium"], 2)
-    quotes = quoted(prompt.words(), random)
-    tokens = _reported(prompt.results) if prompt.results else _sentence(random.pick(OPENINGS), random, quotes)
+    quotes = quoted(words, random)
+    tokens = split(reported) if reported else _sentence(random.pick(OPENINGS), random, quotes)
     if exactly is None and at_least <= length:
         return _filled(tokens, SENTENCES, random, quotes, length)
     return _exact(tokens, SENTENCES, random, quotes, max(length if exactly is None else exactly, at_least))
 
 
-def reasoning_tokens(
-    prompt: PromptView, random: SeededRandom, effort: str | None, exactly: int | None = None
-) -> Sequence[str]:
+def reasoning_tokens(prompt: PromptView, seeds: bytes, effort: str | None, exactly: int | None = None) -> Sequence[str]:
     """The reasoning before an answer or a call: exactly so many tokens, or as many as the effort gives."""
+    return _thoughts(seeds, tuple(prompt.words()), effort, exactly)
+
+
+@lru_cache(TEXTS_MAX)
+def _thoughts(seeds: bytes, words: Sequence[str], effort: str | None, exactly: int | None) -> Sequence[str]:
+    random = SeededRandom(seeds, OF_REASONING)
     length = length_tokens(random, EFFORT.get(effort or "", EFFORT["medium"]), 4)
-    quotes = quoted(prompt.words(), random)
+    quotes = quoted(words, random)
     tokens = _sentence(REASONING[0], random, quotes)
     if exactly is None:
         return _filled(tokens, REASONING, random, quotes, length)
@@ -110,10 +126,9 @@ def _sentence(frame: Frame, random: SeededRandom, quotes: Quotes) -> list[str]:
     return tokens
 
 
-def _reported(results: list[Result]) -> list[str]:
+def _reported(results: list[Result]) -> str:
     """Sentences that quote the outputs of calls."""
-    sentences = [f" {result.name} says: “{_shortened(result.text)}”." for result in results[:RESULTS_MAX]]
-    return split("".join(sentences).lstrip())  # no token is empty, even where a name is
+    return "".join([f" {result.name} says: “{_shortened(result.text)}”." for result in results[:RESULTS_MAX]]).lstrip()
 
 
 def _shortened(text: str) -> str:

@@ -22,7 +22,7 @@ from penstock.dialects.synthetic.options import DEFAULTS, Mistake, QuantileTable
 from penstock.dialects.synthetic.wire_faults import WireFaults, read_wire_faults
 from penstock.engine.offload import offload
 from penstock.engine.request.unknown_parameters import Policy
-from penstock.engine.upstreams.local import LocalDeltas, LocalUpstream
+from penstock.engine.upstreams.local import LocalDeltas, LocalUpstream, WholeDeltas
 from penstock.errors import invalid, shortened
 from penstock.limits import Limits
 from penstock.ports import Deltas, HttpReply, NoSiblings, PassthroughRequest, Siblings, Turn
@@ -104,7 +104,8 @@ class SyntheticUpstream(LocalUpstream):
         if options.is_timed:
             deltas = await self._paced(turn, options, draws)
         else:
-            deltas = LocalDeltas(await offload(turn.size, synthetic.generate, turn, options, draws, self._tokens_max))
+            batches = await offload(turn.size, synthetic.generate, turn, options, draws, self._tokens_max)
+            deltas = LocalDeltas(batches) if turn.stream else WholeDeltas(next(batches))
         return deltas if options.fail_at is None else SingleDeltas(deltas)
 
     async def _admit(self, model: str, options: SyntheticOptions, *, stream: bool) -> Draws:
