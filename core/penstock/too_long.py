@@ -21,6 +21,7 @@ _CODES = frozenset(
         "request_too_large",  # Anthropic, of a body of over 32 MB
         "tokens_limit_reached",  # GitHub Models
         "model_max_prompt_tokens_exceeded",  # GitHub Copilot
+        "max_prompt_tokens_exceeded",  # gateways
     )
 )
 """Codes and types of such errors, in lower case."""
@@ -36,7 +37,7 @@ _WORDINGS = (
     rf"{_CONTEXT} (?:is|of) only [\d,]+",  # vLLM, LM Studio
     r"\bcontext\b.{0,20}\b(?:overflow(?:s|ed)?|full)\b",  # gateways
     r"longer than the maximum model length",  # vLLM's engine
-    rf"{_INPUT}.{{0,50}}\btoo (?:long|large)\b",  # Anthropic, Bedrock, Fireworks, z.ai, Ollama, GitHub Models, vLLM
+    rf"{_INPUT}.{{0,50}}\btoo (?:long|large|big)\b",  # Anthropic, Bedrock, Fireworks, z.ai, Ollama, GitHub Models, vLLM
     r"\btoo large for model with [\d,]+",  # Mistral
     rf"{_INPUT}.{{0,60}}\bexceeds? (?:the )?max(?:imum)?\b.{{0,20}}\b(?:token|length|size)",  # Gemini, Bedrock
     rf"{_INPUT}.{{0,60}}\btokens?\b.{{0,30}}\bexceeds? (?:the|its|max)",  # GitHub Copilot, Azure, Volcengine
@@ -58,11 +59,26 @@ _WORDINGS = (
     r"\binput tokens exceed\b",  # Azure
     r"(?:input|prompt|content|text)\S{0,20}': string too long",  # OpenAI, of one text
     r"\bn_keep\b.{0,20}\bn_ctx\b",  # LM Studio
+    r"context_(?:length|window|size)_exceeded|\bmax_(?:prompt|input)_tokens exceeded",  # gateways, of another's code
+    rf"{_CONTEXT} is [\d,]+\b.{{0,20}}\bbut\b|\brequested [\d,]+ tokens?\b.{{0,40}}\bcontext",  # Aphrodite, gateways
+    rf"{_INPUT}.{{0,60}}\b(?:longer|larger|greater|bigger|more) than\b.{{0,40}}\b(?:max\w*|context)\b",  # TabbyAPI
+    rf"{_INPUT}.{{0,60}}\bexceeds? (?:the )?(?:max_\w+|session|n_ctx)",  # LMDeploy, TensorRT-LLM
+    rf"(?:{_INPUT}|\btokens?\b).{{0,40}}\bexceeds? (?:the )?model'?s? (?:context|limit|max)",  # gateways
+    rf"{_INPUT} tokens?\b.{{0,20}}\bexceeds? (?:the )?limit|\bexceeds? the max\w*\b.{{0,20}}\binput (?:length|tokens?)",
+    rf"{_INPUT}.{{0,60}}\btokens?\b.{{0,30}}\b(?:cannot exceed|over the limit)",  # Databricks, watsonx, gateways
+    r"\btokens?\b.{0,40}\b(?:prompt|input|messages?)\b.{0,30}\bexceeds? (?:the )?max|\btokens? \S+ exceeds? n_ctx",
+    r"\bsupports? (?:at most|only|up to) [\d,]+ (?:input |prompt )?tokens\b.{0,30}\b(?:request|prompt|input|messages?)",
+    r"[\d,]+ (?:input|prompt) tokens\b.{0,20}\bbut\b.{0,40}\bonly\b",  # gateways
+    r"\b(?:input|prompt|total) tokens?\b[^.]{0,20}[\d,]+ ?> ?(?:max\w* ?)?[\d,]+",  # gateways
+    r"\bsequence length\b.{0,30}\b(?:exceeds|longer than)|\bsequence is too long",  # transformers, MLX
+    r"\bmax(?:imum)? input characters\b|\bprompt tokens too long",  # Baidu
+    r"(?:prompt|tokens?|\u8f93\u5165|\u4e0a\u4e0b\u6587)[^.]{0,12}\u8d85[\u957f\u8fc7\u51fa\u9650]",  # z.ai, Hunyuan
 )
 _TOO_LONG = "|".join(f"(?:{wording})" for wording in _WORDINGS)
 
 _EXCLUDED = (
     r"\bper[ -]?(?:min|minute|hour|day|second)\b|\bTP[MD]\b|\bRPM\b|rate[ _-]?limit|throttl|too many requests"
+    r"|\b(?:daily|weekly|monthly|hourly)\b|\byour (?:plan|account|subscription)|timed? ?out"
     r"|\bquota\b|billing|\bcredits?\b|insufficient[ _]balance|wait before"  # a rate or a bill: no shorter input helps
     r"|\b(?:\w*name|\w*id|user|description|key)'?:? string too long"  # a parameter, by OpenAI's words
 )

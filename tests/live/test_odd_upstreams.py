@@ -132,3 +132,24 @@ def test_an_unknown_reason_is_in_the_log_once(server: PenstockServer, upstream: 
         assert ask(server, model, stream=True).response["status"] == "completed"
     until(lambda: "'unheard_of'" in server.log)
     assert server.log.count("'unheard_of'") == 1
+
+
+@shows("refused-fields", "refused-fields-left-out")
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_field_that_is_refused_costs_an_attempt_and_no_turn(
+    server: PenstockServer, upstream: ScriptedUpstream, stream: bool
+) -> None:
+    """One field after the other, as some upstreams report them."""
+    known = {"model", "messages", "stream"}
+    model = upstream.add(f"strict {stream}", Script((Send(*text("a"), chunk({}, "stop")),), ANY))
+    upstream.demands[model] = lambda body: next(
+        (f"property '{name}' is unsupported" for name in body if name not in known), None
+    )
+    for attempts in (4 if stream else 3, 1):
+        upstream.requests.clear()
+        reply = ask(server, model, stream=stream, prompt_cache_key="k", safety_identifier="s")
+        assert texts(reply.response, "message", "output_text") == "a"
+        assert len(upstream.completions) == attempts
+    refused = ask(server, model, stream=stream, temperature=0.5)
+    assert (refused.status, "temperature" in refused.error["message"]) == (400, True)
+    assert server.log.count(f"refuses prompt_cache_key for the model '{model}'") == 1

@@ -677,6 +677,11 @@ REQUIREMENTS = (
         _UPSTREAMS,
     ),
     Requirement(
+        "refused-fields",
+        "A field that a model refuses, and that changes nothing of what is asked, costs one attempt and no turn.",
+        "req_llm 772; freellmapi 1070; jan 8136; eca 231; hermes-agent 11089",
+    ),
+    Requirement(
         "odd-usage",
         "Usage in odd numbers or by other names costs no answer; cached tokens are counted by any name.",
         f"litellm 28070; {_UPSTREAMS}",

@@ -18,6 +18,7 @@ from .decode import ChatDecoder
 from .encode import encode, to_body
 from .finish import FinishReasons
 from .presets import PRESETS, Preset
+from .refused_fields import Refused, RefusedFields
 from .tokenizers import TOKENIZERS
 from .unknown_values import UnknownValues
 from .wire import Options
@@ -35,16 +36,21 @@ class ChatCompletions:
         """What marks as this upstream's the fields that it wants back; None where it wants none."""
         self._unknown = UnknownValues()
         self._finish_reasons = FinishReasons(options.finish_reasons, self._unknown)
+        self._refused = RefusedFields(limits.noted_models_max)
 
     def encode(self, turn: Turn) -> HttpRequest:
         """`POST /chat/completions`. Raises `ApiError` for what a chat model cannot take."""
-        accept = ("accept", "text/event-stream" if turn.stream else "application/json")
-        body = to_body(turn, self._options, self._origin, self)
-        return HttpRequest(method="POST", path="/chat/completions", headers=[_JSON, accept], body=body)
+        return self._request(turn, self._refused.of(turn.model))
 
     def encode_again(self, turn: Turn, error: ApiError) -> HttpRequest | None:
-        """There is none: nothing is asked of a chat model that the client did not ask for."""
-        return None
+        """Without the fields that the model refuses, where these change nothing of what is asked."""
+        refused = self._refused.learn(turn.model, error)
+        return None if refused is None else self._request(turn, refused)
+
+    def _request(self, turn: Turn, refused: Refused) -> HttpRequest:
+        accept = ("accept", "text/event-stream" if turn.stream else "application/json")
+        body = to_body(turn, self._options, self._origin, self, refused)
+        return HttpRequest(method="POST", path="/chat/completions", headers=[_JSON, accept], body=body)
 
     def decoder(self, turn: Turn) -> ChatDecoder:
         """A decoder for a stream or a whole completion, whichever comes."""

@@ -18,6 +18,7 @@ from penstock.wire import JsonSchemaFormat as SchemaJson
 
 from . import wire
 from .history import messages
+from .refused_fields import NOTHING, Refused, accepted, leave_out
 
 _NO_PARAMETERS = msgspec.Raw(b'{"type":"object","properties":{}}')
 """The parameters of a function without parameters: some backends refuse a function without a schema."""
@@ -58,19 +59,32 @@ def encode(turn: Turn, options: wire.Options, origin: str | None) -> wire.ChatRe
     return body
 
 
-def to_body(turn: Turn, options: wire.Options, origin: str | None, dialect: object) -> bytes:
-    """The body of the request as it is sent. What is not its messages is encoded once for all turns that share it."""
+def to_body(
+    turn: Turn, options: wire.Options, origin: str | None, dialect: object, refused: Refused = NOTHING
+) -> bytes:
+    """The body of the request as it is sent, without the fields that the model refuses.
+
+    What is not its messages is encoded once for all turns that share it.
+    """
+    if refused:
+        options = accepted(options, refused)
     if turn.shared is None:
-        return to_json(encode(turn, options, origin), turn.extras)
+        return to_json(_without(encode(turn, options, origin), refused), turn.extras)
     encoded = turn.shared.encoded
-    key = dialect, turn.model
+    key = (dialect, refused), turn.model
     if key not in encoded:
-        body = encode(turn, options, origin)
+        body = _without(encode(turn, options, origin), refused)
         body.messages = []
         before, _, after = to_json(body, turn.extras).partition(_NO_MESSAGES)
         encoded[key] = before + _MESSAGES, after
     before, after = encoded[key]
     return b"".join((before, json_codec.encode(_messages(turn, options, origin)), after))
+
+
+def _without(body: wire.ChatRequest, refused: Refused) -> wire.ChatRequest:
+    if refused:
+        leave_out(body, refused)
+    return body
 
 
 _MESSAGES = b'"messages":'

@@ -95,16 +95,17 @@ class RemoteUpstream:
         """Send the turn. Raises `ApiError`, and `AttemptFailed` where another attempt may succeed."""
         mask = partial(self._mask_for, turn.bearer, turn)
         request = await offload(turn.size, self._dialect.encode, turn)
-        request.head_s = turn.head_s
-        try:
-            reply = await self._send(request, turn.bearer, mask)
-        except RequestRejected as error:
-            self._learn(turn.model, error)
-            again = None if isinstance(error, AttemptFailed) else self._dialect.encode_again(turn, error)
-            if again is None:
-                raise
-            again.head_s = turn.head_s
-            reply = await self._send(again, turn.bearer, mask)
+        reply: HttpReply | None = None
+        while reply is None:
+            request.head_s = turn.head_s
+            try:
+                reply = await self._send(request, turn.bearer, mask)
+            except RequestRejected as error:
+                self._learn(turn.model, error)
+                again = None if isinstance(error, AttemptFailed) else self._dialect.encode_again(turn, error)
+                if again is None:
+                    raise
+                request = again
         deltas = RemoteDeltas(reply, self._dialect.decoder(turn), mask)
         if reply.headers.get("content-type", "").lower().startswith(("text/event-stream", "text/plain")):
             return deltas
