@@ -13,6 +13,7 @@ import msgspec
 
 from penstock.errors import ApiError, rate_limited, upstream_failed
 from penstock.patterns import lazy_pattern
+from penstock.retry_waits import wait_s
 from penstock.too_long import is_too_long
 from penstock.upstream_errors import UpstreamError, read_body
 from penstock.wire import Model, Unknown
@@ -21,11 +22,14 @@ KeyOwner: TypeAlias = Literal["client", "server", "none"]
 """The API key that an upstream was shown: the client's own, one that is configured here, or none."""
 
 _RETRY_DEFAULT_S = 1.0
-_RETRY_MAX_S = 86_400
-"""A longer wait, from a day on, is taken for a mistake of the upstream."""
 _NO_KEY = "none is configured for it on this server (`key_env` or --upstream-key-env names the variable with one)"
 _RATE = lazy_pattern(r"rate.?limit|throttl|too.?many.?requests|resource.?exhausted", re.IGNORECASE)
 """Parts of the codes and types of errors after which a client may try again later."""
+_CAPACITY_EXCEEDED = 498
+"""Groq's status while it has no capacity."""
+_FAILURES = {503: 503, 504: 504, _CAPACITY_EXCEEDED: 503, 529: 503}
+"""The statuses of failures for the client. 529 is Anthropic's, while it is overloaded."""
+_URL_HINT = "(Is the URL that is configured for it right? At most servers it ends in /v1.)"
 _REFUSALS = frozenset((400, 404, 409, 413, 415, 422))
 """The statuses within an error that put the blame on the request."""
 
@@ -103,21 +107,25 @@ def reply_error(
     if status in (401, 403):
         return _refused_key(key) if status == 401 else _forbidden(message, error, key)
     if status == 429:
-        return rate_limited(message, _retry_after_s(headers))
+        return _limited(message, headers, body)
     if is_too_long(message, error.code, error.type) or (status == 413 and error.message is None):
         return _too_long(message)
     # spec: format
-    if 400 <= status < 500 and status not in (404, 405, 408):
+    if 400 <= status < 500 and status not in (404, 405, 408, _CAPACITY_EXCEEDED):
         return _refused_request(message, error)
     if status == 404:
-        message = f"The upstream does not know this: {message}"
+        hint = "" if error.code or "model" in message.lower() else f" {_URL_HINT}"
+        message = f"The upstream does not know this: {message}{hint}"
         return ApiError(message, status=404, code=error.code or "model_not_found")
     # a server's message about its own failure is for its operator: stacks, paths
     # spec: explained-500
     why = f": {' '.join(message.split())}" if status == 500 and explains_500 and error.message else "."
-    return upstream_failed(
-        f"The upstream failed with status {status}{why}", status=status if status in (503, 504) else 502
-    )
+    if status == 405 or 300 <= status < 400:
+        why = f". {_URL_HINT}"
+    failure = upstream_failed(f"The upstream failed with status {status}{why}", status=_FAILURES.get(status, 502))
+    if failure.status == 503:
+        failure.retry_after_s = wait_s(headers, body)
+    return failure
 
 
 def reported_error(error: UpstreamError) -> ApiError:
@@ -126,10 +134,15 @@ def reported_error(error: UpstreamError) -> ApiError:
     if is_too_long(message, error.code, error.type):
         return _too_long(message)
     if error.status == 429 or _RATE.search(f"{error.code} {error.type}"):
-        return rate_limited(message, _RETRY_DEFAULT_S)
+        return _limited(message, {}, message.encode())
     if error.type == "invalid_request_error" or error.status in _REFUSALS:
         return _refused_request(message, error)
     return upstream_failed(message)
+
+
+def _limited(message: str, headers: Mapping[str, str], body: bytes) -> ApiError:
+    wait = wait_s(headers, body)
+    return rate_limited(message, _RETRY_DEFAULT_S if wait is None else wait)
 
 
 def _too_long(message: str) -> ApiError:
@@ -157,15 +170,3 @@ def _forbidden(message: str, error: UpstreamError, key: KeyOwner) -> ApiError:
     if key == "client":
         return ApiError(message, status=403, param=error.param, code=error.code)
     return upstream_failed(message, retriable=False)
-
-
-def _retry_after_s(headers: Mapping[str, str]) -> float:
-    """The wait that the upstream asks for, in seconds."""
-    for name, units_per_s in (("retry-after-ms", 1000), ("retry-after", 1)):
-        try:
-            wait_s = float(headers.get(name, "")) / units_per_s
-        except ValueError:
-            continue
-        if 0 <= wait_s < _RETRY_MAX_S:
-            return wait_s
-    return _RETRY_DEFAULT_S

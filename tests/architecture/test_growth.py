@@ -23,6 +23,9 @@ WHILE_THE_SERVER_RUNS = {
     "penstock.access._known_host_name": "256 hosts and origins of at most 300 characters",
     "penstock.dialects.responses.ResponsesDialect._unsealing": "noted_models_max names of at most 200 characters",
     "penstock.lenient._type_of": "the structs of the code",
+    "penstock.dialects.chat_completions.refused_fields.RefusedFields._by_model": (
+        "noted_models_max names of at most 200 characters"
+    ),
     "penstock.dialects.chat_completions.unknown_values.UnknownValues._logged": "100 values of at most 100 characters",
     "penstock.engine.background.runner.Background._claims": "one of each response that runs or waits here",
     "penstock.engine.background.runner.Background._runs": "background_runs_max",

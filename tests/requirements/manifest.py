@@ -682,6 +682,11 @@ REQUIREMENTS = (
         "req_llm 772; freellmapi 1070; jan 8136; eca 231; hermes-agent 11089",
     ),
     Requirement(
+        "waits",
+        "The wait that an upstream asks for is passed on, be it a number, a date, a duration or in words.",
+        _UPSTREAMS,
+    ),
+    Requirement(
         "odd-usage",
         "Usage in odd numbers or by other names costs no answer; cached tokens are counted by any name.",
         f"litellm 28070; {_UPSTREAMS}",

@@ -10,7 +10,8 @@ from msgspec import Raw
 from core.kit import LIMITS
 from penstock.dialects.chat_completions import PRESETS, ChatCompletions, Options
 from penstock.errors import ApiError
-from penstock.upstream_replies import KeyOwner
+from penstock.upstream_errors import read_error
+from penstock.upstream_replies import KeyOwner, reported_error
 from penstock.wire import Model, Unknown
 from requirements import shows
 
@@ -100,6 +101,25 @@ WAITS: dict[str, tuple[dict[str, str], float]] = {
     "milliseconds": ({"retry-after-ms": "1900", "retry-after": "2"}, 1.9),
     "nothing": ({}, 1.0),
     "a date": ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, 1.0),
+    "a date, by the reply's own clock": (
+        {"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT", "date": "Wed, 21 Oct 2026 07:27:30 GMT"},
+        30.0,
+    ),
+    "a date that has passed": (
+        {"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT", "date": "Wed, 21 Oct 2026 07:29:00 GMT"},
+        1.0,
+    ),
+    "a duration": ({"retry-after": "20s"}, 20.0),
+    "when a limit is reset": ({"x-ratelimit-reset-requests": "1m2s"}, 62.0),
+    "when the exhausted limit is reset": (
+        {
+            "x-ratelimit-reset-requests": "6m0s",
+            "x-ratelimit-remaining-requests": "5",
+            "x-ratelimit-reset-tokens": "17ms",
+            "x-ratelimit-remaining-tokens": "0",
+        },
+        0.017,
+    ),
     "before now": ({"retry-after": "-1"}, 1.0),
     "for ever": ({"retry-after": "inf"}, 1.0),
     "no number": ({"retry-after": "nan"}, 1.0),
@@ -107,11 +127,64 @@ WAITS: dict[str, tuple[dict[str, str], float]] = {
 }
 
 
+@shows("waits")
 @pytest.mark.parametrize(("headers", "wait_s"), WAITS.values(), ids=WAITS)
 def test_a_wait_is_passed_on(headers: dict[str, str], wait_s: float) -> None:
     error = read(429, b"", headers)
     assert error.retry_after_s == wait_s
     assert re.search(r"Please try again in [\d.]+s\.$", error.message)
+
+
+WORDS: dict[str, tuple[bytes, float]] = {
+    "OpenAI": (error("Rate limit reached for x. Please try again in 6m1.5s. Visit x."), 361.5),
+    "OpenAI, soon": (error("Please try again in 20ms."), 0.02),
+    "Azure": (error("Please retry after 33 seconds."), 33.0),
+    "Gemini": (error("Please retry in 34.07s.", details=[{"retryDelay": "34s"}]), 34.0),
+    "Gemini, a list": (json.dumps([{"error": {"details": [{"retryDelay": "5s"}]}}]).encode(), 5.0),
+    "a field": (b'{"error": "slow", "retry_after": 2.5}', 2.5),
+    "minutes": (error("Try again in 2 minutes"), 120.0),
+    "no number": (error("Please try again in a while"), 1.0),
+    "a day": (error("Please try again in 48h"), 1.0),
+}
+
+
+@shows("waits")
+@pytest.mark.parametrize(("body", "wait_s"), WORDS.values(), ids=WORDS)
+def test_a_wait_in_words_is_passed_on(body: bytes, wait_s: float) -> None:
+    assert read(429, body).retry_after_s == wait_s
+    assert read(429, body, {"retry-after": "7"}).retry_after_s == 7.0
+
+
+@shows("waits")
+def test_a_wait_amid_a_stream_is_in_the_message() -> None:
+    limited = reported_error(read_error({"message": "Please try again in 6s.", "code": 429}))
+    assert (limited.status, limited.retry_after_s) == (429, 6.0)
+
+
+@shows("waits")
+@pytest.mark.parametrize("status", [498, 503, 529])
+def test_an_overloaded_upstream_may_report_a_wait(status: int) -> None:
+    assert (read(status, b"", {"retry-after": "7"}).status, read(status).retry_after_s) == (503, None)
+    assert read(status, b"", {"retry-after": "7"}).retry_after_s == 7.0
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "is_hinted"),
+    [
+        (301, b"", True),
+        (307, b"", True),
+        (405, b'{"detail": "Method Not Allowed"}', True),
+        (404, b"404 page not found", True),
+        (404, b"<html>nginx</html>", True),
+        (404, error("The model x does not exist"), False),
+        (404, error("Not found", code="model_not_found"), False),
+        (500, b"", False),
+    ],
+)
+def test_a_wrong_url_is_suspected_where_a_route_is_missing(status: int, body: bytes, is_hinted: bool) -> None:
+    answered = read(status, body, {"location": "https://sk-1@10.0.0.1/x?key=sk-1"})
+    assert ("ends in /v1" in answered.message) is is_hinted
+    assert "10.0.0.1" not in answered.message
 
 
 def test_models_are_listed() -> None:
