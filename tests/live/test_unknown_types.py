@@ -73,7 +73,7 @@ def is_within(sent: Json, got: Json) -> bool:
     return all(got.get(key) == value for key, value in sent.items())
 
 
-@shows("strangers")
+@shows("later-types")
 @pytest.mark.parametrize("stream", [False, True])
 def test_unknown_items_are_echoed_and_listed_as_they_were_sent(keeping: PenstockServer, stream: bool) -> None:
     response, reply = create(keeping, stream=stream)
@@ -96,7 +96,7 @@ def test_the_secrets_of_a_tool_are_hidden(keeping: PenstockServer) -> None:
     assert SECRET not in keeping.log
 
 
-@shows("strangers")
+@shows("later-types")
 def test_the_chat_model_gets_the_rest(keeping: PenstockServer, upstream: ScriptedUpstream) -> None:
     create(keeping)
     body = upstream.completion().body
@@ -104,7 +104,7 @@ def test_the_chat_model_gets_the_rest(keeping: PenstockServer, upstream: Scripte
     assert [tool["function"]["name"] for tool in body["tools"]] == ["get_weather"]
 
 
-@shows("strangers")
+@shows("later-types")
 def test_a_chain_with_unknown_items_continues(keeping: PenstockServer, upstream: ScriptedUpstream) -> None:
     first, _ = create(keeping)
     second, reply = create(keeping, input="And?", tools=[], previous_response_id=first["id"])
@@ -135,7 +135,7 @@ def test_a_background_response_stores_unknown_items(keeping: PenstockServer) -> 
     assert [event["response"]["tools"] for event in events(answer.body) if "response" in event] == [TOOLS] * 4
 
 
-@shows("strangers")
+@shows("later-types")
 def test_unknown_items_may_be_rejected(start: Start, upstream: ScriptedUpstream) -> None:
     server = start("--upstream", upstream.url, PENSTOCK_UNKNOWN_PARAMETERS="reject", PENSTOCK_ABSENT_TOOLS="reject")
     for items, param in (

@@ -299,7 +299,7 @@ def test_what_is_stored_is_still_known(storing: PenstockServer, model: str) -> N
 # Streams.
 
 
-@shows("ws-lanes")
+@shows("ws-streams")
 def test_streams_run_side_by_side(talk: Talk, upstream: ScriptedUpstream) -> None:
     talk.create(model="hang_midway", input="Hi", stream_id="slow")
     upstream.completion()
@@ -318,7 +318,7 @@ def test_every_message_names_its_stream(talk: Talk) -> None:
     assert "stream_id" not in talk.receive()
 
 
-@shows("ws-lanes")
+@shows("ws-streams")
 def test_a_stream_is_in_order(talk: Talk, upstream: ScriptedUpstream) -> None:
     for text in ("One", "Two", "Three"):
         talk.create(model="slow", input=text)
@@ -329,7 +329,7 @@ def test_a_stream_is_in_order(talk: Talk, upstream: ScriptedUpstream) -> None:
     assert ended[2] - ended[0] > 0.5  # each took 0.3 s before the next began
 
 
-@shows("ws-lanes")
+@shows("ws-streams")
 def test_streams_are_bounded(start: Start, upstream: ScriptedUpstream, server: type[PenstockServer]) -> None:
     limits = {"SOCKET_STREAMS_MAX": "2", "SOCKET_RUNS_MAX": "1", "SOCKET_QUEUE_MAX": "2"}
     env = {f"PENSTOCK_LIMITS_{name}": value for name, value in limits.items()}

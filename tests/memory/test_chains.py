@@ -22,7 +22,7 @@ def visible_messages(upstream: ScriptedUpstream) -> list[tuple[str, Any]]:
     return [(one["role"], one.get("content")) for one in upstream.completions[-1].body["messages"]]
 
 
-@shows("stored-before-told", "chains", "input-items")
+@shows("stored-before-sent", "chains", "input-items")
 def test_a_chain_goes_on_at_the_other_replica(a: Peer, b: Peer, upstream: ScriptedUpstream) -> None:
     """It grows by a turn a time, on this replica and on that."""
     expected: list[tuple[str, str]] = []

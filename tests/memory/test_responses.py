@@ -22,7 +22,7 @@ def test_a_response_is_read_on_the_other_replica(a: Peer, b: Peer) -> None:
     assert b.client.responses.retrieve(made.id).to_dict() == made.to_dict()
 
 
-@shows("stored-before-told")
+@shows("stored-before-sent")
 def test_a_stream_is_stored_before_its_end_is_reported(a: Peer, b: Peer) -> None:
     """Every terminal event that a client saw stands for a response that every replica has."""
     for _ in range(10):

@@ -373,7 +373,7 @@ BEHAVIOURS = (
         "the place of a field that is written here",
     ),
     Behaviour(
-        "strangers",
+        "later-types",
         "items, parts, tools, events and fields of types that came later",
         "stored, listed, echoed and passed on as they were sent; a chat model does not get such an item, part "
         "or tool, and `x-penstock-ignored` names it (`input[3].new_type`, `context.new_type` for what was "
@@ -529,7 +529,7 @@ BEHAVIOURS = (
         "one `response.usage` event before the end",
     ),
     Behaviour(
-        "ws-lanes",
+        "ws-streams",
         "WebSocket: `stream_id`",
         f"in order within one, side by side across them: {LIMITS.socket_runs_max} responses at a time; "
         f"{LIMITS.socket_queue_max} requests may wait, one more is an error of status 429; "

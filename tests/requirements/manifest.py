@@ -29,17 +29,17 @@ _SERVERLESS = "trials of functions and edge workers, November 2026"
 REQUIREMENTS = (
     Requirement(
         "stale-connections",
-        "A kept connection that the upstream was closing costs no request, and nothing else is sent twice.",
+        "An idle connection that the upstream was closing costs no request, and nothing else is sent twice.",
         "RFC 9112, section 9.3.1",
     ),
     Requirement(
         "upstream-saturation",
-        "With every connection to an upstream in use, who waits too long is answered 503, and the log says so once.",
+        "With every connection to an upstream in use, waiting too long is a 503, and one line of the log.",
         _ATTACKS,
     ),
     Requirement(
         "open-files",
-        "The limit of open files is raised as far as the settings need, and a warning says where that cannot be.",
+        "The limit of open files is raised as far as the settings need, or a warning names what is missing.",
         _ATTACKS,
     ),
     Requirement(
@@ -120,12 +120,12 @@ REQUIREMENTS = (
     ),
     Requirement(
         "learned-contexts",
-        "A size that no list tells is learned from a refusal: truncation cuts the turn and asks again.",
+        "A size that is in no list is learned from a refusal: truncation cuts the turn and asks again.",
         "seen with llama-cpp-python 0.3.36",
     ),
     Requirement(
         "failing-stores",
-        "A store that fails is said by /readyz and by the log; what needs no store works, and nothing stored is lost.",
+        "A failing store is reported by /readyz and in the log; what needs no store works, and nothing stored is lost.",
         _ATTACKS,
     ),
     Requirement("one-line-an-outage", "An outage is a line when it begins and one when it is over.", _ATTACKS),
@@ -199,7 +199,7 @@ REQUIREMENTS = (
     ),
     Requirement("every-key", "A Response has every key, null or default.", "llmgateway 2287", schema="Response.error"),
     Requirement(
-        "stored-before-told",
+        "stored-before-sent",
         "A response can be chained on as soon as its end is seen, on every replica.",
         "litellm 11204, 12364, 26167",
     ),
@@ -228,7 +228,7 @@ REQUIREMENTS = (
     ),
     Requirement(
         "interrupted-twice",
-        "A second Ctrl-C says how many requests and streams it cuts, and ends the server at once.",
+        "A second Ctrl-C reports how many requests and streams it cuts, and ends the server at once.",
         _ATTACKS,
     ),
     Requirement(
@@ -304,12 +304,12 @@ REQUIREMENTS = (
     ),
     Requirement(
         "tls-files",
-        "A server with a certificate speaks HTTPS; an error at the start names the file that cannot be used, and why.",
+        "A server with a certificate serves HTTPS; an error at the start names the file that cannot be used, and why.",
         _SERVERLESS,
     ),
     Requirement(
         "tls-handshakes",
-        "A client that does not end its TLS handshake, or speaks no TLS, delays no other client and no stop.",
+        "A client that does not end its TLS handshake, or uses no TLS, delays no other client and no stop.",
         _SERVERLESS,
     ),
     Requirement(
@@ -334,7 +334,7 @@ REQUIREMENTS = (
     ),
     Requirement(
         "function-init",
-        "A function that cannot start says why to its host, and ends with another status than 0.",
+        "A function that cannot start reports the reason to its host, and ends with another status than 0.",
         _SERVERLESS,
     ),
     Requirement(
@@ -349,7 +349,7 @@ REQUIREMENTS = (
     ),
     Requirement(
         "function-results",
-        "A reply that is longer than the host takes becomes an error that says so.",
+        "A reply that is longer than the host takes becomes an error that names the limit.",
         _SERVERLESS,
     ),
     Requirement(
@@ -359,7 +359,7 @@ REQUIREMENTS = (
     ),
     Requirement(
         "deleted-streams",
-        "A stream whose response is deleted meanwhile ends by an error that says so, and [DONE].",
+        "A stream whose response is deleted meanwhile ends by an error that states it, and [DONE].",
         _ATTACKS,
     ),
     Requirement("cancel", "Cancel against completion is decided once.", "litellm polling; SMG 1340"),
@@ -377,7 +377,7 @@ REQUIREMENTS = (
     ),
     Requirement(
         "format",
-        "text.format reaches the upstream, or the refusal is told.",
+        "text.format reaches the upstream, or the refusal is reported.",
         "CLIProxyAPI 4802; hermes 33885; litellm 40965",
         schema="CreateResponse.text",
     ),
@@ -471,7 +471,7 @@ REQUIREMENTS = (
     ),
     Requirement(
         "turns-read-once",
-        "A turn of a chain is read and decoded once by a process; which turns a chain has, its store says each time.",
+        "A turn of a chain is read and decoded once by a process; the store is asked each time which turns there are.",
         "a turn cost 16 us for each turn before it",
     ),
     Requirement(
@@ -515,7 +515,7 @@ REQUIREMENTS = (
     Requirement("bounded-caches", "Nothing in the process grows with the names that clients make up.", _ATTACKS),
     Requirement(
         "stored-secrets",
-        "The secrets of a request that runs in the background are in no row, log line or reply, whoever runs it.",
+        "The secrets of a request that runs in the background are in no row, log line or reply, in any process.",
         _ATTACKS,
     ),
     Requirement(
@@ -525,15 +525,15 @@ REQUIREMENTS = (
     ),
     Requirement(
         "blameless-upstreams",
-        "A request that makes an upstream fail counts once, however often it is tried, and shuts nobody else out.",
+        "A request that makes an upstream fail counts once, however often it is tried, and excludes no other client.",
         _ATTACKS,
     ),
     Requirement(
         "plain-faults",
-        "What is wrong with an upstream's connection is told in plain words, and its cause is in the log.",
+        "What is wrong with an upstream's connection is reported in plain words, and its cause is in the log.",
         _ATTACKS,
     ),
-    Requirement("owners", "Nobody reads another owner's rows, by any way.", "litellm 15757, 39548, 39534"),
+    Requirement("owners", "No client reads another owner's rows, by any way.", "litellm 15757, 39548, 39534"),
     Requirement("lean-imports", "Importing is quick and does nothing.", "litellm 10018; mangum 341"),
     Requirement(
         "accepted-in-batches",
@@ -578,7 +578,7 @@ REQUIREMENTS = (
     ),
     Requirement(
         "ws-one-write",
-        "The WebSocket messages of what one read of the upstream brought are one write.",
+        "The WebSocket messages of one read of the upstream are one write.",
         _ATTACKS,
     ),
     Requirement(
@@ -593,7 +593,7 @@ REQUIREMENTS = (
     ),
     Requirement(
         "sealed-behind",
-        "An upstream that speaks Responses and stores nothing has its sealed thoughts again; clients see none unasked.",
+        "A Responses upstream that stores nothing gets its sealed thoughts again; clients get none unasked.",
         _ATTACKS,
     ),
     Requirement(
@@ -643,7 +643,7 @@ REQUIREMENTS = (
     Requirement("quirk-errors", "An error may be a 200 with an error object, or a page of HTML.", _UPSTREAMS),
     Requirement(
         "odd-calls",
-        "Calls that share an index, change their ids or have numbers for names are told apart, and never made one.",
+        "Calls that share an index, change their ids or have numbers for names are distinguished, and never made one.",
         "vercel/ai 18440; ollama 15457; litellm 33678; LocalAI 9722",
     ),
     Requirement(
@@ -697,10 +697,10 @@ REQUIREMENTS = (
         "opencode 18813, 44641; textgen 7257",
     ),
     Requirement("thoughts-as-parts", "Thoughts that stand in content parts are thoughts.", "litellm 16272; pi 1750"),
-    Requirement("media-in-answers", "Images and speech of an answer are told, or named.", "pi 5930"),
+    Requirement("media-in-answers", "Images and speech of an answer are sent, or named.", "pi 5930"),
     Requirement(
         "whole-message-last",
-        "A whole message behind its pieces is told once.",
+        "A whole message behind its pieces is sent once.",
         "hermes-browser-extension 11",
     ),
     Requirement(
@@ -710,12 +710,12 @@ REQUIREMENTS = (
     ),
     Requirement(
         "error-shapes",
-        "An error of an upstream is told in its own words, in whatever shape and frame it comes.",
+        "An error of an upstream is reported in its own words, in whatever shape and frame it comes.",
         "hermes-agent 58017, 68451; opencode 17762",
     ),
     Requirement(
         "too-long-by-any-words",
-        "An input that is too long is context_length_exceeded, in whatever words an upstream says so.",
+        "An input that is too long is context_length_exceeded, in whatever words an upstream states it.",
         "pi 2626, 4563, 6262; openclaw 58839; opencode 25230",
     ),
     # What clients and validators were seen to need.
@@ -751,12 +751,12 @@ REQUIREMENTS = (
     Requirement("connections", "One connection too many is 503 in our shape.", _ATTACKS),
     Requirement(
         "ws-frames",
-        "A WebSocket client that breaks the rules gets the close code that says so; the log gets one line.",
+        "A WebSocket client that breaks the rules gets the close code for it; the log gets one line.",
         _ATTACKS,
     ),
     Requirement(
         "hostile-upstreams",
-        "An upstream that does not speak HTTP as it should is a 502 in our shape, and no header of it splits a reply.",
+        "An upstream that breaks the rules of HTTP is a 502 in our shape, and no header of it splits a reply.",
         _ATTACKS,
     ),
     Requirement("no-host", "A request without a Host header is not local.", _ATTACKS),
@@ -799,16 +799,16 @@ REQUIREMENTS = (
     Requirement("json-logs", "The log can be one JSON object a line, uvicorn's lines and tracebacks too.", _ATTACKS),
     Requirement(
         "models-at-start",
-        "At the start each upstream is asked what it serves: the banner says it, a warning says what is wrong with it, "
+        "At the start each upstream is asked what it serves: the banner lists it, a warning states what is wrong, "
         "and nothing waits for it.",
         _ATTACKS,
     ),
     Requirement("only-model", "The only model of the only upstream serves requests that name none.", _ATTACKS),
-    Requirement("unknown-model", "Who asks for an unknown model is told which there are.", _ATTACKS),
-    Requirement("readiness", "A server is not ready while no upstream answers, unless a setting says so.", _ATTACKS),
+    Requirement("unknown-model", "A client that asks for an unknown model gets the names of the known ones.", _ATTACKS),
+    Requirement("readiness", "A server is not ready while no upstream answers, unless a setting allows it.", _ATTACKS),
     Requirement(
         "upstream-errors",
-        "What an upstream says when it refuses or fails is in the log, cut, with its status and its address, "
+        "The text of an upstream that refuses or fails is in the log, cut, with its status and its address, "
         "without any key.",
         _ATTACKS,
     ),
@@ -836,7 +836,7 @@ REQUIREMENTS = (
     ),
     Requirement(
         "mcp-approval-default",
-        "A call of an MCP tool needs an approval unless `require_approval` says otherwise, in every form of the field; "
+        "A call of an MCP tool needs an approval unless `require_approval` allows it, in every form of the field; "
         "`allowed_tools: []` allows none.",
         "smg 159; ogx 3443; vllm-project/agentic-api 145; masaic",
     ),
@@ -888,7 +888,7 @@ REQUIREMENTS = (
     Requirement(
         "synthetic-faults",
         "Faults that are asked of the synthetic model happen at exactly the event, and to exactly the requests, that "
-        "its options say, on JSON, streams and WebSocket, and again in the same way.",
+        "its options name, on JSON, streams and WebSocket, and again in the same way.",
         _LOAD,
     ),
     Requirement(

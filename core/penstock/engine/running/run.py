@@ -321,7 +321,7 @@ class Run:
         self._is_read = True
         if self._saver is not None:
             saved = Ending(ending.response, self._transcript.fresh, self._reducer.returned())
-            # spec: stored-before-told
+            # spec: stored-before-sent
             await self._saver.save(saved)
             self._saved = saved
         self._record_end(ending)
