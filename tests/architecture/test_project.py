@@ -11,6 +11,7 @@ from shutil import copy, copytree, ignore_patterns
 from zipfile import ZipFile
 
 import pytest
+from deploy.aws.make_zips import FUNCTION_PACKAGES, LAYER_PACKAGES
 from deploy.sbom import current
 from hatchling.builders.wheel import WheelBuilder
 from packaging.requirements import Requirement
@@ -23,6 +24,7 @@ PROJECT = tomllib.loads(TEXT)
 EXTRAS = PROJECT["project"]["optional-dependencies"]
 BUILD = PROJECT["dependency-groups"]["build"]
 SERVER = [*PROJECT["project"]["dependencies"], *EXTRAS["server"], *BUILD]
+HOSTS = [*PROJECT["dependency-groups"]["hosts"], *PROJECT["dependency-groups"]["emulator"]]
 IMAGE = [
     *PROJECT["project"]["dependencies"],
     *(each for extra in ("server", "redis", "postgres", "web") for each in EXTRAS[extra]),
@@ -59,6 +61,8 @@ NOT_IMPORTED = {
     "uv": "`make lock` runs it",
 }
 MODULES = {
+    "aws-sam-cli": "samcli",
+    "azurefunctions-extensions-http-fastapi": "azurefunctions",
     "backports-zstd": "backports",
     "kubernetes-validate": "kubernetes_validate",
     "openai-agents": "agents",
@@ -80,7 +84,7 @@ def locked(name: str) -> dict[str, str]:
 
 
 def test_every_dependency_has_a_reason() -> None:
-    requirements = [*SERVER, *chain(*EXTRAS.values()), *PROJECT["build-system"]["requires"]]
+    requirements = [*SERVER, *HOSTS, *chain(*EXTRAS.values()), *PROJECT["build-system"]["requires"]]
     assert len(requirements) > 10
     assert not [each for each in requirements if not re.search(rf'"{re.escape(each)}"[\],]* +# \w', TEXT)]
 
@@ -98,8 +102,22 @@ def test_the_code_of_an_extra_imports_each_of_its_dependencies(extra: str, code:
 
 def test_every_extra_has_its_code_and_every_tool_its_use() -> None:
     assert EXTRAS.keys() == CODE.keys()
-    named = {canonicalize_name(Requirement(each).name) for each in chain(*EXTRAS.values())}
+    named = {canonicalize_name(Requirement(each).name) for each in (*chain(*EXTRAS.values()), *HOSTS)}
     assert NOT_IMPORTED.keys() | MODULES.keys() <= named
+
+
+def test_the_extra_of_functions_is_in_their_zips() -> None:
+    names = {canonicalize_name(Requirement(each).name) for each in EXTRAS["function"]}
+    assert names <= {*FUNCTION_PACKAGES, *LAYER_PACKAGES}
+
+
+def test_the_suite_runs_every_host() -> None:
+    """A host runs in another virtual environment: the suite names its module, and imports it at most there."""
+    folders = [ROOT / "tests" / "conformance" / "hosts", ROOT / "deploy"]
+    text = "\n".join(path.read_text(encoding="utf-8") for folder in folders for path in folder.rglob("*.py"))
+    names = [canonicalize_name(Requirement(each).name) for each in HOSTS]
+    modules = [MODULES.get(name, name.replace("-", "_")) for name in names]
+    assert [module for module in modules if not re.search(rf"\b{module}\b", text)] == []
 
 
 def imported(folder: Path) -> set[str]:
