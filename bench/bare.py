@@ -1,8 +1,8 @@
 """The baseline: one Starlette route under uvicorn that reads the request and returns fixed bytes.
 
-No validation, no upstream, no state: what remains is the price of the server and the framework. A request
+No validation, no upstream, no state: what remains is the cost of the server and the framework. A request
 with `"stream": true` gets a fixed 200-delta event stream: in one send (`--sends one`), or one send per event
-(`--sends each`), which is what a server pays that never batches.
+(`--sends each`), which is what a server without batches does.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Clients of a soak: they ask by JSON, SSE and WebSocket, and leave at random, before the reply or in its middle.
 
-The dice are seeded, so that a run can be made again. Every reply that is waited for to its end is checked.
+The random numbers are seeded, so that a run can be made again. Every reply that is waited for to its end is checked.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ class Work:
     """What is still to be asked, and what came of it."""
 
     left: Counter[str]
-    dice: random.Random = field(default_factory=lambda: random.Random(8))
+    rng: random.Random = field(default_factory=lambda: random.Random(8))
     done: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
     stopped: bool = False
@@ -40,7 +40,7 @@ class Work:
         total = self.left.total()
         if not total or self.stopped or len(self.failures) >= FAILURES_MAX:
             return None
-        [kind] = self.dice.choices(list(self.left), list(self.left.values()))
+        [kind] = self.rng.choices(list(self.left), list(self.left.values()))
         self.left[kind] -= 1
         return kind
 
@@ -50,7 +50,7 @@ class Client:
 
     def __init__(self, port: int, work: Work) -> None:
         """Take part in `work`."""
-        self._port, self._work, self._dice = port, work, work.dice
+        self._port, self._work, self._dice = port, work, work.rng
         self._connection: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def work(self) -> None:

@@ -1,7 +1,7 @@
 """The baseline of a paced stream: a TCP relay on uvloop, which writes to the client what it reads from the upstream.
 
 It reads no HTTP and changes no byte, so the upstream has to answer in the language of the client. What remains is
-the price of waking up, reading and writing: no server that stands between the two can cost less by this loop.
+the cost of waking up, reading and writing: no server that stands between the two can cost less by this loop.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""`penstock serve` that reports what lives in it: on SIGUSR1 it writes its tasks and timers to a file.
+"""`penstock serve` that reports its tasks and timers: on SIGUSR1 it writes its tasks and timers to a file.
 
 Run by `soak.py`: `python -m bench.soaked_server FILE serve ...`.
 """
@@ -17,7 +17,7 @@ TIMER = "TimerHandle"
 
 
 class Living(msgspec.Struct, frozen=True):
-    """What is alive in a server."""
+    """The tasks and timers of a server."""
 
     tasks: int
     timers: int
@@ -31,7 +31,7 @@ def living() -> Living:
 
 
 def answer(file: Path) -> None:
-    """Write what lives to `file` whenever SIGUSR1 comes."""
+    """Write the counts to `file` whenever SIGUSR1 comes."""
 
     def write(_: int, __: FrameType | None) -> None:
         whole = file.with_suffix(".new")

@@ -17,7 +17,7 @@ from hatchling.builders.wheel import WheelBuilder
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from architecture.source import ROOT
+from architecture.source import ROOT, ours
 
 TEXT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 PROJECT = tomllib.loads(TEXT)
@@ -122,8 +122,9 @@ def test_the_suite_runs_every_host() -> None:
 
 def imported(folder: Path) -> set[str]:
     """The packages that any module there imports, by a statement or by `import_module`."""
-    paths = [path for path in folder.rglob("*.py") if "node_modules" not in path.parts]
-    text = "\n".join(path.read_text(encoding="utf-8") for path in paths)
+    prefix = f"{folder.relative_to(ROOT)}/"
+    names = [name for name in ours() if name.startswith(prefix) and name.endswith(".py")]
+    text = "\n".join((ROOT / name).read_text(encoding="utf-8") for name in names)
     calls = "\n".join(re.findall(r"^.*import_module\(.*$", text, re.MULTILINE))
     return {*re.findall(r"^ *(?:import|from) (\w+)", text, re.MULTILINE), *re.findall(r'"(\w+)', calls)}
 
@@ -156,8 +157,14 @@ def test_no_lock_names_a_host_or_a_machine() -> None:
         assert not re.search(r"://|index-url|find-links| /", file.read_text())
 
 
-def test_the_wheel_holds_both_packages_and_nothing_else(tmp_path: Path) -> None:
-    [wheel] = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The path of the wheel of this tree."""
+    [path] = WheelBuilder(str(ROOT)).build(directory=str(tmp_path_factory.mktemp("dist")), versions=["standard"])
+    return path
+
+
+def test_the_wheel_holds_both_packages_and_nothing_else(wheel: str) -> None:
     shipped = {name for name in ZipFile(wheel).namelist() if ".dist-info/" not in name}
     sources = {
         path.relative_to(root).as_posix()
@@ -175,8 +182,7 @@ def test_the_bill_of_materials_is_that_of_the_lock(golden: Callable[[str | Path,
     assert listed == locked("requirements.lock")
 
 
-def test_the_wheel_has_a_bill_of_materials(tmp_path: Path) -> None:
-    [wheel] = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
+def test_the_wheel_has_a_bill_of_materials(wheel: str) -> None:
     with ZipFile(wheel) as shipped:
         [name] = [name for name in shipped.namelist() if "/sboms/" in name]
         assert name.endswith(".dist-info/sboms/penstock.cdx.json")

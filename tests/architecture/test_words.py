@@ -33,6 +33,9 @@ REASONS = {
     "mended": "corrected, repaired",
     "mends": "corrects, repairs",
     "nobody": "no client, no process, unknown",
+    "paid": "cost",
+    "pay": "cost",
+    "price": "cost",
     "said": "sent, stated, contained",
     "say": "state, contain",
     "saying": "stating",
@@ -63,6 +66,7 @@ NAME_REASONS = {
 
 STANDARD = {
     "keep-alive": "HTTP's name of a reused connection",
+    "PAY_PER_REQUEST": "a value of DynamoDB",
     "said nothing for": "a message in golden transcripts, which stay as they are",
 }
 """Terms that contain such a word, and whose they are."""

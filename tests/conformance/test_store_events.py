@@ -61,15 +61,15 @@ async def test_a_long_log_is_read_in_turns(store: Store) -> None:
 
 async def test_who_reads_while_it_is_written_misses_nothing(stores: Stores) -> None:
     known, claim = await begun(stores[0])
-    chance = random.Random(3)
+    rng = random.Random(3)
 
     async def write() -> None:
         first = 0
         while first < 300:
-            size = chance.randint(1, 9)
+            size = rng.randint(1, 9)
             assert await stores[0].append_events(claim, batch(first, size))
             first += size
-            await asyncio.sleep(chance.choice([0, 0, 0.001]))
+            await asyncio.sleep(rng.choice([0, 0, 0.001]))
         assert await stores[0].settle(ended(known), fence=claim.fence)
 
     reading = [follow(store, known.id, after) for store in stores for after in (-1, 7, 150)]

@@ -162,28 +162,28 @@ async def test_without_a_lease_no_fence_settles(store: Store) -> None:
 @shows("cancel")
 async def test_completion_against_cancel_a_thousand_times(stores: Stores) -> None:
     """Exactly one of the two is true, and it is what everybody reads."""
-    chance, won = random.Random(7), 0
+    rng, won = random.Random(7), 0
     for _ in range(50):  # more at once would wait for a connection of the pool, longer than a store waits
         rows = [running() for _ in range(20)]
-        await asyncio.gather(*(chance.choice(stores).save(row) for row in rows))
-        claims = await asyncio.gather(*(claimed(chance.choice(stores), row) for row in rows))
-        races = [race(row, claim.fence, stores, chance) for row, claim in zip(rows, claims, strict=True)]
+        await asyncio.gather(*(rng.choice(stores).save(row) for row in rows))
+        claims = await asyncio.gather(*(claimed(rng.choice(stores), row) for row in rows))
+        races = [race(row, claim.fence, stores, rng) for row, claim in zip(rows, claims, strict=True)]
         won += sum(await asyncio.gather(*races))
     assert 0 < won < 1_000
 
 
-async def race(known: StoredResponse, fence: int, stores: Stores, chance: random.Random) -> bool:
+async def race(known: StoredResponse, fence: int, stores: Stores, rng: random.Random) -> bool:
     """Whether completion won; each side is on a replica of its own."""
-    runner, client = chance.sample(stores, 2)
+    runner, client = rng.sample(stores, 2)
     settles = [
         runner.settle(ended(known, "completed"), fence=fence),
         client.settle(ended(known, "cancelled", output=[])),
     ]
-    order = chance.sample([0, 1], 2)
+    order = rng.sample([0, 1], 2)
     results = await asyncio.gather(*(settles[n] for n in order))
     completed = results[order.index(0)]
     assert completed is not results[order.index(1)]
-    stored = await chance.choice(stores).response(ME, known.id)
+    stored = await rng.choice(stores).response(ME, known.id)
     assert stored is not None
     assert (stored.status, len(stored.output)) == (("completed", 1) if completed else ("cancelled", 0))
     return completed

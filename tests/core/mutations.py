@@ -189,19 +189,19 @@ Mutation = Callable[[Random, Json], None]
 
 def bodies(count: int, seed: int) -> Iterator[bytes]:
     """So many request bodies, some of them right."""
-    chance = Random(seed)
+    rng = Random(seed)
     for _ in range(count):
-        yield mutated(chance, chance.choice(VALID))
+        yield mutated(rng, rng.choice(VALID))
 
 
-def mutated(chance: Random, valid: Json) -> bytes:
+def mutated(rng: Random, valid: Json) -> bytes:
     """A body that was right, and is so now and then."""
     request = copy.deepcopy(valid)
-    for _ in range(chance.choice((0, 1, 1, 1, 2, 3))):
-        chance.choice(MUTATIONS)(chance, request)
-    body = _written(chance, request)
-    for _ in range(chance.choice((0, 0, 0, 1, 2))):
-        body = chance.choice(BREAKAGES)(chance, body)
+    for _ in range(rng.choice((0, 1, 1, 1, 2, 3))):
+        rng.choice(MUTATIONS)(rng, request)
+    body = _written(rng, request)
+    for _ in range(rng.choice((0, 0, 0, 1, 2))):
+        body = rng.choice(BREAKAGES)(rng, body)
     return body
 
 
@@ -222,57 +222,57 @@ def locations(value: Any) -> Iterator[Location]:
         yield from locations(inner)
 
 
-def _any_location(chance: Random, request: Json) -> Location:
+def _any_location(rng: Random, request: Json) -> Location:
     found = list(locations(request))
-    return chance.choice(found) if found else (request, "input")
+    return rng.choice(found) if found else (request, "input")
 
 
-def _replace(chance: Random, request: Json) -> None:
-    holder, key = _any_location(chance, request)
-    holder[key] = Verbatim(chance.choice(VALUES))
+def _replace(rng: Random, request: Json) -> None:
+    holder, key = _any_location(rng, request)
+    holder[key] = Verbatim(rng.choice(VALUES))
 
 
-def _remove(chance: Random, request: Json) -> None:
-    holder, key = _any_location(chance, request)
+def _remove(rng: Random, request: Json) -> None:
+    holder, key = _any_location(rng, request)
     if isinstance(holder, list) or key in holder:
         del holder[key]
 
 
-def _move(chance: Random, request: Json) -> None:
+def _move(rng: Random, request: Json) -> None:
     """Something that is right elsewhere."""
-    (holder, key), (other, name) = _any_location(chance, request), _any_location(chance, copy.deepcopy(request))
+    (holder, key), (other, name) = _any_location(rng, request), _any_location(rng, copy.deepcopy(request))
     holder[key] = other.get(name) if isinstance(other, dict) else other[name]
 
 
-def _borrow(chance: Random, request: Json) -> None:
+def _borrow(rng: Random, request: Json) -> None:
     """Something that is right in another request."""
-    other = copy.deepcopy(chance.choice(VALID))
-    name = chance.choice(list(other))
+    other = copy.deepcopy(rng.choice(VALID))
+    name = rng.choice(list(other))
     request[name] = other[name]
 
 
-def _rename(chance: Random, request: Json) -> None:
-    holder, key = _any_location(chance, request)
+def _rename(rng: Random, request: Json) -> None:
+    holder, key = _any_location(rng, request)
     if isinstance(holder, dict) and key in holder:
-        holder[chance.choice(["", "x", "type", "typ", f"{key} ", "a\r\nb: c", "ключ", "id", "name"])] = holder.pop(key)
+        holder[rng.choice(["", "x", "type", "typ", f"{key} ", "a\r\nb: c", "ключ", "id", "name"])] = holder.pop(key)
 
 
-def _repeat(chance: Random, request: Json) -> None:
-    holder, key = _any_location(chance, request)
+def _repeat(rng: Random, request: Json) -> None:
+    holder, key = _any_location(rng, request)
     if isinstance(holder, list):
-        holder.extend([holder[key]] * chance.choice((1, 5, 200)))
+        holder.extend([holder[key]] * rng.choice((1, 5, 200)))
 
 
-def _wrap(chance: Random, request: Json) -> None:
-    holder, key = _any_location(chance, request)
+def _wrap(rng: Random, request: Json) -> None:
+    holder, key = _any_location(rng, request)
     if isinstance(holder, list) or key in holder:
-        holder[key] = chance.choice(([holder[key]], {"type": holder[key]}, {"x": holder[key]}))
+        holder[key] = rng.choice(([holder[key]], {"type": holder[key]}, {"x": holder[key]}))
 
 
 MUTATIONS: list[Mutation] = [_replace, _replace, _replace, _remove, _move, _borrow, _rename, _repeat, _wrap]
 
 
-def _written(chance: Random, request: Json) -> bytes:
+def _written(rng: Random, request: Json) -> bytes:
     """The request as text; what stands for itself is put in afterwards."""
     verbatim: list[str] = []
 
@@ -284,7 +284,7 @@ def _written(chance: Random, request: Json) -> bytes:
             return {key: marked(inner) for key, inner in value.items()}
         return [marked(inner) for inner in value] if isinstance(value, list) else value
 
-    style: Json = chance.choice([{}, {"ensure_ascii": False}, {"indent": 2}, {"separators": (",", ":")}])
+    style: Json = rng.choice([{}, {"ensure_ascii": False}, {"indent": 2}, {"separators": (",", ":")}])
     text = json.dumps(marked(request), **style)
     for number, value in enumerate(verbatim):
         text = text.replace(f'"\\u0000{number}\\u0000"', value)
@@ -294,28 +294,28 @@ def _written(chance: Random, request: Json) -> bytes:
 # Changes of the form.
 
 
-def _cut(chance: Random, body: bytes) -> bytes:
-    return body[: chance.randrange(len(body) + 1)]
+def _cut(rng: Random, body: bytes) -> bytes:
+    return body[: rng.randrange(len(body) + 1)]
 
 
-def _insert(chance: Random, body: bytes) -> bytes:
-    at = chance.randrange(len(body) + 1)
-    return body[:at] + chance.choice(BYTES) + body[at:]
+def _insert(rng: Random, body: bytes) -> bytes:
+    at = rng.randrange(len(body) + 1)
+    return body[:at] + rng.choice(BYTES) + body[at:]
 
 
-def _overwrite(chance: Random, body: bytes) -> bytes:
-    at = chance.randrange(len(body) + 1)
-    return body[:at] + chance.choice(BYTES) + body[at + 1 :]
+def _overwrite(rng: Random, body: bytes) -> bytes:
+    at = rng.randrange(len(body) + 1)
+    return body[:at] + rng.choice(BYTES) + body[at + 1 :]
 
 
-def _add_key(chance: Random, body: bytes) -> bytes:
+def _add_key(rng: Random, body: bytes) -> bytes:
     """A key that may be there already, or that is unknown."""
-    key = chance.choice(["input", "stream", "tools", "temperature", "x", "messages", "a\\r\\nb: c", "\\u0000"])
-    return body.replace(b"{", f'{{"{key}": {chance.choice(VALUES)}, '.encode("utf-8", "surrogatepass"), 1)
+    key = rng.choice(["input", "stream", "tools", "temperature", "x", "messages", "a\\r\\nb: c", "\\u0000"])
+    return body.replace(b"{", f'{{"{key}": {rng.choice(VALUES)}, '.encode("utf-8", "surrogatepass"), 1)
 
 
-def _encode_otherwise(chance: Random, body: bytes) -> bytes:
-    return body.decode("utf-8", "replace").encode(chance.choice(["utf-16", "utf-32-le", "utf-8-sig"]))
+def _encode_otherwise(rng: Random, body: bytes) -> bytes:
+    return body.decode("utf-8", "replace").encode(rng.choice(["utf-16", "utf-32-le", "utf-8-sig"]))
 
 
 BREAKAGES: list[Callable[[Random, bytes], bytes]] = [

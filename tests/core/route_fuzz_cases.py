@@ -122,48 +122,48 @@ class Asked(NamedTuple):
 
 def requests(count: int, seed: int) -> Iterator[Asked]:
     """So many requests, some of them right."""
-    chance = Random(seed)
+    rng = Random(seed)
     for _ in range(count):
-        yield _asked(chance, chance.choice(ROUTES))
+        yield _asked(rng, rng.choice(ROUTES))
 
 
-def _asked(chance: Random, route: Route) -> Asked:
-    method = route.method if chance.random() < 0.95 else chance.choice(METHODS)
-    body = mutated(chance, chance.choice(route.bodies)) if route.bodies else chance.choice((b"", b"", b"{}", b"x"))
-    headers, codings = _headers(chance)
-    return Asked(method, _path(chance, route), _query(chance, route.query), headers, body, codings)
+def _asked(rng: Random, route: Route) -> Asked:
+    method = route.method if rng.random() < 0.95 else rng.choice(METHODS)
+    body = mutated(rng, rng.choice(route.bodies)) if route.bodies else rng.choice((b"", b"", b"{}", b"x"))
+    headers, codings = _headers(rng)
+    return Asked(method, _path(rng, route), _query(rng, route.query), headers, body, codings)
 
 
-def _path(chance: Random, route: Route) -> str:
+def _path(rng: Random, route: Route) -> str:
     """With or without the prefix; now and then with an id of another kind, another owner's, or one that is none."""
     steps = route.path
     for name in route.ids:
-        steps = steps.replace("*", _id(chance, name), 1)
-    prefix, end = chance.choice(("/v1", "")), ""
-    if chance.random() < 0.05:
+        steps = steps.replace("*", _id(rng, name), 1)
+    prefix, end = rng.choice(("/v1", "")), ""
+    if rng.random() < 0.05:
         prefix, end = (
-            chance.choice(("/v1", "/v2", "/v1/v1", "/")),
-            chance.choice(("/", "//", "/x", "?", "/../..", "/*")),
+            rng.choice(("/v1", "/v2", "/v1/v1", "/")),
+            rng.choice(("/", "//", "/x", "?", "/../..", "/*")),
         )
     return prefix + steps + end
 
 
-def _id(chance: Random, name: str) -> str:
-    if chance.random() < 0.7:
+def _id(rng: Random, name: str) -> str:
+    if rng.random() < 0.7:
         return f"~{name}~"
-    return chance.choice((f"~their_{name}~", f"~{chance.choice(NAMES)}~", chance.choice(ODD_IDS)))
+    return rng.choice((f"~their_{name}~", f"~{rng.choice(NAMES)}~", rng.choice(ODD_IDS)))
 
 
-def _query(chance: Random, known: Query) -> str:
+def _query(rng: Random, known: Query) -> str:
     pairs = []
-    for _ in range(chance.choice((0, 0, 1, 1, 2, 4))):
-        name = chance.choice([*known, "x"])
+    for _ in range(rng.choice((0, 0, 1, 1, 2, 4))):
+        name = rng.choice([*known, "x"])
         values = known.get(name, ["1"])
-        pairs.append((name, chance.choice(values if chance.random() < 0.7 else ODD)))
+        pairs.append((name, rng.choice(values if rng.random() < 0.7 else ODD)))
     text = urlencode(pairs, safe="~", errors="surrogatepass")
-    if chance.random() < 0.05:
-        at = chance.randrange(len(text) + 1)
-        text = text[:at] + chance.choice(("&", "=", "%", "%zz", "%ff", ";", "\x00", "&&", "[]")) + text[at:]
+    if rng.random() < 0.05:
+        at = rng.randrange(len(text) + 1)
+        text = text[:at] + rng.choice(("&", "=", "%", "%zz", "%ff", ";", "\x00", "&&", "[]")) + text[at:]
     return text
 
 
@@ -172,12 +172,12 @@ DECLARED_CODINGS = ["gzip", "deflate", "gzip, deflate", "identity", "", "br", "z
 KEYS = ["", "Bearer", f"bearer {KEY}", "Bearer wrong", f"Basic {KEY}", "Bearer " + "x" * 10_000, "Bearer \u00e9"]
 
 
-def _headers(chance: Random) -> tuple[dict[str, str], list[str]]:
+def _headers(rng: Random) -> tuple[dict[str, str], list[str]]:
     """Decent ones, or of each kind now and then one that is not; and how the body is really coded."""
     headers = {"content-type": "application/json", "authorization": f"Bearer {KEY}", "host": "localhost"}
     codings: list[str] = []
-    if chance.random() < 0.1:
-        codings = chance.choice((["gzip"], ["deflate"], ["deflate", "gzip"]))
+    if rng.random() < 0.1:
+        codings = rng.choice((["gzip"], ["deflate"], ["deflate", "gzip"]))
         headers["content-encoding"] = ", ".join(codings)
     for name, values in (
         ("content-type", TYPES),
@@ -190,6 +190,6 @@ def _headers(chance: Random) -> tuple[dict[str, str], list[str]]:
         ("origin", ["https://evil.example", "null"]),
         ("x-forwarded-for", ["127.0.0.1"]),
     ):
-        if chance.random() < 0.02:
-            headers[name] = chance.choice(values)
+        if rng.random() < 0.02:
+            headers[name] = rng.choice(values)
     return headers, codings

@@ -123,7 +123,7 @@ def test_an_upstream_that_is_down_hides_its_own_models_only(start: Start, upstre
 
 
 def test_other_fields_of_an_upstreams_models(server: PenstockServer, upstream: ScriptedUpstream) -> None:
-    """The size of its context, its price: a client that knows the upstream reads them here too."""
+    """The size of its context, its costs: a client that knows the upstream reads them here too."""
     text = {"max_model_len": 4096, "pricing": {"prompt": "1.50", "of": [None, 1e2]}}
     upstream.model_fields.update(text)
     listed = raw.ask(server.url, "GET", "/models").body

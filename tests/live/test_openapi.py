@@ -107,14 +107,14 @@ def ask(server: PenstockServer, cases: st.SearchStrategy[Case], examples: int) -
 
 @st.composite
 def speaking(draw: st.DrawFn, cases: st.SearchStrategy[Case], items: st.SearchStrategy[Case]) -> Case:
-    """Requests with an input, to a model that is there: left to itself, chance seldom does."""
+    """Requests with an input, to a model that is there: left to itself, rng seldom does."""
     case = draw(cases)
     case.body = {"input": draw(items).body["items"], **case.body, "model": "synthetic"}
     return case
 
 
 def with_input(case: Case) -> Case:
-    """In place of an odd number of items, one that every conversation takes: chance seldom makes such an item."""
+    """In place of an odd number of items, one that every conversation takes: rng seldom makes such an item."""
     if case.body and isinstance(case.body, dict) and len(case.body.get("items", ())) % 2:
         case.body = {"items": [{"role": "user", "content": "Hi"}]}
     return case

@@ -102,6 +102,6 @@ def cluster_in(name: str, upstream: ScriptedUpstream) -> Iterator[Cluster]:
         engine.stop()
 
 
-def dice(seed: str) -> random.Random:
+def rng_of(seed: str) -> random.Random:
     """Moments that are any, and the same again."""
     return random.Random(seed)

@@ -11,7 +11,7 @@ from typing import Any
 import openai
 import pytest
 
-from memory.cluster import LEASE_S, Cluster, dice
+from memory.cluster import LEASE_S, Cluster, rng_of
 from memory.conftest import Stage
 from memory.judge import Peer
 from requirements import shows
@@ -144,7 +144,7 @@ def test_cancel_while_much_is_generated(a: Peer, b: Peer, stage: Stage) -> None:
 @shows("cancel")
 def test_cancel_races_the_end(cluster: Cluster, a: Peer, b: Peer, stage: Stage) -> None:
     """Whichever comes first decides; every client gets the same, and it stays so."""
-    moments = dice(cluster.name)
+    moments = rng_of(cluster.name)
     model = stage(Send(ROLE, *HELLO), Sleep(0.02), Send(chunk({}, "stop"), OWN_USAGE))
     for _ in range(15):
         made = a.create(model=model, input="Hello?", background=True)

@@ -15,7 +15,7 @@ from contextlib import suppress
 import httpx2
 import openai
 
-from memory.cluster import LEASE_S, Cluster, dice, each_engine
+from memory.cluster import LEASE_S, Cluster, each_engine, rng_of
 from memory.conftest import Stage
 from memory.judge import Peer, check_stream
 from memory.test_background import ended, hanging
@@ -76,7 +76,7 @@ def die_and_be_survived(cluster: Cluster, victim: PenstockServer, model: str, af
 @each_engine
 def test_killed_at_any_moment_of_a_stream(cluster: Cluster, stage: Stage) -> None:
     model = stage(*slow_steps())
-    moments = dice(cluster.name)
+    moments = rng_of(cluster.name)
     ends: list[str] = []
     while len(ends) < KILLS:
         with cluster.victims(min(AT_ONCE, KILLS - len(ends))) as victims, ThreadPoolExecutor() as together:

@@ -476,7 +476,7 @@ REQUIREMENTS = (
     ),
     Requirement(
         "short-messages-are-cheap",
-        "Messages without a `type`, as most clients send them, are decoded at the price of those that have one.",
+        "Messages without a `type`, as most clients send them, cost no more to decode than those that have one.",
         "200 of them took four times as long",
     ),
     Requirement(

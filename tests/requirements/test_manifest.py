@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from openai.types.responses import response_compact_params, response_create_para
 from openai.types.shared import ErrorObject
 from pydantic import BaseModel
 
+from architecture.source import suite
 from requirements.behaviours import BEHAVIOURS
 from requirements.manifest import REQUIREMENTS, Requirement
 
@@ -43,12 +45,14 @@ def marks(tree: ast.AST) -> Iterator[tuple[str, list[object]]]:
                     yield node.name, [getattr(argument, "value", None) for argument in mark.args]
 
 
+@cache
 def claims() -> list[tuple[str, object]]:
     """Every claim in the suite: where it is made, and the requirement that it names."""
     return [
-        (f"{path.relative_to(TESTS)}::{name}", requirement)
-        for path in sorted(TESTS.rglob("test_*.py"))
-        for name, covered in marks(ast.parse(path.read_text()))
+        (f"{module.path.relative_to(TESTS)}::{name}", requirement)
+        for module in suite()
+        if module.path.name.startswith("test_") and "@shows(" in module.text
+        for name, covered in marks(module.tree)
         for requirement in covered or [None]
     ]
 

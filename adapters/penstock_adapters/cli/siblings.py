@@ -50,7 +50,7 @@ class UnixSiblings:
         return [SiblingReply(worker, body) for worker, body in zip(self._others, bodies, strict=True)]
 
     async def start(self) -> None:
-        """Listen. A worker that cannot is silent for its siblings, and serves its clients all the same."""
+        """Listen. A worker that cannot listen does not answer its siblings, and serves its clients."""
         path = self._path(self.worker)
         try:
             path.unlink(missing_ok=True)  # of the worker that this one replaces

@@ -1,4 +1,4 @@
-"""The driver of MCP servers, on the official SDK. The SDK takes half a second to import, so that its first use does it.
+"""The driver of MCP servers, on the official SDK. The SDK takes half a second to import: its first use does that.
 
 It needs the extra `mcp`. The import happens in a thread, while the event loop serves other requests.
 """

@@ -98,7 +98,7 @@ class SdkDriver:
         """Raise `_SessionLost` where the session has ended, so that no other call uses it."""
         is_unknown = exchange.status == _GONE
         never_sent = exchange.failure is not None and not exchange.was_sent
-        if is_unknown or never_sent or session.is_dead:
+        if is_unknown or never_sent or session.is_retired:
             session.retire()
             raise _SessionLost(failed, was_not_run=is_unknown or never_sent)
 

@@ -1,4 +1,4 @@
-"""What happened to the HTTP requests of one call: the SDK reports few of it, so the transport notes it here.
+"""What happened to the HTTP requests of one call: the SDK reports little of it, so the transport notes it here.
 
 The SDK sends a call in the context of its caller. So a context variable has the call that a request belongs to.
 """

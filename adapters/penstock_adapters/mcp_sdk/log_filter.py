@@ -13,7 +13,7 @@ _PACKAGES = ("mcp", "httpx2", "httpcore2", "client")
 """The first part of the names of the loggers. The SDK has one that is named `client`."""
 
 
-class _OfOthers(logging.Filter):
+class _NotOurCalls(logging.Filter):
     """Passes records that do not belong to a call of ours."""
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -22,7 +22,7 @@ class _OfOthers(logging.Filter):
 
 def drop_logs() -> None:
     """Drop what the loggers of the imported modules report of our calls."""
-    of_others = _OfOthers()
+    not_our_calls = _NotOurCalls()
     for name in list(logging.root.manager.loggerDict):
         if name.partition(".")[0] in _PACKAGES:
-            logging.getLogger(name).addFilter(of_others)
+            logging.getLogger(name).addFilter(not_our_calls)

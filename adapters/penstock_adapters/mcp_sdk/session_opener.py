@@ -31,20 +31,20 @@ _OLDER = frozenset({400, 404, 405, 406, 415, 501})
 
 
 class Opener:
-    """Opens sessions. `dead` of `open` is called when the server has ended one."""
+    """Opens sessions. `on_closed` of `open` is called when the server has ended one."""
 
     def __init__(self, egress: Egress, limits: Limits) -> None:
         self._egress = egress
         self._limits = limits
 
     @asynccontextmanager
-    async def open(self, server: Server, dead: Callable[[], None]) -> AsyncIterator[Client]:
+    async def open(self, server: Server, on_closed: Callable[[], None]) -> AsyncIterator[Client]:
         """A session. Raises `McpFailed`."""
         exchange = Exchange()
         CURRENT.set(exchange)
         ways = [self._program] if isinstance(server, LocalServer) else [self._http, self._sse]
         for way in ways:
-            opened = WatchedTransport(way(server), dead)
+            opened = WatchedTransport(way(server), on_closed)
             client = Client(
                 opened, cache=None, client_info=_client_info(), read_timeout_seconds=self._limits.mcp_list_s
             )

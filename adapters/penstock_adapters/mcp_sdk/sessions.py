@@ -1,4 +1,4 @@
-"""Sessions with servers: each has a task of its own, since the SDK wants to begin and end in one task."""
+"""Sessions with servers: each has a task of its own, since the SDK has to begin and end in one task."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CLOSE_S = 3.0
 class Opens(Protocol):
     """Opens sessions with servers."""
 
-    def open(self, server: Server, dead: Callable[[], None]) -> AbstractAsyncContextManager[Any]:
+    def open(self, server: Server, on_closed: Callable[[], None]) -> AbstractAsyncContextManager[Any]:
         """A session. Raises `McpFailed`."""
 
 
@@ -29,7 +29,7 @@ class Session:
         self._opener = opener
         self._server = server
         self._limits = limits
-        self.is_dead = False
+        self.is_retired = False
         """Whether the server has ended it, or it could not begin."""
         self.users = 0
         """How many calls use it."""
@@ -46,11 +46,11 @@ class Session:
 
     def retire(self) -> None:
         """No further call may use the session. Those that run may end."""
-        self.is_dead = True
+        self.is_retired = True
 
     async def end(self) -> None:
         """End the session, and wait for that."""
-        self.is_dead = True
+        self.is_retired = True
         self._ending.set()
         done, _ = await asyncio.wait({self._task}, timeout=_CLOSE_S)
         if not done:
@@ -66,7 +66,7 @@ class Session:
         except Exception:  # what a server does at the end of its session is of no interest
             self._fail(McpFailed("The session with the server has ended."))
         finally:
-            self.is_dead = True
+            self.is_retired = True
             self._fail(McpFailed("The session with the server has ended."))
 
     async def _hold(self) -> None:
@@ -123,7 +123,7 @@ class SessionPool:
 
     def _session(self, server: Server) -> Session:
         known = self._sessions.pop(server, None)
-        if known is not None and known.is_dead:
+        if known is not None and known.is_retired:
             if not known.users:
                 self._drop(known)
             known = None
@@ -147,7 +147,7 @@ class SessionPool:
         if self._sessions.get(server) is not session:
             if not session.users:
                 self._drop(session)
-        elif session.is_dead:
+        elif session.is_retired:
             self._end(server)
         elif not session.users:
             loop = asyncio.get_running_loop()

@@ -8,12 +8,12 @@ from typing import Any, Self
 
 
 class WatchedTransport:
-    """The streams of a transport. `dead` is called when nothing more can be read, once the session has begun."""
+    """The streams of a transport. `on_closed` is called when nothing more can be read, once the session has begun."""
 
-    def __init__(self, inner: AbstractAsyncContextManager[Any], dead: Callable[[], None]) -> None:
+    def __init__(self, inner: AbstractAsyncContextManager[Any], on_closed: Callable[[], None]) -> None:
         self.has_begun = False
         self._inner = inner
-        self._dead = dead
+        self._on_closed = on_closed
 
     async def __aenter__(self) -> Any:
         read, write = await self._inner.__aenter__()
@@ -24,15 +24,15 @@ class WatchedTransport:
 
     def _ended(self) -> None:
         if self.has_begun:
-            self._dead()
+            self._on_closed()
 
 
 class _WatchedRead:
     """A stream that is read."""
 
-    def __init__(self, inner: Any, dead: Callable[[], None]) -> None:
+    def __init__(self, inner: Any, on_closed: Callable[[], None]) -> None:
         self._inner = inner
-        self._dead = dead
+        self._on_closed = on_closed
 
     @property
     def last_context(self) -> Any:
@@ -44,7 +44,7 @@ class _WatchedRead:
         try:
             return await self._inner.receive()
         except BaseException:
-            self._dead()
+            self._on_closed()
             raise
 
     async def aclose(self) -> None:
@@ -58,7 +58,7 @@ class _WatchedRead:
         try:
             return await self._inner.__anext__()
         except BaseException:
-            self._dead()
+            self._on_closed()
             raise
 
     async def __aenter__(self) -> Self:

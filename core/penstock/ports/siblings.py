@@ -38,7 +38,7 @@ class Siblings(Protocol):
         """Answer the questions of siblings about `path` by this function from now on."""
 
     async def ask(self, path: str, body: bytes = b"") -> list[SiblingReply]:
-        """Ask all siblings at once. It waits a short time only, and raises nothing: a silent sibling has no body."""
+        """Ask all siblings at once. It waits a short time and raises nothing: one without an answer has no body."""
 
 
 class NoSiblings:

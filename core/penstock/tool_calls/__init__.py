@@ -143,7 +143,7 @@ HOSTED_CALLS: frozenset[type[Item]] = frozenset(OUTPUTS.keys() & CALLS.keys())
 OUTPUTS.update({kind: _base.with_reply(OUTPUTS[kind]) for kind in HOSTED_CALLS})
 UNSUPPORTED_DIRECTIVES: frozenset[type[Item]] = frozenset({ConfigurationUpdate, McpApprovalResponse})
 """Items that are instructions for the server, and not for a model."""
-SILENT: frozenset[type[Item]] = UNSUPPORTED_DIRECTIVES | {
+WITHOUT_MESSAGE: frozenset[type[Item]] = UNSUPPORTED_DIRECTIVES | {
     AdditionalTools,
     McpListTools,
     McpApprovalRequest,
@@ -166,9 +166,9 @@ __all__ = [
     "OFFERS",
     "OUTPUTS",
     "READ_AS",
-    "SILENT",
     "TOOL_CARRYING_ITEMS",
     "UNSUPPORTED_DIRECTIVES",
+    "WITHOUT_MESSAGE",
     "ActionCallFormat",
     "Call",
     "CallFormat",

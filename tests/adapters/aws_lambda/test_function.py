@@ -139,7 +139,7 @@ def test_it_answers_before_its_time_is_over(upstream: ScriptedUpstream, function
 @pytest.mark.slow
 @shows("lean-imports")
 def test_it_imports_little() -> None:
-    """A cold start pays for each."""
+    """Each makes a cold start longer."""
 
     heavy = "starlette aiohttp httpx boto3 pydantic http.client sqlite3 uvicorn openai cryptography".split()
     code = "import sys, penstock_adapters.aws_lambda.runtime; print(*sys.modules)"

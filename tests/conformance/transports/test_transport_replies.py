@@ -252,7 +252,7 @@ def test_what_has_no_end_is_given_up(lean: Kind, name: str) -> None:
 
 
 def test_a_bomb_is_read_window_by_window(kind: Kind) -> None:
-    """64 MiB of zeros: who stops after the first pieces has not paid for the others."""
+    """64 MiB of zeros: a reader that stops after the first pieces does not decode the others."""
     bomb = gzip.compress(bytes(64 * 2**20))
 
     async def scenario() -> None:

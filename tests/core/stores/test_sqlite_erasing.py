@@ -109,7 +109,7 @@ def test_the_log_of_a_process_that_was_killed_is_cut_by_the_next_one(at: Open, t
 
 
 def test_saves_do_not_wait_for_the_log_to_be_cut(at: Open) -> None:
-    """It costs as much as some saves, so that only those pay who erase; nothing was erased where nothing was found."""
+    """It costs as much as some saves, so it is done only after a row was erased: none was where none was found."""
     statements: list[str] = []
     at.do(at.store._writer.run(lambda db: db.set_trace_callback(statements.append), alone=True))
     at.do(at.store.save(response()))

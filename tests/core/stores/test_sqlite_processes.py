@@ -67,13 +67,13 @@ async def check(at: Open, steps: dict[str, set[str]]) -> None:
 
 def test_killed_at_any_moment(tmp_path: Path) -> None:
     """Twenty times, in one file: the next process goes on with what the last one left."""
-    path, chance = tmp_path / "store.db", random.Random(11)
+    path, rng = tmp_path / "store.db", random.Random(11)
     steps: dict[str, set[str]] = {}
     for kill in range(KILLS):
         process = start(path, str(kill), 0)
         assert process.stdout is not None
         first = process.stdout.readline()
-        time.sleep(chance.uniform(0.0, 0.15))
+        time.sleep(rng.uniform(0.0, 0.15))
         process.kill()
         rest = process.stdout.read()
         process.stdout.close()

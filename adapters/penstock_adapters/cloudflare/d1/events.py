@@ -14,7 +14,7 @@ _BATCH_BYTES_MAX = 2**20
 _POLL_MIN_S = 0.1
 _POLL_MAX_S = 2.0
 _POLL_GROWTH = 1.5
-"""How often a reader polls, in seconds, and how the interval grows: each query is paid for."""
+"""How often a reader polls, in seconds, and how the interval grows: each query costs money."""
 _NUMBER_MAX = 2**53
 """A number of an event may be a client's. JavaScript has no larger integers."""
 

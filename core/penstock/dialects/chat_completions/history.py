@@ -13,7 +13,7 @@ import msgspec
 
 from penstock.errors import ApiError, invalid
 from penstock.returned import Fields, carried
-from penstock.tool_calls import ANSWERS, CALLS, OUTPUTS, SILENT, Call, Output
+from penstock.tool_calls import ANSWERS, CALLS, OUTPUTS, WITHOUT_MESSAGE, Call, Output
 from penstock.tool_calls.approvals import with_outcomes
 from penstock.tool_calls.arguments import some_object
 from penstock.tool_calls.pairing import Pairs, pair
@@ -113,7 +113,7 @@ class _Writer:
             self._end_turn()
         elif isinstance(item, ReasoningItem):
             self._reasoning(item, index)
-        elif kind not in SILENT:
+        elif kind not in WITHOUT_MESSAGE:
             raise invalid(f"Items of type '{item.type}' cannot be sent to this model.", f"input[{index}].type")
 
     def _begin_or_end_message(self, index: int) -> None:

@@ -18,7 +18,7 @@ from .work_budget import WorkBudget
 SCHEMA_WORK = 10
 """The cost of reading one schema, in units of work."""
 WORK_BYTES = 20
-"""How many bytes of JSON one unit of work pays for."""
+"""How many bytes of JSON are read for one unit of work."""
 
 _decode_schema = msgspec.json.Decoder(Schema).decode
 _decode_any_schema = msgspec.json.Decoder(AnySchema).decode

@@ -13,7 +13,7 @@ import msgspec
 
 from penstock.errors import invalid
 from penstock.ports import Turn
-from penstock.tool_calls import CALLS, OUTPUTS, SILENT, Output
+from penstock.tool_calls import CALLS, OUTPUTS, WITHOUT_MESSAGE, Output
 from penstock.wire import (
     ContentPart,
     CreateResponse,
@@ -127,7 +127,7 @@ class _PromptReader:
             self._call(item)
         elif isinstance(item, ReasoningItem):
             self._add("thought", "\n".join(_reasoning_texts(item)))
-        elif type(item) not in SILENT:
+        elif type(item) not in WITHOUT_MESSAGE:
             raise invalid(f"Items of type '{item.type}' cannot be sent to this model.", f"input[{index}].type")
 
     def _message(self, message: Message) -> None:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from penstock.json_codec import encode
 from penstock.ports import Turn
-from penstock.tool_calls import CALLS, OUTPUTS, SILENT
+from penstock.tool_calls import CALLS, OUTPUTS, WITHOUT_MESSAGE
 from penstock.wire import (
     UNSET,
     ContentPart,
@@ -52,7 +52,7 @@ _TEXTS: dict[type[Part], Callable[[Any], str]] = {
 }
 _WRITTEN: frozenset[type[Item]] = frozenset({McpApprovalRequest, UnknownItem})
 """Items that a chat model does not read, and that a model of another upstream wrote."""
-_GIVEN = SILENT - _WRITTEN
+_GIVEN = WITHOUT_MESSAGE - _WRITTEN
 """Items that a chat model does not read, and that no model wrote."""
 _NO_TEXT = ("id", "call_id", "status")
 """Fields of an item that no model reads."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from penstock.tool_calls import CALLS, OUTPUTS, SILENT
+from penstock.tool_calls import CALLS, OUTPUTS, WITHOUT_MESSAGE
 from penstock.tool_calls.pairing import Pairs, pair
 from penstock.wire import CompactionItem, InputItem, Message, ReasoningItem
 
@@ -73,7 +73,7 @@ class _Grouping:
             self._add_output(index, begins=True)
         else:
             self._unit(index)
-            if type(item) not in SILENT:
+            if type(item) not in WITHOUT_MESSAGE:
                 self._turn = None
 
     def _unit(self, index: int) -> list[int]:

@@ -76,7 +76,7 @@ class ToolLoop:
         return self
 
     async def __anext__(self) -> list[Delta]:
-        """The next batch. It is empty between two states, and where a tool has been silent for a while."""
+        """The next batch. It is empty between two states, and where a tool has sent nothing for a while."""
         return await self._state(self)
 
     async def open(self) -> tuple[Plan, Deltas]:

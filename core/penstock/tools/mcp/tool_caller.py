@@ -1,4 +1,4 @@
-"""Calls of one server: how they are made, and what becomes of their items.
+"""Calls of one server: how they are made, and how their items end.
 
 It makes no call twice, and knows no model.
 """

@@ -79,7 +79,7 @@ def test_a_store_walks_as_the_model_does(engine: str, tmp_path: Path) -> None:
     assert asyncio.run(walk_all()) > WALKS * 3
 
 
-async def walk(store: Store, response_id: str, chance: random.Random) -> int:
+async def walk(store: Store, response_id: str, rng: random.Random) -> int:
     """Take random steps on a real store, each judged by the model; how many the store granted."""
     row = StoredResponse(
         id=response_id, owner="o", status="queued", created_at=1, background=True, body=b"{}", request=b"{}"
@@ -87,7 +87,7 @@ async def walk(store: Store, response_id: str, chance: random.Random) -> int:
     await store.save(row)
     state, now, granted = State(), 100.0, 0
     for _ in range(WALK_STEPS):
-        step = chance.choice([step for step in steps(state) if step.who != CANCELLER or chance.random() < _CANCELS])
+        step = rng.choice([step for step in steps(state) if step.who != CANCELLER or rng.random() < _CANCELS])
         if step.what == "lease runs out":
             now += 100.0
         elif step.what not in ("dies", "starts"):

@@ -150,14 +150,14 @@ class _Breaking:
         await self._deltas.aclose()
 
 
-def turns_of(dice: random.Random) -> list[Any]:
+def turns_of(rng: random.Random) -> list[Any]:
     """Up to three turns with calls, of which no two have the same arguments, and an answer."""
     number = 0
     turns: list[Any] = []
-    for _ in range(dice.randint(1, 3)):
-        deltas: list[Delta] = [ReasoningDelta("Hmm")] if dice.random() < 0.5 else []
-        for index in range(dice.randint(1, 3)):
-            name = dice.choice(["web_search", "maps__route", "maps__find"])
+    for _ in range(rng.randint(1, 3)):
+        deltas: list[Delta] = [ReasoningDelta("Hmm")] if rng.random() < 0.5 else []
+        for index in range(rng.randint(1, 3)):
+            name = rng.choice(["web_search", "maps__route", "maps__find"])
             number += 1
             deltas += called(index, name, f'{{"n":{number}', "}")
         turns.append([*([delta] for delta in deltas), END])
@@ -168,14 +168,14 @@ class Story:
     """One response, and the replicas that run it."""
 
     def __init__(self, fault: str, seed: int) -> None:
-        dice = random.Random(f"{fault} {seed}")
+        rng = random.Random(f"{fault} {seed}")
         self.name = f"{fault} {seed}"
-        self.turns = turns_of(dice)
+        self.turns = turns_of(rng)
         self.served: Counter[str] = Counter()
         self.store = NotingStore()
-        self.background = fault == "replica" or dice.random() < 0.5
-        self.stream = dice.random() < 0.7
-        self.replica = Replica(fault, dice.randint(1, STEPS_MAX[fault]))
+        self.background = fault == "replica" or rng.random() < 0.5
+        self.stream = rng.random() < 0.7
+        self.replica = Replica(fault, rng.randint(1, STEPS_MAX[fault]))
         self.families: list[Family] = []
 
     def server(self, replica: Replica) -> Service:

@@ -82,14 +82,14 @@ def check(answer: Answer, body: bytes) -> None:
 @pytest.mark.slow
 def test_thousands_of_requests() -> None:
     """The same on every machine. A fault of the server would be a 500."""
-    chance = Random(1_742)
+    rng = Random(1_742)
     statuses: Counter[int] = Counter()
 
     async def asked() -> None:
         running = server()
         for _ in range(COUNT):
-            path, valid = chance.choice(VALID)
-            body = mutated(chance, valid)
+            path, valid = rng.choice(VALID)
+            body = mutated(rng, valid)
             answer = await ask(running, body, path=f"/v1{path}")
             statuses[answer.status] += 1
             check(answer, body)
