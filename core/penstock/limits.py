@@ -121,8 +121,9 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     """How long such a list is used again at most, where the server states it."""
     mcp_list_cache_bytes_max: Bytes = 16 * 2**20
     """The cache of the lists of MCP servers, in one process."""
-    mcp_body_bytes_max: Bytes = 4 * 2**20
-    """One message of an MCP server, after decompression. A call with a longer one fails."""
+    mcp_body_bytes_max: Bytes = 8 * 2**20
+    """One message of an MCP server, or all pages of its list. A call with a longer one fails. Many servers send a text
+    twice: as content, and as structured content."""
     mcp_output_chars_max: Count = 256 * 2**10
     """The output of an MCP call that its item shows. The rest is cut off, and the output states that."""
     mcp_sessions_max: Count = 64

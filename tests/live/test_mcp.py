@@ -326,6 +326,26 @@ def test_a_call_that_fails_and_a_model_that_goes_on(
     assert reply in messages(upstream)[-1]["content"]
 
 
+def test_a_result_of_3_mb_is_cut_for_the_client_and_shorter_for_the_model(
+    calling: PenstockServer, upstream: ScriptedUpstream, lab: McpLab
+) -> None:
+    """What is stored of it is what both get; a result that is longer than a message may be fails its call."""
+    model = scripted(upstream, [("dice__much", {"size": 3_000_000})], [("dice__much", {"size": 5_000_000})], "Much.")
+    with Caller(calling.url) as caller:
+        first = caller.create(model=model, input="Go", tools=[free(lab)])
+        assert kinds(first) == ["mcp_list_tools", "mcp_call", "mcp_call", "message"]
+        shown, failed = first.output[1], first.output[2]
+        assert (shown.output[:3], len(shown.output)) == ("xxx", 262_144 + len("\n[cut: 2737856 more characters]"))
+        assert shown.output.endswith("\n[cut: 2737856 more characters]")
+        assert (failed.status, failed.output) == ("failed", None)
+        assert "longer than 8388608 bytes" in failed.error.message
+        read = [message["content"] for message in messages(upstream) if message["role"] == "tool"]
+        assert (len(read[0]), read[0][-38:]) == (65_536, "\n[cut: the whole text has 262,175 bytes]"[-38:])
+        assert caller.client.responses.retrieve(first.id).output == first.output
+        caller.create(model=model, input="And?", previous_response_id=first.id, tools=[free(lab)])
+    assert [message["content"] for message in messages(upstream) if message["role"] == "tool"] == read
+
+
 def test_a_server_that_is_away(calling: PenstockServer, upstream: ScriptedUpstream, lab: McpLab) -> None:
     model = scripted(upstream, "Hello.")
     locked = free(lab, authorization="wrong-canary") | {"server_url": f"http://{lab.address}/locked/mcp"}

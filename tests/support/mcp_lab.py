@@ -201,8 +201,8 @@ class OddServer:
             yield _http(int(path), b"secret page", "text/html")
         elif method == "initialize":
             info = {"name": "odd", "version": "1"}
-            result = {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": info}
-            yield _json(number, result)
+            version = path.removeprefix("era-") if path.startswith("era-") else "2025-06-18"
+            yield _json(number, {"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": info})
         elif number is None:
             yield _http(202 if method else 405, b"")
         elif method == "server/discover":
@@ -213,8 +213,12 @@ class OddServer:
     def _odd(self, path: str, number: Any, method: str) -> Iterator[bytes]:
         if path in _BYTES:
             yield from _BYTES[path]
-        elif path == "wrong-result":
-            yield _json(number, {"tools": "none"})
+        elif path in _RESULTS:
+            yield _json(number, _RESULTS[path])
+        elif path == "forgetful":
+            yield _json(number, {"tools": [TOOL]}) if self.hits[path] % 7 else _http(404, b"")
+        elif path == "talking" or path.startswith("era-"):
+            yield _talk(number) if method == "tools/call" else _json(number, {"tools": [TOOL]})
         elif path == "pages":
             tools = [{"name": f"t{self.hits[path]}", "inputSchema": {"type": "object"}}]
             yield _json(number, {"tools": tools, "nextCursor": "more"})
@@ -236,6 +240,33 @@ def _http(status: int, body: bytes, kind: str = "application/json", more: str = 
     return f"HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\n{more}content-length: {len(body)}\r\n\r\n".encode() + body
 
 
+def _talk(number: Any) -> bytes:
+    """A result, after everything else that a server may send during a call."""
+    messages: list[Any] = [
+        {"method": "notifications/progress", "params": {"progressToken": 1, "progress": 1}},
+        {"method": "notifications/message", "params": {"level": "info", "data": "x"}},
+        {"method": "notifications/tools/list_changed"},
+        {"method": "notifications/unknown", "params": {}},
+        {"id": 99, "method": "sampling/createMessage", "params": {"messages": [], "maxTokens": 1}},
+        {"id": 98, "method": "roots/list"},
+        {"id": 97, "method": "ping"},
+        {"id": number, "result": {"content": [{"type": "text", "text": "done"}]}},
+    ]
+    frames = [f"event: message\ndata: {json.dumps({'jsonrpc': '2.0'} | message)}\n\n" for message in messages]
+    return _http(200, "".join(frames).encode(), "text/event-stream")
+
+
+TOOL: dict[str, Any] = {"name": "roll", "inputSchema": {"type": "object"}}
+_RESULTS: dict[str, dict[str, Any]] = {
+    "wrong-result": {"tools": "none"},
+    "no-schema": {"tools": [TOOL, {"name": "bad"}]},
+    "no-name": {"tools": [{"inputSchema": {"type": "object"}}]},
+    "no-object": {"tools": [TOOL | {"inputSchema": {"type": "string"}}]},
+    "twice": {"tools": [TOOL, TOOL]},
+    "thousand": {"tools": [TOOL | {"name": f"t{number}"} for number in range(1_000)]},
+    "odd-names": {"tools": [TOOL | {"name": name} for name in ("a.b", "a b", "x" * 200, "\u00fc")]},
+    "large-pages": {"tools": [TOOL | {"description": "d" * 1_000_000}], "nextCursor": "more"},
+}
 _BEGIN = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
 _BYTES: dict[str, list[bytes]] = {
     "garbage": [_http(200, b"{nonsense")],

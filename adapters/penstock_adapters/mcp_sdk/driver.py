@@ -17,7 +17,7 @@ from penstock.tools.mcp.client import CallResult, McpFailed, RemoteTool, Server,
 
 from .exchange import CURRENT, Exchange
 from .log_filter import drop_logs
-from .results import call_result, failure, tool, tool_list
+from .results import call_result, failure, list_size, tool, tool_list
 from .session_opener import Opener, tls_context
 from .sessions import Session, SessionPool
 
@@ -35,10 +35,11 @@ class SdkDriver:
     def __init__(self, limits: Limits, egress: Egress) -> None:
         tls_context()
         drop_logs()
+        self._list_bytes_max = limits.mcp_body_bytes_max
         self._pool = SessionPool(Opener(egress, limits), limits)
 
     async def list_tools(self, server: Server, *, tools_max: int, timeout_s: float) -> ToolList:
-        """The tools of a server, of all pages."""
+        """The tools of a server, of all pages, which are together bounded as one body is."""
 
         async def ask(client: Any) -> ToolList:
             first = page = await client.list_tools()
@@ -46,6 +47,8 @@ class SdkDriver:
             for _ in range(_PAGES_MAX):
                 if page.next_cursor is None or len(tools) >= tools_max:
                     break
+                if list_size(tools) > self._list_bytes_max:
+                    raise McpFailed(f"The server's list is longer than {self._list_bytes_max} bytes.")
                 page = await client.list_tools(cursor=page.next_cursor)
                 tools += map(tool, page.tools)
             return tool_list(tools[:tools_max], first, client.protocol_version)

@@ -30,7 +30,7 @@ def tool(listed: Any) -> RemoteTool:
     return RemoteTool(
         name=listed.name,
         description=listed.description,
-        input_schema=msgspec.Raw(encode(listed.input_schema)),
+        input_schema=msgspec.Raw(encode({"properties": {}} | listed.input_schema)),  # some models need properties
         read_only=bool(hints and hints.read_only_hint),
     )
 
@@ -39,6 +39,11 @@ def tool_list(tools: Iterable[RemoteTool], first: Any, protocol_version: str) ->
     """A list. Servers of the older protocol do not state how long it is fresh."""
     states_it = protocol_version in version.MODERN_PROTOCOL_VERSIONS
     return ToolList(tools=list(tools), fresh_s=first.ttl_ms / _MS_PER_S if states_it else None)
+
+
+def list_size(tools: Iterable[RemoteTool]) -> int:
+    """About how many bytes the texts of some tools have."""
+    return sum(len(tool.name) + len(tool.description or "") + len(bytes(tool.input_schema)) for tool in tools)
 
 
 def call_result(result: Any) -> CallResult:

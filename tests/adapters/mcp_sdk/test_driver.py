@@ -177,12 +177,16 @@ def test_a_server_that_was_away_and_is_back() -> None:
 ODD: dict[str, tuple[str, int | None]] = {
     "garbage": ("Failed to parse JSON response", None),
     "html": ("Unexpected content type", None),
-    "huge": ("longer than 4194304 bytes", None),
+    "huge": ("longer than 8388608 bytes", None),
     "packed": ("compressed, which was not asked for", None),
     "cut": ("connection to the server was lost", None),
     "cut-stream": ("stream ended without a response", None),
     "wrong-result": ("does not follow the protocol", None),
     "refusing": ("no refusing for lab-token-canary", None),
+    "no-schema": ("does not follow the protocol", None),
+    "no-name": ("does not follow the protocol", None),
+    "no-object": ("does not follow the protocol", None),
+    "405": ("HTTP status 405", 405),
     "elsewhere": ("not followed", None),
     "500": ("HTTP status 500", 500),
     "403": ("HTTP status 403", 403),
@@ -199,6 +203,44 @@ def test_servers_that_answer_wrongly(odd: OddServer, path: str) -> None:
         for ask in (listed(client, remote(odd.url(path))), called(client, remote(odd.url(path)), "roll")):
             failed = await failure(ask)
             assert (message in failed.message, failed.http_status) == (True, status), failed.message
+
+    drive(scenario)
+
+
+def test_the_pages_of_a_list_are_bounded_together(odd: OddServer) -> None:
+    async def scenario(client: SdkClient) -> None:
+        failed = await failure(listed(client, remote(odd.url("large-pages")), tools_max=1_000))
+        assert failed.message == "The server's list is longer than 8388608 bytes."
+        assert odd.hits["large-pages"] < 15
+
+    drive(scenario)
+
+
+@pytest.mark.parametrize("version", ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"])
+def test_servers_of_every_version_of_the_protocol(odd: OddServer, version: str) -> None:
+    async def scenario(client: SdkClient) -> None:
+        server = remote(odd.url(f"era-{version}"))
+        [tool] = (await listed(client, server)).tools
+        assert bytes(tool.input_schema) == b'{"properties":{},"type":"object"}'
+        assert (await called(client, server, "roll")).content[0].text == "done"
+
+    drive(scenario)
+
+
+def test_a_server_that_talks_during_a_call(odd: OddServer) -> None:
+    """Notifications, and requests for what is not offered, change nothing."""
+
+    async def scenario(client: SdkClient) -> None:
+        for _ in range(2):
+            assert (await called(client, remote(odd.url("talking")), "roll")).content[0].text == "done"
+
+    drive(scenario)
+
+
+@pytest.mark.parametrize(("path", "count"), [("twice", 2), ("thousand", 1_000), ("odd-names", 4)])
+def test_odd_lists_are_listed(odd: OddServer, path: str, count: int) -> None:
+    async def scenario(client: SdkClient) -> None:
+        assert len((await listed(client, remote(odd.url(path)), tools_max=1_000)).tools) == count
 
     drive(scenario)
 
