@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import sqlite3
 import sys
 import time
@@ -25,9 +26,17 @@ from support.scripts import call, text, turn
 from support.server import PenstockServer
 from support.steps import Expect, Json, Script
 from support.upstream import ScriptedUpstream
+from support.waiting import until
 
 Start = Callable[..., PenstockServer]
 PROGRAM = str(Path(__file__).parents[1] / "support/mcp_program.py")
+PROGRAM_TOML = f"""
+mcp = "on"
+[mcp_servers.local]
+command = {json.dumps(sys.executable)}
+args = [{json.dumps(PROGRAM)}]
+env = {{ LAB_KEY = "program-canary", PYTHONPATH = {json.dumps(os.pathsep.join(sys.path))} }}
+"""
 ROLL = ("dice__roll", {"sides": 20})
 CANARIES = ("header-canary", TOKEN, "path-canary", "query-canary")
 
@@ -483,14 +492,7 @@ def test_two_owners(upstream: ScriptedUpstream, lab: McpLab) -> None:
 
 
 def test_a_program_of_the_operator(start: Start, upstream: ScriptedUpstream) -> None:
-    toml = f"""
-    mcp = "on"
-    [mcp_servers.local]
-    command = {json.dumps(sys.executable)}
-    args = [{json.dumps(PROGRAM)}]
-    env = {{ LAB_KEY = "program-canary", PYTHONPATH = {json.dumps(os.pathsep.join(sys.path))} }}
-    """
-    server = start("--upstream", upstream.url, toml=toml)
+    server = start("--upstream", upstream.url, toml=PROGRAM_TOML)
     model = scripted(upstream, [("local__echo", {"text": "Hi"})], "Done.")
     with Caller(server.url) as caller:
         tool: Json = {"type": "mcp", "server_label": "local", "require_approval": "never"}
@@ -499,6 +501,24 @@ def test_a_program_of_the_operator(start: Start, upstream: ScriptedUpstream) -> 
         reply = post(server.url, {"model": model, "input": "Go", "tools": [tool | {"server_label": "unknown"}]})
         assert (reply.status, reply.error["param"]) == (400, "tools[0].server_url")
     assert "program-canary" not in server.log
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_no_program_is_left_of_a_server_that_ends(upstream: ScriptedUpstream, how: int) -> None:
+    model = scripted(upstream, [("local__echo", {"text": "Hi"})], "Done.")
+    tool: Json = {"type": "mcp", "server_label": "local", "require_approval": "never"}
+    server = PenstockServer("--upstream", upstream.url, toml=PROGRAM_TOML)
+    server.start()
+    try:
+        with Caller(server.url) as caller:
+            response = caller.create(model=model, input="Go", tools=[tool])
+        program = Path("/proc") / response.output[1].output.split()[3]
+        assert program.exists()
+        server.process.send_signal(how)
+        server.process.wait(20)
+        until(lambda: not program.exists(), 5)
+    finally:
+        server._kill()
 
 
 def test_a_client_that_leaves_cancels_the_call(

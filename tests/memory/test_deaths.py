@@ -11,6 +11,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from typing import Any
 
 import httpx2
 import openai
@@ -40,11 +41,11 @@ def slow_steps() -> list[Step]:
     return [*steps, Send(chunk({}, "stop"), OWN_USAGE)]
 
 
-def seen_until_killed(peer: Peer, victim: PenstockServer, model: str, after_s: float) -> list[Json]:
+def seen_until_killed(peer: Peer, victim: PenstockServer, model: str, after_s: float, **ask: Any) -> list[Json]:
     """The events that a client of the replica saw before it died."""
     seen: list[Json] = []
     with suppress(httpx2.HTTPError, openai.APIError):
-        for event in peer.client.responses.create(model=model, input="Hello?", background=True, stream=True):
+        for event in peer.client.responses.create(model=model, input="Hello?", background=True, stream=True, **ask):
             if not seen:
                 threading.Timer(after_s, victim.process.kill).start()
             seen.append(event.to_dict())

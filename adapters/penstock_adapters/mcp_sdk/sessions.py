@@ -9,10 +9,12 @@ from contextvars import Context
 from typing import Any, Protocol
 
 from penstock.limits import Limits
-from penstock.tools.mcp.client import McpFailed, Server
+from penstock.tools.mcp.client import LocalServer, McpFailed, Server
 
 _CLOSE_S = 3.0
-"""How long a session may take to end. A program that does not end is killed."""
+"""How long a session with a remote server may take to end."""
+_PROGRAM_CLOSE_S = 8.0
+"""How long a program may take to end. The SDK kills it after 4 seconds, unless it is cancelled before."""
 
 
 class Opens(Protocol):
@@ -52,7 +54,8 @@ class Session:
         """End the session, and wait for that."""
         self.is_retired = True
         self._ending.set()
-        done, _ = await asyncio.wait({self._task}, timeout=_CLOSE_S)
+        is_program = isinstance(self._server, LocalServer)
+        done, _ = await asyncio.wait({self._task}, timeout=_PROGRAM_CLOSE_S if is_program else _CLOSE_S)
         if not done:
             self._task.cancel()
             with suppress(asyncio.CancelledError):

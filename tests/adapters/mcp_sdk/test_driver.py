@@ -8,6 +8,7 @@ import os
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -329,6 +330,47 @@ def test_a_program(caplog: pytest.LogCaptureFixture) -> None:
     finally:
         del os.environ["PENSTOCK_API_KEYS"]
     assert "lab-key" not in caplog.text
+
+
+RUN = f"import runpy; runpy.run_path({str(PROGRAM)!r}, run_name='__main__')"
+PROGRAMS = {
+    "prints": f"print('starting'); print('{{nonsense'); print('\\x00', flush=True); {RUN}",
+    "ignores signals": f"import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); {RUN}; time.sleep(60)",
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_odd_programs_work_and_end(name: str) -> None:
+    pid = 0
+
+    async def scenario(client: SdkClient) -> None:
+        nonlocal pid
+        words = (await called(client, program(args=("-c", PROGRAMS[name])), "echo", text="Hi")).content[0].text.split()
+        pid = int(words[3])
+
+    begun_s = time.monotonic()
+    drive(scenario)
+    assert time.monotonic() - begun_s < 20  # and not the minute that a program goes on for by itself
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+@pytest.mark.parametrize("code", ["pass", "import time; time.sleep(60)"], ids=["ends", "silent"])
+def test_programs_that_are_no_servers(code: str) -> None:
+    async def scenario(client: SdkClient) -> None:
+        failed = await failure(listed(client, program(args=("-c", code))))
+        assert failed.message in ("Connection closed", "The server has not begun a session in time.")
+
+    drive(scenario, Limits(mcp_list_s=1.0))
+
+
+def test_a_session_that_the_server_forgets_is_followed_by_another(odd: OddServer) -> None:
+    async def scenario(client: SdkClient) -> None:
+        for _ in range(9):
+            assert len((await listed(client, remote(odd.url("forgetful")))).tools) == 1
+
+    drive(scenario)
+    assert odd.hits["forgetful"] > 12
 
 
 def test_no_secret_is_in_a_log(lab: McpLab, caplog: pytest.LogCaptureFixture) -> None:
