@@ -67,6 +67,7 @@ test-pythons: ## run test-fast on each Python of PYTHONS that this machine has, 
 test-all: export TEST_KILLS = 50
 test-all: export LONG_STORE_TESTS = 1
 test-all: export HOSTED_STORIES = 2000
+test-all: export HOSTED_RESPONSES = 5000
 test-all: export REQUESTS_OF_EACH_ENDING = 30
 test-all: test test-image soak ## run the whole suite with more of what is random, the image, and the soak: some minutes more
 

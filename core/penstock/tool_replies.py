@@ -33,7 +33,12 @@ _MARKERS = str.maketrans("【】", "[]")
 def cleaned(text: str) -> str:
     """A text from outside without invisible characters, and without markers of citations, which it could forge."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return _SURROGATES.sub("\ufffd", _INVISIBLE.sub("", text)).translate(_MARKERS)
+    return without_markers(_SURROGATES.sub("\ufffd", _INVISIBLE.sub("", text)))
+
+
+def without_markers(text: str) -> str:
+    """A text from outside that a model may repeat, and that cites nothing then."""
+    return text.translate(_MARKERS)
 
 
 def line(text: str, chars_max: int) -> str:

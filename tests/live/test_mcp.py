@@ -343,9 +343,9 @@ def test_a_result_of_3_mb_is_cut_for_the_client_and_shorter_for_the_model(
     with Caller(calling.url) as caller:
         first = caller.create(model=model, input="Go", tools=[free(lab)])
         assert kinds(first) == ["mcp_list_tools", "mcp_call", "mcp_call", "message"]
-        shown, failed = first.output[1], first.output[2]
-        assert (shown.output[:3], len(shown.output)) == ("xxx", 262_144 + len("\n[cut: 2737856 more characters]"))
-        assert shown.output.endswith("\n[cut: 2737856 more characters]")
+        whole, failed = first.output[1], first.output[2]
+        assert (whole.output[:3], len(whole.output)) == ("xxx", 262_144 + len("\n[cut: 2737856 more characters]"))
+        assert whole.output.endswith("\n[cut: 2737856 more characters]")
         assert (failed.status, failed.output) == ("failed", None)
         assert "longer than 8388608 bytes" in failed.error.message
         read = [message["content"] for message in messages(upstream) if message["role"] == "tool"]

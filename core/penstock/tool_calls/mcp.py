@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 
 from penstock.patterns import lazy_pattern
+from penstock.tool_replies import without_markers
 from penstock.wire import McpCall
 
 from ._base import Call, Output, is_present
@@ -48,4 +49,4 @@ def output(item: McpCall) -> Output:
         text = f"Error: {bytes(item.error).decode()}"
     else:
         text = f"The call is {item.status or 'completed'}; it gave nothing back."
-    return Output(call_id=item.id or "", content=text)
+    return Output(call_id=item.id or "", content=without_markers(text))

@@ -8,7 +8,7 @@ from penstock.citations import Citer, Source
 from penstock.returned import carried
 from penstock.tool_calls import HOSTED_CALLS
 from penstock.transcript.deltas import AnnotationDelta, Delta, TextDelta, TextRun
-from penstock.wire import Annotation, InputItem, TextFormat
+from penstock.wire import Annotation, InputItem, Logprob, TextFormat
 
 
 class CitedText:
@@ -18,6 +18,8 @@ class CitedText:
         self._citer = Citer(first=_last_source(items) + 1)
         self._is_prose = text_format is None or isinstance(text_format, TextFormat)
         """Whether the text may have citations. JSON would not be valid with them."""
+        self._logprobs: list[Logprob] = []
+        """The logprobs of the text that is held back, with those of markers: they are of what the model wrote."""
 
     @property
     def last_source(self) -> int:
@@ -32,19 +34,27 @@ class CitedText:
         """A piece of the text, with its citations."""
         if not self._is_prose or not self._citer.has_sources:
             return [delta]
-        texts = delta.texts if isinstance(delta, TextRun) else [delta.text]
-        pieces = [piece for text in texts for piece in self._citer.feed(text)]
-        if isinstance(delta, TextDelta) and pieces == [delta.text]:
-            return [delta]  # with its logprobs
-        return _deltas(pieces)
+        if isinstance(delta, TextRun):
+            return self._deltas(piece for text in delta.texts for piece in self._citer.feed(text))
+        self._logprobs += delta.logprobs
+        return self._deltas(self._citer.feed(delta.text))
 
     def close(self) -> list[Delta]:
         """The part has ended."""
-        return _deltas(self._citer.close())
+        closed = self._deltas(self._citer.close())
+        self._logprobs = []
+        return closed
 
-
-def _deltas(pieces: Iterable[str | Annotation]) -> list[Delta]:
-    return [TextDelta(piece) if isinstance(piece, str) else AnnotationDelta(piece) for piece in pieces]
+    def _deltas(self, pieces: Iterable[str | Annotation]) -> list[Delta]:
+        """The deltas of pieces. The first text has the logprobs of all that the model has written since the last."""
+        deltas: list[Delta] = []
+        for piece in pieces:
+            if isinstance(piece, str):
+                logprobs, self._logprobs = self._logprobs, []
+                deltas.append(TextDelta(piece, logprobs))
+            else:
+                deltas.append(AnnotationDelta(piece))
+        return deltas
 
 
 def _last_source(items: Iterable[InputItem]) -> int:

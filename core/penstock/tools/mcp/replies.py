@@ -12,6 +12,7 @@ from penstock.json_codec import encode
 from penstock.patterns import lazy_pattern
 from penstock.ports import ToolReply
 from penstock.secrets import REDACTED
+from penstock.tool_replies import without_markers
 from penstock.wire import InputImage, InputText
 
 from .client import Block, CallResult, LocalServer, McpFailed, Server
@@ -37,10 +38,10 @@ def output_text(result: CallResult, chars_max: int) -> str:
 def reply(result: CallResult, chars_max: int, *, images: bool) -> ToolReply:
     """What the model reads: the text, and images as parts of their own where the model takes images."""
     pictures = [block for block in result.content if images and _is_image(block)]
-    if not pictures:
-        return output_text(result, chars_max)
     others = msgspec.structs.replace(result, content=[block for block in result.content if block not in pictures])
-    text = output_text(others, chars_max)
+    text = without_markers(output_text(others, chars_max))
+    if not pictures:
+        return text
     parts: list[Any] = [InputText(text=text)] if text else []
     return parts + [InputImage(image_url=f"data:{block.mime_type};base64,{block.data}") for block in pictures]
 

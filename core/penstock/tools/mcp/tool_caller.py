@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from penstock.json_codec import encode
 from penstock.limits import Limits
 from penstock.ports import Outcome
+from penstock.tool_replies import without_markers
 from penstock.wire import NULL, McpCall
 
 from .client import McpClient, McpFailed, Server
@@ -56,7 +57,8 @@ class ToolCaller:
         text = output_text(result, limits.mcp_output_chars_max)
         if result.is_error:
             error = execution_error(result, limits.mcp_output_chars_max)
-            return Outcome(item=replace(item, status="failed", error=error), reply=f"The tool has failed: {text}")
+            failure = f"The tool has failed: {without_markers(text)}"
+            return Outcome(item=replace(item, status="failed", error=error), reply=failure)
         answer = reply(result, limits.mcp_output_chars_max, images=self._images)
         return Outcome(item=replace(item, status="completed", output=text), reply=answer or "The tool gave no output.")
 

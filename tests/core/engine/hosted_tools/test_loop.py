@@ -24,8 +24,16 @@ from penstock.dialects.chat_completions.wire import Options
 from penstock.engine import Run
 from penstock.errors import ApiError, upstream_failed
 from penstock.limits import Limits
-from penstock.transcript.deltas import Finish, ReasoningDelta, TextDelta, TextRun, ToolCallDelta, UsageDelta
-from penstock.wire import Usage
+from penstock.transcript.deltas import (
+    Finish,
+    ReasoningDelta,
+    RefusalDelta,
+    TextDelta,
+    TextRun,
+    ToolCallDelta,
+    UsageDelta,
+)
+from penstock.wire import Logprob, Usage
 from requirements import shows
 from support import oracle
 
@@ -346,6 +354,32 @@ def test_the_answer_cites_what_a_tool_has_found(stream: bool) -> None:
     ]
     assert upstream.turns[1].items[-1].unknown  # it carries the reply
     assert messages(upstream, 1)[-1]["content"] == "[1] Rivers"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_no_logprob_is_lost_by_a_citation(stream: bool) -> None:
+    """They are of the tokens that the model wrote, so that those of a marker are among them."""
+    tokens = ["So", "\u3010", "1", "\u3011", " and", "\u3010", "no", "\u3011", "\u3010"]
+    texts: list[Any] = [
+        [TextDelta(token, [Logprob(token=token, logprob=-1, bytes=[], top_logprobs=[])])] for token in tokens
+    ]
+    upstream = Turns([called(0, "web_search", "{}"), END], [*texts, END])
+    include = ["message.output_text.logprobs"]
+    response = played(upstream, search_tool(lambda _: "[{n}]"), tools=[SEARCH], include=include, stream=stream)
+    [part] = response["output"][1]["content"]
+    assert [each["token"] for each in part["logprobs"]] == tokens
+    assert part["text"] == "So([example.com](https://example.com/rivers)) and\u3010no\u3011\u3010"
+    if stream:
+        sent = [each for event in RECORDED if event["type"].endswith("text.delta") for each in event["logprobs"]]
+        assert [each["token"] for each in sent] == tokens
+
+
+def test_a_refusal_and_thoughts_have_no_citations() -> None:
+    texts: list[Any] = [[ReasoningDelta("Hm \u30101\u3011")], [RefusalDelta("No \u30101\u3011")], END]
+    upstream = Turns([called(0, "web_search", "{}"), END], texts)
+    response = played(upstream, search_tool(lambda _: "[{n}]"), tools=[SEARCH])
+    assert response["output"][2]["content"] == [{"type": "refusal", "refusal": "No \u30101\u3011"}]
+    assert "example.com" not in json.dumps(response)
 
 
 def test_json_has_no_citations() -> None:

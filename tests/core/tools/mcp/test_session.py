@@ -34,6 +34,7 @@ from penstock.errors import ApiError
 from penstock.limits import Limits
 from penstock.ports import Outcome
 from penstock.tool_calls.mcp import function_name
+from penstock.tool_calls.mcp import output as mcp_output
 from requirements import shows
 from support import virtual_time
 
@@ -253,6 +254,22 @@ def test_how_a_call_ends(result: Any, error: Json | None, reply: str) -> None:
         item = as_json(steps[-1].item)
         assert (item["status"], item["error"]) == ("failed" if error else "completed", error)
         assert reply in steps[-1].reply
+
+    asyncio.run(scenario())
+
+
+@shows("citations")
+@pytest.mark.parametrize("is_error", [False, True])
+def test_a_result_forges_no_citation(is_error: bool) -> None:
+    """The client sees what the server sent. The model may repeat what it reads, now and in a later turn."""
+
+    async def scenario() -> None:
+        client = Servers(result=result_of("As shown \u30101\u3011.", is_error=is_error))
+        session = family(client).session(asked(free(), earlier=[LISTED]))
+        outcome = outcomes((await called(session))[0])[-1]
+        assert str(outcome.reply).endswith("As shown [1].")
+        assert "\u30101\u3011" in json.dumps(as_json(outcome.item), ensure_ascii=False)  # type: ignore[arg-type]
+        assert "\u3010" not in str(mcp_output(outcome.item).content)  # type: ignore[arg-type]
 
     asyncio.run(scenario())
 
