@@ -260,6 +260,8 @@ BAD = {
     "tools[0].filters.blocked_domains": {"filters": {"blocked_domains": [f"a{n}.example" for n in range(101)]}},
     "tools[0].filters.allowed_domains[1]": {"filters": {"allowed_domains": ["a.example", "https://b.example/"]}},
     "tools[0].filters.blocked_domains[0]": {"filters": {"blocked_domains": [7]}},
+    "tools[0].filters": {"filters": {"allowed_domain": ["a.example"]}},
+    "tools[0].user_location": {"user_location": {"town": "Bern"}},
     "tools[0].user_location.country": {"user_location": {"type": "approximate", "country": "Germany"}},
     "tools[0].user_location.type": {"user_location": {"type": "exact"}},
     "tools[0].user_location.city": {"user_location": {"city": "a" * 101}},

@@ -49,7 +49,8 @@ class Past(msgspec.Struct):
         elif isinstance(item, McpApprovalRequest):
             seen = self.lists.get(item.server_label, ())
             known = next((tool for tool in seen if tool.name == item.name), None)
-            self.requests[item.id or ""] = (item, known)
+            if item.id:
+                self.requests[item.id] = (item, known)
         elif isinstance(item, McpApprovalResponse | McpCall) and item.approval_request_id:
             self.answered.add(item.approval_request_id)
 

@@ -23,6 +23,7 @@ from .own_servers import LABEL, OwnServer, OwnServers, own_target
 
 _HEADER_NAME = lazy_pattern(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}")
 _HEADER_VALUE = lazy_pattern(r"[^\x00-\x08\x0a-\x1f\x7f]{0,8192}")
+_TOKEN = lazy_pattern(r"[\x20-\x7e]{1,8192}")
 _OWN_HEADERS = frozenset(
     "host content-length transfer-encoding connection upgrade te trailer keep-alive proxy-connection accept"
     " accept-encoding content-type content-encoding mcp-session-id mcp-protocol-version last-event-id".split()
@@ -166,10 +167,13 @@ class _Reader:
                 raise self._refused("This has a name or a value that no header can have.", "headers")
             if name.lower() in _OWN_HEADERS:
                 raise self._refused(f"The header {quoted(name)} cannot be set.", "headers")
+            if name.lower() in headers:
+                raise self._refused(f"The header {quoted(name)} is given twice.", "headers")
             headers[name.lower()] = Secret(value.strip())
         if tool.authorization:
-            if not tool.authorization.isascii() or not tool.authorization.isprintable():
-                raise self._refused("This token has a character that no header can have.", "authorization")
+            if not _TOKEN.fullmatch(tool.authorization):
+                problem = "This token is too long, or has a character that no header can have."
+                raise self._refused(problem, "authorization")
             if "authorization" in headers:
                 raise self._refused("Give a token either here or in headers.", "authorization")
             headers["authorization"] = Secret(f"Bearer {tool.authorization}")

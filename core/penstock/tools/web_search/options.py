@@ -40,14 +40,14 @@ _SIZES = {
 """The sizes by the value of `search_context_size`."""
 
 
-class _Filters(msgspec.Struct):
-    """The domains of a tool."""
+class _Filters(msgspec.Struct, forbid_unknown_fields=True):
+    """The domains of a tool. A filter with an unknown name is refused: without it, too much would be found."""
 
     allowed_domains: list[str] | None = None
     blocked_domains: list[str] | None = None
 
 
-class Location(msgspec.Struct):
+class Location(msgspec.Struct, forbid_unknown_fields=True):
     """Where the user is, about."""
 
     type: Literal["approximate"] | None = None

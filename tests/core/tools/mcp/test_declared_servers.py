@@ -99,6 +99,8 @@ REFUSED: dict[str, tuple[list[Json], str, str]] = {
     "a header of the connection": ([mcp(headers={"Host": "x"})], "tools[0].headers", "'Host' cannot be set"),
     "a header that splits": ([mcp(headers={"x": "a\r\nb: c"})], "tools[0].headers", "no header can have"),
     "a header without a name": ([mcp(headers={"": "a"})], "tools[0].headers", "no header can have"),
+    "a header twice": ([mcp(headers={"X-A": "1", "x-a": "2"})], "tools[0].headers", "'x-a' is given twice"),
+    "a token that is too long": ([mcp(authorization="a" * 8_193)], "tools[0].authorization", "too long"),
     "a token that splits": ([mcp(authorization="a\nb")], "tools[0].authorization", "no header can have"),
     "two tokens": (
         [mcp(authorization="a", headers={"Authorization": "b"})],

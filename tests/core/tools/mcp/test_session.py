@@ -383,6 +383,11 @@ def test_a_declined_call_has_no_item() -> None:
 BAD_ANSWERS: dict[str, tuple[Json, str, str]] = {
     "to no request": ({"earlier": [LISTED], "own": [YES]}, "input[0]", "no approval request 'mcpr_0'"),
     "before its request": ({"own": [YES, ASKED]}, "input[0]", "no approval request"),
+    "to a request without an id": (
+        {"earlier": [{**ASKED, "id": ""}], "own": [{**YES, "approval_request_id": ""}]},
+        "input[0]",
+        "no approval request ''",
+    ),
     "twice in one request": ({"earlier": [ASKED], "own": [NO, YES]}, "input[1]", "answered already"),
     "twice in a chain": ({"earlier": [ASKED, NO], "own": [YES]}, "input[0]", "answered already"),
     "to a call that has run": (
