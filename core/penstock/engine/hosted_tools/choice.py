@@ -46,7 +46,7 @@ def _is_chosen(function: HostedFunction, asked: ToolChoiceMcp | ToolChoiceHosted
     tool = function.tool
     if isinstance(asked, ToolChoiceMcp):
         is_server = isinstance(tool, McpTool) and tool.server_label == asked.server_label
-        return is_server and asked.name in (None, msgspec.UNSET, function.name)
+        return is_server and (not asked.name or asked.name == function.name)
     return is_of_type(tool, asked.type)
 
 

@@ -107,7 +107,13 @@ def _choose(selection: ToolSelection, choice: ToolChoice | None, declared: Decla
         names = declared.names(choice.type)
         if not names and f"tools.{choice.type}" in selection.ignored:
             raise _not_offered(f"tool '{choice.type}'", "tool_choice", hint(choice.type))
-        _require(selection, names, f"tool '{choice.type}'", "tool_choice")
+        _require(selection, names, _described(choice), "tool_choice")
+
+
+def _described(tool: ToolChoiceMcp | ToolChoiceHosted | AllowedTool) -> str:
+    """A tool of a choice, by the label of its server or its name if it has one."""
+    name = getattr(tool, "server_label", "") or getattr(tool, "name", "")
+    return f"{tool.type} tool '{name}'" if name else f"tool '{tool.type}'"
 
 
 def _is_hosted(selection: ToolSelection, choice: ToolChoiceMcp | ToolChoiceHosted | AllowedTool) -> bool:
@@ -134,7 +140,7 @@ def _allow(selection: ToolSelection, choice: ToolChoiceAllowed, declared: Declar
         names = declared.names(tool.type, tool.name or "", tool.namespace or "")
         allowed.update(names)
         if not names and tool.type not in ignored and not _is_hosted(selection, tool):
-            raise _not_offered(f"{tool.type} tool '{tool.name or ''}'", f"tool_choice.tools[{index}]")
+            raise _not_offered(_described(tool), f"tool_choice.tools[{index}]")
     selection.offers = [offer for offer in selection.offers if offer.name in allowed]
     if choice.mode == "required":
         _require_any(selection)

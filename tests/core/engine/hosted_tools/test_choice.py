@@ -39,6 +39,8 @@ def names(offered: Any) -> list[str]:
     [
         ({"type": "web_search_preview"}, ["web_search"], "web_search"),
         ({"type": "mcp", "server_label": "maps"}, ["maps__find", "maps__route"], None),
+        ({"type": "mcp", "server_label": "maps", "name": ""}, ["maps__find", "maps__route"], None),
+        ({"type": "mcp", "server_label": "maps", "name": None}, ["maps__find", "maps__route"], None),
         ({"type": "mcp", "server_label": "maps", "name": "route"}, ["maps__route"], "maps__route"),
         ({"type": "mcp", "server_label": "dice"}, ["dice__roll"], "dice__roll"),
     ],

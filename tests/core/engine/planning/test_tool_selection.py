@@ -56,7 +56,7 @@ FAULTS: dict[str, tuple[Json, str, str]] = {
     ),
     "a hosted tool that is absent": ({"tool_choice": {"type": "web_search"}}, "tool_choice", "'web_search'"),
     "a hosted tool that is not even listed": ({"tool_choice": {"type": "shell"}}, "tool_choice", "'shell'"),
-    "an MCP server": ({"tool_choice": {"type": "mcp", "server_label": "m"}}, "tool_choice", "'mcp'"),
+    "an MCP server": ({"tool_choice": {"type": "mcp", "server_label": "m"}}, "tool_choice", "mcp tool 'm'"),
     "allowed, but not there": (
         {"tool_choice": allowed(F, {"type": "function", "name": "x"})},
         "tool_choice.tools[1]",
@@ -70,7 +70,7 @@ FAULTS: dict[str, tuple[Json, str, str]] = {
     "allowed, but without a name": (
         {"tool_choice": allowed({"type": "function"})},
         "tool_choice.tools[0]",
-        "function tool",
+        "tool 'function'",
     ),
     "required of none": ({"tool_choice": "required", "tools": []}, "tool_choice", "no tool is offered"),
     "required of absent ones": ({"tool_choice": "required", "tools": [SEARCH]}, "tool_choice", "no tool is offered"),
