@@ -57,13 +57,16 @@ class EngineClient:
     async def _ask(self, query: SearchQuery) -> bytes:
         """The body of the reply to a query. It is asked again where the engine states that it may be, soon."""
         for _ in range(_ATTEMPTS_MAX - 1):
-            reply = await self._transport.send(self._engine.format.request(query, self._key))
-            pause_s = _pause_s(reply) if reply.status == _TOO_MANY else None
+            reply = await self._send(query)
+            pause_s = _pause_s(reply)
             if pause_s is None:
                 return await self._read(reply)
             await reply.aclose()
             await asyncio.sleep(pause_s)
-        return await self._read(await self._transport.send(self._engine.format.request(query, self._key)))
+        return await self._read(await self._send(query))
+
+    async def _send(self, query: SearchQuery) -> HttpReply:
+        return await self._transport.send(self._engine.format.request(query, self._key))
 
     async def _read(self, reply: HttpReply) -> bytes:
         try:
@@ -86,7 +89,9 @@ class EngineClient:
 
 
 def _pause_s(reply: HttpReply) -> float | None:
-    """After how many seconds a query may be asked again. None where the engine states no pause, or a longer one."""
+    """After how many seconds a query may be asked again. None where that is not stated, or not soon."""
+    if reply.status != _TOO_MANY:
+        return None
     stated = reply.headers.get("retry-after") or reply.headers.get("x-ratelimit-reset", "")
     seconds = stated.partition(",")[0].strip()  # Brave has one value for each limit, that of the second first
     return float(seconds) if seconds in _PAUSES_S else None
