@@ -26,8 +26,6 @@ _INVISIBLE = lazy_pattern(
 """
 _SURROGATES = lazy_pattern("[\ud800-\udfff]")
 """Halves of characters, which UTF-8 cannot encode."""
-_MARKERS = str.maketrans("【】", "[]")
-"""The brackets of a citation, with other ones in their place."""
 
 
 def cleaned(text: str) -> str:
@@ -38,7 +36,7 @@ def cleaned(text: str) -> str:
 
 def without_markers(text: str) -> str:
     """A text from outside that a model may repeat, and that cites nothing then."""
-    return text.translate(_MARKERS)
+    return text.replace("【", "[").replace("】", "]")  # `translate` looks up each character
 
 
 def line(text: str, chars_max: int) -> str:
