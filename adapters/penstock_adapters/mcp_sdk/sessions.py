@@ -14,7 +14,7 @@ from penstock.tools.mcp.client import LocalServer, McpFailed, Server
 _CLOSE_S = 3.0
 """How long a session with a remote server may take to end."""
 _PROGRAM_CLOSE_S = 8.0
-"""How long a program may take to end. The SDK kills it after 4 seconds, unless it is cancelled before."""
+"""How long a program may take to end: the SDK kills it after 4 seconds, which a cancellation would interrupt."""
 
 
 class Opens(Protocol):
