@@ -64,8 +64,8 @@ class FaultyEvents:
         self._faults = faults
         self._last = faults.last()
         self._malformed = malformed
-        self._late: bytes | None = None
-        """The event that is sent after the next one."""
+        self._late: list[bytes] = []
+        """What is sent after the next event."""
         self.number = 0
         """The number of the next event."""
 
@@ -87,9 +87,8 @@ class FaultyEvents:
 
     def end(self) -> Steps:
         """What is still to be sent when there are no more events."""
-        late, self._late = self._late, None
-        if late is not None:
-            yield late
+        late, self._late = self._late, []
+        yield from late
 
     def _interrupt(self) -> Steps:
         faults = self._faults
@@ -108,10 +107,9 @@ class FaultyEvents:
     def _send(self, event: bytes) -> Steps:
         if self.number == self._faults.malformed_at:
             event = self._malformed(event)
+        sent = [event, event] if self.number == self._faults.duplicate_at else [event]
         if self.number == self._faults.reorder_at:
-            self._late = event
+            self._late = sent
             return
-        yield event
-        if self.number == self._faults.duplicate_at:
-            yield event
+        yield from sent
         yield from self.end()

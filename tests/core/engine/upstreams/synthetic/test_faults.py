@@ -213,6 +213,22 @@ def test_the_same_on_a_websocket(options: str, numbers: Any, last: str) -> None:
     assert is_cut == options.startswith("disconnect")
 
 
+@shows("synthetic-faults")
+@pytest.mark.parametrize(
+    ("options", "numbers"),
+    [
+        ("duplicate_at=3&reorder_at=3", [0, 1, 2, 4, 3, 3, 5]),
+        ("duplicate_at=4&reorder_at=3", [0, 1, 2, 4, 4, 3, 5]),
+        ("duplicate_at=3&reorder_at=4", [0, 1, 2, 3, 3, 5, 4]),
+    ],
+)
+def test_an_event_may_be_late_and_another_or_the_same_twice(options: str, numbers: list[int]) -> None:
+    got = stream(options)
+    assert got.numbers[: len(numbers)] == numbers
+    assert len(got.numbers) == EVENTS + 1
+    assert got.is_done
+
+
 def outcomes(options: str, count: int) -> list[int]:
     async def main() -> list[int]:
         server = service()
