@@ -2,13 +2,15 @@
 
 Run by hand: `python -m bench.paced [--loads 2500x20,5000x50] [--tokens 500]`. A load is a number of streams and the
 milliseconds from token to token. Its streams begin within one interval for each hundred of them. The client reads with
-epoll and parses nothing. Of the time in which all streams run: the tokens that came, in per cent of those that were
-due, the gaps between two reads of a stream, the CPU of the server's core; and of each whole stream, how far its mean
-gap is from the one that was asked for, of which the worst is shown.
+epoll and parses nothing. The baseline `bare-paced` only writes. Of the time in which all streams run: the tokens that
+came, in per cent of those that were due, the gaps between two reads of a stream, the CPU of the server's core and of
+the client's, which bounds the rate near 100 %; and of each whole stream, how far its mean gap is from the
+one that was asked for, of which the worst is shown.
 """
 
 import argparse
 import contextlib
+import math
 import os
 import select
 import socket
@@ -28,12 +30,14 @@ from bench.servers import SERVERS, Server, Words, checkout_of, with_checkouts
 
 DELTA = b"event: response.output_text.delta"
 END = b"0\r\n\r\n"
-RECEIVE_BYTES = 2**16
+BUFFER = bytearray(2**16)
+"""What is read goes here: memory for each read would cost as much as the read."""
 GRACE_S = 20.0
 STREAMS_PER_INTERVAL = 100
+MEASURED = ("bare-paced", "penstock-synthetic")
 HEADINGS = (
     "| server | streams | interval ms | rate % | gap p50 ms | p99 ms | max ms | worst mean % | CPU % | CPU us a write "
-    "| cut |"
+    "| client CPU % | cut |"
 )
 
 
@@ -67,17 +71,18 @@ class Stream:
 
     def read(self) -> bool:
         """Read what is there. Return whether more may come."""
-        data = self.connection.recv(RECEIVE_BYTES)
-        count = data.count(DELTA)
+        size = self.connection.recv_into(BUFFER)
+        count = BUFFER.count(DELTA, 0, size)
         if count:
             self.times_s.append(time.perf_counter())
             self.counts.append(count)
-        self.is_whole = data.endswith(END)
-        return bool(data) and not self.is_whole
+        self.is_whole = BUFFER.endswith(END, 0, size)
+        return bool(size) and not self.is_whole
 
     def mean_gap_s(self) -> float:
-        """Return the mean time between two tokens."""
-        return (self.times_s[-1] - self.times_s[0]) / (sum(self.counts) - self.counts[0])
+        """Return the mean time between two tokens; not a number where all came together."""
+        gaps = sum(self.counts[1:])
+        return (self.times_s[-1] - self.times_s[0]) / gaps if gaps else math.nan
 
 
 class Client:
@@ -89,8 +94,9 @@ class Client:
         self._request = target_of(f"http://127.0.0.1:{child.port}/v1/responses", load.body(), None).request
         self._poll = select.epoll()
         self.streams: dict[int, Stream] = {}
-        self.began_s = self.ended_s = self.cpu_s = 0.0
-        """When the last stream had begun, when the first one ended, and the server's CPU seconds between the two."""
+        self.began_s = self.ended_s = self.cpu_s = self.own_cpu_s = 0.0
+        """When all streams had a token, when the first one ended, and the CPU seconds of both sides between."""
+        self._left = load.streams
 
     def run(self) -> None:
         """Begin all streams, and read them to their ends."""
@@ -98,14 +104,15 @@ class Client:
             connection = socket.create_connection(("127.0.0.1", self._child.port))
             self.streams[connection.fileno()] = Stream(connection)
         self._begin()
-        self.began_s, self.cpu_s = time.perf_counter(), -self._child.cpu_s()
+        self._await_tokens()
+        self.began_s, self.cpu_s, self.own_cpu_s = time.perf_counter(), -self._child.cpu_s(), -time.process_time()
         deadline_s = self.began_s + self._load.tokens * self._load.interval_s + GRACE_S
-        left = len(self.streams)
-        while left and time.perf_counter() < deadline_s:
-            ended = self._read(1.0)
-            if ended and not self.ended_s:
-                self.ended_s, self.cpu_s = time.perf_counter(), self.cpu_s + self._child.cpu_s()
-            left -= ended
+        while self._left and time.perf_counter() < deadline_s:
+            self._read(1.0)
+            if self._left < self._load.streams and not self.ended_s:
+                self.ended_s = time.perf_counter()
+                self.cpu_s += self._child.cpu_s()
+                self.own_cpu_s += time.process_time()
         for stream in self.streams.values():
             stream.connection.close()
 
@@ -120,14 +127,18 @@ class Client:
             while (wait_s := due_s - time.perf_counter()) > 0:
                 self._read(wait_s)
 
-    def _read(self, wait_s: float) -> int:
-        """Read all streams of which something came. Return how many have ended."""
-        ended = 0
+    def _await_tokens(self) -> None:
+        """Read until each stream has its first token: a busy server may have begun some of them later than others."""
+        deadline_s = time.perf_counter() + GRACE_S
+        while time.perf_counter() < deadline_s and not all(stream.times_s for stream in self.streams.values()):
+            self._read(1.0)
+
+    def _read(self, wait_s: float) -> None:
+        """Read all streams of which something came."""
         for number, _ in self._poll.poll(wait_s):
             if not self.streams[number].read():
                 self._poll.unregister(number)
-                ended += 1
-        return ended
+                self._left -= 1
 
 
 def line_of(server: Server, load: Load, client: Client) -> str:
@@ -148,7 +159,9 @@ def line_of(server: Server, load: Load, client: Client) -> str:
     worst = max(map(abs, means), default=float("nan"))
     cut = sum(not stream.is_whole for stream in client.streams.values())
     cells = f"{rate * 100:.2f} | {found.p50_ms:.1f} | {found.p99_ms:.1f} | {found.max_ms:.0f} | {worst * 100:.2f}"
-    spent = f"{client.cpu_s / span_s * 100:.0f} | {client.cpu_s / writes * 1e6:.1f}"
+    spent = (
+        f"{client.cpu_s / span_s * 100:.0f} | {client.cpu_s / writes * 1e6:.1f} | {client.own_cpu_s / span_s * 100:.0f}"
+    )
     return f"| {server.name} | {load.streams} | {load.interval_ms} | {cells} | {spent} | {cut} |"
 
 
@@ -176,8 +189,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--tokens", type=int, default=500)
     parser.add_argument("--checkout", action="append", default=[], metavar="NAME=PATH")
     options = parser.parse_args(argv)
-    synthetic = [server for server in SERVERS if server.name == "penstock-synthetic"]
-    servers = list(with_checkouts(synthetic, map(checkout_of, options.checkout)))
+    measured = [server for server in SERVERS if server.name in MEASURED]
+    servers = list(with_checkouts(measured, map(checkout_of, options.checkout)))
     loads = [_load(text, options.tokens) for text in options.loads.split(",")]
     print(f"{HEADINGS}\n| --- |{' ---: |' * (HEADINGS.count('|') - 2)}")
     servers_core, own_core = cores()

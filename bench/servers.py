@@ -73,6 +73,7 @@ class Server:
 
 PENSTOCK = str(Path(sys.executable).parent / "penstock")
 BARE = (sys.executable, "-m", "bench.bare", "--port", "{port}")
+BARE_PACED = (sys.executable, "-m", "bench.bare_paced", "--port", "{port}")
 UPSTREAM_ITSELF = (sys.executable, "-m", "bench.upstream", "--port", "{port}")
 TCP_RELAY = (sys.executable, "-m", "bench.relay", "--port", "{port}", "--upstream", "{upstream}")
 SERVE = (PENSTOCK, "serve", "--port", "{port}", "--log-level", "warning")
@@ -92,6 +93,7 @@ dialect = "responses"
 SERVERS = (
     Server("bare", BARE),
     Server("bare-each", (*BARE, "--sends", "each")),
+    Server("bare-paced", BARE_PACED),
     Server("tcp-relay", TCP_RELAY),
     Server("upstream-itself", UPSTREAM_ITSELF),
     Server("penstock", (*UPSTREAM, *NO_STORE)),
