@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from mcp.shared.exceptions import MCPError
 from mcp_types import version
+from pydantic import ValidationError
 
 from penstock.json_codec import encode
 from penstock.tools.mcp.client import Block, CallResult, McpFailed, RemoteTool, ToolList
@@ -99,12 +100,23 @@ def failure(error: BaseException, exchange: Exchange) -> McpFailed:
     status = exchange.status
     if status is not None and status >= _ERROR_STATUS and _is_about_status(error, status):
         return McpFailed(f"The server has answered with the HTTP status {status}.", http_status=status)
-    for each in _leaves(error):
-        if isinstance(each, MCPError):
-            return McpFailed(each.message or "The server has reported an error.", code=each.code)
-        if isinstance(each, OSError):  # by HTTP, the transport has answered it
-            return McpFailed("The program of the server cannot be started.", code=_INTERNAL_ERROR)
-    return McpFailed("The server's answer does not follow the protocol.", code=_INTERNAL_ERROR)
+    known = (_known(each) for each in _leaves(error))
+    return next(
+        filter(None, known), McpFailed("The server's answer does not follow the protocol.", code=_INTERNAL_ERROR)
+    )
+
+
+def _known(error: BaseException) -> McpFailed | None:
+    """The failure that an error of the SDK stands for."""
+    if isinstance(error, MCPError):
+        return McpFailed(error.message or "The server has reported an error.", code=error.code)
+    if isinstance(error, OSError):  # by HTTP, the transport has answered it
+        return McpFailed("The program of the server cannot be started.", code=_INTERNAL_ERROR)
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        fault = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        return McpFailed(f"The server's answer does not follow the protocol: {fault}.", code=_INTERNAL_ERROR)
+    return None
 
 
 def _is_about_status(error: BaseException, status: int) -> bool:

@@ -184,9 +184,6 @@ ODD: dict[str, tuple[str, int | None]] = {
     "cut-stream": ("stream ended without a response", None),
     "wrong-result": ("does not follow the protocol", None),
     "refusing": ("no refusing for lab-token-canary", None),
-    "no-schema": ("does not follow the protocol", None),
-    "no-name": ("does not follow the protocol", None),
-    "no-object": ("does not follow the protocol", None),
     "405": ("HTTP status 405", 405),
     "elsewhere": ("not followed", None),
     "500": ("HTTP status 500", 500),
@@ -204,6 +201,22 @@ def test_servers_that_answer_wrongly(odd: OddServer, path: str) -> None:
         for ask in (listed(client, remote(odd.url(path))), called(client, remote(odd.url(path)), "roll")):
             failed = await failure(ask)
             assert (message in failed.message, failed.http_status) == (True, status), failed.message
+
+    drive(scenario)
+
+
+@pytest.mark.parametrize(
+    ("path", "fault"),
+    [
+        ("no-schema", "tools.1.inputSchema: Field required"),
+        ("no-name", "tools.0.name: Field required"),
+        ("no-object", "tools.0.inputSchema.type: Input should be 'object'"),
+    ],
+)
+def test_the_fault_of_a_list_is_named(odd: OddServer, path: str, fault: str) -> None:
+    async def scenario(client: SdkClient) -> None:
+        failed = await failure(listed(client, remote(odd.url(path))))
+        assert failed.message == f"The server's answer does not follow the protocol: {fault}."
 
     drive(scenario)
 
