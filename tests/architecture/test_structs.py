@@ -25,6 +25,7 @@ MODULES = {
     "penstock.tools.mcp.client": "the arguments of a tool, whose schema a server has",
     "penstock.transcript.item_writers": "keyword arguments that several structs share",
     "penstock.transcript.transcript": "keyword arguments of a copy",
+    "penstock.dialects.chat_completions.signed_parts": "content parts with any keys of an upstream's own",
     "penstock.upstream_errors": "an upstream's error, in whatever form it comes",
 }
 

@@ -687,6 +687,11 @@ REQUIREMENTS = (
         _UPSTREAMS,
     ),
     Requirement(
+        "signed-parts",
+        "Content parts with signatures go back to their upstream as they came, with the text of the same message.",
+        "litellm 16272, 25322; bifrost 5274; Antigravity-Manager 139",
+    ),
+    Requirement(
         "odd-usage",
         "Usage in odd numbers or by other names costs no answer; cached tokens are counted by any name.",
         f"litellm 28070; {_UPSTREAMS}",

@@ -77,6 +77,11 @@ def thinks(*details: Json, **more: Any) -> Json:
     return chunk({"reasoning_details": list(details), **more})
 
 
+SUMMED: list[Json] = [
+    {"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm", "signature": "s"}]},
+    {"type": "text", "text": "So"},
+]
+
 WANTING: dict[str, Wanting] = {
     "gemini": Wanting(
         called(signed("s1"), index=None),
@@ -135,6 +140,40 @@ WANTING: dict[str, Wanting] = {
             *called({}),
         ],
         wants(thinking_blocks=[{"type": "thinking", "thinking": "Hm", "signature": "s"}], reasoning_content="Hm"),
+    ),
+    "anthropic, in parts": Wanting(
+        [
+            chunk({"content": [{"type": "thinking", "thinking": "H"}]}),
+            chunk({"content": [{"type": "thinking", "thinking": "m"}]}),
+            chunk({"content": [{"type": "thinking", "thinking": "", "signature": "s"}]}),
+            chunk({"content": [{"type": "redacted_thinking", "data": "r"}]}),
+            chunk({"content": [{"type": "text", "text": "S"}]}),
+            chunk({"content": [{"type": "text", "text": "o"}]}),
+            *called({}),
+        ],
+        wants(
+            content=[
+                {"type": "thinking", "thinking": "Hm", "signature": "s"},
+                {"type": "redacted_thinking", "data": "r"},
+                {"type": "text", "text": "So"},
+            ],
+            reasoning_content=None,
+        ),
+    ),
+    "databricks": Wanting(
+        [
+            *(
+                chunk({"content": [{"type": "reasoning", "summary": [{"type": "summary_text", **piece}]}]})
+                for piece in ({"text": "H"}, {"text": "m"}, {"text": "", "signature": "s"})
+            ),
+            chunk({"content": "So"}),
+            *called({}),
+        ],
+        wants(content=SUMMED, reasoning_content=None),
+    ),
+    "databricks, at once": Wanting(
+        {"role": "assistant", "content": SUMMED, "tool_calls": [CALL]},
+        wants(content=SUMMED, reasoning_content=None),
     ),
     "gemini, at once": Wanting(
         {"role": "assistant", "tool_calls": [CALL | signed("s1"), CALL | {"id": "call_1"}]},

@@ -49,8 +49,6 @@ def as_object(text: str) -> str | None:
 
 def some_object(text: str) -> str:
     """The object that a text means. Another text is the value of the key `invalid_json`."""
-    if is_object(text):
-        return text
     return as_object(text) or encode({_UNREADABLE: text}).decode()
 
 

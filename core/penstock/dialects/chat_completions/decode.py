@@ -219,7 +219,7 @@ class ChatDecoder:
         # spec: quirk-no-choices
         for choice in choices or ():
             if not choice.index:  # only one was asked for
-                self._choice(choice, out)
+                self._choice(choice, data, out)
             # spec: calls-apart
             elif choice.message is not None and choice.message.tool_calls:
                 self._message.read_whole(wire.ReadMessage(tool_calls=choice.message.tool_calls), None, out)
@@ -242,8 +242,10 @@ class ChatDecoder:
                 raise reported_error(error)
             self._words = self._words or error.message
 
-    def _choice(self, choice: wire.ReadChoice, out: list[Delta]) -> None:
+    def _choice(self, choice: wire.ReadChoice, data: bytes, out: list[Delta]) -> None:
         delta, message = choice.delta, choice.message
+        if _has_parts(delta) or _has_parts(message):
+            self._message.take_parts(data)
         if choice.text and delta is None and message is None:
             delta = wire.ReadMessage(content=choice.text)
         if delta is not None:
@@ -291,6 +293,10 @@ class ChatDecoder:
             raise self._stray_error(data + b"\n") or _no_completion(data) from None
         error = read_error(value)
         raise reported_error(error) if error.message else _no_completion(data)
+
+
+def _has_parts(message: wire.ReadMessage | None) -> bool:
+    return message is not None and type(message.content) is list
 
 
 def _unwrapped(data: bytes) -> bytes:

@@ -17,8 +17,9 @@ from penstock.transcript.deltas import Extras
 from penstock.wire import NULL, UNSET
 
 from . import wire
+from .signed_parts import CONTENT, contents, is_signed
 
-BLOCKS = ("reasoning_details", "thinking_blocks")
+BLOCKS = ("reasoning_details", "thinking_blocks", CONTENT)
 """Fields whose lists have a thought in pieces, with signatures, which must come back as whole blocks and in order."""
 _TEXTS = ("text", "summary", "thinking")
 """The keys of such a block that grow."""
@@ -36,6 +37,8 @@ class ExtrasReader:
         self._origin = origin
         self._bytes_left = bytes_max
         self._bytes_max = bytes_max
+        self._content_bytes_left = bytes_max
+        self._contents: list[msgspec.Raw] = []
         self._turn: dict[str, list[msgspec.Raw]] = {}
         self._calls: dict[int, dict[str, list[msgspec.Raw]]] = {}
         self._indexes: dict[str, int] = {}
@@ -49,6 +52,15 @@ class ExtrasReader:
         if read.reasoning_details is not UNSET:
             self._add(self._turn, {"reasoning_details": read.reasoning_details})
 
+    def content(self, chunk: bytes) -> None:
+        """A chunk whose message has content parts, of which some may be signed."""
+        # spec: signed-parts
+        for content in contents(chunk):
+            self._content_bytes_left -= len(memoryview(content))
+            self._contents.append(msgspec.Raw(bytes(memoryview(content))))
+        if self._content_bytes_left < 0:  # it is too long to be returned, and no reason to fail
+            self._contents.clear()
+
     def call(self, index: int, read: wire.ReadToolCall) -> None:
         """The call in this index, or a piece of it. An id that another call has is to be returned, too."""
         if read.id and self._indexes.setdefault(read.id, index) != index:
@@ -58,9 +70,14 @@ class ExtrasReader:
 
     def close(self) -> Iterable[Extras]:
         """The reply has ended: one delta, or none."""
-        if self._origin is not None and (self._turn or self._calls):
+        if self._origin is None:
+            return
+        turn = _merged(self._turn)
+        if self._contents and is_signed(content := _joined(CONTENT, self._contents)):
+            turn[CONTENT] = content
+        if turn or self._calls:
             calls = {index: _merged(pieces) for index, pieces in self._calls.items()}
-            yield Extras(origin=self._origin, turn=_merged(self._turn), calls=calls)
+            yield Extras(origin=self._origin, turn=turn, calls=calls)
 
     def _add(self, to: dict[str, list[msgspec.Raw]], fields: Fields) -> None:
         for name, value in fields.items():
@@ -125,8 +142,8 @@ class _Blocks:
 
     def __init__(self) -> None:
         self._blocks: list[Any] = []
-        self._pieces: list[dict[str, list[str]]] = []
-        """The texts of each block."""
+        self._pieces: list[dict[str, list[Any]]] = []
+        """The texts of each block, and its lists."""
 
     def add(self, entries: Any) -> None:
         """More blocks, or pieces of blocks."""
@@ -140,7 +157,7 @@ class _Blocks:
     def whole(self) -> list[Any]:
         """All blocks so far."""
         return [
-            block | {name: "".join(texts) for name, texts in pieces.items()} if pieces else block
+            block | {name: _whole(values) for name, values in pieces.items()} if pieces else block
             for block, pieces in zip(self._blocks, self._pieces, strict=True)
         ]
 
@@ -150,8 +167,15 @@ class _Blocks:
             begun = block.get(name)
             if begun is None:
                 block[name] = value
-            elif name in _TEXTS and isinstance(begun, str) and isinstance(value, str):
+            elif (name in _TEXTS and isinstance(begun, str) and isinstance(value, str)) or (
+                isinstance(begun, list) and isinstance(value, list)
+            ):
                 pieces.setdefault(name, [begun]).append(value)
+
+
+def _whole(values: list[Any]) -> Any:
+    """One text of several, or one list of blocks."""
+    return "".join(values) if isinstance(values[0], str) else join_blocks(values)
 
 
 def _goes_on(block: Any, entry: Any) -> bool:

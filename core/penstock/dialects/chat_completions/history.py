@@ -15,12 +15,13 @@ from penstock.errors import ApiError, invalid
 from penstock.returned import Fields, carried
 from penstock.tool_calls import ANSWERS, CALLS, OUTPUTS, WITHOUT_MESSAGE, Call, Output
 from penstock.tool_calls.approvals import with_outcomes
-from penstock.tool_calls.arguments import some_object
+from penstock.tool_calls.arguments import is_object, some_object
 from penstock.tool_calls.pairing import Pairs, pair
 from penstock.wire import InputItem, Message, ReasoningItem, ReasoningText
 
 from . import wire
 from .content import message_content, plain_text, tool_content
+from .signed_parts import own_content
 from .upstream_fields import (
     UpstreamFields,
     UpstreamMessage,
@@ -180,17 +181,19 @@ class _Writer:
         if not (self._texts or self._calls or self._thoughts):
             return
         text = "".join(self._texts) if self._texts else None
-        message = wire.ChatMessage(role="assistant", content=text)
+        fields = self._message_fields.fields if self._message_fields else {}
+        own = own_content(fields, text or "") if fields else None
+        message = wire.ChatMessage(role="assistant", content=text if own is None else own)
         options = self._options
         # spec: reasoning-required
-        if (self._thoughts or options.reasoning_required) and options.reasoning_field != "none":
+        if (self._thoughts or options.reasoning_required) and options.reasoning_field != "none" and own is None:
             setattr(message, options.reasoning_field, "\n".join(self._thoughts))
         if self._calls:
             message.tool_calls = [_tool_call(made.call, made.fields) for made in self._calls]
-        if self._message_fields:
-            message.unknown = beside(message, self._message_fields.fields)
-            self._message_fields = None
-        if self._texts or self._calls:  # thoughts that led to nothing have no message to stand in
+        if fields:
+            message.unknown = beside(message, fields)
+        self._message_fields = None
+        if self._texts or self._calls or own is not None:  # thoughts that led to nothing have no message to stand in
             self._messages.append(message)
         self._write_outputs()
         self._thoughts, self._texts, self._calls = [], [], []
@@ -210,7 +213,8 @@ class _Writer:
 def _tool_call(call: Call, fields: Fields | None) -> wire.ToolCall:
     """A call. Its arguments are an object, since some upstreams refuse every turn of a history with another text."""
     # spec: odd-arguments
-    function = wire.CalledFunction(name=call.name, arguments=some_object(call.arguments))
+    arguments = call.arguments if is_object(call.arguments) else some_object(call.arguments)
+    function = wire.CalledFunction(name=call.name, arguments=arguments)
     made = wire.ToolCall(id=call.call_id, function=function)
     if fields:
         made.unknown = beside(made, fields)

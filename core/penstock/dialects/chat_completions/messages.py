@@ -122,6 +122,10 @@ class MessageReader:
         if message.refusal or message.annotations or message.images or message.audio or message.citations:
             self._rest(message, out)
 
+    def take_parts(self, chunk: bytes) -> None:
+        """Take the content parts of a chunk as they came, for the upstream may want them back."""
+        self._extras.content(chunk)
+
     def read_run(self, run: TextRun | ReasoningRun, out: list[Delta]) -> None:
         """Take the run of several plain chunks."""
         if isinstance(run, ReasoningRun):

@@ -40,6 +40,11 @@ def is_thought(part: wire.ReadPart) -> bool:
     return bool(part.thought) or any(mark in kind for mark in _THOUGHT_MARKS) or bool(part.thinking)
 
 
+def is_text_or_thought(kind: str | None) -> bool:
+    """Whether parts of this type are texts or thoughts, which a Response has a place for."""
+    return kind in _TEXTS or any(mark in (kind or "") for mark in _THOUGHT_MARKS)
+
+
 def words(value: wire.Words) -> str:
     """The text in a text, a part, or a list of both."""
     if value is None or isinstance(value, str):
