@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bench.processes import ROOT
 from bench.result_data import FOLDER, Result
+from bench.speed_table import with_speed
 
 DOCUMENTS = ("README.md", "docs/benchmarks.md")
 CAPTIONS = {
@@ -26,11 +27,12 @@ _LINE = re.compile(r"^(?:!\[[^\]]*\]\([^)]*\) )?(<!-- chart: (?:([\w-]+)/)?([\w-
 
 
 def show_newest(results: Sequence[Result], folder: Path = FOLDER, root: Path = ROOT) -> None:
-    """Write the documents, with the charts of the newest results."""
+    """Write the documents, with the charts and figures of the newest results."""
     # spec: bench-history
     for name in DOCUMENTS:
         page = root / name
-        page.write_text(with_charts(page.read_text("utf-8"), page.parent, results, folder), "utf-8")
+        text = with_charts(page.read_text("utf-8"), page.parent, results, folder)
+        page.write_text(with_speed(text, results), "utf-8")
 
 
 def with_charts(text: str, beside: Path, results: Sequence[Result], folder: Path = FOLDER) -> str:

@@ -1,7 +1,7 @@
 """The pages of results: one with the charts and tables of each, and an index with the history of each figure.
 
 `python -m bench.pages` makes all of them again from the JSON files in `bench/results`. With `--write`, README and
-docs show the charts of the newest results, too.
+docs show the charts and figures of the newest results, too.
 """
 
 import argparse
@@ -111,7 +111,7 @@ def _write(path: Path, title: str, body: Sequence[str]) -> None:
 def main() -> None:
     """Make the pages of all results again, and write the documents where that is asked."""
     parser = argparse.ArgumentParser(prog="python -m bench.pages", description="Make the pages of all results again.")
-    parser.add_argument("--write", action="store_true", help="let README and docs show the charts of the newest ones")
+    parser.add_argument("--write", action="store_true", help="let README and docs show the newest ones")
     choices = parser.parse_args()
     results = read_results()
     for result in results:

@@ -11,6 +11,7 @@ import pytest
 from bench.documents import DOCUMENTS, with_charts
 from bench.report import markdown
 from bench.result_data import FIGURES, FOLDER, Result, Row, Section, read_results, write_result
+from bench.speed_table import with_speed
 
 from requirements import shows
 from support.server import ROOT
@@ -134,3 +135,28 @@ def test_the_documents_show_the_charts_of_the_stored_results(name: str) -> None:
     text = (ROOT / name).read_text("utf-8")
     assert "<!-- chart: " in text
     assert with_charts(text, (ROOT / name).parent, read_results()) == text
+    assert with_speed(text, read_results()) == text
+
+
+TABLE = """\
+Text (2026-01-01):
+
+| what | rate | CPU |
+| --- | --- | --- |
+{rows}
+Text.
+"""
+
+
+@shows("bench-history")
+def test_the_table_of_speed_has_the_figures_of_a_whole_result() -> None:
+    [whole] = [stored for stored in read_results() if stored.name == FIRST]
+    written = with_speed(TABLE.format(rows="| old | 1 | 2 |\n"), [whole, result("2026-11-30"), result(f"{OTHER}-2")])
+    lines = written.splitlines()
+    assert lines[0] == f"Text ({FIRST}):"
+    row = whole.sections[0].row("penstock")
+    assert row is not None
+    assert lines[4].startswith(f"| JSON reply of 200 words | {row.value('requests_per_s'):,.0f} requests/s |")
+    assert lines[-1] == "Text."
+    assert "old" not in written
+    assert with_speed(TABLE, [result("2026-11-30")]) == TABLE, "a figure is absent, so nothing changes"
