@@ -2,7 +2,8 @@
 
 A small Runtime API hands an event to each function as soon as its process asks for one, and notes when the first byte
 of the reply's body arrives. Contenders take turns, so that all of them have the same noise. Penstock's function is that
-of `make lambda`, unpacked, and calls a fake upstream; the others reply at once. Their packages are in `.peers/lambda`.
+of `make lambda`, unpacked, and calls a fake upstream, as LiteLLM does; the others reply at once. Each function has its
+own packages, in `.peers`: as in Lambda, the interpreter has nothing but AWS' client of the Runtime API.
 """
 
 import argparse
@@ -22,13 +23,18 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from bench.machine import today
+from bench.peers import LITELLM_VARIABLES, PEERS
 from bench.processes import ROOT
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 FOLDER = ROOT / ".peers" / "lambda"
 RESULTS = ROOT / "bench" / "results" / "aws-lambda"
-PACKAGES = ("awslambdaric", "mangum", "fastapi", "aws-lambda-powertools")
-FIRST_S = 20.0
+CLIENT = "awslambdaric"
+PACKAGES = {
+    "powertools_hello": ("aws-lambda-powertools",),
+    "mangum_hello": ("mangum", "fastapi"),
+}
+FIRST_S = 180.0
 SEPARATOR = bytes(8)
 TOKENS, INTERVAL_MS = 20, 50
 PACED = 5
@@ -44,6 +50,12 @@ HELLO = {
         "def handler(event, context): return app.resolve(event, context)\n"
     ),
 }
+LITELLM = """\
+model_list:
+- model_name: json-20
+  litellm_params: {{model: openai/json-20, api_base: "http://127.0.0.1:{upstream}/v1", api_key: x,
+    use_chat_completions_api: true}}
+"""
 IMPORTS = {
     "nothing": "pass",
     "msgspec and asyncio": "import msgspec, asyncio",
@@ -53,11 +65,11 @@ IMPORTS = {
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A function: its name, its command, and its packages."""
+    """A function: its name, its command, and the folders of its packages, its own first."""
 
     name: str
     command: tuple[str, ...]
-    path: tuple[Path, ...]
+    folders: tuple[Path, ...]
 
 
 @dataclass(slots=True)
@@ -151,9 +163,13 @@ def prepare() -> tuple[Path, list[Contender]]:
     python = FOLDER / "bin" / "python"
     if not python.exists():
         venv.create(FOLDER, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", CLIENT], check=True)
+    for name, packages in PACKAGES.items():
+        if not (FOLDER / name).exists():
+            install = [str(python), "-m", "pip", "install", "--quiet", "--target", str(FOLDER / name), *packages]
+            subprocess.run(install, check=True)
     for name, source in HELLO.items():
-        (FOLDER / f"{name}.py").write_text(source, "utf-8")
+        (FOLDER / name / f"{name}.py").write_text(source, "utf-8")
     make = [sys.executable, str(ROOT / "deploy" / "aws" / "make_zips.py"), "--python", VERSION]
     subprocess.run([*make, "--folder", str(FOLDER / "zips")], check=True, stdout=subprocess.DEVNULL)
     function = FOLDER / "function"
@@ -164,18 +180,27 @@ def prepare() -> tuple[Path, list[Contender]]:
     return function, [
         Contender("Penstock, streaming runtime", (str(function / "bootstrap"), str(python)), (function,)),
         Contender("Penstock, handler", (*classic, "penstock_adapters.aws_lambda.handler"), (function,)),
-        Contender("Powertools, hello", (*classic, "powertools_hello.handler"), (FOLDER,)),
-        Contender("Mangum and FastAPI, hello", (*classic, "mangum_hello.handler"), (FOLDER,)),
+        Contender("Powertools, hello", (*classic, "powertools_hello.handler"), (FOLDER / "powertools_hello",)),
+        Contender("Mangum and FastAPI, hello", (*classic, "mangum_hello.handler"), (FOLDER / "mangum_hello",)),
+        Contender("LiteLLM, handler", (*classic, "litellm.proxy.lambda.handler"), (litellm(), FOLDER / "mangum_hello")),
     ]
+
+
+def litellm() -> Path:
+    """The folder of LiteLLM's packages, that of `make compare`. Ends the program where they cannot be installed."""
+    peer = next(peer for peer in PEERS if peer.server.name == "litellm")
+    if fault := peer.absent_because(print):
+        sys.exit(f"LiteLLM is {fault}")
+    return next(peer.program.parents[1].glob("lib/python3*/site-packages"))
 
 
 @contextlib.contextmanager
 def started(contender: Contender, port: int, upstream: int) -> Iterator[subprocess.Popen[bytes]]:
     """The process of a function."""
-    task = str(contender.path[0])
+    task = str(contender.folders[0])
     env = {
         "PATH": os.environ["PATH"],
-        "PYTHONPATH": task,
+        "PYTHONPATH": os.pathsep.join(map(str, contender.folders)),
         "LAMBDA_TASK_ROOT": task,
         "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{port}",
         "AWS_LAMBDA_FUNCTION_NAME": "bench",
@@ -188,6 +213,9 @@ def started(contender: Contender, port: int, upstream: int) -> Iterator[subproce
         "PENSTOCK_ALLOW_ANONYMOUS": "true",
         "PENSTOCK_LOG_LEVEL": "error",
         "PENSTOCK_UPSTREAM": f"http://127.0.0.1:{upstream}/v1",
+        "CONFIG_FILE_PATH": str(FOLDER / "litellm.yaml"),
+        "HOME": str(FOLDER),
+        **LITELLM_VARIABLES,
     }
     process = subprocess.Popen(contender.command, env=env, cwd=task, stdout=subprocess.DEVNULL)
     try:
@@ -314,6 +342,7 @@ def measure(rounds: int) -> Figures:
     """Measure everything."""
     function, contenders = prepare()
     upstream = free_port()
+    (FOLDER / "litellm.yaml").write_text(LITELLM.format(upstream=upstream), "utf-8")
     command = [sys.executable, "-m", "bench.upstream", "--port", str(upstream)]
     with subprocess.Popen(command, cwd=ROOT) as child:
         try:
@@ -333,7 +362,8 @@ def page(figures: Figures) -> str:
         f"Python {figures.python}, medians of {figures.rounds} interleaved rounds on a shared machine: compare",
         "the rows, not the milliseconds. `python -m bench.cold_starts --write` makes this page.",
         "",
-        "Penstock's functions ask a fake upstream for a reply of 20 words and translate it; the others return a text.",
+        "Penstock's functions and LiteLLM's ask a fake upstream for a reply of 20 words and translate it; the others",
+        "return a text.",
     ]
     tables = (
         (("function", "process to first byte, ms", "CPU until then, ms"), _rows(figures.starts)),

@@ -67,19 +67,22 @@ def make(version: str, interpreter: str, arch: str, folder: Path) -> tuple[Path,
     """The zips of a version and an architecture: the function, and the layer for sealing."""
     with tempfile.TemporaryDirectory() as name:
         function, layer = Path(name, "function"), Path(name, "layer")
-        install(FUNCTION_PACKAGES, version, arch, function)
-        copy_packages(function)
+        fill_function(version, interpreter, arch, function)
         install(LAYER_PACKAGES, version, arch, layer / "python")
-        for each in (function, layer):
-            compile_all(interpreter, each)
-            for library in each.rglob("*.so"):
-                cut_symbols(library)
-        shutil.copy(Path(__file__).with_name("bootstrap"), function)
-        (function / "bootstrap").chmod(0o755)
+        compile_all(interpreter, layer)
         made = [folder / f"penstock-{version}-{arch}.zip", folder / f"penstock-seal-layer-{version}-{arch}.zip"]
         for each, zip_file in zip((function, layer), made, strict=True):
             write_zip(each, zip_file)
     return made[0], made[1]
+
+
+def fill_function(version: str, interpreter: str, arch: str, folder: Path) -> None:
+    """Fill a folder with what the zip of the function has."""
+    install(FUNCTION_PACKAGES, version, arch, folder)
+    copy_packages(folder)
+    compile_all(interpreter, folder)
+    shutil.copy(Path(__file__).with_name("bootstrap"), folder)
+    (folder / "bootstrap").chmod(0o755)
 
 
 def find_python(version: str) -> str:
@@ -145,7 +148,7 @@ def copy_packages(folder: Path) -> None:
 
 
 def compile_all(interpreter: str, folder: Path) -> None:
-    """Replace all sources by bytecode of the interpreter's version."""
+    """Replace all sources by bytecode of the interpreter's version, and shorten the libraries."""
     script = Path(__file__).with_name("compile_sources.py")
     # No tables of columns: they are a tenth of the bytecode, and without sources there is nothing to underline.
     subprocess.run([interpreter, "-I", "-X", "no_debug_ranges", str(script), str(folder)], check=True)
@@ -154,6 +157,8 @@ def compile_all(interpreter: str, folder: Path) -> None:
             path.unlink()
     for path in [*folder.rglob("__pycache__"), *folder.glob("bin")]:
         shutil.rmtree(path)
+    for library in folder.rglob("*.so"):
+        cut_symbols(library)
 
 
 def cut_symbols(library: Path) -> None:

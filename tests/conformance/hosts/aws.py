@@ -6,6 +6,7 @@ Runtime API of the tests notes when each piece came.
 
 from __future__ import annotations
 
+import atexit
 import http.client
 import json
 import os
@@ -17,15 +18,17 @@ import sys
 import tempfile
 from base64 import b64decode
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+from deploy.aws.make_zips import fill_function
 
 from conformance.hosts.kit import PATIENCE_S, REQUEST_S, Answer, Call, Host, need, python, variables
 from conformance.servers import free_port
 from support.lambda_events import v2
 from support.missing import Missing
 from support.runtime_api import NUL, RuntimeApiServer
-from support.server import ROOT
 from support.waiting import until
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -148,6 +151,18 @@ def emulator() -> Path:
     return need(f"samcli/local/rapid/aws-lambda-rie-{name}")
 
 
+@cache
+def zipped(interpreter: str) -> Path:
+    """The content of the function's zip for the version of an interpreter. It is there until the tests end."""
+    program = "import sys; print('%d.%d' % sys.version_info[:2])"
+    version = subprocess.run((interpreter, "-c", program), capture_output=True, text=True, check=True).stdout.strip()
+    folder = Path(tempfile.mkdtemp(prefix=f"penstock-function-{version}-"))
+    atexit.register(shutil.rmtree, folder)
+    fill_function(version, interpreter, {"aarch64": "arm64"}.get(platform.machine(), "x86_64"), folder)
+    folder.chmod(0o755)  # the emulator runs it as another user
+    return folder
+
+
 class Handler(Emulated):
     """The handler, called by AWS' own client of the Runtime API."""
 
@@ -174,8 +189,9 @@ class Runtime(Emulated):
 class ConcurrentRuntime(Emulated):
     """Our runtime with several events at a time, as `bootstrap` starts it, in the folders that Lambda has.
 
-    The emulator starts such a function in `/var/task` only, and as another user. So it runs in a file system of its
-    own, which needs root. It takes the seconds of the time-out for another unit, so the limit is a setting here.
+    It is that of the zip for the hosts' Python. The emulator starts such a function in `/var/task` only, and as another
+    user. So it runs in a file system of its own, which needs root. It takes the seconds of the time-out for another
+    unit, so the limit is a setting here.
     """
 
     name = "Lambda runtime, emulator, concurrent"
@@ -198,14 +214,16 @@ class ConcurrentRuntime(Emulated):
         if os.geteuid() != 0 or subprocess.run(("unshare", "--mount", "true"), check=False).returncode != 0:
             raise Missing("the emulator of concurrent functions needs root, and the right to mount (CAP_SYS_ADMIN)")
         lang = Path(python()).resolve().parents[1]
-        packages = need("msgspec").parent
         script = str(PROGRAMS / "emulated_lambda.sh")
-        folders = (str(ROOT), str(lang), str(packages), f"samcli/local/rapid/{emulator().name}")
+        folders = (str(zipped(python())), str(lang), str(emulator()))
         return ("unshare", "--mount", "sh", script, *folders, *self.addresses)
 
 
 class RecordedRuntime(Host):
-    """Our runtime before the Runtime API of the tests, which notes each piece with its time."""
+    """Our runtime before the Runtime API of the tests, which notes each piece with its time.
+
+    It is that of the zip for the Python of the tests.
+    """
 
     name = "Lambda runtime, Runtime API"
     is_function = True
@@ -217,8 +235,10 @@ class RecordedRuntime(Host):
         self.api = RuntimeApiServer(deadline_s=REQUEST_S)
         self._running = self.api.running()
         self._running.__enter__()
-        env = variables(upstream, {"AWS_LAMBDA_RUNTIME_API": self.api.address} | given)
-        self.process = subprocess.Popen((sys.executable, "-m", "penstock_adapters.aws_lambda"), env=env)
+        function = zipped(sys.executable)
+        ours = {"AWS_LAMBDA_RUNTIME_API": self.api.address, "LAMBDA_TASK_ROOT": str(function)}
+        env = variables(upstream, ours | given)
+        self.process = subprocess.Popen((str(function / "bootstrap"), sys.executable), env=env)
 
     def stop(self) -> None:
         self._running.__exit__(None, None, None)
