@@ -6,7 +6,6 @@ It knows headers and the words of error messages. It never reads a clock: a date
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from email.utils import parsedate_to_datetime
 from itertools import chain
 
 from penstock.patterns import lazy_pattern
@@ -71,6 +70,8 @@ def _duration(text: str) -> Iterator[float]:
 
 def _date(text: str, reply_date: str) -> Iterator[float]:
     """The time from the date of the reply to this date."""
+    from email.utils import parsedate_to_datetime  # few upstreams send one
+
     try:
         yield (parsedate_to_datetime(text) - parsedate_to_datetime(reply_date)).total_seconds()
     except (ValueError, TypeError, OverflowError):
