@@ -62,12 +62,16 @@ class Request(msgspec.Struct, kw_only=True):
 
     async def read(self, bytes_max: int) -> bytes:
         """Read the body. Raises `ApiError` 413, before anything is read where `content-length` shows it."""
+        if self.receive is None:
+            return self.whole(bytes_max)
         length = self.headers.get("content-length", "")
         # spec: key-first
         if length.isdecimal() and (len(length) > _LENGTH_DIGITS_MAX or int(length) > bytes_max):
             raise body_too_long(bytes_max)
-        if self.receive is not None:
-            return await self.receive(bytes_max)
+        return await self.receive(bytes_max)
+
+    def whole(self, bytes_max: int) -> bytes:
+        """The body, where the adapter has read all of it. Raises `ApiError` 413."""
         if len(self.body) > bytes_max:
             raise body_too_long(bytes_max)
         return self.body
@@ -158,5 +162,5 @@ def identified(reply: Reply, request_id: str) -> Reply:
 
 def request_id(headers: Mapping[str, str]) -> str:
     """The client's id of the request, if it is valid, or a new one."""
-    given = headers.get("x-request-id", "")
-    return given if _REQUEST_ID.fullmatch(given) else ids.new_id("req_")
+    given = headers.get("x-request-id")
+    return given if given and _REQUEST_ID.fullmatch(given) else ids.new_id("req_")

@@ -148,9 +148,8 @@ async def read_messages(run: Run, headers: Headers, stream_id: str | None) -> As
             yield messages
 
 
-async def read_json(run: Run) -> bytes:
-    """The final Response as JSON. Raises `ApiError` for a failed one, of which nothing was sent."""
-    await run.finish()
+def json_body(run: Run) -> bytes:
+    """The Response of a finished run as JSON. Raises `ApiError` for a failed one, of which nothing was sent."""
     if run.error is not None:
         raise run.error
     return run.body

@@ -22,11 +22,12 @@ from penstock.endpoints.about import About
 from penstock.endpoints.admin import Admin
 from penstock.endpoints.conversations import Conversations
 from penstock.endpoints.health import ALIVE, Health
+from penstock.endpoints.method_replies import allowed_methods, method_not_allowed, upgrade_required
 from penstock.endpoints.metrics import MetricsEndpoint, add_known_series
 from penstock.endpoints.models import Models
 from penstock.endpoints.openapi import OpenApi
 from penstock.endpoints.passthrough import RELAYED, PassthroughEndpoints
-from penstock.endpoints.paths import below_root, path_pattern, plain, route_name
+from penstock.endpoints.paths import below_root, known_paths, path_pattern, plain, route_name
 from penstock.endpoints.request_context import RequestContext
 from penstock.endpoints.responses import ResponseEndpoints
 from penstock.endpoints.sockets import Sockets
@@ -116,6 +117,7 @@ class Service:
         self._access = access
         self._decompress = decompress
         self._origins = origins
+        self._has_origins = bool(origins)
         self._sockets = Sockets(self._engine) if websocket and routes.stateful_route is None else None
         self._table = _table(
             ResponseEndpoints(self._engine, done_marker=done_marker),
@@ -132,14 +134,22 @@ class Service:
         self._route_names = {pattern: route_name(pattern) for pattern in self._table}
         if routes.stateful_route is not None:
             self._table |= _relayed(self._table, PassthroughEndpoints(self._engine))
+        self._known_paths = known_paths(self._table)
         if metrics is not None:
             add_known_series(metrics, routes, self._route_names.values())
 
     async def handle(self, request: Request) -> Reply:
         """Answer a request. It raises nothing but `CancelledError`: an error is a reply too."""
         record = self._begin(request)
-        reply = await self._answered(record, self._dispatch(request, record))
-        if self._origins:
+        try:
+            reply = await self._dispatch(request, record)
+        except asyncio.CancelledError:
+            self._recorder.end(record, CLIENT_LEFT)
+            raise
+        except Exception as error:
+            reply = _reply_to(error, record)
+        reply = identified(reply, record.request_id)
+        if self._has_origins:
             reply.headers += self._origins.headers(request.headers)
         # spec: head
         if request.method == "HEAD":
@@ -153,7 +163,14 @@ class Service:
         `request` is the handshake.
         """
         record = self._begin(request)
-        reply = await self._answered(record, self._connect(request, channel, record))
+        try:
+            reply = await self._connect(request, channel, record)
+        except asyncio.CancelledError:
+            self._recorder.end(record, CLIENT_LEFT)
+            raise
+        except Exception as error:
+            reply = _reply_to(error, record)
+        reply = identified(reply, record.request_id)
         self._recorder.end(record, reply.status)
         return None if reply.status == _SWITCHED.status else reply
 
@@ -226,26 +243,9 @@ class Service:
         stream = RecordedStream(reply.body, partial(self._recorder.end, record, reply.status))
         return Reply(reply.status, reply.headers, stream)
 
-    async def _answered(self, record: AccessRecord, answer: Awaitable[Reply]) -> Reply:
-        try:
-            reply = await answer
-        except ApiError as error:
-            reply = _failed(record, untraced(error))
-        except ClientLeft as left:
-            untraced(left)
-            reply = _CLIENT_LEFT
-        except asyncio.CancelledError:
-            self._recorder.end(record, CLIENT_LEFT)
-            raise
-        except Exception as error:
-            _log.exception("%s %s failed by a fault of this server", record.method, record.path)
-            untraced(error)
-            reply = _failed(record, internal_error())
-        return identified(reply, record.request_id)
-
     async def _connect(self, request: Request, channel: Channel, record: AccessRecord) -> Reply:
         if self._sockets is None:
-            return _upgrade_required()
+            return upgrade_required()
         if plain(request.path) != "/responses":
             raise not_found(f"No WebSocket is served at {request.path}.", "unknown_url")
         record.route = self._route_names["/responses"]
@@ -258,18 +258,17 @@ class Service:
         return _SWITCHED
 
     async def _dispatch(self, request: Request, record: AccessRecord) -> Reply:
-        path = plain(request.path)
-        pattern, path_ids = path_pattern(path, self._table)
+        pattern, path_ids = self._known_paths.get(request.path) or path_pattern(plain(request.path), self._table)
         endpoints = self._table.get(pattern)
         record.route = self._route_names.get(pattern, "")
         if request.method == "OPTIONS" and endpoints is not None:
-            return self._options(request, _allowed(endpoints))
+            return self._options(request, allowed_methods(endpoints))
         # spec: key-first
-        owner = "" if path in _OPEN else self._access.check(request.headers)
+        owner = "" if pattern in _OPEN else self._access.check(request.headers)
         record.key_name = self._access.name_of(owner)
         # spec: websocket
-        if path == "/responses" and "websocket" in request.headers.get("upgrade", "").lower():
-            return _upgrade_required()
+        if pattern == "/responses" and _is_handshake(request):
+            return upgrade_required()
         if endpoints is None:
             raise not_found(f"Unknown request URL: {request.method} {request.path}.", "unknown_url")
         # spec: ids-in-paths
@@ -279,7 +278,7 @@ class Service:
             request = replace(request, method="GET")
         endpoint = endpoints.get(request.method)
         if endpoint is None:
-            return _method_not_allowed(request, _allowed(endpoints))
+            return method_not_allowed(request, allowed_methods(endpoints))
         deadline = request_deadline(request.deadline_s, self.limits.request_s)
         context = RequestContext(
             http=request,
@@ -291,10 +290,15 @@ class Service:
             deadline=deadline,
         )
         with self._engine.drain.answering(deadline):
-            await self._engine.start()
-            if pattern.startswith(_NEEDS_STORE):
-                await self._engine.open_store()
+            if pattern.startswith(_NEEDS_STORE) or not self._engine.is_started:
+                await self._open(pattern)
             return await endpoint(context)
+
+    async def _open(self, pattern: str) -> None:
+        """Open what a request of this route needs. Raises `ApiError`."""
+        await self._engine.start()
+        if pattern.startswith(_NEEDS_STORE):
+            await self._engine.open_store()
 
     def _options(self, request: Request, allowed: str) -> Reply:
         """The methods of a path, and the answer to a preflight, which browsers send without a key."""
@@ -306,12 +310,12 @@ class Service:
         Any page can post `text/plain` to any server without a preflight, so only JSON is accepted. Raises `ApiError`.
         """
         check_json_type(request.headers.get("content-type", ""))
-        body = await request.read(self.limits.body_bytes_max)
+        bytes_max = self.limits.body_bytes_max
+        body = request.whole(bytes_max) if request.receive is None else await request.read(bytes_max)
         given = request.headers.get("content-encoding")
         encoding = given.strip().lower() if given else ""
         if encoding in ("", "identity"):
             return without_bom(body)
-        bytes_max = self.limits.body_bytes_max
         return without_bom(await offload(_EXPANSION * len(body), self._decompress, body, encoding, bytes_max))
 
 
@@ -370,30 +374,26 @@ def _relayed(table: Table, passthrough: PassthroughEndpoints) -> Table:
     return stored
 
 
-def _failed(record: AccessRecord, error: ApiError) -> Reply:
+def _reply_to(error: Exception, record: AccessRecord) -> Reply:
     """The reply to a request that failed. The record gets the error."""
-    record.failed(error)
+    if isinstance(error, ClientLeft):
+        untraced(error)
+        return _CLIENT_LEFT
+    if not isinstance(error, ApiError):
+        _log.error("%s %s failed by a fault of this server", record.method, record.path, exc_info=error)
+        untraced(error)
+        error = internal_error()
+    record.failed(untraced(error))
     return error_reply(error)
+
+
+def _is_handshake(request: Request) -> bool:
+    """Whether the request asks for a WebSocket connection."""
+    upgrade = request.headers.get("upgrade")
+    return upgrade is not None and "websocket" in upgrade.lower()
 
 
 def _key(request: Request) -> Secret | None:
     """The caller's bearer token."""
     key = bearer(request.headers)
     return Secret(key) if key else None
-
-
-def _allowed(endpoints: dict[str, Endpoint]) -> str:
-    """The methods of a path. `HEAD` is allowed where `GET` is, and `OPTIONS` everywhere."""
-    return ", ".join([*endpoints, *(["HEAD"] if "GET" in endpoints else []), "OPTIONS"])
-
-
-def _method_not_allowed(request: Request, allowed: str) -> Reply:
-    message = f"Not allowed to {request.method} on {request.path}; allowed: {allowed}."
-    reply = error_reply(ApiError(message, status=405, code="method_not_allowed"))
-    reply.headers.append(("allow", allowed))
-    return reply
-
-
-def _upgrade_required() -> Reply:
-    """Status 426, after which agents that try WebSocket first fall back to HTTP."""
-    return error_reply(ApiError("WebSocket is not served here; use HTTP.", status=426, code="upgrade_required"))

@@ -120,7 +120,6 @@ WHILE_THE_SERVER_RUNS = {
 WHILE_A_REQUEST_RUNS = {
     "penstock.engine.hosted_tools.functions.HostedFunctions",
     "penstock.engine.hosted_tools.turn_calls.TurnCalls",
-    "penstock.transcript.carried_fields.CarriedFields",
     "penstock.transcript.hosted_items.HostedEvents",
     "penstock.tools.web_search.session.WebSession",
     "penstock.transcript.item_writers.EventItems",
@@ -145,7 +144,6 @@ WHILE_A_REQUEST_RUNS = {
     "penstock.engine.upstreams.synthetic.chat_replies.ChunkedReply",
     "penstock.engine.context.truncation._Grouping",
     "penstock.transcript.reducer.Reducer",
-    "penstock.transcript.transcript._Node",
     "penstock_adapters.cloudflare.fetch_transport.FetchReply",
 }
 """Classes whose objects end with their request, or with their connection; limits bound what those may hold."""

@@ -27,6 +27,7 @@ ELSEWHERE = {
     "penstock.endpoints.health": "live/test_upstreams_at_start.py live/test_store_outages.py",
     "penstock.endpoints.models": "live/test_models.py",
     "penstock.endpoints.passthrough": "live/test_relays.py live/test_upstream_state.py",
+    "penstock.endpoints.method_replies": "live/test_methods.py",
     "penstock.endpoints.schemas": "core/endpoints/test_openapi_document.py",
     "penstock.endpoints.socket": "core/test_sockets.py live/test_websocket.py",
     "penstock.endpoints.sockets": "core/test_sockets.py live/test_websocket.py",

@@ -64,15 +64,6 @@ class IncomingReply:
             self._source.resume()
         return chunk
 
-    async def head(self) -> None:
-        """Wait for the head, or for a fault in its place. If the wait is cancelled, the reply is dropped."""
-        try:
-            while not self.has_head and self.fault is None:
-                await self.change()
-        except BaseException:
-            self.drop()
-            raise
-
     def change(self) -> asyncio.Future[None]:
         """A future that ends with the next change. A cancelled wait for it loses nothing."""
         waiter = self._waiter = self._make_future()

@@ -52,5 +52,10 @@ class HttpTransport:
     async def _ask(self, pieces: list[bytes]) -> IncomingReply:
         connection = self._pool.take_unused() or await self._pool.take()
         reply = connection.ask(pieces)
-        await reply.head()
+        try:
+            while not reply.has_head and reply.fault is None:
+                await reply.change()
+        except BaseException:
+            reply.drop()
+            raise
         return reply

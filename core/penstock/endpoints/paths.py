@@ -5,7 +5,7 @@ It knows where a path has ids. It does not know the routes.
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 
 _OPENAIS = ("responses", "conversations", "models", "chat", "completions", "embeddings", "rerank")
 """The first steps of paths that clients look for under `/v1`. Every path is found with and without it."""
@@ -15,6 +15,12 @@ def plain(path: str) -> str:
     """The path without `/v1` and without a slash at its end, as in the table."""
     path = path.removeprefix("/v1") or "/"
     return path.rstrip("/") or ("/" if path == "/" else path)
+
+
+def known_paths(table: Iterable[str]) -> dict[str, tuple[str, list[str]]]:
+    """What `path_pattern` finds for the paths without ids, as nearly all clients write them."""
+    fixed = [pattern for pattern in table if "*" not in pattern]
+    return {path: (pattern, []) for pattern in fixed for path in (pattern, f"/v1{pattern}")}
 
 
 def below_root(path: str, root: str) -> str:

@@ -17,7 +17,7 @@ from penstock.errors import ApiError, invalid, no_background, not_found, stoppin
 from penstock.http import JSON, SSE, Reply, json_reply
 from penstock.json_codec import encode
 from penstock.ports import ChainTooLong, Headers, ItemPage, Store, StoredResponse
-from penstock.responders import FollowStream, SseStream, read_json, read_response
+from penstock.responders import FollowStream, SseStream, json_body, read_response
 from penstock.wire import UNSET, CompactedResponse, CompactionItem, Deleted, InputTokens, Message
 
 _encode = msgspec.json.Encoder().encode
@@ -44,7 +44,8 @@ class ResponseEndpoints:
         headers = ignored_headers(run.plan)  # starting the run may have truncated the context
         if run.plan.stream:
             return Reply(200, [*SSE, *headers], faulty_events(SseStream(run, done_marker=self._done_marker), run))
-        return Reply(200, [JSON, *headers], faulty_json(await read_json(run), run))
+        await run.finish()
+        return Reply(200, [JSON, *headers], faulty_json(json_body(run), run))
 
     async def compact(self, request: RequestContext) -> Reply:
         """`POST /responses/compact`: every user message unchanged, and an item that replaces all others."""

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 
 import msgspec
 from msgspec.structs import replace
@@ -26,10 +27,10 @@ from .background.runner import Background, BackgroundSaver
 from .context.chain_cache import ChainCache
 from .context.fitting import fit
 from .context.prompts import apply_prompt
-from .context.resolve import Context, conversation_of, resolve, unknown_conversation
+from .context.resolve import Context, conversation_of, resolve, stand_alone, unknown_conversation
 from .context.sealing import Seal, is_sealed
 from .loops import LoopLock
-from .offload import offload
+from .offload import LARGE_BYTES, offload
 from .planning.no_generate import without_generation
 from .planning.plan import Plan
 from .planning.plan_cache import PlanCache
@@ -103,7 +104,8 @@ class Engine:
         self._sealer = sealer
         self._prompts = prompts
         self._changing = LoopLock()
-        self._is_started = False
+        self.is_started = False
+        """Whether the work on background responses has begun."""
         self._is_store_open = False
         self.store_check = StoreCheck(store, self.open_store, limits, time.monotonic)
         self.drain = Drain()
@@ -122,12 +124,12 @@ class Engine:
 
         It does not wait for the store: a store that is not available is opened as soon as it is.
         """
-        if self._is_started:
+        if self.is_started:
             return
         async with self._changing:
             if self.background is not None and not self.background.is_started:
                 self.background.start()
-            self._is_started = True
+            self.is_started = True
 
     async def open_store(self) -> None:
         """Open the store, if there is one. Raises `ApiError` while it is not available."""
@@ -184,8 +186,9 @@ class Engine:
         writer = None if request.conversation is None else await self._lock(request, owner, response_id)
         try:
             context, plan = await self._plan(decoded, owner, key, response_id, recent, compacts=compacts)
-            plan.turn.synthetic = synthetic
-            _check_header(plan)
+            if synthetic:
+                plan.turn.synthetic = synthetic
+                _check_header(plan)
         except BaseException:
             if writer is not None:
                 await writer.unlock()
@@ -256,7 +259,7 @@ class Engine:
         """Stop the background work, and close upstreams and store. All of them open again on their next use."""
         async with self._changing, AsyncExitStack() as closing:  # closed in reverse order, all despite errors
             # spec: starts-again
-            self._is_started = False
+            self.is_started = False
             self.drain = Drain()
             self._is_store_open = False
             if self.store is not None:
@@ -301,15 +304,10 @@ class Engine:
 
     async def _decode(self, body: bytes, owner: str, *, model_may_be_null: bool = False) -> Decoded:
         """The request, with its prompt template filled in. Raises `ApiError`."""
-        decoded = await offload(
-            len(body),
-            decode,
-            body,
-            self.limits,
-            model_may_be_null=model_may_be_null,
-            cached=self._request_cache,
-            owner=owner,
+        read = partial(
+            decode, body, self.limits, model_may_be_null=model_may_be_null, cached=self._request_cache, owner=owner
         )
+        decoded = read() if len(body) < LARGE_BYTES else await offload(len(body), read)
         prompt = decoded.request.prompt
         return decoded if prompt is None else await apply_prompt(decoded, prompt, self._prompts, self.limits)
 
@@ -336,7 +334,7 @@ class Engine:
         record = current()
         record.model = request.model or ""
         recall = recent.recall if recent else None
-        context = await resolve(
+        context = stand_alone(decoded, self.limits, compacts=compacts) or await resolve(
             decoded, self.store, owner, self.limits, recall=recall, turns=self.turns, compacts=compacts
         )
         plan = self._plans.plan(
@@ -347,7 +345,7 @@ class Engine:
             response_id=response_id,
             created_at=ids.now_s(),
             is_stored=self.store is not None and request.store is not False,
-            seal=self._seal(owner),
+            seal=None if self._sealer is None else self._seal(owner),
         )
         if request.truncation == "auto" and plan.compacting is None:  # a compacted context is not truncated
             plan = await fit(plan, self.limits)

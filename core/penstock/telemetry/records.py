@@ -184,7 +184,7 @@ class Recorder:
             sent_at=None if running is None else [],
             running=running,
         )
-        enter(record)
+        _CURRENT.set(record)
         return record
 
     def end(self, record: AccessRecord, status: int) -> None:

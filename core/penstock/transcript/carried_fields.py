@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
 from msgspec.structs import replace
 
 from penstock.ids import NewId
@@ -18,17 +19,16 @@ from .item_writers import SealReasoning
 from .transcript import Transcript
 
 
-class CarriedFields:
+class CarriedFields(msgspec.Struct):
     """The fields that the upstream needs back, and the replies to hosted calls."""
 
-    def __init__(self, transcript: Transcript) -> None:
-        self._transcript = transcript
-        self.call_indexes: dict[str, int] = {}
-        """The index of each call of the turn, by the id that it has in later turns."""
-        self._extras: list[Extras] = []
-        """The upstream's fields of the turn."""
-        self._carried: dict[str, Returned] = {}
-        """What items carry, by their ids."""
+    _transcript: Transcript
+    call_indexes: dict[str, int] = {}
+    """The index of each call of the turn, by the id that it has in later turns."""
+    _extras: list[Extras] = []
+    """The upstream's fields of the turn."""
+    _carried: dict[str, Returned] = {}
+    """What items carry, by their ids."""
 
     def add(self, extras: Extras) -> int:
         """Add the upstream's fields. Returns their size in bytes."""

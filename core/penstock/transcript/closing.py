@@ -91,6 +91,8 @@ _UNCHANGED: frozenset[type[Item]] = frozenset({ApplyPatchCall, ApplyPatchCallOut
 
 def close_open(transcript: Transcript, status: ItemStatus = "incomplete") -> None:
     """Record the events that end all open items, with this status."""
+    if transcript.is_settled:
+        return
     for index in range(transcript.output_count):
         # spec: pairs
         if transcript.item_state(index) != DONE:

@@ -6,6 +6,8 @@ other event that the tables forbid is an error of the upstream, and the response
 
 from __future__ import annotations
 
+import msgspec
+
 from penstock.errors import ApiError, upstream_failed
 from penstock.wire import Event, OutputItemDone
 
@@ -13,13 +15,12 @@ from .closing import settle_item
 from .transcript import IllegalEvent, OpenText, Transcript
 
 
-class Relay:
+class Relay(msgspec.Struct):
     """Records the events of one upstream's turn."""
 
-    def __init__(self, transcript: Transcript) -> None:
-        self._transcript = transcript
-        self._text: OpenText | None = None
-        """The text that grew last."""
+    _transcript: Transcript
+    _text: OpenText | None = None
+    """The text that grew last."""
 
     def record(self, event: Event) -> None:
         """Record the event. Raises `ApiError` where the tables forbid it."""

@@ -62,6 +62,13 @@ class Reducer:
     the upstream needs back, in an item of its own.
     """
 
+    _items: EventItems | WholeItems
+    _open_item: MessageWriter | WholeMessage | ReasoningWriter | WholeReasoning | None = None
+    _usage: Usage | None = None
+    _incomplete: IncompleteReason | None = None
+    _upstream_error: ResponseError | None = None
+    _begun, _has_audio = 0, False
+
     def __init__(
         self,
         transcript: Transcript,
@@ -84,18 +91,11 @@ class Reducer:
         self._report_usage = report_usage
         self._seal = seal
         self._seal_with_fields = seal_extras
-        self._items: EventItems | WholeItems
-        self._open_item: MessageWriter | WholeMessage | ReasoningWriter | WholeReasoning | None = None
         self._calls: dict[int, PendingCall] = {}
         self._carried = CarriedFields(transcript)
-        self._usage: Usage | None = None
-        self._incomplete: IncompleteReason | None = None
-        self._upstream_error: ResponseError | None = None
         self._response_fields: dict[str, Any] = {}
         self._relay = Relay(transcript)
         self._budget = limits.output_bytes_max
-        self._begun = 0
-        self._has_audio = False
 
     def begin(self, skeleton: Response) -> None:
         """Record the first events of the stream: two, or three for a response that was queued."""

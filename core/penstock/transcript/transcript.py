@@ -34,19 +34,16 @@ class IllegalEvent(Exception):
     """An event that the tables do not allow. It is a bug of the code that made it, never an error of a client."""
 
 
-class _Node:
+class _Node(msgspec.Struct, eq=False):
     """An object of the growing Response: its value so far, its state, its growing fields, and the objects in it."""
 
-    __slots__ = ("by_id", "children", "index", "machine", "pieces", "state", "value")
-
-    def __init__(self, value: Any, machine: Machine, state: str, index: int = 0) -> None:
-        self.value = value
-        self.machine = machine
-        self.state = state
-        self.index = index
-        self.pieces: dict[str, list[Any]] = {}
-        self.children: dict[str, list[_Node]] = {}
-        self.by_id: dict[str, _Node] = {}
+    value: Any
+    machine: Machine
+    state: str
+    index: int = 0
+    pieces: dict[str, list[Any]] = {}
+    children: dict[str, list[_Node]] = {}
+    by_id: dict[str, _Node] = {}
 
     def frozen(self, **fields: Any) -> Any:
         """A copy of the current object, with these fields."""
@@ -192,7 +189,6 @@ def _rule(cls: type[Event], fold: Fold) -> _Rule:
 
 _RULES: dict[type[Event], _Rule] = {cls: _rule(cls, cls.fold) for cls in get_args(StreamEvent)}
 
-
 _NEW = "new"
 _STARTED = RESPONSE[RESPONSE[_NEW][Created]][InProgress]
 """The state of a response after its first events."""
@@ -301,8 +297,7 @@ class Transcript:
 
     def item(self, output_index: int) -> Any:
         """The current form of one output item."""
-        item: Item = self._root.children["output"][output_index].frozen()
-        return item
+        return self._root.children["output"][output_index].frozen()
 
     def item_state(self, output_index: int) -> str:
         """The state of one output item, from its table."""
@@ -322,6 +317,11 @@ class Transcript:
     def output_count(self) -> int:
         """The number of output items, which is the index of the next one."""
         return len(self._root.children.get("output", ()))
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all items have ended."""
+        return self._root.is_settled()
 
     @property
     def state(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from penstock.ids import NewId
@@ -104,16 +105,13 @@ class WholeItems:
             self._recorded += 1
 
 
-class _Part:
+class _Part(msgspec.Struct, eq=False):
     """A content part while it is written: the pieces of its text, its logprobs and its annotations."""
 
-    __slots__ = ("annotations", "kind", "logprobs", "pieces")
-
-    def __init__(self, kind: type[OutputText | Refusal]) -> None:
-        self.kind = kind
-        self.pieces: list[str] = []
-        self.logprobs: list[Logprob] = []
-        self.annotations: list[Annotation] = []
+    kind: type[OutputText | Refusal]
+    pieces: list[str] = []
+    logprobs: list[Logprob] = []
+    annotations: list[Annotation] = []
 
     def complete(self) -> OutputText | Refusal:
         """The current part."""

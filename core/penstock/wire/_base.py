@@ -4,6 +4,8 @@ It knows msgspec only. Of an unknown object it decodes the `type` and no more. A
 `penstock.transcript` applies it.
 """
 
+from collections.abc import Callable
+from itertools import repeat
 from typing import ClassVar, Literal, NamedTuple, Self, TypeAlias
 
 import msgspec
@@ -43,9 +45,9 @@ UNKNOWN = "$unknown"
 ItemStatus: TypeAlias = Literal["in_progress", "completed", "incomplete"]
 
 
-def null() -> msgspec.Raw:
-    """A factory of `NULL`, for fields with undecoded JSON: msgspec's JSON schemas cannot show it as a plain default."""
-    return NULL
+null: Callable[[], msgspec.Raw] = repeat(NULL).__next__
+"""A factory of `NULL`, for fields with undecoded JSON: msgspec's JSON schemas cannot show it as a plain default. It is
+called for each such field of each request, so it is not a function of Python."""
 
 
 _encode = msgspec.json.Encoder().encode

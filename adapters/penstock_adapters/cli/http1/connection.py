@@ -217,9 +217,7 @@ class Connection(HttpToolsProtocol):
             receive=exchange.read if body is None else None,
             disconnected=exchange.disconnected,
         )
-        task = self.loop.create_task(exchange.answer(self._service, request))
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        exchange.begin(self._service, request, self.loop, self.tasks)
 
     def _may_go_on(self) -> bool:
         """Whether the connection can be reused if the reply came now: the missing rest of the body is small."""

@@ -12,7 +12,7 @@ import socket
 from collections.abc import Callable
 from functools import lru_cache
 from struct import pack
-from typing import Any
+from typing import Any, TypeAlias
 
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
@@ -37,6 +37,9 @@ _COPIED_BYTES_MAX = 64 * 2**10
 """A larger body is not copied into one piece with its head."""
 
 
+_Tasks: TypeAlias = set[asyncio.Task[None]]
+
+
 class Exchange:
     """One request and its reply. `body` is the part of the body that arrived and was not taken yet."""
 
@@ -44,6 +47,7 @@ class Exchange:
     """Whether the head of the reply was sent."""
     is_complete = False
     """Whether the whole reply was sent."""
+    _task: asyncio.Task[None] | None = None
     _has_whole_body = False
     _is_disconnected = False
     _changed: asyncio.Event | None = None
@@ -97,7 +101,12 @@ class Exchange:
         self._is_disconnected = True
         self._note_change()
 
-    async def answer(self, service: Service, request: Request) -> None:
+    def begin(self, service: Service, request: Request, loop: asyncio.AbstractEventLoop, tasks: _Tasks) -> None:
+        """Answer the request in a task of its own, which is among `tasks` until it ends."""
+        task = self._task = loop.create_task(self._answer(service, request, tasks))
+        tasks.add(task)
+
+    async def _answer(self, service: Service, request: Request, tasks: _Tasks) -> None:
         """Send the service's reply to the request. A reply that is cut ends the connection."""
         try:
             await self._send(await service.handle(request), request)
@@ -109,6 +118,9 @@ class Exchange:
             if not (self.is_complete or self._is_disconnected):
                 self._fail()
             self._on_end = _nothing
+            if self._task is not None:  # a callback at the end of the task would cost a turn of the event loop
+                tasks.discard(self._task)
+                self._task = None
 
     # Called by the service.
 
@@ -155,7 +167,8 @@ class Exchange:
     async def _send(self, reply: Reply, request: Request) -> None:
         body = reply.body
         if body is None or isinstance(body, bytes):
-            await self._drain()
+            if self._flow.write_paused:
+                await self._drain()
             self._send_whole(reply.status, reply.headers, body, request.method)
         else:
             await self._send_stream(reply.status, reply.headers, body)

@@ -32,13 +32,19 @@ from .upstream_fields import (
     short_id,
 )
 
+_MESSAGES = frozenset({Message})
+
 
 def messages(
     instructions: str | None, items: Sequence[InputItem], options: wire.Options, origin: str | None
 ) -> list[wire.ChatMessage]:
     """The whole context as messages, instructions first, with what the upstream `origin` wants back."""
-    items = with_outcomes(items)
-    writer = _Writer(options, _outputs(items), find_upstream_fields(items, origin))
+    if _MESSAGES.issuperset(map(type, items)):
+        outputs: dict[int, _CallOutput] = {}
+    else:
+        items = with_outcomes(items)
+        outputs = _outputs(items)
+    writer = _Writer(options, outputs, find_upstream_fields(items, origin))
     if instructions:
         writer.system(instructions)
     for index, item in enumerate(items):

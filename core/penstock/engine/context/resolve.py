@@ -5,7 +5,7 @@ It is the only step that reads the store. Instructions are never inherited, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TypeAlias
 
 import msgspec
@@ -47,6 +47,26 @@ class Context(msgspec.Struct):
         return [*self.leading, *self.earlier, *self.own] if self.leading or self.earlier else self.own
 
 
+def stand_alone(decoded: Decoded, limits: Limits = _LIMITS, *, compacts: bool = False) -> Context | None:
+    """The context of a request that refers to nothing that the server has stored, as nearly all that have no store.
+
+    None for any other request, and for one that is too large. Raises `ApiError` as `resolve`.
+    """
+    request = decoded.request
+    if request.previous_response_id is not None or request.conversation is not None or request.background:
+        return None
+    own = _own_items(request)
+    has_trigger = False
+    if type(request.input) is list:
+        own, has_trigger = _without_trigger(own)
+        if have_ids(own):
+            return None
+    if decoded.size > limits.context_bytes_max or len(own) > limits.context_items_max:
+        return None
+    size = decoded.size + ITEM_BYTES * len(own)
+    return Context([], own, None, compacts or has_trigger, size, decoded.leading)
+
+
 async def resolve(
     decoded: Decoded,
     store: Store | None = None,
@@ -57,7 +77,7 @@ async def resolve(
     turns: ChainCache | None = None,
     compacts: bool = False,
 ) -> Context:
-    """The context of a request. Raises `ApiError` for what cannot be resolved, for instance without a store.
+    """The context of any request. Raises `ApiError` for what cannot be resolved, for instance without a store.
 
     `recall` is called before the store is read, and `turns` caches decoded chains. With `compacts` the context is
     compacted even if the input has no trigger.
@@ -65,13 +85,6 @@ async def resolve(
     request = decoded.request
     _check_background(request)
     own, has_trigger = _without_trigger(_own_items(request))
-    if (
-        _stands_alone(request, own)
-        and decoded.size <= limits.context_bytes_max
-        and len(own) <= limits.context_items_max
-    ):
-        size = decoded.size + ITEM_BYTES * len(own)
-        return Context([], own, None, compacts or has_trigger, size, decoded.leading)
     recalled = recall(request.previous_response_id) if recall and request.previous_response_id else None
     if store is None:
         _refuse_memory(request, own, may_recall=recall is not None)
@@ -93,12 +106,6 @@ async def resolve(
         earlier, own = [], [*earlier, *own]
     size = decoded.size + past.size + ITEM_BYTES * (len(earlier) + len(own))
     return Context(earlier, own, conversation_of(request), compacts or has_trigger, size, decoded.leading)
-
-
-def _stands_alone(request: CreateResponse, own: Sequence[InputItem]) -> bool:
-    """Whether a request refers to nothing that the server has stored, as nearly all that have no store."""
-    refers = request.previous_response_id is not None or request.conversation is not None
-    return not (refers or request.background or have_ids(own))
 
 
 def _since_compaction(items: list[InputItem]) -> int:

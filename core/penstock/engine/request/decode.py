@@ -26,6 +26,7 @@ from penstock.wire import (
     JsonSchemaFormat,
     Message,
     NamespaceTool,
+    TextConfig,
     Tool,
     ToolChoiceAllowed,
     ToolSearchTool,
@@ -141,7 +142,8 @@ def _decode(body: bytes, limits: Limits, model_may_be_null: bool) -> Decoded:
     request, fields = read_body(body, CreateResponse, limits, items="input", sizes=_sizes, whole=_read_whole)
     _check_past(request.previous_response_id is not None, request.conversation is not None)
     _check_lists(request, limits)
-    _check_schema(request, limits)
+    if request.text is not None:
+        _check_schema(request.text, limits)
     if not fields:  # strict decoding has read all of it
         return Decoded(request, {}, len(body), is_known=True)
     if not model_may_be_null:
@@ -201,7 +203,15 @@ def _check_past(is_chained: bool, is_in_conversation: bool) -> None:
 
 
 def _check_lists(request: CreateResponse, limits: Limits) -> None:
-    items = request.input if isinstance(request.input, list) else []
+    if isinstance(request.input, list):
+        _check_items(request.input, limits)
+    if request.tools:
+        _check_tools(request.tools, limits, "tools")
+    if isinstance(request.tool_choice, ToolChoiceAllowed):
+        check_size(len(request.tool_choice.tools), limits.tools_max, "tool_choice.tools")
+
+
+def _check_items(items: Sequence[InputItem], limits: Limits) -> None:
     check_size(len(items), limits.input_items_max, "input")
     for index, item in enumerate(items):
         if PARTS[type(item)]:
@@ -209,10 +219,6 @@ def _check_lists(request: CreateResponse, limits: Limits) -> None:
                 check_size(len(parts), limits.input_parts_max, f"input[{index}].{name}")
         if type(item) in TOOL_CARRYING_ITEMS:
             _check_tools(getattr(item, "tools", ()), limits, f"input[{index}].tools")
-    if request.tools:
-        _check_tools(request.tools, limits, "tools")
-    if isinstance(request.tool_choice, ToolChoiceAllowed):
-        check_size(len(request.tool_choice.tools), limits.tools_max, "tool_choice.tools")
 
 
 def _check_tools(tools: Sequence[Tool], limits: Limits, param: str) -> None:
@@ -230,8 +236,8 @@ def _check_parameters(tools: Sequence[Tool], limits: Limits, param: str) -> None
             _check_parameters(tool.tools, limits, f"{param}[{index}].tools")
 
 
-def _check_schema(request: CreateResponse, limits: Limits) -> None:
-    form = request.text.format if request.text else None
+def _check_schema(text: TextConfig, limits: Limits) -> None:
+    form = text.format
     if isinstance(form, JsonSchemaFormat):
         _check_object(form.schema, limits, "text.format.schema", or_null=False)
 

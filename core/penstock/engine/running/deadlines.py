@@ -60,6 +60,7 @@ class Deadlines:
     """
 
     _late: Callable[[], Exception] | None = None
+    _heartbeat_s = _idle_s = _NEVER
     _task: asyncio.Task[Any] | None = None
     _was_interrupted = False
     _is_heartbeat = False
@@ -80,8 +81,10 @@ class Deadlines:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         now = self._loop.time()
-        self._heartbeat_s = limits.heartbeat_s if heartbeats else _NEVER
-        self._idle_s = limits.idle_s if idle else _NEVER
+        if heartbeats:
+            self._heartbeat_s = limits.heartbeat_s
+        if idle:
+            self._idle_s = limits.idle_s
         self._total_s = limits.total_s
         self._deadline = now + limits.total_s
         if request is not None and request.ends_s < self._deadline:

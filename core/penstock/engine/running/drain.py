@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from types import TracebackType
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from weakref import ref
+
+import msgspec
 
 from penstock.errors import ApiError, out_of_time, stopping
 
@@ -78,24 +80,22 @@ class Drain:
             answering.end_early(stopping)
 
 
-class Answering:
+class Answering(msgspec.Struct, eq=False):
     """The work on one reply by the current task. It raises `ApiError` 503 where the drain interrupts it.
 
     At the deadline of its request it raises `ApiError` 504.
     """
 
-    __slots__ = ("_cancelling", "_deadline", "_interrupted_by", "_task", "_timer", "_unanswered")
-
-    def __init__(self, unanswered: set[Answering], deadline: RequestDeadline | None) -> None:
-        self._unanswered = unanswered
-        self._deadline = deadline
-        self._timer: asyncio.TimerHandle | None = None
-        self._interrupted_by: Callable[[], ApiError] | None = None
+    _unanswered: set[Answering]
+    _deadline: RequestDeadline | None
+    _timer: asyncio.TimerHandle | None = None
+    _interrupted_by: Callable[[], ApiError] | None = None
+    _task: asyncio.Task[Any] | None = None
+    _cancelling: int = 0
 
     def __enter__(self) -> None:
-        task = asyncio.current_task()
+        task = self._task = asyncio.current_task()
         assert task is not None
-        self._task = task
         self._cancelling = task.cancelling()
         self._unanswered.add(self)
         if self._deadline is not None:
@@ -110,12 +110,14 @@ class Answering:
         if self._timer is not None:
             self._timer.cancel()
         interrupted_by = self._interrupted_by
-        if interrupted_by and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+        if interrupted_by is None or self._task is None:
+            return
+        if self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             # spec: drained-in-order
             raise interrupted_by() from None
 
     def end_early(self, error: Callable[[], ApiError]) -> None:
         """Cancel the task within the block, as `asyncio.timeout` does. The block then raises this error."""
-        if self._interrupted_by is None:
+        if self._interrupted_by is None and self._task is not None:
             self._interrupted_by = error
             self._task.cancel()

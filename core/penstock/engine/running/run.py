@@ -217,7 +217,11 @@ class Run:
                 self._reducer.receive_all(self._deltas.take())
             else:
                 await self._deadlines.wait(self._receive_all())
-            await self._save_end(self._reducer.ending(self._estimate))
+            ending = self._reducer.ending(self._estimate)
+            if self._saver is None:
+                self._record_end(ending)
+            else:
+                await self._save_end(ending)
         except Exception as error:
             await self._end_by(error)
         finally:
@@ -254,7 +258,7 @@ class Run:
         if opening is not None and not opening.cancel() and not opening.cancelled() and opening.exception() is None:
             self._accept(opening.result())
         deltas, self._deltas = self._deltas, None
-        if deltas is not None:
+        if deltas is not None and not isinstance(deltas, WholeDeltas):
             # spec: leaving
             await deltas.aclose()
         saver, self._saver = self._saver, None
@@ -269,12 +273,14 @@ class Run:
             return
         record, response = self._record, self._final
         record.response_id = self.plan.skeleton.id
-        record.is_cut = response is None
         if response is None:
+            record.is_cut = True
             record.response_status = "cancelled"
             return
+        record.is_cut = False
         record.response_status = response.status
-        record.response_reason = _reason(response)
+        if response.status != "completed":
+            record.response_reason = _reason(response)
         if response.usage is not None:
             record.used(response.usage)
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
+import msgspec
+
 from penstock.engine.offload import offload
 from penstock.errors import not_found
 from penstock.ports import Deltas, HttpReply, PassthroughRequest, Turn
@@ -16,11 +18,10 @@ from penstock.transcript.deltas import Delta
 from penstock.wire import Model
 
 
-class WholeDeltas:
+class WholeDeltas(msgspec.Struct):
     """A turn that was read to its end."""
 
-    def __init__(self, deltas: list[Delta]) -> None:
-        self._deltas = deltas
+    _deltas: list[Delta]
 
     def __aiter__(self) -> AsyncIterator[list[Delta]]:
         return self

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
-from itertools import groupby
+from itertools import groupby, repeat
 from random import Random
 from typing import Any, TypeAlias, TypeVar
 
@@ -67,6 +67,8 @@ class Member(msgspec.Struct, kw_only=True, frozen=True):
     def address(self, asked: Asked, head_s: float | None) -> Asked:
         """The turn or request for this member. It gets the client's key only if no other key is configured for it."""
         bearer = asked.bearer if self.takes_bearer else None
+        if asked.model == self.model and asked.bearer is bearer and asked.head_s == head_s:
+            return asked
         return msgspec.structs.replace(asked, model=self.model, bearer=bearer, head_s=head_s)
 
 
@@ -129,7 +131,7 @@ class Pool:
 
     async def _persist(self, ask: Ask[T], *, stream: bool, client: str = "") -> T:
         """The result of the first member that accepts. One that may accept later is tried again after the others."""
-        queue = deque([(member, 0) for member in self._in_order()])
+        queue = deque(zip(self._in_order(), repeat(0)))
         attempts = 0
         refusals: list[AttemptFailed] = []
         identity = object()

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TypeAlias, TypeVar
 
 from penstock.engine.context.estimate import has_media
-from penstock.engine.offload import offload
+from penstock.engine.offload import LARGE_BYTES, offload
 from penstock.engine.planning.redaction import secrets_of
 from penstock.errors import ApiError, unavailable, upstream_failed
 from penstock.ids import random_digits
@@ -94,7 +94,8 @@ class RemoteUpstream:
     async def open(self, turn: Turn) -> Deltas:
         """Send the turn. Raises `ApiError`, and `AttemptFailed` where another attempt may succeed."""
         mask = partial(self._mask_for, turn.bearer, turn)
-        request = await offload(turn.size, self._dialect.encode, turn)
+        encode = self._dialect.encode
+        request = encode(turn) if turn.size < LARGE_BYTES else await offload(turn.size, encode, turn)
         reply: HttpReply | None = None
         while reply is None:
             request.head_s = turn.head_s
@@ -198,7 +199,8 @@ class RemoteUpstream:
     async def _exchange(self, request: HttpRequest, bearer: Secret | None, mask: MakeMask) -> HttpReply:
         """The reply to one attempt, with any status; masked if it is not successful. Raises `AttemptFailed`."""
         self._attempts.sent(request)
-        request.headers += _credentials(self._key or bearer, self._headers)
+        if self._key is not None or bearer is not None or self._headers:
+            request.headers += _credentials(self._key or bearer, self._headers)
         if (trace := current().trace) is not NO_TRACE:
             request.headers += self._trace_headers(trace)
         try:
@@ -303,10 +305,11 @@ class RemoteDeltas:
     async def read_all(self) -> Deltas:
         """Read a reply that is not a stream to its end, so that an error in it is still an HTTP status."""
         deltas: list[Delta] = []
+        decoder = self._decoder
         try:
             async for chunk in self._chunks:
-                deltas += self._decoded(self._decoder.feed, chunk)
-                if self._decoder.is_done:
+                deltas += self._decoded(decoder.feed, chunk)
+                if decoder.is_done:
                     break
             deltas += self._close()
         except TransportError as error:
