@@ -11,7 +11,7 @@ import asyncio
 import gc
 import json
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -127,21 +127,23 @@ async def drained(service: Service, request: Request) -> None:
         await reply.body.aclose()
 
 
-async def repeat(numbers: range, do: Callable[[str], Awaitable[None]]) -> None:
-    for number in numbers:
-        await do(f"name{number:06}")
+async def ask_all(services: dict[str, Service], numbers: range) -> None:
+    """Ask each service with so many names, which begin with its kind."""
+    for kind, under_test in services.items():
+        make, _ = KINDS[kind]
+        for number in numbers:
+            await drained(under_test, make(f"{kind}{number:06}"))
 
 
 @shows("bounded-caches")
-@pytest.mark.parametrize("kind", KINDS)
-def test_names_of_clients_are_not_remembered(kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    make, upstream = KINDS[kind]
-    under_test = service(monkeypatch, tmp_path, **upstream)
-    asyncio.run(repeat(range(FILLING), lambda name: drained(under_test, make(name))))
+def test_names_of_clients_are_not_remembered(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    """All kinds together: looking at every container takes seconds in a large process."""
+    services = {kind: service(monkeypatch, tmp_path, **upstream) for kind, (_, upstream) in KINDS.items()}
+    asyncio.run(ask_all(services, range(FILLING)))
     grown: set[int] | None = None
     for start in (FILLING, FILLING + NAMES):
         known = containers()
-        asyncio.run(repeat(range(start, start + NAMES), lambda name: drained(under_test, make(name))))
+        asyncio.run(ask_all(services, range(start, start + NAMES)))
         longer = {id(each) for length, each in known.values() if len(each) > length + GROWN and each is not known}
         grown = longer if grown is None else grown & longer
     assert not [sorted(map(str, list(each)[:3])) for _, each in known.values() if id(each) in (grown or ())]

@@ -475,13 +475,13 @@ def test_a_server_that_stops_under_load(server: Server, how: str, caplog: pytest
                     await asyncio.sleep(0.01)
 
         async with opened(location, location) as stores:
-            savers = [asyncio.create_task(saver(store)) for store in stores for _ in range(8)]
+            savers = [asyncio.create_task(saver(store)) for store in stores for _ in range(4)]
             known = running()
             await stores[0].save(known)
             claim = await claimed(stores[0], known)
             reader = asyncio.create_task(follow(stores[0], stores[1], known, claim, is_over))
             for _ in range(3):
-                await asyncio.sleep(0.4)
+                await asyncio.sleep(0.2)
                 await asyncio.to_thread(server.crash if how == "crash" else server.process.end)
                 await asyncio.sleep(0.1)
                 await asyncio.to_thread(server.start)
