@@ -29,10 +29,10 @@ class Default(WorkerEntrypoint):
     """The Worker of this instance. It is made with the first request: before, there are no variables."""
 
     async def fetch(self, request: Any) -> Any:
-        """Answer a request of HTTP."""
+        """RequestApplication a request of HTTP."""
         worker = self._worker()
         bounded = BoundedRequest(getattr(request, "js_object", request), worker.body_bytes_max)
-        answer = Answer(worker)
+        answer = RequestApplication(worker)
         response = await asgi.fetch(answer, bounded, self.env, self.ctx)
         return answer.cuttable(response) if answer.streams else response
 
@@ -65,7 +65,7 @@ async def _first_bytes(body: Any, bytes_max: int) -> AsyncIterator[Any]:
             return
 
 
-class Answer:
+class RequestApplication:
     """The application for one request. A stream that has no end is cut: the SDK would leave it open for ever."""
 
     def __init__(self, worker: Worker) -> None:
@@ -79,7 +79,7 @@ class Answer:
         return Response.new(response.body.pipeThrough(TransformStream.new(), signal=self._cut.signal), response)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, and end where its client has left."""
+        """RequestApplication a request, and end where its client has left."""
 
         async def send_message(message: Any) -> None:
             if message["type"] == "http.response.body":

@@ -24,7 +24,7 @@ _decode_entries = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
 
 
-class Hidden(msgspec.Struct, frozen=True):
+class OptionalField(msgspec.Struct, frozen=True):
     """A field that is listed on request only: the type of its item, its path, and its replacement, if any."""
 
     type: str
@@ -32,12 +32,12 @@ class Hidden(msgspec.Struct, frozen=True):
     replacement: msgspec.Raw | None = None
 
 
-HIDDEN: dict[Include, Hidden] = {
-    "message.output_text.logprobs": Hidden("message", ("content", EACH, "logprobs"), _EMPTY),
-    "file_search_call.results": Hidden("file_search_call", ("results",), NULL),
-    "web_search_call.results": Hidden("web_search_call", ("results",)),
-    "web_search_call.action.sources": Hidden("web_search_call", ("action", "sources")),
-    "code_interpreter_call.outputs": Hidden("code_interpreter_call", ("outputs",), NULL),
+OPTIONAL_FIELDS: dict[Include, OptionalField] = {
+    "message.output_text.logprobs": OptionalField("message", ("content", EACH, "logprobs"), _EMPTY),
+    "file_search_call.results": OptionalField("file_search_call", ("results",), NULL),
+    "web_search_call.results": OptionalField("web_search_call", ("results",)),
+    "web_search_call.action.sources": OptionalField("web_search_call", ("action", "sources")),
+    "code_interpreter_call.outputs": OptionalField("code_interpreter_call", ("outputs",), NULL),
 }
 ALWAYS: frozenset[Include] = frozenset(
     {
@@ -63,13 +63,13 @@ def listed(item: StoredItem, include: Collection[str]) -> msgspec.Raw:
     json = msgspec.Raw(item.body)
     if carries(item.body):
         json = _without(json, (KEY,), None)
-    for hidden in _hidden(_decode_type(json).type, include):
-        json = _without(json, hidden.path, hidden.replacement)
+    for field in _left_out(_decode_type(json).type, include):
+        json = _without(json, field.path, field.replacement)
     return json
 
 
-def _hidden(type: str, include: Collection[str]) -> Iterable[Hidden]:
-    return (hidden for value, hidden in HIDDEN.items() if hidden.type == type and value not in include)
+def _left_out(type: str, include: Collection[str]) -> Iterable[OptionalField]:
+    return (field for value, field in OPTIONAL_FIELDS.items() if field.type == type and value not in include)
 
 
 def _without(json: msgspec.Raw, path: tuple[str, ...], replacement: msgspec.Raw | None) -> msgspec.Raw:

@@ -7,7 +7,7 @@ import pytest
 
 from core.kit import Json
 from penstock.endpoints import included
-from penstock.endpoints.included import ALWAYS, HIDDEN
+from penstock.endpoints.included import ALWAYS, OPTIONAL_FIELDS
 from penstock.ports import StoredItem
 from penstock.wire import Include
 from requirements import shows
@@ -63,8 +63,8 @@ ITEMS: dict[Include, tuple[Json, Json]] = {
 
 
 def test_every_value_has_one_meaning() -> None:
-    assert HIDDEN.keys() | ALWAYS == set(VALUES) == ITEMS.keys()
-    assert not HIDDEN.keys() & ALWAYS
+    assert OPTIONAL_FIELDS.keys() | ALWAYS == set(VALUES) == ITEMS.keys()
+    assert not OPTIONAL_FIELDS.keys() & ALWAYS
 
 
 @shows("list-includes")

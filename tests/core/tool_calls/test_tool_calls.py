@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from core.kit import CUTS, Json, from_json, to_json
 from penstock import wire
-from penstock.tool_calls import CALLS, OFFERS, OUTPUTS, SILENT, UNSUPPORTED_DIRECTIVES
+from penstock.tool_calls import CALLS, OFFERS, OUTPUTS, UNSUPPORTED_DIRECTIVES, WITHOUT_MESSAGE
 from penstock.tool_calls.custom_tool import InputReader
 from penstock.tool_calls.function_call import PlainReader
 
@@ -85,12 +85,12 @@ def test_every_item_defines_how_it_reads() -> None:
     """As a call, as an output, as both in one, as nothing; or the dialects or the engine read it themselves."""
     items = set(get_args(wire.InputItem))
     outputs = {cls for cls in items if cls.__name__.endswith("Output")}
-    of_their_own = {cls for cls in items - outputs - SILENT if "call_id" in cls.__struct_fields__}
+    of_their_own = {cls for cls in items - outputs - WITHOUT_MESSAGE if "call_id" in cls.__struct_fields__}
     both = {wire.WebSearchCall, wire.FileSearchCall, wire.CodeInterpreterCall, wire.ImageGenerationCall, wire.McpCall}
     assert CALLS.keys() == of_their_own | both | {wire.Program}
     assert OUTPUTS.keys() == outputs | both
-    assert UNSUPPORTED_DIRECTIVES < SILENT
-    assert items - CALLS.keys() - OUTPUTS.keys() - SILENT == {
+    assert UNSUPPORTED_DIRECTIVES < WITHOUT_MESSAGE
+    assert items - CALLS.keys() - OUTPUTS.keys() - WITHOUT_MESSAGE == {
         wire.Message,
         wire.ReasoningItem,
         wire.ItemReference,

@@ -6,7 +6,7 @@ import pytest
 
 from core.kit import Json, from_json, to_json
 from penstock import wire
-from penstock.tool_calls import CALLS, OFFERS, OUTPUTS, READ_AS, SILENT
+from penstock.tool_calls import CALLS, OFFERS, OUTPUTS, READ_AS, WITHOUT_MESSAGE
 from penstock.tool_calls.tool_search import ToolSearchCallFormat
 from support import tool_items
 
@@ -83,4 +83,4 @@ def test_a_search_that_a_server_made_sends_nothing_to_the_model(item: Json) -> N
     asked = from_json(item, wire.InputItem)
     assert READ_AS[type(asked)](asked) is asked
     served = from_json(item | {"call_id": None, "execution": "server"}, wire.InputItem)
-    assert type(READ_AS[type(served)](served)) in SILENT
+    assert type(READ_AS[type(served)](served)) in WITHOUT_MESSAGE

@@ -19,7 +19,7 @@ from penstock.wire import Model
 
 from .decode import ResponsesDecoder, read_token_count
 from .encode import encode, encode_count, includes_sealed
-from .hidden import Hidden
+from .sealed_thoughts import SealedThoughts
 
 _REFUSES_SEALED = lazy_pattern(r"\binclude\b|encrypted", re.IGNORECASE)
 """What is in an error about them: OpenAI names the parameter, others quote what they do not know."""
@@ -59,8 +59,8 @@ class ResponsesDialect:
 
     def decoder(self, turn: Turn) -> ResponsesDecoder:
         """A decoder for a stream or a whole Response, whichever comes."""
-        hidden = None if includes_sealed(turn) else Hidden(self._origin)
-        return ResponsesDecoder(event_bytes_max=self._limits.upstream_event_bytes_max, hidden=hidden)
+        sealed_thoughts = None if includes_sealed(turn) else SealedThoughts(self._origin)
+        return ResponsesDecoder(event_bytes_max=self._limits.upstream_event_bytes_max, sealed_thoughts=sealed_thoughts)
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes, *, key: KeyOwner) -> ApiError:
         """What a reply with this status means to the client."""

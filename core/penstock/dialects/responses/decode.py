@@ -21,8 +21,8 @@ from penstock.upstream_replies import reported_error
 from penstock.wire import OutputItem, StreamEvent
 
 from .ending import deltas_of, read_ending
-from .hidden import Hidden
 from .pieces import PieceReader
+from .sealed_thoughts import SealedThoughts
 from .whole import events_of
 
 
@@ -79,9 +79,9 @@ def read_token_count(body: bytes) -> int:
 class ResponsesDecoder:
     """One reply. Its first byte shows whether it is a stream or a JSON body."""
 
-    def __init__(self, *, event_bytes_max: int, hidden: Hidden | None = None) -> None:
+    def __init__(self, *, event_bytes_max: int, sealed_thoughts: SealedThoughts | None = None) -> None:
         self.is_done = False
-        self._hidden = hidden
+        self._sealed_thoughts = sealed_thoughts
         self._event_bytes_max = event_bytes_max
         self._sse = SseReader(event_bytes_max=event_bytes_max)
         self._pieces = PieceReader()
@@ -138,7 +138,7 @@ class ResponsesDecoder:
         return self._ended(event) if isinstance(event, _Ends) else []
 
     def _relayed(self, event: Any) -> list[Delta]:
-        return [Relayed(event)] if self._hidden is None else [*self._hidden.take(event)]
+        return [Relayed(event)] if self._sealed_thoughts is None else [*self._sealed_thoughts.take(event)]
 
     def _ended(self, event: _Ends) -> list[Delta]:
         self.is_done = True

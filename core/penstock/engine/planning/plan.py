@@ -17,7 +17,7 @@ from penstock.engine.context.visible_items import visible_items
 from penstock.engine.hosted_tools.plan import HostedPlan, plan_hosted
 from penstock.engine.request.decode import Decoded
 from penstock.engine.request.request_cache import CachedValue
-from penstock.engine.request.unknown_parameters import Extras, settle_unknown, settle_unknown_items
+from penstock.engine.request.unknown_parameters import UnknownParameters, settle_unknown, settle_unknown_items
 from penstock.engine.upstreams.routes import Route, Routes
 from penstock.errors import ApiError
 from penstock.json_codec import encoded
@@ -148,7 +148,7 @@ def _select_tools(
     return cached.selection
 
 
-def _settle(decoded: Decoded, context: Context, route: Route, policies: Policies) -> Extras:
+def _settle(decoded: Decoded, context: Context, route: Route, policies: Policies) -> UnknownParameters:
     """Apply the policy to unknown parameters, items and parts of the request and its context. Raises `ApiError`."""
     extras = settle_unknown(decoded.unknown, policies.unknown_parameters, relays=route.relays, known=route.extras)
     if not route.relays:

@@ -27,7 +27,7 @@ PARTS: dict[type[Any], list[str]] = {
 """The fields in which an item may have a list of parts, by the item's class."""
 
 
-class Extras(msgspec.Struct):
+class UnknownParameters(msgspec.Struct):
     """The unknown parameters: those that are forwarded, and those that are ignored."""
 
     forwarded: dict[str, msgspec.Raw]
@@ -45,7 +45,7 @@ class _Location(msgspec.Struct, frozen=True):
 
 def settle_unknown(
     unknown: dict[str, msgspec.Raw], policy: Policy, *, relays: bool = False, known: Container[str] = ()
-) -> Extras:
+) -> UnknownParameters:
     """Apply the policy. An upstream of the Responses API may know the parameter: it gets all but rejected ones.
 
     Every upstream gets those of `known`, which it reads.
@@ -53,14 +53,14 @@ def settle_unknown(
     Raises `ApiError` 400 for `reject`.
     """
     if not unknown:  # nearly always
-        return Extras(forwarded={}, ignored=[])
+        return UnknownParameters(forwarded={}, ignored=[])
     names = sorted([name for name in unknown if name not in known])
     if policy == "forward" or (policy == "ignore" and relays):
-        return Extras(forwarded=unknown, ignored=[])
+        return UnknownParameters(forwarded=unknown, ignored=[])
     if policy == "reject" and names:
         raise invalid(f"Unknown parameter: '{names[0]}'.", names[0], "unknown_parameter")
     # spec: codex
-    return Extras(forwarded={name: unknown[name] for name in unknown if name in known}, ignored=names)
+    return UnknownParameters(forwarded={name: unknown[name] for name in unknown if name in known}, ignored=names)
 
 
 def parts_of(item: InputItem | OutputItem) -> Iterator[tuple[str, list[Any]]]:

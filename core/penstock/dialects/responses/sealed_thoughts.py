@@ -1,6 +1,6 @@
-"""What the upstream was asked for and the client was not to get: its sealed thoughts, for later turns.
+"""The sealed thoughts of an upstream: it gets them back in later turns, and clients that did not ask get none.
 
-It knows the events that have them. It takes them out of what clients see, and gives them to be returned.
+It knows the events that have them, takes them out of the events for clients, and puts them beside the item.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from penstock.wire import UNSET, OutputItemAdded, OutputItemDone, ReasoningItem
 _encode = msgspec.json.Encoder().encode
 
 
-class Hidden:
+class SealedThoughts:
     """Takes the sealed thoughts out of the events of the upstream `origin`."""
 
     def __init__(self, origin: str) -> None:
