@@ -24,7 +24,7 @@ from penstock.wire import InputTokensDetails, OutputTokensDetails, Usage
 from .answer import Answer, CallTokens
 from .repeated_tokens import joined
 
-BATCH_DELTAS = 64
+BATCH_DELTAS = 128
 """How many deltas of a stream are in one batch at most. Between two batches, other requests are served."""
 
 
