@@ -1,10 +1,10 @@
 """Paced streams of the synthetic model: how well one core holds the times of thousands of them.
 
-Run by hand: `python -m bench.paced [--loads 2500x20,5000x50] [--tokens 500]`. A load is a number of streams and the
-milliseconds from token to token. Its streams begin within one interval for each hundred of them. The client reads with
-epoll and parses nothing. The baseline `bare-paced` only writes. Of the time in which all streams run: the tokens that
-came, in per cent of those that were due, the gaps between two reads of a stream, the CPU of the server's core and of
-the client's, which bounds the rate near 100 %; and of each whole stream, how far its mean gap is from the
+Run by hand: `python -m bench.paced [--loads 2500x20,5000x50] [--tokens 500] [--chat]`. A load is a number of streams
+and the milliseconds from token to token. Its streams begin within one interval for each hundred of them. The client
+reads with epoll and parses nothing. The baseline `bare-paced` only writes. Of the time in which all streams run: the
+tokens that came, in per cent of those that were due, the gaps between two reads of a stream, the CPU of the server's
+core and of the client's, which bounds the rate near 100 %; and of each whole stream, how far its mean gap is from the
 one that was asked for, of which the worst is shown.
 """
 
@@ -16,7 +16,7 @@ import select
 import socket
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -28,7 +28,6 @@ from bench.load import target_of
 from bench.processes import Child, cores, free_port, running
 from bench.servers import SERVERS, Server, Words, checkout_of, with_checkouts
 
-DELTA = b"event: response.output_text.delta"
 END = b"0\r\n\r\n"
 BUFFER = bytearray(2**16)
 """What is read goes here: memory for each read would cost as much as the read."""
@@ -42,12 +41,26 @@ HEADINGS = (
 
 
 @dataclass(frozen=True, slots=True)
+class Api:
+    """What is asked where, and the bytes by which a token is known."""
+
+    path: str
+    ask: Mapping[str, object]
+    delta: bytes
+
+
+RESPONSES = Api("/v1/responses", {"input": "Count.", "store": False}, b"event: response.output_text.delta")
+CHAT = Api("/v1/chat/completions", {"messages": [{"role": "user", "content": "Count."}]}, b'"delta":{"content":')
+
+
+@dataclass(frozen=True, slots=True)
 class Load:
     """How many streams, and the time from token to token."""
 
     streams: int
     interval_ms: int
     tokens: int
+    api: Api
 
     @property
     def interval_s(self) -> float:
@@ -57,7 +70,7 @@ class Load:
     def body(self) -> bytes:
         """Return the request of a stream."""
         model = f"synthetic?tokens={self.tokens}&itl_ms={self.interval_ms}"
-        return orjson.dumps({"model": model, "input": "Count.", "stream": True, "store": False})
+        return orjson.dumps({**self.api.ask, "model": model, "stream": True})
 
 
 @dataclass(slots=True)
@@ -65,6 +78,7 @@ class Stream:
     """One stream: when something came, and how many tokens that were."""
 
     connection: socket.socket
+    delta: bytes
     times_s: list[float] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
     is_whole: bool = False
@@ -72,7 +86,7 @@ class Stream:
     def read(self) -> bool:
         """Read what is there. Return whether more may come."""
         size = self.connection.recv_into(BUFFER)
-        count = BUFFER.count(DELTA, 0, size)
+        count = BUFFER.count(self.delta, 0, size)
         if count:
             self.times_s.append(time.perf_counter())
             self.counts.append(count)
@@ -91,7 +105,7 @@ class Client:
     def __init__(self, child: Child, load: Load) -> None:
         """Connect; `run` sends the requests."""
         self._child, self._load = child, load
-        self._request = target_of(f"http://127.0.0.1:{child.port}/v1/responses", load.body(), None).request
+        self._request = target_of(f"http://127.0.0.1:{child.port}{load.api.path}", load.body(), None).request
         self._poll = select.epoll()
         self.streams: dict[int, Stream] = {}
         self.began_s = self.ended_s = self.cpu_s = self.own_cpu_s = 0.0
@@ -102,7 +116,7 @@ class Client:
         """Begin all streams, and read them to their ends."""
         for _ in range(self._load.streams):
             connection = socket.create_connection(("127.0.0.1", self._child.port))
-            self.streams[connection.fileno()] = Stream(connection)
+            self.streams[connection.fileno()] = Stream(connection, self._load.api.delta)
         self._begin()
         self._await_tokens()
         self.began_s, self.cpu_s, self.own_cpu_s = time.perf_counter(), -self._child.cpu_s(), -time.process_time()
@@ -177,9 +191,9 @@ def measure(server: Server, load: Load, core: int | None) -> str:
     return line_of(server, load, client)
 
 
-def _load(text: str, tokens: int) -> Load:
+def _load(text: str, tokens: int, api: Api) -> Load:
     streams, interval_ms = map(int, text.split("x"))
-    return Load(streams, interval_ms, tokens)
+    return Load(streams, interval_ms, tokens, api)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -187,11 +201,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--loads", default="2500x20,5000x50")
     parser.add_argument("--tokens", type=int, default=500)
+    parser.add_argument("--chat", action="store_true", help="ask for chat completions; the baseline has none")
     parser.add_argument("--checkout", action="append", default=[], metavar="NAME=PATH")
     options = parser.parse_args(argv)
-    measured = [server for server in SERVERS if server.name in MEASURED]
+    names = MEASURED[1:] if options.chat else MEASURED
+    measured = [server for server in SERVERS if server.name in names]
     servers = list(with_checkouts(measured, map(checkout_of, options.checkout)))
-    loads = [_load(text, options.tokens) for text in options.loads.split(",")]
+    api = CHAT if options.chat else RESPONSES
+    loads = [_load(text, options.tokens, api) for text in options.loads.split(",")]
     print(f"{HEADINGS}\n| --- |{' ---: |' * (HEADINGS.count('|') - 2)}")
     servers_core, own_core = cores()
     if own_core is not None:
