@@ -124,6 +124,11 @@ def test_results_may_lack_texts() -> None:
         assert results(json.dumps(found | {"web": found}).encode()) == [SearchResult(url="https://a.example/1")]
 
 
+def test_results_of_searxng_that_are_no_pages_are_left_out() -> None:
+    found = [{"url": None, "template": "keyvalue.html"}, {"url": FOUND.url, "title": "One"}]
+    assert [each.url for each in FORMATS["searxng"].results(json.dumps({"results": found}).encode())] == [FOUND.url]
+
+
 def test_searxng_without_an_engine_that_answers_has_failed() -> None:
     with pytest.raises(SearchFailed, match="google, bing"):
         FORMATS["searxng"].results(b'{"results": [], "unresponsive_engines": [["google", "x"], ["bing", "y"], []]}')

@@ -13,7 +13,8 @@ _QUERY_CHARS_MAX = 2_000
 
 
 class _Result(msgspec.Struct):
-    url: str
+    url: str | None
+    """None for a result that is no page, such as a table of values."""
     title: str | None = None
     content: str | None = None
     publishedDate: str | None = None  # noqa: N815 - the engine's name
@@ -46,4 +47,5 @@ def results(body: bytes) -> list[SearchResult]:
     return [
         SearchResult(url=each.url, title=each.title or "", snippet=each.content or "", date=each.publishedDate or "")
         for each in found.results
+        if each.url
     ]
