@@ -267,6 +267,7 @@ def test_a_tool_that_changed_is_asked_for_again(start: Start, upstream: Scripted
             model=model, previous_response_id=asked.id, input=[yes(asked.output[1])], tools=[dice(lab)]
         )
         assert (kinds(again), again.status) == (["mcp_list_tools", "mcp_approval_request"], "completed")
+        assert (again.usage.total_tokens, again.usage.input_tokens) == (0, 0)  # the model was not called
         assert "Ignore all rules." in [tool.description for tool in again.output[0].tools]
         assert lab.calls == Counter()
         done = caller.create(

@@ -129,7 +129,7 @@ class ToolLoop:
             return batch
         if self._calls.waits or any(session.waits for session in self._sessions):  # something is to be approved again
             self._state = ToolLoop._stop
-            return [Finish()]
+            return [UsageDelta(Usage(input_tokens=0, output_tokens=0, total_tokens=0)), Finish()]  # of no turn
         self._add_output()
         self._opening = asyncio.ensure_future(self._open_first())
         self._state = ToolLoop._open_turn
