@@ -189,8 +189,12 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
 
     background_runs_max: Count = 100
     """Background responses that one process runs at a time."""
+    background_runs_per_key_max: Count = 80
+    """Those of one API key, so that its long responses do not delay those of others."""
     background_queue_max: Count = 1_000
     """Background responses that wait in one process. More are refused with 429."""
+    background_queue_per_key_max: Count = 800
+    """Those of one API key."""
     lease_s: Seconds = 15.0
     """How long a background response waits for a process that no longer prolongs its lease."""
     cancel_wait_s: Seconds = 5.0

@@ -110,7 +110,7 @@ def ids(server: PenstockServer, lab: McpLab) -> dict[str, str]:
 
 
 def missing(name: str, ids: dict[str, str]) -> str:
-    """An id of the same form that nobody has."""
+    """An id of the same form that does not exist."""
     return re.sub("_.*", "_" + "0" * 48, ids[name])
 
 
@@ -131,11 +131,11 @@ ROUTES = [
 @shows("owners")
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 def test_no_route_has_anything_of_it(server: PenstockServer, ids: dict[str, str], method: str, path: str) -> None:
-    nobodys = {name: missing(name, ids) for name in ids}
+    absent_ids = {name: missing(name, ids) for name in ids}
     status, foreign = asked(server, OTHER_KEY, method, path.format(**ids))
-    _, absent = asked(server, OTHER_KEY, method, path.format(**nobodys))
+    _, absent = asked(server, OTHER_KEY, method, path.format(**absent_ids))
     assert status == 404
-    assert json.dumps(foreign) == _with_ids(json.dumps(absent), nobodys, ids)
+    assert json.dumps(foreign) == _with_ids(json.dumps(absent), absent_ids, ids)
 
 
 def _with_ids(body: str, old: dict[str, str], new: dict[str, str]) -> str:

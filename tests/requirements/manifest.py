@@ -617,6 +617,11 @@ REQUIREMENTS = (
         _ATTACKS,
     ),
     Requirement(
+        "fair-background",
+        "Long background responses of one API key do not hold up those of another.",
+        _ATTACKS,
+    ),
+    Requirement(
         "linear-work",
         "What a request costs in CPU time and memory grows with its size and no faster, whatever it holds.",
         _ATTACKS,

@@ -243,6 +243,7 @@ class Engine:
         row = await offload(context.size, begun_turn, skeleton, prepared.owner, context, self.limits, ids.new_id)
         try:
             row.request = self._stored_request(prepared)
+            self.background.check_room(row.owner)  # before `prepare`: a request that is refused uses no approval
             if prepared.plan.hosted is not None:
                 await prepared.plan.hosted.prepare()
             await self.background.submit(row, key)

@@ -20,7 +20,8 @@ from penstock.ports import ENDED, BackgroundRunner, Store, StoredResponse
 from penstock.secrets import Secret
 from penstock.telemetry import Recorder, leave
 
-from .runner import Background, StartRun, Waiting
+from .queue import Waiting
+from .runner import Background, StartRun
 
 _log = logging.getLogger("penstock.background")
 

@@ -10,18 +10,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import copy_context
+from functools import partial
 
-import msgspec
 from msgspec.structs import replace
 
 from penstock.engine.running.deadlines import ClientLeft
 from penstock.engine.running.persistence import RENEWAL_SHARE, ConversationWriter, Ending, conversation_lost, ended_row
 from penstock.engine.running.request_deadline import RequestDeadline
 from penstock.engine.running.run import Run
-from penstock.errors import ApiError, internal_error, rate_limited, unavailable, untraced, upstream_failed
+from penstock.errors import ApiError, internal_error, unavailable, untraced, upstream_failed
 from penstock.ids import Clock
 from penstock.json_codec import Decoder, encode
 from penstock.limits import Limits
@@ -32,6 +31,7 @@ from penstock.transcript.closing import close_open
 from penstock.wire import Event, Response, ResponseStatus
 
 from .event_log import ClaimLost, LogWriter, read_log
+from .queue import Queue, Waiting
 
 _log = logging.getLogger("penstock.background")
 _decode_response = Decoder[Response](Response).decode
@@ -39,8 +39,6 @@ _decode_response = Decoder[Response](Response).decode
 _NO_READERS = Recorder()
 _TAKEN_OVER_AT_ONCE_MAX = 100
 _SWEPT_AT_ONCE_MAX = 500
-_QUEUE_FULL_RETRY_S = 5.0
-"""The `Retry-After` of a full queue."""
 _CANCEL_WAIT_S = 0.01
 """The maximum first wait of a cancellation while another one is in progress, in seconds; it doubles each time."""
 _AFTER_EVERY_LEASE = 1e12
@@ -48,18 +46,6 @@ _AFTER_EVERY_LEASE = 1e12
 
 StartRun = Callable[[StoredResponse, "BackgroundSaver", Secret | None], Awaitable[Run]]
 """Makes the run of a stored request, with the client's own key where it is passed on. Raises `ApiError`."""
-
-
-class Waiting(msgspec.Struct, frozen=True):
-    """A response that waits to be run. Its key is not stored: a process that takes it over has none."""
-
-    row: StoredResponse
-    claim: Claim
-    key: Secret | None
-    asked: AccessRecord | None = None
-    """The access record of the request that created it, where this process received that request."""
-    deadline: RequestDeadline | None = None
-    """When the host ends this process, where it does."""
 
 
 class BackgroundSaver:
@@ -128,7 +114,7 @@ class Background:
         self._start_run = start_run
         self._recorder = recorder
         self._clock_s = clock_s
-        self._waiting: deque[Waiting] = deque()
+        self._queue = Queue(limits)
         self._claims: dict[str, Claim] = {}
         self._runs: dict[str, Run] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -139,7 +125,7 @@ class Background:
     @property
     def waiting(self) -> int:
         """How many responses wait here until they can run."""
-        return len(self._waiting)
+        return len(self._queue)
 
     @property
     def is_started(self) -> bool:
@@ -150,10 +136,13 @@ class Background:
         """Begin to renew leases, and to take over responses of other processes."""
         self._tending = asyncio.ensure_future(self._tend())
 
+    def check_room(self, owner: str) -> None:
+        """Raise `ApiError` 429 where too many responses wait, or too many of this owner."""
+        self._queue.check_room(owner)
+
     async def submit(self, row: StoredResponse, key: Secret | None = None) -> None:
-        """Store a queued response and run it soon. Raises `ApiError` 429 where too many wait."""
-        if len(self._waiting) >= self._limits.background_queue_max:
-            raise rate_limited("Too many background responses are waiting.", retry_after_s=_QUEUE_FULL_RETRY_S)
+        """Store a queued response and run it soon. Raises `ApiError` as `check_room`."""
+        self.check_room(row.owner)
         await self._store.save(row)
         claim = await self._claim(row)
         if claim is not None:
@@ -200,15 +189,14 @@ class Background:
         """Stop a run of this process that has ended elsewhere; a response that waits here is removed from the queue."""
         if run := self._runs.get(response_id):
             run.stop()
-        for waiting in [waiting for waiting in self._waiting if waiting.row.id == response_id]:
-            self._waiting.remove(waiting)
+        if waiting := self._queue.remove(response_id):
             copy_context().run(self._note_unrun, waiting)  # this task may have a record of its own
             # spec: deleted-queued
             await self._unlock_conversation(waiting.row)
 
     async def aclose(self) -> None:
         """Stop working and release the leases, so that other processes can take over. `start` begins again."""
-        self._waiting.clear()
+        self._queue.clear()
         tasks = [*self._tasks, *([self._tending] if self._tending else [])]
         self._tending = None
         for task in tasks:
@@ -229,17 +217,18 @@ class Background:
         return claim
 
     def _enqueue(self, waiting: Waiting) -> None:
-        self._waiting.append(waiting)
+        self._queue.add(waiting)
         self._start_next()
 
     def _start_next(self) -> None:
-        while self._waiting and len(self._tasks) < self._limits.background_runs_max:
-            task = asyncio.ensure_future(self._work(self._waiting.popleft()))
+        while waiting := self._queue.next():
+            task = asyncio.ensure_future(self._work(waiting))
             self._tasks.add(task)
-            task.add_done_callback(self._ended)
+            task.add_done_callback(partial(self._ended, waiting.row.owner))
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, owner: str, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        self._queue.ended(owner)
         if not task.cancelled():
             if task.exception() is not None:
                 _log.error("a background response stopped because of an internal error", exc_info=task.exception())
@@ -318,7 +307,7 @@ class Background:
         for response_id in lost:
             self._claims.pop(response_id, None)
             await self.stop(response_id)
-        for waiting in list(self._waiting):
+        for waiting in self._queue:
             row = waiting.row
             if row.conversation_id is not None:
                 await self._relock(row, row.conversation_id)
@@ -332,7 +321,7 @@ class Background:
     async def _take_over(self) -> None:
         """Claim responses without a valid lease, as many as the queue has room for."""
         for row in await self._store.unclaimed(now=self._clock_s(), limit=_TAKEN_OVER_AT_ONCE_MAX):
-            if len(self._waiting) >= self._limits.background_queue_max:
+            if self._queue.is_full:
                 return
             claim = await self._claim(row)
             if claim is None:
