@@ -223,6 +223,7 @@ def test_whatever_is_given_there_are_settings_or_one_line(
     ("text", "problem"),
     [
         ("tokens=x", "synthetic.profiles.slow: 'tokens': 'x' is not a number. (offset 7) (line 2)"),
+        ("profile=slow", "synthetic.profiles.slow: A profile cannot have another one. (offset 8) (line 2)"),
         ("itl_ms=quantiles(gpu)", "synthetic.profiles.slow: 'itl_ms': There is no table 'gpu' of quantiles."),
     ],
 )

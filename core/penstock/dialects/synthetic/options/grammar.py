@@ -26,7 +26,6 @@ PROFILE = "profile"
 TEXT_CHARS_MAX = 2_000
 """The characters of a text with options."""
 Tables: TypeAlias = Mapping[str, QuantileTable]
-_NO_PROFILES: Mapping[str, str] = {}
 
 
 class Option(NamedTuple):
@@ -70,10 +69,13 @@ def table() -> dict[str, Option]:
 def read_options(
     text: str,
     base: SyntheticOptions = DEFAULTS,
-    profiles: Mapping[str, str] = _NO_PROFILES,
+    profiles: Mapping[str, str] | None = None,
     tables: Tables = NO_TABLES,
 ) -> SyntheticOptions:
-    """The options of a text. Those that it does not name are as in `base`. Raises `Mistake`."""
+    """The options of a text. Those that it does not name are as in `base`. Raises `Mistake`.
+
+    Without `profiles`, it is the text of one.
+    """
     if len(text) > TEXT_CHARS_MAX:
         raise Mistake(TEXT_CHARS_MAX, f"The options have more than {TEXT_CHARS_MAX:,} characters.")
     parts = list(_parts(text))
@@ -133,7 +135,11 @@ def _value(part: _Part, tables: Tables) -> Any:
         raise Mistake(part.value_offset + mistake.offset, f"'{part.name}': {mistake.message}") from None
 
 
-def _profile(part: _Part, base: SyntheticOptions, profiles: Mapping[str, str], tables: Tables) -> SyntheticOptions:
+def _profile(
+    part: _Part, base: SyntheticOptions, profiles: Mapping[str, str] | None, tables: Tables
+) -> SyntheticOptions:
+    if profiles is None:
+        raise Mistake(part.value_offset, "A profile cannot have another one.")
     if part.value not in profiles:
         similar = _similar(part.value, [*profiles])
         raise Mistake(part.value_offset, f"There is no profile {quoted(part.value)}{similar}")

@@ -61,7 +61,7 @@ def test_a_profile_is_below_the_options_beside_it() -> None:
         ("seed=1&ttft_ms=lognormal(120,x)", 29, "'ttft_ms': 'x' is not a number."),
         ("tokens=1e12", 7, "'tokens': '1e12' is not from 0 to 1,000,000,000."),
         ("profile=slwo", 8, "There is no profile 'slwo'; did you mean 'slow'?"),
-        ("profile=nested", 8, "There is no profile 'slow'."),
+        ("profile=nested", 8, "A profile cannot have another one."),
         ("seed=1&" + "x" * TEXT_CHARS_MAX, TEXT_CHARS_MAX, "The options have more than 2,000 characters."),
     ],
 )
