@@ -60,3 +60,32 @@ def test_they_are_stored_as_what_they_mean(start: Start) -> None:
     query = "include[]=message.input_image.image_url"
     items = raw.ask(synthetic.url, "GET", f"/conversations/{conversation['id']}/items?{query}").json()
     assert items["data"][0]["content"] == read
+
+
+HISTORY: list[Json] = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hm."}]
+
+
+@shows("chat-fields", "chat-fields-of-messages")
+@pytest.mark.parametrize("stream", [False, True])
+def test_calls_in_a_field_of_a_message_are_refused(server: PenstockServer, stream: bool) -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    for name, value in (("tool_calls", [call]), ("function_call", call["function"])):
+        items = [HISTORY[0], HISTORY[1] | {name: value}, HISTORY[0]]
+        for _ in range(2):
+            refused = post(server.url, {"model": "text", "input": items, "stream": stream})
+            assert (refused.status, refused.error["param"]) == (400, f"input[1].{name}")
+            assert "'function_call'" in refused.error["message"]
+
+
+@shows("chat-fields", "chat-fields-of-messages")
+def test_thoughts_in_a_field_of_a_message_are_named(server: PenstockServer) -> None:
+    items = [HISTORY[0], HISTORY[1] | {"reasoning_content": "Let me think.", "tool_calls": None}, HISTORY[0]]
+    for _ in range(2):
+        answer = post(server.url, {"model": "text", "input": items})
+        assert answer.headers["x-penstock-ignored"] == "input[1].reasoning_content"
+
+
+def test_fields_without_content_are_not_named(server: PenstockServer) -> None:
+    empty = {"tool_calls": [], "function_call": None, "reasoning_content": "", "internal": {"a": 1}}
+    answer = post(server.url, {"model": "text", "input": [HISTORY[0], HISTORY[1] | empty, HISTORY[0]]})
+    assert (answer.status, answer.headers.get("x-penstock-ignored")) == (200, None)

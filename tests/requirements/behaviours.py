@@ -386,6 +386,12 @@ BEHAVIOURS = (
         "400 that names the path and the known types; a relaying upstream gets all",
     ),
     Behaviour(
+        "chat-fields-of-messages",
+        "calls and thoughts in fields of a message, as Chat Completions has them, sent to a chat model",
+        "`tool_calls` and `function_call` are 400, which names the item that has a call here; `reasoning_content` and "
+        "the like are named in `x-penstock-ignored`",
+    ),
+    Behaviour(
         "chat-parts-read",
         "content parts of Chat Completions (`text`, `image_url`, `file`)",
         "read and stored as `input_text`, `output_text`, `input_image` and `input_file`; `x-penstock-mapped` names "

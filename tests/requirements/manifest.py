@@ -697,6 +697,11 @@ REQUIREMENTS = (
         "litellm 16272, 25322; bifrost 5274; Antigravity-Manager 139",
     ),
     Requirement(
+        "chat-fields",
+        "Calls and thoughts in the fields of a message are no silence: a 400 names the item, or a header the field.",
+        "histories of Chat Completions, sent as input",
+    ),
+    Requirement(
         "odd-usage",
         "Usage in odd numbers or by other names costs no answer; cached tokens are counted by any name.",
         f"litellm 28070; {_UPSTREAMS}",

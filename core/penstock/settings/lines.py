@@ -39,11 +39,22 @@ def _paths(text: str) -> Iterator[tuple[int, list[str]]]:
         if header := _HEADER.fullmatch(line):
             table = _steps(header[2])
             if header[1] == "[[":
-                table = [*table, f"[{arrays[header[2]]}]"]
-                arrays[header[2]] += 1
+                name = ".".join(table)
+                table = [*table, f"[{arrays[name]}]"]
+                arrays[name] += 1
+            else:
+                table = _in_last(table, arrays)
             yield number, table
         elif key := _KEY.match(line):
             yield number, [*table, *_steps(key[1])]
+
+
+def _in_last(table: list[str], arrays: Counter[str]) -> list[str]:
+    """The path of a table, which is in the last table of an array where its name begins with that of the array."""
+    for length in range(len(table) - 1, 0, -1):
+        if count := arrays[".".join(table[:length])]:
+            return [*table[:length], f"[{count - 1}]", *table[length:]]
+    return table
 
 
 def _steps(key: str) -> list[str]:

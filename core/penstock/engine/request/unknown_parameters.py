@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import msgspec
 
 from penstock.errors import invalid
-from penstock.wire import CreateResponse, InputItem, OutputItem, ReasoningItem, UnknownItem, UnknownPart
+from penstock.wire import NULL, CreateResponse, InputItem, Message, OutputItem, ReasoningItem, UnknownItem, UnknownPart
 
 from .validation_errors import unsupported_value
 
@@ -88,14 +88,44 @@ def settle_unknown_items(request: CreateResponse, items: Sequence[InputItem], po
             raise unsupported_value(f"'{each.type}'", f"{each.param}.type", CreateResponse)
     own_ids = {id(item) for item in own}
     earlier = [each for item in items if id(item) not in own_ids for each in _unknown_in(item, "context")]
+    fields = [name for index, item in enumerate(own) for name in _chat_fields(item, f"input[{index}]", policy)]
     return [f"{each.param}.{each.type}" for each in unknown] + [
-        *dict.fromkeys(f"context.{each.type}" for each in earlier)
+        *fields,
+        *dict.fromkeys(f"context.{each.type}" for each in earlier),
     ]
 
 
+def _chat_fields(item: InputItem, param: str, policy: Policy) -> Iterator[str]:
+    """The fields of Chat Completions in a message that have content. Raises `ApiError` 400 for calls."""
+    unknown = item.unknown.fields if isinstance(item, Message) and item.unknown else {}
+    for name, kind in _CHAT_FIELDS_AS.items():
+        if bytes(memoryview(unknown.get(name, NULL))) in _NOTHING:
+            continue
+        # spec: chat-fields
+        if kind == "function_call" or policy == "reject":
+            message = f"Messages have no '{name}': send an item of type '{kind}' in its place."
+            raise invalid(message, f"{param}.{name}", "unknown_parameter")
+        yield f"{param}.{name}"
+
+
+_CHAT_FIELDS_AS = {
+    "tool_calls": "function_call",
+    "function_call": "function_call",
+    "reasoning_content": "reasoning",
+    "reasoning": "reasoning",
+    "reasoning_details": "reasoning",
+    "thinking": "reasoning",
+}
+"""What a message of Chat Completions has in fields, and the items that have it here."""
+_CHAT_FIELDS = frozenset(_CHAT_FIELDS_AS)
+_NOTHING = (b"null", b"[]", b'""')
+
+
 def has_unknown(item: InputItem) -> bool:
-    """Whether an item or one of its parts is of an unknown type."""
+    """Whether an item or one of its parts is of an unknown type, or a message has a field of Chat Completions."""
     if type(item) is UnknownItem:
+        return True
+    if type(item) is Message and item.unknown and not _CHAT_FIELDS.isdisjoint(item.unknown.fields):
         return True
     for name in PARTS[type(item)]:
         parts = getattr(item, name)
