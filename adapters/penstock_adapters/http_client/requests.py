@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache, partial
-from operator import itemgetter
 from urllib.parse import quote
 
 from penstock.ports import FRAMING_HEADERS, HttpRequest
@@ -21,7 +20,6 @@ _PATH_CHARS_CACHED_MAX = 500
 _COPIED_BYTES_MAX = 64 * 2**10
 """A larger body is not copied into one piece with its head."""
 
-_NAME, _VALUE = itemgetter(0), itemgetter(1)
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _LEGAL = "/?:@!$&'()*+,;=%-._~"
 """The characters of a path with its query besides letters and digits (RFC 3986); others are written as %XX."""
@@ -40,14 +38,13 @@ class RequestWriter:
         """The pieces to be sent. Raises `ValueError` for a header that could be read as more than one."""
         body = request.body
         has_length = bool(body) or request.method != "GET"
-        names = tuple(map(_NAME, request.headers))
-        values: list[str | int] = [*map(_VALUE, request.headers)]
+        names, values = zip(*request.headers, strict=True) if request.headers else ((), ())
         if has_length:
-            values.append(len(body))
+            values = (*values, len(body))
         # spec: bounded-caches
         template_of = self._template if len(request.path) <= _PATH_CHARS_CACHED_MAX else self._write_template
         template, lines = template_of(request.method, request.path, request.beside_v1, names, has_length)
-        head = template % tuple(values)
+        head = template % values
         # spec: no-smuggling
         if head.count("\n") != lines or head.count("\r") != lines or "\0" in head:
             raise ValueError("a header of a request to an upstream has a line break or a NUL")

@@ -68,7 +68,9 @@ class PendingCall:
 class CallItems(Protocol):
     """Writes the items of calls."""
 
-    new_id: NewId
+    @property
+    def new_id(self) -> NewId:
+        """Makes the ids of items."""
 
     def call(self, form: CallFormat, name: str, call_id: str) -> OpenCall:
         """A call begins."""

@@ -109,7 +109,7 @@ class Reducer:
     def begin_whole(self, skeleton: Response) -> None:
         """The response begins in one step, and so does each of its items: no event of it will be read."""
         # spec: whole-replies
-        self._items = WholeItems(self._transcript, self._new_id, summarize=self._summarize, seal=self._seal)
+        self._items = WholeItems(self._transcript, self._new_id, self._summarize, self._seal)
         self._transcript.record_start(skeleton)
 
     def receive(self, delta: deltas.Delta) -> None:

@@ -35,26 +35,22 @@ from .item_writers import SealReasoning
 from .transcript import Transcript
 
 
-class WholeItems:
+class WholeItems(msgspec.Struct):
     """Records the items of one response, each when it and all items before it have ended."""
 
+    _transcript: Transcript
+    new_id: NewId
+    _summarize: bool
+    _seal: SealReasoning | None
+    _items: list[OutputItem | None] = []
+    """The items that have begun, in order. None for an item that has not ended."""
+    _recorded: int = 0
     _open_hosted: OpenItems | None = None
     """The items of hosted tools that are open, once there was one."""
 
-    def __init__(
-        self, transcript: Transcript, new_id: NewId, *, summarize: bool = False, seal: SealReasoning | None = None
-    ) -> None:
-        self.new_id = new_id
-        self._transcript = transcript
-        self._summarize = summarize
-        self._seal = seal
-        self._items: list[OutputItem | None] = []
-        """The items that have begun, in order. None for an item that has not ended."""
-        self._recorded = 0
-
     def message(self) -> WholeMessage:
         """A message begins."""
-        return WholeMessage(self)
+        return WholeMessage(self, self.begin(), self.new_id(Message.id_prefix))
 
     def reasoning(self) -> WholeReasoning:
         """A reasoning item begins."""
@@ -121,14 +117,13 @@ class _Part(msgspec.Struct, eq=False):
         return OutputText(text=text, annotations=self.annotations, logprobs=self.logprobs)
 
 
-class WholeMessage:
+class WholeMessage(msgspec.Struct):
     """A message: text, annotations and refusals. Consecutive pieces of one kind make one part."""
 
-    def __init__(self, items: WholeItems) -> None:
-        self._items = items
-        self._index = items.begin()
-        self._item_id = items.new_id(Message.id_prefix)
-        self._parts: list[_Part] = []
+    _items: WholeItems
+    _index: int
+    _item_id: str
+    _parts: list[_Part] = []
 
     def texts(self, texts: list[str]) -> None:
         """Pieces of text."""

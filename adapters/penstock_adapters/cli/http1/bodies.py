@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable
 from typing import TypeAlias
 
+import msgspec
+
 from penstock.errors import ApiError, invalid
 
 from .refusals import too_large
@@ -18,12 +20,12 @@ _EXTENSION = re.compile(rb"(;[\t\x20-\x7e\x80-\xff]*)?")
 _TRAILER = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~-]+:[\t\x20-\x7e\x80-\xff]*")
 
 
-class SizedBody:
+class SizedBody(msgspec.Struct):
     """A body with a content-length."""
 
-    def __init__(self, length: int) -> None:
-        self.left = length
-        self.is_done = False
+    left: int
+    """How many bytes are missing."""
+    is_done: bool = False
 
     def feed(self, data: bytes, start: int) -> tuple[bytes, int]:
         """The part of the data that is the body, and the index of the rest."""

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 from urllib.parse import unquote
 
 import httptools
+import msgspec
 
 from penstock.errors import ApiError
 from penstock.limits import Limits
@@ -27,7 +28,7 @@ _WEBSOCKET_KEY = re.compile(rb"[A-Za-z0-9+/]{21}[AQgw]==")
 _HOST = re.compile(rb"[^\x00-\x20/@?#\\,\x7f-\xff]*")
 
 
-class Target(NamedTuple):
+class Target(msgspec.Struct, frozen=True):
     """The target of a request: its path as sent and decoded, its query, and the host that it names, if any."""
 
     raw_path: bytes
@@ -36,7 +37,7 @@ class Target(NamedTuple):
     host: bytes | None
 
 
-class Head(NamedTuple):
+class Head(msgspec.Struct, frozen=True):
     """What a head contains besides the target."""
 
     fields: dict[bytes, bytes]

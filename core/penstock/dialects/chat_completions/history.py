@@ -91,21 +91,20 @@ class _Made(msgspec.Struct):
     fields: Fields | None
 
 
-class _Writer:
+class _Writer(msgspec.Struct):
     """Writes items as messages; what the assistant did between two other messages is one turn of its own.
 
     What came as one message of the upstream, and is to have fields of the upstream's, is one message again.
     """
 
-    def __init__(self, options: wire.Options, outputs: dict[int, _CallOutput], upstream_fields: UpstreamFields) -> None:
-        self._options = options
-        self._outputs = outputs
-        self._upstream_fields = upstream_fields
-        self._message_fields: UpstreamMessage | None = None
-        self._messages: list[wire.ChatMessage] = []
-        self._thoughts: list[str] = []
-        self._texts: list[str] = []
-        self._calls: list[_Made] = []
+    _options: wire.Options
+    _outputs: dict[int, _CallOutput]
+    _upstream_fields: UpstreamFields
+    _message_fields: UpstreamMessage | None = None
+    _messages: list[wire.ChatMessage] = []
+    _thoughts: list[str] = []
+    _texts: list[str] = []
+    _calls: list[_Made] = []
 
     def write(self, item: InputItem, index: int) -> None:
         """Take the next item."""
