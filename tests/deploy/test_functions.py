@@ -12,6 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from deploy.files import DEPLOY
+from penstock.version import VERSION
 from support.server import ROOT, environment
 from support.upstream import ScriptedUpstream
 
@@ -52,7 +53,7 @@ asyncio.run(main())
 def test_what_a_function_installs_is_what_the_tests_run(folder: str) -> None:
     """The wheel of this version, and packages that are of the group `hosts`, or come with one of that."""
     wheel, *others = (DEPLOY / folder / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    assert wheel == f"./wheels/penstock-{PROJECT['project']['version']}-py3-none-any.whl[function]"
+    assert wheel == f"./wheels/penstock-{VERSION}-py3-none-any.whl[function]"
     lock = (ROOT / "requirements-hosts.lock").read_text(encoding="utf-8")
     assert not [each for each in others if f"\n{Requirement(each).name}==" not in lock]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -17,8 +16,8 @@ import pytest
 
 from deploy.dockerfile import of, variables_of_image
 from deploy.files import DEPLOY, Json, documents, settings_of, yaml_file
+from penstock.version import VERSION
 from penstock_adapters.cli import _parser
-from support.server import ROOT
 
 FOLDER = DEPLOY / "kubernetes"
 OVERLAYS = ("base", "overlays/sidecar", "overlays/redis", "overlays/postgres")
@@ -226,8 +225,7 @@ def test_containers_are_confined(overlay: str) -> None:
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_the_image_is_that_of_the_dockerfile(overlay: str) -> None:
     pod, container = penstock(overlay)
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert container["image"] == f"penstock:{project['version']}"
+    assert container["image"] == f"penstock:{VERSION}"
     context = pod["securityContext"] | container["securityContext"]
     assert of("USER") == [f"{context['runAsUser']}:{context['runAsGroup']}"]
     [volume] = of("VOLUME")
