@@ -134,7 +134,8 @@ def _hosted_tools(settings: Settings, store: Store | None, drivers: Drivers) -> 
         families.append(_web_search(settings, drivers))
     if settings.mcp == "on":
         families.append(_mcp(settings, store, drivers))
-    return HostedTools(families, runs_max=settings.limits.tool_runs_max)
+    limits = settings.limits
+    return HostedTools(families, runs_max=limits.tool_runs_max, owner_runs_max=limits.tool_runs_per_key_max)
 
 
 def _web_search(settings: Settings, drivers: Drivers) -> HostedTool:

@@ -74,6 +74,8 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     """The calls of hosted tools of one response that run at a time."""
     tool_runs_max: Count = 100
     """The calls of hosted tools that one process runs at a time. Others wait."""
+    tool_runs_per_key_max: Count = 50
+    """Those of one API key, so that its slow tools do not delay the calls of others."""
     tool_call_s: Seconds = 60.0
     """How long one call of a hosted tool may take, with its wait."""
     search_s: Seconds = 10.0
@@ -104,6 +106,9 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     """How long such a process may be idle until it is ended."""
     tool_reply_bytes_max: Bytes = 64 * 2**10
     """What the model reads of one call of a hosted tool. The rest is cut off, with a note."""
+    tool_images_bytes_max: Bytes = 16 * 2**20
+    """The images that the model gets of all calls of hosted tools of one response, as data URLs. A note replaces
+    others."""
     mcp_servers_max: Count = 32
     """The MCP servers of one request."""
     mcp_headers_max: Count = 64
@@ -124,10 +129,16 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     mcp_body_bytes_max: Bytes = 8 * 2**20
     """One message of an MCP server, or all pages of its list. A call with a longer one fails. Many servers send a text
     twice: as content, and as structured content."""
+    mcp_values_max: Count = 50_000
+    """The JSON values of one message of an MCP server. A call with a message of more fails."""
+    mcp_stream_bytes_max: Bytes = 16 * 2**20
+    """The messages of one stream of an MCP server together. Then the stream ends."""
     mcp_output_chars_max: Count = 256 * 2**10
     """The output of an MCP call that its item shows. The rest is cut off, and the output states that."""
     mcp_sessions_max: Count = 64
     """The sessions with MCP servers of one process. The session that is idle for the longest time makes room."""
+    mcp_sessions_per_key_max: Count = 32
+    """Those of one API key."""
     mcp_session_idle_s: Seconds = 60.0
     """How long a session with an MCP server stays open without a call."""
     mcp_connect_s: Seconds = 10.0

@@ -82,6 +82,7 @@ WHILE_THE_SERVER_RUNS = {
     "penstock.telemetry.outage.OutageLog._logged": "10 reasons of at most 500 characters",
     "penstock.sse._heads": "the event classes of the code",
     "penstock.tools.mcp.list_cache.ListCache._entries": "`mcp_list_cache_bytes_max`",
+    "penstock.engine.hosted_tools.owner_slots.OwnerSlots._owners": "the calls that run or wait",
     "penstock.stores.memory.marks.MarkTable._expiry": "`marks_max`",
     "penstock.stores.memory.tables.Table._holders": "the items of the entries",
     "penstock.stores.memory.tables.Table.entries": "10,000 entries and 256 MiB",

@@ -422,6 +422,11 @@ REQUIREMENTS = (
         "ogx 3107, 3443",
     ),
     Requirement(
+        "fair-tools",
+        "Slow tools and servers of one API key do not hold up the hosted calls of another.",
+        _ATTACKS,
+    ),
+    Requirement(
         "max-tool-calls",
         "max_tool_calls bounds all hosted calls of a response; a call beyond it is not run, and the model answers.",
         _GATEWAYS,

@@ -219,6 +219,12 @@ class OddServer:
             yield _json(number, {"tools": [TOOL]}) if self.hits[path] % 7 else _http(404, b"")
         elif path == "talking" or path.startswith("era-"):
             yield _talk(number) if method == "tools/call" else _json(number, {"tools": [TOOL]})
+        elif path == "values":
+            yield _json(number, {"content": _MANY_VALUES, "tools": _MANY_VALUES})
+        elif path == "event-of-values":
+            result = {"content": _MANY_VALUES, "tools": _MANY_VALUES}
+            event = json.dumps({"jsonrpc": "2.0", "id": number, "result": result})
+            yield _http(200, f"data: {event}\n\n".encode(), "text/event-stream")
         elif path == "pages":
             tools = [{"name": f"t{self.hits[path]}", "inputSchema": {"type": "object"}}]
             yield _json(number, {"tools": tools, "nextCursor": "more"})
@@ -268,7 +274,12 @@ _RESULTS: dict[str, dict[str, Any]] = {
     "large-pages": {"tools": [TOOL | {"description": "d" * 1_000_000}], "nextCursor": "more"},
 }
 _BEGIN = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
+_MANY_VALUES: list[Any] = [{}] * 30_000
+_STREAM = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+_NOTICE = b'data: {"jsonrpc":"2.0","method":"notifications/message"}\n\n' * 200
 _BYTES: dict[str, list[bytes]] = {
+    "endless-event": [_STREAM, *[b"10000\r\n" + b"data: " + b"x" * 65_529 + b"\n" + b"\r\n"] * 140],
+    "endless-events": [_STREAM, *[b"%x\r\n" % len(_NOTICE) + _NOTICE + b"\r\n"] * 8],
     "garbage": [_http(200, b"{nonsense")],
     "html": [_http(200, b"<html>", "text/html")],
     "huge": [_BEGIN + b"transfer-encoding: chunked\r\n\r\n", *[b"10000\r\n" + b" " * 65_536 + b"\r\n"] * 400],

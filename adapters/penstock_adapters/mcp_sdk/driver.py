@@ -17,7 +17,7 @@ from penstock.tools.mcp.client import CallResult, McpFailed, RemoteTool, Server,
 
 from .exchange import CURRENT, Exchange
 from .log_filter import drop_logs
-from .results import call_result, failure, list_size, tool, tool_list
+from .results import call_result, failure, tool, tool_list
 from .session_opener import Opener, tls_context
 from .sessions import Session, SessionPool
 
@@ -47,7 +47,7 @@ class SdkDriver:
             for _ in range(_PAGES_MAX):
                 if page.next_cursor is None or len(tools) >= tools_max:
                     break
-                if list_size(tools) > self._list_bytes_max:
+                if sum(each.size for each in tools) > self._list_bytes_max:
                     raise McpFailed(f"The server's list is longer than {self._list_bytes_max} bytes.")
                 page = await client.list_tools(cursor=page.next_cursor)
                 tools += map(tool, page.tools)

@@ -42,11 +42,6 @@ def tool_list(tools: Iterable[RemoteTool], first: Any, protocol_version: str) ->
     return ToolList(tools=list(tools), fresh_s=first.ttl_ms / _MS_PER_S if states_it else None)
 
 
-def list_size(tools: Iterable[RemoteTool]) -> int:
-    """About how many bytes the texts of some tools have."""
-    return sum(len(tool.name) + len(tool.description or "") + len(bytes(tool.input_schema)) for tool in tools)
-
-
 def call_result(result: Any) -> CallResult:
     """The result of a call."""
     has_structure = "structured_content" in result.model_fields_set and result.structured_content is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from contextvars import Context
 from typing import Any, Protocol
@@ -131,16 +131,23 @@ class SessionPool:
                 self._drop(known)
             known = None
         if known is None:
-            self._make_room()
+            self._make_room(server.owner)
             known = Session(self._opener, server, self._limits)
         self._sessions[server] = known  # at the end: it is the one that was used last
         return known
 
-    def _make_room(self) -> None:
-        """End the session that has been idle for the longest time, where there are too many."""
-        if len(self._sessions) < self._limits.mcp_sessions_max:
-            return
-        idle = next((server for server, session in self._sessions.items() if not session.users), None)
+    def _make_room(self, owner: str) -> None:
+        """Where the owner, or all together, have too many sessions: end the one that is idle for the longest time."""
+        # spec: fair-tools
+        own = {server: session for server, session in self._sessions.items() if server.owner == owner}
+        if len(own) >= self._limits.mcp_sessions_per_key_max:
+            self._end_idle(own)
+        elif len(self._sessions) >= self._limits.mcp_sessions_max:
+            self._end_idle(self._sessions)
+
+    def _end_idle(self, sessions: Mapping[Server, Session]) -> None:
+        """End the session that is idle for the longest time. Raises `McpFailed` where none is idle."""
+        idle = next((server for server, session in sessions.items() if not session.users), None)
         if idle is None:
             raise McpFailed("Too many MCP servers are called at the moment.")
         self._end(idle)

@@ -7,26 +7,27 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
+import msgspec
 from httpx2 import Response as HttpResponse
 
 from penstock.egress import Egress
+from penstock.engine.request.json_bounds import check_json
+from penstock.errors import ApiError
 from penstock.limits import Limits
 from penstock.tools.mcp.client import McpFailed, RemoteServer
 from penstock_adapters.name_lookup import look_up
 
+from .checked_events import CODE, CheckedEvents, too_long
 from .exchange import CURRENT, Exchange
 
 _STREAM = "text/event-stream"
 _CONNECTION_FAILED = "The server cannot be reached."
 _BROKEN = "The connection to the server was lost."
-_TOO_LONG = "The server's reply is longer than {} bytes."
+_TOO_MANY = "The server's reply has more than {} JSON values, or too many levels."
 _ENCODED = "The server's reply is compressed, which was not asked for."
-_CODE = -32_000
-"""The code of errors of ours, in the range that JSON-RPC leaves to implementations."""
 _BAD_GATEWAY = 502
 _ERROR_STATUS = 400
 
@@ -38,6 +39,8 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         self._server = server
         self._egress = egress
         self._limits = limits
+        values_max = limits.mcp_values_max
+        self._bounds = msgspec.structs.replace(limits, json_values_max=values_max, json_keys_max=values_max)
         self._inner = httpx2.AsyncHTTPTransport(verify=context, trust_env=False)
         self._address: str | None = None
         """The address that the session is pinned to, while it works."""
@@ -100,57 +103,49 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
             return _failed(exchange, _ENCODED)
         stream: Any = reply.stream
         if reply.headers.get("content-type", "").lower().startswith(_STREAM):
-            reply.stream = _EndingStream(stream)
+            reply.stream = CheckedEvents(stream, self._check, exchange, self._limits)
             return reply
-        body = await self._read(stream, exchange)
-        await reply.aclose()
-        if body is None:
-            assert exchange.failure is not None
-            return _failed(exchange, exchange.failure.message)
+        try:
+            body = await self._read(stream)
+            self._check(body)
+        except McpFailed as failed:
+            exchange.failure = failed
+            return _failed(exchange, failed.message)
+        finally:
+            await reply.aclose()
         headers = [(name, value) for name, value in reply.headers.raw if name.lower() not in _FRAMING]
         return HttpResponse(reply.status_code, headers=headers, content=body, request=reply._request)
 
-    async def _read(self, stream: Any, exchange: Exchange) -> bytes | None:
-        """A whole body. None where it is too long, or is cut."""
+    async def _read(self, stream: Any) -> bytes:
+        """A whole body. Raises `McpFailed` where it is too long, or is cut."""
         pieces: list[bytes] = []
         size = 0
         try:
             async for piece in stream:
                 size += len(piece)
                 if size > self._limits.mcp_body_bytes_max:
-                    exchange.failure = McpFailed(_TOO_LONG.format(self._limits.mcp_body_bytes_max), code=_CODE)
-                    return None
+                    raise too_long(self._limits.mcp_body_bytes_max)
                 pieces.append(piece)
         except (OSError, httpx2.TransportError):
-            exchange.failure = McpFailed(_BROKEN, code=_CODE)
-            return None
+            raise McpFailed(_BROKEN, code=CODE) from None
         return b"".join(pieces)
+
+    def _check(self, message: bytes) -> None:
+        """Raise `McpFailed` for a message with too many values: the SDK makes an error of several kB of each."""
+        # spec: linear-work
+        try:
+            check_json(message, self._bounds)
+        except ApiError:
+            raise McpFailed(_TOO_MANY.format(self._bounds.json_values_max), code=CODE) from None
 
 
 _FRAMING = frozenset((b"content-length", b"transfer-encoding", b"content-encoding"))
 
 
-class _EndingStream(httpx2.AsyncByteStream):
-    """A stream of events. A lost connection is its end: the SDK then ends the one call that waits for it."""
-
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            async for piece in self._inner:
-                yield piece
-        except (OSError, httpx2.TransportError):
-            return
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-
 def _failed(exchange: Exchange, message: str) -> HttpResponse:
     """A reply in place of one that cannot be used. The SDK takes its error for the call's."""
-    exchange.failure = exchange.failure or McpFailed(message, code=_CODE)
+    exchange.failure = exchange.failure or McpFailed(message, code=CODE)
     exchange.status = None
     exchange.end_soon()
-    error = {"jsonrpc": "2.0", "id": None, "error": {"code": _CODE, "message": message}}
+    error = {"jsonrpc": "2.0", "id": None, "error": {"code": CODE, "message": message}}
     return HttpResponse(_BAD_GATEWAY, json=error)

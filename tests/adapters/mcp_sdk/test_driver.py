@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from penstock.egress import Egress
 from penstock.limits import Limits
 from penstock.secrets import Secret
 from penstock.tools.mcp.client import LocalServer, McpFailed, RemoteServer
 from penstock_adapters.mcp_sdk import SdkClient, session_opener
+from requirements import shows
 from support.certificates import Authority
 from support.mcp_lab import TOKEN, McpLab, OddServer
 
@@ -138,6 +140,19 @@ def test_idle_sessions_end_and_make_room(lab: McpLab) -> None:
     drive(scenario, Limits(mcp_sessions_max=2, mcp_session_idle_s=1.5, mcp_list_s=5))
 
 
+@shows("fair-tools")
+def test_the_sessions_of_one_owner_leave_some_for_others(lab: McpLab) -> None:
+    async def scenario(client: SdkClient) -> None:
+        server = remote(lab.url, "first")
+        busy = asyncio.create_task(called(client, server, "wait", seconds=0.5))
+        await until(lambda: lab.calls["wait"] == 1)
+        assert "Too many MCP servers" in (await failure(called(client, remote(lab.url, "second"), "roll"))).message
+        assert (await called(client, remote(lab.url, owner="other"), "roll")).content
+        await busy
+
+    drive(scenario, Limits(mcp_sessions_max=2, mcp_sessions_per_key_max=1, mcp_list_s=5))
+
+
 def test_a_cancelled_call_is_cancelled_at_the_server(lab: McpLab) -> None:
     async def scenario(client: SdkClient) -> None:
         server = remote(lab.url)
@@ -179,6 +194,9 @@ ODD: dict[str, tuple[str, int | None]] = {
     "garbage": ("Failed to parse JSON response", None),
     "html": ("Unexpected content type", None),
     "huge": ("longer than 8388608 bytes", None),
+    "values": ("more than 50000 JSON values", None),
+    "event-of-values": ("more than 50000 JSON values", None),
+    "endless-event": ("longer than 8388608 bytes", None),
     "packed": ("compressed, which was not asked for", None),
     "cut": ("connection to the server was lost", None),
     "cut-stream": ("stream ended without a response", None),
@@ -257,6 +275,18 @@ def test_odd_lists_are_listed(odd: OddServer, path: str, count: int) -> None:
         assert len((await listed(client, remote(odd.url(path)), tools_max=1_000)).tools) == count
 
     drive(scenario)
+
+
+@shows("memory")
+def test_a_stream_without_end(odd: OddServer) -> None:
+    """Of short events, none of which is an answer."""
+
+    async def scenario(client: SdkClient) -> None:
+        for _ in range(2):
+            failed = await failure(listed(client, remote(odd.url("endless-events"))))
+            assert "longer than 50000 bytes" in failed.message
+
+    drive(scenario, replace(LIMITS, mcp_stream_bytes_max=50_000))
 
 
 def test_a_server_that_hangs(odd: OddServer) -> None:

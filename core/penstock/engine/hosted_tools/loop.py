@@ -62,7 +62,7 @@ class ToolLoop:
         self._usage: Usage | None = None
         self._rounds = 0
         self._text = CitedText(plan.turn.items, request.text.format if request.text else None)
-        self._runner = CallRunner(hosted.tools, limits, self._text.cite)
+        self._runner = CallRunner(hosted.tools, plan.turn.client, limits, self._text.cite)
         self._turn = plan
         """The plan of the current turn, as its upstream has accepted it."""
         self._deltas: Deltas | None = None

@@ -5,21 +5,27 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from penstock.engine.loops import LoopSemaphore
 from penstock.ports import DeclaredTool, HostedTool, ToolRequest, ToolSession
 from penstock.wire import Item, Tool
 
+from .owner_slots import OwnerSlots
+
 
 class HostedTools:
-    """All families of tools that this server runs, and how many of their calls run at a time."""
+    """All families of tools that this server runs, and how many of their calls run at a time.
 
-    def __init__(self, families: Sequence[HostedTool] = (), *, runs_max: int = 1) -> None:
+    `owner_runs_max` is the number of calls for one owner. None for as many as there are.
+    """
+
+    def __init__(
+        self, families: Sequence[HostedTool] = (), *, runs_max: int = 1, owner_runs_max: int | None = None
+    ) -> None:
         self._families = tuple(families)
         self._family_of = {kind: family for family in self._families for kind in family.types}
         self.answers: frozenset[type[Item]] = frozenset().union(*(family.answers for family in self._families))
         """The classes of items by which clients answer calls."""
-        self.slots = LoopSemaphore(runs_max)
-        """Entered by each call while it runs."""
+        self.slots = OwnerSlots(runs_max, owner_runs_max or runs_max)
+        """Used by each call while it runs."""
 
     def serves(self, tool: Tool) -> bool:
         """Whether a tool is one of them."""

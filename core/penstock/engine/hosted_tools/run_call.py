@@ -16,7 +16,7 @@ from penstock.ports import Cite, ItemDelta, Outcome, ToolCall, ToolReply, ToolSe
 from penstock.telemetry import current
 from penstock.tool_replies import cut
 from penstock.transcript.deltas import Delta, ItemClosed
-from penstock.wire import ContentPart, InputText, OutputText
+from penstock.wire import ContentPart, InputImage, InputText, OutputText
 
 from .merging import Emit, Step
 from .registry import HostedTools
@@ -24,6 +24,7 @@ from .turn_calls import HostedCall, TurnCalls
 
 _log = logging.getLogger("penstock.tools")
 _NO_OUTCOME = "The tool failed because of an internal error."
+_NO_MORE_IMAGES = "[an image is left out: the images of this response are too large]"
 
 
 def opening(session: ToolSession, limits: Limits) -> Step:
@@ -40,10 +41,12 @@ def opening(session: ToolSession, limits: Limits) -> Step:
 class CallRunner:
     """Runs the calls of one response."""
 
-    def __init__(self, tools: HostedTools, limits: Limits, cite: Cite) -> None:
+    def __init__(self, tools: HostedTools, owner: str, limits: Limits, cite: Cite) -> None:
         self._slots = tools.slots
+        self._owner = owner
         self._limits = limits
         self._cite = cite
+        self._images_left = limits.tool_images_bytes_max
 
     def step(self, hosted: HostedCall, calls: TurnCalls) -> Step:
         """The step that runs a call, and gives it exactly one outcome."""
@@ -59,19 +62,31 @@ class CallRunner:
         return step
 
     async def _outcome_of(self, hosted: HostedCall, call: ToolCall, calls: TurnCalls, emit: Emit) -> Outcome:
-        """Run the call. Returns its outcome, with a reply of at most `tool_reply_bytes_max` bytes of text."""
+        """Run the call. Returns its outcome, with a reply within the limits."""
         message = _NO_OUTCOME
         try:
-            async with asyncio.timeout(self._limits.tool_call_s), self._slots:
+            async with asyncio.timeout(self._limits.tool_call_s), self._slots.use(self._owner):
                 outcome = await _run(hosted, call.run(self._cite), calls, emit)
             if outcome is not None:
-                return replace(outcome, reply=cut_reply(outcome.reply, self._limits.tool_reply_bytes_max))
+                return replace(outcome, reply=self._bounded(outcome.reply))
         except TimeoutError:
             message = f"The call took longer than {self._limits.tool_call_s:g} s."
         except Exception as error:
             _log.error("a call of the hosted function '%s' failed by a bug", hosted.name, exc_info=error)
             untraced(error)
         return call.failed(message)
+
+    def _bounded(self, reply: ToolReply) -> ToolReply:
+        """A reply within the limit of its text, and with images within that of the response."""
+        reply = cut_reply(reply, self._limits.tool_reply_bytes_max)
+        if isinstance(reply, str):
+            return reply
+        return [self._image(part) if isinstance(part, InputImage) else part for part in reply]
+
+    def _image(self, image: InputImage) -> ContentPart:
+        # spec: memory
+        self._images_left -= len(image.image_url or "")
+        return image if self._images_left >= 0 else InputText(text=_NO_MORE_IMAGES)
 
 
 async def _run(

@@ -13,6 +13,9 @@ import msgspec
 from penstock.egress import Target
 from penstock.secrets import Secret
 
+_OBJECT_BYTES = 500
+"""The approximate memory of a server or a tool without its texts."""
+
 
 class RemoteServer(msgspec.Struct, kw_only=True, frozen=True):
     """A server that is reached by HTTP, for one owner."""
@@ -28,6 +31,12 @@ class RemoteServer(msgspec.Struct, kw_only=True, frozen=True):
     def address(self) -> str:
         """Where it is, for the log: its URL without the path, which may be secret."""
         return self.target.origin
+
+    @property
+    def size(self) -> int:
+        """The approximate memory that it takes."""
+        texts = sum(len(name) + len(value.reveal()) for name, value in self.headers)
+        return _OBJECT_BYTES + len(self.target.url) + texts
 
     def __repr__(self) -> str:
         return f"RemoteServer({self.address})"
@@ -46,6 +55,11 @@ class LocalServer(msgspec.Struct, kw_only=True, frozen=True):
         """The program, for the log."""
         return self.command
 
+    @property
+    def size(self) -> int:
+        """The approximate memory that it takes. Its texts are those of the settings."""
+        return _OBJECT_BYTES
+
 
 Server: TypeAlias = RemoteServer | LocalServer
 """A server with everything that it is called with. Two that are equal may share a session."""
@@ -59,6 +73,11 @@ class RemoteTool(msgspec.Struct, kw_only=True, frozen=True):
     input_schema: msgspec.Raw
     read_only: bool = False
     """Whether the tool changes nothing, by what the server states. It is a hint."""
+
+    @property
+    def size(self) -> int:
+        """The approximate memory that it takes."""
+        return _OBJECT_BYTES + len(self.name) + len(self.description or "") + memoryview(self.input_schema).nbytes
 
 
 class ToolList(msgspec.Struct, kw_only=True, frozen=True):

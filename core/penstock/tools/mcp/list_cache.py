@@ -12,10 +12,7 @@ import msgspec
 
 from penstock.limits import Limits
 
-from .client import RemoteTool, Server, ToolList
-
-_TOOL_BYTES = 500
-"""The approximate memory of a tool without its texts."""
+from .client import Server, ToolList
 
 
 class _Entry(msgspec.Struct, frozen=True):
@@ -50,7 +47,7 @@ class ListCache:
         fresh_s = self._limits.mcp_list_fresh_s
         if tools.fresh_s is not None:
             fresh_s = min(tools.fresh_s, self._limits.mcp_list_fresh_max_s)
-        entry = _Entry(tools, now, now + fresh_s, sum(map(_size, tools.tools)))
+        entry = _Entry(tools, now, now + fresh_s, server.size + sum(tool.size for tool in tools.tools))
         self._entries[server] = entry
         self._size += entry.size
         while self._size > self._limits.mcp_list_cache_bytes_max:
@@ -61,7 +58,3 @@ class ListCache:
         entry = self._entries.pop(server, None)
         if entry is not None:
             self._size -= entry.size
-
-
-def _size(tool: RemoteTool) -> int:
-    return _TOOL_BYTES + len(tool.name) + len(tool.description or "") + len(bytes(tool.input_schema))

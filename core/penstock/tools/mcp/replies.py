@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -37,9 +37,10 @@ def output_text(result: CallResult, chars_max: int) -> str:
 
 def reply(result: CallResult, chars_max: int, *, images: bool) -> ToolReply:
     """What the model reads: the text, and images as parts of their own where the model takes images."""
-    pictures = [block for block in result.content if images and _is_image(block)]
-    others = msgspec.structs.replace(result, content=[block for block in result.content if block not in pictures])
-    text = without_markers(output_text(others, chars_max))
+    pictures = [block for block in result.content if _is_image(block)] if images else []
+    # spec: linear-work
+    others = [block for block in result.content if not (images and _is_image(block))]
+    text = without_markers(output_text(msgspec.structs.replace(result, content=others), chars_max))
     if not pictures:
         return text
     parts: list[Any] = [InputText(text=text)] if text else []
@@ -48,8 +49,17 @@ def reply(result: CallResult, chars_max: int, *, images: bool) -> ToolReply:
 
 def execution_error(result: CallResult, chars_max: int) -> msgspec.Raw:
     """The error of an item whose tool has failed. Its content is there as text."""
-    content = [{"type": "text", "text": cut(_as_text(block), chars_max)} for block in result.content]
+    content = [{"type": "text", "text": text} for text in _cut_together(map(_as_text, result.content), chars_max)]
     return msgspec.Raw(encode({"type": "mcp_tool_execution_error", "content": content}))
+
+
+def _cut_together(texts: Iterable[str], chars_max: int) -> Iterator[str]:
+    """Texts that together have a limited length. No text follows one that was cut."""
+    for text in texts:
+        yield cut(text, chars_max)
+        chars_max -= len(text) + 1
+        if chars_max < 0:
+            return
 
 
 def call_error(failed: McpFailed) -> msgspec.Raw:

@@ -10,7 +10,7 @@ import msgspec
 
 from penstock.patterns import lazy_pattern
 
-_URL = lazy_pattern(r"https?://[^\s\x00-\x1f\x7f]+", re.IGNORECASE)
+_URL = lazy_pattern(r"https?://[^\s\x00-\x1f\x7f]{1,8000}", re.IGNORECASE)
 """A URL that a result may have."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from itertools import islice
 
 from penstock.citations import WebSource
 from penstock.egress import Egress
@@ -101,14 +102,21 @@ class WebSession:
             blocked_domains=options.domains.blocked,
             country=options.country,
         )
-        found = await self._engine.search(query) if options.is_live else self._cache.get(self._request.owner, query)
-        if found is None:
-            raise SearchFailed("the request allows no access to the web, and this query was not asked lately")
         if options.is_live:
-            self._cache.put(self._request.owner, query, found)
+            return await self._searched(query)
+        known = self._cache.get(self._request.owner, query)
+        if known is None:
+            raise SearchFailed("the request allows no access to the web, and this query was not asked lately")
+        return known
+
+    async def _searched(self, query: SearchQuery) -> list[SearchResult]:
+        """The results of a query to the engine, as the model reads them."""
         # spec: web-search
-        admitted = [result for result in found if options.domains.admit_url(result.url)]
-        return [shortened_result(result, options.size.snippet_chars) for result in admitted[: options.size.results]]
+        admits = self.options.domains.admit_url
+        admitted = (result for result in await self._engine.search(query) if admits(result.url))
+        found = [shortened_result(each, query.snippet_chars) for each in islice(admitted, query.results_max)]
+        self._cache.put(self._request.owner, query, found)
+        return found
 
     def note_seen(self, results: Sequence[SearchResult]) -> None:
         """The model may open the pages of these results, and those that they name."""

@@ -33,7 +33,7 @@ from penstock.transcript.deltas import (
     ToolCallDelta,
     UsageDelta,
 )
-from penstock.wire import Logprob, Usage
+from penstock.wire import InputImage, InputText, Logprob, Usage
 from requirements import shows
 from support import oracle
 
@@ -208,6 +208,17 @@ def test_a_tool_that_fails_fails_its_item_alone(given: Any, stream: bool, caplog
     assert response["output"][1]["status"] == "failed"
     assert "internal error" in messages(upstream, 1)[-1]["content"]
     assert "a bug" not in json.dumps(response)
+
+
+@shows("memory")
+def test_the_images_of_a_response_are_bounded() -> None:
+    """Each is within the limit, and both together are not."""
+    image = InputImage(image_url="data:image/png;base64," + "A" * 60)
+    tool = search_tool(lambda _: [InputText(text="Look."), image])
+    upstream = Turns([called(0, "web_search", "{}"), called(1, "web_search", "{}"), END], ANSWER)
+    played(upstream, tool, limits=replace(LIMITS, tool_images_bytes_max=100), tools=[SEARCH])
+    read = json.dumps(messages(upstream, 1))
+    assert (read.count("AAAA" * 15), read.count("an image is left out"), read.count("Look.")) == (1, 1, 2)
 
 
 @shows("hosted-failures")

@@ -9,6 +9,7 @@ from penstock.tools.mcp.client import Server, ToolList
 from penstock.tools.mcp.declared_servers import read_servers
 from penstock.tools.mcp.list_cache import ListCache
 from penstock.tools.mcp.own_servers import OwnServers
+from requirements import shows
 
 
 class Clock:
@@ -69,3 +70,12 @@ def test_the_cache_has_a_size() -> None:
     cache.store(server("large"), ToolList(tools=[remote(description="x" * 9_000)]))
     assert cache.fresh(server("large")) is None
     assert not [owner for owner in owners if cache.fresh(server(owner))]
+
+
+@shows("memory")
+def test_lists_without_tools_have_a_size_too() -> None:
+    """A client that names ever new servers and headers does not fill the memory."""
+    cache = ListCache(Limits(mcp_list_cache_bytes_max=20_000), Clock())
+    for number in range(100):
+        cache.store(server(token=f"{number:04}" * 500), ToolList(tools=[]))
+    assert len(cache._entries) < 10

@@ -11,6 +11,7 @@ from penstock.secrets import Secret
 from penstock.tools.mcp.client import Block, CallResult, LocalServer, McpFailed, RemoteServer
 from penstock.tools.mcp.replies import Scrubber, call_error, execution_error, output_text, reply
 from penstock.wire import InputImage, InputText
+from requirements import shows
 
 PICTURE = Block(kind="image", mime_type="image/png", data="AAAA" * 1000)
 RESULTS: dict[str, tuple[CallResult, str]] = {
@@ -110,3 +111,30 @@ def test_secrets_that_a_server_repeats_are_removed() -> None:
     assert (len(failed.message) < 2_100, failed.code) == (True, 7)
     local = Scrubber(LocalServer(owner="me", command="c", env=(("KEY", Secret("local-canary")),)))
     assert local.text("a local-canary") == "a <redacted>"
+
+
+class Counted(str):
+    """Data that counts how often it is compared."""
+
+    __slots__ = ()
+    comparisons = 0
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        Counted.comparisons += 1
+        return str(self) is str(other)
+
+
+@shows("linear-work")
+def test_images_are_not_compared_with_each_other() -> None:
+    pictures = [Block(kind="image", mime_type="image/png", data=Counted(f"{number:04}")) for number in range(100)]
+    assert len(reply(CallResult(content=pictures), 1_000, images=True)) == 100
+    assert Counted.comparisons == 0
+
+
+@shows("memory")
+def test_the_content_of_an_error_is_bounded() -> None:
+    """As the output is. It has no further texts after the one that was cut."""
+    error = msgspec.json.decode(execution_error(result_of(*["a" * 40] * 100), 100))
+    texts = [part["text"] for part in error["content"]]
+    assert texts == ["a" * 40, "a" * 40, "a" * 18 + "\n[cut: 22 more characters]"]
