@@ -68,6 +68,7 @@ RULES = (
             "penstock.engine.upstreams.synthetic.pacing": "other tasks run between the batches of a late answer",
             "penstock.engine.upstreams.synthetic.faulty_stream": "a stall, which options ask for",
             "penstock.engine.upstreams.synthetic.upstream": "the wait for a head, which options ask for",
+            "penstock.tools.mcp.replies": "other tasks run between the passes over long texts",
             "penstock.tools.web_search.engine_client": "the pause that an engine asks for before the next query",
             "penstock.stores.sqlite.connection": "another process has the lock; in a thread of its own",
             "penstock.stores.sqlite.event_waiters": "another process may have let a conversation go",

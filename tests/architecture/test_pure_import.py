@@ -68,10 +68,7 @@ def test_a_deed_is_seen(tmp_path: Path) -> None:
 def test_a_regular_expression_is_compiled_with_its_first_use() -> None:
     """The synthetic model has others: it needs all of them."""
     eager = {module.name for module in core() for node in ast.walk(module.tree) if is_compilation(node)}
-    assert {name for name in eager if "dialects.synthetic" not in name} == {
-        "penstock.patterns",
-        "penstock.tools.mcp.replies",
-    }
+    assert {name for name in eager if "dialects.synthetic" not in name} == {"penstock.patterns"}
 
 
 def is_compilation(node: ast.AST) -> bool:

@@ -29,6 +29,8 @@ _OWN_HEADERS = frozenset(
     " accept-encoding content-type content-encoding mcp-session-id mcp-protocol-version last-event-id".split()
 )
 """Headers that the connection and the protocol set."""
+_PARAMETERS_MAX = 64
+"""The parameters in a URL. Each of them may be a secret, which is removed from all that the server writes."""
 _LOCATIONS = ("server_url", "connector_id", "tunnel_id")
 
 
@@ -147,6 +149,8 @@ class _Reader:
             target = self._egress.target(url, carries_secrets=bool(headers))
         except UrlRefused as refused:
             raise self._refused(f"The URL of the server {refused}.", "server_url") from None
+        if target.path.count("&") >= _PARAMETERS_MAX:
+            raise self._refused(f"The URL of the server has more than {_PARAMETERS_MAX} parameters.", "server_url")
         return RemoteServer(owner=self._owner, target=target, headers=headers)
 
     def _own_remote(self, url: Secret, headers: tuple[tuple[str, Secret], ...]) -> RemoteServer:

@@ -32,11 +32,12 @@ class Lister:
         limits = self._limits
         try:
             async with asyncio.timeout(limits.mcp_list_s):
-                return await self._client.list_tools(
+                found = await self._client.list_tools(
                     server, tools_max=limits.mcp_tools_max, timeout_s=limits.mcp_list_s
                 )
+                return await Scrubber(server).list(found)
         except TimeoutError:
             message = f"The server has not listed its tools within {limits.mcp_list_s:g} seconds."
             raise McpFailed(message) from None
         except McpFailed as failed:
-            raise Scrubber(server).failure(failed) from None
+            raise await Scrubber(server).failure(failed) from None

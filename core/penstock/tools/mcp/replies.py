@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from penstock.json_codec import encode
 from penstock.patterns import lazy_pattern
@@ -15,7 +16,7 @@ from penstock.secrets import REDACTED
 from penstock.tool_replies import without_markers
 from penstock.wire import InputImage, InputText
 
-from .client import Block, CallResult, LocalServer, McpFailed, Server
+from .client import Block, CallResult, LocalServer, McpFailed, Server, ToolList
 
 _IMAGE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 """The images that models take."""
@@ -25,6 +26,8 @@ _KB = 1_000
 _SECRET_CHARS_MIN = 8
 """Shorter secrets stay where a server repeats them: they are also parts of words."""
 _MESSAGE_CHARS_MAX = 2_000
+_LONG_CHARS = 100_000
+"""From how many characters on a pass over texts takes a while."""
 
 
 def output_text(result: CallResult, chars_max: int) -> str:
@@ -38,9 +41,8 @@ def output_text(result: CallResult, chars_max: int) -> str:
 def reply(result: CallResult, chars_max: int, *, images: bool) -> ToolReply:
     """What the model reads: the text, and images as parts of their own where the model takes images."""
     pictures = [block for block in result.content if _is_image(block)] if images else []
-    # spec: linear-work
     others = [block for block in result.content if not (images and _is_image(block))]
-    text = without_markers(output_text(msgspec.structs.replace(result, content=others), chars_max))
+    text = without_markers(output_text(replace(result, content=others), chars_max))
     if not pictures:
         return text
     parts: list[Any] = [InputText(text=text)] if text else []
@@ -80,31 +82,41 @@ class Scrubber:
     """Removes the secrets of a server from texts that the server wrote: some servers repeat what they were sent."""
 
     def __init__(self, server: Server) -> None:
-        texts = [text for text in _secret_texts(server) if len(text) >= _SECRET_CHARS_MIN]
-        texts.sort(key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, texts))) if texts else None
+        secrets = {text for text in _secret_texts(server) if len(text) >= _SECRET_CHARS_MIN}
+        self._secrets = sorted(secrets, key=len, reverse=True)
 
-    def text(self, text: str) -> str:
-        """The text without secrets."""
-        return self._pattern.sub(REDACTED, text) if self._pattern else text
+    async def texts(self, texts: Sequence[str]) -> Sequence[str]:
+        """The texts without secrets. Each secret is one pass. Other tasks run between those of long texts."""
+        is_long = sum(map(len, texts)) > _LONG_CHARS
+        # spec: linear-work
+        for secret in self._secrets:
+            if is_long:
+                await asyncio.sleep(0)
+            texts = [text.replace(secret, REDACTED) for text in texts]
+        return texts
 
-    def result(self, result: CallResult) -> CallResult:
+    async def result(self, result: CallResult) -> CallResult:
         """The result without secrets."""
-        if self._pattern is None:
-            return result
-        structured = result.structured
-        if structured is not None:
-            structured = msgspec.Raw(self.text(bytes(structured).decode()).encode())
-        return msgspec.structs.replace(result, content=list(map(self._block, result.content)), structured=structured)
+        structured = [] if result.structured is None else [bytes(result.structured).decode()]
+        texts = [text for block in result.content for text in (block.text, block.uri, block.name)]
+        clean = iter(await self.texts([*texts, *structured]))
+        content = [replace(block, text=next(clean), uri=next(clean), name=next(clean)) for block in result.content]
+        return replace(result, content=content, structured=msgspec.Raw(next(clean).encode()) if structured else None)
 
-    def _block(self, block: Block) -> Block:
-        fields = {name: self.text(getattr(block, name)) for name in ("text", "uri", "name")}
-        return msgspec.structs.replace(block, **fields)
+    async def list(self, found: ToolList) -> ToolList:
+        """The list of tools without secrets. Names stay: they are called by them."""
+        texts = [text for tool in found.tools for text in (tool.description or "", bytes(tool.input_schema).decode())]
+        clean = iter(await self.texts(texts))
+        tools = [
+            replace(tool, description=next(clean) or tool.description, input_schema=msgspec.Raw(next(clean).encode()))
+            for tool in found.tools
+        ]
+        return replace(found, tools=tools)
 
-    def failure(self, failed: McpFailed) -> McpFailed:
+    async def failure(self, failed: McpFailed) -> McpFailed:
         """The error without secrets, of a limited length."""
-        message = cut(self.text(failed.message), _MESSAGE_CHARS_MAX)
-        return McpFailed(message, http_status=failed.http_status, code=failed.code)
+        [message] = await self.texts([failed.message])
+        return McpFailed(cut(message, _MESSAGE_CHARS_MAX), http_status=failed.http_status, code=failed.code)
 
 
 def _secret_texts(server: Server) -> Iterable[str]:

@@ -43,7 +43,7 @@ class ToolCaller:
             arguments = read_arguments(item.arguments)
             return await self._called(server, item, arguments)
         except McpFailed as failed:
-            return failed_outcome(item, Scrubber(server).failure(failed))
+            return failed_outcome(item, await Scrubber(server).failure(failed))
 
     async def _called(self, server: Server, item: McpCall, arguments: Mapping[str, object]) -> Outcome:
         limits = self._limits
@@ -53,7 +53,7 @@ class ToolCaller:
                 result = await self._client.call_tool(server, item.name, arguments, timeout_s=timeout_s)
         except TimeoutError:
             raise McpFailed(f"The call took longer than {timeout_s:g} seconds.", code=INTERNAL_ERROR) from None
-        result = Scrubber(server).result(result)
+        result = await Scrubber(server).result(result)
         text = output_text(result, limits.mcp_output_chars_max)
         if result.is_error:
             error = execution_error(result, limits.mcp_output_chars_max)

@@ -198,3 +198,10 @@ def test_the_headers_of_a_server_are_bounded(headers: Json) -> None:
     with pytest.raises(ApiError) as caught:
         read(mcp(), mcp("other", headers=headers))
     assert (caught.value.status, caught.value.param) == (400, "tools[1].headers")
+
+
+@shows("linear-work")
+def test_the_parameters_of_a_url_are_bounded() -> None:
+    with pytest.raises(ApiError, match="more than 64 parameters") as caught:
+        read(mcp(server_url="https://a.example/?" + "&".join(["a=b"] * 65)))
+    assert (caught.value.status, caught.value.param) == (400, "tools[0].server_url")

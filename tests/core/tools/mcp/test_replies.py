@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+
 import msgspec
 import pytest
 
-from core.tools.mcp.kit import URL, result_of
+from core.tools.mcp.kit import URL, remote, result_of
 from penstock.egress import Egress
 from penstock.secrets import Secret
-from penstock.tools.mcp.client import Block, CallResult, LocalServer, McpFailed, RemoteServer
+from penstock.tools.mcp.client import Block, CallResult, LocalServer, McpFailed, RemoteServer, ToolList
 from penstock.tools.mcp.replies import Scrubber, call_error, execution_error, output_text, reply
 from penstock.wire import InputImage, InputText
 from requirements import shows
@@ -98,19 +101,41 @@ def test_secrets_that_a_server_repeats_are_removed() -> None:
             ("x-n", Secret("1")),
         ),
     )
-    scrubber = Scrubber(server)
-    text = f"1: token-canary, Bearer token-canary, header-canary, query-canary, {URL}"
-    assert "canary" not in scrubber.text(text)
-    assert scrubber.text("1 of 11") == "1 of 11"
+    local = LocalServer(owner="me", command="c", env=(("KEY", Secret("local-canary")),))
     block = Block(kind="link", uri=URL, name="header-canary", text="token-canary")
-    result = scrubber.result(CallResult(content=[block], structured=msgspec.Raw(b'{"a":"token-canary"}')))
-    assert b"canary" not in msgspec.json.encode(result)
-    assert result.structured == msgspec.Raw(b'{"a":"<redacted>"}')
-    failed = scrubber.failure(McpFailed(f"No token-canary: {'x' * 5_000}", code=7))
-    assert failed.message.startswith("No <redacted>: xxx")
-    assert (len(failed.message) < 2_100, failed.code) == (True, 7)
-    local = Scrubber(LocalServer(owner="me", command="c", env=(("KEY", Secret("local-canary")),)))
-    assert local.text("a local-canary") == "a <redacted>"
+    text = f"1: token-canary, Bearer token-canary, header-canary, query-canary, {URL}"
+    schema = msgspec.Raw(b'{"default":"token-canary"}')
+
+    async def scenario() -> None:
+        scrubber = Scrubber(server)
+        assert "canary" not in (await scrubber.texts([text]))[0]
+        assert await scrubber.texts(["1 of 11"]) == ["1 of 11"]
+        result = await scrubber.result(CallResult(content=[block], structured=msgspec.Raw(b'{"a":"token-canary"}')))
+        assert b"canary" not in msgspec.json.encode(result)
+        assert result.structured == msgspec.Raw(b'{"a":"<redacted>"}')
+        tools = [remote("token-canary", description="For header-canary", input_schema=schema), remote(description=None)]
+        found = await scrubber.list(ToolList(tools=tools, fresh_s=1))
+        assert (found.tools[0].description, bytes(found.tools[0].input_schema)) == (
+            "For <redacted>",
+            b'{"default":"<redacted>"}',
+        )
+        assert (found.tools[0].name, found.tools[1], found.fresh_s) == ("token-canary", tools[1], 1)
+        failed = await scrubber.failure(McpFailed(f"No token-canary: {'x' * 5_000}", code=7))
+        assert failed.message.startswith("No <redacted>: xxx")
+        assert (len(failed.message) < 2_100, failed.code) == (True, 7)
+        assert await Scrubber(local).texts(["a local-canary"]) == ["a <redacted>"]
+
+    asyncio.run(scenario())
+
+
+@shows("linear-work")
+def test_a_secret_is_searched_in_one_pass() -> None:
+    """However long it is, and however much of it the text repeats."""
+    target = Egress().target(f"https://a.example/?key={'a' * 8_000}b")
+    scrubber = Scrubber(RemoteServer(owner="me", target=target))
+    begun_s = time.process_time()
+    asyncio.run(scrubber.texts(["a" * 1_000_000]))
+    assert time.process_time() - begun_s < 2  # a search that tries every beginning takes 8
 
 
 class Counted(str):
