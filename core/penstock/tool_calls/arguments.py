@@ -33,7 +33,8 @@ def begins_object(text: str) -> bool:
 
 def without_empty_object(text: str) -> str:
     """The text without an empty object before another one."""
-    return _EMPTY_BEFORE.sub("", text, count=1)
+    empty = _EMPTY_BEFORE.match(text)  # a search would begin at every space
+    return text[empty.end() :] if empty else text
 
 
 def as_object(text: str) -> str | None:

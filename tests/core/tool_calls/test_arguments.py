@@ -62,6 +62,14 @@ def test_arguments_that_are_held_back_cost_no_more_than_their_length(pieces: lis
     assert "".join([*map(reader.feed, pieces), reader.close()]) == "".join(pieces)
 
 
+@pytest.mark.parametrize("text", [" ", "{}", "{ ", "```json {", "[", '"'])
+def test_a_long_text_is_read_in_linear_time(text: str) -> None:
+    """A quadratic reading of this many characters would take longer than any test may."""
+    assert some_object(text * 1_000_000)
+    reader = PlainReader()
+    assert reader.feed(text * 1_000_000) + reader.close()
+
+
 @shows("odd-arguments")
 @pytest.mark.parametrize(
     ("arguments", "sent"),
