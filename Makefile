@@ -118,7 +118,7 @@ lock: $(DEV) ## pin every dependency anew
 	@$(LOCK) --extra bench --constraints requirements-dev.lock --output-file requirements-bench.lock
 	@$(LOCK) --extra clients --constraints requirements-dev.lock --output-file requirements-clients.lock
 	@$(LOCK) --extra deploy --constraints requirements-dev.lock --output-file requirements-deploy.lock
-	@$(subst --group build,,$(LOCK)) --extra server --extra redis --extra postgres --extra web --constraints requirements-dev.lock --output-file requirements-image.lock
+	@$(subst --group build,,$(LOCK)) --extra server --extra redis --extra postgres --extra mcp --extra web --constraints requirements-dev.lock --output-file requirements-image.lock
 	@$(LOCK) --extra server --group hosts --constraints requirements-dev.lock --output-file requirements-hosts.lock
 	@$(LOCK) --group emulator --no-deps --constraints requirements-dev.lock --output-file requirements-emulator.lock
 

@@ -27,7 +27,7 @@ SERVER = [*PROJECT["project"]["dependencies"], *EXTRAS["server"], *BUILD]
 HOSTS = [*PROJECT["dependency-groups"]["hosts"], *PROJECT["dependency-groups"]["emulator"]]
 IMAGE = [
     *PROJECT["project"]["dependencies"],
-    *(each for extra in ("server", "redis", "postgres", "web") for each in EXTRAS[extra]),
+    *(each for extra in ("server", "redis", "postgres", "mcp", "web") for each in EXTRAS[extra]),
 ]
 PACKAGES = {"penstock": ROOT / "core", "penstock_adapters": ROOT / "adapters"}
 TOOLS = ("dev", "bench", "clients", "deploy")

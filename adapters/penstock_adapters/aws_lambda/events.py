@@ -50,9 +50,10 @@ class _Context(msgspec.Struct, rename="camel"):
 class Record(msgspec.Struct, rename="camel", frozen=True):
     """A message of a queue."""
 
-    message_id: str
-    body: str
+    message_id: str = ""
+    body: str = ""
     event_source: str = ""
+    """Another source, such as `aws:s3`, has other fields."""
 
 
 class Event(msgspec.Struct, rename="camel", kw_only=True, frozen=True):

@@ -97,6 +97,12 @@ def test_what_is_no_request_is_an_error(event: Any) -> None:
         decode_event(json.dumps(event).encode())
 
 
+@pytest.mark.parametrize("record", [{"eventSource": "aws:s3", "s3": {}}, {"EventSource": "aws:sns", "Sns": {}}])
+def test_records_of_no_queue_are_named(record: Any) -> None:
+    with pytest.raises(EventError, match="not those of a queue of SQS"):
+        read_event({"Records": [record]})
+
+
 def test_what_is_not_json_is_an_error() -> None:
     with pytest.raises(EventError):
         decode_event(b"{")
