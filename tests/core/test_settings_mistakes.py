@@ -74,6 +74,9 @@ VARIABLES = {
     },
     "PENSTOCK_UPSTREAMS: there is no such setting; did you mean PENSTOCK_UPSTREAM?": {"PENSTOCK_UPSTREAMS": "1"},
     "PENSTOCK_KEYS: there is no such setting; did you mean PENSTOCK_API_KEYS?": {"PENSTOCK_KEYS": "sk-1"},
+    "PENSTOCK_SEARCH: no user and password in the URL: set PENSTOCK_SEARCH_KEY": {
+        "PENSTOCK_SEARCH": "searxng:http://me:sk-secret@a"
+    },
     "PENSTOCK_LIMITS_IDLE_S: expected `float` > 0.0, got '0'": {"PENSTOCK_LIMITS_IDLE_S": "0"},
     "PENSTOCK_LIMITS_IDLE_S: expected a finite number": {"PENSTOCK_LIMITS_IDLE_S": "inf"},
     "PENSTOCK_DONE_MARKER: expected `bool`, got 'perhaps'": {"PENSTOCK_DONE_MARKER": "perhaps"},

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterable
+from functools import partial
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from penstock.egress import UrlRefused, allowed_endpoint
@@ -33,7 +34,9 @@ _ENDPOINTS = ("/chat/completions", "/completions", "/models", "/responses")
 
 def checked_url(url: str, where: str) -> str:
     """The base URL of an upstream, without a slash at its end. No error contains it: it may contain a password."""
-    problem = _url_problem(url, _parts_problem)
+    problem = _url_problem(
+        url, partial(_parts_problem, "name the variable with the key by --upstream-key-env or `key_env`")
+    )
     if problem:
         raise SettingsError(where, problem)
     return url.rstrip("/")
@@ -96,11 +99,11 @@ def _socket_problem(parts: SplitResult) -> str | None:
     return None
 
 
-def _parts_problem(parts: SplitResult) -> str | None:
+def _parts_problem(key_advice: str, parts: SplitResult) -> str | None:
     if problem := (_socket_problem if parts.scheme == "http+unix" else _host_problem)(parts):
         return problem
     if "@" in parts.netloc:
-        return "no user and password in the URL: name the variable with the key by --upstream-key-env or `key_env`"
+        return f"no user and password in the URL: {key_advice}"
     if parts.query or parts.fragment:
         return "a base URL ends with its path: no ? and no #"
     for endpoint in _ENDPOINTS:
@@ -173,7 +176,7 @@ def check_search(search: str, key: Secret | None, where: str) -> None:
         engine = read_engine(search)
     except ValueError as error:
         raise SettingsError(where, str(error)) from None
-    if problem := _url_problem(engine.url, _parts_problem):
+    if problem := _url_problem(engine.url, partial(_parts_problem, "set PENSTOCK_SEARCH_KEY")):
         raise SettingsError(where, problem)
     if engine.format.needs_key and key is None:
         raise SettingsError(where, f"{engine.name} needs a key: set PENSTOCK_SEARCH_KEY")
