@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import logging
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -136,8 +137,11 @@ async def ask_all(services: dict[str, Service], numbers: range) -> None:
 
 
 @shows("bounded-caches")
-def test_names_of_clients_are_not_remembered(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+def test_names_of_clients_are_not_remembered(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     """All kinds together: looking at every container takes seconds in a large process."""
+    caplog.set_level(logging.CRITICAL, "penstock")  # pytest remembers each line
     services = {kind: service(monkeypatch, tmp_path, **upstream) for kind, (_, upstream) in KINDS.items()}
     asyncio.run(ask_all(services, range(FILLING)))
     grown: set[int] | None = None

@@ -392,12 +392,19 @@ if "serve" in sys.orig_argv:
 """
 
 
+class BrokenServer(PenstockServer):
+    """A server in which a library is broken."""
+
+    logs_tracebacks = True
+
+
 @shows("json-logs")
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_what_python_itself_writes_is_json(start: Start, tmp_path: Path, workers: str) -> None:
     """Warnings, and exceptions that nothing catches."""
     (tmp_path / "sitecustomize.py").write_text(ODD_LIBRARY)
-    server = start(*("--log-format", "json", "--workers", workers), PENSTOCK_STORE="none://", PYTHONPATH=str(tmp_path))
+    arguments = ("--log-format", "json", "--workers", workers)
+    server = start(*arguments, server=BrokenServer, PENSTOCK_STORE="none://", PYTHONPATH=str(tmp_path))
     until(lambda: "of a thread" in server.log)
     found = {each["logger"]: f"{each['message']}{each.get('traceback')}" for each in map(json.loads, server.lines)}
     assert "of a library" in found["py.warnings"]

@@ -56,7 +56,9 @@ class Answering:
         body = msgspec.json.encode(REQUESTS[path] | {"model": MODEL, "stream": True})
         headers = {"host": "127.0.0.1", "content-type": "application/json"}
         request = Request(method="POST", path=path, headers=headers, body=body, disconnected=exchange.disconnected)
-        self.task = asyncio.ensure_future(exchange.answer(build(Settings(store="none://")), request))
+        tasks: set[asyncio.Task[None]] = set()
+        exchange.begin(build(Settings(store="none://")), request, asyncio.get_running_loop(), tasks)
+        [self.task] = tasks
 
 
 def texts_of(writes: list[bytes]) -> list[Any]:
