@@ -163,7 +163,7 @@ async def drive(mcp_port: int, calls: int) -> None:
 
     async def by_driver_in_new_session() -> object:
         server = next(owners)
-        await driver.list_tools(server, tools_max=10, timeout_s=CALL_S)
+        await driver.list_tools(server, tools_max=10)
         return await by_driver(server)
 
     async with Client(streamable_http_client(f"http://127.0.0.1:{mcp_port}/mcp")) as client:

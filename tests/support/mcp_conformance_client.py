@@ -21,7 +21,7 @@ async def main(url: str) -> None:
     client = SdkClient(Limits(), Egress())
     server = RemoteServer(owner="me", target=own_target(url), is_own=True)
     try:
-        found = await client.list_tools(server, tools_max=100, timeout_s=10)
+        found = await client.list_tools(server, tools_max=100)
         for tool in found.tools:
             await client.call_tool(server, tool.name, arguments(json.loads(bytes(tool.input_schema))), timeout_s=20)
     finally:

@@ -22,6 +22,8 @@ from penstock.limits import Limits
 from penstock.ports import Connect, Extractor, PageContent, PageFailed, SearchFailed, SearchQuery
 from penstock.settings import Settings, SettingsError, own_servers, without_credentials
 from penstock.tools.mcp.client import McpFailed
+from penstock.tools.mcp.list_cache import ListCache
+from penstock.tools.mcp.lister import Lister
 from penstock.tools.mcp.own_servers import all_servers
 from penstock_adapters.drivers import STORES, mcp_client, page_extractor, read_file
 
@@ -112,14 +114,15 @@ async def _mcp(settings: Settings, connect: Connect) -> AsyncIterator[Finding]:
         return
     limits = settings.limits
     client = mcp_client(limits, Egress(settings.egress.allow))
+    lister = Lister(client, ListCache(limits, time.monotonic), limits)
     servers = list(all_servers(own_servers(settings)))
     if not servers:
         yield Finding("mcp", details="the SDK is installed; servers are those of requests")
     try:
         for name, server in servers:
             try:
-                found = await client.list_tools(server, tools_max=limits.mcp_tools_max, timeout_s=limits.mcp_list_s)
-                yield Finding(f"mcp {name}", details=f"it lists {len(found.tools)} tools")
+                tools = await lister.tools(server)
+                yield Finding(f"mcp {name}", details=f"it lists {len(tools)} tools")
             except McpFailed as failed:
                 yield Finding(f"mcp {name}", failed.message)
     finally:

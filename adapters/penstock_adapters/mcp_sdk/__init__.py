@@ -23,10 +23,10 @@ class SdkClient:
         self._egress = egress
         self._loading: asyncio.Task[McpClient] | None = None
 
-    async def list_tools(self, server: Server, *, tools_max: int, timeout_s: float) -> ToolList:
+    async def list_tools(self, server: Server, *, tools_max: int) -> ToolList:
         """The tools of a server."""
         driver = await self._driver()
-        return await driver.list_tools(server, tools_max=tools_max, timeout_s=timeout_s)
+        return await driver.list_tools(server, tools_max=tools_max)
 
     async def call_tool(
         self, server: Server, name: str, arguments: Mapping[str, object], *, timeout_s: float

@@ -38,7 +38,7 @@ class SdkDriver:
         self._list_bytes_max = limits.mcp_body_bytes_max
         self._pool = SessionPool(Opener(egress, limits), limits)
 
-    async def list_tools(self, server: Server, *, tools_max: int, timeout_s: float) -> ToolList:
+    async def list_tools(self, server: Server, *, tools_max: int) -> ToolList:
         """The tools of a server, of all pages, which are together bounded as one body is."""
 
         async def ask(client: Any) -> ToolList:

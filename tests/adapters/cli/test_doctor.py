@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,22 @@ def test_mcp_servers_are_listed(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     ]
     (tmp_path / "penstock.toml").write_text('mcp = "on"')
     assert diagnosed(capsys)[1][2:] == ["ok    mcp: the SDK is installed; servers are those of requests"]
+
+
+@shows("doctor")
+def test_an_mcp_server_that_never_answers_does_not_hold_the_command(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings = f"""
+        mcp = "on"
+        store = "none://"
+        [limits]
+        mcp_list_s = 0.2
+        [mcp_servers]
+        silent = {{ url = "http://127.0.0.1:{silent.getsockname()[1]}/" }}
+        """
+        (tmp_path / "penstock.toml").write_text(settings)
+        code, lines = diagnosed(capsys)
+    assert code == 1
+    assert lines[-1] == "fail  mcp silent: The server has not listed its tools within 0.2 seconds."

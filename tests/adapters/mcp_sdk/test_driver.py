@@ -58,7 +58,7 @@ def drive(scenario: Callable[[SdkClient], Awaitable[None]], limits: Limits = LIM
 
 
 async def listed(client: SdkClient, server: Any, tools_max: int = 100) -> Any:
-    return await client.list_tools(server, tools_max=tools_max, timeout_s=5)
+    return await client.list_tools(server, tools_max=tools_max)
 
 
 async def called(client: SdkClient, server: Any, name: str, **arguments: Any) -> Any:

@@ -11,10 +11,10 @@ from penstock.transcript.deltas import Finish
 
 from .unknown_values import UnknownValues
 
-Ending: TypeAlias = Literal["completed", "max_output_tokens", "content_filter", "failed"]
+FinishMeaning: TypeAlias = Literal["completed", "max_output_tokens", "content_filter", "failed"]
 """What a finish reason means: a whole answer, one that was cut for one of two reasons, or an error."""
 
-_NAMES: dict[Ending, str] = {
+_NAMES: dict[FinishMeaning, str] = {
     "completed": (
         "stop tool_calls tool_call tool_use function_call eos eos_token end_turn stop_sequence stop_token complete"
         " completed finished done normal success pause_turn unspecified load unload"
@@ -39,7 +39,7 @@ _NAMES: dict[Ending, str] = {
 }
 """As they stand in the documents and sources of OpenAI, Anthropic, Gemini, Bedrock, Cohere, Mistral, DeepSeek, z.ai,
 watsonx, vLLM, SGLang, TGI, llama.cpp, Ollama and OpenRouter, and in reports of what providers send."""
-_KNOWN: dict[str, Ending] = {name: ending for ending, names in _NAMES.items() for name in names.split()}
+_KNOWN: dict[str, FinishMeaning] = {name: ending for ending, names in _NAMES.items() for name in names.split()}
 
 _NOT_YET = frozenset(("", "null", "none", "not_finished", "in_progress"))
 """What some backends send in place of null while the answer continues."""
@@ -49,7 +49,7 @@ _REASON_CHARS_MAX = 100
 class FinishReasons:
     """What the finish reasons of one upstream mean: its own words first, then those that are known of any."""
 
-    def __init__(self, own: Mapping[str, Ending], unknown: UnknownValues) -> None:
+    def __init__(self, own: Mapping[str, FinishMeaning], unknown: UnknownValues) -> None:
         self._meanings = _KNOWN | {_plain(name): ending for name, ending in own.items()}
         self._unknown = unknown
 
@@ -72,7 +72,7 @@ class FinishReasons:
     def _is_end(self, reason: str) -> bool:
         return reason in self._meanings or _plain(reason) not in _NOT_YET
 
-    def _ending(self, reason: str) -> Ending:
+    def _ending(self, reason: str) -> FinishMeaning:
         ending = self._meanings.get(reason) or self._meanings.get(_plain(reason))
         # spec: odd-finishes
         if ending is None:

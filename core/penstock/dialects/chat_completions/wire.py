@@ -9,7 +9,7 @@ import msgspec
 
 from penstock.wire import UNKNOWN, UNSET, Unknown, UnsetType
 
-from .finish import Ending
+from .finish import FinishMeaning
 from .usage import ReadTimings, ReadUsage
 
 
@@ -52,7 +52,7 @@ class Options(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=T
     """What the upstream calls the limit of output tokens."""
     inline_think: bool = False
     """Whether thoughts stand within the text, between `<think>` and `</think>`."""
-    finish_reasons: dict[str, Ending] = {}
+    finish_reasons: dict[str, FinishMeaning] = {}
     """What finish reasons mean that this upstream alone has, or means in its own way."""
     explains_500: bool = False
     """Whether a 500 may be the request's doing, so that the client gets the server's words."""

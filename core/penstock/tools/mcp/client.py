@@ -123,8 +123,8 @@ class McpFailed(Exception):
 class McpClient(Protocol):
     """The driver. Its sessions are its own matter; it may be used by many responses at a time."""
 
-    async def list_tools(self, server: Server, *, tools_max: int, timeout_s: float) -> ToolList:
-        """The tools of a server, at most `tools_max`. Raises `McpFailed`."""
+    async def list_tools(self, server: Server, *, tools_max: int) -> ToolList:
+        """The tools of a server, at most `tools_max`. Raises `McpFailed`. The caller bounds its time."""
 
     async def call_tool(
         self, server: Server, name: str, arguments: Mapping[str, object], *, timeout_s: float

@@ -32,9 +32,7 @@ class Lister:
         limits = self._limits
         try:
             async with asyncio.timeout(limits.mcp_list_s):
-                found = await self._client.list_tools(
-                    server, tools_max=limits.mcp_tools_max, timeout_s=limits.mcp_list_s
-                )
+                found = await self._client.list_tools(server, tools_max=limits.mcp_tools_max)
                 return await Scrubber(server).list(found)
         except TimeoutError:
             message = f"The server has not listed its tools within {limits.mcp_list_s:g} seconds."

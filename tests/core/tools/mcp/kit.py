@@ -51,7 +51,7 @@ class Servers:
         self.cancelled = 0
         self.closed = 0
 
-    async def list_tools(self, server: Server, *, tools_max: int, timeout_s: float) -> ToolList:
+    async def list_tools(self, server: Server, *, tools_max: int) -> ToolList:
         host = _host(server)
         self.listed.append(host)
         await asyncio.sleep(self.delays.get(host, 0))

@@ -29,7 +29,7 @@ from penstock.ports import Deltas, HttpReply, NoSiblings, PassthroughRequest, Si
 
 from .errors import asked_error
 from .event_formats import failure
-from .faulty_replies import FaultyReply
+from .faulty_chat import FaultyReply
 from .header import HEADER
 from .live_options import LiveOptions
 from .load import Engines
