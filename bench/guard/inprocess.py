@@ -16,7 +16,7 @@ from bench.upstream import ROUTES, Ask, Language, StreamOptions
 from bench.verify import fault_of
 from penstock import Drivers, Settings, build
 from penstock.http import Request
-from penstock.ports import Destination, HttpRequest
+from penstock.ports import Destination, DirectSource, HttpRequest, Outlet
 from penstock.settings import UpstreamSettings
 
 SYNTHETIC = "synthetic"
@@ -72,10 +72,11 @@ STREAM = Case("stream", stream=True)
 RUN = Case("run", stream=True, one_read=True)
 
 
-class Reply:
+class Reply(DirectSource[bytes]):
     """An upstream's reply of which every read is known beforehand."""
 
     status = 200
+    _outlet: Outlet[bytes] | None = None
 
     def __init__(self, reads: Sequence[bytes], content_type: str) -> None:
         """Bring `reads`, one after another."""
@@ -87,10 +88,16 @@ class Reply:
         return self
 
     async def __anext__(self) -> bytes:
-        """Return the next read."""
+        """Return the next read. Where there is an outlet, it gets every read."""
         for read in self._reads:
-            return read
+            if self._outlet is None:
+                return read
+            self._outlet.send(read)
         raise StopAsyncIteration
+
+    def send_to(self, outlet: Outlet[bytes]) -> None:
+        """Send every read to the outlet."""
+        self._outlet = outlet
 
     async def aclose(self) -> None:
         """Do nothing: there is no connection."""
@@ -118,6 +125,11 @@ class Wire:
 def asked_for_stream(body: bytes) -> bool:
     """Return whether an upstream is asked for a stream."""
     return bool(orjson.loads(body).get("stream"))
+
+
+def always() -> bool:
+    """Return that the client takes more."""
+    return True
 
 
 async def never() -> None:
@@ -153,7 +165,12 @@ class Hop:
         reply = await self.service.handle(request)
         if reply.body is None or isinstance(reply.body, bytes):
             return reply.body or b""
-        pieces = [bytes(piece) async for piece in reply.body]
+        pieces: list[bytes | bytearray] = []
+        take = pieces.append
+        if isinstance(reply.body, DirectSource):
+            reply.body.send_to(Outlet(always, take))
+        async for piece in reply.body:
+            take(piece)
         await reply.body.aclose()
         return b"".join(pieces)
 

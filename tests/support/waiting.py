@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 STEP_S = 0.02
@@ -29,3 +30,11 @@ def until(condition: Callable[[], T], timeout_s: float = 20.0) -> T:
         assert time.monotonic() < end, f"not within {timeout_s} s"
         time.sleep(STEP_S)
     return value
+
+
+async def until_in_loop(condition: Callable[[], Any], timeout_s: float = 20.0) -> None:
+    """Wait until the condition is true, by the clock of the event loop, which runs meanwhile."""
+    end = asyncio.get_running_loop().time() + timeout_s
+    while not condition():
+        assert asyncio.get_running_loop().time() < end, f"not within {timeout_s} s"
+        await asyncio.sleep(STEP_S / 20)

@@ -157,9 +157,9 @@ class RelayedStream(DirectSource[bytes]):
             self._reply.send_to(Outlet(outlet.is_ready, partial(self._send_now, outlet.send)))
 
     def _send_now(self, send: Callable[[bytes], None], piece: bytes) -> None:
-        self._note_sent()
+        self._note_sent(piece)
         send(piece)
-        self._deadlines.sent_meanwhile()
+        self._deadlines.progress(sent=True)
 
     async def aclose(self) -> None:
         """End the upstream's reply, whether or not anything was read."""
@@ -191,12 +191,12 @@ class RelayedStream(DirectSource[bytes]):
                 self._note_end("failed", "server_error")
                 raise ConnectionAbortedError from None
             if piece:
-                self._note_sent()
-                self._last.append(piece)
+                self._note_sent(piece)
                 yield piece
 
-    def _note_sent(self) -> None:
-        """Note when the first piece of an answer is sent."""
+    def _note_sent(self, piece: bytes) -> None:
+        """Note when the first piece of an answer is sent, and what its last ones are."""
+        self._last.append(piece)
         if self._is_stream and self._record.first_event_s is None:
             self._record.first_event()
 

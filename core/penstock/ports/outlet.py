@@ -1,7 +1,7 @@
 """Outlets: where the pieces of a stream can go at once, while the task that reads the stream waits for them.
 
-A paced model has one token at a time for each of thousands of streams. To wake a task for each of them costs more than
-all that is done with a token, so the source sends it itself. The order stays the same: a reader waits for a piece
+A model has one token at a time for each of thousands of streams. To wake a task for each of them costs about as much
+as all that is done with a token, so the source sends it itself. The order stays the same: a reader waits for a piece
 only when it has passed on those before it.
 """
 
@@ -19,6 +19,7 @@ class Outlet(NamedTuple, Generic[T]):
     is_ready: Callable[[], bool]
     """Whether `send` may be called now. If not, the reader gets the piece, and waits until the client takes it."""
     send: Callable[[T], None]
+    """Sends a piece. What it raises ends the wait of the reader, which then raises it."""
 
 
 class DirectSource(Generic[T]):

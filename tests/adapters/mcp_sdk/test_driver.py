@@ -24,6 +24,7 @@ from penstock_adapters.mcp_sdk import SdkClient, session_opener
 from requirements import shows
 from support.certificates import Authority
 from support.mcp_lab import TOKEN, McpLab, OddServer
+from support.waiting import until_in_loop
 
 LIMITS = Limits(mcp_list_s=5, mcp_session_idle_s=30)
 PROGRAM = Path(__file__).parents[2] / "support/mcp_program.py"
@@ -63,15 +64,6 @@ async def listed(client: SdkClient, server: Any, tools_max: int = 100) -> Any:
 
 async def called(client: SdkClient, server: Any, name: str, **arguments: Any) -> Any:
     return await client.call_tool(server, name, arguments, timeout_s=20)
-
-
-async def until(happened: Callable[[], bool]) -> None:
-    """Wait until something has happened in another thread."""
-    for _ in range(500):
-        if happened():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it has not happened")
 
 
 async def failure(asked: Awaitable[Any]) -> McpFailed:
@@ -131,7 +123,7 @@ def test_idle_sessions_end_and_make_room(lab: McpLab) -> None:
             await called(client, remote(lab.url, owner=owner), "roll")
         driver: Any = await client._driver()
         assert len(driver._pool) == 2
-        await until(lambda: len(driver._pool) == 0)
+        await until_in_loop(lambda: len(driver._pool) == 0)
         busy = [asyncio.create_task(called(client, remote(lab.url, owner=x), "wait", seconds=1)) for x in "de"]
         await asyncio.sleep(0.2)
         assert "Too many MCP servers" in (await failure(called(client, remote(lab.url, owner="f"), "roll"))).message
@@ -145,7 +137,7 @@ def test_the_sessions_of_one_owner_leave_some_for_others(lab: McpLab) -> None:
     async def scenario(client: SdkClient) -> None:
         server = remote(lab.url, "first")
         busy = asyncio.create_task(called(client, server, "wait", seconds=0.5))
-        await until(lambda: lab.calls["wait"] == 1)
+        await until_in_loop(lambda: lab.calls["wait"] == 1)
         assert "Too many MCP servers" in (await failure(called(client, remote(lab.url, "second"), "roll"))).message
         assert (await called(client, remote(lab.url, owner="other"), "roll")).content
         await busy
@@ -157,10 +149,10 @@ def test_a_cancelled_call_is_cancelled_at_the_server(lab: McpLab) -> None:
     async def scenario(client: SdkClient) -> None:
         server = remote(lab.url)
         running = asyncio.create_task(called(client, server, "wait", seconds=30))
-        await until(lambda: lab.calls["wait"] == 1)
+        await until_in_loop(lambda: lab.calls["wait"] == 1)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-        await until(lambda: lab.cancelled == ["wait"])
+        await until_in_loop(lambda: lab.cancelled == ["wait"])
         await called(client, server, "roll")
 
     drive(scenario)

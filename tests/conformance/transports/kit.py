@@ -12,7 +12,16 @@ import uvloop
 
 from cloudflare.host import fetch_transport, shared_host
 from penstock.limits import Limits
-from penstock.ports import Connect, Destination, HttpReply, HttpRequest, Transport, TransportError
+from penstock.ports import (
+    Connect,
+    Destination,
+    DirectSource,
+    HttpReply,
+    HttpRequest,
+    Outlet,
+    Transport,
+    TransportError,
+)
 from penstock_adapters.aiohttp import AiohttpClient
 from penstock_adapters.http_client import HttpTransport
 
@@ -129,6 +138,23 @@ def post(body: bytes = b"{}", path: str = "/chat/completions", **headers: str) -
 
 async def read(reply: HttpReply) -> bytes:
     return b"".join([chunk async for chunk in reply])
+
+
+async def read_with_outlet(reply: HttpReply, is_ready: Callable[[], bool] = lambda: True) -> tuple[bytes, bytes]:
+    """The body, and of it what the outlet took while the reader waited."""
+    pieces: list[bytes] = []
+    sent: list[bytes] = []
+    take = pieces.append
+
+    def send(piece: bytes) -> None:
+        take(piece)
+        sent.append(piece)
+
+    assert isinstance(reply, DirectSource)
+    reply.send_to(Outlet(is_ready, send))
+    async for chunk in reply:
+        take(chunk)
+    return b"".join(pieces), b"".join(sent)
 
 
 async def asked(transport: Transport, request: HttpRequest | None = None) -> tuple[int, bytes]:

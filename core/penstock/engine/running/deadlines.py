@@ -128,18 +128,16 @@ class Deadlines:
         if self._is_heartbeat:  # a heartbeat does not restart the idle deadline
             self._is_heartbeat = False
         else:
-            self._waiting_since = now = self._loop.time()
-            if sent:
-                self._sent = now
-                if self._sent_at is not None:
-                    self._sent_at.append(now)
+            self.progress(sent=sent)
         self._task = asyncio.current_task(self._loop)  # faster with the loop as its argument
 
-    def sent_meanwhile(self) -> None:
-        """Something came and was sent to the client, and the wait goes on."""
-        self._waiting_since = self._sent = now = self._loop.time()
-        if self._sent_at is not None:
-            self._sent_at.append(now)
+    def progress(self, *, sent: bool) -> None:
+        """Something came before a wait, or during it; `sent` is whether the client got anything of it."""
+        self._waiting_since = now = self._loop.time()
+        if sent:
+            self._sent = now
+            if self._sent_at is not None:
+                self._sent_at.append(now)
 
     def interrupted(self) -> None:
         """A wait was cancelled: return for a heartbeat, or raise the cause. Call it while handling `CancelledError`."""

@@ -203,9 +203,10 @@ class Run:
         """Receive deltas while `batches` waits for them, and send their events."""
         assert self._outlet is not None
         self._reducer.receive_all(batch)
-        if events := self._new_events():
+        events = self._new_events()
+        if events:
             self._outlet.send(events)
-            self._deadlines.sent_meanwhile()
+        self._deadlines.progress(sent=bool(events))
 
     async def finish(self) -> None:
         """Go on to the final `response`, of a run that is not a stream, or until the client disconnects."""

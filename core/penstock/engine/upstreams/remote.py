@@ -1,16 +1,15 @@
 """Remote upstreams: a dialect and a transport together.
 
 It makes one attempt, and knows from a failure whether another attempt may succeed; the pool decides whether there is
-one. It reads no delta but `UpstreamFailed`: errors are masked here, before they are read or logged, so that keys of the
-request are not repeated in them.
+one. Errors are masked here, before they are read or logged, so that keys of the request are not repeated in them.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 from penstock.engine.context.estimate import has_media
 from penstock.engine.offload import LARGE_BYTES, offload
@@ -20,7 +19,6 @@ from penstock.ids import random_digits
 from penstock.limits import Limits
 from penstock.ports import (
     AttemptFailed,
-    Decoder,
     Deltas,
     Dialect,
     Exchange,
@@ -38,18 +36,16 @@ from penstock.ports import (
 from penstock.secrets import Secret
 from penstock.telemetry import NO_TRACE, Trace, current
 from penstock.too_long import context_tokens_in
-from penstock.transcript.deltas import Delta, UpstreamFailed
 from penstock.upstream_replies import KeyOwner
 from penstock.wire import Model
 
 from .attempt_log import AttemptLog
 from .context_windows import ContextSizes, ContextTokens
-from .local import WholeDeltas
 from .masking import Mask
 from .passthrough_body import BufferedReply, PeekedReply, replace_model
+from .remote_deltas import MakeMask, RemoteDeltas
 
 T = TypeVar("T")
-MakeMask: TypeAlias = Callable[[], Mask]
 
 _TRY_AGAIN = frozenset({500, 502, 503, 504})
 _HEALTH: dict[int, Health] = {500: "unknown", 502: "sick", 503: "sick", 504: "sick"}
@@ -273,76 +269,6 @@ class RemoteUpstream:
         if self._key is None:
             return "none" if bearer is None else "client"
         return "server"
-
-
-class RemoteDeltas:
-    """One turn, decoded as its bytes arrive; errors in it are masked."""
-
-    def __init__(self, reply: HttpReply, decoder: Decoder, mask: MakeMask) -> None:
-        self._reply = reply
-        self._mask = mask
-        self._chunks = aiter(reply)
-        self._decoder = decoder
-        self._ended = False
-
-    def __aiter__(self) -> AsyncIterator[list[Delta]]:
-        return self
-
-    async def __anext__(self) -> list[Delta]:
-        """The deltas of the next chunk. Nothing is read after a `[DONE]`."""
-        if self._ended:
-            raise StopAsyncIteration
-        if self._decoder.is_done:
-            return self._close()
-        try:
-            chunk = await anext(self._chunks)
-        except StopAsyncIteration:
-            return self._close()
-        except TransportError as error:
-            return self._cut(error)
-        return self._decoded(self._decoder.feed, chunk)
-
-    async def read_all(self) -> Deltas:
-        """Read a reply that is not a stream to its end, so that an error in it is still an HTTP status."""
-        deltas: list[Delta] = []
-        decoder = self._decoder
-        try:
-            async for chunk in self._chunks:
-                deltas += self._decoded(decoder.feed, chunk)
-                if decoder.is_done:
-                    break
-            deltas += self._close()
-        except TransportError as error:
-            deltas += self._cut(error)
-        finally:
-            await self._reply.aclose()
-        return WholeDeltas(deltas)
-
-    async def aclose(self) -> None:
-        """Close the reply: the connection is reused if the body was read, and else closed."""
-        await self._reply.aclose()
-
-    def _cut(self, error: TransportError) -> list[Delta]:
-        """The connection has ended early, which does not matter to a reply that is finished."""
-        if self._decoder.has_finished:
-            return self._close()
-        self._ended = True
-        raise upstream_failed(f"The upstream's reply was cut: {error}") from None
-
-    def _close(self) -> list[Delta]:
-        self._ended = True
-        return self._decoded(self._decoder.close)
-
-    def _decoded(self, decode: Callable[..., list[Delta]], *chunk: bytes) -> list[Delta]:
-        try:
-            deltas = decode(*chunk)
-        except ApiError as error:
-            # spec: masked-keys
-            self._mask().error(error)
-            raise
-        if self._decoder.is_done and any(isinstance(delta, UpstreamFailed) for delta in deltas):
-            return self._mask().failures(deltas)
-        return deltas
 
 
 async def _with_upstream_model(request: PassthroughRequest) -> bytes:
