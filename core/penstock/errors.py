@@ -73,7 +73,7 @@ class ApiError(Exception):
     def response_error(self) -> ResponseError:
         """The `error` of a failed Response, with a code that SDKs know."""
         if self.status == 429:
-            return ResponseError(code="rate_limit_exceeded", message=self.message)
+            return ResponseError(code=self.code or "rate_limit_exceeded", message=self.message)
         if self.code == "context_length_exceeded":  # no code of OpenAI's schema, but it sends it
             return ResponseError(code=self.code, message=self.message)
         code = "invalid_prompt" if 400 <= self.status < 500 else "server_error"
@@ -129,6 +129,11 @@ def rate_limited(message: str, retry_after_s: float) -> ApiError:
         code="rate_limit_exceeded",
         retry_after_s=retry_after_s,
     )
+
+
+def quota_spent(message: str, code: str) -> ApiError:
+    """The error of an account that cannot pay, as OpenAI answers it: 429, and no use in another attempt."""
+    return ApiError(message, status=429, type=code, code=code, retriable=False)
 
 
 def upstream_failed(message: str, *, status: int = 502, retriable: bool | None = None) -> ApiError:

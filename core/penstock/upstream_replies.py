@@ -11,9 +11,10 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from penstock.errors import ApiError, rate_limited, upstream_failed
+from penstock.errors import ApiError, quota_spent, rate_limited, upstream_failed
 from penstock.patterns import lazy_pattern
 from penstock.retry_waits import wait_s
+from penstock.spent_quota import spent_quota_code
 from penstock.too_long import is_too_long
 from penstock.upstream_errors import UpstreamError, read_body
 from penstock.wire import Model, Unknown
@@ -104,10 +105,10 @@ def reply_error(
     """
     error = read_body(body)
     message = error.message or f"The upstream answered with status {status}."
+    if 400 <= status < 500 and (limited := _quota_error(error, message, headers, body, status)):
+        return limited
     if status in (401, 403):
         return _refused_key(key) if status == 401 else _forbidden(message, error, key)
-    if status == 429:
-        return _limited(message, headers, body)
     if is_too_long(message, error.code, error.type) or (status == 413 and error.message is None):
         return _too_long(message)
     # spec: format
@@ -131,18 +132,27 @@ def reply_error(
 def reported_error(error: UpstreamError) -> ApiError:
     """An error that came with status 200, whole or in the middle of a stream."""
     message = error.message or "The upstream met an error."
+    if limited := _quota_error(error, message, {}, message.encode(), error.status):
+        return limited
     if is_too_long(message, error.code, error.type):
         return _too_long(message)
-    if error.status == 429 or _RATE.search(f"{error.code} {error.type}"):
-        return _limited(message, {}, message.encode())
     if error.type == "invalid_request_error" or error.status in _REFUSALS:
         return _refused_request(message, error)
     return upstream_failed(message)
 
 
-def _limited(message: str, headers: Mapping[str, str], body: bytes) -> ApiError:
+def _quota_error(
+    error: UpstreamError, message: str, headers: Mapping[str, str], body: bytes, status: int | None
+) -> ApiError | None:
+    """The error of a quota that is spent, or of a limit of a rate, with whatever status it came."""
     wait = wait_s(headers, body)
-    return rate_limited(message, _RETRY_DEFAULT_S if wait is None else wait)
+    code = spent_quota_code(message, error.code, error.type, status=status, has_wait=wait is not None)
+    if code is not None:
+        return quota_spent(message, code)
+    # spec: rate-limits-by-any-status
+    if 429 in (status, error.status) or _RATE.search(f"{error.code} {error.type}"):
+        return rate_limited(message, _RETRY_DEFAULT_S if wait is None else wait)
+    return None
 
 
 def _too_long(message: str) -> ApiError:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from documents.pages import ROOT
 from penstock.engine.request import validation_errors
+from penstock.spent_quota import INSUFFICIENT_QUOTA
 
 ARGUMENTS = {"invalid": 2, "not_found": 1}
 """Where the code stands among the arguments of these functions; else it is given by name."""
@@ -47,4 +48,4 @@ def test_every_code_is_listed() -> None:
         line.split(" | ")[0] for line in page.splitlines() if line.startswith("| `") and not line.startswith("| `code`")
     ]
     listed = {code for row in rows for code in re.findall(r"`([a-z_0-9]+)`", row)}
-    assert listed == given_codes() | {"invalid_prompt"}  # it is chosen by a condition, in errors.py
+    assert listed == given_codes() | {"invalid_prompt", INSUFFICIENT_QUOTA}  # they are chosen by conditions

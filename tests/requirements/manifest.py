@@ -697,6 +697,16 @@ REQUIREMENTS = (
         _UPSTREAMS,
     ),
     Requirement(
+        "spent-quota",
+        "An upstream whose credit is spent is told in OpenAI's words, and no client or server tries again.",
+        _UPSTREAMS,
+    ),
+    Requirement(
+        "rate-limits-by-any-status",
+        "A limit of a rate is a 429 with its wait, whatever status the upstream has for it.",
+        _UPSTREAMS,
+    ),
+    Requirement(
         "signed-parts",
         "Content parts with signatures go back to their upstream as they came, with the text of the same message.",
         "litellm 16272, 25322; bifrost 5274; Antigravity-Manager 139",

@@ -51,6 +51,7 @@ _TRY_AGAIN = frozenset({500, 502, 503, 504})
 _HEALTH: dict[int, Health] = {500: "unknown", 502: "sick", 503: "sick", 504: "sick"}
 """The upstream's health by status; any other status means that it works. A request may be the cause of a 500."""
 _KEY_REFUSED = frozenset({401, 403})
+_QUOTA = frozenset({402, 429})
 _NO_ROUTE = frozenset({404, 405, 501})
 _BUSY_S = 1.0
 """After how many seconds a client without a free connection may retry."""
@@ -146,7 +147,7 @@ class RemoteUpstream:
         mask = partial(self._mask_for, request.bearer)
         reply = await self._exchange(http_request, request.bearer, mask)
         is_about_us = reply.status in _KEY_REFUSED and self._key_owner(request.bearer) != "client"
-        if reply.status >= 500 or reply.status == 429 or is_about_us:
+        if reply.status >= 500 or reply.status in _QUOTA or is_about_us:
             raise await self._refusal(http_request, reply, request.bearer, mask)
         if reply.status < 300:
             return self._mask.reply(reply)
@@ -253,7 +254,9 @@ class RemoteUpstream:
         mask().error(error)  # the body may have had it in another form
         if error.status < 500 and error.status != 429:
             return RequestRejected(error, upstream_status=reply.status)
-        buffered = None if reply.status in _KEY_REFUSED else BufferedReply(reply.status, reply.headers, body)
+        advice = dict(error.headers()) if error.status == 429 else {}
+        headers = {**reply.headers, **advice}
+        buffered = None if reply.status in _KEY_REFUSED else BufferedReply(reply.status, headers, body)
         health = _HEALTH.get(reply.status, "well")
         again = reply.status in _TRY_AGAIN
         refusal = AttemptFailed(error, health, again=again, reply=buffered, upstream_status=reply.status)

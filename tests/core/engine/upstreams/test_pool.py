@@ -469,6 +469,18 @@ def test_where_no_upstream_accepts_a_relay_the_last_error_is_returned() -> None:
     assert "x-other" not in reply.headers
 
 
+@shows("spent-quota")
+@pytest.mark.parametrize("code", [402, 429])
+def test_spent_credit_is_told_as_it_came_after_the_others_were_tried(code: int) -> None:
+    body = b'{"error": {"message": "Insufficient Balance"}}'
+    several = Several(status(code, body), status(code, body))
+    reply = relayed(several, b'{"model": "m"}')
+    assert several.asked == [1, 1]
+    assert (reply.status, reply.body, reply.headers["x-should-retry"]) == (code, body, "false")
+    answers = Several(status(code, body), ScriptedReply(b"{ }", headers=JSON))
+    assert relayed(answers, b'{"model": "m"}').body == b"{ }"
+
+
 def test_an_unreachable_upstream_has_our_own_message() -> None:
     reply = relayed(Several(status(503), REFUSED), b'{"model": "m"}')
     assert reply.json()["error"]["message"] == "The upstream cannot be reached: connection refused"
