@@ -166,6 +166,8 @@ _KINDS: dict[type[Any], Any] = {
 
 
 def _plural(info: Any) -> str:
+    if isinstance(info, msgspec.inspect.LiteralType):
+        return _literal(info)
     word = _KINDS.get(type(info), lambda _: "table")(info)
     return {"string (secret)": "strings (secret)"}.get(word, f"{word.partition(' ')[0]}s")
 

@@ -98,6 +98,12 @@ BEHAVIOURS = (
         "an error; `options.finish_reasons` adds to them; an unknown one is `completed`, and logged once",
     ),
     Behaviour(
+        "inline-thoughts",
+        "`<think>` and `</think>` in the text of a chat upstream that has no reasoning parser",
+        "with `options.inline_think` a reasoning item, else text; where the model's template begins the thought, so that "
+        'only `</think>` comes, `inline_think = "opened"` streams it as reasoning from the first token on',
+    ),
+    Behaviour(
         "answered-sources",
         "`citations` and `search_results` beside an answer of a chat upstream",
         "`url_citation` annotations without a place in the text, where the answer has no annotations of its own",

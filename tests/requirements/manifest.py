@@ -697,6 +697,11 @@ REQUIREMENTS = (
         _UPSTREAMS,
     ),
     Requirement(
+        "thoughts-without-beginning",
+        "A thought that the model's template begins ends at `</think>`, streamed at once where the operator sets so.",
+        "DeepSeek R1 and QwQ behind servers without a reasoning parser",
+    ),
+    Requirement(
         "spent-quota",
         "An upstream whose credit is spent is told in OpenAI's words, and no client or server tries again.",
         _UPSTREAMS,

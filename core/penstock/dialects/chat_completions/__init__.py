@@ -12,13 +12,14 @@ from penstock.errors import ApiError
 from penstock.limits import Limits
 from penstock.ports import Exchange, HttpRequest, Turn
 from penstock.upstream_replies import KeyOwner, read_context_sizes, read_models, reply_error
-from penstock.wire import Model
+from penstock.wire import JsonObjectFormat, JsonSchemaFormat, Model
 
 from .decode import ChatDecoder
 from .encode import encode, to_body
 from .finish import FinishReasons
 from .presets import PRESETS, Preset
 from .refused_fields import Refused, RefusedFields
+from .think import InlineThink
 from .tokenizers import TOKENIZERS
 from .unknown_values import UnknownValues
 from .wire import Options
@@ -55,13 +56,20 @@ class ChatCompletions:
     def decoder(self, turn: Turn) -> ChatDecoder:
         """A decoder for a stream or a whole completion, whichever comes."""
         return ChatDecoder(
-            inline_think=self._options.inline_think,
+            inline_think=self._inline_think(turn),
             event_bytes_max=self._limits.upstream_event_bytes_max,
             origin=self._origin,
             returned_bytes_max=self._limits.returned_bytes_max,
             unknown=self._unknown,
             finish_reasons=self._finish_reasons,
         )
+
+    def _inline_think(self, turn: Turn) -> InlineThink:
+        """JSON that was asked for begins with no thought: an upstream that reads no thoughts forces it from the start."""
+        if self._options.inline_think != "opened":
+            return self._options.inline_think
+        text = turn.request.text
+        return True if text and isinstance(text.format, JsonObjectFormat | JsonSchemaFormat) else "opened"
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes, *, key: KeyOwner) -> ApiError:
         """What a reply with this status means to the client."""

@@ -22,6 +22,7 @@ from .finish import FinishReasons
 from .messages import MessageReader
 from .pack_extras import pack_extras
 from .plain import PlainReader, PlainReply, read_plain_reply
+from .think import InlineThink, ThinkSplitter
 from .unknown_values import UnknownValues
 from .usage import ReadUsage, UsageReader
 
@@ -59,7 +60,7 @@ class ChatDecoder:
     def __init__(
         self,
         *,
-        inline_think: bool,
+        inline_think: InlineThink,
         event_bytes_max: int,
         unknown: UnknownValues | None = None,
         finish_reasons: FinishReasons | None = None,
@@ -165,7 +166,8 @@ class ChatDecoder:
 
     def _new_message(self) -> MessageReader:
         extras = ExtrasReader(self._origin, bytes_max=self._returned_bytes_max)
-        return MessageReader(inline_think=self._inline_think, unknown=self._unknown, extras=extras)
+        think = ThinkSplitter(is_opened=self._inline_think == "opened") if self._inline_think else None
+        return MessageReader(think=think, unknown=self._unknown, extras=extras)
 
     def _feed_body(self, body: bytearray, chunk: bytes) -> list[Delta]:
         body += chunk

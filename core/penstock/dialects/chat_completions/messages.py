@@ -67,13 +67,13 @@ Logprobs: TypeAlias = "wire.ReadLogprobs | list[wire.ReadLogprob] | None"
 class MessageReader:
     """Reads the one message of a reply."""
 
-    def __init__(self, *, inline_think: bool, unknown: UnknownValues, extras: ExtrasReader) -> None:
+    def __init__(self, *, think: ThinkSplitter | None, unknown: UnknownValues, extras: ExtrasReader) -> None:
         self._has_text = self._has_thought = False
         self._others: set[str] = set()
         """What else has been read."""
         self._extras = extras
         self._calls = CallReader(extras)
-        self._think = ThinkSplitter() if inline_think else None
+        self._think = think
         self._unknown = unknown
         self._unsupported: dict[str, None] = {}
         """The types of the parts that left nothing in the Response."""
@@ -89,6 +89,8 @@ class MessageReader:
         for thing in self._read_so_far():
             for field in _FIELDS[thing]:
                 setattr(message, field, UNSET if field in _RETURNED else None)
+        if self._think and type(message.content) is str:
+            self._think.expect_whole(message.content)
         self.read(message, logprobs if message.content else None, out, is_whole=True)
 
     def read(
@@ -174,6 +176,8 @@ class MessageReader:
         if logprobs or self._pending_logprobs:
             of_text, self._pending_logprobs = self._pending_logprobs + _logprobs(logprobs), []
         if self._think:
+            if self._has_thought:  # in a field of its own
+                self._think.is_opened = False
             out += self._think.feed(text, of_text)
         else:
             out.append(TextDelta(text, of_text))

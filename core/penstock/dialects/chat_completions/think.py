@@ -1,15 +1,20 @@
 """Inline thoughts: text in which `<think>…</think>` stands for reasoning, split while it comes.
 
-It knows the two tags and holds back what may be the beginning of one. But for the blank lines behind the tags it never
+It knows the two tags and holds back what may be the beginning of one. Where a model's template begins the thought, only
+the second tag comes. But for the blank lines behind the tags it never
 loses or adds a character. Logprobs go with the text; those of thoughts are dropped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, TypeAlias
 
 from penstock.transcript.deltas import Delta, ReasoningDelta, TextDelta
 from penstock.wire import Logprob
+
+InlineThink: TypeAlias = bool | Literal["opened"]
+"""Whether a text has thoughts, and whether it begins within one."""
 
 _OPEN = "<think>"
 _CLOSE = "</think>"
@@ -18,7 +23,9 @@ _CLOSE = "</think>"
 class ThinkSplitter:
     """Text in, text and thoughts out. Thoughts stand at the start of the text or nowhere: later tags are text."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_opened: bool = False) -> None:
+        self.is_opened = is_opened
+        """Whether the text begins within a thought, with or without the first tag."""
         self._held = ""
         self._where = "start"
         self._fed_chars = 0
@@ -46,11 +53,19 @@ class ThinkSplitter:
             out.append(self._held_text())
         return out
 
+    def expect_whole(self, text: str) -> None:
+        """Begin within a thought if this text, the only one that follows, has the second tag without the first."""
+        thought, tag, _ = text.partition(_CLOSE)
+        # spec: thoughts-without-beginning
+        if tag and _OPEN not in thought:
+            self.is_opened = True
+
     def close(self) -> list[Delta]:
         """What was held back."""
         if not self._held:
             return []
-        return [ReasoningDelta(self._held) if self._where == "thought" else self._held_text()]
+        is_thought = self._where == "thought" or (self._where == "start" and self.is_opened)
+        return [ReasoningDelta(self._held) if is_thought else self._held_text()]
 
     def _held_text(self) -> TextDelta:
         """What is held as text, with the logprobs of all tokens that reach into it."""
@@ -70,7 +85,7 @@ class ThinkSplitter:
             self._where = "opened"
             self._held = text[len(_OPEN) :]
         elif not _OPEN.startswith(text):
-            self._where = "text"
+            self._where = "opened" if self.is_opened else "text"
 
     def _skip_newlines(self, where: str) -> None:
         """Go on to `where` at the first character that is no line end."""

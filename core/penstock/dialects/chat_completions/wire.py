@@ -10,6 +10,7 @@ import msgspec
 from penstock.wire import UNKNOWN, UNSET, Unknown, UnsetType
 
 from .finish import FinishMeaning
+from .think import InlineThink
 from .usage import ReadTimings, ReadUsage
 
 
@@ -50,8 +51,8 @@ class Options(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=T
     """Whether the id of a call must be nine letters or digits, as Mistral's must; any other is sent as such a one."""
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     """What the upstream calls the limit of output tokens."""
-    inline_think: bool = False
-    """Whether thoughts stand within the text, between `<think>` and `</think>`."""
+    inline_think: InlineThink = False
+    """Whether thoughts stand within the text, between `<think>` and `</think>`; `opened` without the first of the two."""
     finish_reasons: dict[str, FinishMeaning] = {}
     """What finish reasons mean that this upstream alone has, or means in its own way."""
     explains_500: bool = False

@@ -9,6 +9,7 @@ import msgspec
 
 from core.kit import Json, singly
 from penstock.dialects.chat_completions.decode import ChatDecoder
+from penstock.dialects.chat_completions.think import InlineThink
 from penstock.transcript.deltas import Delta, Extras, Finish, ToolCallDelta, UsageDelta
 from penstock.wire import Logprob, Usage
 
@@ -16,7 +17,7 @@ EVENT_BYTES_MAX = 10_000
 STOP = Finish()
 
 
-def decode(*pieces: bytes, inline_think: bool = False, event_bytes_max: int = EVENT_BYTES_MAX) -> list[Delta]:
+def decode(*pieces: bytes, inline_think: InlineThink = False, event_bytes_max: int = EVENT_BYTES_MAX) -> list[Delta]:
     decoder = ChatDecoder(inline_think=inline_think, event_bytes_max=event_bytes_max)
     return singly([delta for piece in pieces for delta in decoder.feed(piece)] + decoder.close())
 
