@@ -18,6 +18,7 @@ from penstock.egress import Egress
 from penstock.endpoints.admin import Admin
 from penstock.engine import HostedTools, InliningUpstream, Policies, RemoteUpstream, Route, Routes
 from penstock.engine.upstreams.attempt_log import without_secrets
+from penstock.errors import quoted, suggestion
 from penstock.fetching import Fetcher
 from penstock.limits import Limits
 from penstock.origins import Origins
@@ -220,11 +221,14 @@ def _access(settings: Settings, origins: Origins, *, is_exposed: bool) -> Access
 
 def open_store(url: str, stores: Mapping[str, OpenStore] = NO_DRIVERS.stores) -> Store | None:
     """The store at a URL, by its scheme. None for `none://`. Raises `SettingsError` for a wrong URL."""
-    scheme = url.partition("://")[0]
+    scheme, separator, _ = url.partition("://")
     known = STORES | dict(stores)
-    if scheme not in known:
-        schemes = ", ".join(f"{name}://" for name in sorted(known))
-        raise SettingsError("store", f"no store for '{scheme}://'; there are {schemes}")
+    if scheme not in known or not separator:
+        name = scheme.partition(":")[0] + (separator or ":")  # without a scheme, the rest may be a password
+        schemes = [f"{scheme}://" for scheme in sorted(known)]
+        # spec: listed-choices
+        problem = f"no store for {quoted(name)}; there are {', '.join(schemes)}{suggestion(name, schemes)}"
+        raise SettingsError("store", problem)
     try:
         urlsplit(url)  # an error of the store would contain the URL and its password
     except ValueError:

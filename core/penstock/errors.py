@@ -7,6 +7,7 @@ is for the client: it never contains a secret, a stack trace or another owner's 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import TypeVar
 
 import msgspec
@@ -107,6 +108,14 @@ def shortened(text: str, chars_max: int) -> str:
     return text if len(text) <= chars_max else f"{text[:chars_max]}…"
 
 
+def suggestion(name: str, names: Iterable[str]) -> str:
+    """A similar name, as the end of a message, or an empty text."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(name[:_VALUE_CHARS_MAX], list(names), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
 def invalid(message: str, param: str | None = None, code: str | None = None) -> ApiError:
     """An error of the client: 400."""
     return ApiError(message, param=param, code=code)
@@ -132,7 +141,7 @@ def rate_limited(message: str, retry_after_s: float) -> ApiError:
 
 
 def quota_spent(message: str, code: str) -> ApiError:
-    """The error of an account that cannot pay, as OpenAI answers it: 429, and no use in another attempt."""
+    """The error of an account without credit, as OpenAI answers it: 429, and no use in another attempt."""
     return ApiError(message, status=429, type=code, code=code, retriable=False)
 
 

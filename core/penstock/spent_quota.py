@@ -1,4 +1,4 @@
-"""Recognises the errors of upstreams for an account that cannot pay: its credit is spent, or its billing is inactive.
+"""Recognises the errors of upstreams for an account without credit: the credit is spent, or its billing is inactive.
 
 OpenAI has a code for it, after which clients do not try again. Beside every pattern are the upstreams that use it. A
 limit of a rate is another error: it reports a wait.
@@ -11,7 +11,7 @@ import re
 INSUFFICIENT_QUOTA = "insufficient_quota"
 """OpenAI's code, and the one that clients know."""
 
-_KEPT = frozenset((INSUFFICIENT_QUOTA, "billing_not_active", "billing_hard_limit_reached", "access_terminated"))
+_OPENAIS = frozenset((INSUFFICIENT_QUOTA, "billing_not_active", "billing_hard_limit_reached", "access_terminated"))
 """OpenAI's codes and types of such errors, which are passed on unchanged."""
 
 _CODES = frozenset(
@@ -58,12 +58,12 @@ _CHARS_MAX = 4_000
 
 
 def spent_quota_code(message: str, *names: str | None, status: int | None, has_wait: bool) -> str | None:
-    """The code for the client if an error means that the account cannot pay. `names` are its code and its type.
+    """The code for the client if an error means that the account has no credit. `names` are its code and its type.
 
     `has_wait` is whether the upstream asks for a wait.
     """
     # spec: spent-quota
-    known = next((name for name in names if name in _KEPT), None)
+    known = next((name for name in names if name in _OPENAIS), None)
     if known is not None:
         return known
     is_named = any(name and name.lower() in _CODES for name in names)
@@ -73,6 +73,6 @@ def spent_quota_code(message: str, *names: str | None, status: int | None, has_w
 
 
 def _has_words(text: str, has_wait: bool) -> bool:
-    """Whether a message says so. The patterns are compiled with the first error, since that takes a while."""
+    """Whether a message means this. The patterns are compiled with the first error, since that takes a while."""
     pattern = _SPENT if has_wait else f"{_SPENT}|{_QUOTA}"
     return re.search(pattern, text, re.IGNORECASE) is not None

@@ -79,7 +79,7 @@ VARIABLES = {
     },
     "PENSTOCK_LIMITS_IDLE_S: expected `float` > 0.0, got '0'": {"PENSTOCK_LIMITS_IDLE_S": "0"},
     "PENSTOCK_LIMITS_IDLE_S: expected a finite number": {"PENSTOCK_LIMITS_IDLE_S": "inf"},
-    "PENSTOCK_DONE_MARKER: expected `bool`, got 'perhaps'": {"PENSTOCK_DONE_MARKER": "perhaps"},
+    "PENSTOCK_DONE_MARKER: expected one of true, false, got 'perhaps'": {"PENSTOCK_DONE_MARKER": "perhaps"},
     "PENSTOCK_API_KEYS: there is nothing between the commas": {"PENSTOCK_API_KEYS": " ,, "},
     "PENSTOCK_API_KEYS[1]: a secret has printable ASCII characters only": {"PENSTOCK_API_KEYS": "a,sk-\u00e9"},
     "PENSTOCK_API_KEYS[0]: <redacted> is the mask of a secret: put the secret itself here": {

@@ -1,4 +1,4 @@
-"""Errors of accounts that cannot pay, in the words of each upstream, and similar errors of rates that are no such."""
+"""Errors of accounts without credit, in the words of each upstream, and similar errors of rates that are no such."""
 
 from __future__ import annotations
 

@@ -100,8 +100,8 @@ BEHAVIOURS = (
     Behaviour(
         "inline-thoughts",
         "`<think>` and `</think>` in the text of a chat upstream that has no reasoning parser",
-        "with `options.inline_think` a reasoning item, else text; where the model's template begins the thought, so that "
-        'only `</think>` comes, `inline_think = "opened"` streams it as reasoning from the first token on',
+        "with `options.inline_think` a reasoning item, else text; where the model's template begins the thought, so "
+        'that only `</think>` comes, `inline_think = "opened"` streams it as reasoning from the first token on',
     ),
     Behaviour(
         "answered-sources",

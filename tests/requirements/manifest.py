@@ -697,13 +697,18 @@ REQUIREMENTS = (
         _UPSTREAMS,
     ),
     Requirement(
+        "listed-choices",
+        "A setting that has only a few values lists them when it has another, and names the one that was meant.",
+        "how operators find what does not work",
+    ),
+    Requirement(
         "thoughts-without-beginning",
         "A thought that the model's template begins ends at `</think>`, streamed at once where the operator sets so.",
         "DeepSeek R1 and QwQ behind servers without a reasoning parser",
     ),
     Requirement(
         "spent-quota",
-        "An upstream whose credit is spent is told in OpenAI's words, and no client or server tries again.",
+        "An upstream whose credit is spent is reported in OpenAI's words, and no client or server tries again.",
         _UPSTREAMS,
     ),
     Requirement(

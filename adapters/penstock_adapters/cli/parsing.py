@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import NoReturn
 
-from penstock.settings import suggestion
+from penstock.errors import suggestion
 
 _UNKNOWN_FLAG = re.compile(r"unrecognized arguments: .*?(--[A-Za-z-]+)")
 _UNKNOWN_WORD = re.compile(r"invalid choice: '([^']*)'")

@@ -13,7 +13,7 @@ from .keys import make_key
 from .loading import load
 from .mcp import own_servers
 from .seal_keys import SEAL_KEY_BYTES, read_seal_keys, written_seal_key
-from .sources import CLIENT_KEY_VARIABLE, ConfigFile, suggestion
+from .sources import CLIENT_KEY_VARIABLE, ConfigFile
 from .structs import (
     EgressSettings,
     KeySettings,
@@ -45,7 +45,6 @@ __all__ = [
     "make_key",
     "own_servers",
     "read_seal_keys",
-    "suggestion",
     "without_credentials",
     "written_seal_key",
 ]

@@ -6,13 +6,16 @@ It knows types. The error of a wrong value names its source, and contains the va
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from itertools import chain
+from types import UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
+from penstock.errors import suggestion
 from penstock.secrets import REDACTED, Secret
 
-from .sources import Given, Table, suggestion
+from .sources import Given, Table
 from .structs import SettingsError
 
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
@@ -38,6 +41,12 @@ def decode_value(kind: Any, given: Given) -> Any:
     """The value of a type that `msgspec` knows, or that contains secrets."""
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return decode_table(kind, given.table(), given.where)
+    if get_origin(kind) is dict and isinstance(given.value, dict):
+        keys, values = get_args(kind)
+        return {
+            decode_value(keys, Given(key, given.where)): decode_value(values, entry)
+            for key, entry in given.table().items()
+        }
     try:
         value = msgspec.convert(_split(kind, given), kind, strict=not given.is_text, dec_hook=_secret)
     except msgspec.ValidationError as error:
@@ -66,13 +75,27 @@ def _split(kind: Any, given: Given) -> Any:
 def _mistake(kind: Any, given: Given, message: str) -> SettingsError:
     problem, _, path = message.partition(" - at `$")
     where = given.where + path.rstrip("`")
-    if get_origin(kind) is Literal:
-        problem = "expected one of " + ", ".join(get_args(kind))
+    # spec: listed-choices
+    choices = _choices(kind)
+    if choices:
+        problem = "expected one of " + ", ".join(choices)
     if given.is_text and not _holds_secret(kind):
         problem = f"{problem.partition(', got ')[0]}, got {given.value[:_VALUE_CHARS_MAX]!r}"
-    if get_origin(kind) is Literal and isinstance(given.value, str):
-        problem += suggestion(given.value[:_VALUE_CHARS_MAX].lower(), get_args(kind))
+    if choices and isinstance(given.value, str):
+        problem += suggestion(given.value[:_VALUE_CHARS_MAX].lower(), choices)
     return SettingsError(where, problem[0].lower() + problem[1:])
+
+
+def _choices(kind: Any) -> list[str]:
+    """All values of a type that has only a few."""
+    if kind is bool:
+        return ["true", "false"]
+    if get_origin(kind) is Literal:
+        return [*get_args(kind)]
+    if get_origin(kind) in (Union, UnionType):
+        parts = [_choices(part) for part in get_args(kind) if part is not type(None)]
+        return [*chain.from_iterable(parts)] if all(parts) else []
+    return []
 
 
 def _holds_secret(kind: Any) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from penstock.errors import suggestion
 from penstock.limits import Limits
 from penstock.patterns import lazy_pattern
 
@@ -135,11 +136,3 @@ def _key_variables(flags: Mapping[str, str], env: Mapping[str, str], file: Table
 
 def _is_kubernetes(variable: str, value: str) -> bool:
     return bool(_KUBERNETES.fullmatch(variable) or re.match(r"(tcp|udp|sctp)://", value))
-
-
-def suggestion(name: str, names: Iterable[str]) -> str:
-    """A similar name, as the end of a message, or an empty text."""
-    from difflib import get_close_matches
-
-    close = get_close_matches(name, list(names), n=1)
-    return f"; did you mean {close[0]}?" if close else ""

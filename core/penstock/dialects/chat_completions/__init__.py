@@ -65,7 +65,7 @@ class ChatCompletions:
         )
 
     def _inline_think(self, turn: Turn) -> InlineThink:
-        """JSON that was asked for begins with no thought: an upstream that reads no thoughts forces it from the start."""
+        """JSON that was asked for begins with no thought: an upstream without a reasoning parser forces its grammar."""
         if self._options.inline_think != "opened":
             return self._options.inline_think
         text = turn.request.text

@@ -52,7 +52,7 @@ class Options(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=T
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     """What the upstream calls the limit of output tokens."""
     inline_think: InlineThink = False
-    """Whether thoughts stand within the text, between `<think>` and `</think>`; `opened` without the first of the two."""
+    """Whether thoughts stand within the text, between `<think>` and `</think>`; `opened`: `<think>` is missing."""
     finish_reasons: dict[str, FinishMeaning] = {}
     """What finish reasons mean that this upstream alone has, or means in its own way."""
     explains_500: bool = False

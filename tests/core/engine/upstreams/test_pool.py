@@ -471,7 +471,7 @@ def test_where_no_upstream_accepts_a_relay_the_last_error_is_returned() -> None:
 
 @shows("spent-quota")
 @pytest.mark.parametrize("code", [402, 429])
-def test_spent_credit_is_told_as_it_came_after_the_others_were_tried(code: int) -> None:
+def test_spent_credit_is_relayed_as_it_came_after_the_others_were_tried(code: int) -> None:
     body = b'{"error": {"message": "Insufficient Balance"}}'
     several = Several(status(code, body), status(code, body))
     reply = relayed(several, b'{"model": "m"}')

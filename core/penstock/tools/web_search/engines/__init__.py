@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from penstock.errors import suggestion
 from penstock.ports import HttpRequest, SearchQuery, SearchResult
 
 from . import brave, exa, searxng, tavily
@@ -43,7 +44,8 @@ def read_engine(text: str) -> Engine:
     """The engine in a setting such as `searxng:http://127.0.0.1:8888` or `brave:`. Raises `ValueError`."""
     name, colon, url = text.partition(":")
     if name not in FORMATS or not colon:
-        raise ValueError(f"expected an engine and a colon; the engines are {', '.join(FORMATS)}")
+        known = f"{', '.join(FORMATS)}{suggestion(name, FORMATS)}"
+        raise ValueError(f"expected an engine and a colon; the engines are {known}")
     url = url or FORMATS[name].url
     if not url:
         raise ValueError(f"the URL of your own engine is missing: {name}:http://127.0.0.1:8888")
