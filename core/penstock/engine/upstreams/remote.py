@@ -254,8 +254,8 @@ class RemoteUpstream:
         mask().error(error)  # the body may have had it in another form
         if error.status < 500 and error.status != 429:
             return RequestRejected(error, upstream_status=reply.status)
-        advice = dict(error.headers()) if error.status == 429 else {}
-        headers = {**reply.headers, **advice}
+        # spec: spent-quota
+        headers = reply.headers if error.retriable else {**reply.headers, "x-should-retry": "false"}
         buffered = None if reply.status in _KEY_REFUSED else BufferedReply(reply.status, headers, body)
         health = _HEALTH.get(reply.status, "well")
         again = reply.status in _TRY_AGAIN
