@@ -6,7 +6,7 @@ not send the parameter.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 import msgspec
 
@@ -21,8 +21,18 @@ TokenId: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 Penalty: TypeAlias = Annotated[float, msgspec.Meta(ge=-2, le=2)]
 
 
+_WITHOUT_EFFECT = frozenset({"user", "repetition_penalty", "presence_penalty", "frequency_penalty", "logit_bias"})
+
+
 class _Read(msgspec.Struct, kw_only=True):
     """A JSON object of a client. Unknown keys within it are skipped."""
+
+
+class Body(_Read, kw_only=True):
+    """The body of a request."""
+
+    without_effect: ClassVar[frozenset[str]] = frozenset()
+    """The parameters that are checked and change nothing. The reply names those that the client sent."""
 
 
 class RefusalPart(_Read, kw_only=True, tag_field="type", tag="refusal"):
@@ -71,7 +81,6 @@ class ReadSchema(_Read, kw_only=True):
 
     name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
     schema: msgspec.Raw
-    description: str | None = None
     strict: bool | None = None
 
 
@@ -86,11 +95,12 @@ class StreamOptions(_Read, kw_only=True):
 
     include_usage: bool | None = None
     continuous_usage_stats: bool | None = None
-    include_obfuscation: bool | None = None
 
 
-class GenerationRequest(_Read, kw_only=True):
+class GenerationRequest(Body, kw_only=True):
     """The parameters that chat completions and completions have in common."""
+
+    without_effect = _WITHOUT_EFFECT
 
     model: str | None = None
     n: Count | None = None
@@ -116,6 +126,8 @@ class GenerationRequest(_Read, kw_only=True):
 class ChatRequest(GenerationRequest, kw_only=True):
     """The body of `POST /chat/completions`."""
 
+    without_effect = _WITHOUT_EFFECT | {"metadata", "service_tier", "safety_identifier", "prompt_cache_key"}
+
     messages: Annotated[list[ReadMessage], msgspec.Meta(min_length=1)]
     max_completion_tokens: Count | None = None
     tools: list[ReadTool] | None = None
@@ -139,8 +151,10 @@ class CompletionRequest(GenerationRequest, kw_only=True):
     logprobs: Annotated[int, msgspec.Meta(ge=0, le=20)] | None = None
 
 
-class EmbeddingsRequest(_Read, kw_only=True):
+class EmbeddingsRequest(Body, kw_only=True):
     """The body of `POST /embeddings`. `inputs` reads the input."""
+
+    without_effect = frozenset({"user"})
 
     input: msgspec.Raw
     model: str | None = None
@@ -149,8 +163,13 @@ class EmbeddingsRequest(_Read, kw_only=True):
     user: str | None = None
 
 
-class TokenizeRequest(_Read, kw_only=True):
-    """The body of vLLM's `POST /tokenize`: a text, or the messages of a chat."""
+class TokenizeRequest(Body, kw_only=True):
+    """The body of vLLM's `POST /tokenize`: a text, or the messages of a chat.
+
+    The tokenizer has no special tokens, and no prompt for a generation, which these parameters could add.
+    """
+
+    without_effect = frozenset({"add_special_tokens", "add_generation_prompt"})
 
     model: str | None = None
     prompt: str | None = None
@@ -161,7 +180,7 @@ class TokenizeRequest(_Read, kw_only=True):
     add_generation_prompt: bool | None = None
 
 
-class DetokenizeRequest(_Read, kw_only=True):
+class DetokenizeRequest(Body, kw_only=True):
     """The body of vLLM's `POST /detokenize`."""
 
     tokens: list[TokenId]

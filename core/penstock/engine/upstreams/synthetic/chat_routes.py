@@ -17,6 +17,7 @@ from penstock.dialects.chat_completions.serve.embeddings import embedding_inputs
 from penstock.dialects.chat_completions.serve.inputs import Input, is_list_of_inputs, read_tokens
 from penstock.dialects.chat_completions.serve.replies import Detokenized, Tokens
 from penstock.dialects.chat_completions.serve.requests import (
+    Body,
     ChatRequest,
     CompletionRequest,
     DetokenizeRequest,
@@ -42,10 +43,11 @@ from penstock.ids import new_id, now_s
 from penstock.limits import Limits
 from penstock.ports import Deltas, HttpReply, PassthroughRequest, Turn
 from penstock.telemetry import current
+from penstock.wire import NULL
 
 from .chat_replies import ChunkedReply, PiecesReply, WholeReply, note_end
 
-T = TypeVar("T", bound=msgspec.Struct)
+T = TypeVar("T", bound=Body)
 
 _DEEP = ("tools", "response_format")
 """Parameters with JSON schemas, which are not decoded."""
@@ -192,6 +194,8 @@ class ChatRoutes:
         """The tokens of a text, or of the messages of a chat."""
         check_text_size(len(request.body), self._limits)
         body = self._read(request, TokenizeRequest)
+        if body.prompt is not None and body.messages is not None:
+            raise invalid("Expected either 'prompt' or 'messages', but got both.", "prompt")
         if body.messages is not None:
             chat = ChatRequest(messages=body.messages, tools=body.tools)
             [turn] = chat_generation(chat, request.model, _named(request), self._limits).turns
@@ -211,14 +215,18 @@ class ChatRoutes:
         return _encode(Detokenized(prompt=read_tokens(tokens, "tokens", vocabulary)))
 
     def _read(self, request: PassthroughRequest, kind: type[T]) -> T:
-        """The body as a struct. Raises `ApiError` 400, also for unknown parameters where the policy rejects them."""
+        """The body as a struct. Raises `ApiError` 400, also for unknown parameters where the policy rejects them.
+
+        Parameters that are ignored, and those that change nothing, are noted for the reply.
+        """
         body, fields = read_plain_body(request.body, kind, self._limits, _sizes)
         for name in _DEEP:
             if name in fields:
                 check_depth(fields[name], name, self._limits)
         unknown = {name: fields[name] for name in fields.keys() - _known(kind)}
+        idle = [name for name in kind.without_effect & fields.keys() if fields[name] != NULL]
         # spec: synthetic-chat
-        current().ignored = settle_unknown(unknown, self._policy).ignored
+        current().ignored = sorted([*settle_unknown(unknown, self._policy).ignored, *idle])
         return body
 
 
@@ -240,7 +248,7 @@ def _sizes(limits: Limits) -> dict[str, int]:
 
 
 @cache
-def _known(kind: type[msgspec.Struct]) -> frozenset[str]:
+def _known(kind: type[Body]) -> frozenset[str]:
     return frozenset(field.encode_name for field in msgspec.structs.fields(kind))
 
 
