@@ -29,6 +29,7 @@ REQUESTS = {
     "relayed-json": replace(JSON, relays=True),
     "stream": OPENED,
     "relayed-stream": replace(OPENED, relays=True),
+    "synthetic-json": replace(JSON, synthetic=True),
 }
 DELTAS = {
     "lone-delta": STREAM,
@@ -37,6 +38,12 @@ DELTAS = {
     "relayed-run-delta": replace(RUN, relays=True),
     "synthetic-delta": replace(STREAM, synthetic=True, ask=STORY),
 }
+CALLED_BACK = {
+    "penstock": ("json", "stream", "lone-delta"),
+    "penstock-relay": ("relayed-json", "relayed-stream", "relayed-lone-delta"),
+    "penstock-synthetic": ("synthetic-json",),
+}
+"""The work whose callbacks are counted, by the server that does it."""
 CPU_OF = {"json": ("bare", "penstock"), "lone-chunk": ("tcp-relay", "penstock")}
 CPU_EFFORT = Effort(seconds=1.0, rounds=2, connections=16)
 
@@ -51,12 +58,12 @@ def count() -> Table:
 
 
 def _callbacks() -> Iterator[tuple[str, float]]:
-    for prefix, relays in (("", False), ("relayed-", True)):
+    for server, works in CALLED_BACK.items():
         with contextlib.ExitStack() as stack:
-            stand = Stand(relays, stack)
-            for work in ("json", "stream"):
-                yield prefix + work, stand.callbacks(REQUESTS[prefix + work])
-            yield f"{prefix}lone-delta", stand.callbacks_per_delta(DELTAS[f"{prefix}lone-delta"])
+            stand = Stand(server, stack)
+            for work in works:
+                case = REQUESTS.get(work)
+                yield work, stand.callbacks(case) if case else stand.callbacks_per_delta(DELTAS[work])
 
 
 def lines(counted: Table, bounds: Table) -> Iterator[str]:

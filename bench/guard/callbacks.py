@@ -114,14 +114,19 @@ class Conversation:
         before = self._when_quiet()
         self._reply = b""
         self._client.sendall(self._request)
+        if not self._case.synthetic:
+            self._answer()
+        while not is_whole(self._reply):
+            self._read()
+        return self._when_quiet() - before
+
+    def _answer(self) -> None:
+        """Answer as the upstream."""
         upstream, ask = self._upstream.next_post()
         if ask.stream:
             self._stream(upstream, stream_writes(self._language, ask))
         else:
             self._send(upstream, json_reply(self._language, ask))
-        while not is_whole(self._reply):
-            self._read()
-        return self._when_quiet() - before
 
     def _stream(self, upstream: socket.socket, writes: list[bytes]) -> None:
         """Write each delta when the client has read the last one."""
@@ -154,14 +159,14 @@ class Conversation:
 class Stand:
     """A server whose callbacks are counted, and its upstream."""
 
-    def __init__(self, relays: bool, stack: contextlib.ExitStack) -> None:
-        """Start both; they end with `stack`."""
+    def __init__(self, name: str, stack: contextlib.ExitStack) -> None:
+        """Start the server of this name and the upstream; they end with `stack`."""
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         file = folder / "count"
         file.write_bytes(bytes(COUNT_BYTES))
         self._count, port = Count(file), free_port()
         self._upstream = stack.enter_context(contextlib.closing(Upstream()))
-        server = next(each for each in SERVERS if each.name == ("penstock-relay" if relays else "penstock"))
+        server = next(each for each in SERVERS if each.name == name)
         serve = server.argv(Words(port, self._upstream.port, folder))[1:]
         self._server = stack.enter_context(running([*COUNTING, str(file), *serve], port, None))
 

@@ -31,6 +31,9 @@ LOGPROBS_MAX = 10_000
 """The tokens of a text with logprobs. Each of them costs much more memory than its token."""
 
 
+_JSON_FORMATS = (JsonObjectFormat, JsonSchemaFormat)
+
+
 class CallTokens(msgspec.Struct):
     """A call, with its arguments as tokens. Its id and name together count as one more token."""
 
@@ -55,7 +58,8 @@ class Answer(msgspec.Struct, kw_only=True):
 
     def output_tokens(self) -> int:
         """The number of all tokens of the output, reasoning included."""
-        return len(self.reasoning) + sum([1 + len(call.tokens) for call in self.calls]) + len(self.text)
+        tokens = len(self.reasoning) + len(self.text)
+        return tokens + sum([1 + len(call.tokens) for call in self.calls]) if self.calls else tokens
 
 
 def make_answer(
@@ -69,7 +73,7 @@ def make_answer(
     answer = Answer(
         input_tokens=prompt.input_tokens,
         reasoning=_reasoning(request, prompt, seeds, lengths.reasoning),
-        calls=_calls(_with_choice(turn, prompt, options.tool_call_rate, draws), prompt, seeds),
+        calls=_calls(_with_choice(turn, prompt, options.tool_call_rate, draws), prompt, seeds) if turn.offers else [],
         text=[],
     )
     at_least = lengths.at_least - answer.output_tokens()
@@ -77,7 +81,9 @@ def make_answer(
         answer.text = answer_tokens(prompt, seeds, None, at_least)
     elif not answer.calls:
         tokens = _text(request, prompt, seeds, lengths.text, at_least)
-        answer.text = _before_stop(tokens, request.stop, lengths.before_stop - len(answer.reasoning))
+        if request.stop:
+            tokens = _before_stop(tokens, request.stop, lengths.before_stop - len(answer.reasoning))
+        answer.text = tokens
     _cut_to_limit(answer, lengths)
     if options.cache_tokens:
         answer.blocks = block_hashes(f"{request.instructions or ''}\n{prompt.text}", options.cache_tokens)
@@ -100,8 +106,6 @@ def _with_choice(turn: Turn, prompt: PromptView, rate: float | None, draws: Draw
 
 
 def _calls(turn: Turn, prompt: PromptView, seeds: bytes) -> list[CallTokens]:
-    if not turn.offers:
-        return []
     from .calls import make_calls  # a process whose requests have no tools does not load the code that reads schemas
 
     made = make_calls(turn, prompt, SeededRandom(seeds, CALLS))
@@ -112,7 +116,7 @@ def _text(
     request: CreateResponse, prompt: PromptView, seeds: bytes, exactly: int | None, at_least: int
 ) -> Sequence[str]:
     text_format = request.text.format if request.text else None
-    if isinstance(text_format, JsonObjectFormat | JsonSchemaFormat):
+    if isinstance(text_format, _JSON_FORMATS):
         from .structured import json_text
         from .work_budget import WorkBudget
 
@@ -122,10 +126,8 @@ def _text(
     return answer_tokens(prompt, seeds, request.text.verbosity if request.text else None, exactly, at_least)
 
 
-def _before_stop(tokens: Sequence[str], stop: str | Sequence[str] | None, at_least: int) -> Sequence[str]:
+def _before_stop(tokens: Sequence[str], stop: str | Sequence[str], at_least: int) -> Sequence[str]:
     """The tokens before the first stop sequence, at least so many. A token in which the sequence begins is cut."""
-    if not stop:
-        return tokens
     text = joined(tokens)
     begin = len(joined(first(tokens, max(0, at_least))))
     starts = [text.find(each, begin) for each in ([stop] if isinstance(stop, str) else stop) if each]

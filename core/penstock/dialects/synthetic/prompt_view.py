@@ -16,7 +16,6 @@ from penstock.ports import Turn
 from penstock.tool_calls import CALLS, OUTPUTS, WITHOUT_MESSAGE, Output
 from penstock.wire import (
     ContentPart,
-    CreateResponse,
     InputAudio,
     InputFile,
     InputImage,
@@ -29,6 +28,7 @@ from penstock.wire import (
     Part,
     ReasoningItem,
     Refusal,
+    TextFormat,
     UnknownPart,
 )
 
@@ -85,8 +85,10 @@ class PromptView(msgspec.Struct, kw_only=True):
 
     def _beginnings(self) -> str:
         """The text that words are taken from."""
-        texts = [result.text[:WORDS_CHARS_MAX] for result in self.results[:RESULTS_MAX]]
-        return " ".join([*texts, self.question[:WORDS_CHARS_MAX]])
+        question = self.question[:WORDS_CHARS_MAX]
+        if not self.results:
+            return question
+        return " ".join([*[result.text[:WORDS_CHARS_MAX] for result in self.results[:RESULTS_MAX]], question])
 
 
 def read_prompt(turn: Turn) -> PromptView:
@@ -131,7 +133,8 @@ class _PromptReader:
             raise invalid(f"Items of type '{item.type}' cannot be sent to this model.", f"input[{index}].type")
 
     def _message(self, message: Message) -> None:
-        text = self._text(message.content)
+        content = message.content
+        text = content if type(content) is str else self._text(content)
         self._add(message.role, text)
         if message.role == "user":
             self.question, self.results = text, []
@@ -170,12 +173,12 @@ def _settings(turn: Turn) -> list[str]:
     """What the answer depends on beside the context. Limits are not part of it: they only cut the answer."""
     request = turn.request
     sampling = f"{request.seed} {request.temperature} {request.top_p} {request.top_k} {request.min_p}"
-    names = " ".join([offer.name for offer in turn.offers])
-    return [turn.model, sampling, names, turn.choice.mode, turn.choice.name or "", *_format(request)]
+    names = " ".join([offer.name for offer in turn.offers]) if turn.offers else ""
+    output_format = _format(request.text.format) if request.text else ()
+    return [turn.model, sampling, names, turn.choice.mode, turn.choice.name or "", *output_format]
 
 
-def _format(request: CreateResponse) -> list[str]:
-    text_format = request.text.format if request.text else None
+def _format(text_format: TextFormat | JsonObjectFormat | JsonSchemaFormat | None) -> list[str]:
     if isinstance(text_format, JsonSchemaFormat):
         return [text_format.name, bytes(text_format.schema).decode("utf-8", "replace")]
     return ["json"] if isinstance(text_format, JsonObjectFormat) else []
@@ -183,11 +186,12 @@ def _format(request: CreateResponse) -> list[str]:
 
 def _tool_tokens(turn: Turn) -> int:
     """The input tokens of the functions, and of a schema for the answer."""
-    counted = sum([_schema_tokens(offer.parameters) for offer in turn.offers])
-    named = "".join([f"{offer.name}{offer.description or ''}" for offer in turn.offers])
     text_format = turn.request.text.format if turn.request.text else None
-    if isinstance(text_format, JsonSchemaFormat):
-        counted += _schema_tokens(text_format.schema)
+    counted = _schema_tokens(text_format.schema) if isinstance(text_format, JsonSchemaFormat) else 0
+    if not turn.offers:
+        return counted
+    counted += sum([_schema_tokens(offer.parameters) for offer in turn.offers])
+    named = "".join([f"{offer.name}{offer.description or ''}" for offer in turn.offers])
     return counted + count_tokens(named) + ITEM_TOKENS * len(turn.offers)
 
 

@@ -53,7 +53,8 @@ def answer_tokens(
 
     It has `exactly` so many tokens, or as many as it happens to have, but `at_least` so many.
     """
-    return _answer(seeds, tuple(prompt.words()), _reported(prompt.results), verbosity, exactly, at_least)
+    reported = _reported(prompt.results) if prompt.results else ""
+    return _answer(seeds, tuple(prompt.words()), reported, verbosity, exactly, at_least)
 
 
 @lru_cache(TEXTS_MAX)

@@ -92,21 +92,18 @@ class SyntheticUpstream(LocalUpstream):
         if not self.live.has_joined:
             await self.live.join()
         options = self.options(turn.model, turn.synthetic)
-        if options is DEFAULTS:
-            return await self._answer(turn, options, FIRST)
+        if options is DEFAULTS:  # nearly always
+            return await self._at_once(turn, options, FIRST)
         draws = await self._admit(turn.model, options, stream=turn.stream)
         # The options do not change the text, so the answer does not depend on the name that has them.
         turn = replace(turn, model=turn.model.partition("?")[0])
-        return await self._answer(turn, options, draws)
-
-    async def _answer(self, turn: Turn, options: SyntheticOptions, draws: Draws) -> Deltas:
-        deltas: Deltas
-        if options.is_timed:
-            deltas = await self._paced(turn, options, draws)
-        else:
-            batches = await offload(turn.size, synthetic.generate, turn, options, draws, self._tokens_max)
-            deltas = LocalDeltas(batches) if turn.stream else WholeDeltas(next(batches))
+        deltas = await (self._paced if options.is_timed else self._at_once)(turn, options, draws)
         return deltas if options.fail_at is None else SingleDeltas(deltas)
+
+    async def _at_once(self, turn: Turn, options: SyntheticOptions, draws: Draws) -> Deltas:
+        """The answer without times."""
+        batches = await offload(turn.size, synthetic.generate, turn, options, draws, self._tokens_max)
+        return LocalDeltas(batches) if turn.stream else WholeDeltas(next(batches))
 
     async def _admit(self, model: str, options: SyntheticOptions, *, stream: bool) -> Draws:
         """Number the request, and wait as long as the head of its reply takes. Raises the error that is asked for."""
@@ -123,16 +120,12 @@ class SyntheticUpstream(LocalUpstream):
             raise failure()
         return draws
 
-    def wire_faults(self, turn: Turn) -> WireFaults | None:
-        """The faults of the reply to a turn."""
-        return self._faults(turn.model, turn.synthetic)
-
-    def _faults(self, model: str, header: str) -> WireFaults | None:
+    def wire_faults(self, asked: Turn | PassthroughRequest) -> WireFaults | None:
         """The faults of a reply. They are drawn by its number among the replies with this model name."""
-        options = self.options(model, header)
+        options = self.options(asked.model, asked.synthetic)
         if options is DEFAULTS:  # nearly always
             return None
-        return read_wire_faults(options, Draws(options.seed or 0, self._replies.number(model)))
+        return read_wire_faults(options, Draws(options.seed or 0, self._replies.number(asked.model)))
 
     async def _paced(self, turn: Turn, options: SyntheticOptions, draws: Draws) -> Deltas:
         """The answer with its times, which begin now."""
@@ -155,7 +148,7 @@ class SyntheticUpstream(LocalUpstream):
             if options is not DEFAULTS:
                 await self._admit(request.model, options, stream=False)
         reply = await self._chat.relay(request)
-        faults = self._faults(request.model, request.synthetic)
+        faults = self.wire_faults(request)
         return reply if faults is None else FaultyReply(reply, faults, stream=request.stream)
 
     @cached_property
