@@ -36,9 +36,11 @@ class TimerWheel:
         self._slots: dict[int, dict[Timed, None]] = {}
         """The entries by the tick at which they are due, in order. No slot is empty."""
         self._due: dict[Timed, None] = {}
-        """The entries that are due and were not called yet, the next one last."""
+        """The entries of the tick whose turn it is that were not called yet, the next one last."""
         self._tick = 0
         """All entries up to this tick were called, or are in `_due`."""
+        self._now = 0
+        """The tick at which the last turn began. An entry that is due before it waits behind all that are due."""
         self._is_turning = False
         self._context = Context()
 
@@ -46,9 +48,9 @@ class TimerWheel:
         """Call `timed` at this time by the loop's clock. Returns the tick, with which it can be removed."""
         # spec: one-timer
         if not self._is_turning:
-            self._tick = int(loop.time() / self._tick_s)
+            self._tick = self._now = int(loop.time() / self._tick_s)
             self._turn_later(loop)
-        tick = max(int(at_s / self._tick_s), self._tick) + 1
+        tick = max(int(at_s / self._tick_s), self._now) + 1
         slot = self._slots.get(tick)
         if slot is None:
             self._slots[tick] = {timed: None}
@@ -68,11 +70,10 @@ class TimerWheel:
 
     def _turn(self) -> None:
         loop = asyncio.get_running_loop()
-        if not self._due:
-            self._collect(int(loop.time() / self._tick_s))
+        self._now = int(loop.time() / self._tick_s)
         calls = 0
         try:
-            while self._due and calls < CALLS_MAX:
+            while calls < CALLS_MAX and self._has_due():
                 calls += 1
                 self._due.popitem()[0].on_due()
         finally:  # after an exception the next turn continues
@@ -80,13 +81,12 @@ class TimerWheel:
             if self._slots or self._due:
                 self._turn_later(loop)
 
-    def _collect(self, now: int) -> None:
-        """Collect what is due at this tick."""
-        due: list[Timed] = []
-        for tick in range(self._tick + 1, now + 1):
-            due += self._slots.pop(tick, ())
-        self._due = dict.fromkeys(reversed(due))
-        self._tick = now
+    def _has_due(self) -> bool:
+        """Whether an entry is due. If all of one tick were called, those of the next tick follow."""
+        while not self._due and self._tick < self._now:
+            self._tick += 1
+            self._due = dict.fromkeys(reversed(self._slots.pop(self._tick, ())))
+        return bool(self._due)
 
     def _turn_later(self, loop: asyncio.AbstractEventLoop) -> None:
         """Schedule the next turn, with an empty context: a request's context would live as long as the timer."""

@@ -172,6 +172,35 @@ def test_the_loop_does_other_work_between_many_that_are_due() -> None:
     assert asyncio.run(asyncio.wait_for(main(), SLOW_S)) == (CALLS_MAX - 1, 3 * CALLS_MAX - 1)
 
 
+def test_a_busy_wheel_waits_for_no_tick_while_something_is_due() -> None:
+    """What becomes due while the others are called is called behind them, by no timer of its own."""
+
+    async def main() -> int:
+        loop = asyncio.get_running_loop()
+        timers: list[float] = []
+        call_later = loop.call_later
+
+        def busy() -> None:
+            time.sleep(4 * TICK_S)
+
+            def count(delay_s: float, *args: Any, **kwargs: Any) -> asyncio.TimerHandle:
+                timers.append(delay_s)
+                return call_later(delay_s, *args, **kwargs)
+
+            loop.call_later = count  # type: ignore[method-assign, assignment]
+
+        at_s = loop.time() + TICK_S
+        wheel_of(loop).put(Noting(busy), at_s, loop)
+        for _ in range(CALLS_MAX):
+            wheel_of(loop).put(Noting(), at_s, loop)
+        last = Noting()
+        wheel_of(loop).put(last, at_s + TICK_S, loop)
+        await last.called.wait()
+        return len(timers)
+
+    assert asyncio.run(asyncio.wait_for(main(), SLOW_S)) == 0
+
+
 def test_it_knows_no_request() -> None:
     async def main() -> str:
         loop = asyncio.get_running_loop()
