@@ -29,6 +29,7 @@ from penstock.transcript.deltas import Delta
 from penstock.wire import Event, LifecycleEvent, OutputItem, Response, Usage
 
 from .deadlines import ClientLeft, Deadlines, OutOfTime, request_ends, server_stops
+from .opening import Opening
 from .persistence import Ending, ResponseSaver
 from .request_deadline import RequestDeadline
 
@@ -51,7 +52,7 @@ class Run:
     _has_client_left = False
     _final: Response | None = None
     """The Response of the terminal event, once that is recorded."""
-    _opening: asyncio.Task[tuple[Plan, Deltas]] | None = None
+    _opening: Opening[tuple[Plan, Deltas]] | None = None
     _deltas: Deltas | None = None
     _outlet: Outlet[list[Recorded]] | None = None
     """Where events can go while `batches` waits for the upstream."""
@@ -125,14 +126,13 @@ class Run:
         response does not wait: no client is there to receive a status.
         """
         self._record.runs()
-        opening = self._open()
         try:
             if self.plan.stream:
-                self._opening = asyncio.ensure_future(opening)
+                self._opening = Opening(self._open)
                 if not self.plan.skeleton.background:
                     await self._accepted(self._limits.head_wait_s)
             else:
-                accepted = await self._deadlines.wait(opening)
+                accepted = await self._deadlines.wait(self._open())
                 assert accepted is not None  # only a stream has heartbeats, at which a wait pauses
                 self._accept(accepted)
         except BaseException as error:
@@ -256,8 +256,8 @@ class Run:
         """Close the upstream's call, if it is open."""
         self._deadlines.close()
         opening, self._opening = self._opening, None
-        if opening is not None and not opening.cancel() and not opening.cancelled() and opening.exception() is None:
-            self._accept(opening.result())
+        if opening is not None and (accepted := opening.cancel()) is not None:
+            self._accept(accepted)
         deltas, self._deltas = self._deltas, None
         if deltas is not None and not isinstance(deltas, WholeDeltas):
             # spec: leaving
@@ -287,10 +287,11 @@ class Run:
 
     async def _accepted(self, within_s: float | None = None) -> Deltas | None:
         """The upstream's deltas, once it has accepted; None if `within_s` or a heartbeat is over before that."""
-        if self._opening is not None:
-            await self._deadlines.wait(asyncio.wait({self._opening}, timeout=within_s))
-            if self._opening.done():
-                opening, self._opening = self._opening, None
+        opening = self._opening
+        if opening is not None:
+            await self._deadlines.wait(opening.wait(within_s))
+            if opening.is_over:
+                self._opening = None
                 self._accept(opening.result())
         return self._deltas
 
