@@ -1,6 +1,6 @@
-"""Invalid Unicode in JSON, as backends send it that split a token within a character.
+"""Invalid Unicode in JSON, as programs send it that split a text within a character.
 
-It replaces lone surrogates and invalid UTF-8 by U+FFFD, and changes nothing else.
+It finds lone surrogates, or replaces them and invalid UTF-8 by U+FFFD, and changes nothing else.
 """
 
 from __future__ import annotations
@@ -22,6 +22,11 @@ def replace_lone_surrogates(json: bytes) -> bytes:
     """The JSON with U+FFFD for every lone surrogate, and for bytes that are no UTF-8."""
     text = json.decode(errors="replace").encode()
     return _ESCAPES.sub(_replaced, text)
+
+
+def lone_surrogate_at(json: bytes) -> int | None:
+    """The offset of the first lone surrogate."""
+    return next((escape.start() for escape in _ESCAPES.finditer(json) if escape["lone"]), None)
 
 
 def _replaced(escape: re.Match[bytes]) -> bytes:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.invalid_unicode import replace_lone_surrogates
+from penstock.invalid_unicode import lone_surrogate_at, replace_lone_surrogates
 from requirements import shows
 
 HALVES = {
@@ -35,3 +35,19 @@ def test_a_half_is_replaced(data: bytes, read: str) -> None:
 def test_what_is_whole_stays_as_it_is(text: str, is_ascii: bool) -> None:
     data = json.dumps(text.encode("utf-16", "replace").decode("utf-16"), ensure_ascii=is_ascii).encode()
     assert replace_lone_surrogates(data) == data
+
+
+@pytest.mark.parametrize(
+    ("json", "at"),
+    [
+        (rb'"\ud800"', 1),
+        (rb'"a\udc00b"', 2),
+        (rb'"\ud83d\ude00"', None),
+        (rb'"\ud83d\ude00\ud83d"', 13),
+        (rb'"\ud83d\ud83d\ude00"', 1),
+        (rb'"\\ud800"', None),
+        (b'""', None),
+    ],
+)
+def test_a_lone_surrogate_is_found(json: bytes, at: int | None) -> None:
+    assert lone_surrogate_at(json) == at

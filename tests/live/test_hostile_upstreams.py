@@ -69,10 +69,12 @@ class Hostile:
 
     def __init__(self) -> None:
         self.reply: bytes | Iterator[bytes] = GOOD
+        self.connections = 0
         outer = self
 
         class Connection(socketserver.BaseRequestHandler):
             def handle(self) -> None:
+                outer.connections += 1
                 with contextlib.suppress(OSError):
                     self.request.recv(65_536)
                     pieces = [outer.reply] if isinstance(outer.reply, bytes) else outer.reply
@@ -138,6 +140,21 @@ def test_headers_that_cannot_be_passed_on(server: PenstockServer, hostile: Hosti
     hostile.reply = RELAYED[name]
     reply = asked(server, "a relay")
     assert (reply.status, reply.error["code"]) == (502, "server_error"), reply
+
+
+@shows("no-redirects")
+@pytest.mark.parametrize("what", ASKED)
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 305, 307, 308])
+def test_a_redirect_is_followed_by_no_one(server: PenstockServer, hostile: Hostile, status: int, what: str) -> None:
+    with Hostile() as other:
+        location = f"location: {other.url}\r\nset-cookie: a=b\r\n".encode()
+        body = b"" if status == 304 else b"content-length: 5\r\n\r\nmoved"
+        hostile.reply = b"HTTP/1.1 %d Moved\r\n" % status + location + (body or b"\r\n")
+        reply = asked(server, what)
+        assert (reply.status, reply.error["code"]) == (502, "server_error"), reply
+        assert "ends in /v1" in reply.error["message"]
+        assert not {"location", "set-cookie"} & reply.headers.keys()
+        assert not other.connections
 
 
 def test_some_informational_replies_are_fine(server: PenstockServer, hostile: Hostile) -> None:

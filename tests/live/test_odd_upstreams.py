@@ -150,6 +150,7 @@ def test_a_field_that_is_refused_costs_an_attempt_and_no_turn(
         reply = ask(server, model, stream=stream, prompt_cache_key="k", safety_identifier="s")
         assert texts(reply.response, "message", "output_text") == "a"
         assert len(upstream.completions) == attempts
+        assert reply.headers["x-penstock-ignored"] == "prompt_cache_key, safety_identifier"
     refused = ask(server, model, stream=stream, temperature=0.5)
     assert (refused.status, "temperature" in refused.error["message"]) == (400, True)
     assert server.log.count(f"refuses prompt_cache_key for the model '{model}'") == 1

@@ -118,7 +118,8 @@ BEHAVIOURS = (
     Behaviour(
         "refused-fields-left-out",
         "a field that a chat upstream refuses, and that changes nothing of what is asked",
-        "the turn is sent again without it, and later turns for the model too; the log has it once. These are "
+        "the turn is sent again without it, and later turns for the model too; the log has it once, "
+        "and `x-penstock-ignored` names what a client sent of it. These are "
         "`prompt_cache_key`, `prompt_cache_retention`, `safety_identifier`, `user`, `stream_options`, "
         "`parallel_tool_calls: true` and the thoughts of earlier turns; a limit of output tokens is sent by its other "
         "name. Any other refused field is a 400",

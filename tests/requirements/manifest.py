@@ -707,6 +707,26 @@ REQUIREMENTS = (
         "DeepSeek R1 and QwQ behind servers without a reasoning parser",
     ),
     Requirement(
+        "no-redirects",
+        "A redirect of an upstream is followed by no one, and no reply has its location or its key.",
+        _ATTACKS,
+    ),
+    Requirement(
+        "half-characters-refused",
+        "A body with half of a character is refused in plain words, with the byte where it stands.",
+        "programs that cut texts within a character",
+    ),
+    Requirement(
+        "served-tiers",
+        "The service tier that served a request is that of the Response.",
+        "the `service_tier` of OpenAI's Chat Completions",
+    ),
+    Requirement(
+        "objects-without-breaks",
+        "Chunks that follow each other without a line break are read one by one.",
+        _UPSTREAMS,
+    ),
+    Requirement(
         "spent-quota",
         "An upstream whose credit is spent is reported in OpenAI's words, and no client or server tries again.",
         _UPSTREAMS,

@@ -124,6 +124,8 @@ class HttpRequest(msgspec.Struct, kw_only=True):
     body: bytes = b""
     head_s: float | None = None
     """How long the head of the reply may take, in seconds."""
+    left_out: Sequence[str] = ()
+    """The parameters of the client that the request is without, since the upstream refuses them."""
 
 
 class HttpReply(Protocol):

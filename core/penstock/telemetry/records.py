@@ -95,6 +95,8 @@ class AccessRecord(msgspec.Struct, kw_only=True, eq=False):
     """Whether a stream ended without a terminal event while its client was there. That is a bug."""
     ignored: Sequence[str] = ()
     """The names of parameters and tools of the request that were ignored."""
+    left_out: Sequence[str] = ()
+    """The names of those that the upstream refuses, so that its last request was without them."""
     failure: Failure | None = None
     is_cut: bool = False
     """Whether the reply did not reach its end. The client has left, unless `failure` has another reason."""

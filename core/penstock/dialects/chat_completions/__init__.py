@@ -18,7 +18,7 @@ from .decode import ChatDecoder
 from .encode import encode, to_body
 from .finish import FinishReasons
 from .presets import PRESETS, Preset
-from .refused_fields import Refused, RefusedFields
+from .refused_fields import Refused, RefusedFields, left_out_of
 from .think import InlineThink
 from .tokenizers import TOKENIZERS
 from .unknown_values import UnknownValues
@@ -51,7 +51,10 @@ class ChatCompletions:
     def _request(self, turn: Turn, refused: Refused) -> HttpRequest:
         accept = ("accept", "text/event-stream" if turn.stream else "application/json")
         body = to_body(turn, self._options, self._origin, self, refused)
-        return HttpRequest(method="POST", path="/chat/completions", headers=[_JSON, accept], body=body)
+        left_out = left_out_of(turn, refused) if refused else ()
+        return HttpRequest(
+            method="POST", path="/chat/completions", headers=[_JSON, accept], body=body, left_out=left_out
+        )
 
     def decoder(self, turn: Turn) -> ChatDecoder:
         """A decoder for a stream or a whole completion, whichever comes."""

@@ -6,20 +6,23 @@ It knows the ways in which backends frame a reply, end it and report errors. `me
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import get_args
 
 import msgspec
 
 from penstock import lenient
 from penstock.errors import ApiError, untraced, upstream_failed
 from penstock.sse import SseReader
-from penstock.transcript.deltas import Delta, Finish, TextDelta, UsageDelta
+from penstock.transcript.deltas import Delta, Finish, ResponseFields, TextDelta, UsageDelta
 from penstock.upstream_errors import is_error, read_error
 from penstock.upstream_replies import reported_error
+from penstock.wire import ServiceTier
 
 from . import wire
 from .extras import ExtrasReader
 from .finish import FinishReasons
 from .messages import MessageReader
+from .objects import objects_in
 from .pack_extras import pack_extras
 from .plain import PlainReader, PlainReply, read_plain_reply
 from .think import InlineThink, ThinkSplitter
@@ -34,6 +37,7 @@ _SIGNS_OF_LIFE = frozenset((b"", b"null", b"ping", b"pong", b"heartbeat", b"keep
 """What some send as data to keep a connection alive."""
 _ENDS = frozenset((b"[DONE]", b"DONE"))
 """What ends a stream, in capitals."""
+_TIERS = frozenset(get_args(ServiceTier))
 _CHAR_BYTES_MAX = 4
 """In UTF-8 (RFC 3629)."""
 _QUOTED_CHARS_MAX = 200
@@ -52,6 +56,7 @@ class ChatDecoder:
     _plain: PlainReader
     _message: MessageReader
     _has_delta = _has_message = False
+    _tier: str | None = None
     _words: str | None = None
     """The message of a chunk without an answer, for the error that is raised where no answer comes."""
     _finish: Finish | None = None
@@ -113,6 +118,7 @@ class ChatDecoder:
         [choice] = reply.choices
         out: list[Delta] = [TextDelta(choice.message.content)]
         self._cost(reply.usage, out)
+        self._served(reply.service_tier, out)
         out.append(self._finish_reasons.read(choice.finish_reason, None) or Finish())
         return out
 
@@ -214,7 +220,7 @@ class ChatDecoder:
         try:
             reply = _decode(data)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
-            reply = self._read_odd(data.strip())
+            reply = self._read_several(data, out) or self._read_odd(data.strip())
         choices = reply.choices
         if not (choices or reply.usage) or reply.error:
             self._apart(data)
@@ -230,6 +236,8 @@ class ChatDecoder:
             self._message.add_sources([*(reply.search_results or ()), *(reply.citations or ())])
         # spec: quirk-usage
         self._cost(reply.usage or reply.other_usage, out)
+        if reply.service_tier:
+            self._served(reply.service_tier, out)
 
     def _apart(self, data: bytes) -> None:
         """A reply without an answer. Raises `ApiError` where it is an error."""
@@ -271,10 +279,28 @@ class ChatDecoder:
         if read and (usage := self._usage.read(read)):
             out.append(UsageDelta(usage))
 
+    def _served(self, tier: str | None, out: list[Delta]) -> None:
+        """The tier that served the request, where it is one that a Response can have."""
+        # spec: served-tiers
+        if tier != self._tier and tier in _TIERS:
+            self._tier = tier
+            out.append(ResponseFields({"service_tier": tier}))
+
     def _finished(self, finish: Finish | None) -> None:
         """Take an end. One that was cut stays so, whatever comes behind it."""
         if finish is not None and (self._finish is None or self._finish.incomplete is None):
             self._finish = finish
+
+    def _read_several(self, data: bytes, out: list[Delta]) -> wire.ReadReply | None:
+        """Read chunks without a break between them; None where there are no two of them."""
+        objects = objects_in(data)
+        if not objects:
+            return None
+        # spec: objects-without-breaks
+        self._body = None
+        for each in objects:
+            self._take_event(each, out)
+        return wire.ReadReply(choices=[])
 
     def _read_odd(self, data: bytes) -> wire.ReadReply:
         """A reply that is not as it should be, as far as it can be read. Raises `ApiError` for what is none."""

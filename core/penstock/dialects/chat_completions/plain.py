@@ -88,6 +88,7 @@ class PlainReply(_Plain):
     error: None = None
     citations: _Nothing = None
     search_results: _Nothing = None
+    service_tier: str | None = None
 
 
 _decode_reply = msgspec.json.Decoder(PlainReply).decode

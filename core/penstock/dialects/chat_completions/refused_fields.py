@@ -12,6 +12,8 @@ from msgspec.structs import replace
 
 from penstock.errors import ApiError
 from penstock.patterns import lazy_pattern
+from penstock.ports import Turn
+from penstock.wire import ReasoningItem
 
 from .wire import ChatRequest, Options
 
@@ -26,6 +28,8 @@ _HINTS = (
     "parallel_tool_calls",
 )
 """Fields of the request."""
+_ASKED = tuple(name for name in _HINTS if name != "stream_options")
+"""Those that a client sends."""
 _THOUGHTS = ("reasoning_content", "reasoning")
 """Fields of the messages of an assistant."""
 _LIMITS = ("max_tokens", "max_completion_tokens")
@@ -86,6 +90,15 @@ def leave_out(body: ChatRequest, refused: Refused) -> None:
     for name in refused.intersection(_HINTS):
         if getattr(body, name) is not False:
             setattr(body, name, None)
+
+
+def left_out_of(turn: Turn, refused: Refused) -> list[str]:
+    """What a client sent and a model does not get: parameters, and thoughts of earlier turns."""
+    request = turn.request
+    names = [name for name in _ASKED if name in refused and getattr(request, name) not in (None, False)]
+    if refused.intersection(_THOUGHTS) and any(isinstance(item, ReasoningItem) for item in turn.items):
+        names.append("input.reasoning")
+    return names
 
 
 def _named_in(error: ApiError) -> Refused:

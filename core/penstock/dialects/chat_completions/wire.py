@@ -373,6 +373,7 @@ class ReadReply(_Read):
     x_groq: ReadGroq | None = None
     timings: ReadTimings | None = None
     usage_metadata: ReadUsage | None = msgspec.field(default=None, name="usageMetadata")
+    service_tier: str | None = None
 
     @property
     def other_usage(self) -> ReadUsage | None:

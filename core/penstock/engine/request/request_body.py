@@ -14,6 +14,7 @@ from typing import TypeAlias, TypeVar
 import msgspec
 
 from penstock.errors import invalid
+from penstock.invalid_unicode import lone_surrogate_at
 from penstock.json_codec import decoder, one_line
 from penstock.limits import Limits
 from penstock.wire import NULL
@@ -94,9 +95,18 @@ def _checked(
     except msgspec.ValidationError as error:
         raise validation_error(error, struct) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise invalid(f"The body of the request is not valid JSON: {error}.") from None
+        raise invalid(f"The body of the request is not valid JSON: {_reason(body, error)}.") from None
     except RecursionError:
         raise too_deep(limits) from None
+
+
+def _reason(body: bytes, error: msgspec.DecodeError | UnicodeDecodeError) -> str:
+    """Why a body is not valid JSON, in plain words where msgspec and Python have others."""
+    # spec: half-characters-refused
+    if isinstance(error, UnicodeDecodeError):
+        return f"it is not UTF-8 (byte {error.start})"
+    at = None if "invalid character" in str(error) else lone_surrogate_at(body)
+    return str(error) if at is None else f"it has half of a surrogate pair, which is no character (byte {at})"
 
 
 def lacks_type(error: msgspec.ValidationError, items: str) -> bool:

@@ -12,6 +12,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import partial
 from typing import TypeAlias, TypeVar
 
+from msgspec.structs import replace
+
 from penstock.engine.context.compaction import estimate_turn
 from penstock.engine.context.fitting import open_fitted
 from penstock.engine.hosted_tools.loop import ToolLoop
@@ -298,6 +300,8 @@ class Run:
     def _accept(self, accepted: tuple[Plan, Deltas]) -> None:
         """The upstream has accepted the plan, or a shorter one that was made of it."""
         self.plan, self._deltas = accepted
+        if left_out := self._record.left_out:
+            self.plan = replace(self.plan, ignored=[*self.plan.ignored, *left_out])
         self._record.ignored = self.plan.ignored
 
     def _begun(self) -> list[Recorded]:

@@ -79,11 +79,12 @@ def _end_of_value(body: bytes, start: int) -> int:
 class BufferedReply:
     """A reply that was read, with the body up to the limit."""
 
-    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        self.status = status
-        self.headers: Mapping[str, str] = {
-            name: value for name, value in headers.items() if name.lower() not in _TRANSFER
-        }
+    def __init__(self, reply: HttpReply, body: bytes, *, retriable: bool) -> None:
+        self.status = reply.status
+        # spec: spent-quota
+        advice = {} if retriable else {"x-should-retry": "false"}
+        headers = {name: value for name, value in reply.headers.items() if name.lower() not in _TRANSFER}
+        self.headers: Mapping[str, str] = headers | advice
         self._body = body
 
     def __aiter__(self) -> AsyncIterator[bytes]:

@@ -51,7 +51,7 @@ _TRY_AGAIN = frozenset({500, 502, 503, 504})
 _HEALTH: dict[int, Health] = {500: "unknown", 502: "sick", 503: "sick", 504: "sick"}
 """The upstream's health by status; any other status means that it works. A request may be the cause of a 500."""
 _KEY_REFUSED = frozenset({401, 403})
-_QUOTA = frozenset({402, 429})
+_NOT_PEEKED = frozenset({*range(300, 400), 402, 429})
 _NO_ROUTE = frozenset({404, 405, 501})
 _BUSY_S = 1.0
 """After how many seconds a client without a free connection may retry."""
@@ -104,6 +104,9 @@ class RemoteUpstream:
                 if again is None:
                     raise
                 request = again
+        if request.left_out:
+            # spec: refused-fields
+            current().left_out = request.left_out
         deltas = RemoteDeltas(reply, self._dialect.decoder(turn), mask)
         if reply.headers.get("content-type", "").lower().startswith(("text/event-stream", "text/plain")):
             return deltas
@@ -147,11 +150,11 @@ class RemoteUpstream:
         mask = partial(self._mask_for, request.bearer)
         reply = await self._exchange(http_request, request.bearer, mask)
         is_about_us = reply.status in _KEY_REFUSED and self._key_owner(request.bearer) != "client"
-        if reply.status >= 500 or reply.status in _QUOTA or is_about_us:
+        if reply.status >= 500 or reply.status in _NOT_PEEKED or is_about_us:
             raise await self._refusal(http_request, reply, request.bearer, mask)
         if reply.status < 300:
             return self._mask.reply(reply)
-        return reply if reply.status < 400 else await self._peeked(http_request, reply)
+        return await self._peeked(http_request, reply)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -254,9 +257,9 @@ class RemoteUpstream:
         mask().error(error)  # the body may have had it in another form
         if error.status < 500 and error.status != 429:
             return RequestRejected(error, upstream_status=reply.status)
-        # spec: spent-quota
-        headers = reply.headers if error.retriable else {**reply.headers, "x-should-retry": "false"}
-        buffered = None if reply.status in _KEY_REFUSED else BufferedReply(reply.status, headers, body)
+        # spec: no-redirects
+        has_reply = reply.status not in _KEY_REFUSED and reply.status >= 400
+        buffered = BufferedReply(reply, body, retriable=error.retriable) if has_reply else None
         health = _HEALTH.get(reply.status, "well")
         again = reply.status in _TRY_AGAIN
         refusal = AttemptFailed(error, health, again=again, reply=buffered, upstream_status=reply.status)

@@ -19,6 +19,7 @@ from core.dialects.chat_completions.decoded import (
     probable,
     stream,
     usage,
+    whole,
 )
 from core.kit import Json
 from penstock.dialects.chat_completions.decode import ChatDecoder
@@ -31,6 +32,7 @@ from penstock.transcript.deltas import (
     Finish,
     ReasoningDelta,
     RefusalDelta,
+    ResponseFields,
     TextDelta,
     TextRun,
     ToolCallDelta,
@@ -393,3 +395,17 @@ def test_a_character_that_an_argument_escapes_is_not_half() -> None:
     data = stream(calling(piece('{"a": "\\ud83d', "f")), calling(piece('\\ude00"}')), choice({}, "stop"))
     arguments = [delta.arguments for delta in decode(data) if isinstance(delta, ToolCallDelta)]
     assert json.loads("".join(arguments)) == {"a": "😀"}
+
+
+@shows("served-tiers")
+@pytest.mark.parametrize(("tier", "result"), [("flex", ["flex"]), ("on_demand", []), (None, []), (7, [])])
+def test_the_tier_that_served_is_reported_once(tier: object, result: list[str]) -> None:
+    chunks = stream(*[choice({"content": "a"}, end) | {"service_tier": tier} for end in (None, "stop")])
+    cost = {"prompt_tokens": 1, "completion_tokens": 0, "total_tokens": 0}
+    for data in (
+        chunks,
+        whole({"content": "a"}, service_tier=tier),
+        whole({"content": "a"}, service_tier=tier, usage=cost),
+    ):
+        deltas = decode(data)
+        assert [delta.fields["service_tier"] for delta in deltas if isinstance(delta, ResponseFields)] == result

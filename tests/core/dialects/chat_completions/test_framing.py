@@ -8,6 +8,7 @@ import pytest
 
 from core.dialects.chat_completions.decoded import EVENT_BYTES_MAX, STOP, bytewise, choice, decode, stream, whole
 from penstock.dialects.chat_completions.decode import ChatDecoder
+from penstock.dialects.chat_completions.objects import objects_in
 from penstock.errors import ApiError
 from penstock.transcript.deltas import TextDelta
 from requirements import shows
@@ -22,6 +23,12 @@ BOM = b"\xef\xbb\xbf"
 READ: dict[str, bytes] = {
     "lines of JSON": b"\n".join(LINES) + b"\n",
     "lines of JSON, and an end": b"\r\n".join(LINES) + b"\r\n[DONE]\r\n",
+    "objects without a break": b"".join(LINES),
+    "objects with blanks between them": b"  ".join(LINES),
+    "objects without a break, and an end": b"".join(LINES) + b"[DONE]",
+    "several objects on a line": LINES[0] + b"\n" + LINES[1] + LINES[2] + b"\n",
+    "several objects in an event": b"data: " + b"".join(LINES) + b"\n\ndata: [DONE]\n\n",
+    "a brace in the text of such": json.dumps(choice({"content": ""}, None, note="}{")).encode() + b"".join(LINES),
     "no blank lines": GOOD.replace(b"\n\n", b"\n"),
     "no blank lines, by CRLF": GOOD.replace(b"\n\n", b"\r\n"),
     "an end right after the last chunk": GOOD.replace(b"\n\ndata: [DONE]", b"\ndata: [DONE]"),
@@ -86,3 +93,23 @@ def test_lines_that_are_no_fields_are_quoted_within_bounds() -> None:
     with pytest.raises(ApiError, match="before it was finished: x") as caught:
         decode(OPEN + b"x\n" * 100_000)
     assert len(caught.value.message) < 300
+
+
+@shows("objects-without-breaks")
+def test_an_error_behind_a_chunk_without_a_break_is_one() -> None:
+    body = LINES[0] + json.dumps(TOO_LONG).encode()
+    for data in (body, b"data: " + body + b"\n\n"):
+        with pytest.raises(ApiError, match="too long"):
+            decode(data)
+
+
+@shows("objects-without-breaks")
+@pytest.mark.parametrize("rest", [b"{", b"oh", b"{'a': 1}", b"{" * 100_000])
+def test_what_follows_an_object_and_is_none_is_an_error(rest: bytes) -> None:
+    with pytest.raises(ApiError, match="not a chat completion"):
+        decode(LINES[0] + LINES[1] + rest, event_bytes_max=10**6)
+
+
+def test_one_object_is_not_several() -> None:
+    assert objects_in(b'{"a": "}{"}') == objects_in(b"{}") == objects_in(b"} {") == []
+    assert objects_in(b'{"a": "}{"} {} x') == [b'{"a": "}{"}', b"{}", b"x"]

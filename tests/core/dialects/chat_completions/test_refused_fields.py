@@ -120,3 +120,18 @@ def test_what_models_refuse_is_remembered_within_bounds(caplog: pytest.LogCaptur
         assert chat.encode_again(turn_of(ASKED | {"model": "m" * 1_000}), error)
     assert len(chat._refused._by_model) <= 1
     assert caplog.records[0].getMessage() == "the upstream refuses user for the model 'm0', and gets it no more"
+
+
+@shows("refused-fields")
+def test_what_a_client_sent_and_a_model_does_not_get_is_named() -> None:
+    chat, turn = dialect(), turn_of(ASKED)
+    assert chat.encode(turn).left_out == ()
+    for message in (
+        "prompt_cache_key: Extra inputs are not permitted",
+        "stream_options: Extra inputs are not permitted",
+        "reasoning_content: Extra inputs are not permitted",
+    ):
+        again = chat.encode_again(turn, ApiError(message))
+    assert again is not None
+    assert again.left_out == ["prompt_cache_key", "input.reasoning"]
+    assert chat.encode(turn_of({"input": "x"})).left_out == []

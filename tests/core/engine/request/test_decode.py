@@ -300,3 +300,22 @@ def test_unknown_parameters_are_separated_as_they_were_sent() -> None:
 
 def test_of_a_key_that_comes_twice_the_last_counts() -> None:
     assert decode(b'{"input": "a", "input": "b"}', LIMITS).request.input == "b"
+
+
+@shows("half-characters-refused")
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (rb'{"model":"m","input":"a\ud83d"}', "it has half of a surrogate pair, which is no character (byte 23)."),
+        (rb'{"model":"m","input":"\udc00 b"}', "it has half of a surrogate pair, which is no character (byte 22)."),
+        (
+            rb'{"model":"m","metadata":{"\ud800":"b"},"input":5}',
+            "half of a surrogate pair, which is no character (byte 26).",
+        ),
+        (b'{"model":"\xff"}', "it is not UTF-8 (byte 10)."),
+        (rb'{"model":NaN,"input":"\ud83d"}', "invalid character (byte 9)."),
+        (b'{"model":"m"', "Input data was truncated."),
+    ],
+)
+def test_why_a_body_is_not_json(body: bytes, reason: str) -> None:
+    assert refused(body).message.endswith(reason)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.kit import ScriptedReply
 from penstock.engine.upstreams.passthrough_body import BufferedReply, replace_model
 
 READDRESSED: dict[str, tuple[bytes, bytes]] = {
@@ -62,5 +63,8 @@ def test_a_buffered_reply_has_no_headers_of_its_transfer() -> None:
         await reply.aclose()
         return pieces
 
-    stored = BufferedReply(503, {"Content-Length": "9", "content-encoding": "gzip", "retry-after": "1"}, b"no")
+    headers = {"Content-Length": "9", "content-encoding": "gzip", "retry-after": "1"}
+    reply = ScriptedReply(status=503, headers=headers)
+    stored = BufferedReply(reply, b"no", retriable=True)
     assert (stored.status, stored.headers, asyncio.run(read(stored))) == (503, {"retry-after": "1"}, [b"no"])
+    assert BufferedReply(reply, b"no", retriable=False).headers["x-should-retry"] == "false"
