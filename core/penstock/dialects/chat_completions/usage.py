@@ -89,8 +89,7 @@ _NO_COMPLETION_DETAILS = ReadCompletionDetails()
 class UsageReader:
     """Reads the usage of one reply, which may come in parts, or with each chunk."""
 
-    def __init__(self) -> None:
-        self._read: ReadUsage | None = None
+    _read: ReadUsage | None = None
 
     def read(self, read: ReadUsage) -> Usage | None:
         """The cost so far; None where nothing new is known of it, or the input or the output is not known."""

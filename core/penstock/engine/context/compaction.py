@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 import msgspec
 from msgspec.structs import replace
 
-from penstock.errors import ApiError, invalid, upstream_failed
+from penstock.errors import invalid, upstream_failed
 from penstock.ports import Choice, Deltas, Turn, Upstream
 from penstock.transcript.deltas import Compacted, Delta, TextDelta, TextRun, UsageDelta
 from penstock.wire import (
@@ -26,7 +26,6 @@ from penstock.wire import (
     Usage,
 )
 
-from .error_location import locate
 from .estimate import estimate_input, estimate_usage
 from .resolve import Context
 from .sealing import Compaction, Seal
@@ -118,15 +117,9 @@ def _summary_turn(turn: Turn, items: Sequence[InputItem]) -> Turn:
     return replace(turn, request=asked, items=items, offers=(), choice=Choice(), shared=None)
 
 
-async def open_turn(upstream: Upstream, turn: Turn, compacting: Compacting | None) -> Deltas:
-    """Open a turn at the upstream, with the compaction of its context if one is planned. Raises `ApiError`."""
-    first = turn if compacting is None else compacting.asked
-    try:
-        deltas = await upstream.open(first)
-    except ApiError as error:
-        locate(error, first.items, turn.request)
-        raise
-    return deltas if compacting is None else CompactingDeltas(upstream, turn, compacting, deltas)
+async def open_compacted(upstream: Upstream, turn: Turn, compacting: Compacting) -> Deltas:
+    """Open a turn at the upstream, with the compaction of its context. Raises `ApiError`."""
+    return CompactingDeltas(upstream, turn, compacting, await upstream.open(compacting.asked))
 
 
 def estimate_turn(turn: Turn, compacting: Compacting | None, output: Sequence[Item]) -> Usage:

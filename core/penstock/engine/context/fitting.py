@@ -15,7 +15,8 @@ from penstock.errors import ApiError
 from penstock.limits import Limits
 from penstock.ports import Deltas
 
-from .compaction import open_turn
+from .compaction import open_compacted
+from .error_location import locate
 from .estimate import TOKEN_BYTES, item_tokens, overhead_tokens
 from .token_count import within
 from .truncation import truncate
@@ -36,16 +37,21 @@ async def open_fitted(plan: Plan, limits: Limits) -> tuple[Plan, Deltas]:
 
     Returns the plan that the upstream has accepted. Raises `ApiError`.
     """
-    for _ in range(_ROUNDS_MAX):
+    cuts_left = _ROUNDS_MAX
+    while True:
+        upstream, turn, compacting = plan.route.upstream, plan.turn, plan.compacting
         try:
-            return plan, await open_turn(plan.route.upstream, plan.turn, plan.compacting)
+            if compacting is None:
+                return plan, await upstream.open(turn)
+            return plan, await open_compacted(upstream, turn, compacting)
         except ApiError as error:
             # spec: learned-contexts
-            shorter = await _cut(plan, limits) if _may_cut(plan, error) else None
+            shorter = await _cut(plan, limits) if cuts_left and _may_cut(plan, error) else None
             if shorter is None:
+                locate(error, (turn if compacting is None else compacting.asked).items, turn.request)
                 raise
             plan = shorter
-    return plan, await open_turn(plan.route.upstream, plan.turn, plan.compacting)
+            cuts_left -= 1
 
 
 def _may_cut(plan: Plan, error: ApiError) -> bool:

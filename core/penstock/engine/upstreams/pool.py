@@ -52,6 +52,20 @@ def _blame(refusal: RequestRejected) -> Blame:
     return "server" if has_no_connection or refusal.upstream_status in _KEY_REFUSED else "upstream"
 
 
+def _report_failed(error: BaseException, breaker: Breaker, ticket: int, failure: Failure) -> None:
+    """Report a failed attempt to the breaker and to the record. `failure` counts where the request is not its cause."""
+    record = current()
+    if isinstance(error, RequestRejected):
+        if error.provoked_by is not None:
+            failure = Failure(failure.client, error.provoked_by)
+        _REPORT_HEALTH[error.health](breaker, ticket, failure)
+        record.upstream_failed(_blame(error))
+        return
+    breaker.dropped(ticket)
+    if isinstance(error, ApiError):
+        record.upstream_failed("upstream" if error.status >= 500 else "client")
+
+
 class Member(msgspec.Struct, kw_only=True, frozen=True):
     """An upstream in a pool."""
 
@@ -134,22 +148,32 @@ class Pool:
         queue = deque(zip(self._in_order(), repeat(0)))
         attempts = 0
         refusals: list[AttemptFailed] = []
-        identity = object()
+        record = current()
+        identity = object()  # of the failure, where its cause is not the request
         while queue and attempts < self._limits.attempts_max:
             member, tries = queue.popleft()
             ticket = member.breaker.admit(client)
             if ticket is None:
                 continue
             attempts += 1
-            if attempts > 1:
-                current().retries += 1
             head_s = self._head_s(stream) if queue and self._has_others(queue, attempts, client) else None
+            record.upstream = member.breaker.name
+            record.attempts += 1
+            record.retries += attempts > 1
             try:
-                return await self._attempt(ask, member, ticket, tries, head_s, client, identity)
-            except AttemptFailed as error:
+                if tries:
+                    await asyncio.sleep(self._backoff_s(tries))
+                answer = await ask(member, head_s)
+            except BaseException as error:
+                _report_failed(error, member.breaker, ticket, Failure(client, identity))
+                if not isinstance(error, AttemptFailed):
+                    raise
                 refusals = [untraced(error)]
                 if error.again and tries < self._limits.retries_max:
                     queue.append((member, tries + 1))
+            else:
+                member.breaker.answered(ticket)
+                return answer
         raise refusals.pop() if refusals else self._all_open(client)  # a frame that refers to its exception is a cycle
 
     def _has_others(self, queue: Collection[tuple[Member, int]], attempts: int, client: str) -> bool:
@@ -157,40 +181,6 @@ class Pool:
         if attempts >= self._limits.attempts_max:
             return False
         return any(member.breaker.wait_s(client) == 0 for member, _ in queue)
-
-    async def _attempt(
-        self,
-        ask: Ask[T],
-        member: Member,
-        ticket: int,
-        tries: int,
-        head_s: float | None,
-        client: str,
-        identity: object,
-    ) -> T:
-        """Try once, after a pause if it was tried before, and report the outcome to the breaker.
-
-        `identity` is that of the failure to report if its cause is not the request.
-        """
-        record = current()
-        record.upstream = member.breaker.name
-        record.attempts += 1
-        try:
-            if tries:
-                await asyncio.sleep(self._backoff_s(tries))
-            answer = await ask(member, head_s)
-        except RequestRejected as refusal:
-            failure = Failure(client, identity if refusal.provoked_by is None else refusal.provoked_by)
-            _REPORT_HEALTH[refusal.health](member.breaker, ticket, failure)
-            record.upstream_failed(_blame(refusal))
-            raise
-        except BaseException as error:
-            member.breaker.dropped(ticket)
-            if isinstance(error, ApiError):
-                record.upstream_failed("upstream" if error.status >= 500 else "client")
-            raise
-        member.breaker.answered(ticket)
-        return answer
 
     async def _context_tokens(self, member: Member, bearer: Secret | None) -> int | None:
         try:

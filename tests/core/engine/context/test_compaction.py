@@ -20,7 +20,7 @@ from core.kit import (
     to_json,
 )
 from penstock import json_codec
-from penstock.engine.context.compaction import PROMPT, open_turn, plan_compaction
+from penstock.engine.context.compaction import PROMPT, open_compacted, plan_compaction
 from penstock.engine.context.resolve import Context
 from penstock.engine.context.sealing import Compaction, Seal
 from penstock.engine.context.visible_items import expand_compaction, visible_items
@@ -247,7 +247,8 @@ def test_a_disconnect_ends_the_current_call(when: str) -> None:
         second = FakeUpstream(None, opening=asyncio.Event() if when == "opening" else None)
         upstream = ChainCache(first, second)
         made = plan(upstream, seal=SEAL, input=[*PAST, QUESTION], context_management=SMALL, stream=True)
-        deltas = await open_turn(upstream, made.turn, made.compacting)
+        assert made.compacting is not None
+        deltas = await open_compacted(upstream, made.turn, made.compacting)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 async for _ in deltas:
