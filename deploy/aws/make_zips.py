@@ -33,11 +33,14 @@ LEFT_OUT = (
     "penstock/dialects/chat_completions/serve",
     "penstock/dialects/synthetic",
     "penstock/endpoints/faulty_replies.py",
+    "penstock/endpoints/messages.py",
+    "penstock/endpoints/socket.py",
+    "penstock/endpoints/stream_queues.py",
     "penstock/stores/memory",
     "penstock/stores/sqlite",
     "penstock/transcript/diagram.py",
 )
-"""What a function has no use for: the command line, the synthetic model, and stores of one instance."""
+"""What a function has no use for: the command line, the synthetic model, WebSocket, and stores of one instance."""
 INCLUDED = {
     "engine/upstreams/synthetic": ("__init__.py", "header.py"),
     "tools": ("__init__.py", "mcp"),
@@ -45,6 +48,8 @@ INCLUDED = {
 }
 """What is there of some folders: what settings need. Hosted tools need packages that the zip has not."""
 SOURCES = (".py", ".pyi", ".pyx", ".pxd", ".c", ".h")
+ABOUT_PACKAGES = ("METADATA", "RECORD", "WHEEL", "INSTALLER", "REQUESTED", "top_level.txt", "py.typed", ".lock")
+"""Files for installers and type checkers. Licences stay."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time of every file in a zip."""
 
@@ -153,7 +158,7 @@ def compile_all(interpreter: str, folder: Path) -> None:
     # No tables of columns: they are a tenth of the bytecode, and without sources there is nothing to underline.
     subprocess.run([interpreter, "-I", "-X", "no_debug_ranges", str(script), str(folder)], check=True)
     for path in [*folder.rglob("*")]:
-        if path.suffix in SOURCES:
+        if path.suffix in SOURCES or path.name in ABOUT_PACKAGES:
             path.unlink()
     for path in [*folder.rglob("__pycache__"), *folder.glob("bin")]:
         shutil.rmtree(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import shutil
 import struct
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import CodeType
 
 import pytest
 
@@ -28,8 +30,6 @@ HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 MANAGED = "3.13"
 """The version that `make lambda` has by default."""
 UNZIPPED_BYTES_MAX = 2_000_000
-OLDER_BYTES_MAX = 2_100_000
-"""The same for older versions, whose bytecode is longer."""
 ZIPPED_BYTES_MAX = 1_500_000
 CPU_RATIO_MAX = 2.5
 TEXTS_MAX = 60
@@ -107,8 +107,7 @@ def test_each_is_small(zips: Path) -> None:
         assert path.stat().st_size < ZIPPED_BYTES_MAX
         with zipfile.ZipFile(path) as source:
             sizes = [each.file_size for each in source.infolist() if not each.filename.endswith(".so")]
-        version = path.stem.split("-")[1]
-        assert sum(sizes) < (UNZIPPED_BYTES_MAX if version == MANAGED else OLDER_BYTES_MAX)
+        assert sum(sizes) < UNZIPPED_BYTES_MAX
 
 
 def test_each_has_bytecode_and_no_sources(zips: Path) -> None:
@@ -119,6 +118,30 @@ def test_each_has_bytecode_and_no_sources(zips: Path) -> None:
         with zipfile.ZipFile(path) as source:
             flags = {source.read(name)[4:8] for name in source.namelist() if name.endswith(".pyc")}
         assert flags == {b"\x01\0\0\0"}, "bytecode must not be compared with a source"
+
+
+def test_each_has_the_licences_of_its_libraries(zips: Path) -> None:
+    for path in functions(zips):
+        licences = {name.partition("-")[0] for name in names_of(path) if "/licenses/" in name}
+        assert licences == {"httptools", "msgspec"}
+
+
+def lines(code: CodeType) -> list[int | None]:
+    """The line of each code unit, and those of the code within it."""
+    found = [position[0] for position in code.co_positions()]
+    for each in code.co_consts:
+        found += lines(each) if isinstance(each, CodeType) else []
+    return found
+
+
+def test_the_short_tables_have_the_lines_of_the_compiler() -> None:
+    with_short_lines = runpy.run_path(str(ROOT / "deploy" / "aws" / "compile_sources.py"))["with_short_lines"]
+    for path in (ROOT / "core" / "penstock").rglob("*.py"):
+        code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True, optimize=2)
+        short = with_short_lines(code)
+        assert lines(short) == lines(code), path.name
+        assert len(short.co_linetable) <= len(code.co_linetable)
+    assert lines(short)
 
 
 def test_the_libraries_are_of_the_architecture_and_version(zips: Path) -> None:

@@ -339,7 +339,7 @@ REQUIREMENTS = (
     ),
     Requirement(
         "function-events",
-        "An event that is no HTTP request is reported as an error, and the next one is answered.",
+        "An event that is no HTTP request is reported as an error that names its sender, and the next one is answered.",
         _SERVERLESS,
     ),
     Requirement(

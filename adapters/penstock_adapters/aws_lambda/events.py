@@ -23,10 +23,16 @@ _FUNCTION_URL = ".lambda-url."
 
 _QUEUE = "aws:sqs"
 """The source of a queue's messages."""
+_METHOD_FIELDS = {"http": "requestContext.http.method"}
+"""Where forms have the method; the others have it in `httpMethod`."""
 
 
 class EventError(ValueError):
     """An event that is no HTTP request."""
+
+
+class _NoRequest(Exception):
+    """An event without the fields of a request."""
 
 
 class _Http(msgspec.Struct):
@@ -66,18 +72,23 @@ class Event(msgspec.Struct, rename="camel", kw_only=True, frozen=True):
     records: list[Record] | None = msgspec.field(name="Records", default=None)
     """The messages of a queue, each of which asks for the run of a response."""
 
-    version: str = ""
+    method_arn: Any = None
+    """It is there in events of an authorizer only, which have the fields of a v1 request too,"""
+    route_arn: Any = None
+    """and it in those that have the fields of a v2 request."""
+
+    version: str | None = None
     http_method: str | None = None
     path: str | None = None
     raw_path: str | None = None
     raw_query_string: str | None = None
     headers: dict[str, str | None] | None = None
-    multi_value_headers: dict[str, list[str]] | None = None
+    multi_value_headers: dict[str, list[str | None] | None] | None = None
     query_string_parameters: dict[str, str | None] | None = None
-    multi_value_query_string_parameters: dict[str, list[str]] | None = None
+    multi_value_query_string_parameters: dict[str, list[str | None] | None] | None = None
     cookies: list[str] | None = None
     body: str | None = None
-    is_base64_encoded: bool = False
+    is_base64_encoded: bool | None = False
     request_context: _Context | None = None
 
     @property
@@ -92,14 +103,16 @@ class Event(msgspec.Struct, rename="camel", kw_only=True, frozen=True):
 
     @property
     def form(self) -> Form:
-        """Its form. Raises `EventError`."""
+        """Its form. Raises `_NoRequest`."""
+        if self.method_arn is not None or self.route_arn is not None:
+            raise _NoRequest
         if self.context.elb is not None:
             return "load_balancer" if self.multi_value_headers is None else "load_balancer_multi"
         if self.version == "2.0" and self.context.http is not None:
             return "http"
         if self.http_method is not None and self.path is not None:
             return "rest"
-        raise EventError("The event is no HTTP request of an API Gateway, a Function URL or a load balancer.")
+        raise _NoRequest
 
     @property
     def may_stream(self) -> bool:
@@ -114,8 +127,12 @@ def decode_event(body: bytes) -> Event:
     """The event in JSON. Raises `EventError`."""
     try:
         return _checked(_decode(body))
-    except msgspec.MsgspecError as error:
-        raise EventError(f"The event cannot be read: {error}") from None
+    except msgspec.ValidationError as error:
+        raise _refused(msgspec.json.decode(body), error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise EventError(f"The event is not JSON: {error}") from None
+    except _NoRequest:
+        raise _refused(msgspec.json.decode(body)) from None
 
 
 def read_event(event: Any) -> Event:
@@ -123,7 +140,9 @@ def read_event(event: Any) -> Event:
     try:
         return _checked(msgspec.convert(event, Event))
     except msgspec.ValidationError as error:
-        raise EventError(f"The event cannot be read: {error}") from None
+        raise _refused(event, error) from None
+    except _NoRequest:
+        raise _refused(event) from None
 
 
 def request_of(event: Event, deadline_s: float | None) -> Request:
@@ -141,17 +160,28 @@ def request_of(event: Event, deadline_s: float | None) -> Request:
 
 
 def _checked(event: Event) -> Event:
-    """The event, if it is a request or asks for work."""
+    """The event, if it is a request or asks for work. Raises `EventError`, and `_NoRequest`."""
     if any(record.event_source != _QUEUE for record in event.records or ()):
-        raise EventError("The records of the event are not those of a queue of SQS.")
+        raise _NoRequest
     if not event.is_work:
-        _ = event.form, _body(event)
+        form, _ = event.form, _body(event)
+        if not _method(event):
+            raise EventError(
+                f"The method of the event is missing: `{_METHOD_FIELDS.get(form, 'httpMethod')}` is empty."
+            )
     return event
+
+
+def _refused(event: Any, error: msgspec.ValidationError | None = None) -> EventError:
+    """The error for an event that is no request: what is wrong in it, and who sent it."""
+    from .other_events import refusal
+
+    return EventError(f"{refusal(event)} ({error})" if error else refusal(event))
 
 
 def _method(event: Event) -> str:
     http = event.context.http
-    return http.method if event.form == "http" and http else event.http_method or "GET"
+    return http.method if event.form == "http" and http else event.http_method or ""
 
 
 def _paths(event: Event) -> tuple[str, str]:
@@ -189,12 +219,12 @@ def _headers(event: Event) -> dict[str, str]:
 
 
 def _values(
-    multiple: Mapping[str, list[str]] | None, single: Mapping[str, str | None] | None
+    multiple: Mapping[str, list[str | None] | None] | None, single: Mapping[str, str | None] | None
 ) -> Iterable[tuple[str, str]]:
-    """Names and values. The multiple ones contain the single ones."""
+    """Names and values. The multiple ones contain the single ones. A null is an empty value, or none at all."""
     for name, values in (multiple or {}).items():
-        for value in values:
-            yield name, value
+        for value in values or ():
+            yield name, value or ""
     if not multiple:
         yield from [(name, value or "") for name, value in (single or {}).items()]
 

@@ -229,7 +229,7 @@ def test_a_runner_that_cannot_be_used_is_a_wrong_setting(
 
 def test_records_of_other_services_are_an_error(moto: Moto, lambda_api: Lambda, function: MakeFunction) -> None:
     made = function(PENSTOCK_STORE=moto.location(), PENSTOCK_BACKGROUND_RUNNER="lambda://")
-    with pytest.raises(EventError, match="not those of a queue"):
+    with pytest.raises(EventError, match="records of aws:kinesis"):
         made.answer({"Records": [{"messageId": "1", "body": "x", "eventSource": "aws:kinesis"}]}, Context())
 
 

@@ -97,12 +97,6 @@ def test_what_is_no_request_is_an_error(event: Any) -> None:
         decode_event(json.dumps(event).encode())
 
 
-@pytest.mark.parametrize("record", [{"eventSource": "aws:s3", "s3": {}}, {"EventSource": "aws:sns", "Sns": {}}])
-def test_records_of_no_queue_are_named(record: Any) -> None:
-    with pytest.raises(EventError, match="not those of a queue of SQS"):
-        read_event({"Records": [record]})
-
-
 def test_what_is_not_json_is_an_error() -> None:
     with pytest.raises(EventError):
         decode_event(b"{")
@@ -119,3 +113,21 @@ def test_any_json_is_a_request_or_an_error(value: Any) -> None:
 
 def test_headers_without_values_are_empty() -> None:
     assert request(v1("GET", "/", headers=JSON_HEADERS) | {"multiValueHeaders": None}).headers["host"] == FUNCTION_URL
+
+
+NULLS = ("headers", "multiValueHeaders", "queryStringParameters", "multiValueQueryStringParameters", "body")
+
+
+@every_form
+def test_nulls_stand_for_what_is_absent(form: Callable[..., dict[str, Any]]) -> None:
+    """The test of API Gateway's console sends nulls, and a load balancer's health check few headers or none."""
+    event = form("GET", "/healthz")
+    nulls = dict.fromkeys((*NULLS, "isBase64Encoded", "cookies", "pathParameters"))
+    got = request(event | {name: None for name in nulls if name != "multiValueHeaders" or name not in event})
+    assert (got.method, got.path, got.query, got.body) == ("GET", "/healthz", "", b"")
+    assert request(event | dict.fromkeys(nulls)).method == "GET"
+
+
+def test_values_may_be_null_too() -> None:
+    event = v1("GET", "/healthz") | {"multiValueHeaders": {"Host": None, "Accept": [None, "a/b"]}}
+    assert request(event).headers["accept"] == ", a/b"

@@ -6,10 +6,10 @@ pages; `remote` decides which replies are masked.
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from urllib.parse import quote
 
+import msgspec
 from msgspec.structs import replace
 
 from penstock.errors import ApiError
@@ -21,6 +21,8 @@ _CHARS_MIN = 8
 """Shorter texts are not keys (`none`, `EMPTY`), and may occur anywhere."""
 _GO = {"&": "\\u0026", "<": "\\u003c", ">": "\\u003e"}
 """Characters that Go's JSON encoder escapes."""
+_HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
+"""Characters that pages escape. The module `html` has every entity, for a millisecond of a start."""
 
 
 class Mask:
@@ -122,12 +124,17 @@ def _masked(headers: Mapping[str, str], mask: Mask) -> Mapping[str, str]:
 
 def _forms(secret: str) -> Iterator[str]:
     """A secret as it may be written: each of its words (`Bearer sk-1` has two), plain and with various escapes."""
-    from html import escape  # its table of entities is large, and few servers mask
-
     for word in secret.split():
         if len(word) >= _CHARS_MIN:
-            written = json.dumps(word)[1:-1]
-            yield from (word, written, json.dumps(word, ensure_ascii=False)[1:-1], written.replace("/", "\\/"))
+            plain = msgspec.json.encode(word).decode()[1:-1]
+            written = "".join(char if " " <= char <= "~" else _escaped(char) for char in plain)
+            yield from (word, plain, written, written.replace("/", "\\/"))
             yield "".join(_GO.get(char, char) for char in written)
-            yield "".join(char if char.isalnum() or char in "-_." else f"\\u{ord(char):04x}" for char in word)
-            yield from (quote(word, safe=""), escape(word))
+            yield "".join(char if char.isalnum() or char in "-_." else _escaped(char) for char in word)
+            yield from (quote(word, safe=""), word.translate(_HTML))
+
+
+def _escaped(char: str) -> str:
+    """A character as JSON's escape of its code units."""
+    units = char.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
