@@ -9,6 +9,7 @@ import pytest
 
 from cloudflare.host import HERE
 from cloudflare.wrangler import FOLDER, configuration
+from penstock.version import VERSION
 from penstock_adapters.cloudflare.settings import worker_settings
 
 PYTHON_314 = date(2026, 9, 8)
@@ -42,6 +43,12 @@ def test_the_worker_has_the_python_that_its_packages_need() -> None:
     tested = (HERE / "requirements.lock").read_text(encoding="utf-8")
     assert "workers-runtime-sdk==1.9" in tested
     assert project["dependencies"] == ["penstock", "workers-runtime-sdk>=1.9"]
+
+
+def test_the_package_is_the_wheel_that_the_readme_makes() -> None:
+    sources = tomllib.loads((FOLDER / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["uv"]["sources"]
+    assert sources == {"penstock": {"path": f"wheels/penstock-{VERSION}-py3-none-any.whl"}}
+    assert "`pip wheel --no-deps --wheel-dir wheels ../..`" in (FOLDER / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_entry_file_is_there() -> None:

@@ -50,6 +50,15 @@ def test_a_readme_is_short_and_its_links_lead_somewhere(readme: Path) -> None:
         assert "://" in target or (readme.parent / target).exists(), target
 
 
+@pytest.mark.parametrize("readme", [path for path in READMES if path.parent != DEPLOY], ids=name_of)
+def test_a_readme_leads_to_a_streamed_reply_with_what_is_in_the_repository(readme: Path) -> None:
+    text = readme.read_text(encoding="utf-8").replace("\\\n", " ")
+    [call] = re.findall(r"curl [^\n]*/(?:v1/)?responses[^\n]*", text)
+    assert call.startswith("curl -N ")
+    assert '"stream": true' in call
+    assert not re.findall(r"pip install '?penstock", text), "no index has the package"
+
+
 def test_every_folder_has_a_readme() -> None:
     folders = {path.relative_to(DEPLOY).parts[0] for path in FILES if path.parent != DEPLOY}
     assert {path.parent.name for path in READMES} >= folders - OBSERVED
