@@ -96,6 +96,7 @@ WHILE_THE_SERVER_RUNS = {
     "penstock_adapters.name_lookup._threads": "one pool of 8 threads",
     "penstock_adapters.content_codings._has_library": "the codings of the code",
     "penstock_adapters.aws_lambda._function": "one function",
+    "penstock_adapters.aws_lambda.runtime.Runtime._waiting": "the polls, at most 2,048",
     "penstock_adapters.cryptography.AeadSealer._ciphers": "the keys in the configuration",
     "penstock_adapters.cryptography.AeadSealer._keys": "the configured keys, or one",
     "penstock_adapters.cryptography.AeadSealer._first_id": "one text",

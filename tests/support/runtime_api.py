@@ -56,6 +56,10 @@ class RuntimeApiServer:
 
     def __init__(self, deadline_s: float = 60.0) -> None:
         self.deadline_s = deadline_s
+        self.deadline_header: str | None = None
+        """What stands in place of the deadline."""
+        self.statuses: dict[str, int] = {}
+        """Statuses by the beginning of a path, without the prefix, in place of success. 0 cuts the connection."""
         self.posted: queue.Queue[Posted] = queue.Queue()
         self._events: queue.Queue[tuple[str, bytes] | None] = queue.Queue()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -101,21 +105,27 @@ class RuntimeApiServer:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        file = connection.makefile("rb")
         try:
-            while line := file.readline():
-                method, path, _ = line.decode().split(" ")
-                headers = read_headers(file)
-                if method == "GET":
-                    reply = self._next_event() if path == f"{PREFIX}/invocation/next" else self._restored()
+            with connection, connection.makefile("rb") as file:
+                while line := file.readline():
+                    method, path, _ = line.decode().split(" ")
+                    reply = self._reply_to(method, path.removeprefix(PREFIX), read_headers(file), file)
                     if reply is None:
                         return
                     connection.sendall(reply)
-                else:
-                    self._take(Posted(path.removeprefix(PREFIX), headers), file)
-                    connection.sendall(ok(b'{"status":"OK"}', 202))
         except (OSError, ValueError):
             return
+
+    def _reply_to(self, method: str, path: str, headers: Headers, file: BinaryIO) -> bytes | None:
+        """None cuts the connection."""
+        if method == "POST":
+            self._take(Posted(path, headers), file)
+        status = next((status for start, status in self.statuses.items() if path.startswith(start)), None)
+        if status is not None:
+            return ok(b'{"errorMessage":"planted"}', status) if status else None
+        if method == "POST":
+            return ok(b'{"status":"OK"}', 202)
+        return self._next_event() if path == "/invocation/next" else self._restored()
 
     def _restored(self) -> bytes:
         self.restores += 1
@@ -129,7 +139,10 @@ class RuntimeApiServer:
             return None
         request_id, event = got
         deadline_ms = round((time.time() + self.deadline_s) * 1000)
-        head = {"Lambda-Runtime-Aws-Request-Id": request_id, "Lambda-Runtime-Deadline-Ms": str(deadline_ms)}
+        head = {
+            "Lambda-Runtime-Aws-Request-Id": request_id,
+            "Lambda-Runtime-Deadline-Ms": self.deadline_header or str(deadline_ms),
+        }
         if len(event) % 2:  # both forms of a body that Go's server has
             lines = [f"{name}: {value}" for name, value in (head | {"Transfer-Encoding": "chunked"}).items()]
             chunks = b"".join(b"%x\r\n%b\r\n" % (len(half), half) for half in (event[:7], event[7:]) if half)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import sys
 import time
 from collections.abc import AsyncGenerator, Mapping
@@ -28,6 +29,12 @@ from .runtime_api import Failure, Invocation, RuntimeApi, RuntimeApiError
 ADDRESS = "AWS_LAMBDA_RUNTIME_API"
 CONCURRENCY = "AWS_LAMBDA_MAX_CONCURRENCY"
 INIT_TYPE = "AWS_LAMBDA_INITIALIZATION_TYPE"
+POLLS_MAX = 2_048
+"""More than the events that Lambda gives one process at once."""
+_DIGITS_MAX = 15
+"""How many digits of a number are read: Python refuses thousands of them."""
+DRAIN_S = 0.3
+"""How long events may go on after SIGTERM. Lambda ends the process half a second after it."""
 
 _log = logging.getLogger("penstock.aws_lambda")
 
@@ -51,18 +58,26 @@ async def _main(address: str, environment: Mapping[str, str]) -> int:
         settings = function_settings(environment)
         function = Function(settings)
     except Exception as error:
+        _print(str(error))
         # spec: function-init
         await api.fail_init(_failure("Runtime.InvalidSettings", error))
         if not isinstance(error, SettingsError):
             raise
-        _print(str(error))
         return 1
     if environment.get(INIT_TYPE) == "snap-start":
         await api.restored()
         ids.forget_drawn()
     streams = settings.invoke_mode == "response_stream"
-    await Runtime(address, function, streams=streams, polls=_positive(environment.get(CONCURRENCY, "1"))).serve()
+    await Runtime(address, function, streams=streams, polls=polls(environment)).serve()
     return 0
+
+
+def polls(environment: Mapping[str, str]) -> int:
+    """How many events are answered at once. Anything else than a positive number is one."""
+    text = environment.get(CONCURRENCY, "")
+    if not text.isdecimal():
+        return 1
+    return min(max(int(text[:_DIGITS_MAX]), 1), POLLS_MAX)
 
 
 class Runtime:
@@ -73,9 +88,12 @@ class Runtime:
         self._function = function
         self._streams = streams
         self._polls = polls
+        self._waiting: set[RuntimeApi] = set()
+        self._is_ending = False
 
     async def serve(self) -> None:
-        """Answer events until the Runtime API cannot be reached. Raises `RuntimeApiError`."""
+        """Answer events until SIGTERM, or until the Runtime API cannot be reached. Raises `RuntimeApiError`."""
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._end)
         polls = [asyncio.ensure_future(self._poll()) for _ in range(self._polls)]
         try:
             await asyncio.gather(*polls)
@@ -88,9 +106,22 @@ class Runtime:
     async def _poll(self) -> None:
         api = RuntimeApi(self._address)
         try:
-            while True:
-                await self._answer(api, await api.next())
+            while not self._is_ending:
+                self._waiting.add(api)
+                invocation = await api.next()
+                self._waiting.discard(api)
+                await self._answer(api, invocation)
+        except RuntimeApiError:
+            if not self._is_ending:
+                raise
         finally:
+            api.close()
+
+    def _end(self) -> None:
+        """End the polls that wait, and soon the events that are being answered."""
+        self._is_ending = True
+        self._function.service.drain(DRAIN_S)
+        for api in self._waiting:
             api.close()
 
     async def _answer(self, api: RuntimeApi, invocation: Invocation) -> None:
@@ -156,8 +187,3 @@ def _deadline_s(invocation: Invocation) -> float | None:
 
 def _failure(kind: str, error: Exception) -> Failure:
     return Failure(kind, str(error) or type(error).__name__)
-
-
-def _positive(text: str) -> int:
-    """A number of polls. Anything else than a positive number is one."""
-    return max(int(text), 1) if text.isdecimal() else 1

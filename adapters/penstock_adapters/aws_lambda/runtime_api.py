@@ -19,6 +19,12 @@ _LINE_BYTES_MAX = 64 * 1024
 _HEADERS_MAX = 100
 _BODY_BYTES_MAX = 64 * 1024 * 1024
 """The length of a reply. Events have at most 6 MB."""
+_TIME_DIGITS_MAX = 15
+"""How many digits a time in Unix milliseconds has until the year 33658."""
+_TAKEN = range(200, 300)
+"""The statuses of success."""
+_REASON_BYTES_MAX = 200
+"""How much of a refusal is in an error."""
 _STREAMS: Mapping[str, str] = {
     "content-type": "application/vnd.awslambda.http-integration-response",
     "lambda-runtime-function-response-mode": "streaming",
@@ -69,11 +75,13 @@ class RuntimeApi:
         if reply.status != 200 or not request_id:
             raise RuntimeApiError(f"no event: status {reply.status}")
         deadline = reply.headers.get("lambda-runtime-deadline-ms", "")
-        return Invocation(request_id, reply.body, int(deadline) if deadline.isdecimal() else None)
+        is_time = deadline.isdecimal() and len(deadline) <= _TIME_DIGITS_MAX
+        return Invocation(request_id, reply.body, int(deadline) if is_time else None)
 
     async def respond(self, request_id: str, body: bytes) -> None:
         """Send a whole result."""
-        await self._ask("POST", f"/invocation/{request_id}/response", {"content-type": "application/json"}, body)
+        path = f"/invocation/{request_id}/response"
+        _check(await self._ask("POST", path, {"content-type": "application/json"}, body))
 
     async def stream(self, request_id: str, pieces: AsyncGenerator[bytes | bytearray]) -> None:
         """Send a reply piece by piece. Where `pieces` raises `OSError`, the reply ends with an error."""
@@ -85,7 +93,7 @@ class RuntimeApi:
                 self.close()  # the reply has no end, and nothing else can be sent on the connection
                 raise
         await self._write(writer, b"0\r\n%b\r\n" % _trailers(failure))
-        await self._read_reply()
+        _check(await self._read_reply())
 
     async def fail(self, request_id: str, failure: Failure) -> None:
         """Report that an event cannot be answered."""
@@ -97,7 +105,7 @@ class RuntimeApi:
 
     async def restored(self) -> None:
         """Wait until a snapshot of this process was restored (SnapStart)."""
-        await self._ask("GET", "/restore/next")
+        _check(await self._ask("GET", "/restore/next"))
 
     def close(self) -> None:
         """Close the connection. The next request opens another one."""
@@ -107,7 +115,7 @@ class RuntimeApi:
 
     async def _report(self, path: str, failure: Failure) -> None:
         headers = {"content-type": "application/json", "lambda-runtime-function-error-type": failure.error_type}
-        await self._ask("POST", path, headers, msgspec.json.encode(failure))
+        _check(await self._ask("POST", path, headers, msgspec.json.encode(failure)))
 
     async def _ask(self, method: str, path: str, headers: Mapping[str, str] = _NO_HEADERS, body: bytes = b"") -> _Reply:
         length = {"content-length": str(len(body))} if method == "POST" else {}
@@ -163,6 +171,13 @@ class RuntimeApi:
         if reply.headers.get("connection", "").lower() == "close":
             self.close()
         return reply
+
+
+def _check(reply: _Reply) -> None:
+    """Raises `RuntimeApiError` for a reply that refuses what was asked."""
+    if reply.status not in _TAKEN:
+        body = reply.body[:_REASON_BYTES_MAX].decode(errors="replace")
+        raise RuntimeApiError(f"it was refused with status {reply.status}: {body}")
 
 
 def _trailers(failure: Failure | None) -> bytes:
