@@ -62,6 +62,17 @@ def test_without_keys_every_request_is_refused() -> None:
     assert answered(OPEN)[0] == 200
 
 
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [({"PENSTOCK_SEARCH": "searxng:http://a"}, "search: a Worker"), ({"PENSTOCK_MCP": "on"}, "mcp: a Worker")],
+)
+def test_hosted_tools_that_a_worker_cannot_have(variables: Mapping[str, str], named: str) -> None:
+    status, body = answered(OPEN | variables)
+    error = oracle.check_error(body)
+    assert (status, error["code"]) == (500, "configuration_error")
+    assert named in error["message"]
+
+
 @pytest.mark.parametrize("scheme", [*STORES, "memory", "sqlite", "nothing"])
 def test_a_store_that_a_worker_cannot_have(scheme: str) -> None:
     status, body = answered(OPEN | {"PENSTOCK_STORE": f"{scheme}:///x"})

@@ -24,8 +24,17 @@ def worker_settings(variables: Mapping[str, str]) -> Settings:
     settings = load({}, variables)
     for upstream in settings.upstreams:
         _check_upstream(upstream)
+    _check_hosted_tools(settings)
     configure_logging(settings.log_level, settings.log_format)
     return replace(settings, store=settings.store or "none://", background=False, websocket=False, metrics=False)
+
+
+def _check_hosted_tools(settings: Settings) -> None:
+    """Hosted tools judge the addresses of names, and read pages in another process. Raises `SettingsError`."""
+    if settings.search:
+        raise SettingsError("search", "a Worker cannot look names up, nor read pages: there is no web search")
+    if settings.mcp == "on":
+        raise SettingsError("mcp", "a Worker has no sockets: there are no MCP servers")
 
 
 def configuration_error(error: SettingsError) -> ApiError:
