@@ -64,6 +64,8 @@ test-pythons: ## run test-fast on each Python of PYTHONS that this machine has, 
 	    done; \
 	done
 
+# The long tests of stores take minutes in front of moto, which answers one request at a time.
+test-all: export PYTEST_ADDOPTS = -o faulthandler_timeout=1200
 test-all: export TEST_KILLS = 50
 test-all: export LONG_STORE_TESTS = 1
 test-all: export HOSTED_STORIES = 2000
