@@ -114,7 +114,7 @@ class Recording:
 
     def receive(self, deltas: Iterable[Delta]) -> None:
         for delta in deltas:
-            self.reducer.receive(delta)
+            self.reducer.receive_all([delta])
             self._take()
 
     def fail(self, error: ApiError) -> None:

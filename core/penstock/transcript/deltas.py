@@ -162,6 +162,12 @@ class RelayedRun(msgspec.Struct):
     texts: list[str]
 
 
+class RelayedItem(msgspec.Struct):
+    """A complete item of such an upstream, from a Response that came whole."""
+
+    item: OutputItem
+
+
 class ResponseFields(msgspec.Struct):
     """Values of fields of the Response, from such an upstream."""
 
@@ -190,6 +196,7 @@ Delta: TypeAlias = (
     | UpstreamFailed
     | Relayed
     | RelayedRun
+    | RelayedItem
     | ResponseFields
 )
 

@@ -33,7 +33,6 @@ from penstock.wire import (
     ItemStatus,
     LifecycleEvent,
     OutputItemAdded,
-    OutputTextDelta,
     Queued,
     ReasoningItem,
     Response,
@@ -47,7 +46,8 @@ from .calls import OpenCall, PendingCall
 from .carried_fields import CarriedFields
 from .closing import close_open
 from .item_writers import EventItems, MessageWriter, ReasoningWriter, SealReasoning
-from .passthrough import Relay
+from .passthrough import Relay, WholeRelay, chars_of
+from .relayed_items import chars_in, complete
 from .transcript import Transcript
 from .whole import WholeItems, WholeMessage, WholeReasoning
 
@@ -63,6 +63,7 @@ class Reducer:
     """
 
     _items: EventItems | WholeItems
+    _relay: Relay
     _open_item: MessageWriter | WholeMessage | ReasoningWriter | WholeReasoning | None = None
     _usage: Usage | None = None
     _incomplete: IncompleteReason | None = None
@@ -94,12 +95,12 @@ class Reducer:
         self._calls: dict[int, PendingCall] = {}
         self._carried = CarriedFields(transcript)
         self._response_fields: dict[str, Any] = {}
-        self._relay = Relay(transcript)
         self._budget = limits.output_bytes_max
 
     def begin(self, skeleton: Response) -> None:
         """Record the first events of the stream: two, or three for a response that was queued."""
         self._items = EventItems(self._transcript, self._new_id, summarize=self._summarize, seal=self._seal)
+        self._relay = Relay(self._transcript)
         self._transcript.record(Created(response=skeleton))
         if skeleton.status == "queued":
             self._transcript.record(Queued(response=skeleton))
@@ -110,14 +111,11 @@ class Reducer:
         """The response begins in one step, and so does each of its items: no event of it will be read."""
         # spec: whole-replies
         self._items = WholeItems(self._transcript, self._new_id, self._summarize, self._seal)
+        self._relay = WholeRelay(self._transcript)
         self._transcript.record_start(skeleton)
 
-    def receive(self, delta: deltas.Delta) -> None:
-        """Record one delta. Raises `ApiError` where the upstream sent more than the limits allow."""
-        _RECEIVE[type(delta)](self, delta)
-
     def receive_all(self, batch: Iterable[deltas.Delta]) -> None:
-        """Record each delta of a batch. Raises `ApiError` as `receive`."""
+        """Record each delta of a batch. Raises `ApiError` where the upstream sent more than the limits allow."""
         for delta in batch:
             _RECEIVE[type(delta)](self, delta)
 
@@ -246,9 +244,8 @@ class Reducer:
 
     def _compacted(self, delta: deltas.Compacted) -> None:
         self._end_complete()
-        self._record_complete(
-            CompactionItem(id=self._new_id(CompactionItem.id_prefix), encrypted_content=delta.encrypted_content)
-        )
+        item_id = self._new_id(CompactionItem.id_prefix)
+        self._record_complete(CompactionItem(id=item_id, encrypted_content=delta.encrypted_content))
 
     def _record_complete(self, item: CompactionItem | ReasoningItem) -> None:
         """Record an item that is complete when it begins."""
@@ -280,16 +277,18 @@ class Reducer:
         event = delta.event
         if isinstance(event, OutputItemAdded):
             self._count_item()
-        output = getattr(event, "delta", None) or getattr(event, "annotation", "")
-        self._spend(len(output if isinstance(output, str) else encode(output)))
-        if type(event) is OutputTextDelta and event.logprobs:
-            self._spend(deltas.size_of(event.logprobs))
+        self._spend(chars_of(event))
         self._relay.record(event)
 
     def _relayed_run(self, delta: deltas.RelayedRun) -> None:
         for texts in self._within_budget(delta.texts):
-            # spec: relayed-runs
             self._relay.grow(delta.event, texts)
+
+    def _relayed_item(self, delta: deltas.RelayedItem) -> None:
+        item = complete(delta.item, self._new_id)
+        self._count_item()
+        self._spend(chars_in(item))
+        self._relay.item(item)
 
     def _set_fields(self, delta: deltas.ResponseFields) -> None:
         self._response_fields |= delta.fields
@@ -395,6 +394,7 @@ _RECEIVE: dict[type[Any], Callable[[Reducer, Any], None]] = {
     deltas.UpstreamFailed: Reducer._set_error,
     deltas.Relayed: Reducer._relayed,
     deltas.RelayedRun: Reducer._relayed_run,
+    deltas.RelayedItem: Reducer._relayed_item,
     deltas.ResponseFields: Reducer._set_fields,
 }
 """The method of each delta. A table of bound methods in the reducer would be a reference cycle."""

@@ -265,7 +265,7 @@ def transcript(turn: Turn, forms: dict[str, CallFormat]) -> tuple[Response, list
     reducer.begin(msgspec.convert(skeleton, type=Response))
     for batch in generate(turn):
         for delta in batch:
-            reducer.receive(delta)
+            reducer.receive_all([delta])
     result.record(reducer.ending(_no_estimate))
     return result.snapshot(), result.take()
 

@@ -6,7 +6,7 @@ relayed). An unknown event or field is relayed too.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Union, get_args
 
 import msgspec
@@ -15,7 +15,7 @@ from penstock import json_codec
 from penstock.errors import ApiError, upstream_failed
 from penstock.invalid_unicode import replace_lone_surrogates
 from penstock.sse import SseReader
-from penstock.transcript.deltas import Delta, Relayed
+from penstock.transcript.deltas import Delta, Relayed, RelayedItem
 from penstock.upstream_errors import read_error
 from penstock.upstream_replies import reported_error
 from penstock.wire import OutputItem, StreamEvent
@@ -23,7 +23,6 @@ from penstock.wire import OutputItem, StreamEvent
 from .ending import deltas_of, read_ending
 from .pieces import PieceReader
 from .sealed_thoughts import SealedThoughts
-from .whole import events_of
 
 
 class _Own(msgspec.Struct, tag_field="type", tag=""):
@@ -151,8 +150,11 @@ class ResponsesDecoder:
         if not ending.output:
             raise _no_response(body)
         items = _decode_items(bytes(ending.output))
-        relayed = [delta for event in events_of(items) for delta in self._relayed(event)]
-        return [*relayed, *deltas_of(ending)]
+        deltas: list[Delta] = [delta for item in items for delta in self._relayed_item(item)]
+        return deltas + deltas_of(ending)
+
+    def _relayed_item(self, item: Any) -> Iterable[Delta]:
+        return (RelayedItem(item),) if self._sealed_thoughts is None else self._sealed_thoughts.take_item(item)
 
 
 def _no_response(body: bytes) -> ApiError:

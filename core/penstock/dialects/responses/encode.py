@@ -28,14 +28,23 @@ SEALED: Include = "reasoning.encrypted_content"
 def encode(turn: Turn, origin: str, *, seals: bool = True) -> bytes:
     """The body of the request to the upstream `origin`, without parameters that the client did not send.
 
-    `seals` states whether the upstream supports encrypted reasoning.
+    `seals` states whether the upstream supports encrypted reasoning. What is not the input is encoded once for all
+    turns that share it.
     """
-    return msgspec.json.encode(_fields(turn, origin, seals=seals))
+    if turn.shared is None:
+        before, after = _around_input(turn, seals=seals)
+    else:
+        encoded, key = turn.shared.encoded, ((encode, seals), turn.model)
+        if key not in encoded:
+            encoded[key] = _around_input(turn, seals=seals)
+        before, after = encoded[key]
+    return b"".join((before, json_codec.encode(_input(turn, origin)), after))
 
 
 def encode_count(turn: Turn, origin: str) -> bytes:
     """The body of the request to count the tokens of the input."""
-    return msgspec.json.encode({name: value for name, value in _fields(turn, origin).items() if name in _COUNTED})
+    counted = {name: value for name, value in _parameters(turn, seals=False).items() if name in _COUNTED}
+    return json_codec.encode({**counted, "input": _input(turn, origin)})
 
 
 def includes_sealed(turn: Turn) -> bool:
@@ -43,12 +52,18 @@ def includes_sealed(turn: Turn) -> bool:
     return SEALED in (turn.request.include or ())
 
 
-def _fields(turn: Turn, origin: str, *, seals: bool = True) -> dict[str, msgspec.Raw]:
+def _around_input(turn: Turn, *, seals: bool) -> tuple[bytes, bytes]:
+    """The body before and after the value of `input`."""
+    return msgspec.json.encode(_parameters(turn, seals=seals))[:-1] + b',"input":', b"}"
+
+
+def _parameters(turn: Turn, *, seals: bool) -> dict[str, msgspec.Raw]:
+    """All parameters but the input."""
     include = turn.request.include
     request = replace(
         turn.request,
         model=turn.model,
-        input=[item for item in (_sent(item, origin) for item in turn.items) if not _is_empty_thought(item)],
+        input=None,
         # spec: sealed-behind
         include=[*(include or ()), SEALED] if seals and not includes_sealed(turn) else include,
         # spec: relayed-whole
@@ -65,15 +80,24 @@ def _fields(turn: Turn, origin: str, *, seals: bool = True) -> dict[str, msgspec
     return {name: value for name, value in fields.items() if value != NULL}
 
 
+def _input(turn: Turn, origin: str) -> list[InputItem]:
+    """The items that the upstream gets."""
+    return [sent for item in turn.items if not _is_empty_thought(sent := _sent(item, origin))]
+
+
 def _sent(item: InputItem, origin: str) -> InputItem:
     """The item with the fields that this upstream wants back in it.
 
     It has no id of our store's: an upstream that stores nothing would look for it in vain.
     """
-    returned = carried(item)
-    item = bare(item)
     if getattr(item, "id", None):
         item = replace(item, id=UNSET)
+    return _with_returned(item, origin) if item.unknown else item
+
+
+def _with_returned(item: InputItem, origin: str) -> InputItem:
+    returned = carried(item)
+    item = bare(item)
     if returned is None or returned.origin != origin:
         return item
     fields = {name: value for name, value in returned.item.items() if getattr(item, name, UNSET) is UNSET}

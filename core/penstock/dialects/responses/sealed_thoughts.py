@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from penstock.transcript.deltas import Delta, Extras, Relayed
+from penstock.transcript.deltas import Delta, Extras, Relayed, RelayedItem
 from penstock.wire import UNSET, OutputItemAdded, OutputItemDone, ReasoningItem
 
 _encode = msgspec.json.Encoder().encode
@@ -28,9 +28,26 @@ class SealedThoughts:
         if not isinstance(event, OutputItemAdded | OutputItemDone) or not isinstance(event.item, ReasoningItem):
             yield Relayed(event)
             return
-        item = event.item
         # spec: sealed-behind
-        yield Relayed(replace(event, item=replace(item, encrypted_content=UNSET)))
-        if item.id and item.encrypted_content and isinstance(event, OutputItemDone):
+        yield Relayed(replace(event, item=_open(event.item)))
+        if isinstance(event, OutputItemDone):
+            yield from self._returned(event.item)
+
+    def take_item(self, item: Any) -> Iterator[Delta]:
+        """The same for an item that came whole."""
+        if not isinstance(item, ReasoningItem):
+            yield RelayedItem(item)
+            return
+        # spec: sealed-behind
+        yield RelayedItem(_open(item))
+        yield from self._returned(item)
+
+    def _returned(self, item: ReasoningItem) -> Iterator[Delta]:
+        if item.id and item.encrypted_content:
             sealed = {"encrypted_content": msgspec.Raw(_encode(item.encrypted_content))}
             yield Extras(origin=self._origin, items={item.id: sealed})
+
+
+def _open(item: ReasoningItem) -> ReasoningItem:
+    """The item without its sealed thoughts."""
+    return replace(item, encrypted_content=UNSET)

@@ -6,10 +6,12 @@ from copy import deepcopy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from core.kit import CUTS, LIMITS, Json, Recording, plan, split, to_json
 from penstock.dialects.responses import ResponsesDialect
 from penstock.errors import ApiError
+from penstock.limits import Limits
 from requirements import shows
 from support import hosted, samples
 
@@ -42,11 +44,11 @@ def placed(items: list[list[Json]]) -> list[list[Json]]:
     return [[event | {"output_index": index} for event in events] for index, events in enumerate(deepcopy(items))]
 
 
-def result(chunks: list[bytes], include: list[str]) -> Json:
+def result(chunks: list[bytes], include: list[str], *, in_events: bool = True, limits: Limits = LIMITS) -> Json:
     """The Response that becomes of a reply."""
     decoder = DIALECT.decoder(plan(include=include).turn)
     deltas = [delta for chunk in chunks for delta in decoder.feed(chunk)] + decoder.close()
-    recording = Recording()
+    recording = Recording(in_events=in_events, limits=limits)
     recording.record(deltas)
     response: Json = to_json(recording.transcript.snapshot())
     return response | {"returned": to_json(recording.reducer.returned())}
@@ -69,7 +71,73 @@ def test_a_response_is_the_fold_of_its_stream(
     events = [*begun, ended | {"type": f"response.{end['status']}", "response": response}]
     stream = "".join(f"data: {json.dumps(event)}\n\n" for event in events).encode()
     body = json.dumps(response, indent=indent).encode()
-    assert result(split(body, cuts), include) == result([stream], include)
+    folded = result([stream], include)
+    for in_events in (True, False):
+        assert result(split(body, cuts), include, in_events=in_events) == folded
+
+
+def whole(*items: Json) -> bytes:
+    """The body of a Response."""
+    return json.dumps({"status": "completed", "output": items}).encode()
+
+
+TEXT: Json = {"type": "output_text", "text": "Hi", "annotations": [], "logprobs": []}
+ANSWER: Json = {"type": "message", "id": "msg_1", "status": "completed", "role": "assistant", "content": [TEXT]}
+CALL: Json = {"type": "function_call", "id": "fc_1", "call_id": "c", "name": "f", "arguments": "{}"}
+
+
+@shows("relayed-whole")
+@pytest.mark.parametrize("in_events", [True, False])
+@pytest.mark.parametrize(
+    ("item", "read"),
+    [
+        (ANSWER | {"content": "Hi"}, ANSWER),
+        (ANSWER | {"id": None}, ANSWER),
+        ({name: value for name, value in CALL.items() if name != "id"}, CALL),
+        ({"type": "hologram_call", "shape": "cube"}, {"type": "hologram_call", "shape": "cube"}),
+    ],
+    ids=["a text as the content", "no id of a message", "no id of a call", "an unknown item without an id"],
+)
+def test_what_an_item_lacks_is_filled_in(item: Json, read: Json, in_events: bool) -> None:
+    response = result([whole(item)], [], in_events=in_events)
+    assert (response["status"], response["output"]) == ("completed", [read])
+
+
+LOGPROB: Json = {"token": "Hi", "bytes": [72, 105], "logprob": -1.0, "top_logprobs": []}
+REFUSAL: Json = {"type": "refusal", "refusal": "No"}
+THOUGHT: Json = {
+    "type": "reasoning",
+    "id": "rs_1",
+    "content": [{"type": "reasoning_text", "text": "So"}],
+    "summary": [{"type": "summary_text", "text": "Hmm"}],
+}
+TYPED: Json = {"type": "custom_tool_call", "id": "ctc_1", "call_id": "c", "name": "f", "input": "ls -l"}
+
+
+@shows("memory")
+@pytest.mark.parametrize("in_events", [True, False])
+@pytest.mark.parametrize(
+    ("items", "chars"),
+    [
+        ([ANSWER | {"id": f"msg_{n}"} for n in range(3)], 6),
+        ([ANSWER | {"content": [TEXT | {"logprobs": [LOGPROB]}, REFUSAL, NEW_PART]}], 2 + 4 + 2),
+        ([CALL, THOUGHT], 2 + 5),
+        ([TYPED, NEW_ITEM], 5),
+    ],
+    ids=["texts", "logprobs and a refusal", "arguments and thoughts", "an input"],
+)
+def test_the_texts_of_items_are_bounded(items: list[Json], chars: int, in_events: bool) -> None:
+    for output_bytes_max, status in ((chars, "completed"), (chars - 1, "failed")):
+        limits = replace(LIMITS, output_bytes_max=output_bytes_max)
+        assert result([whole(*items)], [], in_events=in_events, limits=limits)["status"] == status
+
+
+@shows("identity")
+@pytest.mark.parametrize("in_events", [True, False])
+def test_two_items_with_one_id_are_the_upstreams_fault(in_events: bool) -> None:
+    response = result([whole(ANSWER, ANSWER)], [], in_events=in_events)
+    assert response["status"] == "failed"
+    assert "the id of another item" in response["error"]["message"]
 
 
 @shows("relayed-whole")
