@@ -78,14 +78,16 @@ def read_token_count(body: bytes) -> int:
 class ResponsesDecoder:
     """One reply. Its first byte shows whether it is a stream or a JSON body."""
 
+    _sse: SseReader | None = None
+    """The reader of a stream, once there is one."""
+    _pieces: PieceReader
+    _body: bytearray | None = None
+    """A JSON body so far, once there is one."""
+
     def __init__(self, *, event_bytes_max: int, sealed_thoughts: SealedThoughts | None = None) -> None:
         self.is_done = False
         self._sealed_thoughts = sealed_thoughts
         self._event_bytes_max = event_bytes_max
-        self._sse = SseReader(event_bytes_max=event_bytes_max)
-        self._pieces = PieceReader()
-        self._body: bytearray | None = None
-        self._begun = False
 
     @property
     def has_finished(self) -> bool:
@@ -94,12 +96,15 @@ class ResponsesDecoder:
 
     def feed(self, chunk: bytes) -> list[Delta]:
         """The deltas that this chunk completes. Raises `ApiError` where the upstream reports an error."""
-        if not self._begun and chunk.strip():
-            self._begun = True
-            if chunk.lstrip().startswith(b"{"):
-                self._body = bytearray()
-        if self._body is None:
+        if self._sse is not None:
             return self._events(self._sse.feed(chunk))
+        if self._body is None:
+            if not (begun := chunk.lstrip()):
+                return []
+            if not begun.startswith(b"{"):
+                self._sse, self._pieces = SseReader(event_bytes_max=self._event_bytes_max), PieceReader()
+                return self._events(self._sse.feed(chunk))
+            self._body = bytearray()
         self._body += chunk
         if len(self._body) > self._event_bytes_max:
             raise upstream_failed(f"The upstream sent a reply of over {self._event_bytes_max} bytes.")
@@ -107,10 +112,11 @@ class ResponsesDecoder:
 
     def close(self) -> list[Delta]:
         """The end of the reply. A reply without a reported end was cut short."""
-        if self._body is None:
-            deltas = self._events(self._sse.close())
-        else:
+        deltas: list[Delta] = []
+        if self._body is not None:
             deltas = _read(self._whole, bytes(self._body), "response")
+        elif self._sse is not None:
+            deltas = self._events(self._sse.close())
         if not self.is_done:
             raise upstream_failed("The upstream's stream ended before its response did.")
         return deltas

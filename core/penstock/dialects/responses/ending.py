@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from operator import attrgetter
 from typing import Any, get_args
 
 import msgspec
@@ -48,14 +49,17 @@ _decode = json_codec.Decoder[Any](Ending, lenient=True).decode
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decoders = {name: json_codec.Decoder[Any](kind, lenient=True) for name, kind in _READ.items()}
 
+_PASSED_ON = (*_OTHERS, "unknown")
+_passed_on = attrgetter(*_PASSED_ON)
 _REASONS: tuple[str, ...] = get_args(IncompleteReason)
 
 
 def read_ending(data: bytes) -> Any:
     """The `Ending` that a Response is. Raises what msgspec raises for what is no JSON object."""
-    with suppress(msgspec.ValidationError):
+    try:
         return _decode(data)
-    return _read_by_field(_decode_fields(json_codec.one_line(data)))
+    except msgspec.ValidationError:
+        return _read_by_field(_decode_fields(json_codec.one_line(data)))
 
 
 def _read_by_field(fields: dict[str, msgspec.Raw]) -> Any:
@@ -71,8 +75,8 @@ def _read_by_field(fields: dict[str, msgspec.Raw]) -> Any:
 
 def deltas_of(ending: Any) -> list[Delta]:
     """What was in force, what it cost, and how it ended. Raises `ApiError` where it has not ended."""
-    facts = {name: value for name in _OTHERS if (value := getattr(ending, name)) is not UNSET}
-    deltas: list[Delta] = [ResponseFields(facts | {"unknown": ending.unknown} if ending.unknown else facts)]
+    fields = {name: value for name, value in zip(_PASSED_ON, _passed_on(ending), strict=True) if value is not UNSET}
+    deltas: list[Delta] = [ResponseFields(fields)]
     if ending.usage:
         deltas.append(UsageDelta(ending.usage))
     status = ending.status or "completed"
