@@ -153,7 +153,10 @@ class SseReader:
         """Read a chunk of whole events, while nothing is pending."""
         events: list[bytes] = []
         for block in chunk.split(b"\n\n"):
-            if block.startswith(_DATA) and block.find(b"\n") < 0:
+            head = self._head
+            if block.startswith(head) and block.find(b"\n", len(head)) < 0:
+                events.append(block[len(head) :])
+            elif block.startswith(_DATA) and block.find(b"\n") < 0:
                 self._expect(_DATA)
                 events.append(block[6:])
             elif block:

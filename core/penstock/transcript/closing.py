@@ -128,8 +128,9 @@ def ended(item: Any, status: ItemStatus) -> Any:
 
 
 def _close_parts(transcript: Transcript, output_index: int) -> None:
-    item_id = transcript.item(output_index).id
-    for index_name, number, part, state in transcript.open_parts(output_index):
+    open_parts = transcript.open_parts(output_index)
+    item_id = transcript.item(output_index).id if open_parts else ""
+    for index_name, number, part, state in open_parts:
         at = {"item_id": item_id, "output_index": output_index, index_name: number}
         settle = SETTLE_PART.get(type(part))
         if settle is not None and state == OPEN:

@@ -7,16 +7,23 @@ recorded as its events, or in one step where no client reads them.
 
 from __future__ import annotations
 
+from typing import get_args
+
 import msgspec
 
 from penstock.errors import ApiError, upstream_failed
 from penstock.json_codec import encode
-from penstock.wire import Event, OutputItem, OutputItemDone, OutputTextDelta
+from penstock.wire import Event, OutputItem, OutputItemDone, OutputTextDelta, StreamEvent
 
 from .closing import settle_item
 from .deltas import size_of
 from .relayed_items import events_of
 from .transcript import IllegalEvent, OpenText, Transcript
+
+_ADDED: dict[type[Event], str] = {
+    cls: field for cls in get_args(StreamEvent) for field in ("delta", "annotation") if field in cls.__struct_fields__
+}
+"""The field of an event that adds to the Response, by its class."""
 
 
 class Relay(msgspec.Struct):
@@ -64,7 +71,10 @@ class WholeRelay(Relay):
 
 def chars_of(event: Event) -> int:
     """How many characters the event adds to the Response."""
-    added = getattr(event, "delta", None) or getattr(event, "annotation", "")
+    field = _ADDED.get(type(event))
+    if field is None:
+        return 0
+    added = getattr(event, field)
     logprobs = event.logprobs if type(event) is OutputTextDelta else ()
     return len(added if isinstance(added, str) else encode(added)) + (size_of(logprobs) if logprobs else 0)
 

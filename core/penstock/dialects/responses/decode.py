@@ -114,9 +114,9 @@ class ResponsesDecoder:
         """The end of the reply. A reply without a reported end was cut short."""
         deltas: list[Delta] = []
         if self._body is not None:
-            deltas = _read(self._whole, bytes(self._body), "response")
+            deltas += _read(self._whole, bytes(self._body), "response")
         elif self._sse is not None:
-            deltas = self._events(self._sse.close())
+            deltas += self._events(self._sse.close())
         if not self.is_done:
             raise upstream_failed("The upstream's stream ended before its response did.")
         return deltas
@@ -134,22 +134,22 @@ class ResponsesDecoder:
             at += 1
         return deltas
 
-    def _event(self, data: bytes) -> list[Delta]:
+    def _event(self, data: bytes) -> Iterable[Delta]:
         event = _decode_event(data)
         if not isinstance(event, _Own):
             return self._relayed(event)
         if isinstance(event, _Errs):
             raise reported_error(read_error(msgspec.json.decode(data)))
-        return self._ended(event) if isinstance(event, _Ends) else []
+        return self._ended(event) if isinstance(event, _Ends) else ()
 
-    def _relayed(self, event: Any) -> list[Delta]:
-        return [Relayed(event)] if self._sealed_thoughts is None else [*self._sealed_thoughts.take(event)]
+    def _relayed(self, event: Any) -> Iterable[Delta]:
+        return (Relayed(event),) if self._sealed_thoughts is None else self._sealed_thoughts.take(event)
 
     def _ended(self, event: _Ends) -> list[Delta]:
         self.is_done = True
         return deltas_of(read_ending(bytes(event.response)))
 
-    def _whole(self, body: bytes) -> list[Delta]:
+    def _whole(self, body: bytes) -> Iterable[Delta]:
         """A Response that came whole: its items, each at once, and its end."""
         self.is_done = True
         ending = read_ending(body)
@@ -169,7 +169,7 @@ def _no_response(body: bytes) -> ApiError:
     return reported_error(error) if error.message else upstream_failed("The upstream sent what is no response.")
 
 
-def _read(read: Callable[[bytes], list[Delta]], data: bytes, what: str) -> list[Delta]:
+def _read(read: Callable[[bytes], Iterable[Delta]], data: bytes, what: str) -> Iterable[Delta]:
     """The deltas of JSON. Invalid characters in it are replaced. Raises `ApiError`."""
     try:
         return read(data)

@@ -5,7 +5,7 @@ It knows the events that have them, takes them out of the events for clients, an
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from penstock.transcript.deltas import Delta, Extras, Relayed, RelayedItem
 from penstock.wire import UNSET, OutputItemAdded, OutputItemDone, ReasoningItem
 
+_WITH_ITEMS = frozenset({OutputItemAdded, OutputItemDone})
 _encode = msgspec.json.Encoder().encode
 
 
@@ -23,24 +24,20 @@ class SealedThoughts:
     def __init__(self, origin: str) -> None:
         self._origin = origin
 
-    def take(self, event: Any) -> Iterator[Delta]:
+    def take(self, event: Any) -> Iterable[Delta]:
         """The event as the client sees it, and what is to be returned with its item."""
-        if not isinstance(event, OutputItemAdded | OutputItemDone) or not isinstance(event.item, ReasoningItem):
-            yield Relayed(event)
-            return
-        # spec: sealed-behind
-        yield Relayed(replace(event, item=_open(event.item)))
-        if isinstance(event, OutputItemDone):
-            yield from self._returned(event.item)
+        if type(event) in _WITH_ITEMS and isinstance(event.item, ReasoningItem):
+            # spec: sealed-behind
+            returned = self._returned(event.item) if isinstance(event, OutputItemDone) else ()
+            return Relayed(replace(event, item=_open(event.item))), *returned
+        return (Relayed(event),)
 
-    def take_item(self, item: Any) -> Iterator[Delta]:
+    def take_item(self, item: Any) -> Iterable[Delta]:
         """The same for an item that came whole."""
-        if not isinstance(item, ReasoningItem):
-            yield RelayedItem(item)
-            return
-        # spec: sealed-behind
-        yield RelayedItem(_open(item))
-        yield from self._returned(item)
+        if isinstance(item, ReasoningItem):
+            # spec: sealed-behind
+            return RelayedItem(_open(item)), *self._returned(item)
+        return (RelayedItem(item),)
 
     def _returned(self, item: ReasoningItem) -> Iterator[Delta]:
         if item.id and item.encrypted_content:
