@@ -357,6 +357,20 @@ def test_a_failover_is_waited_for(server: Server) -> None:
     asyncio.run(scenario())
 
 
+def test_a_replica_that_stays_one_is_reported_as_such(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        async with opened(server.url) as store:
+            server.ask(f"REPLICAOF 127.0.0.1 {free_port()}")
+            try:
+                assert isinstance(await outcome(store.save(response())), ApiError)
+            finally:
+                server.ask("REPLICAOF NO ONE")
+
+    asyncio.run(scenario())
+    assert "the server takes no writes (ReadOnlyError)" in caplog.text
+    assert "cannot be reached" not in caplog.text
+
+
 # Who waits for events.
 
 

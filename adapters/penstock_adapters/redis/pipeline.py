@@ -136,7 +136,12 @@ class Pipeline:
                 await self._attempt(batch)
             except (ConnectionError, TimeoutError, ReadOnlyError, OSError) as error:
                 if loop.time() + backoff_s > end:
-                    self._outage.failed(f"the server cannot be reached or answers too late ({type(error).__name__})")
+                    does = (
+                        "takes no writes"
+                        if isinstance(error, ReadOnlyError)
+                        else "cannot be reached or answers too late"
+                    )
+                    self._outage.failed(f"the server {does} ({type(error).__name__})")
                     raise unavailable() from None
                 untraced(error)  # it may be one of the answers, which its traceback's frames hold
                 await self.client().connection_pool.disconnect(inuse_connections=False)
