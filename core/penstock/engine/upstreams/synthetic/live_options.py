@@ -38,7 +38,8 @@ class Live(msgspec.Struct, frozen=True):
 
 
 _decode = msgspec.json.Decoder(Live).decode
-_decode_given = msgspec.json.Decoder(Given).decode
+_decode_values = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_value = msgspec.json.Decoder(str | int | float).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -100,15 +101,24 @@ def read_given(body: bytes, parse: Parse) -> Given:
     if len(body) > _BODY_BYTES_MAX:
         raise invalid(f"The options have more than {_BODY_BYTES_MAX} bytes.")
     try:
-        given = _decode_given(body)
+        values = _decode_values(body)
         names = json.loads(body, object_pairs_hook=lambda pairs: [name for name, _ in pairs])
     except (msgspec.DecodeError, ValueError) as error:
         raise invalid(f"Expected a JSON object with texts and numbers: {error}.", code="invalid_type") from None
-    if len(names) > len(given):
-        twice = next(name for name in given if names.count(name) > 1)
+    if len(names) > len(values):
+        twice = next(name for name in values if names.count(name) > 1)
         raise invalid(f"The option {quoted(twice)} is there twice.", twice, "invalid_value")
+    given = {name: _value(name, value) for name, value in values.items()}
     for name, value in given.items():
         _check(name, value, parse)
+    return given
+
+
+def _value(name: str, value: msgspec.Raw) -> str | int | float:
+    try:
+        given: str | int | float = _decode_value(value)
+    except msgspec.ValidationError as error:
+        raise invalid(f"Invalid type for {quoted(name)}: {error}.", name, "invalid_type") from None
     return given
 
 
