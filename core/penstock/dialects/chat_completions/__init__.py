@@ -58,21 +58,15 @@ class ChatCompletions:
 
     def decoder(self, turn: Turn) -> ChatDecoder:
         """A decoder for a stream or a whole completion, whichever comes."""
+        inline_think = self._options.inline_think
         return ChatDecoder(
-            inline_think=self._inline_think(turn),
+            inline_think=_begins_opened(turn) if inline_think == "opened" else inline_think,
             event_bytes_max=self._limits.upstream_event_bytes_max,
             origin=self._origin,
             returned_bytes_max=self._limits.returned_bytes_max,
             unknown=self._unknown,
             finish_reasons=self._finish_reasons,
         )
-
-    def _inline_think(self, turn: Turn) -> InlineThink:
-        """JSON that was asked for begins with no thought: an upstream without a reasoning parser forces its grammar."""
-        if self._options.inline_think != "opened":
-            return self._options.inline_think
-        text = turn.request.text
-        return True if text and isinstance(text.format, JsonObjectFormat | JsonSchemaFormat) else "opened"
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes, *, key: KeyOwner) -> ApiError:
         """What a reply with this status means to the client."""
@@ -94,6 +88,12 @@ class ChatCompletions:
         """By the tokenizer that the upstream has a route for, if it was named."""
         tokenizer = TOKENIZERS[self._options.tokenizer]
         return tokenizer and tokenizer(encode(turn, self._options, self._origin))
+
+
+def _begins_opened(turn: Turn) -> InlineThink:
+    """JSON that was asked for begins with no thought: an upstream without a reasoning parser forces its grammar."""
+    text = turn.request.text
+    return True if text and isinstance(text.format, JsonObjectFormat | JsonSchemaFormat) else "opened"
 
 
 __all__ = ["PRESETS", "ChatCompletions", "Options", "Preset"]

@@ -118,7 +118,8 @@ class ChatDecoder:
         [choice] = reply.choices
         out: list[Delta] = [TextDelta(choice.message.content)]
         self._cost(reply.usage, out)
-        self._served(reply.service_tier, out)
+        if reply.service_tier:
+            self._served(reply.service_tier, out)
         out.append(self._finish_reasons.read(choice.finish_reason, None) or Finish())
         return out
 
