@@ -27,6 +27,8 @@ from penstock_adapters.http_client import HttpTransport
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
+OK = b"HTTP/1.1 200 OK\r\n"
+"""The first line of a reply's head."""
 PATIENCE_S = 20.0
 """A test that takes longer hangs."""
 
@@ -74,6 +76,37 @@ class Upstream:
         asked = head + await reader.readexactly(int(length))
         self.asked.append(asked)
         return asked
+
+
+class LongBody:
+    """An upstream's body of 64 MiB, of which it writes what fits into the buffers on the way. `written` is in bytes."""
+
+    SIZE = 64 * 2**20
+
+    def __init__(self) -> None:
+        self.written = 0
+
+    def sent_by(self, upstream: Upstream) -> Handler:
+        piece = bytes(64 * 2**10)
+
+        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await upstream.request(reader)
+            writer.write(OK + b"content-length: %d\r\n\r\n" % self.SIZE)
+            while self.written < self.SIZE:
+                writer.write(piece)
+                await writer.drain()
+                self.written += len(piece)
+            await reader.read(1)
+
+        return handle
+
+    async def is_held(self) -> bool:
+        """Whether it waits for its reader, once nothing more of it is written."""
+        before = -1
+        while before != self.written:
+            before = self.written
+            await asyncio.sleep(0.2)
+        return self.written < self.SIZE / 2
 
 
 def sends(upstream: Upstream, *pieces: bytes, closes: bool = False) -> Handler:

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from conformance.transports.kit import (
+    OK,
     Kind,
+    LongBody,
     Upstream,
     asked,
     chunked,
@@ -29,7 +31,6 @@ from penstock_adapters import fault_texts
 from requirements import shows
 from support.certificates import Authority
 
-OK = b"HTTP/1.1 200 OK\r\n"
 HELLO = OK + b"content-length: 5\r\n\r\nhello"
 STREAM = OK + b"transfer-encoding: chunked\r\n\r\n"
 
@@ -426,34 +427,15 @@ def test_a_request_may_be_cancelled_at_each_of_its_waits(kind: Kind) -> None:
 
 def test_an_upstream_waits_for_a_slow_reader(kind: Kind) -> None:
     """What it could write is bounded by the buffers on the way, however much it has to send."""
-    total, piece = 64 * 2**20, 64 * 2**10
+    body = LongBody()
 
     async def scenario() -> None:
-        written = 0
-
-        def endless(upstream: Upstream) -> Any:
-            async def handle(reader: Any, writer: Any) -> None:
-                nonlocal written
-                await upstream.request(reader)
-                writer.write(OK + b"content-length: %d\r\n\r\n" % total)
-                while written < total:
-                    writer.write(bytes(piece))
-                    await writer.drain()
-                    written += piece
-                await reader.read(1)
-
-            return handle
-
-        async with listening(endless) as upstream:
+        async with listening(body.sent_by) as upstream:
             transport = to(kind, upstream)
             reply = await transport.send(post())
             first = await anext(aiter(reply))
-            before = -1
-            while before != written:
-                before = written
-                await asyncio.sleep(0.2)
-            assert written < total / 2
-            assert len(first) + len(await read(reply)) == total
+            assert await body.is_held()
+            assert len(first) + len(await read(reply)) == body.SIZE
             await reply.aclose()
             await transport.aclose()
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from conformance.transports.kit import (
     KINDS,
+    OK,
     OWN,
     Kind,
     Upstream,
@@ -29,7 +30,6 @@ from penstock.ports import Destination, Transport
 from penstock_adapters import fault_texts
 
 LIMITS = Limits(connect_s=5)
-OK = b"HTTP/1.1 200 OK\r\n"
 
 
 def to(kind: Kind, upstream: Upstream, limits: Limits = LIMITS) -> Transport:

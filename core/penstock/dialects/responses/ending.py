@@ -40,12 +40,12 @@ _OTHERS: dict[str, Any] = {
 """The other fields, with the upstream's values."""
 _READ: dict[str, Any] = dict.fromkeys(_OURS, msgspec.Raw) | _APART | _OTHERS
 
-Ending: Any = msgspec.defstruct(
-    "Ending", [(name, kind | UnsetType, UNSET) for name, kind in _READ.items()], bases=(Wire,), kw_only=True
+EndedResponse: Any = msgspec.defstruct(
+    "EndedResponse", [(name, kind | UnsetType, UNSET) for name, kind in _READ.items()], bases=(Wire,), kw_only=True
 )
 """Every field is `UNSET` where it is absent."""
 
-_decode = json_codec.Decoder[Any](Ending, lenient=True).decode
+_decode = json_codec.Decoder[Any](EndedResponse, lenient=True).decode
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decoders = {name: json_codec.Decoder[Any](kind, lenient=True) for name, kind in _READ.items()}
 
@@ -55,7 +55,7 @@ _REASONS: tuple[str, ...] = get_args(IncompleteReason)
 
 
 def read_ending(data: bytes) -> Any:
-    """The `Ending` that a Response is. Raises what msgspec raises for what is no JSON object."""
+    """The `EndedResponse` that a Response is. Raises what msgspec raises for what is no JSON object."""
     try:
         return _decode(data)
     except msgspec.ValidationError:
@@ -70,7 +70,7 @@ def _read_by_field(fields: dict[str, msgspec.Raw]) -> Any:
             with suppress(msgspec.ValidationError):
                 read[name] = decoder.decode(bytes(fields[name]))
     unknown = {name: value for name, value in fields.items() if name not in _READ}
-    return Ending(**read, unknown=Unknown(unknown) if unknown else UNSET)
+    return EndedResponse(**read, unknown=Unknown(unknown) if unknown else UNSET)
 
 
 def deltas_of(ending: Any) -> list[Delta]:
