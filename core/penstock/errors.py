@@ -127,12 +127,14 @@ def not_found(message: str, code: str | None = None, param: str | None = None) -
 
 
 def rate_limited(message: str, retry_after_s: float) -> ApiError:
-    """The error of a limit of rate or number: 429. Agents read the wait from the end of the message."""
-    wait = f"{retry_after_s:.3f}".rstrip("0").rstrip(".")
+    """The error of a limit of rate or number: 429. Agents read the wait from the message, in this form."""
+    wait = f"try again in {f'{retry_after_s:.3f}'.rstrip('0').rstrip('.')}s"
     message = message.rstrip()
-    stop = "" if message.endswith((".", "!", "?")) else "."
+    if wait not in message:
+        stop = "" if message.endswith((".", "!", "?")) else "."
+        message = f"{message}{stop} Please {wait}."
     return ApiError(
-        f"{message}{stop} Please try again in {wait}s.",
+        message,
         status=429,
         type="rate_limit_error",
         code="rate_limit_exceeded",

@@ -78,8 +78,21 @@ def test_headers_state_whether_to_try_again(error: ApiError, headers: dict[str, 
 @pytest.mark.parametrize(
     ("wait_s", "expected"), [(1.9, "1.9s"), (20, "20s"), (100.0, "100s"), (0.25, "0.25s"), (0, "0s"), (1 / 3, "0.333s")]
 )
-def test_agents_read_the_wait_from_the_end_of_the_message(wait_s: float, expected: str) -> None:
+def test_agents_read_the_wait_from_the_message(wait_s: float, expected: str) -> None:
     assert rate_limited("Slow down. ", wait_s).message == f"Slow down. Please try again in {expected}."
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("Slow. Please try again in 7s.", "Slow. Please try again in 7s."),
+        ("Slow. Please try again in 7s. Visit x.", "Slow. Please try again in 7s. Visit x."),
+        ("Slow. Please try again in 17s.", "Slow. Please try again in 17s. Please try again in 7s."),
+        ("Slow. Please try again in 7000ms.", "Slow. Please try again in 7000ms. Please try again in 7s."),
+    ],
+)
+def test_a_message_that_has_the_wait_does_not_get_it_twice(message: str, expected: str) -> None:
+    assert rate_limited(message, 7).message == expected
 
 
 def test_what_a_client_made_up_is_not_repeated_at_length() -> None:
