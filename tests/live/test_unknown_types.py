@@ -50,7 +50,7 @@ def keeping(
 ) -> PenstockServer:
     """A server with a store, one for all tests here."""
     path: Path = tmp_path_factory.getbasetemp() / "other_schema.db"
-    store = "memory" if request.param == "memory" else f"sqlite:///{path}"
+    store = "memory://" if request.param == "memory" else f"sqlite:///{path}"
     return start("--upstream", upstream.url, PENSTOCK_STORE=store)
 
 

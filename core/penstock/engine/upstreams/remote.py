@@ -97,9 +97,7 @@ class RemoteUpstream:
         while reply is None:
             request.head_s = turn.head_s
             try:
-                reply = await self._exchange(request, turn.bearer, mask)
-                if reply.status >= 300:
-                    raise await self._refusal(request, reply, turn.bearer, mask)
+                reply = await self._send(request, turn.bearer, mask)
             except RequestRejected as error:
                 self._learn(turn.model, error)
                 again = None if isinstance(error, AttemptFailed) else self._dialect.encode_again(turn, error)
@@ -183,16 +181,20 @@ class RemoteUpstream:
 
     async def _ask(self, request: HttpRequest, bearer: Secret | None) -> bytes:
         """The whole body of a reply."""
-        mask = partial(self._mask_for, bearer)
-        reply = await self._exchange(request, bearer, mask)
-        if reply.status >= 300:
-            raise await self._refusal(request, reply, bearer, mask)
+        reply = await self._send(request, bearer, partial(self._mask_for, bearer))
         try:
             return await _read(reply, self._limits.upstream_event_bytes_max)
         except TransportError as error:
             raise _unreachable(error) from None
         finally:
             await reply.aclose()
+
+    async def _send(self, request: HttpRequest, bearer: Secret | None, mask: MakeMask) -> HttpReply:
+        """A successful reply to one attempt. Raises `ApiError` and `AttemptFailed`."""
+        reply = await self._exchange(request, bearer, mask)
+        if 200 <= reply.status < 300:
+            return reply
+        raise await self._refusal(request, reply, bearer, mask)
 
     async def _exchange(self, request: HttpRequest, bearer: Secret | None, mask: MakeMask) -> HttpReply:
         """The reply to one attempt, with any status; masked if it is not successful. Raises `AttemptFailed`."""
