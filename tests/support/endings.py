@@ -319,15 +319,17 @@ def _embeddings(target: Target) -> None:
 # Clients that leave.
 
 
-def leaves(name: str, model: str, *, stream: bool, path: str = "/responses", beside: Json | None = None) -> None:
-    """A client that leaves once the upstream has the request, and where it is a stream, has begun to answer."""
+def leaves(
+    name: str, model: str, *, stream: bool, begins: bool, path: str = "/responses", beside: Json | None = None
+) -> None:
+    """A client that leaves once the upstream has the request, or where the reply `begins`, has begun to answer."""
 
     def left(target: Target) -> None:
         body = target.body(model, stream=stream) | (beside or {})
         if path != "/responses":
             body = {"model": model, "stream": stream, "messages": [{"role": "user", "content": target.text}]}
         with target.asked(body, path) as connection:
-            if stream:
+            if begins:
                 _, headers = connection.head()
                 next(connection.writes(headers))
             else:
@@ -339,10 +341,11 @@ def leaves(name: str, model: str, *, stream: bool, path: str = "/responses", bes
     ENDINGS[name] = left
 
 
-leaves("left a stream", "hang_midway", stream=True)
-leaves("left a long stream", "flood", stream=True)
-leaves("left JSON", "hang", stream=False)
-leaves("left a relay", "hang_midway", stream=True, path="/chat/completions")
+leaves("left a stream", "hang_midway", stream=True, begins=True)
+leaves("left a stream that has not begun", "hang", stream=True, begins=False)
+leaves("left a long stream", "flood", stream=True, begins=True)
+leaves("left JSON", "hang", stream=False, begins=False)
+leaves("left a relay", "hang_midway", stream=True, begins=True, path="/chat/completions")
 
 
 @ending("left in the middle of its request")
@@ -398,7 +401,10 @@ def _stored(target: Target) -> None:
 def _conversation(target: Target) -> None:
     room = target.answer({}, "/conversations").json()["id"]
     for model, status in {"text": 200, "cut": 502, "bad_request": 400}.items():
-        assert target.answer(target.body(model, store=True, conversation=room)).status == status
+        answer = target.answer(target.body(model, store=True, conversation=room))
+        assert answer.status == status
+        if status == 200:
+            assert target.get("DELETE", f"/responses/{answer.json()['id']}").status == 200
     assert target.get("DELETE", f"/conversations/{room}").status == 200
 
 

@@ -40,8 +40,9 @@ class Opening(Generic[T]):
         return self._task.result()
 
     def cancel(self) -> T | None:
-        """End it. Returns what has opened before."""
+        """End it. Returns what has opened before. It is the last call."""
         task = self._task
+        del self._task  # a cancelled task holds its error, whose frames refer to this: a cycle
         return None if task.cancel() or task.cancelled() or task.exception() is not None else task.result()
 
     async def _open(self, begin: Callable[[], Awaitable[T]]) -> T:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import warnings
+import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
 
 from penstock.engine.running.opening import Opening
+from requirements import shows
 from support import virtual_time
 
 
@@ -91,3 +93,32 @@ def test_cancelled_it_ends_or_returns_what_has_opened(after_s: float, opened: st
         warnings.simplefilter("error")
         go(scenario)
         gc.collect()
+
+
+@shows("freed-at-once")
+@pytest.mark.parametrize("after_s", [0, 0.5, 2])
+@pytest.mark.parametrize("begin", [soon, fails])
+def test_cancelled_it_leaves_no_cycle(begin: Callable[[], Coroutine[Any, Any, str]], after_s: float) -> None:
+    """A cycle would keep the request that is opened until a collection, which seldom comes."""
+
+    class Request:
+        async def open(self) -> str:
+            return await begin()
+
+    async def scenario() -> None:
+        gc.collect()
+        gc.disable()
+        try:
+            request = Request()
+            left = weakref.ref(request)
+            opening = Opening(request.open)
+            del request
+            await opening.wait(after_s)
+            opening.cancel()
+            del opening
+            await asyncio.sleep(0.1)
+            assert left() is None
+        finally:
+            gc.enable()
+
+    go(scenario)
