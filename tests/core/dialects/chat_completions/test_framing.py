@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
 from core.dialects.chat_completions.decoded import EVENT_BYTES_MAX, STOP, bytewise, choice, decode, stream, whole
 from penstock.dialects.chat_completions.decode import ChatDecoder
-from penstock.dialects.chat_completions.objects import objects_in
+from penstock.dialects.chat_completions.objects import OBJECTS_MAX, objects_in
 from penstock.errors import ApiError
 from penstock.transcript.deltas import TextDelta
 from requirements import shows
@@ -113,3 +114,25 @@ def test_what_follows_an_object_and_is_none_is_an_error(rest: bytes) -> None:
 def test_one_object_is_not_several() -> None:
     assert objects_in(b'{"a": "}{"}') == objects_in(b"{}") == objects_in(b"} {") == []
     assert objects_in(b'{"a": "}{"} {} x') == [b'{"a": "}{"}', b"{}", b"x"]
+
+
+@shows("objects-without-breaks")
+def test_objects_are_read_up_to_a_number() -> None:
+    assert objects_in(b"{} \n" * OBJECTS_MAX) == [b"{}"] * OBJECTS_MAX
+    assert objects_in(b"{}" * (OBJECTS_MAX + 1)) == []
+    with pytest.raises(ApiError, match="not a chat completion"):
+        decode((LINES[0] + LINES[1]) * OBJECTS_MAX, event_bytes_max=10**8)
+
+
+@shows("objects-without-breaks")
+def test_what_stands_behind_an_object_is_not_copied_for_each() -> None:
+    """Else the work would grow with the number of objects times the size of the body."""
+
+    def cpu_s(size: int) -> float:
+        data = b"{}" * size + bytes(4_000 * size)
+        began = time.process_time()
+        assert len(objects_in(data)) == size + 1
+        return time.process_time() - began
+
+    once, twice = (min(cpu_s(size) for _ in range(3)) for size in (1_000, 2_000))
+    assert twice < max(2.6 * once, 0.1), (once, twice)
