@@ -28,6 +28,8 @@ _MARK = b"\xff"
 _MARKED = b'"$unknown":\xff,'
 _TAGGED = b'"type":"$unknown",' + _MARKED
 _TAG = Raw(b'"$unknown"')
+_UNIT_DIGITS = 4
+"""How many hexadecimal digits an escaped code unit has."""
 _NO_TYPE = "missing required field `type`"
 
 _fields_of = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -245,3 +247,9 @@ def _is_valid(packed: Raw, found: _Object) -> bool:
     except msgspec.ValidationError:
         return False
     return True
+
+
+def unicode_escape(character: str) -> str:
+    """The JSON escape of a character, in UTF-16 code units (RFC 8259, section 7). Half of a pair is one unit."""
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + _UNIT_DIGITS]}" for at in range(0, len(units), _UNIT_DIGITS))

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from penstock.json_codec import unicode_escape
 from penstock.patterns import lazy_pattern
 
 from .records import current
@@ -167,13 +168,7 @@ def _json(line: object) -> str:
     text = _encode(line).decode()
     if text.isprintable():
         return text
-    return "".join(character if character.isprintable() else _unicode_escape(character) for character in text)
-
-
-def _unicode_escape(character: str) -> str:
-    """The JSON escape of a character, in UTF-16 code units (RFC 8259, section 7)."""
-    units = character.encode("utf-16-be").hex()
-    return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
+    return "".join(character if character.isprintable() else unicode_escape(character) for character in text)
 
 
 def _printable(value: object) -> object:

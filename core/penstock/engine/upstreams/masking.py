@@ -13,6 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from penstock.errors import ApiError
+from penstock.json_codec import unicode_escape
 from penstock.ports import HttpReply
 from penstock.secrets import Secret
 from penstock.transcript.deltas import Delta, UpstreamFailed
@@ -127,14 +128,8 @@ def _forms(secret: str) -> Iterator[str]:
     for word in secret.split():
         if len(word) >= _CHARS_MIN:
             plain = msgspec.json.encode(word).decode()[1:-1]
-            written = "".join(char if " " <= char <= "~" else _escaped(char) for char in plain)
+            written = "".join(char if " " <= char <= "~" else unicode_escape(char) for char in plain)
             yield from (word, plain, written, written.replace("/", "\\/"))
             yield "".join(_GO.get(char, char) for char in written)
-            yield "".join(char if char.isalnum() or char in "-_." else _escaped(char) for char in word)
+            yield "".join(char if char.isalnum() or char in "-_." else unicode_escape(char) for char in word)
             yield from (quote(word, safe=""), word.translate(_HTML))
-
-
-def _escaped(char: str) -> str:
-    """A character as JSON's escape of its code units."""
-    units = char.encode("utf-16-be", "surrogatepass")
-    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
