@@ -6,7 +6,7 @@ limit of a rate is another error: it reports a wait.
 
 from __future__ import annotations
 
-import re
+from penstock.patterns import lazy_pattern
 
 INSUFFICIENT_QUOTA = "insufficient_quota"
 """OpenAI's code, and the one that clients know."""
@@ -48,8 +48,8 @@ _WORDINGS = (
     r"\bpayment required\b|\bpast invoices\b",  # Fireworks
     r"\u4f59\u989d\u4e0d\u8db3|\u989d\u5ea6\u4e0d\u8db3|\u6b20\u8d39",  # z.ai, New API, DashScope
 )
-_SPENT = "|".join(f"(?:{wording})" for wording in _WORDINGS)
-_QUOTA = r"\bexceeded your current quota\b|\bcheck your (?:plan and )?billing\b"
+_SPENT = lazy_pattern("(?i)" + "|".join(f"(?:{wording})" for wording in _WORDINGS))
+_QUOTA = lazy_pattern(r"(?i)\bexceeded your current quota\b|\bcheck your (?:plan and )?billing\b")
 """OpenAI's words. Gemini has them for limits of a rate too, with a wait."""
 
 _PAYMENT_REQUIRED = 402
@@ -73,6 +73,5 @@ def spent_quota_code(message: str, *names: str | None, status: int | None, has_w
 
 
 def _has_words(text: str, has_wait: bool) -> bool:
-    """Whether a message means this. The patterns are compiled with the first error, since that takes a while."""
-    pattern = _SPENT if has_wait else f"{_SPENT}|{_QUOTA}"
-    return re.search(pattern, text, re.IGNORECASE) is not None
+    """Whether a message means this."""
+    return bool(_SPENT.search(text) or (not has_wait and _QUOTA.search(text)))

@@ -73,9 +73,9 @@ class Event(msgspec.Struct, rename="camel", kw_only=True, frozen=True):
     """The messages of a queue, each of which asks for the run of a response."""
 
     method_arn: Any = None
-    """It is there in events of an authorizer only, which have the fields of a v1 request too,"""
+    """Only events for an authorizer have it. Their other fields are those of a v1 request."""
     route_arn: Any = None
-    """and it in those that have the fields of a v2 request."""
+    """Only events for an authorizer have it. Their other fields are those of a v2 request."""
 
     version: str | None = None
     http_method: str | None = None

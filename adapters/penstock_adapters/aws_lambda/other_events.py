@@ -11,7 +11,7 @@ from typing import Any
 
 NAMED_MAX = 5
 """How many fields of an unknown event are named."""
-NAMED_BYTES_MAX = 40
+NAMED_CHARS_MAX = 40
 """How much of a name is repeated."""
 
 _TAKEN = (
@@ -70,4 +70,4 @@ def _fields(event: Mapping[str, Any]) -> str:
 
 
 def _short(name: Any) -> str:
-    return str(name)[:NAMED_BYTES_MAX]
+    return str(name)[:NAMED_CHARS_MAX]

@@ -58,7 +58,7 @@ def events_of(item: Any, index: int) -> Iterator[Event]:
 
 
 def chars_in(item: Any) -> int:
-    """How many characters these events bring."""
+    """How many characters the events of the item add to the Response."""
     kind = _ITEMS.get(type(item))
     return 0 if kind is None else kind.chars(item)
 

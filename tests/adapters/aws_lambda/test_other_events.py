@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from penstock_adapters.aws_lambda.events import EventError, decode_event, read_event
-from penstock_adapters.aws_lambda.other_events import NAMED_BYTES_MAX, NAMED_MAX
+from penstock_adapters.aws_lambda.other_events import NAMED_CHARS_MAX, NAMED_MAX
 from requirements import shows
 from support.lambda_events import v1, v2
 
@@ -104,7 +104,7 @@ def test_an_empty_method_is_named(event: dict[str, Any], field: str) -> None:
 
 def test_few_and_short_fields_are_named() -> None:
     text = problem({f"{number}{'x' * 10_000}": 1 for number in range(1_000)})
-    assert len(text) < NAMED_MAX * (NAMED_BYTES_MAX + 2) + 400
+    assert len(text) < NAMED_MAX * (NAMED_CHARS_MAX + 2) + 400
 
 
 def test_a_field_with_a_wrong_type_is_named() -> None:

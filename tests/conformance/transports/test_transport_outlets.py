@@ -220,7 +220,7 @@ def test_an_outlet_that_is_not_ready_stops_the_upstream(lean: Kind) -> None:
     run(lean, scenario())
 
 
-WHO: ContextVar[str] = ContextVar("who", default="nobody")
+WHO: ContextVar[str] = ContextVar("who", default="no reader")
 
 
 def test_the_outlet_is_called_in_the_context_of_its_reader(lean: Kind) -> None:

@@ -1,8 +1,8 @@
 """Inline thoughts: text in which `<think>…</think>` stands for reasoning, split while it comes.
 
 It knows the two tags and holds back what may be the beginning of one. Where a model's template begins the thought, only
-the second tag comes. But for the blank lines behind the tags it never
-loses or adds a character. Logprobs go with the text; those of thoughts are dropped.
+the second tag comes. But for the blank lines behind the tags it never loses or adds a character. Logprobs go with the
+text; those of thoughts are dropped.
 """
 
 from __future__ import annotations
