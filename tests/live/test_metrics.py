@@ -171,6 +171,17 @@ def test_a_chat_reply_counts(server: PenstockServer, changes: Changes, model: st
 
 
 @shows("metrics")
+@pytest.mark.parametrize("path", ["/chat/completions", "/responses"])
+@pytest.mark.parametrize("model", ["quota_spent", "rate_limited", "bad_request", "too_long", "server_error", "unauthorized"])
+def test_a_refusal_counts_with_its_code(server: PenstockServer, changes: Changes, model: str, path: str) -> None:
+    """Whether or not the upstream's reply is passed on."""
+    reply = post(server.url, {"model": model, "messages" if path != "/responses" else "input": []}, path)
+    error = json.loads(reply.body)["error"]
+    changes.until(1, ENDED, status="failed", reason=error["code"] or error["type"])
+    assert changes(ENDED) == 1
+
+
+@shows("metrics")
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("model", [name for name in SCRIPTS if name.startswith("usage_")])
 def test_the_tokens_of_a_chat_reply_count_where_it_has_them(

@@ -418,6 +418,10 @@ REFUSED: dict[str, Script] = {
         (refusal(429, "rate_limit_error", "slow down", "rate_limit_exceeded", retry_after="7"),),
         Expect(http=429),
     ),
+    "quota_spent": Script(
+        (refusal(429, "insufficient_quota", "You exceeded your current quota.", "insufficient_quota"),),
+        Expect(http=429),
+    ),
     "unauthorized": Script(
         (refusal(401, "invalid_request_error", "Incorrect API key: sk-upstream", "invalid_api_key"),),
         Expect(http=502),

@@ -141,7 +141,7 @@ class RelayedStream(DirectSource[bytes]):
         self._record.is_cut = True  # until it has been read to its end
         self._is_response = _is_response(request)
         noted = self._record.response_status, self._record.response_reason  # by a model in this process
-        read = ("completed", "") if reply.status < 400 else ("failed", _reason(reply.status))
+        read = ("completed", "") if reply.status < 400 else ("failed", self._record.refusal_code)
         self._ending = noted if noted[0] else read
         self._note_end("cancelled")
         self._is_stream = self._is_response and request.stream and reply.status < 400
@@ -224,13 +224,6 @@ class RelayedStream(DirectSource[bytes]):
 def _is_response(request: PassthroughRequest) -> bool:
     """Whether the reply is an answer of a model."""
     return request.method == "POST" and request.path.partition("?")[0] in _RESPONSES
-
-
-def _reason(status: int) -> str:
-    """Why an upstream refused a request, in the words of a failed Response."""
-    if status == 429:
-        return "rate_limit_exceeded"
-    return "server_error" if status >= 500 else "invalid_prompt"
 
 
 def _forwarded(reply: HttpReply) -> Headers:

@@ -89,6 +89,8 @@ class AccessRecord(msgspec.Struct, kw_only=True, eq=False):
     reasoning_tokens: int | None = None
     upstream_errors: tuple[Blame, ...] = ()
     """The blame of each call of an upstream that failed."""
+    refusal_code: str = ""
+    """The code of the last error reply of an upstream, or its type where it has none."""
     tools: tuple[ToolUse, ...] = ()
     """The calls of hosted tools, in the order in which they ended."""
     lacks_terminal: bool = False

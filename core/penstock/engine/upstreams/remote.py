@@ -240,6 +240,7 @@ class RemoteUpstream:
             await reply.aclose()
             raise _provoked(AttemptFailed(_unreachable(error), "sick", again=False), request) from None
         self._attempts.refused(request, reply.status, first)
+        _note_code(self._dialect.error(reply.status, reply.headers, first, key="client"))
         return PeekedReply(reply, first)
 
     async def _refusal(self, request: HttpRequest, reply: HttpReply, bearer: Secret | None, mask: MakeMask) -> ApiError:
@@ -255,6 +256,7 @@ class RemoteUpstream:
         error = self._dialect.error(reply.status, reply.headers, body, key=self._key_owner(bearer))
         # spec: masked-keys
         mask().error(error)  # the body may have had it in another form
+        _note_code(error)
         if error.status < 500 and error.status != 429:
             return RequestRejected(error, upstream_status=reply.status)
         # spec: no-redirects
@@ -291,6 +293,11 @@ async def _check_status(reply: HttpReply) -> None:
         await reply.aclose()
         problem = f"it answered with status {reply.status}, which is not a final status"
         raise TransportError(problem, was_connected=True)
+
+
+def _note_code(error: ApiError) -> None:
+    """Note what an error reply means, for a client that gets the reply itself."""
+    current().refusal_code = error.code or error.type
 
 
 def _credentials(key: Secret | None, headers: list[tuple[str, Secret]]) -> Headers:
