@@ -172,7 +172,9 @@ def test_a_chat_reply_counts(server: PenstockServer, changes: Changes, model: st
 
 @shows("metrics")
 @pytest.mark.parametrize("path", ["/chat/completions", "/responses"])
-@pytest.mark.parametrize("model", ["quota_spent", "rate_limited", "bad_request", "too_long", "server_error", "unauthorized"])
+@pytest.mark.parametrize(
+    "model", ["quota_spent", "rate_limited", "bad_request", "too_long", "server_error", "unauthorized"]
+)
 def test_a_refusal_counts_with_its_code(server: PenstockServer, changes: Changes, model: str, path: str) -> None:
     """Whether or not the upstream's reply is passed on."""
     reply = post(server.url, {"model": model, "messages" if path != "/responses" else "input": []}, path)

@@ -100,7 +100,7 @@ class _PartWriter(ItemWriter):
     def _close_part(self) -> None:
         if self._part_class is None:
             return
-        part = self._transcript.item(self.output_index).content[self._content_index]
+        part = self._text.node.frozen()
         self._transcript.record(SETTLE_PART[self._part_class](part, self._at()))
         self._transcript.record(END_PART[self._part_class](part, self._at()))
         self._part_class = None

@@ -32,6 +32,7 @@ from penstock.transcript.deltas import (
 )
 from requirements import shows
 from support import oracle
+from support.growth import check_growth
 
 FORMS = {"look": FunctionCallFormat("look"), "note": CustomToolCallFormat("note")}
 TERMINAL = {"response.completed", "response.incomplete", "response.failed"}
@@ -418,3 +419,8 @@ def test_what_the_upstream_wants_back_is_sealed_for_who_asked_and_where_it_is_ne
     returned = Returned(origin="there", turn=wanted.turn, calls={"c": wanted.calls[0]} if calls else {})
     assert last.get("encrypted_content") in (None, encode(returned).decode())
     assert recording.reducer.returned() == {last["id"]: returned}
+
+
+@shows("linear-work")
+def test_a_message_of_many_parts_costs_in_proportion_to_them() -> None:
+    check_growth(lambda size: record(*[text("a"), RefusalDelta("b")] * size), 1_000)

@@ -118,8 +118,11 @@ def join(values: list[Any], depth: int = 0) -> Any:
         entries = [entry for value in values[:-1] for entry in value]
         return last if last == entries else entries + last
     if all(isinstance(value, dict) for value in values):
-        names = dict.fromkeys(name for value in values for name in value)
-        return {name: join([value[name] for value in values if name in value], depth + 1) for name in names}
+        pieces: dict[str, list[Any]] = {}
+        for value in values:
+            for name, piece in value.items():
+                pieces.setdefault(name, []).append(piece)
+        return {name: join(each, depth + 1) for name, each in pieces.items()}
     return last
 
 

@@ -12,6 +12,7 @@ from penstock.dialects.chat_completions.pack_extras import pack_extras
 from penstock.errors import ApiError
 from penstock.limits import Limits
 from requirements import shows
+from support.growth import check_growth
 
 JOINED: dict[str, tuple[list[Any], Any]] = {
     "one piece": (["a"], "a"),
@@ -70,6 +71,11 @@ BLOCKS: dict[str, tuple[list[Any], list[Any]]] = {
 @pytest.mark.parametrize(("values", "whole"), BLOCKS.values(), ids=BLOCKS)
 def test_blocks_of_thoughts_are_whole_and_in_order(values: list[Any], whole: list[Any]) -> None:
     assert join_blocks(values) == whole
+
+
+@shows("linear-work")
+def test_objects_with_many_different_keys_are_joined_in_proportion() -> None:
+    check_growth(lambda size: join([{f"k{number}": number} for number in range(size)]), 3_000)
 
 
 def test_objects_are_joined_no_deeper_than_they_need_be() -> None:
