@@ -17,7 +17,7 @@ from penstock.egress import refusal
 from penstock.engine.upstreams.connection_limit import ConnectionLimit
 from penstock.errors import untraced
 from penstock.limits import Limits
-from penstock.ports import Destination, HttpReply, HttpRequest, Tls, TransportError
+from penstock.ports import Destination, HttpReply, HttpRequest, NoFreeConnection, Tls, TransportError
 from penstock_adapters.fault_texts import (
     CLOSED,
     ENDLESS,
@@ -25,10 +25,12 @@ from penstock_adapters.fault_texts import (
     INFORMATIONAL_MAX,
     NO_ANSWER,
     NO_CONNECTION,
+    NO_FILES,
     NO_HOST,
     NO_HTTP,
     WRONG_CODING,
     handshake_failed,
+    lacks_files,
     lost,
     unconnected,
     untrusted,
@@ -209,6 +211,8 @@ class AiohttpReply:
 
 def _fault(error: BaseException) -> TransportError:
     """The failure in plain words, without the address, which clients do not need."""
+    if lacks_files(error):
+        return NoFreeConnection(NO_FILES)
     was_connected, describe = next((how for kind, how in _FAULTS.items() if isinstance(error, kind)), _OTHER)
     fault = TransportError(
         describe(error),

@@ -27,6 +27,15 @@ _NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LE
 _CLOSED = frozenset({errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE, errno.ENOTCONN, errno.ESHUTDOWN})
 
 
+NO_FILES = "This server has too many open files for one more connection to the upstream."
+_NO_FILES = frozenset({errno.EMFILE, errno.ENFILE})
+
+
+def lacks_files(error: BaseException | None) -> bool:
+    """Whether a connection could not be made because this process or its machine has no free file descriptor."""
+    return isinstance(error, OSError) and error.errno in _NO_FILES
+
+
 def untrusted(error: BaseException) -> str:
     """The text for a certificate that is not trusted."""
     reason = getattr(error, "verify_message", "") or "it is for another host"

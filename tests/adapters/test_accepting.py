@@ -127,8 +127,8 @@ def test_what_finds_no_room_waits_for_it(
 
     with caplog.at_level(logging.WARNING):
         run(Listening(listener), take)
-    assert len(caplog.messages) == listener.refused
-    assert "no new connection can be accepted: too many open files" in caplog.messages[0]
+    [line] = caplog.messages  # of all the attempts
+    assert line.startswith("Accepting connections fails: too many open files")
 
 
 class Full(socket.socket):

@@ -143,6 +143,7 @@ def test_clients_that_send_no_tls_or_nothing_delay_no_other(ours: Authority, tru
         with socket.create_connection(address, 20) as plain:
             plain.sendall(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
             assert not plain.recv(100).startswith(b"HTTP")
+        until(lambda: "a client's TLS handshake failed: HTTP_REQUEST" in server.log)
         assert post(server, trust, b'{"input": "Hi"}')[0] == 200
         assert ended(silent[0])  # after the time for a handshake
         for _ in range(20):

@@ -10,10 +10,12 @@ import errno
 import logging
 import os
 import socket
+import ssl
 from collections.abc import Callable
 from typing import Any
 
 from penstock.limits import Limits
+from penstock.telemetry import OutageLog
 
 from .certificates import ServerCertificate
 
@@ -46,6 +48,7 @@ class Acceptor:
         self._loop = asyncio.get_running_loop()
         self._beginning: set[asyncio.Task[None]] = set()
         self._pause: asyncio.TimerHandle | None = None
+        self._outage = OutageLog(_log, "Accepting connections")
         listener.setblocking(False)
         self._listen()
 
@@ -80,6 +83,7 @@ class Acceptor:
                     self._wait(error)
                     return
                 continue  # the client has disconnected already
+            self._outage.succeeded()
             self._begin(client)
 
     def _begin(self, client: socket.socket) -> None:
@@ -95,7 +99,10 @@ class Acceptor:
         client.setblocking(False)
         try:
             await self._loop.connect_accepted_socket(self._make_protocol, client, **self._tls())
-        except OSError:  # the client has disconnected, or does not use TLS
+        except OSError as error:  # the client has disconnected, or does not use TLS
+            # spec: tls-handshakes
+            if isinstance(error, ssl.SSLError):
+                _log.info("a client's TLS handshake failed: %s", error.reason or "no reason was given")
             client.close()
 
     def _tls(self) -> dict[str, Any]:
@@ -111,6 +118,6 @@ class Acceptor:
     def _wait(self, error: OSError) -> None:
         """Pause: the socket would be ready in every turn, and no connection could be accepted."""
         problem = os.strerror(error.errno or 0).lower()
-        _log.warning("no new connection can be accepted: %s; the next try is in %g s", problem, _PAUSE_S)
+        self._outage.failed(f"{problem}; it is tried again every {_PAUSE_S:g} s")
         self._loop.remove_reader(self._listener)
         self._pause = self._loop.call_later(_PAUSE_S, self._listen)

@@ -14,6 +14,8 @@ from typing import Any, TypeAlias
 
 from penstock.egress import Egress
 from penstock.engine.loops import LoopLock
+from penstock.ports import NoFreeConnection
+from penstock_adapters.fault_texts import NO_FILES, lacks_files
 from penstock_adapters.name_lookup import look_up
 
 from .addresses import Address
@@ -48,6 +50,9 @@ class Connector:
             async with asyncio.timeout(self._connect_s):
                 return await self._connect(make)
         except OSError as error:
+            # spec: no-room-for-connections
+            if lacks_files(error):
+                raise NoFreeConnection(NO_FILES) from None
             self._looked_up_at = float("-inf")
             fault = connecting_failed(error)
         raise fault.error()

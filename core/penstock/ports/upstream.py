@@ -156,7 +156,7 @@ class TransportError(Exception):
 
 
 class NoFreeConnection(TransportError):
-    """All connections to the upstream were in use, for longer than a request may wait. Nothing was sent."""
+    """This server can have no further connection to the upstream now. Nothing was sent; the upstream may be well."""
 
 
 Health: TypeAlias = Literal["well", "sick", "unknown"]

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import resource
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -50,6 +54,25 @@ def test_a_full_disk(path: Path, caplog: pytest.LogCaptureFixture) -> None:
         assert at.do(at.store.delete_response(ME, known.id))
         at.inside("PRAGMA max_page_count = 100000")
         assert at.do(at.store.save(response(body=b"x" * 100_000)))
+
+
+def test_no_file_descriptor_is_free(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Of all reasons why the file cannot be opened, this one ends by itself."""
+    with Open(path) as at, without_free_files(), refused(caplog, 503, "too many files are open"):
+        at.do(at.store.response(ME, "resp_1"))  # the first reading opens a connection of its own
+
+
+@contextmanager
+def without_free_files() -> Iterator[None]:
+    """This process can open no further file."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with Path(os.devnull).open("rb") as lowest:
+        free = lowest.fileno()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def test_on_a_full_disk_who_fits_in_is_served(path: Path, caplog: pytest.LogCaptureFixture) -> None:

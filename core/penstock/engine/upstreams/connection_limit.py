@@ -66,7 +66,9 @@ class ConnectionLimit:
             # spec: upstream-saturation
             if isinstance(error, TimeoutError):
                 self._report()
-                raise NoFreeConnection(f"none of its connections was free within {self._wait_s:g} s") from None
+                raise NoFreeConnection(
+                    f"The upstream is busy: none of its connections was free within {self._wait_s:g} s"
+                ) from None
             raise
 
     def _report(self) -> None:

@@ -215,9 +215,7 @@ class RemoteUpstream:
             return mask().reply(reply)
         except NoFreeConnection as error:
             # spec: upstream-saturation
-            raise AttemptFailed(
-                unavailable(f"The upstream is busy: {error}", _BUSY_S), "unknown", again=False
-            ) from None
+            raise AttemptFailed(unavailable(str(error), _BUSY_S), "unknown", again=False) from None
         except TransportError as error:
             # spec: plain-faults
             self._attempts.lost(request, str(error), mask().text(error.cause))

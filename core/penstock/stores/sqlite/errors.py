@@ -5,6 +5,8 @@ Paths and SQL appear in the log only. An error that is in no table here is a bug
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 
 from penstock.errors import ApiError
@@ -28,6 +30,10 @@ _ADVICE: dict[int, tuple[int, str]] = {
 """For each of SQLite's codes that is no bug: the HTTP status, and the advice for an operator."""
 
 
+_NO_FILES = frozenset({errno.EMFILE, errno.ENFILE})
+_TOO_MANY_FILES = (503, "too many files are open; raise `ulimit -n`")
+
+
 class UnusableFile(Exception):
     """The file cannot be used as the store of this server. The message is the reason."""
 
@@ -36,6 +42,8 @@ def advice_on(error: Exception) -> tuple[int, str] | None:
     """The HTTP status of an error that is no bug, and the advice for an operator. None for a bug."""
     if isinstance(error, UnusableFile):
         return 500, str(error)
+    if _lacks_files(error):
+        return _TOO_MANY_FILES
     if isinstance(error, OSError):
         return 500, f"the file cannot be created: {error.strerror}"
     if isinstance(error, sqlite3.OperationalError) and "no such table" in str(error):
@@ -43,6 +51,19 @@ def advice_on(error: Exception) -> tuple[int, str] | None:
     if isinstance(error, sqlite3.Error):
         return _ADVICE.get(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & _PRIMARY)
     return None
+
+
+def _lacks_files(error: Exception) -> bool:
+    """Whether no file descriptor was free. SQLite reports only that it cannot open a file, so one is tried here."""
+    if isinstance(error, sqlite3.Error):
+        if getattr(error, "sqlite_errorcode", 0) & _PRIMARY != sqlite3.SQLITE_CANTOPEN:
+            return False
+        try:
+            os.close(os.open(os.devnull, os.O_RDONLY))
+        except OSError as refused:
+            return refused.errno in _NO_FILES
+        return False
+    return isinstance(error, OSError) and error.errno in _NO_FILES
 
 
 def unavailable(status: int = 503) -> ApiError:
