@@ -30,6 +30,7 @@ from penstock.telemetry import AccessRecord, OutageLog, Recorder, current, leave
 from penstock.transcript.closing import close_open
 from penstock.wire import Event, Response, ResponseStatus
 
+from .clock_jumps import ClockJumps
 from .event_log import ClaimLost, LogWriter, read_log
 from .queue import Queue, Waiting
 
@@ -114,6 +115,7 @@ class Background:
         self._start_run = start_run
         self._recorder = recorder
         self._clock_s = clock_s
+        self._jumps = ClockJumps(clock_s, limits.lease_s)
         self._queue = Queue(limits)
         self._claims: dict[str, Claim] = {}
         self._runs: dict[str, Run] = {}
@@ -290,7 +292,8 @@ class Background:
             try:
                 await self._ready()
                 await self._renew()
-                await self._take_over()
+                if self._jumps.may_judge():
+                    await self._take_over()
                 # spec: bounded-stores
                 await self._store.sweep(now=self._clock_s(), limit=_SWEPT_AT_ONCE_MAX)
                 self._outage.succeeded()

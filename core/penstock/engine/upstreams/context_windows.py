@@ -5,12 +5,13 @@ The list is read on demand and cached. For a model that is not listed it is read
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from fnmatch import fnmatchcase
 from typing import TypeAlias
 
 from penstock.engine.loops import LoopLock
-from penstock.ids import Clock, clock_s
+from penstock.ids import Clock
 from penstock.secrets import Secret
 
 ContextTokens: TypeAlias = int | Mapping[str, int]
@@ -29,11 +30,11 @@ class ContextSizes:
         self,
         configured: ContextTokens | None,
         read: Callable[[Secret | None], Awaitable[dict[str, int]]],
-        clock_s: Clock = clock_s,
+        monotonic_s: Clock = time.monotonic,
     ) -> None:
         self._configured = configured
         self._read = read
-        self._clock_s = clock_s
+        self._monotonic_s = monotonic_s
         self._asking = LoopLock()
         self._asked_at: float | None = None
         self._listed: dict[str, int] = {}
@@ -57,8 +58,8 @@ class ContextSizes:
             del self._learned[next(iter(self._learned))]
 
     async def _ask_if_due(self, bearer: Secret | None) -> None:
-        if self._asked_at is None or self._clock_s() - self._asked_at >= _FRESH_S:
-            self._asked_at = self._clock_s()
+        if self._asked_at is None or self._monotonic_s() - self._asked_at >= _FRESH_S:
+            self._asked_at = self._monotonic_s()
             self._listed = await self._read(bearer)
 
     def _listed_size(self, model: str) -> int | None:
