@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +16,8 @@ from support.server import PenstockServer
 from support.waiting import until
 
 AWAY = "redis://127.0.0.1:1/0"
-FRESH = {"PENSTOCK_LIMITS_STORE_CHECK_FRESH_S": "0.05"}
+FRESH_S = 0.05
+FRESH = {"PENSTOCK_LIMITS_STORE_CHECK_FRESH_S": str(FRESH_S)}
 
 
 def respond(server: PenstockServer, **fields: object) -> CheckedReply:
@@ -81,6 +84,22 @@ def test_a_file_that_is_deleted_under_the_server(on_sqlite: tuple[PenstockServer
     until(lambda: status(server, "/readyz") == 200)
     again = respond(server, previous_response_id=first.response["id"])
     assert again.response["status"] == "completed"
+
+
+@shows("failing-stores", "one-line-an-outage")
+def test_a_file_that_may_grow_no_further(on_sqlite: tuple[PenstockServer, Path]) -> None:
+    """Some rows still fit where others were; the server is ready again when large ones do."""
+    server, path = on_sqlite
+    assert respond(server).status == 200
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (path.stat().st_size + 100_000, resource.RLIM_INFINITY))
+    until(lambda: respond(server, metadata={"a": "x" * 500}, instructions="x" * 20_000).status == 503)
+    time.sleep(FRESH_S)
+    assert status(server, "/readyz") == 503
+    assert server.log.count(f"The store {path} fails") == 1
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    until(lambda: status(server, "/readyz") == 200)
+    assert respond(server).status == 200
+    assert server.log.count(f"The store {path} fails") == 1
 
 
 @shows("failing-stores", "store-replaced")

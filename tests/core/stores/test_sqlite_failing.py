@@ -17,6 +17,7 @@ from core.stores.kit import Open, beside, refused
 from penstock.errors import ApiError
 from penstock.ports import StoredItem
 from penstock.stores.sqlite import SqliteStore, connection, schema, writer
+from requirements import shows
 
 
 @pytest.fixture
@@ -54,6 +55,28 @@ def test_a_full_disk(path: Path, caplog: pytest.LogCaptureFixture) -> None:
         assert at.do(at.store.delete_response(ME, known.id))
         at.inside("PRAGMA max_page_count = 100000")
         assert at.do(at.store.save(response(body=b"x" * 100_000)))
+
+
+@shows("failing-stores")
+def test_a_disk_with_room_for_small_rows_only_is_full(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As long as a large row finds no room, each check fails and the outage goes on, and then it ends."""
+    with Open(path) as at:
+        [[pages]] = at.inside("PRAGMA page_count")
+        at.inside(f"PRAGMA max_page_count = {pages + 3}")
+        with refused(caplog, 503, "the disk is full"):
+            at.do(at.store.save(response(body=b"x" * 100_000)))
+        assert at.do(at.store.save(response()))
+        with pytest.raises(ApiError):
+            at.do(at.store.check())
+        assert at.do(at.store.sweep(now=0, limit=1)) == 0
+        with pytest.raises(ApiError):
+            at.do(at.store.check())
+        at.inside("PRAGMA max_page_count = 100000")
+        assert at.do(at.store.sweep(now=0, limit=1)) == 0
+        at.do(at.store.check())
+        assert at.inside("SELECT * FROM marks") == []
+        assert at.do(at.store.save(response(body=b"x" * 100_000)))
+    assert "the disk is full" not in caplog.text
 
 
 def test_no_file_descriptor_is_free(path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -30,6 +30,7 @@ _ADVICE: dict[int, tuple[int, str]] = {
 """For each of SQLite's codes that is no bug: the HTTP status, and the advice for an operator."""
 
 
+_NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
 _NO_FILES = frozenset({errno.EMFILE, errno.ENFILE})
 _TOO_MANY_FILES = (503, "too many files are open; raise `ulimit -n`")
 
@@ -51,6 +52,11 @@ def advice_on(error: Exception) -> tuple[int, str] | None:
     if isinstance(error, sqlite3.Error):
         return _ADVICE.get(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & _PRIMARY)
     return None
+
+
+def means_no_room(error: Exception) -> bool:
+    """Whether a write may have failed because of its size. At the limit of a file's size it is an error of the disk."""
+    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & _PRIMARY in _NO_ROOM
 
 
 def _lacks_files(error: Exception) -> bool:

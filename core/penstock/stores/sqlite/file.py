@@ -7,7 +7,7 @@ import os
 
 from penstock.telemetry import OutageLog
 
-from .errors import UnusableFile, advice_on, unavailable
+from .errors import UnusableFile, advice_on, means_no_room, unavailable
 
 _log = logging.getLogger("penstock.stores.sqlite")
 
@@ -23,6 +23,8 @@ class StoreFile:
         self.path = path
         self._identity: tuple[int, int] | None = None
         self._outage = OutageLog(_log, f"The store {path}")
+        self.lacks_room = False
+        """Whether a write found no room. Smaller writes may succeed meanwhile: the outage goes on."""
 
     def note_opened(self) -> None:
         """Remember which file was opened for writing."""
@@ -42,7 +44,13 @@ class StoreFile:
 
     def note_success(self) -> None:
         """An operation has succeeded: an outage ends."""
-        self._outage.succeeded()
+        if not self.lacks_room:
+            self._outage.succeeded()
+
+    def note_room(self) -> None:
+        """There is room for large rows again."""
+        self.lacks_room = False
+        self.note_success()
 
     def translate(self, error: Exception) -> Exception:
         """The error for the engine. Where an operator can solve the problem, it is logged, once."""
@@ -50,6 +58,7 @@ class StoreFile:
         if known is None:
             return error
         status, advice = known
+        self.lacks_room |= means_no_room(error)
         name = getattr(error, "sqlite_errorname", type(error).__name__)
         self._outage.failed(f"{advice} ({name})")
         return unavailable(503 if isinstance(error, FileReplaced) else status)

@@ -87,6 +87,11 @@ CREATE TABLE marks (
 CREATE INDEX marks_by_expiry ON marks (expires_at)
 """
 
+_LARGE_MARK = "INSERT INTO marks (owner, name, expires_at) VALUES ('', hex(zeroblob(? / 4)), 0)"
+"""A row of so many bytes: a byte has two digits, and the index has the name again."""
+_ROOM_BYTES = 2**20
+"""The size of a row that is large: that of a response with some images."""
+
 MIGRATIONS = (_FIRST, _MARKS)
 """The migrations of an empty file, in order. `PRAGMA user_version` is the number of those that were applied."""
 
@@ -112,6 +117,12 @@ def check_write(db: sqlite3.Connection) -> None:
     """Write one page of the file, unchanged, in a transaction: a newer server beside this one may have upgraded it."""
     [version] = db.execute("PRAGMA user_version").fetchone()
     db.execute(f"PRAGMA user_version = {version}")
+
+
+def check_room(db: sqlite3.Connection) -> None:
+    """Write a large row and remove it: its pages are written to the disk all the same, since deletions are secure."""
+    row = db.execute(_LARGE_MARK, (_ROOM_BYTES,)).lastrowid
+    db.execute("DELETE FROM marks WHERE rowid = ?", (row,))
 
 
 def check_read(db: sqlite3.Connection) -> None:

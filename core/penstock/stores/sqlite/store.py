@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Container, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
+from penstock.errors import ApiError
 from penstock.ids import clock_s, now_s
 from penstock.ports import Claim, EventBatch, ItemPage, StoredConversation, StoredItem, StoredResponse
 
@@ -30,7 +32,7 @@ class SqliteStore:
 
     def __init__(self, path: str | Path, *, synchronous: Synchronous = "FULL") -> None:
         name = str(Path(path).absolute())
-        file = StoreFile(name)
+        self._file = file = StoreFile(name)
         self._writer = Writer(file, lambda: open_writer(name, synchronous))
         self._readers = ReadPool(file, lambda: open_reader(name))
         self._waiters = EventWaiters(self._version, self._find_ready)
@@ -218,9 +220,16 @@ class SqliteStore:
         await self._writer.run(schema.migrate, alone=True)
 
     async def check(self) -> None:
-        """Write one page of the file, unchanged, and read it."""
+        """Write one page of the file, unchanged, and read it. After a full disk there must be room for large rows."""
+        # spec: failing-stores
+        await self._find_room()
         await self._writer.run(schema.check_write)
         await self._readers.run(schema.check_read)
+
+    async def _find_room(self) -> None:
+        """Where a write found no room, check whether there is room now. Raises `ApiError` while there is none."""
+        if self._file.lacks_room:
+            await self._writer.run(schema.check_room, then=lambda _: self._file.note_room())
 
     async def time_s(self) -> float:
         """This machine's clock, which all processes that share the file use."""
@@ -228,7 +237,10 @@ class SqliteStore:
 
     async def sweep(self, *, now: float, limit: int) -> int:
         """Remove expired responses, conversations and marks."""
-        return await self._writer.run(lambda db: retention.sweep(db, now, limit), erases=True)
+        removed = await self._writer.run(lambda db: retention.sweep(db, now, limit), erases=True)
+        with suppress(ApiError):
+            await self._find_room()
+        return removed
 
     async def stats(self) -> dict[str, int]:
         """The number of rows of each kind, and their bytes."""
