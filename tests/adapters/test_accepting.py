@@ -131,6 +131,25 @@ def test_what_finds_no_room_waits_for_it(
     assert line.startswith("Accepting connections fails: too many open files")
 
 
+@shows("vanished-clients")
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the system has no such option")
+@pytest.mark.parametrize(("stall_s", "silence_s"), [(300.0, 300), (1e9, 32_767), (0.1, 1)])
+def test_accepted_sockets_end_when_their_client_has_vanished(
+    run: Callable[[Listening, Take], None], stall_s: float, silence_s: int
+) -> None:
+    async def take(waiting: Listening) -> None:
+        acceptor = Acceptor(waiting.listener, waiting.make, Limits(reply_stall_s=stall_s))
+        waiting.clients.append(socket.create_connection(waiting.listener.getsockname(), 5))
+        await waiting.turns(lambda: sum(hasattr(line, "transport") for line in waiting.made) == CLIENTS + 1, 0.01)
+        accepted = waiting.made[-1].transport.get_extra_info("socket")
+        assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == silence_s
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == silence_s * 1_000
+        await acceptor.close()
+
+    run(Listening(), take)
+
+
 class Full(socket.socket):
     """A listening socket of a process that has no file descriptor left."""
 

@@ -808,6 +808,7 @@ REQUIREMENTS = (
     Requirement("unread-bodies", "The rest of an unread body is never taken for a request.", _ATTACKS),
     Requirement("upgrades", "A request for an upgrade that is not served is answered at once.", _ATTACKS),
     Requirement("slow-readers", "A client that does not read its reply is cut off.", _ATTACKS),
+    Requirement("vanished-clients", "A client that has vanished without a word is found by the system.", _ATTACKS),
     Requirement("connections", "One connection too many is 503 in our shape.", _ATTACKS),
     Requirement(
         "ws-frames",

@@ -25,6 +25,9 @@ _NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 """Errors of a system without a free file descriptor, or without memory, for one more connection."""
 _PAUSE_S = 1.0
 """How many seconds to wait then before the next attempt."""
+_SILENCE_MAX_S = 32_767.0
+"""The longest that Linux takes (tcp(7), `TCP_KEEPIDLE`)."""
+_MS_PER_S = 1_000
 
 
 class Acceptor:
@@ -50,6 +53,7 @@ class Acceptor:
         self._pause: asyncio.TimerHandle | None = None
         self._outage = OutageLog(_log, "Accepting connections")
         listener.setblocking(False)
+        _bound_silence(listener, limits.reply_stall_s)
         self._listen()
 
     async def close(self) -> None:
@@ -121,3 +125,19 @@ class Acceptor:
         self._outage.failed(f"{problem}; it is tried again every {_PAUSE_S:g} s")
         self._loop.remove_reader(self._listener)
         self._pause = self._loop.call_later(_PAUSE_S, self._listen)
+
+
+def _bound_silence(listener: socket.socket, silence_s: float) -> None:
+    """Let the system end a connection whose client has vanished: that acknowledges nothing for so long.
+
+    Accepted sockets have the options of the listening one. Without them such a client is there for a quarter of an
+    hour while the server writes, and for ever while it does not.
+    """
+    if listener.family == socket.AF_UNIX:
+        return
+    # spec: vanished-clients
+    silence_s = min(max(silence_s, 1.0), _SILENCE_MAX_S)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", silence_s), ("TCP_USER_TIMEOUT", silence_s * _MS_PER_S)):
+        if hasattr(socket, name):  # not every system has both
+            listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), int(value))
