@@ -65,6 +65,11 @@ def logging_server(start: Start, upstream: ScriptedUpstream) -> PenstockServer:
     return start("--upstream", upstream.url, "--log-format", "json", PENSTOCK_STORE="memory://")
 
 
+@pytest.fixture
+def synthetic_log(start: Start) -> PenstockServer:
+    return start("--log-format", "json")
+
+
 def send(server: PenstockServer, body: Json, request_id: str, path: str = "/responses", **headers: str) -> int:
     """The status, the reply read to its end."""
     return post(
@@ -154,6 +159,33 @@ def test_a_client_that_disconnects_before_anything_came(
     with begin(logging_server, model, stream=stream):
         upstream.completion()
     until(lambda: len(lines(logging_server, status=499)) == known + 1)
+
+
+@shows("access-lines")
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("path", ["/responses", "/chat/completions"])
+def test_a_response_whose_client_left_is_cancelled(
+    logging_server: PenstockServer, upstream: ScriptedUpstream, path: str, stream: bool
+) -> None:
+    request_id = f"left{path.replace('/', '-')}-{stream}"
+    text = {"input": "Hi"} if path == "/responses" else {"messages": []}
+    asked = len(upstream.requests)
+    with Connection(logging_server.url) as connection:
+        connection.post({"model": "hang", "stream": stream} | text, path, x_request_id=request_id)
+        until(lambda: len(upstream.requests) > asked)
+    reply = access(logging_server, request_id)
+    assert (reply["status"], reply["response"], reply["model"]) == (499, "cancelled", "hang")
+
+
+@shows("access-lines")
+@pytest.mark.parametrize(("model", "status"), [("synthetic?glow=7", 400), ("gpt-0", 404)])
+@pytest.mark.parametrize("path", ["/responses", "/chat/completions", "/completions", "/embeddings", "/tokenize"])
+def test_a_refused_model_is_in_the_lines(synthetic_log: PenstockServer, path: str, model: str, status: int) -> None:
+    request_id = f"refused{path.replace('/', '-')}-{status}"
+    base = synthetic_log.base if path == "/tokenize" else synthetic_log.url
+    assert post(base, {"model": model, "input": "Hi"}, path, x_request_id=request_id).status == status
+    assert access(synthetic_log, request_id)["model"] == model
+    assert [each["model"] for each in lines(synthetic_log, request_id=request_id)] == [model, model]
 
 
 @shows("access-lines")

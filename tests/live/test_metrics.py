@@ -171,6 +171,24 @@ def test_a_chat_reply_counts(server: PenstockServer, changes: Changes, model: st
 
 
 @shows("metrics")
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("option", ["fail_at=3", "error_at=3"])
+@pytest.mark.parametrize("path", ["/chat/completions", "/completions", "/responses"])
+def test_a_failure_of_the_synthetic_model_counts(start: Start, path: str, option: str, stream: bool) -> None:
+    server = start(PENSTOCK_METRICS="true")
+    changes = Changes(server)
+    messages = [{"role": "user", "content": "Hi"}]
+    text = {
+        "/chat/completions": {"messages": messages},
+        "/completions": {"prompt": "Hi"},
+        "/responses": {"input": "Hi"},
+    }
+    post(server.url, {"model": f"synthetic?{option}", "stream": stream} | text[path], path)
+    changes.until(1, ENDED, status="failed", reason="server_error")
+    assert changes(ERRORS) == changes(ERRORS, blame="upstream") == 1
+
+
+@shows("metrics")
 @pytest.mark.parametrize("path", ["/chat/completions", "/responses"])
 @pytest.mark.parametrize(
     "model", ["quota_spent", "rate_limited", "bad_request", "too_long", "server_error", "unauthorized"]

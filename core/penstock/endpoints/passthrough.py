@@ -86,6 +86,7 @@ class PassthroughEndpoints:
         named = parsed.model
         if named is None:
             named = await self._engine.catalog.default_model(request.key)
+        current().model = named or ""  # also that of a request that is refused
         model, route = self._engine.routes.choose(named)
         outbound = PassthroughRequest(
             path=path,

@@ -24,6 +24,9 @@ CLIENT_LEFT = 499
 Blame: TypeAlias = Literal["client", "upstream", "server"]
 """Whose fault the failure of an upstream's call is: the client's request, the upstream, or this server's settings."""
 
+ENDED = frozenset({"completed", "incomplete", "failed", "cancelled"})
+"""The final statuses of responses."""
+
 _log = logging.getLogger("penstock.telemetry")
 
 
@@ -201,6 +204,8 @@ class Recorder:
         record.status = status
         if record.is_cut:
             _blame_cut(record)
+        if record.status == CLIENT_LEFT and record.has_run and record.response_status not in ENDED:
+            record.response_status = "cancelled"
         record.duration_s = time.monotonic() - record.begun_s
         for sink in self._sinks:
             try:

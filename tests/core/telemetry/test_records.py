@@ -28,6 +28,25 @@ def test_a_client_that_left_has_a_status_of_its_own() -> None:
     assert record.status == 499
 
 
+@pytest.mark.parametrize(("noted", "ended"), [("", "cancelled"), ("in_progress", "cancelled"), ("failed", "failed")])
+@pytest.mark.parametrize("is_cut", [True, False])
+def test_a_response_whose_client_left_is_cancelled(noted: str, ended: str, is_cut: bool) -> None:
+    """Also before its reply has begun, when there is nothing to cut."""
+    recorder = Recorder()
+    record = recorder.begin("POST", "/chat/completions", "req_1")
+    record.runs()
+    record.response_status, record.is_cut = noted, is_cut
+    recorder.end(record, 200 if is_cut else 499)
+    assert (record.status, record.response_status) == (499, ended)
+
+
+def test_a_request_without_a_response_is_not_cancelled() -> None:
+    recorder = Recorder()
+    record = recorder.begin("POST", "/embeddings", "req_1")
+    recorder.end(record, 499)
+    assert record.response_status == ""
+
+
 def test_a_reader_that_fails_hurts_no_one(caplog: pytest.LogCaptureFixture) -> None:
     def fail(record: AccessRecord) -> None:
         raise ZeroDivisionError

@@ -10,12 +10,11 @@ from operator import sub
 
 import msgspec
 
-from penstock.telemetry.records import CLIENT_LEFT, AccessRecord
+from penstock.telemetry.records import ENDED, AccessRecord
 
 from . import registry
 from .values import Names, Number, Values
 
-_ENDED = frozenset({"completed", "incomplete", "failed", "cancelled"})
 _ANSWERED = frozenset({"completed", "incomplete"})
 _ROUTES = {"WEBSOCKET": "websocket", "BACKGROUND": "background", "LIBRARY": "library"}
 """The route of what is no HTTP request, by the method in its record."""
@@ -116,9 +115,7 @@ class Metrics:
 
 
 def _terminal_status(record: AccessRecord) -> str | None:
-    """How a response ended, also one that failed or lost its client before its first event. None if it goes on."""
-    if record.response_status in _ENDED:
+    """How a response ended, also one that failed before its first event. None if it goes on."""
+    if record.response_status in ENDED:
         return record.response_status
-    if record.failure is not None:
-        return "failed"
-    return "cancelled" if record.status == CLIENT_LEFT else None
+    return None if record.failure is None else "failed"

@@ -98,6 +98,7 @@ class FaultyStream:
         if self._fail is None:
             record = current()
             record.failed(failure(), by_upstream=True)
+            record.upstream_failed("upstream")
             record.response_status = "failed"
         else:
             self._fail()
