@@ -161,6 +161,28 @@ VLLM_TEXT = {
     "stream_options": {"include_usage": True},
     "ignore_eos": True,
 }
+VLLM_VIDEO = VLLM_CHAT | {
+    "messages": [
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "Say something."},
+                {"type": "video_url", "video_url": {"url": "data:video/mp4;base64,AAAA"}},
+            ],
+        }
+    ]
+}
+VLLM_SOUND = VLLM_CHAT | {
+    "messages": [
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "Say something."},
+                {"type": "audio_url", "audio_url": {"url": "data:audio/wav;base64,AAAA"}},
+            ],
+        }
+    ]
+}
 LANGCHAIN = {
     "messages": [{"content": "Say something.", "role": "user"}],
     "stream": True,
@@ -177,9 +199,11 @@ LANGCHAIN = {
         ("/v1/completions", GUIDELLM_TEXT),
         ("/v1/chat/completions", VLLM_CHAT),
         ("/v1/completions", VLLM_TEXT),
+        ("/v1/chat/completions", VLLM_VIDEO),
+        ("/v1/chat/completions", VLLM_SOUND),
         ("/v1/chat/completions", LANGCHAIN),
     ],
-    ids=["guidellm chat", "guidellm text", "vllm chat", "vllm text", "langchain"],
+    ids=["guidellm chat", "guidellm text", "vllm chat", "vllm text", "vllm video", "vllm sound", "langchain"],
 )
 def test_the_bodies_of_load_tools(synthetic: PenstockServer, path: str, body: dict[str, Any]) -> None:
     reply = post(synthetic, path, body)

@@ -7,7 +7,7 @@ needs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 from penstock.dialects.chat_completions import wire
 from penstock.errors import invalid
@@ -27,9 +27,7 @@ from penstock.wire import (
     Refusal,
 )
 
-from .requests import ReadMessage, RefusalPart
-
-ReadPart: TypeAlias = wire.MessagePart | RefusalPart
+from .requests import ReadMessage, ReadPart, RefusalPart, SoundPart, VideoPart
 
 
 def read_messages(messages: Sequence[ReadMessage]) -> list[InputItem]:
@@ -100,5 +98,7 @@ _PARTS: dict[type[Any], Callable[[Any], ContentPart]] = {
     wire.ImagePart: _image,
     wire.AudioPart: _audio,
     wire.FilePart: _file,
+    VideoPart: lambda part: InputFile(file_url=part.video_url.url),
+    SoundPart: lambda part: InputFile(file_url=part.audio_url.url),
     RefusalPart: lambda part: Refusal(refusal=part.refusal),
 }

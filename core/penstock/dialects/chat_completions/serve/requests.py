@@ -41,11 +41,32 @@ class RefusalPart(_Read, kw_only=True, tag_field="type", tag="refusal"):
     refusal: str
 
 
+class Media(_Read, kw_only=True):
+    """A video or a sound by URL, mostly a `data:` URL."""
+
+    url: str
+
+
+class VideoPart(_Read, kw_only=True, tag_field="type", tag="video_url"):
+    """A video within a message, as vLLM has it."""
+
+    video_url: Media
+
+
+class SoundPart(_Read, kw_only=True, tag_field="type", tag="audio_url"):
+    """A sound within a message, as vLLM has it beside `input_audio`."""
+
+    audio_url: Media
+
+
+ReadPart: TypeAlias = MessagePart | RefusalPart | VideoPart | SoundPart
+
+
 class ReadMessage(_Read, kw_only=True):
     """A message of a client."""
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: str | list[MessagePart | RefusalPart] | None = None
+    content: str | list[ReadPart] | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
     refusal: str | None = None

@@ -57,6 +57,8 @@ def test_what_the_dialect_writes_reads_back() -> None:
 def test_the_other_forms_of_messages() -> None:
     given = [
         {"role": "developer", "content": [{"type": "text", "text": "a"}]},
+        {"role": "user", "content": [{"type": "video_url", "video_url": {"url": "data:video/mp4;base64,AA=="}}]},
+        {"role": "user", "content": [{"type": "audio_url", "audio_url": {"url": "data:audio/wav;base64,AA=="}}]},
         {"role": "assistant", "content": [{"type": "refusal", "refusal": "no"}], "reasoning": "hm"},
         {"role": "assistant", "content": None, "refusal": "never"},
         {"role": "tool", "tool_call_id": "c", "content": None},
@@ -64,6 +66,8 @@ def test_the_other_forms_of_messages() -> None:
     assert encode(read(json.dumps(given))) == encode(
         [
             Message(role="developer", content=[InputText(text="a")]),
+            Message(role="user", content=[InputFile(file_url="data:video/mp4;base64,AA==")]),
+            Message(role="user", content=[InputFile(file_url="data:audio/wav;base64,AA==")]),
             ReasoningItem(content=[ReasoningText(text="hm")]),
             Message(role="assistant", content=[Refusal(refusal="no")]),
             Message(role="assistant", content=[Refusal(refusal="never")]),

@@ -18,8 +18,13 @@ from support.scripts import WEATHER
 TOOL: Json = {"type": "function", "function": {**WEATHER, "strict": True}}
 SCHEMA: Json = {"name": "any", "schema": {"type": "object"}, "strict": False}
 CALL: Json = {"id": "c", "type": "function", "function": {"name": "get_weather", "arguments": "{}"}}
+MEDIA: list[Json] = [
+    {"type": "video_url", "video_url": {"url": "data:video/mp4;base64,AA=="}},
+    {"type": "audio_url", "audio_url": {"url": "data:audio/wav;base64,AA=="}},
+]
 MESSAGES: list[Json] = [
     {"role": "user", "content": "What is a penstock?"},
+    {"role": "user", "content": MEDIA},
     {"role": "assistant", "reasoning_content": None, "reasoning": "Hm", "refusal": "No.", "tool_calls": [CALL]},
     {"role": "tool", "tool_call_id": "c", "content": "21"},
     {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]},
