@@ -267,6 +267,30 @@ def test_a_slow_chat_comes_in_time(synthetic: PenstockServer) -> None:
     assert time.monotonic() - began >= 0.5
 
 
+@pytest.mark.parametrize(("texts", "status"), [(["Hi", "four"], 200), (["Hi", "fives and more"], 400)])
+def test_a_text_that_exceeds_the_context_has_no_embedding(
+    synthetic: PenstockServer, texts: list[str], status: int
+) -> None:
+    reply = post(synthetic, "/v1/embeddings", {"model": "synthetic?context=1", "input": texts})
+    assert reply.status_code == status
+    if status == 400:
+        error = reply.json()["error"]
+        assert (error["param"], error["code"]) == ("input", "context_length_exceeded")
+        assert "4 of 1 tokens" in error["message"]
+
+
+def test_the_size_of_the_context_is_that_of_the_options(start: Start) -> None:
+    server = start("--log-level", "warning")
+    live = httpx2.post(f"{server.base}/admin/synthetic", json={"context": 4_096})
+    assert live.status_code == 200, live.text
+    listed = httpx2.get(f"{server.url}/models").json()["data"][0]["max_model_len"]
+    counted = post(server, "/tokenize", {"prompt": "Hi"}).json()["max_model_len"]
+    headers = {"x-penstock-synthetic": "context=77"}
+    asked = httpx2.post(f"{server.base}/tokenize", json={"model": "synthetic", "prompt": "Hi"}, headers=headers)
+    httpx2.post(f"{server.base}/admin/synthetic", json={})
+    assert (listed, counted, asked.json()["max_model_len"]) == (4_096, 4_096, 77)
+
+
 @shows("synthetic-chat")
 def test_load_tools_find_what_they_ask_for_first(synthetic: PenstockServer) -> None:
     [model] = httpx2.get(f"{synthetic.url}/models").json()["data"]

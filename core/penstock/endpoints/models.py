@@ -42,7 +42,7 @@ class Models:
 
         Where an upstream does not answer, its models are missing. Where it is the only upstream, its error is raised.
         """
-        models = {name: _named(name, route) for name, route in self._routes.named_models().items()}
+        models = {name: await _named(name, route) for name, route in self._routes.named_models().items()}
         asked = [route for route in self._routes.all if route.has_patterns]
         lists = await asyncio.gather(*(self._listed(route, request.key) for route in asked), return_exceptions=True)
         for route, listed in zip(asked, lists, strict=True):
@@ -66,9 +66,10 @@ class Models:
             raise upstream_failed(message, status=504) from None
 
 
-def _named(name: str, route: Route) -> Model:
+async def _named(name: str, route: Route) -> Model:
     """A model that the configuration names. The built-in one has what load tools read of vLLM's models."""
     model = Model(id=name, owned_by=route.name)
     if route.context_tokens is not None:
-        model.root, model.max_model_len = name, route.context_tokens
+        limit = await route.upstream.context_tokens(name, None)
+        model.root, model.max_model_len = name, limit or route.context_tokens
     return model

@@ -10,7 +10,7 @@ from typing import Annotated, TypeVar
 
 import msgspec
 
-from penstock.errors import invalid
+from penstock.errors import ApiError, invalid
 from penstock.limits import Limits
 from penstock.ports import Turn
 
@@ -68,14 +68,19 @@ def read_lengths(
     )
 
 
+def too_long(input_tokens: int, context: int) -> ApiError:
+    """The error for an input that does not fit into the context."""
+    # spec: synthetic-lengths
+    message = f"Your input exceeds the context window of this model: {input_tokens} of {context} tokens."
+    return invalid(message, "input", "context_length_exceeded")
+
+
 def _limit(asked: int | None, context: int | None, input_tokens: int) -> int | None:
     """The limit of the request, or the rest of the context where that is less."""
     if context is None:
         return asked
     if input_tokens >= context:
-        # spec: synthetic-lengths
-        message = f"Your input exceeds the context window of this model: {input_tokens} of {context} tokens."
-        raise invalid(message, "input", "context_length_exceeded")
+        raise too_long(input_tokens, context)
     return context - input_tokens if asked is None else min(asked, context - input_tokens)
 
 

@@ -33,6 +33,7 @@ from penstock.dialects.chat_completions.serve.turns import (
 from penstock.dialects.chat_completions.serve.whole import CompletionWriter
 from penstock.dialects.synthetic import CONTEXT_TOKENS, vocabulary
 from penstock.dialects.synthetic.embedding import DIMENSIONS, unit_vector
+from penstock.dialects.synthetic.lengths import too_long
 from penstock.dialects.synthetic.options import SyntheticOptions
 from penstock.engine.offload import offload
 from penstock.engine.request.json_bounds import check_depth, count_entries
@@ -70,9 +71,6 @@ class Model(Protocol):
 
     async def count_tokens(self, turn: Turn) -> int | None:
         """The tokens of a turn's input. Raises `ApiError`."""
-
-    async def context_tokens(self, model: str, bearer: None) -> int | None:
-        """The size of the context, or None."""
 
 
 class ChatRoutes:
@@ -119,6 +117,10 @@ class ChatRoutes:
         return self._sized(
             completion_generation(body, request.model, _named(request), self._limits, vocabulary), request
         )
+
+    def _context(self, request: PassthroughRequest) -> int | None:
+        """The size of the context in tokens, where an option limits it."""
+        return self._model.options(request.model, request.synthetic).context
 
     def _sized(self, generation: Generation, request: PassthroughRequest) -> Generation:
         """The generation, whose turns have what they need of the request beside its body."""
@@ -176,6 +178,9 @@ class ChatRoutes:
 
     async def _embed(self, request: PassthroughRequest) -> HttpReply:
         body, inputs = await offload(len(request.body), self._embeddings, request)
+        context, longest = self._context(request), max([each.tokens for each in inputs], default=0)
+        if context is not None and longest > context:
+            raise too_long(longest, context)
         vector_of = partial(unit_vector, dimensions=body.dimensions or DIMENSIONS)
         pieces = write_embeddings(body, inputs, _named(request), vector_of)
         return WholeReply(b"".join(pieces)) if len(inputs) == 1 else PiecesReply(pieces)
@@ -187,7 +192,7 @@ class ChatRoutes:
 
     async def _tokenize(self, request: PassthroughRequest) -> HttpReply:
         tokens = await offload(len(request.body), self._tokens, request)
-        tokens.max_model_len = await self._model.context_tokens(request.model, None) or CONTEXT_TOKENS
+        tokens.max_model_len = self._context(request) or CONTEXT_TOKENS
         return WholeReply(await offload(len(request.body), _encode, tokens))
 
     def _tokens(self, request: PassthroughRequest) -> Tokens:

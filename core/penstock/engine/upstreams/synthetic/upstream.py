@@ -159,7 +159,9 @@ class SyntheticUpstream(LocalUpstream):
         return ChatRoutes(self, self._limits, self._unknown_parameters)
 
     async def context_tokens(self, model: str, bearer: object) -> int | None:
-        """The size of the context, where the name of the model has one. Else it has no limit."""
+        """The size of the context, where the name of the model or the live options have one. Else it has no limit."""
+        if not self.live.has_joined:
+            await self.live.join()
         return self.options(model, "").context
 
     def _parse_live(self, text: str) -> SyntheticOptions:
