@@ -33,16 +33,30 @@ _PAGE = lazy_pattern(r"<(!doctype|html|head|body|\?xml|center|h1)\b", re.IGNOREC
 
 Object: TypeAlias = dict[str, Any]
 
-_ASIDES = ("base_resp", "x_groq")
-"""Where MiniMax and Groq report errors, beside an answer or in place of it."""
-_WRAPPERS = ("error", "errors", "fault", "exception", "err", *_ASIDES)
+_ASIDES = ("base_resp", "x_groq", "Response", "ResponseMetadata")
+"""Where MiniMax, Groq, Hunyuan and Volcengine report errors, beside an answer or in place of it."""
+_WRAPPERS = ("error", "errors", "fault", "exception", "err", "innererror", "cause", "Error", *_ASIDES)
 _WORDS = ("message", "msg", "error_message", "errorMessage", "error_msg", "errorMsg", "Message", "detail", "status_msg")
-_WORDS_OF_NEED = ("details", "error_description", "reason", "title", "description", "code", "type", "status")
+_WORDS_OF_NEED = (
+    *("messages", "faultstring", "statusMessage", "data"),
+    *("details", "error_description", "reason", "title", "description", "code", "type", "status"),
+)
 """The keys that are read as the message where there is no other."""
 _CODES = ("code", "error_code", "errorCode")
 _STATUSES = (*_CODES, "status", "status_code", "statusCode", "http_status")
 _TYPES = ("type", "error_type", "errorType", "__type", "status")
-_SIGNS = ("error", "errors", "fault", "exception", "detail", "error_message", "errorMessage", "error_msg", "errorMsg")
+_SIGNS = (
+    "error",
+    "Error",
+    "errors",
+    "fault",
+    "exception",
+    "detail",
+    "error_message",
+    "errorMessage",
+    "error_msg",
+    "errorMsg",
+)
 """Keys that only an error has."""
 
 
@@ -154,9 +168,10 @@ def _names_of(raw: Object) -> UpstreamError:
 
 
 def _raw_of(raw: Object) -> Any:
-    """The error of the provider behind OpenRouter."""
+    """The error of the provider behind OpenRouter, or the text that Groq could not read as a call."""
     metadata = raw.get("metadata")
-    return metadata.get("raw") if isinstance(metadata, dict) else None
+    inner = metadata if isinstance(metadata, dict) else {}
+    return inner.get("raw") or inner.get("previous_errors") or raw.get("failed_generation")
 
 
 def _location_of(raw: Object) -> str:

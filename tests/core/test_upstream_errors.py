@@ -74,6 +74,28 @@ SHAPES: dict[str, tuple[Any, UpstreamError]] = {
         {"choices": None, "error_type": "context", "error_message": "boom"},
         UpstreamError(message="boom", type="context"),
     ),
+    "OpenRouter, of several providers": (
+        {"error": {"message": "Provider returned error", "metadata": {"previous_errors": [{"message": "boom"}]}}},
+        UpstreamError(message="Provider returned error: boom"),
+    ),
+    "Groq": (
+        {"error": {"message": "See 'failed_generation'", "code": "tool_use_failed", "failed_generation": "<f>{}"}},
+        UpstreamError(message="See 'failed_generation': <f>{}", code="tool_use_failed"),
+    ),
+    "Azure, within": (
+        {"error": {"code": "BadRequest", "innererror": {"message": "boom"}}},
+        UpstreamError(message="boom", code="BadRequest"),
+    ),
+    "a cause": ({"error": {"message": "bang", "cause": {"message": "boom"}}}, UpstreamError(message="boom: bang")),
+    "Hunyuan": (
+        {"Response": {"Error": {"Code": "x", "Message": "boom"}, "RequestId": "y"}},
+        BOOM,
+    ),
+    "Volcengine": ({"ResponseMetadata": {"Error": {"Message": "boom"}}}, BOOM),
+    "messages in an object": ({"errors": {"messages": ["boom"]}}, BOOM),
+    "data": ({"error": {"data": {"message": "boom"}}}, BOOM),
+    "Apigee": ({"fault": {"faultstring": "boom", "detail": {"errorcode": "x"}}}, BOOM),
+    "a statusMessage": ({"statusCode": 400, "statusMessage": "boom"}, UpstreamError(message="boom", status=400)),
     "Baidu": ({"error_code": 336007, "error_msg": "boom"}, UpstreamError(message="boom", status=336007)),
     "JSON within JSON": ({"error": {"message": RAW}}, REFUSED),
     "JSON in a text": (RAW, REFUSED),

@@ -757,6 +757,11 @@ REQUIREMENTS = (
         "opencode 18813, 44641; textgen 7257",
     ),
     Requirement("thoughts-as-parts", "Thoughts that stand in content parts are thoughts.", "litellm 16272; pi 1750"),
+    Requirement(
+        "marked-thoughts",
+        "A text with Gemini's mark of a thought beside it is a thought, and no answer.",
+        "https://ai.google.dev/gemini-api/docs/openai",
+    ),
     Requirement("media-in-answers", "Images and speech of an answer are sent, or named.", "pi 5930"),
     Requirement(
         "whole-message-last",

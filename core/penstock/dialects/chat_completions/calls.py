@@ -106,15 +106,23 @@ class _Piece:
         return not (self.call_id or self.name or self.arguments.strip())
 
 
+_PREFIXES = ("functions.", "default_api.", "default_api:")
+"""What OpenAI's models and Kimi, and Gemini, write before a name."""
+
+
 def _name_of(name: str) -> str:
     """The name of a function, without what a model's template has around it."""
     # spec: odd-names
-    return name.partition("<|")[0].strip().removeprefix("functions.")
+    for prefix in _PREFIXES:
+        name = name.strip().removeprefix(prefix)
+    name = name.partition("<|")[0].strip()
+    before, _, number = name.rpartition(":")
+    return before if before and number.isdecimal() else name
 
 
 def _arguments_of(function: wire.ReadFunction) -> str:
     """Arguments as JSON, by any name; some backends send an object."""
-    values = (function.arguments, function.parameters, function.input)
+    values = (function.arguments, function.parameters, function.input, function.args)
     arguments = next((value for value in values if value is not None), "")
     return arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode()
 

@@ -18,16 +18,19 @@ _NAMES: dict[FinishMeaning, str] = {
     "completed": (
         "stop tool_calls tool_call tool_use function_call eos eos_token end_turn stop_sequence stop_token complete"
         " completed finished done normal success pause_turn unspecified load unload"
+        " eos_found stop_string_found stop_string stop_str stop_criteria end ended eot"
     ),
     "max_output_tokens": (
         "length max_tokens max_output_tokens max_completion_tokens max_new_tokens max_length token_limit"
         " token_limit_reached stop_length length_limit output_limit model_length error_limit"
         " context_length context_length_exceeded context_window_exceeded model_context_window_exceeded"
+        " max_predicted_tokens_reached context_length_reached context_limit context_window output_length repetition"
     ),
     "content_filter": (
         "content_filter content_filtered filtered filter safety recitation blocklist prohibited_content spii language"
         " image_safety image_prohibited_content image_recitation model_armor refusal guardrail_intervened moderation"
         " error_toxic sensitive content_policy content_policy_violation policy_violation"
+        " guardrail_intervention content_blocked blocked safety_block censored"
     ),
     "failed": (
         "error error_finish fail failed failure abort aborted cancel cancelled canceled user_cancel network_error"
@@ -35,10 +38,11 @@ _NAMES: dict[FinishMeaning, str] = {
         " insufficient_system_resource overloaded timeout time_limit preempted malformed_function_call"
         " malformed_tool_call malformed_tool_use malformed_model_output malformed_response unexpected_tool_call"
         " too_many_tool_calls missing_thought_signature image_other no_image"
+        " user_stopped model_unloaded model_error exception interrupted rate_limit"
     ),
 }
 """As they stand in the documents and sources of OpenAI, Anthropic, Gemini, Bedrock, Cohere, Mistral, DeepSeek, z.ai,
-watsonx, vLLM, SGLang, TGI, llama.cpp, Ollama and OpenRouter, and in reports of what providers send."""
+watsonx, vLLM, SGLang, TGI, llama.cpp, Ollama, LM Studio and OpenRouter, and in reports of what providers send."""
 _KNOWN: dict[str, FinishMeaning] = {name: ending for ending, names in _NAMES.items() for name in names.split()}
 
 _NOT_YET = frozenset(("", "null", "none", "not_finished", "in_progress"))

@@ -26,7 +26,8 @@ from penstock.wire import UNSET, Logprob, TopLogprob, UrlCitation
 from . import wire
 from .calls import CallReader
 from .extras import ExtrasReader
-from .parts import UnsupportedContent, other_thought, read_audio, read_image, read_part, words
+from .marked_thoughts import CLOSE, take_marked
+from .parts import UnsupportedContent, other_media, other_thought, read_audio, read_image, read_part, words
 from .think import ThinkSplitter
 from .unknown_values import UnknownValues
 
@@ -69,6 +70,8 @@ class MessageReader:
 
     def __init__(self, *, think: ThinkSplitter | None, unknown: UnknownValues, extras: ExtrasReader) -> None:
         self._has_text = self._has_thought = False
+        self._has_marked = False
+        """Whether the last text was a thought by a mark, so that the next may begin with the tag that ends it."""
         self._others: set[str] = set()
         """What else has been read."""
         self._extras = extras
@@ -84,6 +87,7 @@ class MessageReader:
 
     def read_whole(self, message: wire.ReadMessage, logprobs: Logprobs, out: list[Delta]) -> None:
         """Read what a whole message holds and no piece before it held."""
+        take_marked(message, is_whole=True)
         self._extras.message(message)
         # spec: whole-message-last
         for thing in self._read_so_far():
@@ -133,7 +137,7 @@ class MessageReader:
         if isinstance(run, ReasoningRun):
             self._has_thought = True
             out.append(run)
-        elif self._think or self._pending_logprobs:
+        elif self._think or self._pending_logprobs or self._has_marked:
             for text in run.texts:
                 self._text(text, None, out)
         else:
@@ -142,6 +146,10 @@ class MessageReader:
 
     def _more(self, message: wire.ReadMessage, thought: wire.Words, *, is_whole: bool) -> wire.Words:
         """Take what the upstream wants back, and find a thought that has another name."""
+        if take_marked(message, is_whole=is_whole):
+            self._has_marked, thought = True, message.reasoning_content
+        for media in other_media(message):
+            self._add(media, [])
         if not is_whole:
             self._extras.message(message)
         return thought or other_thought(message)
@@ -171,6 +179,8 @@ class MessageReader:
         return self._others | {thing for thing, is_read in frequent.items() if is_read}
 
     def _text(self, text: str, logprobs: Logprobs, out: list[Delta]) -> None:
+        if self._has_marked:
+            self._has_marked, text = False, text.removeprefix(CLOSE)
         self._has_text = True
         of_text: list[Logprob] = []
         if logprobs or self._pending_logprobs:

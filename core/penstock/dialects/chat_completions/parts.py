@@ -19,7 +19,7 @@ from . import wire
 _fields_of = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 _TEXTS = frozenset((None, "", "text", "output_text", "input_text", "text_delta"))
-_THOUGHT_MARKS = ("think", "thought", "reason", "summary")
+_THOUGHT_MARKS = ("think", "thought", "reason", "summary", "analysis")
 """What is in the types of all parts that are thoughts: `thinking`, `redacted_thinking`, `reasoning.text`, …"""
 
 _THOUGHT_NAMES = (
@@ -30,6 +30,12 @@ _THOUGHT_NAMES = (
     "reasoning_text",
     "thinking_content",
     "reasoning_summary",
+    "reasoningContent",
+    "reasoning_steps",
+    "thinking_text",
+    "chain_of_thought",
+    "cot_summary",
+    "analysis",
 )
 """What few call the thoughts of a message."""
 
@@ -37,7 +43,8 @@ _THOUGHT_NAMES = (
 def is_thought(part: wire.ReadPart) -> bool:
     """Whether a part is a thought: by its type, or by Gemini's mark on a text."""
     kind = part.type or ""
-    return bool(part.thought) or any(mark in kind for mark in _THOUGHT_MARKS) or bool(part.thinking)
+    is_marked = bool(part.thought) or any(mark in kind for mark in _THOUGHT_MARKS)
+    return is_marked or bool(part.thinking or part.bedrock_reasoning)
 
 
 def is_text_or_thought(kind: str | None) -> bool:
@@ -52,7 +59,8 @@ def words(value: wire.Words) -> str:
     if isinstance(value, list):
         return "".join(map(words, value))
     thought = None if isinstance(value.thought, bool) else value.thought
-    inner = (value.thinking, value.reasoning, value.reasoning_content, thought, value.summary, value.content)
+    bedrock = (value.bedrock_reasoning, value.bedrock_reasoning_text, value.reasoning_text)
+    inner = (value.thinking, value.reasoning, value.reasoning_content, thought, *bedrock, value.summary, value.content)
     return _text(value) or next(filter(None, map(words, inner)), "")
 
 
@@ -76,6 +84,19 @@ def _thought_in(raw: msgspec.Raw) -> str:
         return ""
 
 
+_MEDIA_NAMES = ("image", "image_url", "image_urls", "video", "video_url", "videos", "files", "attachments")
+"""Where few have media beside the content of a message."""
+
+
+def other_media(message: wire.ReadMessage) -> list[UnsupportedContent]:
+    """The media of a message by names under which a Response has no place for them."""
+    extras = {} if message.extras is UNSET else _fields_of(message.extras)
+    return [UnsupportedContent(name) for name in _MEDIA_NAMES if name in extras and extras[name] not in _NOTHING]
+
+
+_NOTHING = (msgspec.Raw(b"[]"), msgspec.Raw(b'""'), msgspec.Raw(b"{}"))
+
+
 class UnsupportedContent(msgspec.Struct, frozen=True):
     """A part of which the Response has nothing."""
 
@@ -90,12 +111,12 @@ def read_part(part: str | wire.ReadPart) -> list[Delta | UnsupportedContent]:
     if is_thought(part):
         thought = words(part)
         return [ReasoningDelta(thought)] if thought else []
-    text = _text(part)
+    text = _text(part) or words(part.content)
     deltas: list[Delta | UnsupportedContent] = [TextDelta(text)] if text else []
     if part.refusal:
         deltas.append(RefusalDelta(part.refusal))
     # spec: media-in-answers
-    if part.type not in _TEXTS:
+    if part.type not in _TEXTS or not text:
         deltas += read_image(part) or read_audio(part.audio or part.input_audio)
     return deltas or [UnsupportedContent(part.type or "unknown")] * (part.type not in _TEXTS)
 
@@ -103,7 +124,11 @@ def read_part(part: str | wire.ReadPart) -> list[Delta | UnsupportedContent]:
 def read_image(part: str | wire.ReadPart) -> list[Delta]:
     """An image: by its data as an item of its own, by an address as a link in the text, since nothing is fetched."""
     media = wire.ReadMedia(url=part) if isinstance(part, str) else _image(part)
-    url, data, kind = media.url or "", media.b64_json or media.data, media.mime_type or media.media_type or ""
+    url, data, kind = (
+        media.url or "",
+        media.b64_json or media.data,
+        media.mime_type or media.mime or media.media_type or "",
+    )
     if url.startswith("data:"):
         head, _, data = url.partition(",")
         kind, url = head.removeprefix("data:").partition(";")[0], ""
@@ -115,7 +140,7 @@ def read_image(part: str | wire.ReadPart) -> list[Delta]:
 
 
 def _image(part: wire.ReadPart) -> wire.ReadMedia:
-    for named in (part.image_url, part.image, part.inline_data, part.source):
+    for named in (part.image_url, part.image, part.inline_data, part.inline, part.source):
         if named is not None:
             return wire.ReadMedia(url=named) if isinstance(named, str) else named
     return wire.ReadMedia(url=part.url, data=part.data, b64_json=part.b64_json)

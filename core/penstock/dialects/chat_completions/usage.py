@@ -57,6 +57,13 @@ class ReadUsage(msgspec.Struct, kw_only=True):
     prompt: int | None = msgspec.field(default=None, name="promptTokens")
     completion: int | None = msgspec.field(default=None, name="completionTokens")
     total: int | None = msgspec.field(default=None, name="totalTokens")
+    token_count: int | None = msgspec.field(default=None, name="prompt_token_count")
+    candidate_count: int | None = msgspec.field(default=None, name="candidates_token_count")
+    total_token_count: int | None = None
+    bedrock_input: int | None = msgspec.field(default=None, name="inputTokens")
+    bedrock_output: int | None = msgspec.field(default=None, name="outputTokens")
+    bedrock_cached: int | None = msgspec.field(default=None, name="cacheReadInputTokens")
+    num_cached_tokens: int | None = None
 
 
 class ReadTimings(msgspec.Struct, kw_only=True):
@@ -123,6 +130,8 @@ def read_usage(read: ReadUsage) -> Usage | None:
         read.cached_tokens,
         read.cached_content_token_count,
         read.cached_count,
+        read.bedrock_cached,
+        read.num_cached_tokens,
     )
     written = _first(
         details.cache_write_tokens,
@@ -154,8 +163,8 @@ def _usage(
 
 def _totals(read: ReadUsage) -> tuple[int | None, int | None]:
     """The tokens of the input and of the output. One that is not known is what is left of the sum of both."""
-    before = _first(read.prompt_tokens, _anthropic_input(read), read.prompt_token_count, read.prompt)
-    after = _first(read.completion_tokens, read.output_tokens, read.candidates_token_count, read.completion)
+    before = _first(read.prompt_tokens, *_other_inputs(read))
+    after = _first(read.completion_tokens, read.output_tokens, *_other_outputs(read))
     both = _count(_sum(read))
     # spec: odd-usage
     if both is not None and after is not None and before is None:
@@ -174,7 +183,15 @@ def _anthropic_input(read: ReadUsage) -> int | None:
 
 
 def _sum(read: ReadUsage) -> int | None:
-    return _first(read.total_tokens, read.total_count, read.total)
+    return _first(read.total_tokens, read.total_count, read.total_token_count, read.total)
+
+
+def _other_inputs(read: ReadUsage) -> tuple[int | None, ...]:
+    return (_anthropic_input(read), read.prompt_token_count, read.token_count, read.prompt, read.bedrock_input)
+
+
+def _other_outputs(read: ReadUsage) -> tuple[int | None, ...]:
+    return (read.candidates_token_count, read.candidate_count, read.completion, read.bedrock_output)
 
 
 def _reasoning(read: ReadUsage) -> int:

@@ -229,6 +229,7 @@ class ReadFunction(_ReadWhole):
     arguments: Any = None
     parameters: Any = None
     input: Any = None
+    args: Any = None
 
 
 class ReadToolCall(ReadFunction):
@@ -247,6 +248,7 @@ class ReadMedia(_Read):
     data: str | None = None
     b64_json: str | None = None
     mime_type: str | None = None
+    mime: str | None = msgspec.field(default=None, name="mimeType")
     media_type: str | None = None
     format: str | None = None
     transcript: str | None = None
@@ -272,11 +274,15 @@ class ReadPart(_Read):
     thinking: Words = None
     reasoning: Words = None
     reasoning_content: Words = None
+    reasoning_text: Words = None
+    bedrock_reasoning: Words = msgspec.field(default=None, name="reasoningContent")
+    bedrock_reasoning_text: Words = msgspec.field(default=None, name="reasoningText")
     summary: Words = None
     content: Words = None
     image_url: str | ReadMedia | None = None
     image: str | ReadMedia | None = None
     inline_data: ReadMedia | None = None
+    inline: ReadMedia | None = msgspec.field(default=None, name="inlineData")
     source: ReadMedia | None = None
     audio: ReadMedia | None = None
     input_audio: ReadMedia | None = None
@@ -372,11 +378,12 @@ class ReadReply(_Read):
     search_results: list[ReadCitation] | None = None
     x_groq: ReadGroq | None = None
     timings: ReadTimings | None = None
-    usage_metadata: ReadUsage | None = msgspec.field(default=None, name="usageMetadata")
+    gemini_usage: ReadUsage | None = msgspec.field(default=None, name="usageMetadata")
+    usage_metadata: ReadUsage | None = None
     service_tier: str | None = None
 
     @property
     def other_usage(self) -> ReadUsage | None:
         """What the reply cost, where that is reported elsewhere."""
         aside = self.x_groq or self.timings
-        return self.usage_metadata or (aside.usage if aside else None)
+        return self.gemini_usage or self.usage_metadata or (aside.usage if aside else None)

@@ -189,10 +189,21 @@ WHOLE: dict[str, tuple[list[Json], list[Any]]] = {
     "nothing": ([{}, piece("", "")], []),
     "one id": ([at(0, "{}", "f", "c"), at(0, "{}", "f", "c")], [("c", "f", "{}"), ("c", "f", "{}")]),
     "numbers": ([at("0", {}, 5, 7)], [("7", "5", "{}")]),
+    "Kimi's names": (
+        [at(0, "{}", "functions.f:0", "c"), at(1, "{}", "f:12", "d")],
+        [("c", "f", "{}"), ("d", "f", "{}")],
+    ),
+    "Gemini's names": (
+        [at(0, "{}", "default_api.f", "c"), at(1, "{}", "default_api:f", "d")],
+        [("c", "f", "{}"), ("d", "f", "{}")],
+    ),
+    "a name with a colon": ([at(0, "{}", "a:f", "c")], [("c", "a:f", "{}")]),
+    "args": ([{"id": "c", "function": {"name": "f", "args": {"a": 1}}}], [("c", "f", '{"a":1}')]),
+    "args without a function": ([{"id": "c", "name": "f", "args": {"a": 1}}], [("c", "f", '{"a":1}')]),
 }
 
 
-@shows("odd-calls")
+@shows("odd-calls", "odd-names")
 @pytest.mark.parametrize(("calls", "result"), WHOLE.values(), ids=WHOLE)
 def test_each_call_of_a_whole_message_is_one(calls: list[Json], result: list[Any]) -> None:
     assert calls_in(decode(whole({"tool_calls": calls}, "tool_calls"))) == result

@@ -18,13 +18,15 @@ from requirements import shows
 LENGTH, FILTER = Finish("max_output_tokens"), Finish("content_filter")
 
 COMPLETED = """stop STOP tool_calls tool_use TOOL_CALL function_call eos eos_token end_turn stop_sequence COMPLETE
-    pause_turn FINISH_REASON_STOP normal toolCalls endTurn"""
+    pause_turn FINISH_REASON_STOP normal toolCalls endTurn eosFound stopStringFound stop_str"""
 CUT = """length max_tokens MAX_TOKENS model_length ERROR_LIMIT model_context_window_exceeded token_limit Max-Tokens
-    FINISH_REASON_MAX_TOKENS maxTokens MaxTokens max_completion_tokens stop_length"""
+    FINISH_REASON_MAX_TOKENS maxTokens MaxTokens max_completion_tokens stop_length
+    maxPredictedTokensReached contextLengthReached context_limit repetition"""
 FILTERED = """content_filter SAFETY RECITATION refusal ERROR_TOXIC PROHIBITED_CONTENT BLOCKLIST SPII sensitive
-    content_filtered guardrail_intervened IMAGE_SAFETY content_filter:RECITATION contentFilter content-filter"""
+    content_filtered guardrail_intervened IMAGE_SAFETY content_filter:RECITATION contentFilter content-filter
+    guardrail_intervention content_blocked blocked"""
 FAILED = """error abort ABORT network_error insufficient_system_resource engine_overloaded timeout user_cancel
-    MALFORMED_FUNCTION_CALL error_finish"""
+    MALFORMED_FUNCTION_CALL error_finish userStopped modelUnloaded model_error interrupted"""
 ENDS = [(name, end) for names, end in ((COMPLETED, STOP), (CUT, LENGTH), (FILTERED, FILTER)) for name in names.split()]
 
 

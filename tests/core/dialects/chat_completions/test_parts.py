@@ -69,6 +69,17 @@ MESSAGES: dict[str, tuple[Json, list[Delta]]] = {
     "an unknown part with text": ({"content": [{"type": "quote", "text": "a"}]}, [A]),
     "a refusal in a part": ({"content": [{"type": "refusal", "refusal": "no"}]}, [RefusalDelta("no")]),
     "a number for a text": ({"content": 5}, [TextDelta("5")]),
+    "Bedrock": ({"content": [{"reasoningContent": {"reasoningText": {"text": "hm"}}}, {"text": "a"}]}, [HM, A]),
+    "Bedrock behind a gateway": (
+        {"content": [{"type": "reasoning_content", "reasoning_content": {"reasoning_text": {"text": "hm"}}}, TEXT]},
+        [HM, A],
+    ),
+    "an analysis": ({"content": [{"type": "analysis", "text": "hm"}, TEXT]}, [HM, A]),
+    "few call it reasoningContent": ({"reasoningContent": "hm", "content": "a"}, [HM, A]),
+    "few call it thinking_text": ({"thinking_text": "hm", "content": "a"}, [HM, A]),
+    "Copilot's summary": ({"cot_summary": "hm", "content": "a"}, [HM, A]),
+    "Perplexity's steps": ({"reasoning_steps": [{"type": "web_search", "thought": "hm"}], "content": "a"}, [HM, A]),
+    "a text that is called content": ({"content": [{"type": "text", "content": "a"}]}, [A]),
 }
 
 
@@ -82,6 +93,46 @@ def test_parts_are_reported_as_what_they_are(message: Json, deltas: list[Delta])
     for data in ways(message):
         for pieces in ([data], bytewise(data)):
             assert [delta for delta in decode(*pieces) if not isinstance(delta, Extras)] == [*deltas, STOP]
+
+
+MARK: Json = {"extra_content": {"google": {"thought": True}}}
+MARKED: dict[str, list[Json]] = {
+    "pieces": [{"content": "<thought>h"} | MARK, {"content": "m"} | MARK, {"content": "</thought>a"}],
+    "pieces without tags": [{"content": "h"} | MARK, {"content": "m"} | MARK, {"content": "a"}],
+    "one text": [{"content": "<thought>hm</thought>a"} | MARK],
+    "the thought and its end": [{"content": "<thought>hm</thought>"} | MARK, {"content": "a"}],
+    "a role first": [
+        {"role": "assistant", "content": ""},
+        {"content": "<thought>hm"} | MARK,
+        {"content": "</thought>a"},
+    ],
+}
+
+
+@shows("marked-thoughts")
+@pytest.mark.parametrize("messages", MARKED.values(), ids=MARKED)
+def test_a_marked_text_is_a_thought(messages: list[Json]) -> None:
+    """The mark itself is not returned: the answer is no thought."""
+    data = stream(*map(choice, messages), choice({}, "stop"))
+    for pieces in ([data], bytewise(data)):
+        deltas = decode(*pieces)
+        assert "".join(delta.text for delta in deltas if isinstance(delta, ReasoningDelta)) == "hm"
+        assert deltas[-2:] == [A, STOP]
+        assert not any(isinstance(delta, Extras) for delta in deltas)
+
+
+@shows("marked-thoughts")
+def test_a_whole_marked_message_has_both() -> None:
+    assert decode(whole({"content": "<thought>hm</thought>a"} | MARK)) == [HM, A, STOP]
+    assert decode(whole({"content": "a"} | MARK)) == [A, STOP]
+
+
+@shows("marked-thoughts", "returned-fields")
+def test_what_stands_beside_the_mark_is_returned() -> None:
+    beside = {"extra_content": {"google": {"thought": True, "thought_signature": "x"}}}
+    data = stream(choice({"content": "<thought>hm"} | beside), choice({"content": "</thought>a"}, "stop"))
+    (returned,) = [delta for delta in decode(data) if isinstance(delta, Extras)]
+    assert json.loads(bytes(returned.turn["extra_content"])) == {"google": {"thought_signature": "x"}}
 
 
 PNG, LINK = "data:image/png;base64,iVBORw0=", "https://example.com/a.png"
@@ -103,6 +154,10 @@ MEDIA: dict[str, tuple[Json, list[Delta]]] = {
     "Gemini's": (
         {"content": [{"type": "inline_data", "inline_data": {"mime_type": "image/png", "data": "iVBORw0="}}]},
         [IMAGE],
+    ),
+    "Gemini's, by its own names": (
+        {"content": [{"inlineData": {"mimeType": "image/png", "data": "iVBORw0="}}, {"text": "a"}]},
+        [IMAGE, A],
     ),
     "a drawing that is no base64": (
         {"images": [{"image_url": {"url": "data:image/svg+xml;utf8,%3Csvg/%3E"}}]},
@@ -136,6 +191,16 @@ def test_media_are_reported_or_named(message: Json, deltas: list[Delta]) -> None
     for data in ways(message):
         assert decode(data) == [*deltas, STOP]
         assert decode(*bytewise(data)) == [*deltas, STOP]
+
+
+@shows("media-in-answers", "answered-media")
+@pytest.mark.parametrize("name", ["image", "image_urls", "video", "videos", "attachments", "files"])
+def test_media_beside_the_content_are_named(name: str) -> None:
+    note = f"[The model answered with what cannot be shown here: {name}]"
+    for data in ways({"content": None, name: [{"url": LINK}]}):
+        assert decode(data)[0] == TextDelta(note)
+        assert decode(*bytewise(data))[0] == TextDelta(note)
+    assert decode(*ways({"content": "a", name: []})[:1])[0] == A
 
 
 def test_a_note_of_unknown_parts_is_short() -> None:

@@ -136,6 +136,15 @@ NAMES: dict[str, tuple[Json, tuple[int, int, int, int, int]]] = {
         (9, 10, 4, 0, 3),
     ),
     "capitals": ({"promptTokens": 9, "completionTokens": 7, "totalTokens": 16}, (9, 7, 0, 0, 0)),
+    "Gemini's Python names": (
+        {"prompt_token_count": 9, "candidates_token_count": 7, "total_token_count": 16},
+        (9, 7, 0, 0, 0),
+    ),
+    "Bedrock": (
+        {"inputTokens": 9, "outputTokens": 7, "totalTokens": 16, "cacheReadInputTokens": 4},
+        (9, 7, 4, 0, 0),
+    ),
+    "Mistral": (BOTH | {"num_cached_tokens": 4}, (9, 7, 4, 0, 0)),
     "thinking": (BOTH | {"completion_tokens_details": {"thinking_tokens": 3}}, (9, 7, 0, 0, 3)),
     "xAI, whose answer is counted without its thoughts": (
         BOTH | {"total_tokens": 25, "completion_tokens_details": {"reasoning_tokens": 9}},
