@@ -121,6 +121,11 @@ def invalid(message: str, param: str | None = None, code: str | None = None) -> 
     return ApiError(message, param=param, code=code)
 
 
+def missing(param: str) -> ApiError:
+    """The error for a required parameter that the request does not have: 400."""
+    return invalid(f"Missing required parameter: '{param}'.", param, "missing_required_parameter")
+
+
 def not_found(message: str, code: str | None = None, param: str | None = None) -> ApiError:
     """The error where an object does not exist, or belongs to another owner: 404."""
     return ApiError(message, status=404, code=code, param=param)

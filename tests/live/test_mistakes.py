@@ -150,6 +150,31 @@ def test_errors_are_openais(
     assert (answer.status, answer.error["param"], answer.error["code"]) == (status, param, code)
 
 
+def test_allowed_values_are_listed_once(server: PenstockServer) -> None:
+    image = {"type": "input_image", "image_url": "data:image/png;base64,AA==", "detail": "x"}
+    message = post(server.url, {"model": "text", "input": user(image)}).error["message"]
+    assert message.count("'auto'") == 1
+
+
+PAGES = [
+    ("limit=0", "limit", "integer_below_min_value"),
+    ("limit=101", "limit", "integer_above_max_value"),
+    ("limit=x", "limit", "invalid_type"),
+    ("order=x", "order", "invalid_value"),
+    ("include[]=x", "include[0]", "invalid_value"),
+]
+
+
+@shows("openai-errors")
+@pytest.mark.parametrize(("query", "param", "code"), PAGES)
+def test_errors_of_pages_have_a_code(start: Start, query: str, param: str, code: str) -> None:
+    synthetic = start(PENSTOCK_STORE="memory://")
+    for path in ("responses/resp_1/input_items", "conversations/conv_1/items"):
+        answer = raw.ask(synthetic.url, "GET", f"/{path}?{query}")
+        error = answer.json()["error"]
+        assert (answer.status, error["param"], error["code"]) == (400, param, code)
+
+
 @shows("openai-errors")
 def test_an_unknown_conversation_has_no_param(start: Start) -> None:
     """It is not named on any route that looks for one."""

@@ -72,7 +72,9 @@ class RequestContext(msgspec.Struct, kw_only=True):
         if not text:
             return None
         if not text.isascii() or not text.isdigit() or len(text) > _DIGITS_MAX:
-            raise invalid(f"Invalid value for '{name}': expected a whole number, got {quoted(text)}.", name)
+            raise invalid(
+                f"Invalid value for '{name}': expected a whole number, got {quoted(text)}.", name, "invalid_type"
+            )
         return int(text)
 
     def limit(self) -> int:
@@ -81,14 +83,16 @@ class RequestContext(msgspec.Struct, kw_only=True):
         if limit is None:
             return _PAGE_LIMIT
         if not 1 <= limit <= PAGE_LIMIT_MAX:
-            raise invalid(f"Invalid value for 'limit': expected 1 to {PAGE_LIMIT_MAX}, got {limit}.", "limit")
+            code = "integer_below_min_value" if limit < 1 else "integer_above_max_value"
+            raise invalid(f"Invalid value for 'limit': expected 1 to {PAGE_LIMIT_MAX}, got {limit}.", "limit", code)
         return limit
 
     def order(self) -> Literal["asc", "desc"]:
         """The `order` of a page. Raises `ApiError` 400."""
         order = self._last("order", "desc")
         if order not in ("asc", "desc"):
-            raise invalid(f"Invalid value for 'order': expected 'asc' or 'desc', got {quoted(order)}.", "order")
+            message = f"Invalid value for 'order': expected 'asc' or 'desc', got {quoted(order)}."
+            raise invalid(message, "order", "invalid_value")
         return "asc" if order == "asc" else "desc"
 
     def after(self) -> str | None:

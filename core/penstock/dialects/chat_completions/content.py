@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from penstock.errors import invalid
+from penstock.errors import invalid, missing
 from penstock.tool_calls import Output
 from penstock.wire import (
     ContentPart,
@@ -37,6 +37,8 @@ def _refusal(part: Refusal, param: str) -> wire.TextPart:
 
 def _image(part: InputImage, param: str) -> wire.ImagePart:
     if not part.image_url:
+        if not part.file_id:
+            raise missing(f"{param}.image_url")
         message = "This model takes images by 'image_url' (a data: URL too), not by 'file_id'."
         raise invalid(message, f"{param}.image_url")
     detail = None if part.detail == "auto" else part.detail
@@ -45,6 +47,8 @@ def _image(part: InputImage, param: str) -> wire.ImagePart:
 
 def _file(part: InputFile, param: str) -> wire.FilePart:
     if not (part.file_data or part.file_id):
+        if not part.file_url:
+            raise missing(f"{param}.file_data")
         message = "This model takes files by 'file_data' or 'file_id', not by 'file_url'."
         raise invalid(message, f"{param}.file_data")
     return wire.FilePart(

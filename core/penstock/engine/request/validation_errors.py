@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from penstock.errors import ApiError, invalid, shortened
+from penstock.errors import ApiError, invalid, missing, shortened
 from penstock.patterns import lazy_pattern
 from penstock.wire import UNKNOWN
 
@@ -38,9 +38,9 @@ def validation_error(error: msgspec.ValidationError, struct: type[msgspec.Struct
     """The error for the client: 400."""
     problem = _PATH.sub("", str(error))
     param = param_of(error)
-    if missing := _MISSING.match(problem):
-        param = f"{param}.{missing[1]}" if param else missing[1]
-        return invalid(f"Missing required parameter: '{param}'.", param, "missing_required_parameter")
+    if absent := _MISSING.match(problem):
+        param = f"{param}.{absent[1]}" if param else absent[1]
+        return missing(param)
     if param is None:
         return invalid(f"The body of the request is not what was expected: {_plain(problem)}.")
     if problem.startswith(("Invalid enum value", "Invalid value")):
@@ -65,7 +65,7 @@ def _out_of_bounds(param: str, kind: str, of: str | None, sign: str, bound: str)
 
 def unsupported_value(given: str, param: str, struct: type[msgspec.Struct]) -> ApiError:
     """The error for a value at `param` that is not allowed; the message lists the allowed values: 400."""
-    choices = " and ".join(", ".join(f"'{word}'" for word in _words(struct, param)).rsplit(", ", 1))
+    choices = " and ".join(", ".join(f"'{word}'" for word in dict.fromkeys(_words(struct, param))).rsplit(", ", 1))
     message = f"Invalid value for '{param}': {shortened(given, _GIVEN_CHARS_MAX)}. Supported values are: {choices}."
     return invalid(message, param, "invalid_value")
 

@@ -331,6 +331,16 @@ FAULTS: dict[str, tuple[list[Json], str, str]] = {
         "input[0].content[0].file_data",
         "not by 'file_url'",
     ),
+    "an image of nothing": (
+        [message_by("user", [{"type": "input_image"}])],
+        "input[0].content[0].image_url",
+        "Missing required parameter",
+    ),
+    "a file of nothing": (
+        [message_by("user", [{"type": "input_file"}])],
+        "input[0].content[0].file_data",
+        "Missing required parameter",
+    ),
     "an image of a system message": ([message_by("system", [IMAGE])], "input[0].content[0].type", "text only"),
     "an image of the assistant": ([message_by("assistant", [IMAGE])], "input[0].content[0].type", "text only"),
     "an image by id in an output": (
