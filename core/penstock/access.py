@@ -111,11 +111,11 @@ class Access:
         """The name of the key of this owner. Empty where no key is needed."""
         return self._names.get(owner, "")
 
-    def _check_key(self, given: str | None) -> str:
+    def _check_key(self, given: Secret | None) -> str:
         if given is None:
             message = "You didn't provide an API key: send it as 'Authorization: Bearer YOUR_KEY'."
             raise ApiError(message, status=401, code="invalid_api_key")
-        digest = key_digest(given)
+        digest = key_digest(given.reveal())
         matches = [key for key in self._keys if hmac.compare_digest(digest, key.digest)]
         if not matches:  # all keys are compared, so that the time does not depend on the key
             raise ApiError("Incorrect API key provided.", status=401, code="invalid_api_key")
@@ -140,13 +140,13 @@ def _plain_key(index: int, key: Secret) -> AccessKey:
     return AccessKey(digest=digest, name=f"api_keys[{index}]", owner=digest.hex()[:_OWNER_DIGITS])
 
 
-def bearer(headers: Mapping[str, str]) -> str | None:
+def bearer(headers: Mapping[str, str]) -> Secret | None:
     """The bearer token of the `authorization` header, if there is one (RFC 6750)."""
     given = headers.get("authorization")
     if given is None:
         return None
     scheme, _, token = given.partition(" ")
-    return token.strip() or None if scheme.lower() == "bearer" else None
+    return Secret(token.strip()) if scheme.lower() == "bearer" and token.strip() else None
 
 
 def _host_name(url: str) -> str | None:

@@ -47,19 +47,25 @@ def may_be_id(text: str) -> bool:
 
 def new_id(prefix: str) -> str:
     """An id such as `resp_` and 48 hexadecimal digits: 8 of the second, 4 of its fraction, and 144 random bits."""
+    try:
+        digits = _drawn.pop()
+    except IndexError:
+        digits = _draw()
     # spec: ordered-ids
-    return f"{prefix}{int(time.time() * _TICKS_PER_S) & _TICKS_MASK:012x}{random_digits()}"
+    return f"{prefix}{int(time.time() * _TICKS_PER_S) & _TICKS_MASK:012x}{digits}"
+
+
+def _draw() -> str:
+    """Draw random digits of the system for many ids, and return those of the first. Any thread may call it."""
+    first: str
+    first, *others = _EACH.findall(os.urandom(_DRAWN_AT_ONCE * _DIGITS // 2).hex())
+    _drawn.extend(others)
+    return first
 
 
 def random_digits() -> str:
-    """36 random hexadecimal digits of the system. Any thread may call it."""
-    try:
-        return _drawn.pop()
-    except IndexError:
-        first: str
-        first, *others = _EACH.findall(os.urandom(_DRAWN_AT_ONCE * _DIGITS // 2).hex())
-        _drawn.extend(others)
-        return first
+    """36 random hexadecimal digits: those of an id, without its time. Any thread may call it."""
+    return new_id("")[-_DIGITS:]
 
 
 def clock_s() -> float:

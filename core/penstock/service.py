@@ -54,7 +54,6 @@ from penstock.limits import Limits
 from penstock.origins import NO_ORIGINS, Origins
 from penstock.ports import NoSiblings, Prompts, Sealer, Siblings, Store
 from penstock.responders import read_response
-from penstock.secrets import Secret
 from penstock.telemetry import CLIENT_LEFT, AccessRecord, Recorder, RecordSink, log_access, read_trace
 from penstock.telemetry.metrics import Metrics
 from penstock.websocket import Channel
@@ -254,7 +253,7 @@ class Service:
         self._sockets.check()
         headers = identified(_SWITCHED, record.request_id).headers
         synthetic = request.headers.get(SYNTHETIC_HEADER, "")
-        await self._sockets.serve(channel, headers, admit, _key(request), synthetic)
+        await self._sockets.serve(channel, headers, admit, bearer(request.headers), synthetic)
         return _SWITCHED
 
     async def _dispatch(self, request: Request, record: AccessRecord) -> Reply:
@@ -283,10 +282,10 @@ class Service:
         context = RequestContext(
             http=request,
             owner=owner,
-            key=_key(request),
+            key=bearer(request.headers),
             ids=path_ids,
             limits=self.limits,
-            read_body=self._json_body,
+            body=partial(self._json_body, request),
             deadline=deadline,
         )
         with self._engine.drain.answering(deadline):
@@ -391,9 +390,3 @@ def _is_handshake(request: Request) -> bool:
     """Whether the request asks for a WebSocket connection."""
     upgrade = request.headers.get("upgrade")
     return upgrade is not None and "websocket" in upgrade.lower()
-
-
-def _key(request: Request) -> Secret | None:
-    """The caller's bearer token."""
-    key = bearer(request.headers)
-    return Secret(key) if key else None

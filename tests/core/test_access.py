@@ -130,6 +130,8 @@ def test_an_allowed_host_may_be_written_in_any_case() -> None:
     Access([], allowed_hosts=["Example.COM"]).check({"host": "example.com"})
 
 
-@pytest.mark.parametrize(("value", "token"), [("Bearer a b", "a b"), ("BEARER a", "a"), ("a", None), ("", None)])
+@pytest.mark.parametrize(
+    ("value", "token"), [("Bearer a b", "a b"), ("BEARER a", "a"), ("Bearer  ", None), ("a", None), ("", None)]
+)
 def test_the_token_of_a_header(value: str, token: str | None) -> None:
-    assert bearer({"authorization": value}) == token
+    assert bearer({"authorization": value}) == (token and Secret(token))

@@ -14,6 +14,8 @@ _NAME_CHARS_MAX = 64
 
 def ignored_headers(plan: Plan) -> Headers:
     """Headers that name what is ignored of the request, and the content parts that were read as another type."""
+    if not (plan.ignored or plan.mapped):
+        return []
     # spec: chat-parts
     mapped = [("x-penstock-mapped", _names(plan.mapped))] if plan.mapped else []
     return [*ignored_header(plan.ignored), *mapped]

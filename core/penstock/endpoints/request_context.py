@@ -39,13 +39,9 @@ class RequestContext(msgspec.Struct, kw_only=True):
     ids: list[str]
     """The ids in the path, in order."""
     limits: Limits
-    read_body: Callable[[Request], Awaitable[bytes]]
-    """Reads and decompresses the body. Raises `ApiError`."""
+    body: Callable[[], Awaitable[bytes]]
+    """Reads and decompresses the body. It may be called once. Raises `ApiError` where it is not JSON."""
     deadline: RequestDeadline | None = None
-
-    def body(self) -> Awaitable[bytes]:
-        """Read the body as JSON text. It may be called once. Raises `ApiError` where it is not JSON."""
-        return self.read_body(self.http)
 
     async def struct(self, struct: type[T], items_max: int | None = None) -> T:
         """Read the body as a struct. Its list `items` has at most `items_max` entries. Without a body, it is empty.

@@ -42,7 +42,7 @@ class ResponseEndpoints:
             )
         run = await self._engine.run(prepared, request.http.disconnected, request.deadline)
         headers = ignored_headers(run.plan)  # starting the run may have truncated the context
-        if run.plan.stream:
+        if run.is_stream:
             return Reply(200, [*SSE, *headers], faulty_events(SseStream(run, done_marker=self._done_marker), run))
         await run.finish()
         return Reply(200, [JSON, *headers], faulty_json(json_body(run), run))

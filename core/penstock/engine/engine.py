@@ -95,7 +95,7 @@ class Engine:
         self.limits = limits
         self.recents = ConnectionCaches(limits)
         self.turns = ChainCache(limits.chain_cache_bytes_max)
-        self._request_cache = RequestCache(limits)
+        self._read_request = partial(decode, limits=limits, cached=RequestCache(limits))
         self.store = store
         self._store_clock = None if store is None else StoreClock(store)
         self.background = self._background(policies)
@@ -305,10 +305,11 @@ class Engine:
 
     async def _decode(self, body: bytes, owner: str, *, model_may_be_null: bool = False) -> Decoded:
         """The request, with its prompt template filled in. Raises `ApiError`."""
-        read = partial(
-            decode, body, self.limits, model_may_be_null=model_may_be_null, cached=self._request_cache, owner=owner
-        )
-        decoded = read() if len(body) < LARGE_BYTES else await offload(len(body), read)
+        size, read = len(body), self._read_request
+        if size < LARGE_BYTES:
+            decoded = read(body, owner=owner, model_may_be_null=model_may_be_null)
+        else:
+            decoded = await offload(size, read, body, owner=owner, model_may_be_null=model_may_be_null)
         prompt = decoded.request.prompt
         return decoded if prompt is None else await apply_prompt(decoded, prompt, self._prompts, self.limits)
 

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from functools import cache
+from functools import cache, partial
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -25,8 +25,8 @@ async def offload(size: int, work: Callable[P, T], *args: P.args, **kwargs: P.kw
     # spec: answers-meanwhile
     if size < LARGE_BYTES:
         return work(*args, **kwargs)
-    call = copy_context().run
-    return await asyncio.get_running_loop().run_in_executor(_thread(), lambda: call(work, *args, **kwargs))
+    call = partial(copy_context().run, work, *args, **kwargs)
+    return await asyncio.get_running_loop().run_in_executor(_thread(), call)
 
 
 @cache

@@ -42,7 +42,7 @@ from penstock.wire import (
 
 from . import deltas
 from .calls import ActionCall
-from .closing import END_PART, SETTLE_PART
+from .closing import END_PART, SETTLE_PART, close_open
 from .hosted_items import HostedEvents, HostedItems
 from .transcript import OpenText, Transcript
 
@@ -283,6 +283,7 @@ class EventItems:
 
     def cut(self, status: ItemStatus) -> None:
         """The response ends. What is open is open in the transcript too, and is closed there."""
+        close_open(self._transcript, status)
 
     def item(self, item: OutputItem) -> None:
         """Record an item that is complete when it begins."""

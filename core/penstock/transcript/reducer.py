@@ -68,7 +68,7 @@ class Reducer:
     _usage: Usage | None = None
     _incomplete: IncompleteReason | None = None
     _upstream_error: ResponseError | None = None
-    _begun, _has_audio = 0, False
+    _begun, _has_audio, _has_relayed = 0, False, False
 
     def __init__(
         self,
@@ -202,8 +202,7 @@ class Reducer:
 
     def _tool_call(self, delta: deltas.ToolCallDelta) -> None:
         self._spend(len(delta.arguments))
-        call = self._calls.get(delta.index)
-        if call is None:
+        if (call := self._calls.get(delta.index)) is None:
             self._end_complete()
             call = self._calls[delta.index] = PendingCall()
         call.receive(delta, self._open_call)
@@ -274,7 +273,7 @@ class Reducer:
         self._upstream_error = delta.error
 
     def _relayed(self, delta: deltas.Relayed) -> None:
-        event = delta.event
+        event, self._has_relayed = delta.event, True
         if isinstance(event, OutputItemAdded):
             self._count_item()
         self._spend(chars_of(event))
@@ -338,11 +337,12 @@ class Reducer:
 
     def _close(self, status: ItemStatus) -> None:
         self._close_model_items(status)
-        self._items.cut(status)
         if self._has_audio:
             self._has_audio = False
             self._transcript.record(AudioDone())
-        close_open(self._transcript, status)  # relayed items have no writer
+        self._items.cut(status)
+        if self._has_relayed:
+            close_open(self._transcript, status)  # the items of relayed events have no writer
 
     def _count_item(self) -> None:
         """Count an item when it begins. The item of an action is recorded later."""

@@ -48,7 +48,7 @@ class _Node(msgspec.Struct, eq=False):
     def frozen(self, **fields: Any) -> Any:
         """A copy of the current object, with these fields."""
         for name, nodes in self.children.items():
-            fields[name] = [node.frozen() for node in nodes]
+            fields[name] = list(map(_Node.frozen, nodes))
         if self.pieces:
             grown = {name: _joined(self.value, name, pieces) for name, pieces in self.pieces.items()}
             return _replaced(self.value, grown | fields)

@@ -145,7 +145,7 @@ class WholeMessage(msgspec.Struct):
 
     def close(self, status: ItemStatus) -> None:
         """The message has ended."""
-        content: list[Any] = [part.complete() for part in self._parts]
+        content: list[Any] = list(map(_Part.complete, self._parts))
         self._items.end(self._index, Message(id=self._item_id, status=status, role="assistant", content=content))
 
     def _part(self, kind: type[OutputText | Refusal]) -> _Part:

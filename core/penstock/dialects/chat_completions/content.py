@@ -72,8 +72,7 @@ _PARTS: dict[type[Part], Callable[[Any, str], wire.MessagePart]] = {
 
 def message_content(content: str | Sequence[ContentPart], param: str) -> str | list[wire.MessagePart]:
     """A message's content: a plain string where it is but one text, since some templates take nothing else."""
-    content = _short(content)
-    if isinstance(content, str):
+    if isinstance(content, str) or isinstance(content := _short(content), str):
         return content
     parts = [part for _, part in _parts(content, f"{param}.content")]
     if not parts:

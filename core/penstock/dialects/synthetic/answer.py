@@ -76,7 +76,7 @@ def make_answer(
         calls=_calls(_with_choice(turn, prompt, options.tool_call_rate, draws), prompt, seeds) if turn.offers else [],
         text=[],
     )
-    at_least = lengths.at_least - answer.output_tokens()
+    at_least = lengths.at_least and lengths.at_least - answer.output_tokens()
     if answer.calls and at_least > 0:
         answer.text = answer_tokens(prompt, seeds, None, at_least)
     elif not answer.calls:

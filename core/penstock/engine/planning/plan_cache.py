@@ -6,6 +6,7 @@ else, and decides nothing itself: `make_plan` makes each plan that is not there.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -28,6 +29,7 @@ from penstock.wire import (
     FunctionCall,
     FunctionCallOutput,
     FunctionTool,
+    InputItem,
     Message,
 )
 
@@ -92,9 +94,10 @@ class PlanCache:
         seal: Seal | None,
     ) -> Plan:
         """The plan of a request. Raises `ApiError`."""
-        request = decoded.request
-        key = client, request.model
-        made = self._find(key, decoded, context, is_stored=is_stored)
+        key = client, decoded.request.model
+        items = context.items
+        is_plain = _is_plain(decoded, context, items)
+        made = self._find(key, decoded, is_stored=is_stored) if is_plain else None
         if made is None:
             plan = make_plan(
                 decoded,
@@ -109,36 +112,36 @@ class PlanCache:
                 limits=self._limits,
                 seal=seal,
             )
-            self._note(key, decoded, context, plan, is_stored=is_stored)
+            if is_plain:
+                self._note(key, decoded, plan, is_stored=is_stored)
             return plan
-        plan = made.plan
         turn = replace(
-            plan.turn,
-            request=request,
-            items=context.items,
+            made.turn,
+            request=decoded.request,
+            items=items,
             size=context.size,
-            bearer=bearer if plan.route.takes_bearer else None,
+            bearer=bearer if made.route.takes_bearer else None,
             client=client,
             synthetic="",
         )
         return replace(
-            plan,
+            made,
             turn=turn,
-            seal=plan.seal and seal,
-            extras_seal=plan.extras_seal and seal,
-            skeleton=replace(plan.skeleton, id=response_id, created_at=created_at),
+            seal=made.seal and seal,
+            extras_seal=made.extras_seal and seal,
+            skeleton=replace(made.skeleton, id=response_id, created_at=created_at),
         )
 
-    def _find(self, key: Key, decoded: Decoded, context: Context, *, is_stored: bool) -> _Made | None:
-        """The plan of a request that is equal but for its input, where the context has plain items only."""
+    def _find(self, key: Key, decoded: Decoded, *, is_stored: bool) -> Plan | None:
+        """The plan of a request that is equal but for its input."""
         for made in self._made.get(key, ()):
             if made.is_for(decoded, is_stored=is_stored):
-                return made if _is_plain(decoded, context) else None
+                return made.plan
         return None
 
-    def _note(self, key: Key, decoded: Decoded, context: Context, plan: Plan, *, is_stored: bool) -> None:
+    def _note(self, key: Key, decoded: Decoded, plan: Plan, *, is_stored: bool) -> None:
         frame = replace(decoded.request, input=None)  # the cache must not keep the texts of clients
-        if not (_is_plain(decoded, context) and _may_come_again(frame) and _size(decoded, frame) <= _BYTES_MAX):
+        if not (_may_come_again(frame) and _size(decoded, frame) <= _BYTES_MAX):
             return
         # spec: bounded-caches
         plans = self._made.setdefault(key, [])
@@ -150,9 +153,8 @@ class PlanCache:
         plans.insert(0, _Made(frame, frozenset(decoded.cached), is_stored, plan))
 
 
-def _is_plain(decoded: Decoded, context: Context) -> bool:
-    """Whether the plan depends on the parameters of the request only."""
-    items = context.items
+def _is_plain(decoded: Decoded, context: Context, items: Sequence[InputItem]) -> bool:
+    """Whether the plan depends on the parameters of the request only, where the model reads these items."""
     if decoded.unknown or decoded.mapped or context.leading or context.compacts:
         return False
     if not _ITEMS.issuperset(map(type, items)):

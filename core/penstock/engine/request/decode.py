@@ -140,7 +140,8 @@ def _decode_shortened(
 
 def _decode(body: bytes, limits: Limits, model_may_be_null: bool) -> Decoded:
     request, fields = read_body(body, CreateResponse, limits, items="input", sizes=_sizes, whole=_read_whole)
-    _check_past(request.previous_response_id is not None, request.conversation is not None)
+    if request.previous_response_id is not None and request.conversation is not None:
+        raise _two_pasts()
     _check_lists(request, limits)
     if request.text is not None:
         _check_schema(request.text, limits)
@@ -155,7 +156,8 @@ def _decode(body: bytes, limits: Limits, model_may_be_null: bool) -> Decoded:
 def decode_compaction(body: bytes, limits: Limits) -> Decoded:
     """Read the body of `POST /responses/compact`, as a request that is not stored. Raises `ApiError` 400."""
     asked, fields = read_body(body, CompactResponse, limits, items="input", sizes=_sizes)
-    _check_past(asked.previous_response_id is not None, fields.get("conversation", NULL) != NULL)
+    if asked.previous_response_id is not None and fields.get("conversation", NULL) != NULL:
+        raise _two_pasts()
     known = frozenset(CompactResponse.__struct_fields__) - {"unknown"}
     request = CreateResponse(**{name: getattr(asked, name) for name in known - _OF_A_TURN}, store=False)
     _check_lists(request, limits)
@@ -194,12 +196,11 @@ def _check_chat_fields(request: CreateResponse, fields: Mapping[str, msgspec.Raw
         raise invalid(message, "messages", "unsupported_parameter")
 
 
-def _check_past(is_chained: bool, is_in_conversation: bool) -> None:
-    """A request continues a conversation or a response, not both."""
+def _two_pasts() -> ApiError:
+    """The error of a request that continues a conversation and a response: it may continue one of them."""
     # spec: one-past
-    if is_chained and is_in_conversation:
-        message = "'previous_response_id' and 'conversation' cannot be used together: a conversation has its own past."
-        raise invalid(message, code="mutually_exclusive_parameters")
+    message = "'previous_response_id' and 'conversation' cannot be used together: a conversation has its own past."
+    return invalid(message, code="mutually_exclusive_parameters")
 
 
 def _check_lists(request: CreateResponse, limits: Limits) -> None:

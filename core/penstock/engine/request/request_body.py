@@ -74,14 +74,14 @@ def read_body(
             return whole(body), {}
         except (msgspec.DecodeError, RecursionError):
             whole = None  # it has unknown fields or a fault, which the general way finds
-    return _checked(body, struct, limits, lambda: _read(body, struct, limits, items, sizes, whole))
+    return _checked(body, struct, limits, partial(_read, body, struct, limits, items, sizes, whole))
 
 
 def read_plain_body(
     body: bytes, struct: type[T], limits: Limits, sizes: Sizes = no_sizes
 ) -> tuple[T, dict[str, msgspec.Raw]]:
     """The same for a struct that has no unknown fields within it, and no short forms. Raises `ApiError` 400."""
-    return _checked(body, struct, limits, lambda: _read_plain(body, struct, limits, sizes))
+    return _checked(body, struct, limits, partial(_read_plain, body, struct, limits, sizes))
 
 
 def _checked(

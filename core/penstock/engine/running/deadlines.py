@@ -81,6 +81,8 @@ class Deadlines:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         now = self._loop.time()
+        self._notes_progress = heartbeats or idle
+        """Whether any deadline moves with it."""
         if heartbeats:
             self._heartbeat_s = limits.heartbeat_s
         if idle:
@@ -127,7 +129,7 @@ class Deadlines:
             raise self._end()
         if self._is_heartbeat:  # a heartbeat does not restart the idle deadline
             self._is_heartbeat = False
-        else:
+        elif self._notes_progress:
             self.progress(sent=sent)
         self._task = asyncio.current_task(self._loop)  # faster with the loop as its argument
 

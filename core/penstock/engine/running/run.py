@@ -72,7 +72,8 @@ class Run:
         saver: ResponseSaver | None = None,
         deadline: RequestDeadline | None = None,
     ) -> None:
-        streams = plan.stream
+        streams = self.is_stream = plan.stream
+        """Whether its events are read."""
         self.plan = plan
         self._record = current()
         self._is_waited_for = streams
@@ -129,7 +130,7 @@ class Run:
         """
         self._record.runs()
         try:
-            if self.plan.stream:
+            if self.is_stream:
                 self._opening = Opening(self._open)
                 if not self.plan.skeleton.background:
                     await self._accepted(self._limits.head_wait_s)
@@ -272,14 +273,13 @@ class Run:
     def _note_end(self) -> None:
         """Record how the response ended; if it has begun and not ended, its client has disconnected."""
         self._is_waited_for = False
-        if self._transcript.state == "new":
-            return
         record, response = self._record, self._final
-        record.response_id = self.plan.skeleton.id
         if response is None:
-            record.is_cut = True
-            record.response_status = "cancelled"
+            if self._transcript.state != "new":
+                record.response_id = self.plan.skeleton.id
+                record.response_status, record.is_cut = "cancelled", True
             return
+        record.response_id = response.id
         record.is_cut = False
         record.response_status = response.status
         if response.status != "completed":

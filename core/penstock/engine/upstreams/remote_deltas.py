@@ -62,15 +62,19 @@ class RemoteDeltas(DirectSource[list[Delta]]):
         decoder = self._decoder
         try:
             async for chunk in self._chunks:
-                deltas += self._decoded(decoder.feed, chunk)
+                deltas += decoder.feed(chunk)
                 if decoder.is_done:
                     break
-            deltas += self._close()
+            deltas += decoder.close()
         except TransportError as error:
             deltas += self._cut(error)
+        except ApiError as error:
+            # spec: masked-keys
+            self._mask().error(error)
+            raise
         finally:
             await self._reply.aclose()
-        return WholeDeltas(deltas)
+        return WholeDeltas(self._masked(deltas) if decoder.is_done else deltas)
 
     async def aclose(self) -> None:
         """Close the reply: the connection is reused if the body was read, and else closed."""
@@ -94,6 +98,9 @@ class RemoteDeltas(DirectSource[list[Delta]]):
             # spec: masked-keys
             self._mask().error(error)
             raise
-        if self._decoder.is_done and any(isinstance(delta, UpstreamFailed) for delta in deltas):
-            return self._mask().failures(deltas)
-        return deltas
+        return self._masked(deltas) if self._decoder.is_done else deltas
+
+    def _masked(self, deltas: list[Delta]) -> list[Delta]:
+        """The deltas of the end of a reply, where failures are among them."""
+        is_failed = any(isinstance(delta, UpstreamFailed) for delta in deltas)
+        return self._mask().failures(deltas) if is_failed else deltas

@@ -20,7 +20,7 @@ from penstock.dialects.synthetic.batching import LoadFacts
 from penstock.dialects.synthetic.draws import FIRST, Draws
 from penstock.dialects.synthetic.options import DEFAULTS, Mistake, QuantileTable, SyntheticOptions
 from penstock.dialects.synthetic.wire_faults import WireFaults, read_wire_faults
-from penstock.engine.offload import offload
+from penstock.engine.offload import LARGE_BYTES, offload
 from penstock.engine.request.unknown_parameters import Policy
 from penstock.engine.upstreams.local import LocalDeltas, LocalUpstream, WholeDeltas
 from penstock.errors import invalid, shortened
@@ -102,7 +102,9 @@ class SyntheticUpstream(LocalUpstream):
 
     async def _at_once(self, turn: Turn, options: SyntheticOptions, draws: Draws) -> Deltas:
         """The answer without times."""
-        batches = await offload(turn.size, synthetic.generate, turn, options, draws, self._tokens_max)
+        parts = (turn, options, draws, self._tokens_max)
+        generate = synthetic.generate
+        batches = generate(*parts) if turn.size < LARGE_BYTES else await offload(turn.size, generate, *parts)
         return LocalDeltas(batches) if turn.stream else WholeDeltas(next(batches))
 
     async def _admit(self, model: str, options: SyntheticOptions, *, stream: bool) -> Draws:
