@@ -80,6 +80,7 @@ _EXCLUDED = (
     r"\bper[ -]?(?:min|minute|hour|day|second)\b|\bTP[MD]\b|\bRPM\b|rate[ _-]?limit|throttl|too many requests"
     r"|\b(?:daily|weekly|monthly|hourly)\b|\byour (?:plan|account|subscription)|timed? ?out"
     r"|\bquota\b|billing|\bcredits?\b|insufficient[ _]balance|wait before"  # a rate or a bill: no shorter input helps
+    r"|\b(?:image|audio|video) (?:input|size|duration|length)\b"  # a medium
     r"|\b(?:\w*name|\w*id|user|description|key)'?:? string too long"  # a parameter, by OpenAI's words
 )
 

@@ -251,6 +251,8 @@ OTHERWISE: dict[str, tuple[str | None, str]] = {
     "an output": (None, "The output exceeds the maximum length of a response"),
     "tools": ("array_above_max_length", "Invalid 'tools': array too long. Expected at most 128 elements, but got 200."),
     "a day's limit": (None, "daily token limit exceeded"),
+    "a long sound": (None, "The audio input exceeds the maximum length of 1500 seconds"),
+    "a large picture": (None, "Image input exceeds the maximum size"),
     "images": (None, "The number of images in your request exceeds the limit of 5"),
     "a plan": (None, "Token limit exceeded for your plan"),
     "a time": (None, "request timed out: it took too long"),

@@ -22,6 +22,8 @@ _DEPTH_MAX = 8
 _DESCRIBED = frozenset(("annotations", "citations", "logprobs", "index", "id", "cache_control"))
 _UNSIGNED = _DESCRIBED | frozenset(wire.ReadPart.__struct_encode_fields__)
 """The keys of a part of which nothing is lost in a Response, or that describe it for a reader."""
+_THOUGHTS = frozenset(("reasoning_content", "reasoning_text", "reasoningContent", "reasoningText"))
+"""Where Bedrock has a thought as an object, with its signature."""
 _REDACTED = "redacted"
 """How the types of thoughts begin that have nothing but a signature."""
 
@@ -84,7 +86,8 @@ def _is_signed_part(part: dict[str, Any], depth: int) -> bool:
     kind = str(part.get("type", ""))
     if kind.startswith(_REDACTED) or (is_text_or_thought(kind) and part.keys() - _UNSIGNED):
         return True
-    return any(_has_signature(value, depth + 1) for value in part.values())
+    inner = ([value] if name in _THOUGHTS and isinstance(value, dict) else value for name, value in part.items())
+    return any(_has_signature(value, depth + 1) for value in inner)
 
 
 def own_content(fields: Fields, text: str) -> msgspec.Raw | None:

@@ -42,6 +42,17 @@ def test_signed_parts_go_back_as_they_came() -> None:
     assert returned(redacted) == [redacted] * 4
 
 
+@shows("signed-parts")
+@pytest.mark.parametrize(
+    ("outer", "inner"), [("reasoningContent", "reasoningText"), ("reasoning_content", "reasoning_text")]
+)
+def test_bedrocks_signatures_go_back(outer: str, inner: str) -> None:
+    signed = [{outer: {inner: {"text": "hm", "signature": "s"}}}, {"text": "a"}]
+    assert returned(signed) == [signed] * 4
+    unsigned = [{outer: {inner: {"text": "hm"}}}, {"text": "a"}]
+    assert returned(unsigned) == [None] * 4
+
+
 @pytest.mark.parametrize("content", UNSIGNED.values(), ids=UNSIGNED)
 def test_other_parts_do_not(content: Any) -> None:
     assert returned(content) == [None] * 4
