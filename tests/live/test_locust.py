@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from conformance.servers import free_port
 from live.conftest import Start
 from requirements import shows
 from support.server import ROOT, PenstockServer
@@ -60,7 +61,9 @@ def test_every_request_is_good_without_a_flag(start: Start, tmp_path: Path) -> N
 def test_a_master_adds_up_what_its_workers_see_on_a_ramp(synthetic: PenstockServer, tmp_path: Path) -> None:
     """Figures of streams are rows, and no part of the total."""
     written = ["--csv", "load", "--html", "load.html", "--exit-code-on-error", "1"]
-    arguments = ["--processes", "2", "--host", synthetic.base, *written, "JsonUser", "StreamUser"]
+    port = str(free_port())
+    master = ["--processes", "2", "--master-bind-port", port, "--master-port", port]
+    arguments = [*master, "--host", synthetic.base, *written, "JsonUser", "StreamUser"]
     ended = locust(tmp_path, LOCUSTFILE, "2x1,4x3", *arguments)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     with (tmp_path / "load_stats.csv").open(encoding="utf-8") as file:
