@@ -127,6 +127,8 @@ class ChatDecoder:
         """How the answer ended. Raises `ApiError` where it has no end, or is none."""
         finish = self._finish or Finish()
         if not self.has_finished:
+            if self._body is not None and not self._words:
+                raise _no_completion(bytes(self._body))
             message = f"The upstream ended its reply before it was finished{self._aside()}."
             raise self._stray_error() or upstream_failed(message)
         # spec: nothing-is-failed
