@@ -23,6 +23,8 @@ _PARAM_CHARS_MAX = 500
 _VALUE_CHARS_MAX = 64
 _MS_DIGITS = 3
 """Milliseconds are rounded to this many digits before they are rounded up: 0.1 s is 100 ms, not 101."""
+_RETRY_AFTER_S = 1.0
+"""The wait after a 429 where none is known."""
 _RETRIABLE = frozenset({408, 409, 429, 500, 502, 503, 504})
 """Statuses after which SDKs may try again."""
 
@@ -131,8 +133,13 @@ def not_found(message: str, code: str | None = None, param: str | None = None) -
     return ApiError(message, status=404, code=code, param=param)
 
 
-def rate_limited(message: str, retry_after_s: float) -> ApiError:
-    """The error of a limit of rate or number: 429. Agents read the wait from the message, in this form."""
+def rate_limited(message: str, retry_after_s: float | None = None) -> ApiError:
+    """The error of a limit of rate or number: 429. Agents read the wait from the message, in this form.
+
+    Every such error has a wait: a second where none is known.
+    """
+    if retry_after_s is None:
+        retry_after_s = _RETRY_AFTER_S
     wait = f"try again in {f'{retry_after_s:.3f}'.rstrip('0').rstrip('.')}s"
     message = message.rstrip()
     if wait not in message:

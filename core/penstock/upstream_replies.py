@@ -22,7 +22,6 @@ from penstock.wire import Model, Unknown
 KeyOwner: TypeAlias = Literal["client", "server", "none"]
 """The API key that an upstream was shown: the client's own, one that is configured here, or none."""
 
-_RETRY_DEFAULT_S = 1.0
 _NO_KEY = "none is configured for it on this server (`key_env` or --upstream-key-env names the variable with one)"
 _RATE = lazy_pattern(r"rate.?limit|throttl|too.?many.?requests|resource.?exhausted", re.IGNORECASE)
 """Parts of the codes and types of errors after which a client may try again later."""
@@ -151,7 +150,7 @@ def _quota_error(
         return quota_spent(message, code)
     # spec: rate-limits-by-any-status
     if 429 in (status, error.status) or _RATE.search(f"{error.code} {error.type}"):
-        return rate_limited(message, _RETRY_DEFAULT_S if wait is None else wait)
+        return rate_limited(message, wait)
     return None
 
 

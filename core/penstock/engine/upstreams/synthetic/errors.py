@@ -11,7 +11,7 @@ from penstock.errors import ApiError, rate_limited
 from .request_counts import Counts
 
 _STATUS = 500
-_CODES = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}
+_CODES = {401: "invalid_api_key", 404: "model_not_found"}
 
 
 def asked_error(options: SyntheticOptions, draws: Draws, counts: Counts) -> ApiError | None:
@@ -30,17 +30,16 @@ def asked_error(options: SyntheticOptions, draws: Draws, counts: Counts) -> ApiE
 def _error(status: int, retry_after_s: float | None) -> ApiError:
     name = HTTPStatus(status).phrase if status in _KNOWN else "Error"
     message = f"{name}: the options of the synthetic model ask for this error."
-    if status == HTTPStatus.TOO_MANY_REQUESTS and retry_after_s is not None:
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
         return rate_limited(message, retry_after_s)
     is_ours = status >= HTTPStatus.INTERNAL_SERVER_ERROR
     return ApiError(
         message,
         status=status,
-        type="server_error" if is_ours else _TYPES.get(status, "invalid_request_error"),
+        type="server_error" if is_ours else "invalid_request_error",
         code="server_error" if is_ours else _CODES.get(status),
         retry_after_s=retry_after_s,
     )
 
 
 _KNOWN = {status.value for status in HTTPStatus}
-_TYPES = {429: "rate_limit_error"}
