@@ -113,7 +113,7 @@ def test_old_versions_are_refused(server: SecureServer, ours: Authority) -> None
 
 
 def test_the_banner_and_the_probe(server: SecureServer) -> None:
-    assert f"try: curl --insecure {server.base}/v1/responses" in server.log
+    until(lambda: f"try: curl --insecure {server.base}/v1/responses" in server.log)
     probe = [*COMMAND[:-3], "health", "--port", str(server.port)]
     secure = [*probe, "--tls-cert", server.arguments[1]]
     for command, code in ((secure, 0), ([*secure, "--ready"], 0), (probe, 1)):

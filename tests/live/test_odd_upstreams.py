@@ -153,4 +153,6 @@ def test_a_field_that_is_refused_costs_an_attempt_and_no_turn(
         assert reply.headers["x-penstock-ignored"] == "prompt_cache_key, safety_identifier"
     refused = ask(server, model, stream=stream, temperature=0.5)
     assert (refused.status, "temperature" in refused.error["message"]) == (400, True)
-    assert server.log.count(f"refuses prompt_cache_key for the model '{model}'") == 1
+    note = f"refuses prompt_cache_key for the model '{model}'"
+    until(lambda: note in server.log)
+    assert server.log.count(note) == 1
