@@ -11,6 +11,7 @@ import ssl
 
 CLOSED = "it closed the connection"
 NO_ANSWER = "no answer in time"
+NO_FILES = "This server has too many open files for one more connection to the upstream."
 NO_CONNECTION = "no connection in time"
 NO_HOST = "its host name cannot be resolved"
 NO_HTTP = "what it sent is not HTTP"
@@ -25,15 +26,13 @@ ENDLESS = f"it sent over {INFORMATIONAL_MAX} informational replies and no other"
 _NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST"})
 """OpenSSL's reason for bytes that are not TLS."""
 _CLOSED = frozenset({errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE, errno.ENOTCONN, errno.ESHUTDOWN})
-
-
-NO_FILES = "This server has too many open files for one more connection to the upstream."
-_NO_FILES = frozenset({errno.EMFILE, errno.ENFILE})
+_FILE_LIMITS = frozenset({errno.EMFILE, errno.ENFILE})
+"""Errors at the limit of open files: that of a process, and that of the system."""
 
 
 def lacks_files(error: BaseException | None) -> bool:
     """Whether a connection could not be made because this process or its machine has no free file descriptor."""
-    return isinstance(error, OSError) and error.errno in _NO_FILES
+    return isinstance(error, OSError) and error.errno in _FILE_LIMITS
 
 
 def untrusted(error: BaseException) -> str:

@@ -161,28 +161,13 @@ VLLM_TEXT = {
     "stream_options": {"include_usage": True},
     "ignore_eos": True,
 }
-VLLM_VIDEO = VLLM_CHAT | {
-    "messages": [
-        {
-            "role": "user",
-            "content": [
-                {"type": "text", "text": "Say something."},
-                {"type": "video_url", "video_url": {"url": "data:video/mp4;base64,AAAA"}},
-            ],
-        }
-    ]
-}
-VLLM_SOUND = VLLM_CHAT | {
-    "messages": [
-        {
-            "role": "user",
-            "content": [
-                {"type": "text", "text": "Say something."},
-                {"type": "audio_url", "audio_url": {"url": "data:audio/wav;base64,AAAA"}},
-            ],
-        }
-    ]
-}
+VLLM_VIDEO, VLLM_SOUND = (
+    VLLM_CHAT | {"messages": [{"role": "user", "content": [{"type": "text", "text": "Say something."}, part]}]}
+    for part in (
+        {"type": "video_url", "video_url": {"url": "data:video/mp4;base64,AAAA"}},
+        {"type": "audio_url", "audio_url": {"url": "data:audio/wav;base64,AAAA"}},
+    )
+)
 LANGCHAIN = {
     "messages": [{"content": "Say something.", "role": "user"}],
     "stream": True,

@@ -86,15 +86,15 @@ def _thought_in(raw: msgspec.Raw) -> str:
 
 _MEDIA_NAMES = ("image", "image_url", "image_urls", "video", "video_url", "videos", "files", "attachments")
 """Where few have media beside the content of a message."""
+_NOTHING = (msgspec.Raw(b"[]"), msgspec.Raw(b'""'), msgspec.Raw(b"{}"))
 
 
 def other_media(message: wire.ReadMessage) -> list[UnsupportedContent]:
     """The media of a message by names under which a Response has no place for them."""
-    extras = {} if message.extras is UNSET else _fields_of(message.extras)
+    if message.extras is UNSET:
+        return []
+    extras = _fields_of(message.extras)
     return [UnsupportedContent(name) for name in _MEDIA_NAMES if name in extras and extras[name] not in _NOTHING]
-
-
-_NOTHING = (msgspec.Raw(b"[]"), msgspec.Raw(b'""'), msgspec.Raw(b"{}"))
 
 
 class UnsupportedContent(msgspec.Struct, frozen=True):
